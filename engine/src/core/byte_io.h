@@ -1,0 +1,84 @@
+// Little-endian bytes in and out, bounds-checked. Used for snapshots, the journal and state hashes,
+// so that there is one encoding of everything.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace openvenue::core {
+
+static_assert(std::endian::native == std::endian::little, "the formats are little-endian");
+
+// Appends to a caller-owned buffer. `out` must outlive the writer.
+class ByteWriter {
+ public:
+  explicit ByteWriter(std::vector<std::byte>& out) : out_(out) {}
+
+  template <class T>
+    requires(std::is_integral_v<T> || std::is_enum_v<T>)
+  void put(T value) {
+    const auto* first = reinterpret_cast<const std::byte*>(&value);
+    out_.insert(out_.end(), first, first + sizeof value);
+  }
+
+  // A length byte, then the bytes. Precondition: text.size() <= 255.
+  void put_short_string(std::string_view text) {
+    if (text.size() > 255) __builtin_trap();
+    put(static_cast<std::uint8_t>(text.size()));
+    const auto* first = reinterpret_cast<const std::byte*>(text.data());
+    out_.insert(out_.end(), first, first + text.size());
+  }
+
+  [[nodiscard]] std::size_t size() const { return out_.size(); }
+
+ private:
+  std::vector<std::byte>& out_;
+};
+
+// Reads from a caller-owned span. After a read past the end ok() is false, and stays so, and every
+// further read gives zero: callers check once, at the end.
+class ByteReader {
+ public:
+  explicit ByteReader(std::span<const std::byte> in) : in_(in) {}
+
+  template <class T>
+    requires(std::is_integral_v<T> || std::is_enum_v<T>)
+  T get() {
+    T value{};
+    if (!take(sizeof value)) return value;
+    std::memcpy(&value, in_.data() + at_ - sizeof value, sizeof value);
+    return value;
+  }
+
+  std::string_view get_short_string() {
+    const std::size_t size = get<std::uint8_t>();
+    if (!take(size)) return {};
+    return {reinterpret_cast<const char*>(in_.data()) + at_ - size, size};
+  }
+
+  void fail() { ok_ = false; }
+  [[nodiscard]] bool ok() const { return ok_; }
+  [[nodiscard]] std::size_t remaining() const { return in_.size() - at_; }
+
+ private:
+  bool take(std::size_t size) {
+    if (!ok_ || in_.size() - at_ < size) {
+      ok_ = false;
+      return false;
+    }
+    at_ += size;
+    return true;
+  }
+
+  std::span<const std::byte> in_;
+  std::size_t at_ = 0;
+  bool ok_ = true;
+};
+
+}  // namespace openvenue::core

@@ -1,0 +1,118 @@
+// Everything that can happen to a shard. A command is the only way to change its state, and the
+// state after it is a function of the state before it and of the command alone.
+#pragma once
+
+#include <variant>
+
+#include "core/types.h"
+
+namespace openvenue::core {
+
+struct NewOrder {
+  AccountId account = 0;
+  InstrumentId instrument = 0;
+  Side side = Side::kBuy;
+  OrderType type = OrderType::kLimit;
+  TimeInForce time_in_force = TimeInForce::kDay;
+  QtyLots qty_lots = 0;
+  PriceTicks limit_price_ticks = 0;  // 0 for market orders
+  ClientOrderId client_order_id;     // never empty: the API makes one where the client gave none
+  friend bool operator==(const NewOrder&, const NewOrder&) = default;
+};
+
+struct CancelOrder {
+  AccountId account = 0;
+  OrderId order_id = 0;
+  friend bool operator==(const CancelOrder&, const CancelOrder&) = default;
+};
+
+// Ends `order_id` as kReplaced and opens a new order in its place, which carries over what was
+// filled (FIX cancel/replace: qty_lots is the new total, filled part included). A smaller quantity
+// at the same price keeps its place in the queue; any other change goes to the back.
+struct ReplaceOrder {
+  AccountId account = 0;
+  OrderId order_id = 0;
+  QtyLots qty_lots = 0;              // 0: as before
+  PriceTicks limit_price_ticks = 0;  // 0: as before
+  TimeInForce time_in_force = TimeInForce::kDay;
+  bool keep_time_in_force = true;
+  ClientOrderId client_order_id;  // the new order's; never empty
+  friend bool operator==(const ReplaceOrder&, const ReplaceOrder&) = default;
+};
+
+// A new instrument, or new terms for a known one (name, state, maximum quantity and tradability may
+// change; symbol, class, tick, lot and price limits may not).
+struct DefineInstrument {
+  InstrumentId instrument = 0;
+  Symbol symbol;
+  Name name;
+  AssetClass asset_class = AssetClass::kUsEquity;
+  InstrumentState state = InstrumentState::kActive;
+  std::int64_t tick_size_nanos = 0;  // price of one tick, in 1e-9 of the currency
+  std::int64_t lot_size_nanos = 0;   // size of one lot, in 1e-9 of a unit
+  PriceTicks min_price_ticks = 1;    // >= 1
+  PriceTicks max_price_ticks = 0;    // max - min < kPriceRangeTicksMax
+  QtyLots max_order_qty_lots = 0;
+  friend bool operator==(const DefineInstrument&, const DefineInstrument&) = default;
+};
+
+// A new account, or new terms for a known one.
+struct OpenAccount {
+  AccountId account = 0;
+  Name name;
+  bool may_sell_short = false;
+  CashMicros credit_limit_micros = 0;  // >= 0; buying power is cash + credit - reserved
+  friend bool operator==(const OpenAccount&, const OpenAccount&) = default;
+};
+
+struct AdjustBalance {
+  AccountId account = 0;
+  CashMicros amount_micros = 0;  // deposit if positive, withdrawal if negative
+  friend bool operator==(const AdjustBalance&, const AdjustBalance&) = default;
+};
+
+struct AdjustPosition {
+  AccountId account = 0;
+  InstrumentId instrument = 0;
+  QtyLots qty_lots = 0;        // signed change
+  CashMicros cost_micros = 0;  // signed change of the cost basis; no cash moves
+  friend bool operator==(const AdjustPosition&, const AdjustPosition&) = default;
+};
+
+// Expires DAY orders accepted before it, oldest first, at most Limits::max_fills_per_command of
+// them; the shard repeats the command until its event says that none is left.
+struct EndTradingDay {
+  friend bool operator==(const EndTradingDay&, const EndTradingDay&) = default;
+};
+
+// Bounds that change outcomes are state too, so they come as a command. Physical pools must be at
+// least this large wherever the journal is replayed.
+struct Limits {
+  std::uint32_t max_orders = 1U << 20;      // order records: open ones and the retained ended ones
+  std::uint32_t max_accounts = 1U << 14;
+  std::uint32_t max_instruments = 1U << 10;
+  std::uint32_t max_positions = 1U << 17;   // (account, instrument) pairs that ever held something
+  std::uint32_t max_fills_per_command = 1U << 14;
+  friend bool operator==(const Limits&, const Limits&) = default;
+};
+
+struct Configure {
+  Limits limits;
+  friend bool operator==(const Configure&, const Configure&) = default;
+};
+
+// Order of alternatives is part of the journal format: only append.
+using CommandBody = std::variant<NewOrder, CancelOrder, ReplaceOrder, DefineInstrument, OpenAccount,
+                                 AdjustBalance, AdjustPosition, EndTradingDay, Configure>;
+
+struct Command {
+  Sequence sequence = 0;
+  TimestampNs timestamp_ns = 0;
+  CommandBody body;
+  friend bool operator==(const Command&, const Command&) = default;
+};
+
+// Widest price range of one instrument; a book indexes its levels by tick.
+constexpr PriceTicks kPriceRangeTicksMax = PriceTicks{1} << 26;
+
+}  // namespace openvenue::core

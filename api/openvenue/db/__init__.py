@@ -1,0 +1,1 @@
+"""PostgreSQL: what the projector writes and people query. Never on the path of an order."""

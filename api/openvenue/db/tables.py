@@ -1,0 +1,172 @@
+"""The tables, as Alembic and all queries see them.
+
+All but `api_keys` are a projection of one shard's journal: they can be dropped and rebuilt from it,
+row for row. Only the projector writes them, in journal order, so they carry no foreign keys.
+Amounts are exact: prices and quantities in decimal units, money in the account's currency.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+# Engine amounts are 64-bit counts of at least 1e-9, so 19 digits before the point and 9 after hold
+# each of them; values of fills are products in micros.
+_QUANTITY = Numeric(28, 9)
+_PRICE = Numeric(28, 9)
+_MONEY = Numeric(26, 6)
+_TIMESTAMP = DateTime(timezone=True)
+
+API_KEYS_CHANNEL = "openvenue_api_keys"  # payload: the key id that changed
+PROJECTION_CHANNEL = "openvenue_projection"  # a wake-up; readers look at projection_offsets
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+instruments = Table(
+    "instruments",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("instrument_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("symbol", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("asset_class", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tick_size", _PRICE, nullable=False),
+    Column("lot_size", _QUANTITY, nullable=False),
+    Column("min_price", _PRICE, nullable=False),
+    Column("max_price", _PRICE, nullable=False),
+    Column("max_order_qty", _QUANTITY, nullable=False),
+    Column("updated_sequence", BigInteger, nullable=False),
+    _one_of("asset_class", "us_equity", "crypto"),
+    _one_of("state", "active", "inactive"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("may_sell_short", Boolean, nullable=False),
+    Column("credit_limit", _MONEY, nullable=False),
+    Column("cash", _MONEY, nullable=False),
+    Column("created_at", _TIMESTAMP, nullable=False),
+    Column("updated_sequence", BigInteger, nullable=False),
+)
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("instrument_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("qty", _QUANTITY, nullable=False),
+    Column("cost", _MONEY, nullable=False),
+    Column("updated_sequence", BigInteger, nullable=False),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("instrument_id", BigInteger, nullable=False),
+    Column("client_order_id", Text, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("time_in_force", Text, nullable=False),
+    Column("qty", _QUANTITY, nullable=False),
+    Column("limit_price", _PRICE),
+    Column("filled_qty", _QUANTITY, nullable=False),
+    Column("filled_value", _MONEY, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("end_reason", Text),
+    Column("replaces", BigInteger),
+    Column("replaced_by", BigInteger),
+    Column("created_at", _TIMESTAMP, nullable=False),
+    Column("updated_at", _TIMESTAMP, nullable=False),
+    Column("ended_at", _TIMESTAMP),
+    Column("updated_sequence", BigInteger, nullable=False),
+    _one_of("side", "buy", "sell"),
+    _one_of("type", "market", "limit"),
+    _one_of("time_in_force", "day", "gtc", "ioc", "fok"),
+    _one_of("status", "new", "partially_filled", "filled", "canceled", "expired", "replaced"),
+    _one_of(
+        "end_reason",
+        "user_canceled",
+        "immediate_or_cancel",
+        "fill_or_kill",
+        "no_liquidity",
+        "day_ended",
+        "fill_limit",
+    ),
+)
+# An account's orders newest first: the order id is the sequence number of its creation.
+Index("orders_account_newest_idx", orders.c.account_id, orders.c.shard_id, orders.c.order_id)
+# Not unique: once an order has left the engine's retention window its client_order_id may return.
+Index("orders_client_order_id_idx", orders.c.account_id, orders.c.client_order_id)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("trade_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("liquidity", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("order_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("instrument_id", BigInteger, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("price", _PRICE, nullable=False),
+    Column("qty", _QUANTITY, nullable=False),
+    Column("executed_at", _TIMESTAMP, nullable=False),
+    _one_of("liquidity", "maker", "taker"),
+    _one_of("side", "buy", "sell"),
+)
+Index("executions_order_idx", executions.c.shard_id, executions.c.order_id)
+Index(
+    "executions_account_idx", executions.c.account_id, executions.c.shard_id, executions.c.trade_id
+)
+
+projection_offsets = Table(
+    "projection_offsets",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("updated_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
+)
+
+# Secrets are 256 random bits, so one SHA-256 is enough; a slow hash protects weak passwords only.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("label", Text, nullable=False, server_default=text("''")),
+    Column("created_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
+    Column("revoked_at", _TIMESTAMP),
+)

@@ -1,0 +1,85 @@
+"""Every setting of the Python processes: environment variables prefixed `OPENVENUE_`.
+
+The defaults suit a laptop; the charts and `openvenue up` set what differs. Settings that may change
+while a process runs (`Tuning`) come from a watched file instead, see `openvenue.tuning`.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+LogFormat = Literal["json", "console"]
+Transport = Literal["session", "unary"]
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Settings(BaseSettings):
+    """Validated once at start; a bad value ends the process with the name of the variable."""
+
+    model_config = SettingsConfigDict(env_prefix="OPENVENUE_", frozen=True)
+
+    database_url: SecretStr = SecretStr("postgresql+asyncpg://openvenue@127.0.0.1:5432/openvenue")
+    db_pool_size: int = Field(
+        default=5, ge=2, le=500, description="kept connections a worker; one listens"
+    )
+    db_pool_overflow: int = Field(
+        default=5, ge=0, le=500, description="further connections under load"
+    )
+    db_pool_timeout_s: Seconds = 5.0
+    db_statement_timeout_s: Seconds = 10.0
+    migrations_dir: Path = Path(__file__).resolve().parents[2] / "alembic"
+
+    shard_id: int = Field(default=1, ge=0, lt=1 << 32)
+    engine_target: str = Field(default="127.0.0.1:7070", description="host:port or unix:/path")
+    engine_transport: Transport = Field(
+        default="session", description="unary is the benchmark's baseline"
+    )
+    grpc_channels: int = Field(default=1, ge=1, le=64)
+    engine_in_flight_max: int = Field(
+        default=4096, ge=1, le=65_536, description="requests of one worker"
+    )
+    engine_reply_timeout_s: Seconds = Field(
+        default=5.0, description="after which the fate of a request is reported as unknown"
+    )
+    engine_keepalive_interval_s: Seconds = 10.0
+    engine_keepalive_timeout_s: Seconds = 5.0
+    engine_reconnect_backoff_max_s: Seconds = 2.0
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8000, ge=0, le=65_535)
+    workers: int = Field(default=2, ge=1, le=64)
+    request_body_bytes_max: int = Field(default=65_536, ge=1024, le=1 << 24)
+    keep_alive_timeout_s: Seconds = 65.0
+    drain_timeout_s: Seconds = Field(
+        default=10.0,
+        description="how long a stopping worker waits for connections to leave by themselves",
+    )
+    shutdown_notice_s: float = Field(
+        default=0.0, ge=0, le=300, description="how long readiness fails before the socket closes"
+    )
+    projection_wait_ms: int = Field(
+        default=1000,
+        ge=0,
+        le=60_000,
+        description="longest wait of a read for what its account wrote",
+    )
+    auth_cache_ttl_s: Seconds = 30.0
+    auth_cache_entries_max: int = Field(default=10_000, ge=1, le=1_000_000)
+    instruments_refresh_s: Seconds = 30.0
+
+    tuning_file: Path | None = None
+    tuning_poll_s: Seconds = 0.5
+
+    log_level: LogLevel = "WARNING"
+    log_format: LogFormat = "json"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()

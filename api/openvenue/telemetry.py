@@ -1,0 +1,106 @@
+"""Structured logs of every Python process: one line an event, no secrets, no health checks.
+
+Standard-library loggers (uvicorn, SQLAlchemy, Alembic) go through the same processors. The level
+can be changed at run time.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+from openvenue.settings import LogFormat, LogLevel
+
+_REDACTED = "[redacted]"
+_SECRET_NAMES = re.compile(
+    r"secret|password|passwd|authorization|token|apca-api|database_url", re.I
+)
+# Credentials inside texts: user:password@ of a URL, and values that follow a secret's header name.
+_SECRET_TEXTS = re.compile(
+    r"(?P<lead>://[^/\s:@]*:)[^/\s@]+(?=@)"
+    r"|(?P<name>apca-api-secret-key['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",)]+",
+    re.I,
+)
+_HEALTH_PATHS = ("/healthz", "/readyz", "/metrics")
+_QUIET_LOGGERS = ("uvicorn.access",)
+
+
+def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
+    """Send all logs of this process to stderr in `log_format`, from `level` on. Idempotent."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_skip_health_checks)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "alembic"):
+        logger = logging.getLogger(name)
+        logger.handlers = []
+        logger.propagate = name not in _QUIET_LOGGERS
+        logger.setLevel(logging.NOTSET)
+    set_log_level(level)
+
+
+def set_log_level(level: LogLevel) -> None:
+    """Change the level of the running process."""
+    logging.getLogger().setLevel(level)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Return the logger of a module; call it with an event and keyword details."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def redact(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Replace the values of secret fields, however deep, and credentials inside texts."""
+    for key, value in event.items():
+        event[key] = _REDACTED if _SECRET_NAMES.search(str(key)) else _redact_value(value)
+    return event
+
+
+def _redact_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SECRET_TEXTS.sub(lambda match: (match["lead"] or match["name"]) + _REDACTED, value)
+    if isinstance(value, Mapping):
+        return {
+            key: _REDACTED if _SECRET_NAMES.search(str(key)) else _redact_value(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_redact_value(item) for item in value]
+    return value
+
+
+def _skip_health_checks(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not any(path in message for path in _HEALTH_PATHS) or record.levelno >= logging.WARNING

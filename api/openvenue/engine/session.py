@@ -1,0 +1,199 @@
+"""One stream to the engine over one gRPC channel: micro-batched, pipelined, self-healing.
+
+Whatever is submitted while the previous message is on its way, at least everything of one
+event-loop tick, becomes one message. Replies come in any grouping and resolve the futures of their
+requests. Each request is answered once, or ends as EngineUnavailable (it never left), or as
+FateUnknown (it left, and the stream broke or the reply took too long).
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+
+import grpc
+
+from openvenue import metrics
+from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.telemetry import get_logger
+
+REQUESTS_PER_MESSAGE_MAX = 1024  # the engine's limit
+
+_BACKOFF_MIN_S = 0.05
+_HANDSHAKE_TIMEOUT_S = 5.0
+_SWEEPS_PER_TIMEOUT = 10
+
+_log = get_logger(__name__)
+
+_Call = grpc.aio.StreamStreamCall[pb.SessionRequest, pb.SessionResponse]
+
+
+class Session:
+    """Keeps one stream open until `close`; see the module for its promises."""
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        *,
+        shard_id: int,
+        in_flight_max: int,
+        reply_timeout_s: float,
+        backoff_max_s: float,
+    ) -> None:
+        self.channel = channel
+        self.in_flight_max = in_flight_max
+        self.connected = False
+        self._shard_id = shard_id
+        self._reply_timeout_s = reply_timeout_s
+        self._backoff_max_s = backoff_max_s
+        self._loop = asyncio.get_running_loop()
+        self._pending: dict[int, asyncio.Future[pb.Reply]] = {}
+        self._batch: list[pb.Request] = []
+        self._writer_idle: asyncio.Future[None] | None = None
+        self._next_id = 1
+        self._tasks = [
+            self._loop.create_task(self._keep_connected()),
+            self._loop.create_task(self._expire_overdue()),
+        ]
+
+    @property
+    def in_flight(self) -> int:
+        """Requests submitted and not answered."""
+        return len(self._pending)
+
+    @property
+    def batching(self) -> bool:
+        """Whether a message is being filled, which a further request would join for free."""
+        return bool(self._batch)
+
+    def submit(self, request: pb.Request) -> asyncio.Future[pb.Reply]:
+        """Send `request`, whose request_id is set here, and return the future of its reply.
+
+        Raises EngineUnavailable and EngineBusy at once; the future may raise EngineUnavailable and
+        FateUnknown.
+        """
+        if not self.connected:
+            raise EngineUnavailable("the matching engine cannot be reached")
+        if len(self._pending) >= self.in_flight_max:
+            raise EngineBusy(f"{self.in_flight_max} requests are waiting for the matching engine")
+        request.request_id = request_id = self._next_id
+        self._next_id = request_id + 1
+        future = self._loop.create_future()
+        self._pending[request_id] = future
+        self._batch.append(request)
+        if self._writer_idle is not None:
+            self._writer_idle.set_result(None)
+            self._writer_idle = None
+        return future
+
+    async def close(self, drain_timeout_s: float) -> None:
+        """Wait for the replies still due, at most `drain_timeout_s`, and close the channel."""
+        if self._pending:
+            await asyncio.wait(list(self._pending.values()), timeout=drain_timeout_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._disconnect("the session was closed")
+        await self.channel.close()
+
+    async def _keep_connected(self) -> None:
+        backoff_s = _BACKOFF_MIN_S
+        while True:
+            await self.channel.channel_ready()
+            try:
+                await self._check_shard()
+                async with _open_stream(self.channel) as call:
+                    self.connected = True
+                    backoff_s = _BACKOFF_MIN_S
+                    await self._run(call)
+                    reason = "the engine ended the stream"
+            except grpc.aio.AioRpcError as error:
+                reason = f"{error.code().name}: {error.details()}"
+            except (asyncio.InvalidStateError, ConnectionError) as error:
+                reason = str(error)
+            if self.connected:
+                metrics.ENGINE_CONNECTIONS_LOST.inc()
+            _log.warning("engine session lost", reason=reason, in_flight=len(self._pending))
+            self._disconnect(reason)
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, self._backoff_max_s)
+
+    async def _check_shard(self) -> None:
+        status = await rpc.AdminStub(self.channel).GetStatus(
+            pb.GetStatusRequest(), timeout=_HANDSHAKE_TIMEOUT_S
+        )
+        if status.shard_id != self._shard_id:
+            raise ConnectionError(
+                f"the engine serves shard {status.shard_id}, not {self._shard_id}; "
+                "compare OPENVENUE_SHARD_ID with the engine's --shard-id"
+            )
+
+    async def _run(self, call: _Call) -> None:
+        """Read and write until the stream ends; raises what ended it, if that was an error."""
+        writer = self._loop.create_task(self._write_batches(call))
+        try:
+            pending = self._pending
+            while isinstance(response := await call.read(), pb.SessionResponse):  # else: EOF
+                for reply in response.replies:
+                    future = pending.pop(reply.request_id, None)
+                    if future is not None and not future.done():
+                        future.set_result(reply)
+        finally:
+            writer.cancel()
+            self._writer_idle = None
+            await asyncio.gather(writer, return_exceptions=True)
+
+    async def _write_batches(self, call: _Call) -> None:
+        while True:
+            if not self._batch:
+                self._writer_idle = self._loop.create_future()
+                await self._writer_idle
+            batch = self._batch[:REQUESTS_PER_MESSAGE_MAX]
+            del self._batch[:REQUESTS_PER_MESSAGE_MAX]
+            metrics.ENGINE_BATCHES.inc()
+            metrics.ENGINE_REQUESTS.inc(len(batch))
+            await call.write(pb.SessionRequest(requests=batch))
+
+    def _disconnect(self, reason: str) -> None:
+        """Settle every request: those not written never left; of the others nothing is known."""
+        self.connected = False
+        unsent = {request.request_id for request in self._batch}
+        self._batch.clear()
+        pending, self._pending = self._pending, {}
+        for request_id, future in pending.items():
+            if future.done():
+                continue
+            if request_id in unsent:
+                future.set_exception(EngineUnavailable("the matching engine cannot be reached"))
+            else:
+                self._lose(future, reason)
+
+    async def _expire_overdue(self) -> None:
+        """Give up replies that are overdue, without a timer for each request."""
+        interval_s = self._reply_timeout_s / _SWEEPS_PER_TIMEOUT
+        marks: deque[int] = deque(maxlen=_SWEEPS_PER_TIMEOUT)
+        while True:
+            await asyncio.sleep(interval_s)
+            overdue_below = marks[0] if len(marks) == _SWEEPS_PER_TIMEOUT else 0
+            marks.append(self._next_id)
+            while self._pending and (request_id := next(iter(self._pending))) < overdue_below:
+                future = self._pending.pop(request_id)
+                if not future.done():
+                    self._lose(future, f"no reply in {self._reply_timeout_s:g} s")
+
+    @staticmethod
+    def _lose(future: asyncio.Future[pb.Reply], reason: str) -> None:
+        metrics.ENGINE_FATE_UNKNOWN.inc()
+        future.set_exception(FateUnknown(f"the matching engine's reply did not come ({reason})"))
+
+
+@contextlib.asynccontextmanager
+async def _open_stream(channel: grpc.aio.Channel) -> AsyncIterator[_Call]:
+    call = rpc.TradingStub(channel).Session()
+    try:
+        await call.wait_for_connection()
+        yield call
+    finally:
+        call.cancel()

@@ -1,0 +1,83 @@
+"""API keys: made, listed and revoked in the database; the API workers learn of changes at once.
+
+A secret is 256 random bits, shown once. The database holds its SHA-256 only.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openvenue.db.tables import api_keys
+
+_KEY_ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_KEY_ID_LENGTH = 20
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key just made; `secret` cannot be had again."""
+
+    key_id: str
+    secret: str
+    account_id: int
+    label: str
+
+
+@dataclass(frozen=True)
+class KeyInfo:
+    """A key as listed."""
+
+    key_id: str
+    account_id: int
+    label: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def hash_secret(secret: bytes) -> bytes:
+    """Return what the database holds of a secret."""
+    return hashlib.sha256(secret).digest()
+
+
+async def create_key(connection: AsyncConnection, account_id: int, label: str = "") -> NewKey:
+    """Make a key for `account_id`. The caller commits."""
+    key_id = "OV" + "".join(secrets.choice(_KEY_ID_ALPHABET) for _ in range(_KEY_ID_LENGTH - 2))
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    await connection.execute(
+        insert(api_keys).values(
+            key_id=key_id,
+            account_id=account_id,
+            label=label,
+            secret_hash=hash_secret(secret.encode()),
+        )
+    )
+    return NewKey(key_id, secret, account_id, label)
+
+
+async def list_keys(connection: AsyncConnection, account_id: int | None = None) -> list[KeyInfo]:
+    """Return all keys, or those of one account, oldest first; revoked ones too."""
+    query = select(
+        api_keys.c.key_id,
+        api_keys.c.account_id,
+        api_keys.c.label,
+        api_keys.c.created_at,
+        api_keys.c.revoked_at,
+    ).order_by(api_keys.c.created_at, api_keys.c.key_id)
+    if account_id is not None:
+        query = query.where(api_keys.c.account_id == account_id)
+    return [KeyInfo(*row) for row in await connection.execute(query)]
+
+
+async def revoke_key(connection: AsyncConnection, key_id: str) -> bool:
+    """Revoke a key, for good. False if there is no such key in force. The caller commits."""
+    result = await connection.execute(
+        update(api_keys)
+        .where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
+        .values(revoked_at=func.now())
+    )
+    return result.rowcount == 1

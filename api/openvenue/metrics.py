@@ -1,0 +1,92 @@
+"""Prometheus metrics of an API worker, summed over the workers of a process group at the scrape.
+
+Needs PROMETHEUS_MULTIPROC_DIR in the environment before the first import where several workers
+share one /metrics; `openvenue.server` sees to that.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+HTTP_REQUESTS = Counter(
+    "openvenue_api_requests", "Requests answered, by route and status.", ["route", "status"]
+)
+HTTP_LATENCY_SECONDS = Histogram(
+    "openvenue_api_request_seconds",
+    "From the request's first byte in the application to its response's last.",
+    ["route"],
+    buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 5),
+)
+EVENT_LOOP_LAG_SECONDS = Gauge(
+    "openvenue_api_event_loop_lag_seconds",
+    "How late the event loop ran its last timer.",
+    multiprocess_mode="livemax",
+)
+WORKERS = Gauge(
+    "openvenue_api_workers", "Workers that serve requests.", multiprocess_mode="livesum"
+)
+TUNING_GENERATION = Gauge(
+    "openvenue_api_tuning_generation",
+    "Generation of the tuning file that a worker runs; 0: none.",
+    multiprocess_mode="liveall",
+)
+
+AUTH_LOOKUPS = Counter(
+    "openvenue_api_auth_lookups",
+    "Key checks: answered from the cache, or from the database.",
+    ["result"],
+)
+AUTH_REFUSALS = Counter("openvenue_api_auth_refusals", "Requests refused with 401.")
+
+INSTRUMENT_LOOKUPS = Counter(
+    "openvenue_api_instrument_lookups", "Symbol look-ups: in the cache, or not.", ["result"]
+)
+
+ENGINE_CHANNELS = Gauge(
+    "openvenue_api_engine_channels",
+    "Engine sessions, by state.",
+    ["state"],
+    multiprocess_mode="livesum",
+)
+ENGINE_IN_FLIGHT = Gauge(
+    "openvenue_api_engine_in_flight",
+    "Requests handed to the engine and not answered.",
+    multiprocess_mode="livesum",
+)
+ENGINE_BATCHES = Counter("openvenue_api_engine_batches", "Messages sent to the engine.")
+ENGINE_REQUESTS = Counter("openvenue_api_engine_requests", "Requests sent to the engine.")
+ENGINE_CONNECTIONS_LOST = Counter(
+    "openvenue_api_engine_connections_lost", "Engine sessions that broke."
+)
+ENGINE_FATE_UNKNOWN = Counter(
+    "openvenue_api_engine_fate_unknown", "Requests whose outcome did not come back."
+)
+ENGINE_REFUSED = Counter(
+    "openvenue_api_engine_refused", "Requests not sent to the engine or not taken by it.", ["cause"]
+)
+
+POOL_SIZE = Gauge(
+    "openvenue_api_db_pool_size", "Connections the pool may keep.", multiprocess_mode="livesum"
+)
+POOL_OVERFLOW_MAX = Gauge(
+    "openvenue_api_db_pool_overflow_max",
+    "Connections the pool may open beyond its size.",
+    multiprocess_mode="livesum",
+)
+POOL_CONNECTIONS = Gauge(
+    "openvenue_api_db_pool_connections",
+    "Connections of the pool, by state.",
+    ["state"],
+    multiprocess_mode="livesum",
+)
+POOL_WAIT_SECONDS = Histogram(
+    "openvenue_api_db_pool_wait_seconds",
+    "How long a query waited for a connection.",
+    buckets=(0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
+)
+PROJECTION_WAIT_SECONDS = Histogram(
+    "openvenue_api_projection_wait_seconds",
+    "How long a read waited for the projection to hold what its account wrote.",
+    buckets=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
+)
+PROJECTION_TIMEOUTS = Counter(
+    "openvenue_api_projection_timeouts", "Reads given up because the projection lagged too far."
+)

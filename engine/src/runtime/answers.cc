@@ -1,0 +1,170 @@
+#include "runtime/answers.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <type_traits>
+#include <utility>
+
+namespace openvenue::runtime {
+namespace {
+
+using Body = decltype(Reply::body);
+
+// The account of an order command; nothing for administrative commands.
+std::optional<core::AccountId> trading_account(const core::CommandBody& body) {
+  return std::visit(
+      [](const auto& command) -> std::optional<core::AccountId> {
+        using T = std::decay_t<decltype(command)>;
+        if constexpr (std::is_same_v<T, core::NewOrder> || std::is_same_v<T, core::CancelOrder> ||
+                      std::is_same_v<T, core::ReplaceOrder>) {
+          return command.account;
+        } else {
+          return std::nullopt;
+        }
+      },
+      body);
+}
+
+// The order that a command's first event is about.
+core::OrderId order_named_by(const core::Event& event) {
+  return std::visit(
+      [](const auto& body) -> core::OrderId {
+        if constexpr (requires { body.order_id; }) {
+          return body.order_id;
+        } else {
+          return 0;
+        }
+      },
+      event);
+}
+
+Body order_outcome(const VenueExchange& exchange, const core::Event& first) {
+  const core::OrderId order_id = order_named_by(first);
+  const core::Order* order = exchange.find_order(order_id);
+  if (order == nullptr) {
+    std::fprintf(stderr, "broken invariant: order %llu is named by an event but is not kept\n",
+                 static_cast<unsigned long long>(order_id));
+    std::abort();
+  }
+  return OrderOutcome{*order, std::holds_alternative<core::Duplicate>(first)};
+}
+
+Body refusal(const VenueExchange& exchange, const core::Rejected& rejected,
+             core::AccountId account) {
+  Refusal refusal{rejected.reason, std::nullopt};
+  const core::Order* order =
+      rejected.order_id == 0 ? nullptr : exchange.find_order(rejected.order_id);
+  if (order != nullptr && order->account == account) refusal.order = *order;
+  return refusal;
+}
+
+NotSequenced not_found(std::string message) {
+  return {NotSequenced::Cause::kNotFound, std::move(message)};
+}
+
+NotSequenced unknown_account(core::AccountId account) {
+  return not_found("account " + std::to_string(account) + " does not exist");
+}
+
+AccountState account_state(const VenueExchange& exchange, const core::Account& account) {
+  AccountState state{account, {}};
+  std::vector<const core::Position*> positions;
+  exchange.list_positions(account.account, positions);
+  state.positions.reserve(positions.size());
+  for (const core::Position* position : positions) {
+    const core::Instrument* instrument = exchange.find_instrument(position->instrument);
+    state.positions.push_back(
+        {*position, instrument == nullptr ? 0 : instrument->last_price_ticks});
+  }
+  return state;
+}
+
+Body answer_to(const VenueExchange& exchange, const GetOrder& query) {
+  const core::Order* order = query.order_id != 0
+                                 ? exchange.find_order(query.order_id)
+                                 : exchange.find_order(query.account, query.client_order_id);
+  if (order == nullptr || order->account != query.account) {
+    return not_found("account " + std::to_string(query.account) +
+                     " has no such order, or it is outside the retention window");
+  }
+  return OrderOutcome{*order, false};
+}
+
+Body answer_to(const VenueExchange& exchange, const ListOpenOrders& query) {
+  const core::Account* account = exchange.find_account(query.account);
+  if (account == nullptr) return unknown_account(query.account);
+  std::vector<const core::Order*> orders;
+  exchange.list_open_orders(query.account, query.instrument, query.before, query.limit, orders);
+  OrderList list;
+  list.account_updated_sequence = account->updated_sequence;
+  list.orders.reserve(orders.size());
+  for (const core::Order* order : orders) list.orders.push_back(*order);
+  return list;
+}
+
+Body answer_to(const VenueExchange& exchange, const GetAccount& query) {
+  const core::Account* account = exchange.find_account(query.account);
+  if (account == nullptr) return unknown_account(query.account);
+  return account_state(exchange, *account);
+}
+
+Body answer_to(const VenueExchange& exchange, const GetBook& query) {
+  const core::Instrument* instrument = exchange.find_instrument(query.instrument);
+  if (instrument == nullptr) {
+    return not_found("instrument " + std::to_string(query.instrument) + " does not exist");
+  }
+  BookState book;
+  book.instrument = query.instrument;
+  book.last_price_ticks = instrument->last_price_ticks;
+  exchange.list_levels(query.instrument, core::Side::kBuy, query.depth, book.bids);
+  exchange.list_levels(query.instrument, core::Side::kSell, query.depth, book.asks);
+  return book;
+}
+
+Body answer_to(const VenueExchange& exchange, const ListInstruments&) {
+  std::vector<const core::Instrument*> instruments;
+  exchange.list_instruments(instruments);
+  InstrumentList list;
+  list.instruments.reserve(instruments.size());
+  for (const core::Instrument* instrument : instruments) list.instruments.push_back(*instrument);
+  return list;
+}
+
+Body answer_to(const VenueExchange& exchange, const ListAccounts&) {
+  std::vector<const core::Account*> accounts;
+  exchange.list_accounts(accounts);
+  AccountList list;
+  list.accounts.reserve(accounts.size());
+  for (const core::Account* account : accounts) {
+    list.accounts.push_back(account_state(exchange, *account));
+  }
+  return list;
+}
+
+Body answer_to(const VenueExchange& exchange, const GetStatus& query) {
+  return StateSummary{query.with_state_hash ? exchange.state_hash() : 0,
+                      exchange.open_order_count()};
+}
+
+}  // namespace
+
+Reply answer(const VenueExchange& exchange, const core::Command& command,
+             const core::EventBuffer& events, std::uint64_t request_id) {
+  Reply reply{request_id, command.sequence, {}};
+  const auto account = trading_account(command.body);
+  if (!account) {
+    reply.body = AdminOutcome{events};
+  } else if (const auto* rejected = std::get_if<core::Rejected>(&events.front())) {
+    reply.body = refusal(exchange, *rejected, *account);
+  } else {
+    reply.body = order_outcome(exchange, events.front());
+  }
+  return reply;
+}
+
+Reply answer(const VenueExchange& exchange, const Query& query, std::uint64_t request_id) {
+  return {request_id, exchange.last_sequence(),
+          std::visit([&](const auto& body) { return answer_to(exchange, body); }, query)};
+}
+
+}  // namespace openvenue::runtime

@@ -1,0 +1,80 @@
+#include "runtime/committer.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+namespace openvenue::runtime {
+
+Committer::Committer(std::unique_ptr<FrameSink> sink, FlightQueue& handed_over,
+                     FlightQueue& durable, FlightQueue& free_flights, DurableWatermark& watermark,
+                     OnDurable on_durable, OnFailure on_failure, Metrics& metrics)
+    : sink_(std::move(sink)),
+      handed_over_(handed_over),
+      durable_(durable),
+      free_flights_(free_flights),
+      watermark_(watermark),
+      on_durable_(std::move(on_durable)),
+      on_failure_(std::move(on_failure)),
+      metrics_(metrics) {}
+
+void Committer::run() {
+  std::vector<Flight*> flights;
+  while (handed_over_.pop_all(flights)) {
+    if (failed_) {
+      discard(flights);
+      continue;
+    }
+    try {
+      commit(flights);
+    } catch (const journal::JournalError& error) {
+      fail(error.what());
+      discard(flights);
+    }
+  }
+  try {
+    if (!failed_) sink_->close();
+  } catch (const journal::JournalError& error) {
+    fail(error.what());
+  }
+  durable_.close();
+}
+
+void Committer::commit(const std::vector<Flight*>& flights) {
+  core::Sequence last = 0;
+  for (Flight* flight : flights) {
+    if (flight->frame.empty()) continue;
+    metrics_.frame_entries.Observe(flight->frame.count());
+    last = flight->frame.last_sequence();
+    sink_->write(flight->frame);
+  }
+  if (last != 0) {
+    {
+      const StageTimer timer(metrics_.sync_seconds);
+      sink_->sync();
+    }
+    watermark_.advance(last);
+    on_durable_(last);
+  }
+  const auto now = std::chrono::steady_clock::now();
+  for (Flight* flight : flights) {
+    flight->durable_at = now;
+    metrics_.journal_seconds.Observe(seconds_between(flight->handed_over_at, now));
+  }
+  durable_.push_all(flights);
+}
+
+void Committer::fail(const std::string& what) {
+  failed_ = true;
+  metrics_.journal_failures.Increment();
+  watermark_.close();
+  spdlog::critical("the journal cannot be written; nothing more is acknowledged: {}", what);
+  on_failure_(what);
+}
+
+void Committer::discard(const std::vector<Flight*>& flights) {
+  for (Flight* flight : flights) flight->clear();
+  free_flights_.push_all(flights);
+}
+
+}  // namespace openvenue::runtime

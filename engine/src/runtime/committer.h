@@ -1,0 +1,48 @@
+// The journal thread: group commit. It writes every frame that has queued while the last sync ran,
+// syncs once, and only then lets their replies go to the publisher.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/durable_watermark.h"
+#include "runtime/flight.h"
+#include "runtime/frame_sink.h"
+#include "runtime/metrics.h"
+
+namespace openvenue::runtime {
+
+class Committer {
+ public:
+  // Called once, from the journal thread, when a write or sync failed: nothing that is not durable
+  // by then is ever answered, and the process should end (a failed sync cannot be retried, because
+  // the kernel may have dropped the pages).
+  using OnFailure = std::function<void(const std::string& what)>;
+  using OnDurable = std::function<void(core::Sequence)>;
+
+  Committer(std::unique_ptr<FrameSink> sink, FlightQueue& handed_over, FlightQueue& durable,
+            FlightQueue& free_flights, DurableWatermark& watermark, OnDurable on_durable,
+            OnFailure on_failure, Metrics& metrics);
+
+  // Runs until `handed_over` is closed and empty; then closes the journal and `durable`.
+  void run();
+
+ private:
+  void commit(const std::vector<Flight*>& flights);
+  void fail(const std::string& what);
+  void discard(const std::vector<Flight*>& flights);
+
+  std::unique_ptr<FrameSink> sink_;
+  FlightQueue& handed_over_;
+  FlightQueue& durable_;
+  FlightQueue& free_flights_;
+  DurableWatermark& watermark_;
+  const OnDurable on_durable_;
+  const OnFailure on_failure_;
+  Metrics& metrics_;
+  bool failed_ = false;
+};
+
+}  // namespace openvenue::runtime

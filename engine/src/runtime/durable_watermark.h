@@ -1,0 +1,36 @@
+// The highest sequence number that is on the disk, for those who wait for it to rise.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "core/types.h"
+
+namespace openvenue::runtime {
+
+class DurableWatermark {
+ public:
+  explicit DurableWatermark(core::Sequence initial) : sequence_(initial) {}
+
+  // Precondition: sequence >= get(). One writer.
+  void advance(core::Sequence sequence);
+
+  [[nodiscard]] core::Sequence get() const { return sequence_.load(std::memory_order_acquire); }
+
+  // True once get() > `sequence`; false after `timeout`, or at once when closed.
+  [[nodiscard]] bool wait_beyond(core::Sequence sequence, std::chrono::milliseconds timeout);
+
+  // Nothing will become durable any more; wakes everybody who waits.
+  void close();
+  [[nodiscard]] bool closed() const { return closed_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<core::Sequence> sequence_;
+  std::atomic<bool> closed_ = false;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
+
+}  // namespace openvenue::runtime

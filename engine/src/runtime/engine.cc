@@ -1,0 +1,174 @@
+#include "runtime/engine.h"
+
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "journal/reader.h"
+
+namespace openvenue::runtime {
+namespace {
+
+// Names the thread for ps, top and core dumps; at most 15 bytes.
+void name_this_thread(const char* name) { pthread_setname_np(pthread_self(), name); }
+
+// Linux takes nice values by thread: replay for a snapshot yields to order flow.
+void yield_to_order_flow() { setpriority(PRIO_PROCESS, 0, 10); }
+
+// A crash can fall between the commands that end one trading day; the journal's last entry tells.
+bool ends_within_day_end(const journal::Settings& settings, core::Sequence last_sequence) {
+  if (last_sequence == 0) return false;
+  journal::Reader reader(settings.directory, settings.shard_id, last_sequence);
+  core::Command command;
+  core::EventBuffer events;
+  if (reader.next(command, events) != journal::Reader::Result::kEntry) return false;
+  const auto* ended = std::get_if<core::TradingDayEnded>(&events.back());
+  return ended != nullptr && !ended->complete;
+}
+
+// Journals the limits that the settings ask for, where they differ from those in force.
+void configure(VenueExchange& exchange, FrameSink& sink, const core::Limits& limits,
+               core::TimestampNs now_ns) {
+  if (exchange.last_sequence() != 0 && exchange.limits() == limits) return;
+  core::EventBuffer events;
+  events.reserve(VenueExchange::max_events_per_command(limits));
+  const core::Command command{exchange.last_sequence() + 1,
+                              std::max(now_ns, exchange.last_timestamp_ns()),
+                              core::Configure{limits}};
+  exchange.apply(command, events);
+  journal::Frame frame;
+  frame.append(command, events);
+  sink.write(frame);
+  sink.sync();
+  if (std::holds_alternative<core::Rejected>(events.front())) {
+    throw journal::JournalError(
+        "the state in the journal does not fit the configured limits: start with limits at least "
+        "as "
+        "large as before");
+  }
+}
+
+}  // namespace
+
+struct Engine::Origin {
+  std::unique_ptr<VenueExchange> exchange;
+  std::unique_ptr<FrameSink> sink;
+  core::Sequence snapshot_sequence = 0;
+  bool day_end_unfinished = false;
+
+  static Origin recover(const EngineSettings& settings, const EngineSeams& seams) {
+    journal::Recovered recovered = journal::recover(settings.journal, settings.limits);
+    spdlog::info(
+        "journal recovered directory={} sequence={} snapshot_sequence={} replayed={} "
+        "torn_bytes_cut={}",
+        settings.journal.directory.string(), recovered.exchange->last_sequence(),
+        recovered.snapshot_sequence, recovered.entries_replayed, recovered.torn_bytes_cut);
+    Origin origin;
+    origin.snapshot_sequence = recovered.snapshot_sequence;
+    origin.exchange = std::move(recovered.exchange);
+    origin.sink = std::make_unique<JournalSink>(std::move(recovered.writer));
+    if (seams.wrap_sink) origin.sink = seams.wrap_sink(std::move(origin.sink));
+    origin.day_end_unfinished =
+        ends_within_day_end(settings.journal, origin.exchange->last_sequence());
+    configure(*origin.exchange, *origin.sink, settings.limits, seams.clock());
+    return origin;
+  }
+};
+
+Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
+               EngineSeams seams)
+    : Engine(settings, metrics, std::move(on_failure), seams, Origin::recover(settings, seams)) {}
+
+Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
+               EngineSeams seams, Origin origin)
+    : settings_(settings),
+      started_ns_(seams.clock()),
+      metrics_(metrics),
+      ring_(settings.ring_size),
+      watermark_(origin.exchange->last_sequence()),
+      snapshotter_(
+          [settings](core::Sequence up_to) {
+            return journal::write_snapshot(settings.journal, settings.limits, up_to);
+          },
+          settings.snapshot_interval, origin.snapshot_sequence, watermark_, metrics),
+      publisher_(durable_flights_, free_flights_, metrics) {
+  for (std::size_t flight = 0; flight < kFlights; ++flight) {
+    free_flights_.push(flights_.emplace_back(std::make_unique<Flight>()).get());
+  }
+  shard_ = std::make_unique<Shard>(std::move(origin.exchange), settings.trading_day,
+                                   origin.day_end_unfinished, std::move(seams.clock), ring_,
+                                   free_flights_, handed_over_, metrics);
+  committer_ = std::make_unique<Committer>(
+      std::move(origin.sink), handed_over_, durable_flights_, free_flights_, watermark_,
+      [this](core::Sequence sequence) { snapshotter_.on_durable(sequence); },
+      [this, on_failure = std::move(on_failure)](const std::string& what) {
+        ring_.close();
+        on_failure(what);
+      },
+      metrics);
+  start();
+}
+
+Engine::~Engine() { stop(); }
+
+void Engine::start() {
+  auto& gauges = *metrics_.gauges();
+  const auto add = [&](const char* name, const char* help, auto sample) {
+    gauges.add(name, help, [sample] { return static_cast<double>(sample()); });
+  };
+  add("openvenue_engine_ring_depth", "Operations waiting in the ingress ring",
+      [this] { return ring_.depth(); });
+  add("openvenue_engine_ring_capacity", "Operations that the ingress ring can hold",
+      [this] { return ring_.capacity(); });
+  add("openvenue_engine_applied_sequence", "Last command applied to the state",
+      [this] { return applied_sequence(); });
+  add("openvenue_engine_durable_sequence", "Last command on the disk",
+      [this] { return watermark_.get(); });
+  add("openvenue_engine_snapshot_sequence", "Newest snapshot on the disk",
+      [this] { return snapshot_sequence(); });
+  add("openvenue_engine_open_orders", "Orders resting in the books",
+      [this] { return shard_->open_orders(); });
+
+  shard_thread_ = std::thread([this] {
+    name_this_thread("shard");
+    shard_->run();
+  });
+  journal_thread_ = std::thread([this] {
+    name_this_thread("journal");
+    committer_->run();
+  });
+  publisher_thread_ = std::thread([this] {
+    name_this_thread("publisher");
+    publisher_.run();
+  });
+  snapshot_thread_ = std::thread([this] {
+    name_this_thread("snapshot");
+    yield_to_order_flow();
+    snapshotter_.run();
+  });
+}
+
+Admission Engine::submit(Batch& batch) {
+  batch.submitted_at = std::chrono::steady_clock::now();
+  const Admission admission = ring_.try_push(batch);
+  if (admission == Admission::kFull) metrics_.ring_full.Increment();
+  return admission;
+}
+
+void Engine::stop() {
+  if (!shard_thread_.joinable()) return;
+  ring_.close();
+  shard_thread_.join();
+  journal_thread_.join();
+  publisher_thread_.join();
+  watermark_.close();
+  snapshotter_.stop();
+  snapshot_thread_.join();
+  metrics_.gauges()->clear();
+  spdlog::info("engine stopped sequence={}", watermark_.get());
+}
+
+}  // namespace openvenue::runtime

@@ -1,0 +1,98 @@
+// One shard, running: ingress ring ▸ shard thread ▸ journal thread ▸ publisher.
+//
+// Promises: commands get one total order; nothing that depends on a command is answered before the
+// command is durable; every queue is bounded; a stop answers everything that was accepted.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/command.h"
+#include "journal/recovery.h"
+#include "runtime/committer.h"
+#include "runtime/durable_watermark.h"
+#include "runtime/flight.h"
+#include "runtime/frame_sink.h"
+#include "runtime/ingress_ring.h"
+#include "runtime/metrics.h"
+#include "runtime/publisher.h"
+#include "runtime/shard.h"
+#include "runtime/snapshotter.h"
+#include "runtime/trading_day.h"
+
+namespace openvenue::runtime {
+
+struct EngineSettings {
+  journal::Settings journal;
+  core::Limits limits;
+  std::uint64_t ring_size = 65'536;              // operations, see weight()
+  core::Sequence snapshot_interval = 1'000'000;  // sequence numbers; 0: never by itself
+  TradingDay trading_day{std::chrono::minutes(0)};
+};
+
+// What tests replace. The defaults are the product's.
+struct EngineSeams {
+  Clock clock = wall_clock_ns;
+  // Wraps the journal that recovery opened.
+  std::function<std::unique_ptr<FrameSink>(std::unique_ptr<FrameSink>)> wrap_sink;
+};
+
+class Engine {
+ public:
+  // Recovers the journal and starts the threads. `on_failure` is called from the journal thread
+  // (see Committer::OnFailure). Throws journal::JournalError if the journal cannot be recovered or
+  // opened or refuses the limits. `metrics` must outlive the engine.
+  Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
+         EngineSeams seams = {});
+  ~Engine();
+
+  // Never blocks; the batch is untouched unless kAccepted, and then each of its operations gets
+  // exactly one reply, unless the journal fails.
+  [[nodiscard]] Admission submit(Batch& batch);
+
+  // Refuses further batches, answers all accepted ones and closes the journal. Idempotent.
+  void stop();
+
+  [[nodiscard]] DurableWatermark& durable() { return watermark_; }
+  [[nodiscard]] std::future<core::Sequence> take_snapshot() { return snapshotter_.request(); }
+
+  [[nodiscard]] const EngineSettings& settings() const { return settings_; }
+  [[nodiscard]] core::Sequence applied_sequence() const { return shard_->applied_sequence(); }
+  [[nodiscard]] core::Sequence snapshot_sequence() const { return snapshotter_.newest(); }
+  [[nodiscard]] core::TimestampNs next_day_end_ns() const { return shard_->next_day_end_ns(); }
+  [[nodiscard]] core::TimestampNs started_ns() const { return started_ns_; }
+
+ private:
+  struct Origin;  // what recovery gave
+  Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
+         EngineSeams seams, Origin origin);
+  void start();
+
+  // In flight between shard, journal and publisher: enough that matching goes on during a sync.
+  static constexpr std::size_t kFlights = 16;
+
+  const EngineSettings settings_;
+  const core::TimestampNs started_ns_;
+  Metrics& metrics_;
+  std::vector<std::unique_ptr<Flight>> flights_;
+  FlightQueue free_flights_;
+  FlightQueue handed_over_;
+  FlightQueue durable_flights_;
+  IngressRing ring_;
+  DurableWatermark watermark_;
+  Snapshotter snapshotter_;
+  std::unique_ptr<Shard> shard_;
+  std::unique_ptr<Committer> committer_;
+  Publisher publisher_;
+  std::thread shard_thread_;
+  std::thread journal_thread_;
+  std::thread publisher_thread_;
+  std::thread snapshot_thread_;
+};
+
+}  // namespace openvenue::runtime

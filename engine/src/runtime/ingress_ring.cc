@@ -1,0 +1,52 @@
+#include "runtime/ingress_ring.h"
+
+#include <utility>
+
+namespace openvenue::runtime {
+
+std::uint64_t weight(const std::vector<Operation>& operations) {
+  std::uint64_t sum = 0;
+  for (const Operation& operation : operations) sum += weight(operation);
+  return sum;
+}
+
+Admission IngressRing::try_push(Batch& batch) {
+  const std::uint64_t batch_weight = weight(batch.operations);
+  if (batch_weight > capacity_) return Admission::kTooLarge;
+  bool was_empty = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return Admission::kStopped;
+    if (depth_ + batch_weight > capacity_) return Admission::kFull;
+    was_empty = queued_.empty();
+    depth_ += batch_weight;
+    queued_.push_back(std::move(batch));
+  }
+  if (was_empty) filled_.notify_one();
+  return Admission::kAccepted;
+}
+
+bool IngressRing::pop_all(std::vector<Batch>& out, std::chrono::milliseconds timeout) {
+  out.clear();
+  std::unique_lock lock(mutex_);
+  filled_.wait_for(lock, timeout, [this] { return closed_ || !queued_.empty(); });
+  if (queued_.empty()) return !closed_;
+  std::swap(out, queued_);
+  depth_ = 0;
+  return true;
+}
+
+void IngressRing::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  filled_.notify_one();
+}
+
+std::uint64_t IngressRing::depth() const {
+  const std::lock_guard lock(mutex_);
+  return depth_;
+}
+
+}  // namespace openvenue::runtime

@@ -1,0 +1,156 @@
+#include "runtime/metrics.h"
+
+#include <utility>
+
+namespace openvenue::runtime {
+namespace {
+
+using Reason = core::Reason;
+
+// In the order of core::CommandBody's alternatives.
+constexpr std::array<const char*, CommandTally::kKinds> kKindNames = {
+    "new_order",      "cancel_order",    "replace_order",   "define_instrument", "open_account",
+    "adjust_balance", "adjust_position", "end_trading_day", "configure"};
+
+constexpr std::pair<Reason, const char*> kRejectNames[] = {
+    {Reason::kUnknownAccount, "unknown_account"},
+    {Reason::kUnknownInstrument, "unknown_instrument"},
+    {Reason::kInstrumentInactive, "instrument_inactive"},
+    {Reason::kInvalidQuantity, "invalid_quantity"},
+    {Reason::kInvalidPrice, "invalid_price"},
+    {Reason::kInvalidOrder, "invalid_order"},
+    {Reason::kInsufficientCash, "insufficient_cash"},
+    {Reason::kInsufficientPosition, "insufficient_position"},
+    {Reason::kDuplicateClientOrderId, "duplicate_client_order_id"},
+    {Reason::kUnknownOrder, "unknown_order"},
+    {Reason::kOrderNotOpen, "order_not_open"},
+    {Reason::kQuantityBelowFilled, "quantity_below_filled"},
+    {Reason::kCapacity, "capacity"},
+    {Reason::kAlreadyExists, "already_exists"},
+    {Reason::kOverflow, "overflow"},
+    {Reason::kInvalidDefinition, "invalid_definition"},
+};
+
+// 1 µs to about 8 s, each bound twice the one before.
+std::vector<double> latency_bounds_seconds() {
+  std::vector<double> bounds;
+  for (double bound = 1e-6; bound < 10; bound *= 2) bounds.push_back(bound);
+  return bounds;
+}
+
+std::vector<double> entry_count_bounds() {
+  std::vector<double> bounds;
+  for (double bound = 1; bound <= 65536; bound *= 4) bounds.push_back(bound);
+  return bounds;
+}
+
+prometheus::Histogram& stage(prometheus::Registry& registry, const char* name) {
+  return prometheus::BuildHistogram()
+      .Name("openvenue_engine_stage_seconds")
+      .Help("Time that a batch spends in each stage of the engine")
+      .Register(registry)
+      .Add({{"stage", name}}, latency_bounds_seconds());
+}
+
+prometheus::Counter& counter(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+}
+
+}  // namespace
+
+void SampledGauges::add(std::string name, std::string help, Sample sample) {
+  const std::lock_guard lock(mutex_);
+  gauges_.push_back({std::move(name), std::move(help), std::move(sample)});
+}
+
+void SampledGauges::clear() {
+  const std::lock_guard lock(mutex_);
+  gauges_.clear();
+}
+
+std::vector<prometheus::MetricFamily> SampledGauges::Collect() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<prometheus::MetricFamily> families;
+  families.reserve(gauges_.size());
+  for (const Gauge& gauge : gauges_) {
+    prometheus::ClientMetric metric;
+    metric.gauge.value = gauge.sample();
+    families.push_back({gauge.name, gauge.help, prometheus::MetricType::Gauge, {metric}});
+  }
+  return families;
+}
+
+void CommandTally::count(const core::Command& command, const core::EventBuffer& events) {
+  ++commands[command.body.index()];
+  if (const auto* rejected = std::get_if<core::Rejected>(&events.front())) {
+    ++rejects.at(static_cast<std::size_t>(rejected->reason));
+  }
+}
+
+Metrics::Metrics() : Metrics(std::make_shared<prometheus::Registry>()) {}
+
+Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry)
+    : decode_seconds(stage(*registry, "decode")),
+      queue_seconds(stage(*registry, "queue")),
+      match_seconds(stage(*registry, "match")),
+      journal_seconds(stage(*registry, "journal")),
+      publish_seconds(stage(*registry, "publish")),
+      sync_seconds(prometheus::BuildHistogram()
+                       .Name("openvenue_engine_journal_sync_seconds")
+                       .Help("Time of one fdatasync of the journal")
+                       .Register(*registry)
+                       .Add({}, latency_bounds_seconds())),
+      frame_entries(prometheus::BuildHistogram()
+                        .Name("openvenue_engine_journal_frame_entries")
+                        .Help("Commands in one journal frame")
+                        .Register(*registry)
+                        .Add({}, entry_count_bounds())),
+      ring_full(counter(*registry, "openvenue_engine_ring_full_total",
+                        "Batches refused because the ingress ring was full")),
+      invalid_requests(counter(*registry, "openvenue_engine_invalid_requests_total",
+                               "Requests that could not be a command or query")),
+      stalled_clients(counter(*registry, "openvenue_engine_stalled_clients_total",
+                              "Sessions ended because the client did not read its replies")),
+      refused_streams(counter(*registry, "openvenue_engine_refused_streams_total",
+                              "Sessions and journal streams refused at their limit")),
+      snapshots(counter(*registry, "openvenue_engine_snapshots_total", "Snapshots written")),
+      snapshot_failures(counter(*registry, "openvenue_engine_snapshot_failures_total",
+                                "Snapshots that could not be written")),
+      journal_failures(counter(*registry, "openvenue_engine_journal_failures_total",
+                               "Journal writes or syncs that failed; the first ends the engine")),
+      registry_(std::move(registry)) {
+  auto& commands = prometheus::BuildCounter()
+                       .Name("openvenue_engine_commands_total")
+                       .Help("Commands sequenced, by kind")
+                       .Register(*registry_);
+  for (std::size_t kind = 0; kind < kKindNames.size(); ++kind) {
+    commands_[kind] = &commands.Add({{"kind", kKindNames[kind]}});
+  }
+  auto& rejects = prometheus::BuildCounter()
+                      .Name("openvenue_engine_rejects_total")
+                      .Help("Commands sequenced and refused, by reason")
+                      .Register(*registry_);
+  for (const auto& [reason, name] : kRejectNames) {
+    rejects_.at(static_cast<std::size_t>(reason)) = &rejects.Add({{"reason", name}});
+  }
+}
+
+void Metrics::add(CommandTally& tally) {
+  for (std::size_t kind = 0; kind < tally.commands.size(); ++kind) {
+    if (tally.commands[kind] != 0) {
+      commands_[kind]->Increment(static_cast<double>(tally.commands[kind]));
+    }
+  }
+  for (std::size_t reason = 0; reason < tally.rejects.size(); ++reason) {
+    if (tally.rejects[reason] != 0 && rejects_[reason] != nullptr) {
+      rejects_[reason]->Increment(static_cast<double>(tally.rejects[reason]));
+    }
+  }
+  tally = {};
+}
+
+StageTimer::~StageTimer() {
+  seconds_.Observe(seconds_between(started_at_, std::chrono::steady_clock::now()));
+}
+
+}  // namespace openvenue::runtime

@@ -1,0 +1,56 @@
+// What a client can ask of the shard: a command, which gets a sequence number, or a query, which is
+// answered from the state right after the operations queued before it.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+
+#include "core/command.h"
+
+namespace openvenue::runtime {
+
+struct GetOrder {
+  core::AccountId account = 0;
+  core::OrderId order_id = 0;           // this one, or, if 0,
+  core::ClientOrderId client_order_id;  // this one
+};
+
+struct ListOpenOrders {
+  core::AccountId account = 0;
+  core::InstrumentId instrument = 0;  // 0: all
+  core::OrderId before = 0;           // 0: from the newest
+  std::uint32_t limit = 0;            // 1 to kListLimitMax
+};
+
+struct GetAccount {
+  core::AccountId account = 0;
+};
+
+struct GetBook {
+  core::InstrumentId instrument = 0;
+  std::uint32_t depth = 0;  // 1 to kBookDepthMax levels a side
+};
+
+struct ListInstruments {};
+struct ListAccounts {};
+
+struct GetStatus {
+  bool with_state_hash = false;  // walks the whole state: orders wait meanwhile
+};
+
+using Query = std::variant<GetOrder, ListOpenOrders, GetAccount, GetBook, ListInstruments,
+                           ListAccounts, GetStatus>;
+
+struct Operation {
+  std::uint64_t request_id = 0;  // the client's own, echoed in the reply
+  std::variant<core::CommandBody, Query> body;
+};
+
+constexpr std::uint32_t kListLimitMax = 500;
+constexpr std::uint32_t kBookDepthMax = 1000;
+
+// How much an operation takes of the bounded queues, where 1 is what a new order and its reply
+// take.
+[[nodiscard]] std::uint32_t weight(const Operation& operation);
+
+}  // namespace openvenue::runtime

@@ -1,0 +1,96 @@
+// Answers to operations. They are copies of the state right after the operation, so that they can
+// wait for the disk while the state moves on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/event.h"
+#include "core/exchange.h"
+
+namespace openvenue::runtime {
+
+struct OrderOutcome {
+  core::Order order;
+  bool duplicate = false;  // the order that the same request created before
+};
+
+// Sequenced and refused. `order` is the one meant by a cancel or replace, where it is the
+// account's.
+struct Refusal {
+  core::Reason reason = core::Reason::kNone;
+  std::optional<core::Order> order;
+};
+
+// Not carried out; has no sequence number.
+struct NotSequenced {
+  enum class Cause : std::uint8_t {
+    kResourceExhausted = 1,
+    kInvalidArgument = 2,
+    kUnavailable = 3,
+    kNotFound = 4,
+  };
+  Cause cause = Cause::kUnavailable;
+  std::string message;
+};
+
+struct OrderList {
+  std::vector<core::Order> orders;  // newest first
+  core::Sequence account_updated_sequence = 0;
+};
+
+struct PositionState {
+  core::Position position;
+  core::PriceTicks last_price_ticks = 0;
+};
+
+struct AccountState {
+  core::Account account;
+  std::vector<PositionState> positions;
+};
+
+struct AdminOutcome {
+  std::vector<core::Event> events;
+};
+
+struct BookState {
+  core::InstrumentId instrument = 0;
+  core::PriceTicks last_price_ticks = 0;
+  std::vector<core::BookLevel> bids;  // best first
+  std::vector<core::BookLevel> asks;  // best first
+};
+
+struct InstrumentList {
+  std::vector<core::Instrument> instruments;
+};
+
+struct AccountList {
+  std::vector<AccountState> accounts;
+};
+
+struct StateSummary {
+  std::uint64_t state_hash = 0;  // 0 if not asked for
+  std::uint64_t open_orders = 0;
+};
+
+struct Reply {
+  std::uint64_t request_id = 0;
+  core::Sequence sequence = 0;  // of the command; for queries the last one applied before it
+  std::variant<NotSequenced, OrderOutcome, Refusal, OrderList, AccountState, AdminOutcome,
+               BookState, InstrumentList, AccountList, StateSummary>
+      body;
+};
+
+// Where the replies of a batch go. `deliver` is called from the publisher's thread, possibly
+// several times a batch, and must neither block nor throw.
+class ReplySink {
+ public:
+  virtual ~ReplySink() = default;
+  virtual void deliver(std::vector<Reply> replies) noexcept = 0;
+};
+
+}  // namespace openvenue::runtime

@@ -1,0 +1,144 @@
+#include "runtime/shard.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace openvenue::runtime {
+namespace {
+
+// The end of the trading day is noticed at most this late when nothing else happens.
+constexpr std::chrono::milliseconds kIdleWait{250};
+
+// Bounds the replies that one flight keeps in memory, for batches of queries.
+constexpr std::size_t kRepliesPerFlightMax = 8192;
+
+}  // namespace
+
+core::TimestampNs wall_clock_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_day,
+             bool day_end_unfinished, Clock clock, IngressRing& ring, FlightQueue& free_flights,
+             FlightQueue& handed_over, Metrics& metrics)
+    : exchange_(std::move(exchange)),
+      trading_day_(trading_day),
+      day_end_unfinished_(day_end_unfinished),
+      clock_(std::move(clock)),
+      ring_(ring),
+      free_flights_(free_flights),
+      handed_over_(handed_over),
+      metrics_(metrics),
+      applied_sequence_(exchange_->last_sequence()),
+      // From the last command, not from now: a restart catches up with an end that was missed.
+      next_day_end_ns_(trading_day.next_end_after(
+          exchange_->last_sequence() == 0 ? clock_() : exchange_->last_timestamp_ns())),
+      open_orders_(exchange_->open_order_count()) {
+  events_.reserve(VenueExchange::max_events_per_command(exchange_->limits()));
+}
+
+void Shard::run() {
+  std::vector<Batch> batches;
+  while (ring_.pop_all(batches, kIdleWait)) {
+    end_trading_day_if_due();
+    for (const Batch& batch : batches) process(batch);
+    hand_over();
+  }
+  handed_over_.close();
+}
+
+void Shard::process(const Batch& batch) {
+  metrics_.queue_seconds.Observe(
+      seconds_between(batch.submitted_at, std::chrono::steady_clock::now()));
+  const StageTimer timer(metrics_.match_seconds);
+  const core::TimestampNs timestamp_ns = stamp();
+  for (const Operation& operation : batch.operations) {
+    make_room();
+    replies_to(batch).push_back(carry_out(operation, timestamp_ns));
+    ++flight_->reply_count;
+    if (day_end_unfinished_) finish_trading_day();
+  }
+}
+
+// A batch's replies are together, except where its flight became full on the way.
+std::vector<Reply>& Shard::replies_to(const Batch& batch) {
+  auto& deliveries = flight_->deliveries;
+  if (deliveries.empty() || deliveries.back().sink != batch.sink) {
+    deliveries.push_back({batch.sink, {}});
+    deliveries.back().replies.reserve(batch.operations.size());
+  }
+  return deliveries.back().replies;
+}
+
+Reply Shard::carry_out(const Operation& operation, core::TimestampNs timestamp_ns) {
+  if (const auto* query = std::get_if<Query>(&operation.body)) {
+    return answer(*exchange_, *query, operation.request_id);
+  }
+  apply(std::get<core::CommandBody>(operation.body), timestamp_ns);
+  return answer(*exchange_, command_, events_, operation.request_id);
+}
+
+// Precondition: make_room().
+void Shard::apply(const core::CommandBody& body, core::TimestampNs timestamp_ns) {
+  command_.sequence = exchange_->last_sequence() + 1;
+  command_.timestamp_ns = timestamp_ns;
+  command_.body = body;
+  exchange_->apply(command_, events_);
+  flight_->frame.append(command_, events_);
+  tally_.count(command_, events_);
+  if (const auto* ended = std::get_if<core::TradingDayEnded>(&events_.back())) {
+    day_end_unfinished_ = !ended->complete;
+  }
+}
+
+void Shard::end_trading_day_if_due() {
+  const core::TimestampNs now_ns = stamp();
+  if (day_end_unfinished_) finish_trading_day();
+  if (now_ns < next_day_end_ns_) return;
+  spdlog::info("trading day ends sequence={}", exchange_->last_sequence() + 1);
+  day_end_unfinished_ = true;
+  finish_trading_day();
+  next_day_end_ns_ = trading_day_.next_end_after(now_ns);
+}
+
+// Nothing comes between the commands of one day's end, so that no order entered after it expires.
+void Shard::finish_trading_day() {
+  const core::TimestampNs timestamp_ns = stamp();
+  while (day_end_unfinished_) {
+    make_room();
+    apply(core::EndTradingDay{}, timestamp_ns);
+  }
+}
+
+core::TimestampNs Shard::stamp() const {
+  return std::max(clock_(), exchange_->last_timestamp_ns());
+}
+
+void Shard::make_room() {
+  if (flight_ != nullptr &&
+      (flight_->frame.full() || flight_->reply_count >= kRepliesPerFlightMax)) {
+    hand_over();
+  }
+  if (flight_ != nullptr) return;
+  while (free_.empty()) {
+    std::vector<Flight*> freed;
+    if (free_flights_.pop_all(freed)) free_ = std::move(freed);
+  }
+  flight_ = free_.back();
+  free_.pop_back();
+}
+
+void Shard::hand_over() {
+  if (flight_ == nullptr || flight_->empty()) return;
+  metrics_.add(tally_);
+  applied_sequence_ = exchange_->last_sequence();
+  open_orders_ = exchange_->open_order_count();
+  flight_->handed_over_at = std::chrono::steady_clock::now();
+  handed_over_.push(std::exchange(flight_, nullptr));
+}
+
+}  // namespace openvenue::runtime

@@ -1,0 +1,73 @@
+// The one thread that owns a shard's state: it takes what the ring holds, gives each command its
+// sequence number and time, applies it, and hands frames with their replies to the journal.
+//
+// Matching runs ahead of the disk, by at most the fixed number of flights.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/command.h"
+#include "core/event.h"
+#include "runtime/answers.h"
+#include "runtime/flight.h"
+#include "runtime/ingress_ring.h"
+#include "runtime/metrics.h"
+#include "runtime/trading_day.h"
+
+namespace openvenue::runtime {
+
+// Nanoseconds since the Unix epoch.
+using Clock = std::function<core::TimestampNs()>;
+[[nodiscard]] core::TimestampNs wall_clock_ns();
+
+class Shard {
+ public:
+  // `day_end_unfinished`: the journal ends within an EndTradingDay that has orders left to expire.
+  // All references must outlive the shard.
+  Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_day,
+        bool day_end_unfinished, Clock clock, IngressRing& ring, FlightQueue& free_flights,
+        FlightQueue& handed_over, Metrics& metrics);
+
+  // Runs until the ring is closed and empty; then everything is handed over.
+  void run();
+
+  // For other threads.
+  [[nodiscard]] core::Sequence applied_sequence() const { return applied_sequence_; }
+  [[nodiscard]] core::TimestampNs next_day_end_ns() const { return next_day_end_ns_; }
+  [[nodiscard]] std::size_t open_orders() const { return open_orders_; }
+
+ private:
+  void process(const Batch& batch);
+  [[nodiscard]] std::vector<Reply>& replies_to(const Batch& batch);
+  [[nodiscard]] Reply carry_out(const Operation& operation, core::TimestampNs timestamp_ns);
+  void apply(const core::CommandBody& body, core::TimestampNs timestamp_ns);
+  void end_trading_day_if_due();
+  void finish_trading_day();
+  [[nodiscard]] core::TimestampNs stamp() const;
+  void make_room();
+  void hand_over();
+
+  std::unique_ptr<VenueExchange> exchange_;
+  const TradingDay trading_day_;
+  bool day_end_unfinished_;
+  const Clock clock_;
+  IngressRing& ring_;
+  FlightQueue& free_flights_;
+  FlightQueue& handed_over_;
+  Metrics& metrics_;
+
+  CommandTally tally_;
+  core::Command command_;
+  core::EventBuffer events_;
+  std::vector<Flight*> free_;
+  Flight* flight_ = nullptr;
+  std::atomic<core::Sequence> applied_sequence_;
+  std::atomic<core::TimestampNs> next_day_end_ns_;
+  std::atomic<std::size_t> open_orders_;
+};
+
+}  // namespace openvenue::runtime

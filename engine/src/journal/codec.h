@@ -10,8 +10,8 @@ namespace openvenue::journal {
 void encode_entry(const core::Command& command, const core::EventBuffer& events,
                   core::ByteWriter& out);
 
-// False if the bytes are not exactly one entry's encoding (unknown kind, enumerator or length out of
-// range, bytes missing); the outputs are then undefined. `events` is replaced.
+// False if the bytes are not exactly one entry's encoding (unknown kind, enumerator or length out
+// of range, bytes missing); the outputs are then undefined. `events` is replaced.
 [[nodiscard]] bool decode_entry(core::ByteReader& in, core::Command& command,
                                 core::EventBuffer& events);
 

@@ -11,6 +11,8 @@
 
 namespace openvenue::journal {
 
+class FrameReader;
+
 class Reader {
  public:
   enum class Result {
@@ -33,6 +35,9 @@ class Reader {
 
   // File, offset, what is wrong and what to do; for kTorn and kDamaged.
   [[nodiscard]] const std::string& error() const;
+
+  // The frame that the last entry came from, and where the journal would continue.
+  [[nodiscard]] const FrameReader& frames() const;
 
  private:
   struct State;

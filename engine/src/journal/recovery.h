@@ -3,21 +3,22 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "core/exchange.h"
-#include "core/fast_book.h"
+#include "journal/replay.h"
 #include "journal/writer.h"
 
 namespace openvenue::journal {
-
-using VenueExchange = core::Exchange<core::FastBook>;
 
 struct Recovered {
   std::unique_ptr<VenueExchange> exchange;  // never null
   Writer writer;
   core::Sequence snapshot_sequence = 0;  // the snapshot it started from; 0: none
   std::uint64_t entries_replayed = 0;
-  std::uint64_t torn_bytes_cut = 0;  // > 0: a torn last frame was cut off (never acknowledged)
+  std::uint64_t torn_bytes_cut = 0;   // > 0: a torn last frame was cut off (never acknowledged)
+  std::vector<std::string> warnings;  // for the log: snapshots that were passed over, and why
 };
 
 // Locks the directory (creating it if missing) against a second engine, recovers, and opens the

@@ -9,32 +9,31 @@
 #include <filesystem>
 #include <memory>
 #include <span>
-#include <stdexcept>
 #include <vector>
 
 #include "core/command.h"
 #include "core/event.h"
+#include "journal/error.h"
 
 namespace openvenue::journal {
-
-// What happened to which file, and what the operator can do. `what()` is complete.
-class JournalError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 struct Settings {
   std::filesystem::path directory;
   std::uint32_t shard_id = 0;
+  // Size of new segments, rounded up to 4,096; kSegmentBytesMin to kSegmentBytesMax (format.h). A
+  // frame that is larger gets a segment of its own size.
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;
 };
 
-// Consecutive entries on their way to the disk. Its buffer is reserved once and reused.
+struct Tail;
+
+// Consecutive entries on their way to the disk. Its buffer is reserved once, for the largest frame
+// there can be, and reused.
 class Frame {
  public:
   Frame();
   void clear();
-  // Precondition: command.sequence follows the last appended one.
+  // Precondition: command.sequence follows the last appended one, and the frame is not full.
   void append(const core::Command& command, const core::EventBuffer& events);
   [[nodiscard]] bool empty() const { return count_ == 0; }
   [[nodiscard]] std::uint32_t count() const { return count_; }
@@ -74,7 +73,7 @@ class Writer {
  private:
   friend class Recovery;
   struct State;
-  explicit Writer(std::unique_ptr<State> state);
+  explicit Writer(Tail tail);
   std::unique_ptr<State> state_;
 };
 

@@ -1,0 +1,154 @@
+#include "journal/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "journal/error.h"
+
+namespace openvenue::journal {
+namespace {
+
+constexpr std::uint64_t kFillBytes = std::uint64_t{1} << 20;
+
+std::string reason(int error) { return std::generic_category().message(error); }
+
+[[noreturn]] void fail(std::string_view doing, const std::filesystem::path& path,
+                       std::uint64_t offset, std::string_view why) {
+  throw JournalError(fmt::format(
+      "{} {} at offset {} failed: {}. Check free space, limits and the health of the disk, then "
+      "start the engine again: it recovers everything that was acknowledged.",
+      doing, path.string(), offset, why));
+}
+
+[[noreturn]] void fail(std::string_view doing, const std::filesystem::path& path, int error) {
+  throw JournalError(fmt::format("{} {} failed: {}. Check the path, its permissions and the disk.",
+                                 doing, path.string(), reason(error)));
+}
+
+}  // namespace
+
+File::File(int descriptor, std::filesystem::path path)
+    : descriptor_(descriptor), path_(std::move(path)) {}
+
+File::~File() {
+  if (is_open()) ::close(descriptor_);
+}
+
+File::File(File&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+
+File& File::operator=(File&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+File File::open_with(const std::filesystem::path& path, int flags) {
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0640);
+  if (descriptor < 0) fail("Opening", path, errno);
+  return {descriptor, path};
+}
+
+File File::create(const std::filesystem::path& path) {
+  return open_with(path, O_RDWR | O_CREAT | O_TRUNC);
+}
+
+File File::open(const std::filesystem::path& path) { return open_with(path, O_RDONLY); }
+
+File File::open_for_writing(const std::filesystem::path& path) { return open_with(path, O_RDWR); }
+
+std::size_t File::read_at(std::uint64_t offset, std::span<std::byte> out) const {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = ::pread(descriptor_, out.data() + done, out.size() - done,
+                                static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("Reading", path_, offset + done, reason(errno));
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  return done;
+}
+
+void File::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+  const ssize_t put = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+  if (put < 0) fail("Writing", path_, offset, reason(errno));
+  if (static_cast<std::size_t>(put) != bytes.size()) {
+    fail("Writing", path_, offset, fmt::format("only {} of {} bytes fit", put, bytes.size()));
+  }
+}
+
+void File::write_zeros(std::uint64_t begin, std::uint64_t end) {
+  const std::vector<std::byte> zeros(std::min(kFillBytes, end - begin));
+  for (std::uint64_t at = begin; at < end; at += kFillBytes) {
+    write_at(at, std::span(zeros).first(std::min<std::uint64_t>(kFillBytes, end - at)));
+    sync();
+  }
+}
+
+void File::sync() {
+  if (::fdatasync(descriptor_) != 0) fail("Syncing", path_, 0, reason(errno));
+}
+
+void File::rename(const std::filesystem::path& to) {
+  if (::rename(path_.c_str(), to.c_str()) != 0) fail("Renaming", path_, errno);
+  path_ = to;
+  sync_directory(to.parent_path());
+}
+
+std::uint64_t File::size() const {
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0) fail("Examining", path_, errno);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+void sync_directory(const std::filesystem::path& directory) {
+  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) fail("Opening directory", directory, errno);
+  const int failed = ::fsync(descriptor);
+  const int error = errno;
+  ::close(descriptor);
+  if (failed != 0) fail("Syncing directory", directory, error);
+}
+
+DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / "lock";
+  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (descriptor_ < 0) fail("Opening", path, errno);
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    std::array<char, 32> holder{};
+    const ssize_t size = ::pread(descriptor_, holder.data(), holder.size() - 1, 0);
+    ::close(descriptor_);
+    throw JournalError(fmt::format(
+        "{} is in use by process {}: one journal has one engine. Stop that one first, or give this "
+        "one a directory of its own.",
+        directory.string(), size > 0 ? holder.data() : "?"));
+  }
+  // Only for the message above: the lock itself is the kernel's and ends with the process.
+  const std::string holder = fmt::format("{:<10}", ::getpid());
+  if (::pwrite(descriptor_, holder.data(), holder.size(), 0) < 0) {
+    const int error = errno;
+    ::close(descriptor_);
+    fail("Writing", path, error);
+  }
+}
+
+DirectoryLock::~DirectoryLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+}  // namespace openvenue::journal

@@ -1,0 +1,66 @@
+// Files as the journal uses them: positioned reads and writes, explicit durability, no retries.
+//
+// Every failure throws JournalError with the file, the offset and the system's reason. A short
+// write is a failure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+namespace openvenue::journal {
+
+class File {
+ public:
+  File() = default;
+  ~File();
+  File(File&& other) noexcept;
+  File& operator=(File&& other) noexcept;
+
+  // Makes the file, or empties the one that is there.
+  [[nodiscard]] static File create(const std::filesystem::path& path);
+  [[nodiscard]] static File open(const std::filesystem::path& path);
+  [[nodiscard]] static File open_for_writing(const std::filesystem::path& path);
+
+  // Fewer bytes than asked for only at the end of the file.
+  [[nodiscard]] std::size_t read_at(std::uint64_t offset, std::span<std::byte> out) const;
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
+  // Overwrites [begin, end) by zeros, a piece at a time and each made durable, so that a large fill
+  // never floods the disk that the journal is syncing to.
+  void write_zeros(std::uint64_t begin, std::uint64_t end);
+  // fdatasync.
+  void sync();
+  // Moves the file, and makes the new name durable.
+  void rename(const std::filesystem::path& to);
+
+  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
+  [[nodiscard]] std::uint64_t size() const;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  File(int descriptor, std::filesystem::path path);
+  [[nodiscard]] static File open_with(const std::filesystem::path& path, int flags);
+
+  int descriptor_ = -1;
+  std::filesystem::path path_;
+};
+
+// Makes entries made, renamed or removed in the directory durable.
+void sync_directory(const std::filesystem::path& directory);
+
+// Exclusive use of a directory, by a file `lock` in it, until the object or the process ends.
+class DirectoryLock {
+ public:
+  // Throws JournalError, naming the holder, where another process has it.
+  explicit DirectoryLock(const std::filesystem::path& directory);
+  ~DirectoryLock();
+  DirectoryLock(DirectoryLock&& other) noexcept;
+  DirectoryLock& operator=(DirectoryLock&&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+}  // namespace openvenue::journal

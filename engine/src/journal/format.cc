@@ -1,0 +1,15 @@
+#include "journal/format.h"
+
+#include <xxhash.h>
+
+namespace openvenue::journal {
+
+std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t salt) {
+  constexpr std::size_t kHeaderBytes = sizeof(FrameHeader);
+  const auto header = bytes.first(offsetof(FrameHeader, checksum));
+  const auto rest = bytes.subspan(kHeaderBytes);
+  const std::uint64_t seed = XXH3_64bits_withSeed(header.data(), header.size(), salt);
+  return XXH3_64bits_withSeed(rest.data(), rest.size(), seed);
+}
+
+}  // namespace openvenue::journal

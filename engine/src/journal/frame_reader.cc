@@ -1,0 +1,238 @@
+#include "journal/frame_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <string_view>
+#include <utility>
+
+#include "journal/error.h"
+
+namespace openvenue::journal {
+namespace {
+
+constexpr std::uint64_t kWindowBytes = std::uint64_t{256} << 10;
+constexpr std::uint64_t kInspectBytes = std::uint64_t{1} << 20;
+
+// Whether a whole frame of this segment that says it belongs at `offset` begins `bytes`.
+bool is_valid_frame(std::span<const std::byte> bytes, std::uint64_t offset,
+                    const SegmentHeader& segment) {
+  if (bytes.size() < kFrameHeaderBytes) return false;
+  const auto header = load_header<FrameHeader>(bytes);
+  if (header.magic != kFrameMagic || header.offset != offset) return false;
+  if (header.payload_bytes > kFramePayloadBytesMax) return false;
+  const std::uint64_t size = frame_bytes(header.payload_bytes);
+  return size <= bytes.size() && header.checksum == checksum_of(bytes.first(size), segment.salt);
+}
+
+// How many bytes the frame whose header begins `bytes` claims to have; just a header's where that
+// cannot be. For reading enough, not for believing.
+std::uint64_t claimed_bytes(std::span<const std::byte> bytes) {
+  if (bytes.size() < kFrameHeaderBytes) return kFrameHeaderBytes;
+  const auto header = load_header<FrameHeader>(bytes);
+  if (header.magic != kFrameMagic || header.payload_bytes > kFramePayloadBytesMax) {
+    return kFrameHeaderBytes;
+  }
+  return frame_bytes(header.payload_bytes);
+}
+
+}  // namespace
+
+FrameReader::FrameReader(std::filesystem::path directory, std::uint32_t shard_id,
+                         core::Sequence from)
+    : directory_(std::move(directory)), shard_id_(shard_id), from_(from) {}
+
+std::span<const std::byte> FrameReader::payload() const {
+  return std::span(window_).subspan(frame_offset_ + kFrameHeaderBytes - window_offset_,
+                                    frame_.payload_bytes);
+}
+
+FrameReader::Result FrameReader::next(core::Sequence durable) {
+  if (damaged_) return Result::kDamaged;
+  try {
+    return advance(durable);
+  } catch (const JournalError& error) {
+    damaged_ = true;
+    error_ = error.what();
+    return Result::kDamaged;
+  }
+}
+
+FrameReader::Result FrameReader::advance(core::Sequence durable) {
+  if (!file_.is_open() && !open_first()) return Result::kEnd;
+  for (;;) {
+    if (load_frame()) {
+      if (accept_frame()) return Result::kFrame;
+      continue;
+    }
+    // No frame, or not yet one. First gather evidence, then look again: a frame that the writer
+    // completed meanwhile is no damage, whatever came after it.
+    const std::optional<NamedFile> following = following_segment();
+    const Remains remains = following ? Remains{} : inspect_remains();
+    if (load_frame()) continue;
+    if (following) {
+      enter(*following);
+      continue;
+    }
+    if (remains.vouched_at) {
+      throw JournalError(describe_damage(
+          file_.path(), offset_,
+          fmt::format(
+              "entry {} should begin here and does not, but a valid frame at offset {} says "
+              "that it was durable",
+              next_sequence_, *remains.vouched_at)));
+    }
+    if (next_sequence_ <= durable) {
+      throw JournalError(describe_damage(
+          file_.path(), offset_,
+          fmt::format("entry {} should begin here and does not, but entries up to {} are durable",
+                      next_sequence_, durable)));
+    }
+    torn_bytes_ = remains.bytes;
+    if (remains.bytes == 0) return Result::kEnd;
+    error_ = fmt::format(
+        "{} at offset {}: {} bytes of a write that was never completed, in place of entry {}. "
+        "Nothing of it was acknowledged; the engine cuts it off at its next start.",
+        file_.path().string(), offset_, remains.bytes, next_sequence_);
+    return Result::kTorn;
+  }
+}
+
+bool FrameReader::open_first() {
+  const std::vector<NamedFile> segments = list_segments(directory_, shard_id_);
+  if (segments.empty()) return false;
+  auto after = std::upper_bound(
+      segments.begin(), segments.end(), from_,
+      [](core::Sequence from, const NamedFile& segment) { return from < segment.sequence; });
+  if (after == segments.begin()) {
+    if (from_ > 0) {
+      throw JournalError(describe_damage(
+          segments.front().path, 0,
+          fmt::format("entry {} was asked for, but this is the oldest segment and begins with "
+                      "entry {}",
+                      from_, segments.front().sequence)));
+    }
+    ++after;
+  }
+  enter(*std::prev(after));
+  return true;
+}
+
+void FrameReader::enter(const NamedFile& name) {
+  File file = File::open(name.path);
+  const SegmentHeader header = read_segment_header(file, name, shard_id_);
+  if (file_.is_open()) {
+    const bool continues = header.first_sequence == next_sequence_ &&
+                           header.previous_checksum == chain_ &&
+                           header.previous_first_sequence == segment_.first_sequence;
+    if (!continues) {
+      throw JournalError(describe_damage(
+          file_.path(), offset_,
+          fmt::format("entry {} should begin here and does not, and {} does not follow (it begins "
+                      "with entry {})",
+                      next_sequence_, name.path.filename().string(), header.first_sequence)));
+    }
+  }
+  file_ = std::move(file);
+  segment_ = header;
+  offset_ = kSegmentHeaderBytes;
+  chain_ = header.previous_checksum;
+  next_sequence_ = header.first_sequence;
+  last_flags_.reset();
+  window_.clear();
+}
+
+bool FrameReader::load_frame() {
+  if (frame_in_window()) return true;
+  // Not there, cut off by the window's end, or read before it was written.
+  const std::uint64_t left = segment_.segment_bytes - offset_;
+  const auto read = [&](std::uint64_t size) {
+    window_.resize(std::min(size, left));
+    window_.resize(file_.read_at(offset_, window_));
+    window_offset_ = offset_;
+  };
+  read(kWindowBytes);
+  if (claimed_bytes(window_) > window_.size()) read(claimed_bytes(window_));
+  return frame_in_window();
+}
+
+bool FrameReader::frame_in_window() const {
+  if (offset_ < window_offset_ || offset_ >= window_offset_ + window_.size()) return false;
+  return is_valid_frame(std::span(window_).subspan(offset_ - window_offset_), offset_, segment_);
+}
+
+bool FrameReader::accept_frame() {
+  frame_ = load_header<FrameHeader>(std::span(window_).subspan(offset_ - window_offset_));
+  const bool has_entries = frame_.flags == kEntries;
+  if (frame_.version != kFormatVersion || frame_.flags > kSegmentEnd ||
+      has_entries != (frame_.count > 0) || has_entries != (frame_.payload_bytes > 0)) {
+    throw JournalError(
+        describe_damage(file_.path(), offset_, "a frame of a kind that this engine does not know"));
+  }
+  if (frame_.shard_id != shard_id_ || frame_.first_sequence != next_sequence_ ||
+      frame_.previous_checksum != chain_ || frame_.durable_sequence >= next_sequence_) {
+    throw JournalError(describe_damage(
+        file_.path(), offset_,
+        fmt::format("a frame that does not continue the one before it: entry {} of shard {}, "
+                    "expected entry {} of shard {}",
+                    frame_.first_sequence, frame_.shard_id, next_sequence_, shard_id_)));
+  }
+  if (frame_.flags == kSegmentEnd) {
+    const std::optional<NamedFile> following = following_segment();
+    if (!following) {
+      throw JournalError(describe_damage(
+          file_.path(), offset_,
+          fmt::format("the segment ends here, but the next one, with entry {}, is missing",
+                      next_sequence_)));
+    }
+    enter(*following);
+    return false;
+  }
+  frame_offset_ = offset_;
+  offset_ += frame_bytes(frame_.payload_bytes);
+  chain_ = frame_.checksum;
+  next_sequence_ += frame_.count;
+  last_flags_ = static_cast<FrameFlags>(frame_.flags);
+  return true;
+}
+
+std::optional<NamedFile> FrameReader::following_segment() const {
+  for (NamedFile& segment : list_segments(directory_, shard_id_)) {
+    if (segment.sequence > segment_.first_sequence) return std::move(segment);
+  }
+  return std::nullopt;
+}
+
+FrameReader::Remains FrameReader::inspect_remains() const {
+  Remains remains;
+  std::vector<std::byte> chunk;
+  for (std::uint64_t at = offset_; at < segment_.segment_bytes; at += chunk.size()) {
+    chunk.resize(std::min(kInspectBytes, segment_.segment_bytes - at));
+    chunk.resize(file_.read_at(at, chunk));
+    if (chunk.empty()) break;
+    for (std::size_t index = 0; index < chunk.size(); index += kFrameAlignmentBytes) {
+      std::uint64_t word = 0;
+      const std::size_t word_bytes = std::min(sizeof word, chunk.size() - index);
+      std::memcpy(&word, chunk.data() + index, word_bytes);
+      if (word == 0) continue;
+      const auto used_bytes = (std::bit_width(word) + 7U) / 8U;
+      remains.bytes = at + index + static_cast<std::uint64_t>(used_bytes) - offset_;
+      if (word == kFrameMagic && !remains.vouched_at && vouches_for_missing(at + index)) {
+        remains.vouched_at = at + index;
+      }
+    }
+  }
+  return remains;
+}
+
+bool FrameReader::vouches_for_missing(std::uint64_t offset) const {
+  std::vector<std::byte> bytes(kFrameHeaderBytes);
+  bytes.resize(file_.read_at(offset, bytes));
+  bytes.resize(claimed_bytes(bytes));
+  bytes.resize(file_.read_at(offset, bytes));
+  return is_valid_frame(bytes, offset, segment_) &&
+         load_header<FrameHeader>(bytes).durable_sequence >= next_sequence_;
+}
+
+}  // namespace openvenue::journal

@@ -1,0 +1,125 @@
+#include "journal/replay.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "journal/error.h"
+#include "journal/frame_reader.h"
+#include "journal/segment.h"
+
+namespace openvenue::journal {
+namespace {
+
+constexpr core::Sequence kUnbounded = ~core::Sequence{0};
+
+bool exceeds(const core::Limits& limits, const core::Limits& capacity) {
+  return limits.max_orders > capacity.max_orders || limits.max_accounts > capacity.max_accounts ||
+         limits.max_instruments > capacity.max_instruments ||
+         limits.max_positions > capacity.max_positions ||
+         limits.max_fills_per_command > capacity.max_fills_per_command;
+}
+
+}  // namespace
+
+Replay::Replay(const Settings& settings, const core::Limits& capacity, Start start)
+    : settings_(settings), capacity_(capacity) {
+  const std::size_t events = VenueExchange::max_events_per_command(capacity);
+  recorded_.reserve(events);
+  recomputed_.reserve(events);
+  if (start == Start::kNewestSnapshot) restore_newest_snapshot();
+  if (exchange_) return;
+  exchange_ = std::make_unique<VenueExchange>(capacity);
+  reader_ = std::make_unique<Reader>(settings.directory, settings.shard_id, 1);
+}
+
+void Replay::restore_newest_snapshot() {
+  std::vector<NamedFile> snapshots = list_snapshots(settings_.directory, settings_.shard_id);
+  std::reverse(snapshots.begin(), snapshots.end());
+  for (const NamedFile& name : snapshots) {
+    Snapshot snapshot;
+    try {
+      snapshot = read_snapshot(name, settings_.shard_id);
+      exchange_ = restore_snapshot(name, snapshot, capacity_);
+    } catch (const JournalError& error) {
+      warnings_.push_back(fmt::format("A snapshot is passed over. {}.", error.what()));
+      continue;
+    }
+    check_snapshot_is_of_journal(snapshot, name);
+    snapshot_sequence_ = snapshot.header.sequence;
+    return;
+  }
+}
+
+// Leaves the reader behind the snapshot's last entry.
+void Replay::check_snapshot_is_of_journal(const Snapshot& snapshot, const NamedFile& name) {
+  const core::Sequence sequence = snapshot.header.sequence;
+  reader_ = std::make_unique<Reader>(settings_.directory, settings_.shard_id, sequence);
+  switch (reader_->next(command_, recorded_)) {
+    case Reader::Result::kEntry:
+      break;
+    case Reader::Result::kDamaged:
+      throw JournalError(reader_->error());
+    case Reader::Result::kEnd:
+    case Reader::Result::kTorn:
+      throw JournalError(fmt::format(
+          "{} is of entry {}, but the journal ends before it: acknowledged entries are missing. "
+          "Restore the whole directory from a backup.",
+          name.path.string(), sequence));
+  }
+  frame_checksum_ = reader_->frames().header().checksum;
+  if (frame_checksum_ != snapshot.header.frame_checksum) {
+    throw JournalError(fmt::format(
+        "{} was not taken of this journal: {} holds another frame at entry {}. Restore the whole "
+        "directory from one backup, or remove the snapshot if the journal is the right one.",
+        name.path.string(), reader_->frames().path().string(), sequence));
+  }
+}
+
+Replay::Stop Replay::run(core::Sequence up_to, core::Sequence durable) {
+  while (exchange_->last_sequence() < up_to) {
+    // With nothing known to be durable, the reader has to look at the files for the end.
+    switch (reader_->next(command_, recorded_, durable == 0 ? kUnbounded : durable)) {
+      case Reader::Result::kEntry:
+        apply_and_compare();
+        break;
+      case Reader::Result::kEnd:
+        return Stop::kEnd;
+      case Reader::Result::kTorn:
+        return Stop::kTorn;
+      case Reader::Result::kDamaged:
+        throw JournalError(reader_->error());
+    }
+  }
+  return Stop::kReached;
+}
+
+void Replay::apply_and_compare() {
+  const FrameReader& frames = reader_->frames();
+  const auto* configure = std::get_if<core::Configure>(&command_.body);
+  if (configure != nullptr && exceeds(configure->limits, capacity_) && !recorded_.empty() &&
+      std::holds_alternative<core::Applied>(recorded_.front())) {
+    const core::Limits& limits = configure->limits;
+    throw JournalError(fmt::format(
+        "Entry {} of the journal in {} configured limits above this engine's. It needs at least {} "
+        "orders, {} accounts, {} instruments, {} positions and {} fills per command: raise the "
+        "engine's limits.",
+        command_.sequence, settings_.directory.string(), limits.max_orders, limits.max_accounts,
+        limits.max_instruments, limits.max_positions, limits.max_fills_per_command));
+  }
+  exchange_->apply(command_, recomputed_);
+  if (recomputed_ != recorded_) {
+    throw JournalError(fmt::format(
+        "{} at offset {}: replaying entry {} gives other events than were recorded with it. This "
+        "build decides differently from the one that wrote the journal, or its state was damaged "
+        "in "
+        "memory: start the version that wrote it, and keep the directory for analysis.",
+        frames.path().string(), frames.header().offset, command_.sequence));
+  }
+  frame_checksum_ = frames.header().checksum;
+  ++entries_replayed_;
+}
+
+}  // namespace openvenue::journal

@@ -1,0 +1,44 @@
+// A directory's segments and snapshots by name, and the headers of segments.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+#include "core/types.h"
+#include "journal/file.h"
+#include "journal/format.h"
+
+namespace openvenue::journal {
+
+// A segment or snapshot file; its name says which shard's and which sequence number.
+struct NamedFile {
+  core::Sequence sequence = 0;  // the first entry of a segment, the last one in a snapshot
+  std::filesystem::path path;
+};
+
+[[nodiscard]] std::filesystem::path segment_path(const std::filesystem::path& directory,
+                                                 std::uint32_t shard_id, core::Sequence first);
+[[nodiscard]] std::filesystem::path snapshot_path(const std::filesystem::path& directory,
+                                                  std::uint32_t shard_id, core::Sequence last);
+
+// Ascending. Throw JournalError where the directory cannot be read or holds another shard's files.
+[[nodiscard]] std::vector<NamedFile> list_segments(const std::filesystem::path& directory,
+                                                   std::uint32_t shard_id);
+[[nodiscard]] std::vector<NamedFile> list_snapshots(const std::filesystem::path& directory,
+                                                    std::uint32_t shard_id);
+
+// The segment's header, checked against its checksum, its name and the file's size. Throws
+// JournalError where they disagree: a segment gets its name only once it is whole, so no crash
+// leaves a bad header or a short file behind.
+[[nodiscard]] SegmentHeader read_segment_header(const File& file, const NamedFile& name,
+                                                std::uint32_t shard_id);
+
+// Checks that every segment from the oldest on names the one before it: none is missing between.
+void check_segment_links(const std::vector<NamedFile>& segments, std::uint32_t shard_id);
+
+// "FILE at offset N: WHAT" with what to do about damage.
+[[nodiscard]] std::string describe_damage(const std::filesystem::path& path, std::uint64_t offset,
+                                          std::string_view what);
+
+}  // namespace openvenue::journal

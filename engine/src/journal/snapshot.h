@@ -1,0 +1,43 @@
+// The state after one entry, in a file, so that a start replays only what came later.
+//
+// A snapshot is never trusted further than it can be checked: its checksum, the hash of the state
+// it gives, and the checksum of the journal frame it was taken at must all agree.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/exchange.h"
+#include "core/fast_book.h"
+#include "journal/format.h"
+#include "journal/segment.h"
+#include "journal/writer.h"
+
+namespace openvenue::journal {
+
+using VenueExchange = core::Exchange<core::FastBook>;
+
+constexpr std::size_t kSnapshotsKept = 2;
+
+struct Snapshot {
+  SnapshotHeader header;
+  std::vector<std::byte> bytes;  // header and state
+};
+
+// The file, its checksum verified. Throws JournalError saying what is wrong with it.
+[[nodiscard]] Snapshot read_snapshot(const NamedFile& name, std::uint32_t shard_id);
+
+// The state it holds. Throws JournalError where it does not fit `capacity` or is not what the
+// header says.
+[[nodiscard]] std::unique_ptr<VenueExchange> restore_snapshot(const NamedFile& name,
+                                                              const Snapshot& snapshot,
+                                                              const core::Limits& capacity);
+
+// Makes the snapshot of `exchange` durable, then removes all but the newest kSnapshotsKept.
+// `frame_checksum` is of the frame that holds the last entry applied. Throws JournalError.
+void save_snapshot(const Settings& settings, const VenueExchange& exchange,
+                   std::uint64_t frame_checksum);
+
+}  // namespace openvenue::journal

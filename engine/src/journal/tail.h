@@ -1,0 +1,24 @@
+// Where a journal continues: what recovery finds, and what a Writer starts from.
+#pragma once
+
+#include <cstdint>
+
+#include "core/types.h"
+#include "journal/file.h"
+#include "journal/format.h"
+#include "journal/writer.h"
+
+namespace openvenue::journal {
+
+struct Tail {
+  Settings settings;
+  DirectoryLock lock;
+  File file;  // the last segment, open for writing; not open in a journal without segments
+  SegmentHeader segment;
+  std::uint64_t offset = 0;  // of the next frame in it; only zeros from here on
+  std::uint64_t chain = 0;   // checksum of the last frame
+  core::Sequence next_sequence = 1;
+  bool ends_with_entries = false;  // the segment's last frame is not a mark
+};
+
+}  // namespace openvenue::journal

@@ -1,0 +1,255 @@
+#include "journal/writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <future>
+#include <random>
+#include <utility>
+
+#include "core/byte_io.h"
+#include "journal/codec.h"
+#include "journal/format.h"
+#include "journal/segment.h"
+#include "journal/tail.h"
+
+namespace openvenue::journal {
+namespace {
+
+constexpr std::uint64_t round_up_to_page(std::uint64_t bytes) {
+  return (bytes + kSegmentHeaderBytes - 1) / kSegmentHeaderBytes * kSegmentHeaderBytes;
+}
+
+std::uint64_t random_salt() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
+// Real zeros, not a hole: a later write into the file then changes no metadata, so that its
+// fdatasync is one disk write and never a file system commit.
+File create_zeroed(const std::filesystem::path& path, std::uint64_t bytes) {
+  File file = File::create(path);
+  file.write_zeros(0, bytes);
+  return file;
+}
+
+}  // namespace
+
+Frame::Frame() {
+  bytes_.reserve(frame_bytes(kFramePayloadBytesMax));
+  clear();
+}
+
+void Frame::clear() {
+  bytes_.resize(kFrameHeaderBytes);
+  first_sequence_ = 0;
+  count_ = 0;
+}
+
+void Frame::append(const core::Command& command, const core::EventBuffer& events) {
+  if (empty()) first_sequence_ = command.sequence;
+  if (command.sequence != first_sequence_ + count_) __builtin_trap();
+  core::ByteWriter out(bytes_);
+  encode_entry(command, events, out);
+  if (payload_bytes() > kFramePayloadBytesMax) __builtin_trap();
+  ++count_;
+}
+
+std::size_t Frame::payload_bytes() const { return bytes_.size() - kFrameHeaderBytes; }
+
+bool Frame::full() const { return payload_bytes() >= kFrameFullBytes; }
+
+struct Writer::State {
+  explicit State(Tail tail_found);
+  ~State();
+
+  void write(Frame& frame);
+  void sync();
+  void close();
+
+ private:
+  [[nodiscard]] FrameHeader next_header(FrameFlags flags) const;
+  void append_mark(FrameFlags flags);
+  void roll(std::uint64_t frame_size);
+  [[nodiscard]] File take_prepared(std::uint64_t bytes);
+  void prepare_segment();
+  [[nodiscard]] std::filesystem::path prepared_path() const {
+    return tail.settings.directory / "next-segment.tmp";
+  }
+
+ public:
+  Tail tail;
+  std::uint64_t bytes_written = 0;
+  std::uint64_t segments_created = 0;
+  bool failed = false;
+
+ private:
+  core::Sequence durable_ = 0;
+  std::future<File> prepared_;
+};
+
+Writer::State::State(Tail tail_found) : tail(std::move(tail_found)) {
+  // What recovery read may be in the page cache only: nothing may build on it before it is on disk.
+  if (tail.file.is_open()) tail.file.sync();
+  durable_ = tail.next_sequence - 1;
+  prepare_segment();
+}
+
+Writer::State::~State() {
+  if (prepared_.valid()) prepared_.wait();
+  std::error_code ignored;
+  std::filesystem::remove(prepared_path(), ignored);
+}
+
+FrameHeader Writer::State::next_header(FrameFlags flags) const {
+  FrameHeader header;
+  header.flags = flags;
+  header.shard_id = tail.settings.shard_id;
+  header.first_sequence = tail.next_sequence;
+  header.durable_sequence = durable_;
+  header.offset = tail.offset;
+  header.previous_checksum = tail.chain;
+  return header;
+}
+
+void Writer::State::write(Frame& frame) {
+  if (frame.empty() || frame.first_sequence() != tail.next_sequence) __builtin_trap();
+  const std::uint64_t payload_bytes = frame.payload_bytes();
+  const std::uint64_t size = frame_bytes(payload_bytes);
+  if (tail.offset + size + kSegmentReserveBytes > tail.segment.segment_bytes) roll(size);
+
+  FrameHeader header = next_header(kEntries);
+  header.payload_bytes = static_cast<std::uint32_t>(payload_bytes);
+  header.count = frame.count();
+  frame.bytes_.resize(size);
+  seal(header, frame.bytes_, tail.segment.salt);
+  tail.file.write_at(tail.offset, frame.bytes_);
+
+  tail.offset += size;
+  tail.chain = header.checksum;
+  tail.next_sequence += header.count;
+  tail.ends_with_entries = true;
+  bytes_written += size;
+}
+
+void Writer::State::sync() {
+  if (durable_ + 1 == tail.next_sequence) return;
+  tail.file.sync();
+  durable_ = tail.next_sequence - 1;
+}
+
+// A mark only ever follows entries, so that a segment never holds marks alone and no two segments
+// begin with the same entry.
+void Writer::State::close() {
+  if (!tail.ends_with_entries) return;
+  sync();
+  append_mark(kCleanEnd);
+}
+
+void Writer::State::append_mark(FrameFlags flags) {
+  std::array<std::byte, kFrameHeaderBytes> bytes{};
+  FrameHeader header = next_header(flags);
+  seal(header, std::span<std::byte>(bytes), tail.segment.salt);
+  tail.file.write_at(tail.offset, bytes);
+  tail.file.sync();
+  tail.offset += bytes.size();
+  tail.chain = header.checksum;
+  tail.ends_with_entries = false;
+  bytes_written += bytes.size();
+}
+
+// The old segment is durable before the new one has its name, and the new one has its name before
+// the old one says that it goes on: at every moment a crash leaves a journal that reads whole.
+void Writer::State::roll(std::uint64_t frame_size) {
+  if (tail.file.is_open() && tail.offset == kSegmentHeaderBytes) {
+    throw JournalError(fmt::format(
+        "A frame of {} bytes does not fit into the empty segment {} of {} bytes. Start the engine "
+        "again; if this repeats, lower its limit of fills per command.",
+        frame_size, tail.file.path().string(), tail.segment.segment_bytes));
+  }
+  sync();
+  SegmentHeader header;
+  header.shard_id = tail.settings.shard_id;
+  header.first_sequence = tail.next_sequence;
+  header.previous_first_sequence = tail.segment.first_sequence;
+  header.previous_checksum = tail.chain;
+  header.segment_bytes = round_up_to_page(std::max(
+      tail.settings.segment_bytes, kSegmentHeaderBytes + frame_size + kSegmentReserveBytes));
+  header.salt = random_salt();
+  std::vector<std::byte> page(kSegmentHeaderBytes);
+  seal(header, std::span(page), 0);
+
+  File next = take_prepared(header.segment_bytes);
+  next.write_at(0, page);
+  next.sync();
+  next.rename(segment_path(tail.settings.directory, header.shard_id, header.first_sequence));
+  if (tail.file.is_open()) append_mark(kSegmentEnd);
+
+  tail.file = std::move(next);
+  tail.segment = header;
+  tail.offset = kSegmentHeaderBytes;
+  tail.chain = header.previous_checksum;
+  tail.ends_with_entries = false;
+  ++segments_created;
+  prepare_segment();
+}
+
+File Writer::State::take_prepared(std::uint64_t bytes) {
+  File file;
+  try {
+    file = prepared_.get();
+  } catch (const JournalError&) {
+    // It failed while nothing depended on it; what stood in its way may be gone by now.
+    file = create_zeroed(prepared_path(), bytes);
+  }
+  file.write_zeros(std::min(file.size(), bytes), bytes);
+  return file;
+}
+
+void Writer::State::prepare_segment() {
+  prepared_ = std::async(std::launch::async, create_zeroed, prepared_path(),
+                         round_up_to_page(tail.settings.segment_bytes));
+}
+
+Writer::Writer(Tail tail) : state_(std::make_unique<State>(std::move(tail))) {}
+Writer::~Writer() = default;
+Writer::Writer(Writer&&) noexcept = default;
+Writer& Writer::operator=(Writer&&) noexcept = default;
+
+namespace {
+
+// After one failure every further use fails too: what reached the disk is no longer known.
+template <class State, class Action>
+void guarded(State& state, Action action) {
+  if (state.failed) {
+    throw JournalError(fmt::format("The journal in {} failed before. Start the engine again.",
+                                   state.tail.settings.directory.string()));
+  }
+  try {
+    action();
+  } catch (...) {
+    state.failed = true;
+    throw;
+  }
+}
+
+}  // namespace
+
+void Writer::write(Frame& frame) {
+  guarded(*state_, [&] { state_->write(frame); });
+}
+
+void Writer::sync() {
+  guarded(*state_, [&] { state_->sync(); });
+}
+
+void Writer::close() {
+  guarded(*state_, [&] { state_->close(); });
+}
+
+core::Sequence Writer::next_sequence() const { return state_->tail.next_sequence; }
+std::uint64_t Writer::bytes_written() const { return state_->bytes_written; }
+std::uint64_t Writer::segments_created() const { return state_->segments_created; }
+
+}  // namespace openvenue::journal

@@ -1,0 +1,380 @@
+"""Folds journal entries into the rows they leave behind.
+
+A `Batch` takes consecutive entries and keeps, for everything they touched, only the final state:
+however often an order filled, it becomes one row. It is a pure function of the entries and of the
+instruments' terms; it reads neither clock nor database, so the same journal gives the same rows.
+
+Units: prices and quantities in nanos (1e-9 of the currency or of a unit), cash in micros (1e-6),
+times in nanoseconds since the Unix epoch. All are exact integers.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from openvenue.engine.v1 import engine_pb2 as pb
+
+
+def _names(enumerators: Iterable[tuple[str, int]], prefix: str) -> dict[int, str]:
+    """The database's word for each enumerator: its name without prefix, in lower case."""
+    return {number: name.removeprefix(prefix).lower() for name, number in enumerators}
+
+
+SIDE_NAMES = _names(pb.Side.items(), "SIDE_")
+TYPE_NAMES = _names(pb.OrderType.items(), "ORDER_TYPE_")
+TIME_IN_FORCE_NAMES = _names(pb.TimeInForce.items(), "TIME_IN_FORCE_")
+REASON_NAMES = _names(pb.Reason.items(), "REASON_")
+ASSET_CLASS_NAMES = _names(pb.AssetClass.items(), "ASSET_CLASS_")
+INSTRUMENT_STATE_NAMES = _names(pb.InstrumentState.items(), "INSTRUMENT_STATE_")
+
+
+class UnknownInstrument(Exception):
+    """An entry names an instrument that no earlier entry defined: the offset and rows disagree."""
+
+
+class Sizes(NamedTuple):
+    """What one tick and one lot of an instrument are worth."""
+
+    tick_size_nanos: int
+    lot_size_nanos: int
+
+
+@dataclass(slots=True)
+class OrderRow:
+    """An order that was opened within the batch, as the batch leaves it."""
+
+    order_id: int
+    account_id: int
+    instrument_id: int
+    client_order_id: str
+    side: str
+    type: str
+    time_in_force: str
+    qty_nanos: int
+    limit_price_nanos: int | None
+    filled_nanos: int
+    filled_value_micros: int
+    status: str
+    end_reason: str | None
+    replaces: int | None
+    replaced_by: int | None
+    created_ns: int
+    updated_ns: int
+    ended_ns: int | None
+    updated_sequence: int
+
+
+@dataclass(slots=True)
+class OrderChange:
+    """What the batch did to an order opened before it; None means untouched.
+
+    An order that only filled has no `status` here: whether that was the last of it depends on its
+    quantity, which the row in the database knows.
+    """
+
+    order_id: int
+    updated_ns: int = 0
+    updated_sequence: int = 0
+    filled_nanos: int | None = None
+    filled_value_micros: int | None = None
+    status: str | None = None
+    end_reason: str | None = None
+    replaced_by: int | None = None
+    ended_ns: int | None = None
+
+
+class ExecutionRow(NamedTuple):
+    """One side of one trade."""
+
+    trade_id: int
+    liquidity: str
+    sequence: int
+    order_id: int
+    account_id: int
+    instrument_id: int
+    side: str
+    price_nanos: int
+    qty_nanos: int
+    executed_ns: int
+
+
+class AccountRow(NamedTuple):
+    """An account's terms; `opened_ns` counts only where the account is new."""
+
+    account_id: int
+    name: str
+    may_sell_short: bool
+    credit_limit_micros: int
+    opened_ns: int
+    updated_sequence: int
+
+
+class PositionRow(NamedTuple):
+    account_id: int
+    instrument_id: int
+    qty_nanos: int
+    cost_micros: int
+    updated_sequence: int
+
+
+class InstrumentRow(NamedTuple):
+    instrument_id: int
+    symbol: str
+    name: str
+    asset_class: str
+    state: str
+    tick_size_nanos: int
+    lot_size_nanos: int
+    min_price_nanos: int
+    max_price_nanos: int
+    max_order_qty_nanos: int
+    updated_sequence: int
+
+
+class CashRow(NamedTuple):
+    account_id: int
+    cash_micros: int
+    updated_sequence: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """Final states of everything that a run of entries touched.
+
+    `sizes` must know every instrument defined before the first entry; definitions inside the batch
+    extend it. Raises UnknownInstrument where it does not.
+    """
+
+    sizes: dict[int, Sizes]
+    first_sequence: int = 0
+    last_sequence: int = 0
+    last_timestamp_ns: int = 0
+    entries: int = 0
+    new_orders: dict[int, OrderRow] = field(default_factory=dict)
+    order_changes: dict[int, OrderChange] = field(default_factory=dict)
+    executions: list[ExecutionRow] = field(default_factory=list)
+    accounts: dict[int, AccountRow] = field(default_factory=dict)
+    cash: dict[int, CashRow] = field(default_factory=dict)
+    positions: dict[tuple[int, int], PositionRow] = field(default_factory=dict)
+    instruments: dict[int, InstrumentRow] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the batch writes."""
+        return (
+            len(self.new_orders)
+            + len(self.order_changes)
+            + len(self.executions)
+            + len(self.accounts)
+            + len(self.cash)
+            + len(self.positions)
+            + len(self.instruments)
+        )
+
+    def add(self, entries: Iterable[pb.JournalEntry]) -> None:
+        """Folds entries that follow those folded before, without a gap."""
+        for entry in entries:
+            if self.last_sequence and entry.sequence != self.last_sequence + 1:
+                raise ValueError(
+                    f"journal entry {entry.sequence} follows {self.last_sequence}: "
+                    "entries between them are missing"
+                )
+            if not self.first_sequence:
+                self.first_sequence = entry.sequence
+            self.last_sequence = entry.sequence
+            self.last_timestamp_ns = entry.timestamp_ns
+            self.entries += 1
+            for event in entry.events:
+                kind = event.WhichOneof("body")
+                if kind == "trade":
+                    self._traded(entry, event.trade)
+                elif kind == "order_accepted":
+                    self._accepted(entry)
+                elif kind == "order_canceled":
+                    self._canceled(entry, event.order_canceled)
+                elif kind == "order_replaced":
+                    self._replaced(entry, event.order_replaced)
+                elif kind == "applied":
+                    self._applied(entry)
+                elif kind == "balance_adjusted":
+                    self._cash(
+                        entry.adjust_balance.account_id,
+                        event.balance_adjusted.cash_micros,
+                        entry.sequence,
+                    )
+                elif kind == "position_adjusted":
+                    self._position_adjusted(entry, event.position_adjusted)
+                # Rejected and Duplicate changed nothing, TradingDayEnded only marks the end.
+
+    def _sizes(self, instrument_id: int) -> Sizes:
+        sizes = self.sizes.get(instrument_id)
+        if sizes is None:
+            raise UnknownInstrument(
+                f"instrument {instrument_id} was never defined before sequence "
+                f"{self.last_sequence}; rebuild the projection (openvenue projector rebuild)"
+            )
+        return sizes
+
+    def _accepted(self, entry: pb.JournalEntry) -> None:
+        command = entry.new_order
+        tick_size_nanos, lot_size_nanos = self._sizes(command.instrument_id)
+        limit_price_ticks = command.limit_price_ticks
+        sequence = entry.sequence
+        self.new_orders[sequence] = OrderRow(
+            order_id=sequence,
+            account_id=command.account_id,
+            instrument_id=command.instrument_id,
+            client_order_id=command.client_order_id,
+            side=SIDE_NAMES[command.side],
+            type=TYPE_NAMES[command.type],
+            time_in_force=TIME_IN_FORCE_NAMES[command.time_in_force],
+            qty_nanos=command.qty_lots * lot_size_nanos,
+            limit_price_nanos=limit_price_ticks * tick_size_nanos if limit_price_ticks else None,
+            filled_nanos=0,
+            filled_value_micros=0,
+            status="new",
+            end_reason=None,
+            replaces=None,
+            replaced_by=None,
+            created_ns=entry.timestamp_ns,
+            updated_ns=entry.timestamp_ns,
+            ended_ns=None,
+            updated_sequence=sequence,
+        )
+
+    def _traded(self, entry: pb.JournalEntry, trade: pb.Trade) -> None:
+        instrument_id = trade.instrument_id
+        tick_size_nanos, lot_size_nanos = self._sizes(instrument_id)
+        price_nanos = trade.price_ticks * tick_size_nanos
+        qty_nanos = trade.qty_lots * lot_size_nanos
+        taker_side = trade.taker_side
+        maker_side = pb.SIDE_SELL if taker_side == pb.SIDE_BUY else pb.SIDE_BUY
+        # Maker first: where both sides are one account, both carry its state after the trade.
+        for liquidity, side, end in (
+            ("maker", maker_side, trade.maker),
+            ("taker", taker_side, trade.taker),
+        ):
+            account_id = end.account_id
+            self.executions.append(
+                ExecutionRow(
+                    trade.trade_id,
+                    liquidity,
+                    entry.sequence,
+                    end.order_id,
+                    account_id,
+                    instrument_id,
+                    SIDE_NAMES[side],
+                    price_nanos,
+                    qty_nanos,
+                    entry.timestamp_ns,
+                )
+            )
+            self._filled(entry, end, lot_size_nanos)
+            self._cash(account_id, end.cash_micros, entry.sequence)
+            self.positions[account_id, instrument_id] = PositionRow(
+                account_id,
+                instrument_id,
+                end.position_lots * lot_size_nanos,
+                end.position_cost_micros,
+                entry.sequence,
+            )
+
+    def _filled(self, entry: pb.JournalEntry, end: pb.TradeSide, lot_size_nanos: int) -> None:
+        order = self._touch(end.order_id, entry)
+        filled_nanos = end.filled_lots * lot_size_nanos
+        order.filled_nanos = filled_nanos
+        order.filled_value_micros = end.filled_value_micros
+        if isinstance(order, OrderRow):
+            if filled_nanos == order.qty_nanos:
+                order.status = "filled"
+                order.ended_ns = entry.timestamp_ns
+            else:
+                order.status = "partially_filled"
+
+    def _canceled(self, entry: pb.JournalEntry, canceled: pb.OrderCanceled) -> None:
+        order = self._touch(canceled.order_id, entry)
+        order.status = "expired" if canceled.reason == pb.REASON_DAY_ENDED else "canceled"
+        order.end_reason = REASON_NAMES[canceled.reason]
+        order.ended_ns = entry.timestamp_ns
+
+    def _replaced(self, entry: pb.JournalEntry, replaced: pb.OrderReplaced) -> None:
+        old = self._touch(replaced.old_order_id, entry)
+        old.status = "replaced"
+        old.replaced_by = replaced.order_id
+        old.ended_ns = entry.timestamp_ns
+        tick_size_nanos, lot_size_nanos = self._sizes(replaced.instrument_id)
+        self.new_orders[replaced.order_id] = OrderRow(
+            order_id=replaced.order_id,
+            account_id=replaced.account_id,
+            instrument_id=replaced.instrument_id,
+            client_order_id=entry.replace_order.client_order_id,
+            side=SIDE_NAMES[replaced.side],
+            type="limit",  # a market order never rests, so it is never replaced
+            time_in_force=TIME_IN_FORCE_NAMES[replaced.time_in_force],
+            qty_nanos=replaced.qty_lots * lot_size_nanos,
+            limit_price_nanos=replaced.limit_price_ticks * tick_size_nanos,
+            filled_nanos=replaced.filled_lots * lot_size_nanos,
+            filled_value_micros=replaced.filled_value_micros,
+            status="partially_filled" if replaced.filled_lots else "new",
+            end_reason=None,
+            replaces=replaced.old_order_id,
+            replaced_by=None,
+            created_ns=entry.timestamp_ns,
+            updated_ns=entry.timestamp_ns,
+            ended_ns=None,
+            updated_sequence=entry.sequence,
+        )
+
+    def _touch(self, order_id: int, entry: pb.JournalEntry) -> OrderRow | OrderChange:
+        order: OrderRow | OrderChange | None = self.new_orders.get(order_id)
+        if order is None:
+            order = self.order_changes.get(order_id)
+            if order is None:
+                order = self.order_changes[order_id] = OrderChange(order_id)
+        order.updated_ns = entry.timestamp_ns
+        order.updated_sequence = entry.sequence
+        return order
+
+    def _cash(self, account_id: int, cash_micros: int, sequence: int) -> None:
+        self.cash[account_id] = CashRow(account_id, cash_micros, sequence)
+
+    def _position_adjusted(self, entry: pb.JournalEntry, adjusted: pb.PositionAdjusted) -> None:
+        command = entry.adjust_position
+        self.positions[command.account_id, command.instrument_id] = PositionRow(
+            command.account_id,
+            command.instrument_id,
+            adjusted.position_lots * self._sizes(command.instrument_id).lot_size_nanos,
+            adjusted.position_cost_micros,
+            entry.sequence,
+        )
+
+    def _applied(self, entry: pb.JournalEntry) -> None:
+        command = entry.WhichOneof("command")
+        if command == "open_account":
+            terms = entry.open_account
+            self.accounts[terms.account_id] = AccountRow(
+                terms.account_id,
+                terms.name,
+                terms.may_sell_short,
+                terms.credit_limit_micros,
+                entry.timestamp_ns,
+                entry.sequence,
+            )
+        elif command == "define_instrument":
+            defined = entry.define_instrument
+            self.sizes[defined.instrument_id] = Sizes(
+                defined.tick_size_nanos, defined.lot_size_nanos
+            )
+            self.instruments[defined.instrument_id] = InstrumentRow(
+                defined.instrument_id,
+                defined.symbol,
+                defined.name,
+                ASSET_CLASS_NAMES[defined.asset_class],
+                INSTRUMENT_STATE_NAMES[defined.state],
+                defined.tick_size_nanos,
+                defined.lot_size_nanos,
+                defined.min_price_ticks * defined.tick_size_nanos,
+                defined.max_price_ticks * defined.tick_size_nanos,
+                defined.max_order_qty_lots * defined.lot_size_nanos,
+                entry.sequence,
+            )

@@ -1,0 +1,20 @@
+"""The projector's own settings: environment variables prefixed `OPENVENUE_PROJECTOR_`."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ProjectorSettings(BaseSettings):
+    """Validated once at start. What it shares with the API is in `openvenue.settings`."""
+
+    model_config = SettingsConfigDict(env_prefix="OPENVENUE_PROJECTOR_", frozen=True)
+
+    batch_entries_max: int = Field(
+        default=8192, ge=1, le=1 << 20, description="journal entries of one transaction"
+    )
+    linger_ms: int = Field(
+        default=10, ge=0, le=10_000, description="how long a transaction waits for more entries"
+    )
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=9101, ge=0, le=65_535, description="0: no metrics")
+    backoff_max_s: float = Field(default=5.0, gt=0, le=300)

@@ -1,0 +1,345 @@
+"""Writes batches to PostgreSQL: all rows of a batch and its offset in one transaction, or nothing.
+
+The transaction first moves the offset from where the batch begins to where it ends. That locks the
+offset's row, and it fails if someone else moved it, so no entry can be applied twice whatever runs
+at once. An advisory lock on top keeps a second projector waiting instead of failing.
+"""
+
+import io
+from collections.abc import Iterable
+from typing import Any
+
+import asyncpg
+
+from openvenue.db.tables import PROJECTION_CHANNEL
+from openvenue.projector import text_format as fmt
+from openvenue.projector.fold import Batch, ExecutionRow, OrderRow, Sizes
+
+PROJECTED_TABLES = ("instruments", "accounts", "positions", "orders", "executions")
+
+# Advisory lock keys: this above the shard id's 32 bits.
+_LOCK_SPACE = 0x0F70 << 32
+
+# A commit that a crash loses takes its offset with it and is projected again, so waiting for the
+# disk would only compete with the journal's writes.
+_SERVER_SETTINGS = {"synchronous_commit": "off", "application_name": "openvenue-projector"}
+
+_MOVE_OFFSET = """
+UPDATE projection_offsets SET sequence = $3, updated_at = now()
+WHERE shard_id = $1 AND sequence = $2
+"""
+
+_CHANGE_ORDERS = """
+UPDATE orders AS o SET
+  filled_qty = coalesce(c.filled_qty::numeric, o.filled_qty),
+  filled_value = coalesce(c.filled_value::numeric, o.filled_value),
+  status = coalesce(c.status, CASE WHEN c.filled_qty::numeric = o.qty THEN 'filled'
+                                   ELSE 'partially_filled' END),
+  end_reason = coalesce(c.end_reason, o.end_reason),
+  replaced_by = coalesce(c.replaced_by, o.replaced_by),
+  updated_at = c.updated_at::timestamptz,
+  ended_at = coalesce(c.ended_at, CASE WHEN c.filled_qty::numeric = o.qty
+                                       THEN c.updated_at END)::timestamptz,
+  updated_sequence = c.updated_sequence
+FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+            $9::text[], $10::bigint[])
+  AS c(order_id, filled_qty, filled_value, status, end_reason, replaced_by, updated_at, ended_at,
+       updated_sequence)
+WHERE o.shard_id = $1 AND o.order_id = c.order_id
+"""
+
+_UPSERT_ACCOUNTS = """
+INSERT INTO accounts AS a (shard_id, account_id, name, may_sell_short, credit_limit, cash,
+                           created_at, updated_sequence)
+SELECT $1, account_id, name, may_sell_short, credit_limit::numeric, 0, created_at::timestamptz,
+       updated_sequence
+FROM unnest($2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::bigint[])
+  AS c(account_id, name, may_sell_short, credit_limit, created_at, updated_sequence)
+ON CONFLICT (shard_id, account_id) DO UPDATE SET
+  name = excluded.name, may_sell_short = excluded.may_sell_short,
+  credit_limit = excluded.credit_limit,
+  updated_sequence = greatest(a.updated_sequence, excluded.updated_sequence)
+"""
+
+_CHANGE_CASH = """
+UPDATE accounts AS a SET
+  cash = c.cash::numeric, updated_sequence = greatest(a.updated_sequence, c.updated_sequence)
+FROM unnest($2::bigint[], $3::text[], $4::bigint[]) AS c(account_id, cash, updated_sequence)
+WHERE a.shard_id = $1 AND a.account_id = c.account_id
+"""
+
+_UPSERT_POSITIONS = """
+INSERT INTO positions (shard_id, account_id, instrument_id, qty, cost, updated_sequence)
+SELECT $1, account_id, instrument_id, qty::numeric, cost::numeric, updated_sequence
+FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])
+  AS c(account_id, instrument_id, qty, cost, updated_sequence)
+ON CONFLICT (shard_id, account_id, instrument_id) DO UPDATE SET
+  qty = excluded.qty, cost = excluded.cost, updated_sequence = excluded.updated_sequence
+"""
+
+_UPSERT_INSTRUMENT = """
+INSERT INTO instruments (shard_id, instrument_id, symbol, name, asset_class, state, tick_size,
+                         lot_size, min_price, max_price, max_order_qty, updated_sequence)
+VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8::text::numeric, $9::text::numeric,
+        $10::text::numeric, $11::text::numeric, $12)
+ON CONFLICT (shard_id, instrument_id) DO UPDATE SET
+  name = excluded.name, state = excluded.state, max_order_qty = excluded.max_order_qty,
+  updated_sequence = excluded.updated_sequence
+"""
+
+_ORDER_COLUMNS = (
+    "shard_id",
+    "order_id",
+    "account_id",
+    "instrument_id",
+    "client_order_id",
+    "side",
+    "type",
+    "time_in_force",
+    "qty",
+    "limit_price",
+    "filled_qty",
+    "filled_value",
+    "status",
+    "end_reason",
+    "replaces",
+    "replaced_by",
+    "created_at",
+    "updated_at",
+    "ended_at",
+    "updated_sequence",
+)
+
+_EXECUTION_COLUMNS = (
+    "shard_id",
+    "trade_id",
+    "liquidity",
+    "sequence",
+    "order_id",
+    "account_id",
+    "instrument_id",
+    "side",
+    "price",
+    "qty",
+    "executed_at",
+)
+
+
+class OffsetMoved(Exception):
+    """Someone else projected these entries; resume from the offset as it is now."""
+
+
+class Store:
+    """One connection that projects one shard. Not for concurrent use."""
+
+    def __init__(self, connection: "asyncpg.Connection[Any]", shard_id: int) -> None:
+        self._connection = connection
+        self._shard_id = shard_id
+
+    @classmethod
+    async def connect(cls, database_url: str, shard_id: int) -> "Store":
+        """Opens a connection of its own; `database_url` may name SQLAlchemy's driver.
+
+        Raises OSError or asyncpg.PostgresError where the database is away or not migrated.
+        """
+        connection = await asyncpg.connect(
+            database_url.replace("postgresql+asyncpg://", "postgresql://", 1),
+            server_settings=_SERVER_SETTINGS,
+            timeout=10,
+            command_timeout=120,
+        )
+        return cls(connection, shard_id)
+
+    async def close(self) -> None:
+        """Closes the connection, which gives the lock back. Never raises, never hangs."""
+        try:
+            await self._connection.close(timeout=5)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self._connection.terminate()
+
+    async def lock(self) -> bool:
+        """Becomes the one projector of the shard for as long as the connection lives."""
+        locked: bool = await self._connection.fetchval(
+            "SELECT pg_try_advisory_lock($1)", _LOCK_SPACE | self._shard_id
+        )
+        return locked
+
+    async def sequence(self) -> int:
+        """The last sequence number projected; 0 before the first."""
+        await self._connection.execute(
+            "INSERT INTO projection_offsets (shard_id, sequence) VALUES ($1, 0) "
+            "ON CONFLICT DO NOTHING",
+            self._shard_id,
+        )
+        sequence: int = await self._connection.fetchval(
+            "SELECT sequence FROM projection_offsets WHERE shard_id = $1", self._shard_id
+        )
+        return sequence
+
+    async def sizes(self) -> dict[int, Sizes]:
+        """Tick and lot sizes of the instruments projected so far."""
+        rows = await self._connection.fetch(
+            "SELECT instrument_id, (tick_size * 1e9)::bigint, (lot_size * 1e9)::bigint "
+            "FROM instruments WHERE shard_id = $1",
+            self._shard_id,
+        )
+        return {row[0]: Sizes(row[1], row[2]) for row in rows}
+
+    async def apply(self, batch: Batch) -> None:
+        """Writes a batch that follows the offset. Raises OffsetMoved if it does not."""
+        async with self._connection.transaction():
+            await self._move_offset(batch)
+            if batch.instruments:
+                await self._connection.executemany(
+                    _UPSERT_INSTRUMENT,
+                    [self._instrument(row) for row in batch.instruments.values()],
+                )
+            await self._copy("orders", _ORDER_COLUMNS, self._orders(batch.new_orders.values()))
+            await self._copy("executions", _EXECUTION_COLUMNS, self._executions(batch.executions))
+            await self._change_orders(batch)
+            await self._change_accounts(batch)
+            await self._change_positions(batch)
+            await self._connection.execute(
+                "SELECT pg_notify($1, $2)", PROJECTION_CHANNEL, str(batch.last_sequence)
+            )
+
+    async def reset(self) -> None:
+        """Empties the shard's projection and sets its offset to the beginning. Keys stay."""
+        async with self._connection.transaction():
+            for table in PROJECTED_TABLES:
+                await self._connection.execute(
+                    f"DELETE FROM {table} WHERE shard_id = $1",  # noqa: S608
+                    self._shard_id,
+                )
+            await self._connection.execute(
+                "UPDATE projection_offsets SET sequence = 0, updated_at = now() "
+                "WHERE shard_id = $1",
+                self._shard_id,
+            )
+
+    async def _move_offset(self, batch: Batch) -> None:
+        moved = await self._connection.execute(
+            _MOVE_OFFSET, self._shard_id, batch.first_sequence - 1, batch.last_sequence
+        )
+        if moved != "UPDATE 1":
+            raise OffsetMoved(
+                f"the projection of shard {self._shard_id} is no longer at sequence "
+                f"{batch.first_sequence - 1}"
+            )
+
+    async def _copy(self, table: str, columns: tuple[str, ...], lines: Iterable[str]) -> None:
+        source = io.BytesIO("".join(lines).encode())
+        if source.getbuffer().nbytes:
+            await self._connection.copy_to_table(
+                table, source=source, columns=columns, format="text", encoding="utf-8"
+            )
+
+    def _orders(self, rows: Iterable[OrderRow]) -> Iterable[str]:
+        for row in rows:
+            created_at = fmt.timestamp(row.created_ns)
+            updated_at = (
+                created_at if row.updated_ns == row.created_ns else fmt.timestamp(row.updated_ns)
+            )
+            ended_at = fmt.NULL if row.ended_ns is None else fmt.timestamp(row.ended_ns)
+            limit_price = (
+                fmt.NULL if row.limit_price_nanos is None else fmt.nanos(row.limit_price_nanos)
+            )
+            yield (
+                f"{self._shard_id}\t{row.order_id}\t{row.account_id}\t{row.instrument_id}\t"
+                f"{fmt.copy_text(row.client_order_id)}\t"
+                f"{row.side}\t{row.type}\t{row.time_in_force}\t"
+                f"{fmt.nanos(row.qty_nanos)}\t{limit_price}\t{fmt.nanos(row.filled_nanos)}\t"
+                f"{fmt.micros(row.filled_value_micros)}\t"
+                f"{row.status}\t{row.end_reason or fmt.NULL}\t"
+                f"{row.replaces or fmt.NULL}\t{row.replaced_by or fmt.NULL}\t"
+                f"{created_at}\t{updated_at}\t{ended_at}\t{row.updated_sequence}\n"
+            )
+
+    def _executions(self, rows: Iterable[ExecutionRow]) -> Iterable[str]:
+        for row in rows:
+            yield (
+                f"{self._shard_id}\t{row.trade_id}\t{row.liquidity}\t{row.sequence}\t{row.order_id}\t"
+                f"{row.account_id}\t{row.instrument_id}\t{row.side}\t{fmt.nanos(row.price_nanos)}\t"
+                f"{fmt.nanos(row.qty_nanos)}\t{fmt.timestamp(row.executed_ns)}\n"
+            )
+
+    def _instrument(self, row: Any) -> tuple[Any, ...]:
+        return (
+            self._shard_id,
+            row.instrument_id,
+            fmt.text(row.symbol),
+            fmt.text(row.name),
+            row.asset_class,
+            row.state,
+            fmt.nanos(row.tick_size_nanos),
+            fmt.nanos(row.lot_size_nanos),
+            fmt.nanos(row.min_price_nanos),
+            fmt.nanos(row.max_price_nanos),
+            fmt.nanos(row.max_order_qty_nanos),
+            row.updated_sequence,
+        )
+
+    async def _change_orders(self, batch: Batch) -> None:
+        changes = batch.order_changes.values()
+        if not changes:
+            return
+        await self._connection.execute(
+            _CHANGE_ORDERS,
+            self._shard_id,
+            [change.order_id for change in changes],
+            [
+                None if change.filled_nanos is None else fmt.nanos(change.filled_nanos)
+                for change in changes
+            ],
+            [
+                None
+                if change.filled_value_micros is None
+                else fmt.micros(change.filled_value_micros)
+                for change in changes
+            ],
+            [change.status for change in changes],
+            [change.end_reason for change in changes],
+            [change.replaced_by for change in changes],
+            [fmt.timestamp(change.updated_ns) for change in changes],
+            [
+                None if change.ended_ns is None else fmt.timestamp(change.ended_ns)
+                for change in changes
+            ],
+            [change.updated_sequence for change in changes],
+        )
+
+    async def _change_accounts(self, batch: Batch) -> None:
+        opened = batch.accounts.values()
+        if opened:
+            await self._connection.execute(
+                _UPSERT_ACCOUNTS,
+                self._shard_id,
+                [row.account_id for row in opened],
+                [fmt.text(row.name) for row in opened],
+                [row.may_sell_short for row in opened],
+                [fmt.micros(row.credit_limit_micros) for row in opened],
+                [fmt.timestamp(row.opened_ns) for row in opened],
+                [row.updated_sequence for row in opened],
+            )
+        cash = batch.cash.values()
+        if cash:
+            await self._connection.execute(
+                _CHANGE_CASH,
+                self._shard_id,
+                [row.account_id for row in cash],
+                [fmt.micros(row.cash_micros) for row in cash],
+                [row.updated_sequence for row in cash],
+            )
+
+    async def _change_positions(self, batch: Batch) -> None:
+        positions = batch.positions.values()
+        if positions:
+            await self._connection.execute(
+                _UPSERT_POSITIONS,
+                self._shard_id,
+                [row.account_id for row in positions],
+                [row.instrument_id for row in positions],
+                [fmt.nanos(row.qty_nanos) for row in positions],
+                [fmt.micros(row.cost_micros) for row in positions],
+                [row.updated_sequence for row in positions],
+            )

@@ -1,0 +1,152 @@
+"""Reads LOBSTER message and orderbook files (https://lobsterdata.com/info/DataStructure.php).
+
+Prices are integers of 1e-4 dollars, sizes whole shares. A header line is accepted in either file.
+Row k of the orderbook file is the book right after message k.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Literal
+
+Side = Literal["buy", "sell"]
+
+# LOBSTER fills a level that does not exist with this price and size 0.
+NO_LEVEL_PRICE = 9_999_999_999
+
+
+class MessageType(IntEnum):
+    NEW = 1
+    REDUCE = 2
+    DELETE = 3
+    EXECUTE = 4
+    EXECUTE_HIDDEN = 5
+    CROSS = 6
+    HALT = 7
+
+
+class MalformedFile(Exception):
+    """A line is not what the format says; names the file, the line and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event of the visible book. `side` is that of the resting order."""
+
+    row: int  # from 0
+    time_s: float  # after midnight
+    type: MessageType
+    order_id: int
+    size: int
+    price: int
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The best levels after a message as (price, size), best first; a full side has `depth`."""
+
+    depth: int
+    bids: tuple[tuple[int, int], ...]
+    asks: tuple[tuple[int, int], ...]
+
+    def levels(self, side: Side) -> tuple[tuple[int, int], ...]:
+        return self.bids if side == "buy" else self.asks
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A stretch of one symbol's messages; `rows` is empty where there is no orderbook file."""
+
+    messages: list[Message]
+    rows: list[Row]
+
+
+def read_day(message_file: Path, orderbook_file: Path | None, limit: int | None) -> Day:
+    """Reads the first `limit` messages (None: all) and their book rows.
+
+    Raises MalformedFile if a line does not parse or the files differ in length.
+    """
+    messages = list(_read_messages(message_file, limit))
+    if orderbook_file is None:
+        return Day(messages, [])
+    rows = list(_read_rows(orderbook_file, limit))
+    if len(rows) != len(messages):
+        raise MalformedFile(
+            f"{orderbook_file} has {len(rows)} rows but {message_file} has {len(messages)} "
+            "messages: row k must be the book after message k, so give both files of one download"
+        )
+    return Day(messages, rows)
+
+
+def find_orderbook(message_file: Path) -> Path | None:
+    """The orderbook file that LOBSTER's naming puts beside `message_file`, if it is there."""
+    candidate = message_file.with_name(message_file.name.replace("_message_", "_orderbook_"))
+    return candidate if candidate != message_file and candidate.is_file() else None
+
+
+def symbol_of(message_file: Path) -> str | None:
+    """The ticker that starts a LOBSTER file name, if it looks like one."""
+    ticker, separator, _ = message_file.name.partition("_")
+    return ticker if separator and ticker.isalpha() and ticker.isupper() else None
+
+
+def _read_messages(path: Path, limit: int | None) -> Iterator[Message]:
+    for row, (line, fields) in enumerate(_data_lines(path, limit)):
+        try:
+            time_s, kind, order_id, size, price, direction = fields[:6]
+            yield Message(
+                row=row,
+                time_s=float(time_s),
+                type=MessageType(int(kind)),
+                order_id=int(order_id),
+                size=int(size),
+                price=int(price),
+                side="buy" if int(direction) > 0 else "sell",
+            )
+        except ValueError as error:
+            raise MalformedFile(
+                f"{path}:{line}: expected time,type 1-7,order id,size,price,direction, got "
+                f"{','.join(fields)!r} ({error})"
+            ) from error
+
+
+def _read_rows(path: Path, limit: int | None) -> Iterator[Row]:
+    for line, fields in _data_lines(path, limit):
+        try:
+            numbers = [int(field) for field in fields]
+        except ValueError as error:
+            raise MalformedFile(f"{path}:{line}: expected integers ({error})") from error
+        if len(numbers) % 4:
+            raise MalformedFile(
+                f"{path}:{line}: expected ask price, ask size, bid price, bid size for each level, "
+                f"got {len(numbers)} fields"
+            )
+        yield Row(
+            depth=len(numbers) // 4,
+            asks=_levels(numbers[0::4], numbers[1::4]),
+            bids=_levels(numbers[2::4], numbers[3::4]),
+        )
+
+
+def _levels(prices: list[int], sizes: list[int]) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (price, size)
+        for price, size in zip(prices, sizes, strict=True)
+        if size > 0 and abs(price) != NO_LEVEL_PRICE
+    )
+
+
+def _data_lines(path: Path, limit: int | None) -> Iterator[tuple[int, list[str]]]:
+    """(line number, fields) of every line that is not a header or empty."""
+    count = 0
+    with path.open(newline="", encoding="ascii", errors="replace") as file:
+        for line, fields in enumerate(csv.reader(file), start=1):
+            if not fields or (line == 1 and fields[0][:1].isalpha()):
+                continue
+            if limit is not None and count >= limit:
+                return
+            count += 1
+            yield line, fields

@@ -1,0 +1,85 @@
+"""A plain price-time-priority book: what the venue is expected to do with a plan.
+
+Levels are dictionaries in order of arrival, so that the rules can be read off. The plan is made
+with it before anything is sent; the venue's reports are then held against it.
+"""
+
+from dataclasses import dataclass, field
+
+from openvenue.replay.operation import Side, opposite
+
+
+@dataclass(slots=True)
+class Resting:
+    """An open order of the model."""
+
+    key: int
+    side: Side
+    price: int
+    qty: int  # what is left
+
+
+@dataclass(slots=True)
+class ModelBook:
+    orders: dict[int, Resting] = field(default_factory=dict)
+    # side → price → keys in time priority
+    levels: dict[Side, dict[int, dict[int, None]]] = field(
+        default_factory=lambda: {"buy": {}, "sell": {}}
+    )
+
+    def place(self, key: int, side: Side, price: int, qty: int) -> list[tuple[int, int]]:
+        """Trades what crosses, rests what is left; gives the fills as (maker key, quantity)."""
+        fills = self.take(side, price, qty)
+        left = qty - sum(filled for _, filled in fills)
+        if left:
+            self.orders[key] = Resting(key, side, price, left)
+            self.levels[side].setdefault(price, {})[key] = None
+        return fills
+
+    def take(self, side: Side, limit: int | None, qty: int) -> list[tuple[int, int]]:
+        """Trades up to `qty` at `limit` or better; the rest is gone."""
+        fills: list[tuple[int, int]] = []
+        resting_side = opposite(side)
+        while qty:
+            best = self.best(resting_side)
+            if best is None:
+                break
+            if limit is not None and (best > limit if side == "buy" else best < limit):
+                break
+            key = next(iter(self.levels[resting_side][best]))
+            filled = min(qty, self.orders[key].qty)
+            self.reduce(key, filled)
+            fills.append((key, filled))
+            qty -= filled
+        return fills
+
+    def reduce(self, key: int, qty: int) -> None:
+        """Takes `qty` off an order, which keeps its place; with nothing left it is gone."""
+        order = self.orders[key]
+        if qty > order.qty:
+            raise ValueError(f"order {key} has {order.qty} left, cannot lose {qty}")
+        order.qty -= qty
+        if not order.qty:
+            del self.orders[key]
+            level = self.levels[order.side][order.price]
+            del level[key]
+            if not level:
+                del self.levels[order.side][order.price]
+
+    def best(self, side: Side) -> int | None:
+        prices = self.levels[side]
+        if not prices:
+            return None
+        return max(prices) if side == "buy" else min(prices)
+
+    def queue(self, side: Side, price: int) -> list[Resting]:
+        """The orders of a level in time priority."""
+        return [self.orders[key] for key in self.levels[side].get(price, ())]
+
+    def total(self, side: Side, price: int) -> int:
+        return sum(order.qty for order in self.queue(side, price))
+
+    def top(self, side: Side, depth: int) -> tuple[tuple[int, int], ...]:
+        """The best `depth` levels as (price, quantity), best first."""
+        prices = sorted(self.levels[side], reverse=side == "buy")[:depth]
+        return tuple((price, self.total(side, price)) for price in prices)

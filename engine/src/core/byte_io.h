@@ -21,8 +21,7 @@ class ByteWriter {
   explicit ByteWriter(std::vector<std::byte>& out) : out_(out) {}
 
   template <class T>
-    requires(std::is_integral_v<T> || std::is_enum_v<T>)
-  void put(T value) {
+  requires(std::is_integral_v<T> || std::is_enum_v<T>) void put(T value) {
     const auto* first = reinterpret_cast<const std::byte*>(&value);
     out_.insert(out_.end(), first, first + sizeof value);
   }
@@ -48,8 +47,7 @@ class ByteReader {
   explicit ByteReader(std::span<const std::byte> in) : in_(in) {}
 
   template <class T>
-    requires(std::is_integral_v<T> || std::is_enum_v<T>)
-  T get() {
+  requires(std::is_integral_v<T> || std::is_enum_v<T>) T get() {
     T value{};
     if (!take(sizeof value)) return value;
     std::memcpy(&value, in_.data() + at_ - sizeof value, sizeof value);

@@ -52,7 +52,7 @@ struct DefineInstrument {
   std::int64_t lot_size_nanos = 0;   // size of one lot, in 1e-9 of a unit
   PriceTicks min_price_ticks = 1;    // >= 1
   PriceTicks max_price_ticks = 0;    // max - min < kPriceRangeTicksMax
-  QtyLots max_order_qty_lots = 0;
+  QtyLots max_order_qty_lots = 0;    // <= kOrderQtyLotsMax
   friend bool operator==(const DefineInstrument&, const DefineInstrument&) = default;
 };
 
@@ -88,10 +88,10 @@ struct EndTradingDay {
 // Bounds that change outcomes are state too, so they come as a command. Physical pools must be at
 // least this large wherever the journal is replayed.
 struct Limits {
-  std::uint32_t max_orders = 1U << 20;      // order records: open ones and the retained ended ones
+  std::uint32_t max_orders = 1U << 20;  // records of open and of remembered ended orders
   std::uint32_t max_accounts = 1U << 14;
   std::uint32_t max_instruments = 1U << 10;
-  std::uint32_t max_positions = 1U << 17;   // (account, instrument) pairs that ever held something
+  std::uint32_t max_positions = 1U << 17;  // (account, instrument) pairs that ever held something
   std::uint32_t max_fills_per_command = 1U << 14;
   friend bool operator==(const Limits&, const Limits&) = default;
 };
@@ -114,5 +114,11 @@ struct Command {
 
 // Widest price range of one instrument; a book indexes its levels by tick.
 constexpr PriceTicks kPriceRangeTicksMax = PriceTicks{1} << 26;
+// Bounds of an instrument's definition and of the order pool. With them every product of price,
+// quantity and tick value fits 128 bits and every sum of open quantities fits 64.
+constexpr PriceTicks kPriceTicksMax = PriceTicks{1} << 40;
+constexpr QtyLots kOrderQtyLotsMax = QtyLots{1} << 38;
+constexpr CashMicros kTickValueMicrosMax = CashMicros{1} << 47;
+constexpr std::uint32_t kOrdersMax = 1U << 24;
 
 }  // namespace openvenue::core

@@ -32,10 +32,10 @@ struct Duplicate {
 struct TradeSide {
   OrderId order_id = 0;
   AccountId account = 0;
-  QtyLots filled_lots = 0;           // of the order, this fill included
-  CashMicros filled_value_micros = 0;  // sum of price x quantity over the order's fills
-  CashMicros cash_micros = 0;        // of the account
-  QtyLots position_lots = 0;         // of the account in this instrument
+  QtyLots filled_lots = 0;              // of the order, this fill included
+  CashMicros filled_value_micros = 0;   // sum of price x quantity over the order's fills
+  CashMicros cash_micros = 0;           // of the account
+  QtyLots position_lots = 0;            // of the account in this instrument
   CashMicros position_cost_micros = 0;  // cost basis, signed like the position
   friend bool operator==(const TradeSide&, const TradeSide&) = default;
 };

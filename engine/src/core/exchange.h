@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "core/book.h"
 #include "core/byte_io.h"
 #include "core/command.h"
 #include "core/event.h"
@@ -19,8 +20,8 @@
 
 namespace openvenue::core {
 
-// An order as it stands: open, or ended and still within the retention window (the newest
-// Limits::max_orders records; an open order never leaves it).
+// An order as it stands: open, or ended and still remembered. Limits::max_orders bounds both
+// together; the order that ended longest ago is forgotten first, an open one never.
 struct Order {
   OrderId order_id = 0;
   AccountId account = 0;
@@ -76,12 +77,6 @@ struct Instrument {
   CashMicros tick_value_micros = 0;
 };
 
-struct BookLevel {
-  PriceTicks price_ticks = 0;
-  QtyLots qty_lots = 0;
-  std::uint32_t orders = 0;
-};
-
 // `Book` is FastBook (core/fast_book.h) in the product and NaiveBook (core/naive_book.h) as the
 // oracle; both behave the same in every respect.
 template <class Book>
@@ -117,6 +112,7 @@ class Exchange {
   // `instrument` 0 means all. Appends pointers to `out`.
   void list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
                         std::size_t limit, std::vector<const Order*>& out) const;
+  // The positions that are not flat, by instrument.
   void list_positions(AccountId account, std::vector<const Position*>& out) const;
   void list_instruments(std::vector<const Instrument*>& out) const;
   void list_accounts(std::vector<const Account*>& out) const;
@@ -130,8 +126,8 @@ class Exchange {
 
   // Appends the canonical form of the whole state: equal states give equal bytes, whatever Book.
   void serialize(ByteWriter& out) const;
-  // Replaces the state. False, with the state undefined, if the bytes are not a serialized state or
-  // exceed the capacity.
+  // Replaces the state. False, with nothing changed, if the bytes do not begin with a serialized
+  // state, exceed the capacity or contradict themselves.
   [[nodiscard]] bool restore(ByteReader& in);
   // A 64-bit digest of serialize()'s bytes.
   [[nodiscard]] std::uint64_t state_hash() const;

@@ -1,0 +1,142 @@
+#include "core/administration.h"
+
+#include "core/fast_book.h"
+#include "core/naive_book.h"
+
+namespace openvenue::core {
+namespace {
+
+bool same_immutable_terms(const DefineInstrument& a, const DefineInstrument& b) {
+  return a.symbol == b.symbol && a.asset_class == b.asset_class &&
+         a.tick_size_nanos == b.tick_size_nanos && a.lot_size_nanos == b.lot_size_nanos &&
+         a.min_price_ticks == b.min_price_ticks && a.max_price_ticks == b.max_price_ticks;
+}
+
+bool any_zero(const Limits& limits) {
+  return limits.max_orders == 0 || limits.max_accounts == 0 || limits.max_instruments == 0 ||
+         limits.max_positions == 0 || limits.max_fills_per_command == 0;
+}
+
+bool within(const Limits& limits, const Limits& bound) {
+  return limits.max_orders <= bound.max_orders && limits.max_accounts <= bound.max_accounts &&
+         limits.max_instruments <= bound.max_instruments &&
+         limits.max_positions <= bound.max_positions &&
+         limits.max_fills_per_command <= bound.max_fills_per_command;
+}
+
+bool within_total(QtyLots total, QtyLots change) {
+  const WideInteger sum = WideInteger{total} + change;
+  return sum <= kPositionLotsMax && sum >= -kPositionLotsMax;
+}
+
+}  // namespace
+
+template <class Book>
+void Administration<Book>::define_instrument(const DefineInstrument& command) {
+  const auto tick_value = tick_value_micros(command);
+  if (!tick_value) return reject(Reason::kInvalidDefinition);
+  const Slot same_id = state_.instruments.find(command.instrument);
+  const Slot same_symbol = state_.instruments.find(command.symbol);
+  if (same_symbol != same_id) return reject(Reason::kAlreadyExists);
+  if (same_id != kNoSlot) {
+    DefineInstrument& known = state_.instruments[same_id].instrument.terms;
+    if (!same_immutable_terms(known, command)) return reject(Reason::kAlreadyExists);
+    known = command;
+    return answer(Reason::kNone);
+  }
+  if (state_.instruments.size() >= state_.limits.max_instruments) {
+    return reject(Reason::kCapacity);
+  }
+  state_.instruments.add(command, *tick_value);
+  answer(Reason::kNone);
+}
+
+template <class Book>
+void Administration<Book>::open_account(const OpenAccount& command) {
+  if (command.account == 0 || command.credit_limit_micros < 0) {
+    return reject(Reason::kInvalidDefinition);
+  }
+  Slot slot = state_.ledger.find_account(command.account);
+  const Reason reason = state_.ledger.check_terms(slot, command);
+  if (reason != Reason::kNone) return reject(reason);
+  if (slot == kNoSlot) {
+    if (state_.ledger.accounts() >= state_.limits.max_accounts) return reject(Reason::kCapacity);
+    Account account;
+    account.account = command.account;
+    account.created_ns = state_.last_timestamp_ns;
+    slot = state_.ledger.add_account(account);
+  }
+  state_.ledger.set_terms(slot, command);
+  state_.ledger.account(slot).account.updated_sequence = state_.last_sequence;
+  answer(Reason::kNone);
+}
+
+template <class Book>
+void Administration<Book>::adjust_balance(const AdjustBalance& command) {
+  const Slot slot = state_.ledger.find_account(command.account);
+  if (slot == kNoSlot) return reject(Reason::kUnknownAccount);
+  const Reason reason = state_.ledger.adjust_cash(slot, command.amount_micros);
+  if (reason != Reason::kNone) return reject(reason);
+  Account& account = state_.ledger.account(slot).account;
+  account.updated_sequence = state_.last_sequence;
+  events_.emplace_back(BalanceAdjusted{account.cash_micros});
+}
+
+template <class Book>
+void Administration<Book>::adjust_position(const AdjustPosition& command) {
+  const Slot account_slot = state_.ledger.find_account(command.account);
+  if (account_slot == kNoSlot) return reject(Reason::kUnknownAccount);
+  const Slot instrument = state_.instruments.find(command.instrument);
+  if (instrument == kNoSlot) return reject(Reason::kUnknownInstrument);
+  Slot slot = state_.ledger.find_position(command.account, command.instrument);
+  if (slot == kNoSlot && state_.ledger.positions() >= state_.limits.max_positions) {
+    return reject(Reason::kCapacity);
+  }
+  Account& account = state_.ledger.account(account_slot).account;
+  const Position before = slot == kNoSlot ? Position{command.account, command.instrument, 0, 0, 0}
+                                          : state_.ledger.position(slot);
+  QtyLots& instrument_lots = state_.instruments[instrument].adjusted_lots;
+  const Reason reason = check_position(account, before, instrument_lots, command);
+  if (reason != Reason::kNone) return reject(reason);
+
+  if (slot == kNoSlot) slot = state_.ledger.add_position(account_slot, before);
+  Position& position = state_.ledger.position(slot);
+  position.qty_lots += command.qty_lots;
+  // A flat position has no cost, whatever the adjustment says.
+  position.cost_micros = position.qty_lots == 0 ? 0 : position.cost_micros + command.cost_micros;
+  instrument_lots += command.qty_lots;
+  account.updated_sequence = state_.last_sequence;
+  events_.emplace_back(PositionAdjusted{position.qty_lots, position.cost_micros});
+}
+
+template <class Book>
+Reason Administration<Book>::check_position(const Account& account, const Position& position,
+                                            QtyLots instrument_lots,
+                                            const AdjustPosition& change) const {
+  if (!within_total(position.qty_lots, change.qty_lots) ||
+      !within_total(instrument_lots, change.qty_lots) ||
+      !fits_int64(WideInteger{position.cost_micros} + change.cost_micros)) {
+    return Reason::kOverflow;
+  }
+  const bool uncovered = position.qty_lots + change.qty_lots < position.reserved_lots;
+  return uncovered && !account.may_sell_short ? Reason::kInsufficientPosition : Reason::kNone;
+}
+
+template <class Book>
+void Administration<Book>::configure(const Configure& command) {
+  const Limits& wanted = command.limits;
+  if (any_zero(wanted)) return reject(Reason::kInvalidDefinition);
+  const bool holds_what_is_there = state_.orders.open_orders() <= wanted.max_orders &&
+                                   state_.ledger.accounts() <= wanted.max_accounts &&
+                                   state_.ledger.positions() <= wanted.max_positions &&
+                                   state_.instruments.size() <= wanted.max_instruments;
+  if (!within(wanted, state_.capacity) || !holds_what_is_there) return reject(Reason::kCapacity);
+  state_.limits = wanted;
+  state_.orders.shrink(wanted.max_orders);
+  answer(Reason::kNone);
+}
+
+template class Administration<FastBook>;
+template class Administration<NaiveBook>;
+
+}  // namespace openvenue::core

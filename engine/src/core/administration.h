@@ -1,0 +1,37 @@
+// Commands that change what may be traded, by whom, with what, and within which limits.
+#pragma once
+
+#include "core/command.h"
+#include "core/event.h"
+#include "core/exchange_state.h"
+#include "core/types.h"
+
+namespace openvenue::core {
+
+// Works on behalf of one command, that of `state.last_sequence`. Appends one event.
+template <class Book>
+class Administration {
+ public:
+  Administration(ExchangeState<Book>& state, EventBuffer& events)
+      : state_(state), events_(events) {}
+
+  void define_instrument(const DefineInstrument& command);
+  void open_account(const OpenAccount& command);
+  void adjust_balance(const AdjustBalance& command);
+  void adjust_position(const AdjustPosition& command);
+  void configure(const Configure& command);
+
+ private:
+  void reject(Reason reason) { events_.emplace_back(Rejected{reason, 0}); }
+  void answer(Reason reason) {
+    if (reason != Reason::kNone) return reject(reason);
+    events_.emplace_back(Applied{});
+  }
+  [[nodiscard]] Reason check_position(const Account& account, const Position& position,
+                                      QtyLots instrument_lots, const AdjustPosition& change) const;
+
+  ExchangeState<Book>& state_;
+  EventBuffer& events_;
+};
+
+}  // namespace openvenue::core

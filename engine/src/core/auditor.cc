@@ -1,0 +1,147 @@
+#include "core/auditor.h"
+
+#include <limits>
+
+#include "core/fast_book.h"
+#include "core/naive_book.h"
+
+namespace openvenue::core {
+
+template <class Book>
+Auditor<Book>::Auditor(const Limits& capacity)
+    : reserved_lots_(capacity.max_positions), instrument_lots_(capacity.max_instruments) {
+  levels_.reserve(capacity.max_orders);
+  queue_.reserve(capacity.max_orders);
+}
+
+template <class Book>
+const char* Auditor<Book>::find_violation(const ExchangeState<Book>& state) {
+  if (state.orders.records() > state.limits.max_orders) return "more orders than the limit";
+  for (Slot slot = 0; slot < state.ledger.positions(); ++slot) reserved_lots_[slot] = 0;
+  for (Slot slot = 0; slot < state.instruments.size(); ++slot) instrument_lots_[slot] = 0;
+  open_orders_ = 0;
+  orders_in_books_ = 0;
+  const char* violation = check_accounts(state);
+  if (violation == nullptr) violation = check_positions(state);
+  if (violation == nullptr) violation = check_books(state);
+  return violation;
+}
+
+template <class Book>
+const char* Auditor<Book>::check_accounts(const ExchangeState<Book>& state) {
+  WideInteger cash = 0;
+  for (Slot slot = 0; slot < state.ledger.accounts(); ++slot) {
+    const AccountRecord& record = state.ledger.account(slot);
+    cash += record.account.cash_micros;
+    if (record.account.buying_power_micros() < 0) return "an account's buying power is negative";
+    const char* violation = check_open_orders(state, record);
+    if (violation != nullptr) return violation;
+  }
+  if (cash != state.ledger.cash_adjusted_micros()) return "cash is not what was deposited";
+  if (cash != state.ledger.cash_total_micros()) return "cash moved without being counted";
+  if (open_orders_ != state.orders.open_orders()) return "open orders are miscounted";
+  return nullptr;
+}
+
+template <class Book>
+const char* Auditor<Book>::check_open_orders(const ExchangeState<Book>& state,
+                                             const AccountRecord& record) {
+  WideInteger reserved = 0;
+  OrderId newer = std::numeric_limits<OrderId>::max();
+  for (Slot slot = record.open_orders.tail; slot != kNoSlot;
+       slot = state.orders.next_older_open(slot)) {
+    const Order& order = state.orders[slot];
+    const OrderOwner& owner = state.orders.owner(slot);
+    if (!order.open() || order.account != record.account.account || order.order_id >= newer) {
+      return "an account's open orders are not its open orders, newest first";
+    }
+    newer = order.order_id;
+    ++open_orders_;
+    if (order.side == Side::kBuy) {
+      reserved += state.reservation_micros(order, owner.instrument, order.leaves_lots());
+    } else {
+      reserved_lots_[owner.position] += order.leaves_lots();
+    }
+  }
+  const bool equal = reserved == record.account.reserved_micros;
+  return equal ? nullptr : "an account's reserved cash is not what its open buy orders need";
+}
+
+template <class Book>
+const char* Auditor<Book>::check_positions(const ExchangeState<Book>& state) {
+  for (Slot slot = 0; slot < state.ledger.positions(); ++slot) {
+    const Position& position = state.ledger.position(slot);
+    if (position.reserved_lots != reserved_lots_[slot]) {
+      return "a position's reserved lots are not what its open sell orders need";
+    }
+    const Slot account = state.ledger.find_account(position.account);
+    if (position.qty_lots < position.reserved_lots &&
+        !state.ledger.account(account).account.may_sell_short) {
+      return "an account that may not sell short is short or could become so";
+    }
+    instrument_lots_[state.instruments.find(position.instrument)] += position.qty_lots;
+  }
+  for (Slot slot = 0; slot < state.instruments.size(); ++slot) {
+    if (instrument_lots_[slot] != state.instruments[slot].adjusted_lots) {
+      return "positions do not add up to what was brought in";
+    }
+  }
+  return nullptr;
+}
+
+template <class Book>
+const char* Auditor<Book>::check_books(const ExchangeState<Book>& state) {
+  for (Slot slot = 0; slot < state.instruments.size(); ++slot) {
+    const Book& book = state.instruments[slot].book;
+    const BookFront bid = book.front(Side::kBuy);
+    const BookFront ask = book.front(Side::kSell);
+    if (bid.slot != kNoSlot && ask.slot != kNoSlot && bid.price_ticks >= ask.price_ticks) {
+      return "a book is crossed";
+    }
+    for (const Side side : {Side::kBuy, Side::kSell}) {
+      const char* violation = check_side(state, slot, side);
+      if (violation != nullptr) return violation;
+    }
+  }
+  return orders_in_books_ == open_orders_ ? nullptr : "open orders are missing from the books";
+}
+
+template <class Book>
+const char* Auditor<Book>::check_side(const ExchangeState<Book>& state, Slot instrument,
+                                      Side side) {
+  levels_.clear();
+  state.instruments[instrument].book.list_levels(side, std::numeric_limits<std::size_t>::max(),
+                                                 levels_);
+  for (std::size_t i = 0; i < levels_.size(); ++i) {
+    const bool best_first =
+        i == 0 || (side == Side::kBuy) == (levels_[i - 1].price_ticks > levels_[i].price_ticks);
+    if (!best_first) return "a book's levels are out of order";
+    const char* violation = check_level(state, instrument, side, levels_[i]);
+    if (violation != nullptr) return violation;
+  }
+  return nullptr;
+}
+
+template <class Book>
+const char* Auditor<Book>::check_level(const ExchangeState<Book>& state, Slot instrument, Side side,
+                                       const BookLevel& level) {
+  queue_.clear();
+  state.instruments[instrument].book.list_queue(side, level.price_ticks, queue_);
+  QtyLots qty = 0;
+  for (const Slot slot : queue_) {
+    const Order& order = state.orders[slot];
+    if (!order.open() || order.side != side || order.limit_price_ticks != level.price_ticks ||
+        state.orders.owner(slot).instrument != instrument) {
+      return "a book holds an order that does not belong there";
+    }
+    qty += order.leaves_lots();
+  }
+  orders_in_books_ += level.orders;
+  const bool equal = queue_.size() == level.orders && qty == level.qty_lots;
+  return equal ? nullptr : "a level is not the sum of its orders";
+}
+
+template class Auditor<FastBook>;
+template class Auditor<NaiveBook>;
+
+}  // namespace openvenue::core

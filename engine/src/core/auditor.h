@@ -1,0 +1,41 @@
+// Checks a whole state against what must always hold. Reads everything, changes nothing.
+#pragma once
+
+#include <vector>
+
+#include "core/book.h"
+#include "core/command.h"
+#include "core/exchange_state.h"
+#include "core/types.h"
+#include "core/wide_integer.h"
+#include "core/zeroed_array.h"
+
+namespace openvenue::core {
+
+template <class Book>
+class Auditor {
+ public:
+  // Takes all the memory that audits of a state of that capacity need.
+  explicit Auditor(const Limits& capacity);
+
+  // The first violated invariant in words, or null.
+  [[nodiscard]] const char* find_violation(const ExchangeState<Book>& state);
+
+ private:
+  const char* check_accounts(const ExchangeState<Book>& state);
+  const char* check_open_orders(const ExchangeState<Book>& state, const AccountRecord& record);
+  const char* check_positions(const ExchangeState<Book>& state);
+  const char* check_books(const ExchangeState<Book>& state);
+  const char* check_side(const ExchangeState<Book>& state, Slot instrument, Side side);
+  const char* check_level(const ExchangeState<Book>& state, Slot instrument, Side side,
+                          const BookLevel& level);
+
+  ZeroedArray<QtyLots> reserved_lots_;        // by position, recomputed
+  ZeroedArray<WideInteger> instrument_lots_;  // by instrument, recomputed
+  std::uint32_t open_orders_ = 0;
+  std::uint32_t orders_in_books_ = 0;
+  std::vector<BookLevel> levels_;
+  std::vector<Slot> queue_;
+};
+
+}  // namespace openvenue::core

@@ -1,0 +1,38 @@
+// All there is in a shard. Order entry, administration, snapshots and the auditor work on it.
+#pragma once
+
+#include "core/command.h"
+#include "core/instrument_store.h"
+#include "core/ledger.h"
+#include "core/order_store.h"
+#include "core/types.h"
+
+namespace openvenue::core {
+
+template <class Book>
+struct ExchangeState {
+  explicit ExchangeState(const Limits& pool_sizes)
+      : capacity(pool_sizes),
+        limits(pool_sizes),
+        orders(pool_sizes.max_orders),
+        ledger(pool_sizes.max_accounts, pool_sizes.max_positions),
+        instruments(pool_sizes.max_instruments, pool_sizes.max_orders) {}
+
+  // The cash that an open buy order of `leaves_lots` keeps reserved; nothing for market orders.
+  [[nodiscard]] WideInteger reservation_micros(const Order& order, Slot instrument,
+                                               QtyLots leaves_lots) const {
+    return WideInteger{leaves_lots} * order.limit_price_ticks *
+           instruments[instrument].instrument.tick_value_micros;
+  }
+
+  Limits capacity;  // of the pools
+  Limits limits;    // in force
+  Sequence last_sequence = 0;
+  TimestampNs last_timestamp_ns = 0;
+  TradeId last_trade_id = 0;
+  OrderStore orders;
+  Ledger ledger;
+  InstrumentStore<Book> instruments;
+};
+
+}  // namespace openvenue::core

@@ -1,0 +1,63 @@
+// Instruments and their books.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/command.h"
+#include "core/exchange.h"
+#include "core/slot.h"
+#include "core/slot_index.h"
+#include "core/types.h"
+
+namespace openvenue::core {
+
+// The cash value of one lot at one tick, or nothing if no instrument can have these terms.
+[[nodiscard]] std::optional<CashMicros> tick_value_micros(const DefineInstrument& terms);
+
+template <class Book>
+struct InstrumentRecord {
+  Instrument instrument;
+  Book book;
+  QtyLots adjusted_lots = 0;  // sum of all position adjustments; what all positions add up to
+};
+
+template <class Book>
+class InstrumentStore {
+ public:
+  InstrumentStore(std::uint32_t max_instruments, std::uint32_t max_orders)
+      : pool_(max_orders), by_id_(max_instruments) {
+    records_.reserve(max_instruments);
+  }
+
+  [[nodiscard]] Slot find(InstrumentId instrument) const {
+    return by_id_.find(hash_number(instrument), [&](Slot slot) {
+      return records_[slot].instrument.terms.instrument == instrument;
+    });
+  }
+  [[nodiscard]] Slot find(const Symbol& symbol) const {
+    for (Slot slot = 0; slot < size(); ++slot) {
+      if (records_[slot].instrument.terms.symbol == symbol) return slot;
+    }
+    return kNoSlot;
+  }
+
+  // Takes the memory of the instrument's book. Preconditions: the id is not in use, there is room.
+  InstrumentRecord<Book>& add(const DefineInstrument& terms, CashMicros tick_value) {
+    by_id_.insert(hash_number(terms.instrument), size());
+    return records_.emplace_back(InstrumentRecord<Book>{
+        {terms, 0, tick_value}, Book(pool_, terms.min_price_ticks, terms.max_price_ticks)});
+  }
+
+  InstrumentRecord<Book>& operator[](Slot slot) { return records_[slot]; }
+  const InstrumentRecord<Book>& operator[](Slot slot) const { return records_[slot]; }
+  [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(records_.size()); }
+
+ private:
+  typename Book::Pool pool_;
+  std::vector<InstrumentRecord<Book>> records_;
+  SlotIndex by_id_;
+};
+
+}  // namespace openvenue::core

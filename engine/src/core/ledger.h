@@ -1,0 +1,88 @@
+// Accounts and positions: what is owned, what is reserved, and how a trade settles.
+//
+// Money and lots move only through this class, which keeps their totals, so that conservation can
+// be asserted after every command in constant time. Amounts cannot leave the 64-bit range: deposits
+// and credit are bounded in total, so no account can hold more than kCashTotalMax plus all credit.
+#pragma once
+
+#include <cstdint>
+
+#include "core/exchange.h"
+#include "core/slot.h"
+#include "core/slot_index.h"
+#include "core/slot_list.h"
+#include "core/types.h"
+#include "core/wide_integer.h"
+#include "core/zeroed_array.h"
+
+namespace openvenue::core {
+
+constexpr CashMicros kCashTotalMax = CashMicros{1} << 61;  // of all cash, and of all credit
+constexpr QtyLots kPositionLotsMax = QtyLots{1} << 61;     // of one position when an order opens
+
+struct AccountRecord {
+  Account account;
+  SlotList open_orders;  // linked by the OrderStore, oldest first
+  SlotList positions;
+};
+
+class Ledger {
+ public:
+  Ledger(std::uint32_t max_accounts, std::uint32_t max_positions);
+
+  // --- accounts
+  [[nodiscard]] Slot find_account(AccountId account) const;
+  [[nodiscard]] std::uint32_t accounts() const { return accounts_used_; }
+  AccountRecord& account(Slot slot) { return accounts_[slot]; }
+  [[nodiscard]] const AccountRecord& account(Slot slot) const { return accounts_[slot]; }
+  // Precondition: the id is not in use and there is room.
+  Slot add_account(const Account& account);
+  // kOverflow, kInsufficientCash or kInsufficientPosition if the new terms cannot be; else kNone.
+  [[nodiscard]] Reason check_terms(Slot account, const OpenAccount& terms) const;
+  void set_terms(Slot account, const OpenAccount& terms);
+
+  // --- positions
+  [[nodiscard]] Slot find_position(AccountId account, InstrumentId instrument) const;
+  [[nodiscard]] std::uint32_t positions() const { return positions_used_; }
+  Position& position(Slot slot) { return positions_[slot]; }
+  [[nodiscard]] const Position& position(Slot slot) const { return positions_[slot]; }
+  [[nodiscard]] Slot next_position_of_account(Slot slot) const {
+    return position_links_.next(slot);
+  }
+  // Precondition: account `owner` has no position in that instrument and there is room.
+  Slot add_position(Slot owner, const Position& position);
+
+  // --- movements
+  // Cash from or to the outside. kOverflow or kInsufficientCash, changing nothing, or kNone.
+  [[nodiscard]] Reason adjust_cash(Slot account, CashMicros amount_micros);
+  // The buyer pays and the seller delivers `qty_lots` at `lot_value_micros` each. The product fits.
+  void settle(Slot buyer, Slot buyer_position, Slot seller, Slot seller_position, QtyLots qty_lots,
+              CashMicros lot_value_micros);
+
+  [[nodiscard]] CashMicros cash_total_micros() const { return cash_total_micros_; }
+  [[nodiscard]] CashMicros cash_adjusted_micros() const { return cash_adjusted_micros_; }
+  // Takes over the sum of all adjustments from a snapshot.
+  void restore_cash_adjusted(CashMicros amount_micros) { cash_adjusted_micros_ = amount_micros; }
+
+ private:
+  void move_cash(Slot account, CashMicros amount_micros);
+
+  ZeroedArray<AccountRecord> accounts_;
+  ZeroedArray<Position> positions_;
+  SlotLinks position_links_;
+  SlotIndex by_account_;
+  SlotIndex by_position_;
+  std::uint32_t accounts_used_ = 0;
+  std::uint32_t positions_used_ = 0;
+  CashMicros cash_total_micros_ = 0;     // of all accounts, by following every movement
+  CashMicros cash_adjusted_micros_ = 0;  // deposits less withdrawals
+  CashMicros credit_total_micros_ = 0;
+};
+
+// Changes a position by a trade, its cost basis by average cost: growing adds the price paid,
+// shrinking takes away the share of the lots that go (rounded toward zero, the remainder stays),
+// and crossing zero starts anew at the trade's price. A cost beyond 64 bits stops at the largest
+// value.
+void trade_position(Position& position, Side side, QtyLots qty_lots, CashMicros lot_value_micros);
+
+}  // namespace openvenue::core

@@ -1,0 +1,59 @@
+// The oracle that FastBook is tested against: standard containers, obvious on sight.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <vector>
+
+#include "core/book.h"
+#include "core/slot.h"
+#include "core/types.h"
+
+namespace openvenue::core {
+
+class NaiveBook {
+ public:
+  struct Pool {
+    explicit Pool(std::uint32_t /*max_orders*/) {}
+  };
+
+  NaiveBook(Pool& /*pool*/, PriceTicks /*min*/, PriceTicks /*max*/) {}
+
+  void add(Slot slot, Side side, PriceTicks price_ticks, QtyLots qty_lots);
+  void remove(Slot slot);
+  void reduce(Slot slot, QtyLots by_lots);
+  void transfer(Slot from, Slot to);
+  void fill_front(Side side, QtyLots qty_lots);
+  [[nodiscard]] BookFront front(Side side) const;
+  [[nodiscard]] SweepResult sweep(const SweepRequest& request) const;
+  void list_levels(Side side, std::size_t depth, std::vector<BookLevel>& out) const;
+  void list_queue(Side side, PriceTicks price_ticks, std::vector<Slot>& out) const;
+
+ private:
+  struct Resting {
+    Slot slot;
+    QtyLots leaves_lots;
+  };
+  using Queue = std::list<Resting>;
+  // Keyed so that the best price comes first on both sides: bids by the negated price.
+  using Levels = std::map<PriceTicks, Queue>;
+  struct Place {
+    Side side;
+    PriceTicks price_ticks;
+    Queue::iterator resting;
+  };
+
+  static PriceTicks key(Side side, PriceTicks price_ticks) {
+    return side == Side::kBuy ? -price_ticks : price_ticks;
+  }
+  [[nodiscard]] const Levels& levels(Side side) const { return side == Side::kBuy ? bids_ : asks_; }
+  Levels& levels(Side side) { return side == Side::kBuy ? bids_ : asks_; }
+
+  Levels bids_;
+  Levels asks_;
+  std::map<Slot, Place> places_;
+};
+
+}  // namespace openvenue::core

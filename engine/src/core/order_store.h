@@ -1,0 +1,94 @@
+// Order records: the open ones, and the ended ones that are still remembered.
+//
+// One pool holds both. When it is full, the order that ended longest ago makes room; open orders
+// never do. Remembered orders are found by id and by (account, client order id), which is what
+// makes a repeated command recognizable.
+#pragma once
+
+#include <cstdint>
+
+#include "core/command.h"
+#include "core/exchange.h"
+#include "core/slot.h"
+#include "core/slot_index.h"
+#include "core/slot_list.h"
+#include "core/types.h"
+#include "core/zeroed_array.h"
+
+namespace openvenue::core {
+
+// Where an order's account, position and instrument are, so that a fill needs no lookup.
+struct OrderOwner {
+  Slot account = kNoSlot;
+  Slot position = kNoSlot;
+  Slot instrument = kNoSlot;
+};
+
+// What a ReplaceOrder asked for, kept beside the order it made to recognize its repetition.
+struct ReplaceTerms {
+  QtyLots qty_lots = 0;
+  PriceTicks limit_price_ticks = 0;
+  TimeInForce time_in_force = TimeInForce::kDay;
+  bool keep_time_in_force = true;
+  friend bool operator==(const ReplaceTerms&, const ReplaceTerms&) = default;
+};
+
+class OrderStore {
+ public:
+  explicit OrderStore(std::uint32_t capacity);
+
+  [[nodiscard]] Slot find(OrderId order_id) const;
+  [[nodiscard]] Slot find(AccountId account, const ClientOrderId& id) const;
+
+  Order& operator[](Slot slot) { return orders_[slot]; }
+  const Order& operator[](Slot slot) const { return orders_[slot]; }
+  [[nodiscard]] const OrderOwner& owner(Slot slot) const { return owners_[slot]; }
+  [[nodiscard]] const ReplaceTerms& replace_terms(Slot slot) const { return replace_terms_[slot]; }
+
+  // Whether one more order fits, if need be by forgetting an ended one.
+  [[nodiscard]] bool has_room(std::uint32_t max_records) const {
+    return records_ < max_records || !ended_.empty();
+  }
+  // Adds an open order to the store and to `open_of_account`. Preconditions: has_room(), its ids
+  // are not in the store, and its order id is above those of all open orders.
+  Slot open(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms,
+            SlotList& open_of_account, std::uint32_t max_records);
+  // Adds an ended order as the newest one. Precondition: records() is below the capacity.
+  void add_ended(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms);
+  // Moves an open order to the ended ones; the caller sets its status.
+  void end(Slot slot, SlotList& open_of_account);
+  // Forgets ended orders, longest ended first, until `max_records` are left or none is ended.
+  void shrink(std::uint32_t max_records);
+
+  [[nodiscard]] std::uint32_t records() const { return records_; }
+  [[nodiscard]] std::uint32_t open_orders() const { return open_orders_; }
+  // The oldest open DAY order, or kNoSlot.
+  [[nodiscard]] Slot oldest_day_order() const { return day_orders_.head; }
+  // Of one account's open orders, the next older one, or kNoSlot.
+  [[nodiscard]] Slot next_older_open(Slot slot) const { return account_links_.previous(slot); }
+  // Ended orders, longest ended first.
+  [[nodiscard]] Slot first_ended() const { return ended_.head; }
+  [[nodiscard]] Slot next_ended(Slot slot) const { return state_links_.next(slot); }
+
+ private:
+  [[nodiscard]] std::uint32_t client_hash(AccountId account, const ClientOrderId& id) const;
+  Slot store(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms);
+  void forget_oldest_ended();
+
+  ZeroedArray<Order> orders_;
+  ZeroedArray<OrderOwner> owners_;
+  ZeroedArray<ReplaceTerms> replace_terms_;
+  SlotLinks account_links_;  // of open orders: the account's list, oldest first
+  SlotLinks state_links_;    // of open DAY orders, of ended orders, or of free slots
+  SlotIndex by_order_id_;
+  SlotIndex by_client_order_id_;
+  SlotList day_orders_;
+  SlotList ended_;
+  SlotList free_;
+  Slot slots_used_ = 0;  // slots from here on were never used
+  std::uint32_t records_ = 0;
+  std::uint32_t open_orders_ = 0;
+  std::uint64_t hash_seed_;
+};
+
+}  // namespace openvenue::core

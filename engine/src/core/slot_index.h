@@ -1,0 +1,77 @@
+// Finds the slot of a record by a key that the record itself holds.
+//
+// Open addressing with linear probing and backward-shift deletion, at most half full. The index
+// stores hashes and slots only (8 bytes an entry), so keys of any size cost nothing here; the
+// caller compares the key of a candidate. Never allocates after construction.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "core/slot.h"
+#include "core/wide_integer.h"
+#include "core/zeroed_array.h"
+
+namespace openvenue::core {
+
+// Multiplies to 128 bits and folds: every input bit reaches every output bit.
+constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a ^ 0x9E37'79B9'7F4A'7C15) * (b ^ 0xD1B5'4A32'D192'ED03);
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+// Scatters blocks of eight neighbouring numbers, so that ids in sequence share a cache line.
+constexpr std::uint32_t hash_number(std::uint64_t number) {
+  const auto scattered = static_cast<std::uint32_t>(mix(number >> 3, 0));
+  return (scattered & ~7U) | static_cast<std::uint32_t>(number & 7U);
+}
+
+class SlotIndex {
+ public:
+  explicit SlotIndex(std::uint32_t max_records)
+      : entries_(std::bit_ceil(std::size_t{max_records} * 2)),
+        mask_(static_cast<std::uint32_t>(entries_.size() - 1)) {}
+
+  // The slot under `hash` for which `is_it(slot)` holds, or kNoSlot.
+  template <class Predicate>
+  [[nodiscard]] Slot find(std::uint32_t hash, Predicate&& is_it) const {
+    for (std::uint32_t at = hash & mask_;; at = (at + 1) & mask_) {
+      const Entry& entry = entries_[at];
+      if (entry.slot_plus_one == 0) return kNoSlot;
+      if (entry.hash == hash && is_it(entry.slot_plus_one - 1)) return entry.slot_plus_one - 1;
+    }
+  }
+
+  // Precondition: no record of that key is in the index, and fewer than max_records are.
+  void insert(std::uint32_t hash, Slot slot) {
+    std::uint32_t at = hash & mask_;
+    while (entries_[at].slot_plus_one != 0) at = (at + 1) & mask_;
+    entries_[at] = {hash, slot + 1};
+  }
+
+  // Precondition: `slot` was inserted under `hash`.
+  void erase(std::uint32_t hash, Slot slot) {
+    std::uint32_t hole = hash & mask_;
+    while (entries_[hole].slot_plus_one != slot + 1) hole = (hole + 1) & mask_;
+    for (std::uint32_t at = (hole + 1) & mask_; entries_[at].slot_plus_one != 0;
+         at = (at + 1) & mask_) {
+      const std::uint32_t home = entries_[at].hash & mask_;
+      // An entry may move back to the hole unless its home lies behind the hole.
+      if (((at - home) & mask_) < ((at - hole) & mask_)) continue;
+      entries_[hole] = entries_[at];
+      hole = at;
+    }
+    entries_[hole] = {};
+  }
+
+ private:
+  struct Entry {
+    std::uint32_t hash;
+    std::uint32_t slot_plus_one;  // 0: free, so that fresh memory is an empty index
+  };
+  ZeroedArray<Entry> entries_;
+  std::uint32_t mask_;
+};
+
+}  // namespace openvenue::core

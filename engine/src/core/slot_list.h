@@ -1,0 +1,44 @@
+// Doubly linked lists of slots. The links of all slots lie in one array, and a slot can be in one
+// list of that array at a time; a record that is in two lists at once needs two arrays.
+#pragma once
+
+#include "core/slot.h"
+#include "core/zeroed_array.h"
+
+namespace openvenue::core {
+
+struct SlotList {
+  Slot head = kNoSlot;
+  Slot tail = kNoSlot;
+  [[nodiscard]] bool empty() const { return head == kNoSlot; }
+};
+
+class SlotLinks {
+ public:
+  explicit SlotLinks(std::size_t slots) : links_(slots) {}
+
+  void push_back(SlotList& list, Slot slot) {
+    links_[slot] = {list.tail, kNoSlot};
+    (list.tail == kNoSlot ? list.head : links_[list.tail].next) = slot;
+    list.tail = slot;
+  }
+
+  // Precondition: `slot` is in `list`.
+  void remove(SlotList& list, Slot slot) {
+    const Links links = links_[slot];
+    (links.previous == kNoSlot ? list.head : links_[links.previous].next) = links.next;
+    (links.next == kNoSlot ? list.tail : links_[links.next].previous) = links.previous;
+  }
+
+  [[nodiscard]] Slot next(Slot slot) const { return links_[slot].next; }
+  [[nodiscard]] Slot previous(Slot slot) const { return links_[slot].previous; }
+
+ private:
+  struct Links {
+    Slot previous;
+    Slot next;
+  };
+  ZeroedArray<Links> links_;
+};
+
+}  // namespace openvenue::core

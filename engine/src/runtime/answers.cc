@@ -150,7 +150,7 @@ Body answer_to(const VenueExchange& exchange, const GetStatus& query) {
 
 Reply answer(const VenueExchange& exchange, const core::Command& command,
              const core::EventBuffer& events, std::uint64_t request_id) {
-  Reply reply{request_id, command.sequence, {}};
+  Reply reply{request_id, command.sequence, 1, {}};
   const auto account = trading_account(command.body);
   if (!account) {
     reply.body = AdminOutcome{events};
@@ -163,7 +163,7 @@ Reply answer(const VenueExchange& exchange, const core::Command& command,
 }
 
 Reply answer(const VenueExchange& exchange, const Query& query, std::uint64_t request_id) {
-  return {request_id, exchange.last_sequence(),
+  return {request_id, exchange.last_sequence(), weight(query),
           std::visit([&](const auto& body) { return answer_to(exchange, body); }, query)};
 }
 

@@ -51,6 +51,7 @@ constexpr std::uint32_t kBookDepthMax = 1000;
 
 // How much an operation takes of the bounded queues, where 1 is what a new order and its reply
 // take.
+[[nodiscard]] std::uint32_t weight(const Query& query);
 [[nodiscard]] std::uint32_t weight(const Operation& operation);
 
 }  // namespace openvenue::runtime

@@ -80,6 +80,7 @@ struct StateSummary {
 struct Reply {
   std::uint64_t request_id = 0;
   core::Sequence sequence = 0;  // of the command; for queries the last one applied before it
+  std::uint32_t weight = 1;     // of the operation: the room that is free again once it is sent
   std::variant<NotSequenced, OrderOutcome, Refusal, OrderList, AccountState, AdminOutcome,
                BookState, InstrumentList, AccountList, StateSummary>
       body;

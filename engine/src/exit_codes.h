@@ -1,0 +1,15 @@
+// How `openvenue-engine` ends, for whoever restarts it. Wrong usage gives the codes of CLI11 (>=
+// 100).
+#pragma once
+
+namespace openvenue {
+
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailed = 1,          // of a tool; it said why
+  kExitJournalRefused = 3,  // damage, another engine's lock, or limits too small: needs a person
+  kExitJournalFailed = 4,   // a write or sync failed while running: restart once the disk is well
+  kExitCannotListen = 5,
+};
+
+}  // namespace openvenue

@@ -1,0 +1,15 @@
+// The engine's one binary: the server, its benchmarks and the journal's tools.
+#include <CLI/CLI.hpp>
+
+#include "exit_codes.h"
+#include "serve.h"
+
+int main(int argc, char** argv) {
+  int exit_code = openvenue::kExitOk;
+  CLI::App app("OpenVenue matching engine");
+  app.set_version_flag("--version", OPENVENUE_VERSION);
+  app.require_subcommand(1);
+  openvenue::add_serve_command(app, exit_code);
+  CLI11_PARSE(app, argc, argv);
+  return exit_code;
+}

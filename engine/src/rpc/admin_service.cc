@@ -1,0 +1,137 @@
+#include "rpc/admin_service.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <string_view>
+
+#include "journal/writer.h"
+#include "rpc/decode.h"
+#include "rpc/encode.h"
+#include "rpc/pending_call.h"
+
+namespace openvenue::rpc {
+namespace {
+
+constexpr std::array<std::string_view, 5> kLogLevels = {"trace", "debug", "info", "warn", "error"};
+
+// A snapshot replays the journal since the last one, which may be long.
+constexpr std::chrono::minutes kSnapshotWaitMax{10};
+
+std::string log_level_name() {
+  const auto name = spdlog::level::to_string_view(spdlog::get_level());
+  const std::string level(name.data(), name.size());
+  return level == "warning" ? "warn" : level;
+}
+
+}  // namespace
+
+grpc::Status AdminService::Apply(grpc::ServerContext* context, const v1::AdminRequest* request,
+                                 v1::AdminResponse* response) {
+  core::CommandBody command;
+  if (auto problem = decode(*request, command)) {
+    return {grpc::StatusCode::INVALID_ARGUMENT, *problem};
+  }
+  runtime::Reply reply;
+  const auto status = ask(engine_, *context, {0, command}, reply);
+  if (!status.ok()) return status;
+  response->set_sequence(reply.sequence);
+  for (const core::Event& event : std::get<runtime::AdminOutcome>(reply.body).events) {
+    encode(event, *response->add_events());
+    if (const auto* rejected = std::get_if<core::Rejected>(&event)) {
+      response->set_reject_reason(static_cast<v1::Reason>(rejected->reason));
+    }
+  }
+  return status;
+}
+
+grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
+                                     const v1::GetStatusRequest* request,
+                                     v1::EngineStatus* response) {
+  runtime::Reply reply;
+  const runtime::GetStatus query{!request->omit_state_hash()};
+  const auto status = ask(engine_, *context, {0, runtime::Query(query)}, reply);
+  if (!status.ok()) return status;
+  const auto& summary = std::get<runtime::StateSummary>(reply.body);
+  response->set_shard_id(engine_.settings().journal.shard_id);
+  response->set_applied_sequence(reply.sequence);
+  response->set_durable_sequence(engine_.durable().get());
+  response->set_snapshot_sequence(engine_.snapshot_sequence());
+  response->set_state_hash(summary.state_hash);
+  response->set_open_orders(summary.open_orders);
+  response->set_sessions(admission_.sessions());
+  response->set_stream_subscribers(admission_.subscribers());
+  response->set_started_ns(engine_.started_ns());
+  response->set_trading_day_end_ns(engine_.next_day_end_ns());
+  response->set_version(version_);
+  return status;
+}
+
+grpc::Status AdminService::ListInstruments(grpc::ServerContext* context,
+                                           const v1::ListInstrumentsRequest*,
+                                           v1::ListInstrumentsResponse* response) {
+  runtime::Reply reply;
+  const auto status =
+      ask(engine_, *context, {0, runtime::Query(runtime::ListInstruments{})}, reply);
+  if (!status.ok()) return status;
+  response->set_sequence(reply.sequence);
+  for (const auto& instrument : std::get<runtime::InstrumentList>(reply.body).instruments) {
+    encode(instrument, *response->add_instruments());
+  }
+  return status;
+}
+
+grpc::Status AdminService::ListAccounts(grpc::ServerContext* context,
+                                        const v1::ListAccountsRequest*,
+                                        v1::ListAccountsResponse* response) {
+  runtime::Reply reply;
+  const auto status = ask(engine_, *context, {0, runtime::Query(runtime::ListAccounts{})}, reply);
+  if (!status.ok()) return status;
+  for (const auto& account : std::get<runtime::AccountList>(reply.body).accounts) {
+    encode(account, *response->add_accounts());
+  }
+  return status;
+}
+
+grpc::Status AdminService::TakeSnapshot(grpc::ServerContext* context,
+                                        const v1::TakeSnapshotRequest*,
+                                        v1::TakeSnapshotResponse* response) {
+  auto snapshot = engine_.take_snapshot();
+  const auto until =
+      std::min(context->deadline(), std::chrono::system_clock::now() + kSnapshotWaitMax);
+  if (snapshot.wait_until(until) != std::future_status::ready) {
+    return {grpc::StatusCode::DEADLINE_EXCEEDED,
+            "the snapshot is still being written: see snapshot_sequence in the status"};
+  }
+  try {
+    response->set_sequence(snapshot.get());
+    return grpc::Status::OK;
+  } catch (const journal::JournalError& error) {
+    return {grpc::StatusCode::INTERNAL, error.what()};
+  }
+}
+
+grpc::Status AdminService::Tune(grpc::ServerContext*, const v1::TuneRequest* request,
+                                v1::TuneResponse* response) {
+  const bool known_level =
+      std::find(kLogLevels.begin(), kLogLevels.end(), request->log_level()) != kLogLevels.end();
+  if (request->has_log_level() && !known_level) {
+    return {grpc::StatusCode::INVALID_ARGUMENT,
+            "log_level is one of trace, debug, info, warn, error"};
+  }
+  if (request->has_server_threads_max() && !threads_.set_max(request->server_threads_max())) {
+    return {grpc::StatusCode::INVALID_ARGUMENT, "server_threads_max is " +
+                                                    std::to_string(ServerThreads::kMin) + " to " +
+                                                    std::to_string(ServerThreads::kMax)};
+  }
+  if (request->has_log_level()) spdlog::set_level(spdlog::level::from_str(request->log_level()));
+  response->set_log_level(log_level_name());
+  response->set_server_threads_max(threads_.max());
+  spdlog::info("tuned log_level={} server_threads_max={}", response->log_level(),
+               response->server_threads_max());
+  return grpc::Status::OK;
+}
+
+}  // namespace openvenue::rpc

@@ -1,0 +1,29 @@
+// A session message on its way in: what of it are operations, and the answers to what is not.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "openvenue/engine/v1/engine.pb.h"
+#include "runtime/ingress_ring.h"
+#include "runtime/operation.h"
+#include "runtime/reply.h"
+
+namespace openvenue::rpc {
+
+struct Intake {
+  std::vector<runtime::Operation> operations;
+  std::vector<runtime::Reply> malformed;  // the answers to requests that are no operation
+
+  // Of all replies that this message will get.
+  [[nodiscard]] std::uint64_t weight() const;
+};
+
+[[nodiscard]] Intake take_in(const ::openvenue::engine::v1::SessionRequest& message);
+
+// The answers to operations that the ring did not take. Precondition: not kAccepted.
+[[nodiscard]] std::vector<runtime::Reply> refuse(const std::vector<runtime::Operation>& operations,
+                                                 runtime::Admission admission);
+[[nodiscard]] runtime::NotSequenced refusal(runtime::Admission admission);
+
+}  // namespace openvenue::rpc

@@ -1,0 +1,64 @@
+// Replies of one session on their way out. Room for a reply is reserved before its request goes in,
+// so delivering never blocks and never overflows: a client that does not read is not read from
+// either, and costs nobody else anything.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include "runtime/reply.h"
+
+namespace openvenue::rpc {
+
+class Outbox final : public runtime::ReplySink {
+ public:
+  enum class Wait : std::uint8_t {
+    kDone,
+    kStalled,  // the client took no reply for as long as `patience`
+    kClosed,
+  };
+
+  // `capacity` is in operation weight (see runtime/operation.h).
+  explicit Outbox(std::uint64_t capacity) : capacity_(capacity) {}
+
+  // Waits for room. Precondition: weight <= capacity().
+  [[nodiscard]] Wait reserve(std::uint64_t weight, std::chrono::milliseconds patience);
+
+  // Precondition: room was reserved for the replies.
+  void deliver(std::vector<runtime::Reply> replies) noexcept override;
+
+  // Replaces `out` by the next replies, enough for one message; blocks until there is one. False
+  // once closed.
+  [[nodiscard]] bool take(std::vector<runtime::Reply>& out);
+
+  // The taken replies are on their way to the client.
+  void release(const std::vector<runtime::Reply>& sent);
+
+  // Waits until every reply that room was reserved for is on its way.
+  [[nodiscard]] Wait wait_drained(std::chrono::milliseconds patience);
+
+  // Drops what is queued and whatever is delivered from now on.
+  void close();
+
+  [[nodiscard]] std::uint64_t capacity() const { return capacity_; }
+
+ private:
+  template <class Condition>
+  Wait wait_for(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience,
+                Condition condition);
+
+  const std::uint64_t capacity_;
+  std::mutex mutex_;
+  std::condition_variable filled_;
+  std::condition_variable released_;
+  std::deque<runtime::Reply> queued_;
+  std::uint64_t reserved_ = 0;
+  std::uint64_t releases_ = 0;  // counts progress
+  bool closed_ = false;
+};
+
+}  // namespace openvenue::rpc

@@ -1,0 +1,63 @@
+#include "rpc/pending_call.h"
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <utility>
+
+#include "rpc/intake.h"
+
+namespace openvenue::rpc {
+namespace {
+
+// A call without a deadline holds a server thread no longer than this.
+constexpr std::chrono::seconds kWaitMax{30};
+
+grpc::Status status_of(const runtime::NotSequenced& not_sequenced) {
+  switch (not_sequenced.cause) {
+    case runtime::NotSequenced::Cause::kResourceExhausted:
+      return {grpc::StatusCode::RESOURCE_EXHAUSTED, not_sequenced.message};
+    case runtime::NotSequenced::Cause::kInvalidArgument:
+      return {grpc::StatusCode::INVALID_ARGUMENT, not_sequenced.message};
+    case runtime::NotSequenced::Cause::kNotFound:
+      return {grpc::StatusCode::NOT_FOUND, not_sequenced.message};
+    case runtime::NotSequenced::Cause::kUnavailable:
+      break;
+  }
+  return {grpc::StatusCode::UNAVAILABLE, not_sequenced.message};
+}
+
+}  // namespace
+
+void PendingCall::deliver(std::vector<runtime::Reply> replies) noexcept {
+  const std::lock_guard lock(mutex_);
+  replies_.insert(replies_.end(), std::make_move_iterator(replies.begin()),
+                  std::make_move_iterator(replies.end()));
+  if (replies_.size() == replies_expected_) complete_.notify_one();
+}
+
+bool PendingCall::wait(const grpc::ServerContext& context) {
+  const auto until = std::min(context.deadline(), std::chrono::system_clock::now() + kWaitMax);
+  std::unique_lock lock(mutex_);
+  return complete_.wait_until(lock, until, [this] { return replies_.size() == replies_expected_; });
+}
+
+grpc::Status fate_unknown() {
+  return {grpc::StatusCode::DEADLINE_EXCEEDED,
+          "not answered in time; it may still take effect: look it up before sending it again"};
+}
+
+grpc::Status ask(runtime::Engine& engine, const grpc::ServerContext& context,
+                 runtime::Operation operation, runtime::Reply& reply) {
+  const auto call = std::make_shared<PendingCall>(1);
+  runtime::Batch batch{{}, call, {}};
+  batch.operations.push_back(std::move(operation));
+  const runtime::Admission admission = engine.submit(batch);
+  if (admission != runtime::Admission::kAccepted) return status_of(refusal(admission));
+  if (!call->wait(context)) return fate_unknown();
+  reply = std::move(call->replies().front());
+  const auto* not_sequenced = std::get_if<runtime::NotSequenced>(&reply.body);
+  return not_sequenced == nullptr ? grpc::Status::OK : status_of(*not_sequenced);
+}
+
+}  // namespace openvenue::rpc

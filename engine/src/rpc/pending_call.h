@@ -1,0 +1,44 @@
+// The replies that one unary call waits for.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+#include "runtime/engine.h"
+#include "runtime/operation.h"
+#include "runtime/reply.h"
+
+namespace openvenue::rpc {
+
+class PendingCall final : public runtime::ReplySink {
+ public:
+  explicit PendingCall(std::size_t replies_expected) : replies_expected_(replies_expected) {}
+
+  void deliver(std::vector<runtime::Reply> replies) noexcept override;
+
+  // False at the caller's deadline, or after the server's own bound where that is earlier; what
+  // became of the operations is then unknown.
+  [[nodiscard]] bool wait(const grpc::ServerContext& context);
+
+  // Precondition: wait() returned true.
+  [[nodiscard]] std::vector<runtime::Reply>& replies() { return replies_; }
+
+ private:
+  const std::size_t replies_expected_;
+  std::mutex mutex_;
+  std::condition_variable complete_;
+  std::vector<runtime::Reply> replies_;
+};
+
+[[nodiscard]] grpc::Status fate_unknown();
+
+// Carries out one operation. Not OK: RESOURCE_EXHAUSTED, UNAVAILABLE or NOT_FOUND as the engine
+// says, or DEADLINE_EXCEEDED with its fate unknown.
+[[nodiscard]] grpc::Status ask(runtime::Engine& engine, const grpc::ServerContext& context,
+                               runtime::Operation operation, runtime::Reply& reply);
+
+}  // namespace openvenue::rpc

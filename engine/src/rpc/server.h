@@ -1,0 +1,74 @@
+// The engine's gRPC server: Trading, MarketData, Admin, the standard health service and reflection.
+//
+// Promises: a client cannot crash it, hold up other clients or make it use memory without bound:
+// message sizes, requests a message, replies owed, streams and threads are all limited.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "rpc/admin_service.h"
+#include "rpc/market_data_service.h"
+#include "rpc/server_threads.h"
+#include "rpc/session.h"
+#include "rpc/stream_admission.h"
+#include "rpc/trading_service.h"
+#include "runtime/engine.h"
+#include "runtime/metrics.h"
+
+namespace openvenue::rpc {
+
+struct ServerSettings {
+  std::vector<std::string> listen = {"127.0.0.1:7070"};  // host:port (0: any) or unix:/path
+  int completion_queues = 2;
+  int pollers_min = 1;              // threads a completion queue that always wait for calls
+  int pollers_max = 4;              // idle threads a completion queue that are kept
+  std::uint32_t threads_max = 256;  // of all; ServerThreads::kMin to kMax
+  std::uint32_t subscribers_max = 64;
+  std::chrono::milliseconds drain_patience{5'000};  // for clients to take their last replies
+  SessionSettings session;
+  std::string version;
+};
+
+class ListenError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class Server {
+ public:
+  // Serves at once. Both references must outlive the server. Throws ListenError.
+  Server(runtime::Engine& engine, runtime::Metrics& metrics, const ServerSettings& settings);
+  ~Server();
+
+  // Of the first TCP address; 0 if there is none.
+  [[nodiscard]] int port() const { return port_; }
+
+  // Turns the health service to NOT_SERVING; calls are still answered.
+  void set_not_serving();
+
+  // Call after Engine::stop(): lets clients take the replies that they are owed, and ends all
+  // calls. Idempotent.
+  void shut_down();
+
+ private:
+  void add_gauges(runtime::Metrics& metrics);
+
+  const ServerSettings settings_;
+  grpc::ResourceQuota quota_;
+  StreamAdmission admission_;
+  ServerThreads threads_;
+  TradingService trading_;
+  MarketDataService market_data_;
+  AdminService admin_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace openvenue::rpc

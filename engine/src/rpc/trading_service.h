@@ -1,0 +1,42 @@
+// Order entry and queries: sessions, and the same for one batch.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <mutex>
+#include <unordered_set>
+
+#include "openvenue/engine/v1/engine.grpc.pb.h"
+#include "rpc/session.h"
+#include "rpc/stream_admission.h"
+#include "runtime/engine.h"
+#include "runtime/metrics.h"
+
+namespace openvenue::rpc {
+
+class TradingService final : public ::openvenue::engine::v1::Trading::Service {
+ public:
+  TradingService(runtime::Engine& engine, runtime::Metrics& metrics, StreamAdmission& admission,
+                 const SessionSettings& settings)
+      : engine_(engine), metrics_(metrics), admission_(admission), settings_(settings) {}
+
+  grpc::Status Session(grpc::ServerContext* context, rpc::Session::Stream* stream) override;
+  grpc::Status Submit(grpc::ServerContext* context,
+                      const ::openvenue::engine::v1::SessionRequest* request,
+                      ::openvenue::engine::v1::SessionResponse* response) override;
+
+  // Refuses new sessions and ends the running ones, each after the replies that it is owed.
+  void end_sessions(std::chrono::milliseconds patience);
+
+ private:
+  runtime::Engine& engine_;
+  runtime::Metrics& metrics_;
+  StreamAdmission& admission_;
+  const SessionSettings settings_;
+  std::mutex mutex_;
+  std::unordered_set<rpc::Session*> sessions_;
+  bool ending_ = false;
+};
+
+}  // namespace openvenue::rpc

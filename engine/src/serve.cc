@@ -1,0 +1,196 @@
+#include "serve.h"
+
+#include <prometheus/exposer.h>
+#include <spdlog/spdlog.h>
+
+#include <cctype>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "exit_codes.h"
+#include "journal/writer.h"
+#include "logging.h"
+#include "rpc/server.h"
+#include "runtime/engine.h"
+#include "runtime/metrics.h"
+#include "runtime/trading_day.h"
+
+namespace openvenue {
+namespace {
+
+struct ServeOptions {
+  runtime::EngineSettings engine;
+  rpc::ServerSettings server;
+  std::string day_end_utc = "00:00";
+  std::string metrics_listen = "127.0.0.1:7071";
+  std::string port_file;
+  std::string metrics_port_file;
+  std::string log_level = "info";
+  std::string log_format = "text";
+};
+
+// Every option can also be given in the environment: --ring-size is OPENVENUE_ENGINE_RING_SIZE.
+template <class Value>
+CLI::Option* add(CLI::App& command, const std::string& name, Value& value,
+                 const std::string& help) {
+  std::string variable = "OPENVENUE_ENGINE_";
+  for (const char letter : name) {
+    variable += letter == '-' ? '_' : static_cast<char>(std::toupper(letter));
+  }
+  return command.add_option("--" + name, value, help)->envname(variable)->capture_default_str();
+}
+
+std::string check_day_end(const std::string& text) {
+  return runtime::TradingDay::parse(text) ? "" : "give a time of day as HH:MM";
+}
+
+void add_engine_options(CLI::App& command, ServeOptions& options) {
+  runtime::EngineSettings& engine = options.engine;
+  add(command, "data-dir", engine.journal.directory, "Directory of journal and snapshots")
+      ->required();
+  add(command, "shard-id", engine.journal.shard_id, "Shard that this engine runs");
+  add(command, "segment-bytes", engine.journal.segment_bytes, "Size of a journal segment, bytes")
+      ->check(CLI::Range(std::uint64_t{1} << 20, std::uint64_t{1} << 32));
+  add(command, "snapshot-interval", engine.snapshot_interval,
+      "Commands between snapshots; 0: only when asked to");
+  add(command, "ring-size", engine.ring_size, "Requests that may wait to be sequenced")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 24));
+  add(command, "day-end-utc", options.day_end_utc, "When DAY orders expire, HH:MM UTC")
+      ->check(check_day_end);
+  add(command, "max-orders", engine.limits.max_orders,
+      "Order records: open ones and the newest ended ones");
+  add(command, "max-accounts", engine.limits.max_accounts, "Accounts");
+  add(command, "max-instruments", engine.limits.max_instruments, "Instruments");
+  add(command, "max-positions", engine.limits.max_positions,
+      "Pairs of account and instrument that ever held something");
+  add(command, "max-fills", engine.limits.max_fills_per_command,
+      "Fills that one command may cause");
+}
+
+void add_server_options(CLI::App& command, ServeOptions& options) {
+  rpc::ServerSettings& server = options.server;
+  add(command, "listen", server.listen, "gRPC addresses: host:port (port 0: any) or unix:/path")
+      ->delimiter(',');
+  add(command, "completion-queues", server.completion_queues, "gRPC completion queues")
+      ->check(CLI::Range(1, 64));
+  add(command, "server-threads-min", server.pollers_min,
+      "Threads a completion queue that always wait for calls")
+      ->check(CLI::Range(1, 64));
+  add(command, "server-pollers-max", server.pollers_max,
+      "Idle threads a completion queue that are kept")
+      ->check(CLI::Range(1, 1024));
+  add(command, "server-threads-max", server.threads_max,
+      "Threads of the gRPC server; three quarters of them may hold streams")
+      ->check(CLI::Range(rpc::ServerThreads::kMin, rpc::ServerThreads::kMax));
+  add(command, "subscribers-max", server.subscribers_max, "Journal streams at a time");
+  add(command, "metrics-listen", options.metrics_listen,
+      "host:port of the Prometheus endpoint /metrics; empty: none");
+  add(command, "port-file", options.port_file, "File to write the gRPC port to once serving");
+  add(command, "metrics-port-file", options.metrics_port_file,
+      "File to write the metrics port to once serving");
+  add(command, "log-level", options.log_level, "What is logged")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  add(command, "log-format", options.log_format, "How it is logged")
+      ->check(CLI::IsMember({"text", "json"}));
+}
+
+// Blocks the signals that end the process in this thread and all that it starts.
+sigset_t block_stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+// Returns at the first signal; a second one ends the process at once.
+void wait_for_stop(const sigset_t& signals) {
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("stopping signal={}", signal);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+// Whoever waits for the file sees it whole or not at all.
+void write_port_file(const std::string& path, int port) {
+  if (path.empty()) return;
+  const std::string unfinished = path + ".new";
+  std::ofstream(unfinished) << port << '\n';
+  std::filesystem::rename(unfinished, path);
+}
+
+std::unique_ptr<prometheus::Exposer> expose(const std::string& address,
+                                            const runtime::Metrics& metrics) {
+  if (address.empty()) return nullptr;
+  try {
+    auto exposer = std::make_unique<prometheus::Exposer>(address);
+    exposer->RegisterCollectable(metrics.registry());
+    exposer->RegisterCollectable(metrics.gauges());
+    return exposer;
+  } catch (const std::exception& error) {
+    throw rpc::ListenError("cannot serve metrics on " + address + ": " + error.what());
+  }
+}
+
+[[noreturn]] void end_after_journal_failure(const std::string&) {
+  spdlog::default_logger()->flush();
+  // Not exit(): destructors would answer and write on behalf of a state that is not durable.
+  std::_Exit(kExitJournalFailed);
+}
+
+void run(ServeOptions& options) {
+  const sigset_t stop_signals = block_stop_signals();
+  options.engine.trading_day = *runtime::TradingDay::parse(options.day_end_utc);
+  options.server.version = OPENVENUE_VERSION;
+
+  runtime::Metrics metrics;
+  runtime::Engine engine(options.engine, metrics, end_after_journal_failure);
+  const auto exposer = expose(options.metrics_listen, metrics);
+  rpc::Server server(engine, metrics, options.server);
+  const int metrics_port = exposer == nullptr ? 0 : exposer->GetListeningPorts().at(0);
+  write_port_file(options.metrics_port_file, metrics_port);
+  write_port_file(options.port_file, server.port());
+  spdlog::info("ready shard={} port={} metrics_port={} version={}", options.engine.journal.shard_id,
+               server.port(), metrics_port, OPENVENUE_VERSION);
+
+  wait_for_stop(stop_signals);
+  server.set_not_serving();
+  engine.stop();
+  server.shut_down();
+}
+
+int serve(ServeOptions& options) {
+  set_up_logging(options.log_level, options.log_format);
+  try {
+    run(options);
+    return kExitOk;
+  } catch (const journal::JournalError& error) {
+    spdlog::critical("{}", error.what());
+    return kExitJournalRefused;
+  } catch (const rpc::ListenError& error) {
+    spdlog::critical("{}", error.what());
+    return kExitCannotListen;
+  } catch (const std::exception& error) {
+    spdlog::critical("cannot serve: {}", error.what());
+    return kExitFailed;
+  }
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<ServeOptions>();
+  CLI::App* command =
+      app.add_subcommand("serve", "Run one shard: matching engine, journal and gRPC server");
+  add_engine_options(*command, *options);
+  add_server_options(*command, *options);
+  command->callback([options, &exit_code] { exit_code = serve(*options); });
+}
+
+}  // namespace openvenue

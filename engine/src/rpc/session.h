@@ -3,12 +3,11 @@
 #pragma once
 
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/support/sync_stream.h>
 
 #include <chrono>
 #include <memory>
 
-#include "openvenue/engine/v1/engine.pb.h"
+#include "openvenue/engine/v1/engine.grpc.pb.h"
 #include "rpc/outbox.h"
 #include "runtime/engine.h"
 #include "runtime/metrics.h"

@@ -1,0 +1,177 @@
+// What an entry's encoding promises: it comes back as it was, and nothing but a whole one decodes.
+#include "journal/codec.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "journal/fields.h"
+#include "journal/format.h"
+#include "journal/names.h"
+
+namespace openvenue::journal {
+namespace {
+
+// Fills every field with a random value of its whole range.
+class RandomFields {
+ public:
+  explicit RandomFields(std::uint64_t seed) : random_(seed) {}
+
+  template <class T>
+  void operator()(const char* /*name*/, T& value) {
+    fill(value);
+  }
+
+  template <class Variant, std::size_t Index = 0>
+  Variant alternative(std::size_t index) {
+    if constexpr (Index < std::variant_size_v<Variant>) {
+      if (index != Index) return alternative<Variant, Index + 1>(index);
+      std::variant_alternative_t<Index, Variant> record;
+      visit_fields(record, *this);
+      return record;
+    } else {
+      return {};
+    }
+  }
+
+  std::size_t below(std::size_t bound) { return random_() % bound; }
+
+ private:
+  template <std::integral T>
+  void fill(T& value) {
+    value = static_cast<T>(random_());
+  }
+  void fill(bool& value) { value = random_() % 2 == 1; }
+  template <class T>
+  requires std::is_enum_v<T>
+  void fill(T& value) {
+    do {
+      value = static_cast<T>(random_() % 64);
+    } while (name_of(value).empty());
+  }
+  template <std::size_t Capacity>
+  void fill(core::FixedString<Capacity>& text) {
+    std::string bytes(random_() % (Capacity + 1), '\0');
+    for (char& byte : bytes) byte = static_cast<char>(random_());
+    text = core::FixedString<Capacity>(bytes);
+  }
+  void fill(core::TradeSide& side) { visit_fields(side, *this); }
+
+  std::mt19937_64 random_;
+};
+
+struct Entry {
+  core::Command command;
+  core::EventBuffer events;
+};
+
+// One of each kind as `index` counts up, everything else random.
+Entry random_entry(std::size_t index) {
+  RandomFields random(index);
+  Entry entry;
+  random("sequence", entry.command.sequence);
+  random("timestamp_ns", entry.command.timestamp_ns);
+  entry.command.body =
+      random.alternative<core::CommandBody>(index % std::variant_size_v<core::CommandBody>);
+  for (std::size_t event = random.below(6); event > 0; --event) {
+    entry.events.push_back(
+        random.alternative<core::Event>((index + event) % std::variant_size_v<core::Event>));
+  }
+  return entry;
+}
+
+std::vector<std::byte> encode(const Entry& entry) {
+  std::vector<std::byte> bytes;
+  core::ByteWriter out(bytes);
+  encode_entry(entry.command, entry.events, out);
+  return bytes;
+}
+
+bool decodes_whole(std::span<const std::byte> bytes, Entry& entry) {
+  core::ByteReader in(bytes);
+  return decode_entry(in, entry.command, entry.events) && in.remaining() == 0;
+}
+
+TEST(Codec, EveryKindOfCommandAndEventComesBackAsItWas) {
+  for (std::size_t index = 0; index < 20'000; ++index) {
+    const Entry entry = random_entry(index);
+    Entry decoded;
+    ASSERT_TRUE(decodes_whole(encode(entry), decoded)) << index;
+    ASSERT_EQ(decoded.command, entry.command) << index;
+    ASSERT_EQ(decoded.events, entry.events) << index;
+  }
+}
+
+TEST(Codec, NoStrictPrefixOfAnEntryDecodes) {
+  for (std::size_t index = 0; index < 200; ++index) {
+    const std::vector<std::byte> bytes = encode(random_entry(index));
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      Entry decoded;
+      core::ByteReader in(std::span<const std::byte>(bytes).first(size));
+      ASSERT_FALSE(decode_entry(in, decoded.command, decoded.events)) << index << " at " << size;
+    }
+  }
+}
+
+TEST(Codec, EntriesFollowEachOtherWithoutSeparators) {
+  std::vector<std::byte> bytes = encode(random_entry(1));
+  const std::vector<std::byte> second = encode(random_entry(2));
+  bytes.insert(bytes.end(), second.begin(), second.end());
+  core::ByteReader in(bytes);
+  Entry decoded;
+  ASSERT_TRUE(decode_entry(in, decoded.command, decoded.events));
+  ASSERT_TRUE(decode_entry(in, decoded.command, decoded.events));
+  EXPECT_EQ(decoded.command, random_entry(2).command);
+  EXPECT_EQ(in.remaining(), 0U);
+}
+
+TEST(Codec, AnUnknownKindIsRefused) {
+  for (const int kind : {0, 10, 255}) {
+    std::vector<std::byte> bytes = encode(random_entry(0));
+    bytes[16] = static_cast<std::byte>(kind);
+    Entry decoded;
+    EXPECT_FALSE(decodes_whole(bytes, decoded)) << kind;
+  }
+}
+
+TEST(Codec, AValueThatIsNoEnumeratorIsRefused) {
+  std::vector<std::byte> bytes = encode({{1, 1, core::NewOrder{}}, {}});
+  constexpr std::size_t kSideAt = 8 + 8 + 1 + 4 + 4;
+  bytes[kSideAt] = std::byte{3};
+  Entry decoded;
+  EXPECT_FALSE(decodes_whole(bytes, decoded));
+}
+
+TEST(Codec, ATextBeyondItsCapacityIsRefused) {
+  core::DefineInstrument define;
+  define.symbol = core::Symbol(std::string(core::kSymbolBytesMax, 'A'));
+  std::vector<std::byte> bytes = encode({{1, 1, define}, {}});
+  constexpr std::size_t kSymbolSizeAt = 8 + 8 + 1 + 4;
+  bytes[kSymbolSizeAt] = std::byte{core::kSymbolBytesMax + 1};
+  Entry decoded;
+  EXPECT_FALSE(decodes_whole(bytes, decoded));
+}
+
+TEST(Codec, ACountOfEventsThatAreNotThereIsRefused) {
+  std::vector<std::byte> bytes = encode({{1, 1, core::EndTradingDay{}}, {core::Applied{}}});
+  bytes[17] = bytes[18] = bytes[19] = bytes[20] = std::byte{0xFF};
+  Entry decoded;
+  EXPECT_FALSE(decodes_whole(bytes, decoded));
+}
+
+TEST(Codec, NoCommandOrEventIsLargerThanTheFormatAllows) {
+  for (std::size_t index = 0; index < 5'000; ++index) {
+    const Entry entry = random_entry(index);
+    const std::size_t command_bytes = encode({entry.command, {}}).size();
+    EXPECT_LE(command_bytes, kCommandBytesMax);
+    for (const core::Event& event : entry.events) {
+      EXPECT_LE(encode({entry.command, {event}}).size() - command_bytes, kEventBytesMax);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace openvenue::journal

@@ -1,0 +1,225 @@
+// What the journal's tests share: a directory that cleans up after itself, and a small market whose
+// flow fills a journal with every kind of command and event.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/exchange.h"
+#include "journal/reader.h"
+#include "journal/recovery.h"
+#include "journal/segment.h"
+#include "journal/writer.h"
+
+namespace openvenue::journal::testing {
+
+constexpr core::Limits kSmallLimits{.max_orders = 128,
+                                    .max_accounts = 8,
+                                    .max_instruments = 4,
+                                    .max_positions = 32,
+                                    .max_fills_per_command = 8};
+
+struct Entry {
+  core::Command command;
+  core::EventBuffer events;
+  friend bool operator==(const Entry&, const Entry&) = default;
+};
+
+class TemporaryDirectory {
+ public:
+  // In memory where the machine offers that: these tests are about bytes, not about disks.
+  TemporaryDirectory() {
+    const std::filesystem::path memory = "/dev/shm";
+    std::string pattern =
+        (::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path()) /
+        "openvenue-journal-XXXXXX";
+    path_ = ::mkdtemp(pattern.data());
+  }
+  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] Settings settings(std::uint64_t segment_bytes = std::uint64_t{1} << 20) const {
+    return {path_, 0, segment_bytes};
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// Commands that fit the state they meet, by seed: orders of all kinds on two instruments from three
+// accounts, some of them refused.
+class Market {
+ public:
+  explicit Market(std::uint64_t seed) : random_(seed) {}
+
+  // Applies the next command to `exchange` and returns it with its events.
+  Entry next(VenueExchange& exchange) {
+    Entry entry;
+    entry.command.sequence = exchange.last_sequence() + 1;
+    entry.command.timestamp_ns = static_cast<core::TimestampNs>(1'000 * entry.command.sequence);
+    entry.command.body = body(entry.command.sequence);
+    exchange.apply(entry.command, entry.events);
+    return entry;
+  }
+
+ private:
+  core::CommandBody body(core::Sequence sequence) {
+    switch (sequence) {
+      case 1:
+        return core::Configure{kSmallLimits};
+      case 2:
+      case 3:
+        return instrument(static_cast<core::InstrumentId>(sequence - 1));
+      case 4:
+      case 5:
+      case 6:
+        return core::OpenAccount{static_cast<core::AccountId>(sequence - 3), core::Name("desk"),
+                                 true, 1'000'000'000'000};
+      case 7:
+        return core::AdjustBalance{1, 5'000'000};
+      case 8:
+        return core::AdjustPosition{2, 1, 1'000, 1'000'000};
+      default:
+        return order_flow(sequence);
+    }
+  }
+
+  static core::DefineInstrument instrument(core::InstrumentId id) {
+    return {.instrument = id,
+            .symbol = core::Symbol("SYM" + std::to_string(id)),
+            .name = core::Name("Instrument"),
+            .tick_size_nanos = 10'000'000,
+            .lot_size_nanos = 1'000'000'000,
+            .min_price_ticks = 1,
+            .max_price_ticks = 10'000,
+            .max_order_qty_lots = 1'000};
+  }
+
+  core::CommandBody order_flow(core::Sequence sequence) {
+    const auto account = static_cast<core::AccountId>(uniform(1, 3));
+    const core::ClientOrderId id("order-" + std::to_string(sequence));
+    const auto known = static_cast<core::OrderId>(
+        uniform(9, static_cast<std::int64_t>(std::max<core::Sequence>(sequence - 1, 9))));
+    switch (uniform(0, 15)) {
+      case 0:
+      case 1:
+        return core::CancelOrder{account, known};
+      case 2:
+        return core::ReplaceOrder{.account = account,
+                                  .order_id = known,
+                                  .qty_lots = uniform(1, 20),
+                                  .limit_price_ticks = uniform(95, 105),
+                                  .client_order_id = id};
+      case 3:
+        return core::EndTradingDay{};
+      default:
+        return core::NewOrder{.account = account,
+                              .instrument = static_cast<core::InstrumentId>(uniform(1, 2)),
+                              .side = uniform(0, 1) == 0 ? core::Side::kBuy : core::Side::kSell,
+                              .time_in_force = static_cast<core::TimeInForce>(uniform(1, 4)),
+                              .qty_lots = uniform(1, 20),
+                              .limit_price_ticks = uniform(95, 105),
+                              .client_order_id = id};
+    }
+  }
+
+  std::int64_t uniform(std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(random_);
+  }
+
+  std::mt19937_64 random_;
+};
+
+// Writes `frames` frames of `entries` entries each, every one synced, and returns what they hold.
+inline std::vector<Entry> append_frames(VenueExchange& exchange, Writer& writer, Market& market,
+                                        int frames, int entries) {
+  std::vector<Entry> written;
+  Frame frame;
+  for (int index = 0; index < frames; ++index) {
+    frame.clear();
+    for (int entry = 0; entry < entries; ++entry) {
+      written.push_back(market.next(exchange));
+      frame.append(written.back().command, written.back().events);
+    }
+    writer.write(frame);
+    writer.sync();
+  }
+  return written;
+}
+
+enum class Ending { kKilled, kClosed };
+
+// A new journal of `frames` frames; its writer is closed or just gone, as after a kill.
+inline std::vector<Entry> write_journal(const Settings& settings, int frames, int entries,
+                                        Ending ending) {
+  Recovered recovered = recover(settings, kSmallLimits);
+  Market market(7);
+  std::vector<Entry> written =
+      append_frames(*recovered.exchange, recovered.writer, market, frames, entries);
+  if (ending == Ending::kClosed) recovered.writer.close();
+  return written;
+}
+
+struct ReadBack {
+  std::vector<Entry> entries;
+  Reader::Result result = Reader::Result::kEntry;  // the one that is not an entry
+  std::string error;
+};
+
+inline ReadBack read_journal(const Settings& settings, core::Sequence from = 1) {
+  ReadBack back;
+  Reader reader(settings.directory, settings.shard_id, from);
+  for (;;) {
+    Entry entry;
+    back.result = reader.next(entry.command, entry.events);
+    if (back.result != Reader::Result::kEntry) break;
+    back.entries.push_back(std::move(entry));
+  }
+  back.error = reader.error();
+  return back;
+}
+
+inline ::testing::AssertionResult is_prefix(const std::vector<Entry>& entries,
+                                            const std::vector<Entry>& of) {
+  if (entries.size() > of.size()) {
+    return ::testing::AssertionFailure() << entries.size() << " entries of " << of.size();
+  }
+  for (std::size_t index = 0; index < entries.size(); ++index) {
+    if (entries[index] != of[index]) {
+      return ::testing::AssertionFailure() << "entry " << index + 1 << " differs";
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+inline std::string read_bytes(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+inline void write_bytes(const std::filesystem::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+// What recover() says when it refuses; empty if it does not.
+inline std::string refusal(const Settings& settings, const core::Limits& limits = kSmallLimits) {
+  try {
+    static_cast<void>(recover(settings, limits));
+  } catch (const JournalError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+}  // namespace openvenue::journal::testing

@@ -126,7 +126,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("shard_id", "order_id", name=op.f("orders_pkey")),
     )
     op.create_index(
-        "orders_account_newest_idx", "orders", ["account_id", "shard_id", "order_id"], unique=False
+        "orders_account_created_idx",
+        "orders",
+        ["account_id", "created_at", "order_id"],
+        unique=False,
     )
     op.create_index(
         "orders_client_order_id_idx", "orders", ["account_id", "client_order_id"], unique=False
@@ -178,7 +181,7 @@ def downgrade() -> None:
     op.drop_table("projection_offsets")
     op.drop_table("positions")
     op.drop_index("orders_client_order_id_idx", table_name="orders")
-    op.drop_index("orders_account_newest_idx", table_name="orders")
+    op.drop_index("orders_account_created_idx", table_name="orders")
     op.drop_table("orders")
     op.drop_table("instruments")
     op.drop_index("executions_order_idx", table_name="executions")

@@ -1,0 +1,1 @@
+"""OpenVenue: a trading venue behind an Alpaca-compatible API."""

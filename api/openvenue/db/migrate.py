@@ -27,15 +27,29 @@ def check(settings: Settings) -> None:
     command.check(_config(settings))
 
 
-def required_revision(settings: Settings) -> str:
-    """Return the revision that this code needs."""
-    head = ScriptDirectory.from_config(_config(settings)).get_current_head()
-    if head is None:
-        raise RuntimeError(
-            f"no migrations in {settings.migrations_dir}; "
-            "set OPENVENUE_MIGRATIONS_DIR to the folder that holds them"
-        )
-    return head
+class RequiredSchema:
+    """Tells whether a database's schema serves this code.
+
+    Migrations expand before they contract, so a revision that this code does not know, made by a
+    newer version, serves it too.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        scripts = ScriptDirectory.from_config(_config(settings))
+        head = scripts.get_current_head()
+        if head is None:
+            raise RuntimeError(
+                f"no migrations in {settings.migrations_dir}; "
+                "set OPENVENUE_MIGRATIONS_DIR to the folder that holds them"
+            )
+        self.revision = head
+        self._older = {script.revision for script in scripts.walk_revisions()} - {head}
+
+    def problem_with(self, current: str | None) -> str | None:
+        """Return what is wrong with a database at revision `current`, None if nothing is."""
+        if current is None or current in self._older:
+            return f"its schema is at {current or 'nothing'}, {self.revision} is needed"
+        return None
 
 
 async def current_revision(connection: AsyncConnection) -> str | None:

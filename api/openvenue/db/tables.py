@@ -124,8 +124,8 @@ orders = Table(
         "fill_limit",
     ),
 )
-# An account's orders newest first: the order id is the sequence number of its creation.
-Index("orders_account_newest_idx", orders.c.account_id, orders.c.shard_id, orders.c.order_id)
+# An account's orders by time of creation; times follow the sequence, ids settle equal ones.
+Index("orders_account_created_idx", orders.c.account_id, orders.c.created_at, orders.c.order_id)
 # Not unique: once an order has left the engine's retention window its client_order_id may return.
 Index("orders_client_order_id_idx", orders.c.account_id, orders.c.client_order_id)
 

@@ -1,0 +1,61 @@
+"""A connection pool whose size can change while connections are lent.
+
+Growing takes effect with the next connection asked for. Shrinking closes idle connections that are
+too many at once, and lent ones when they come back; none is dropped while it is in use.
+"""
+
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+
+from openvenue import metrics
+
+
+class ResizablePool(AsyncAdaptedQueuePool):
+    """SQLAlchemy's asyncio pool with `resize`."""
+
+    @property
+    def max_overflow(self) -> int:
+        """Connections that may be opened beyond `size()`."""
+        return self._max_overflow
+
+    @property
+    def open_connections(self) -> int:
+        """Connections open now, idle and lent ones together."""
+        return self.size() + self._overflow
+
+    def resize(self, size: int, overflow: int) -> None:
+        """Keep up to `size` connections (≥ 1) and open up to `overflow` (≥ 0) beyond them.
+
+        Closing connections awaits, so call it within `greenlet_spawn` or `run_sync`.
+        """
+        if size < 1 or overflow < 0:
+            raise ValueError(f"a pool of {size} + {overflow} connections is not possible")
+        # The base class counts from -size up: its overflow is what is open beyond the size.
+        self._overflow += self.size() - size
+        self._max_overflow = overflow
+        self._pool.maxsize = size
+        # An asyncio.Queue reads its bound at each put and offers no way to change it.
+        self._pool._queue._maxsize = size  # type: ignore[attr-defined]
+        while self.checkedin() and (self.checkedin() > size or self._exceeded()):
+            self._close(self._pool.get(False))
+
+    def export_metrics(self) -> None:
+        """Set the gauges that describe this pool."""
+        metrics.POOL_SIZE.set(self.size())
+        metrics.POOL_OVERFLOW_MAX.set(self.max_overflow)
+        metrics.POOL_CONNECTIONS.labels("idle").set(self.checkedin())
+        metrics.POOL_CONNECTIONS.labels("in_use").set(self.checkedout())
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        if self._exceeded():
+            self._close(record)
+        else:
+            super()._do_return_conn(record)
+
+    def _exceeded(self) -> bool:
+        return self._overflow > self._max_overflow
+
+    def _close(self, record: ConnectionPoolEntry) -> None:
+        try:
+            record.close()
+        finally:
+            self._dec_overflow()

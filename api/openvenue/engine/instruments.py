@@ -1,0 +1,149 @@
+"""The instruments of the venue, kept in memory: every order needs one, and they hardly change.
+
+Filled from the engine at start, periodically, and when somebody asks for an unknown symbol (at most
+once a second, so that a stream of wrong symbols costs the engine nothing).
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import grpc
+
+from openvenue import metrics
+from openvenue.engine.client import EngineClient
+from openvenue.engine.errors import EngineUnavailable
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.ids import IdSpace, Kind
+from openvenue.telemetry import get_logger
+
+_REFRESH_INTERVAL_MIN_S = 1.0
+_REFRESH_TIMEOUT_S = 5.0
+
+ASSET_CLASSES = {pb.ASSET_CLASS_US_EQUITY: "us_equity", pb.ASSET_CLASS_CRYPTO: "crypto"}
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """Terms of one instrument; sizes in nanos of the currency or unit, limits in ticks and lots."""
+
+    instrument_id: int
+    asset_id: str
+    symbol: str
+    name: str
+    asset_class: str
+    active: bool
+    tick_nanos: int
+    lot_nanos: int
+    min_price_ticks: int
+    max_price_ticks: int
+    max_order_qty_lots: int
+
+
+class Instruments:
+    """Look-ups by symbol, public asset id and engine id."""
+
+    def __init__(self, engine: EngineClient, shard_id: int, refresh_s: float) -> None:
+        self._engine = engine
+        self._ids = IdSpace(shard_id, Kind.INSTRUMENT)
+        self._refresh_s = refresh_s
+        self._by_name: dict[str, Instrument] = {}
+        self._by_id: dict[int, Instrument] = {}
+        self._refreshed_at = float("-inf")
+        self._refreshing: asyncio.Task[None] | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the engine has been asked successfully since start."""
+        return self._refreshed_at > float("-inf")
+
+    def get(self, symbol_or_asset_id: str) -> Instrument | None:
+        """Return the instrument if it is known already; see `find`."""
+        return self._by_name.get(symbol_or_asset_id)
+
+    async def find(self, symbol_or_asset_id: str) -> Instrument | None:
+        """Return the instrument, asking the engine where it is not known yet.
+
+        Raises EngineUnavailable where nothing is known because the engine was never reached.
+        """
+        instrument = self._by_name.get(symbol_or_asset_id)
+        if instrument is not None:
+            metrics.INSTRUMENT_LOOKUPS.labels("hit").inc()
+            return instrument
+        metrics.INSTRUMENT_LOOKUPS.labels("miss").inc()
+        await self._refresh_if_due()
+        if not self.loaded:
+            raise EngineUnavailable("the instruments could not be read from the matching engine")
+        return self._by_name.get(symbol_or_asset_id.lower()) or self._by_name.get(
+            symbol_or_asset_id
+        )
+
+    async def of_id(self, instrument_id: int) -> Instrument:
+        """Return the instrument of an engine id that came from the engine or its journal.
+
+        Raises EngineUnavailable where it cannot be told.
+        """
+        instrument = self._by_id.get(instrument_id)
+        if instrument is None:
+            await self._refresh_if_due()
+            instrument = self._by_id.get(instrument_id)
+        if instrument is None:
+            raise EngineUnavailable(f"instrument {instrument_id} could not be read from the engine")
+        return instrument
+
+    def all(self) -> list[Instrument]:
+        """Return all instruments by symbol."""
+        return sorted(self._by_id.values(), key=lambda instrument: instrument.symbol)
+
+    async def run(self) -> None:
+        """Refresh until cancelled."""
+        while True:
+            await self._refresh_if_due()
+            await asyncio.sleep(self._refresh_s if self.loaded else _REFRESH_INTERVAL_MIN_S / 10)
+
+    async def _refresh_if_due(self) -> None:
+        """Ask the engine, unless that has just been done; who comes meanwhile waits for it."""
+        if self._refreshing is None:
+            now = asyncio.get_running_loop().time()
+            if now - self._refreshed_at < _REFRESH_INTERVAL_MIN_S or not self._engine.connected:
+                return
+            self._refreshing = asyncio.create_task(self._refresh())
+            self._refreshing.add_done_callback(self._forget_refresh)
+        await asyncio.shield(self._refreshing)
+
+    def _forget_refresh(self, _task: asyncio.Task[None]) -> None:
+        self._refreshing = None
+
+    async def _refresh(self) -> None:
+        try:
+            response = await self._engine.admin.ListInstruments(
+                pb.ListInstrumentsRequest(), timeout=_REFRESH_TIMEOUT_S
+            )
+        except grpc.aio.AioRpcError as error:
+            _log.warning("instruments not refreshed", reason=error.code().name)
+            return
+        by_id = {info.terms.instrument_id: self._read(info.terms) for info in response.instruments}
+        by_name: dict[str, Instrument] = {}
+        for instrument in by_id.values():
+            by_name[instrument.asset_id] = instrument
+            # Alpaca's older spelling of a currency pair; a real symbol of that name goes first.
+            by_name.setdefault(instrument.symbol.replace("/", ""), instrument)
+        by_name.update((instrument.symbol, instrument) for instrument in by_id.values())
+        self._by_id, self._by_name = by_id, by_name
+        self._refreshed_at = asyncio.get_running_loop().time()
+
+    def _read(self, terms: pb.DefineInstrument) -> Instrument:
+        return Instrument(
+            instrument_id=terms.instrument_id,
+            asset_id=self._ids.format(terms.instrument_id),
+            symbol=terms.symbol,
+            name=terms.name,
+            asset_class=ASSET_CLASSES[terms.asset_class],
+            active=terms.state == pb.INSTRUMENT_STATE_ACTIVE,
+            tick_nanos=terms.tick_size_nanos,
+            lot_nanos=terms.lot_size_nanos,
+            min_price_ticks=terms.min_price_ticks,
+            max_price_ticks=terms.max_price_ticks,
+            max_order_qty_lots=terms.max_order_qty_lots,
+        )

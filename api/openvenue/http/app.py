@@ -1,0 +1,238 @@
+"""The ASGI application of one worker.
+
+The hot routes (order entry, health) are answered here, on bare ASGI; everything else goes on to
+FastAPI. Both share the same bounds, problem documents and metrics.
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from openvenue import metrics
+from openvenue.engine.errors import EngineError
+from openvenue.http import problems
+from openvenue.http.openapi import install_openapi
+from openvenue.http.order_entry import submit_order
+from openvenue.http.problems import Problem
+from openvenue.http.routes import account, market, operations, orders
+from openvenue.http.worker import Worker, running_worker
+from openvenue.settings import Settings, get_settings
+from openvenue.telemetry import configure_logging, get_logger
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_JSON = (b"content-type", b"application/json")
+_PROBLEM = (b"content-type", problems.MEDIA_TYPE.encode())
+_CLOSE = (b"connection", b"close")
+
+_log = get_logger(__name__)
+
+
+class Application:
+    """The ASGI entry: dispatches hot routes, hands the rest to FastAPI."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._body_bytes_max = settings.request_body_bytes_max
+        self._routed = _routed_application(settings, self)
+        self.worker: Worker | None = None
+        self._hot: dict[tuple[str, str], Callable[[Scope, Receive, Send], Awaitable[None]]] = {
+            ("POST", "/v2/orders"): self._post_order,
+            ("GET", "/healthz"): self._get_health,
+            ("GET", "/readyz"): self._get_readiness,
+        }
+        self._orders_accepted = metrics.HTTP_REQUESTS.labels("POST /v2/orders", "200")
+        self._order_latency = metrics.HTTP_LATENCY_SECONDS.labels("POST /v2/orders")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run the application's lifespan."""
+        if scope["type"] != "http":
+            await self._routed(scope, receive, send)
+            return
+        if self.worker is not None and self.worker.draining:
+            send = _closing(send)
+        hot = self._hot.get((scope["method"], scope["path"]))
+        if hot is not None:
+            await hot(scope, receive, send)
+        else:
+            await self._route(scope, receive, send)
+
+    async def _post_order(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started_at = time.perf_counter()
+        try:
+            document = await self._submit(scope, receive)
+        except Problem as problem:
+            await _send_problem(send, problem, scope["path"])
+            metrics.HTTP_REQUESTS.labels("POST /v2/orders", str(problem.status)).inc()
+        else:
+            await _send(send, 200, document, _JSON)
+            self._orders_accepted.inc()
+        self._order_latency.observe(time.perf_counter() - started_at)
+
+    async def _submit(self, scope: Scope, receive: Receive) -> bytes:
+        if self.worker is None:
+            raise problems.unavailable("the worker is starting")
+        account_id = await self.worker.authenticator.account_of(scope["headers"])
+        body = await self._read_body(receive)
+        try:
+            return await submit_order(self.worker, account_id, body)
+        except Problem:
+            raise
+        except Exception:
+            # The engine may have taken the order, so this must not read as a failure.
+            _log.exception("order entry failed")
+            raise problems.fate_unknown("the venue failed to answer", None) from None
+
+    async def _get_health(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await _send(send, 200, b'{"status":"ok","checks":{}}', _JSON)
+
+    async def _get_readiness(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        found = {"worker": "it is starting"} if self.worker is None else self.worker.problems()
+        if not found:
+            await _send(send, 200, b'{"status":"ok","checks":{}}', _JSON)
+            return
+        body = msgspec.json.encode({"status": "unavailable", "checks": found})
+        await _send(send, HTTPStatus.SERVICE_UNAVAILABLE, body, _JSON)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to FastAPI, within the bound on bodies, and count its answer."""
+        started_at = time.perf_counter()
+        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        left = self._body_bytes_max
+
+        async def receive_bounded() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise problems.too_large(self._body_bytes_max)
+            return message
+
+        async def send_counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._routed(scope, receive_bounded, send_counted)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            name = f"{scope['method']} {route}"
+            metrics.HTTP_REQUESTS.labels(name, str(status)).inc()
+            metrics.HTTP_LATENCY_SECONDS.labels(name).observe(time.perf_counter() - started_at)
+
+    async def _read_body(self, receive: Receive) -> bytes:
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        while message.get("more_body"):
+            if len(body) > self._body_bytes_max:
+                break
+            message = await receive()
+            body += message.get("body", b"")
+        if len(body) > self._body_bytes_max:
+            raise problems.too_large(self._body_bytes_max)
+        return body
+
+
+def create_app() -> Application:
+    """Make a worker's application from the environment; uvicorn calls this in each worker."""
+    settings = get_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    return Application(settings)
+
+
+def _routed_application(settings: Settings, application: Application) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running_worker(settings) as worker:
+            app.state.worker = application.worker = worker
+            yield
+
+    app = FastAPI(lifespan=lifespan, docs_url="/docs", redoc_url=None)
+    for router in (orders.router, account.router, market.router, operations.router):
+        app.include_router(router)
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(EngineError, _answer_engine_error)
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(Exception, _answer_failure)
+    install_openapi(app)
+    return app
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return Response(
+        error.body(request.url.path),
+        error.status,
+        headers=error.headers,
+        media_type=problems.MEDIA_TYPE,
+    )
+
+
+async def _answer_engine_error(request: Request, error: Exception) -> Response:
+    return await _answer_problem(request, problems.unavailable(str(error)))
+
+
+async def _answer_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    details = "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc'][1:])}: {fault['msg']}"
+        for fault in error.errors()
+    )
+    return await _answer_problem(request, problems.invalid(details))
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        problem = Problem(405, problems.METHOD_NOT_ALLOWED, "endpoint does not have this method")
+    elif error.status_code == HTTPStatus.NOT_FOUND:
+        problem = problems.not_found("endpoint not found.")
+    else:
+        problem = problems.bad_request(str(error.detail))
+    problem.headers.update(error.headers or {})
+    return await _answer_problem(request, problem)
+
+
+async def _answer_failure(request: Request, error: Exception) -> Response:
+    """A fault of ours. Where it was to change an order, it may have, and the answer says so."""
+    _log.error("request failed", route=request.url.path, exc_info=error)
+    if request.method in ("GET", "HEAD"):
+        problem = Problem(500, problems.INTERNAL, "the venue failed to answer; this is a bug")
+    else:
+        problem = problems.fate_unknown("the venue failed to answer", None)
+    return await _answer_problem(request, problem)
+
+
+async def _send_problem(send: Send, problem: Problem, instance: str) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
+    await _send(send, problem.status, problem.body(instance), _PROBLEM, *headers)
+
+
+async def _send(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _closing(send: Send) -> Send:
+    """Ask the client to leave: the worker is stopping, and another one takes its next request."""
+
+    async def send_and_close(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), _CLOSE]
+        await send(message)
+
+    return send_and_close

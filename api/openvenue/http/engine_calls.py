@@ -1,0 +1,33 @@
+"""Requests to the engine from a route: what comes back, or the problem that it is to the client."""
+
+from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.http import problems
+from openvenue.http.worker import Worker
+
+
+async def engine_reply(
+    worker: Worker, request: pb.Request, client_order_id: str | None = None
+) -> pb.Reply:
+    """Send a request to the engine and return its reply.
+
+    Raises Problem: 503 and 429 where nothing happened, 503 that says so where the fate is unknown.
+    """
+    try:
+        return await worker.engine.submit(request)
+    except FateUnknown as error:
+        raise problems.fate_unknown(str(error), client_order_id) from error
+    except EngineBusy as error:
+        raise problems.too_many(str(error)) from error
+    except EngineUnavailable as error:
+        raise problems.unavailable(str(error)) from error
+
+
+def order_of(reply: pb.Reply) -> pb.Order:
+    """Return the order of a reply, or raise the Problem that it stands for."""
+    body = reply.WhichOneof("body")
+    if body == "order":
+        return reply.order
+    if body == "reject":
+        raise problems.of_reject(reply.reject.reason)
+    raise problems.of_not_sequenced(reply.not_sequenced)

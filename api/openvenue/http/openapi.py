@@ -1,0 +1,158 @@
+"""The OpenAPI document of all routes, the hot ones included.
+
+Schemas come from the same structs that encode and decode, so the document cannot drift from them.
+"""
+
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from openvenue.http import problems, resources
+
+_REF = "#/components/schemas/{name}"
+_SECURED: list[dict[str, list[str]]] = [{"KeyId": [], "SecretKey": []}]
+
+_DECIMAL = {
+    "oneOf": [{"type": "string"}, {"type": "number"}],
+    "description": "A decimal, as a string or a number; read exactly, never as a float.",
+}
+
+_TITLES_BY_STATUS = {
+    code // 100_000: title for code, title in sorted(problems.TITLES.items(), reverse=True)
+}
+
+
+def answers(
+    document: Any, *error_statuses: int, status: int = 200, secured: bool = True
+) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route that answers with `document` (a struct, or None)."""
+    statuses = {*error_statuses, *((401, 503) if secured else ())}
+    responses: dict[str, Any] = {str(status): {"description": "Success"}}
+    if document is not None:
+        responses[str(status)]["content"] = {"application/json": {"schema": _schema(document)}}
+    for error_status in sorted(statuses):
+        responses[str(error_status)] = {
+            "description": _TITLES_BY_STATUS[error_status],
+            "content": {problems.MEDIA_TYPE: {"schema": _schema(resources.ProblemDocument)}},
+        }
+    extra: dict[str, Any] = {"responses": responses}
+    if secured:
+        extra["security"] = _SECURED
+    return extra
+
+
+def _schema(document: Any) -> dict[str, Any]:
+    (schema,), _ = msgspec.json.schema_components([document], ref_template=_REF)
+    return schema
+
+
+def accepts(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the `openapi_extra` of a JSON body."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+ORDER_REQUEST = {
+    "type": "object",
+    "required": ["symbol", "side", "type", "time_in_force", "qty"],
+    "properties": {
+        "symbol": {"type": "string", "description": "Symbol or asset id."},
+        "qty": _DECIMAL,
+        "side": {"enum": ["buy", "sell"]},
+        "type": {"enum": ["market", "limit"]},
+        "time_in_force": {"enum": ["day", "gtc", "ioc", "fok"]},
+        "limit_price": {**_DECIMAL, "description": "Required for limit orders, and only there."},
+        "client_order_id": {"type": "string", "maxLength": 128},
+    },
+}
+
+REPLACE_REQUEST = {
+    "type": "object",
+    "properties": {
+        "qty": {**_DECIMAL, "description": "New total, filled part included."},
+        "limit_price": _DECIMAL,
+        "time_in_force": {"enum": ["day", "gtc", "ioc", "fok"]},
+        "client_order_id": {"type": "string", "maxLength": 128},
+    },
+}
+
+_HOT_PATHS: dict[str, dict[str, Any]] = {
+    "/v2/orders": {
+        "post": {
+            "tags": ["orders"],
+            "operationId": "submit_order",
+            "summary": "Submit an order",
+            "description": "Durable before it is answered. The same client_order_id with the same "
+            "body is the same order, however often it is sent; with another body it is 422.",
+            **accepts(ORDER_REQUEST),
+            **answers(resources.Order, 400, 403, 413, 422, 429),
+        }
+    },
+    "/healthz": {
+        "get": {
+            "tags": ["operations"],
+            "operationId": "healthz",
+            "summary": "Whether the process lives",
+            **answers(resources.Health, secured=False),
+        }
+    },
+    "/readyz": {
+        "get": {
+            "tags": ["operations"],
+            "operationId": "readyz",
+            "summary": "Whether it can serve",
+            **answers(resources.Health, secured=False),
+        }
+    },
+}
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Make `app` serve the document."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title="OpenVenue",
+        version=version("openvenue"),
+        summary="A trading venue in the dialect of the Alpaca Trading API.",
+        routes=app.routes,
+    )
+    for path, operations in _HOT_PATHS.items():
+        document["paths"].setdefault(path, {}).update(operations)
+    structs = [
+        resources.Order,
+        resources.CancelResult,
+        resources.Account,
+        resources.Position,
+        resources.Asset,
+        resources.Clock,
+        resources.Book,
+        resources.Health,
+        resources.ProblemDocument,
+    ]
+    _, schemas = msgspec.json.schema_components(structs, ref_template=_REF)
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update(schemas)
+    _strip_default_validation(document)
+    return document
+
+
+def _strip_default_validation(document: dict[str, Any]) -> None:
+    """Drop FastAPI's own 422 shape: ours is a problem document."""
+    ours = answers(None, 422, secured=False)["responses"]["422"]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            if "422" in operation["responses"]:
+                operation["responses"]["422"] = ours
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)

@@ -1,0 +1,211 @@
+"""Errors as clients see them: RFC 9457 problem documents that also carry Alpaca's code and message.
+
+`code` starts with the HTTP status, as Alpaca's do, so that clients written for Alpaca recognise it.
+No status here is 504, and no order whose fate is unknown is reported as failed: clients blindly
+resend on 504, and give up on a failure.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from openvenue.engine.v1 import engine_pb2 as pb
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+
+BAD_REQUEST = 40010000
+INVALID = 40010001
+UNAUTHORIZED = 40110000
+REFUSED = 40310000
+NOT_FOUND = 40410000
+METHOD_NOT_ALLOWED = 40510000
+TOO_LARGE = 41310000
+NOT_OPEN = 42210000
+TOO_MANY = 42910000
+INTERNAL = 50010000
+UNAVAILABLE = 50310000
+
+TITLES = {
+    BAD_REQUEST: "The request is malformed",
+    INVALID: "The request is invalid",
+    UNAUTHORIZED: "The request is not authorized",
+    REFUSED: "The order is refused",
+    NOT_FOUND: "There is no such thing",
+    METHOD_NOT_ALLOWED: "The method is not allowed here",
+    TOO_LARGE: "The request is too large",
+    NOT_OPEN: "The order is not open",
+    TOO_MANY: "Too many requests",
+    INTERNAL: "The venue failed to answer",
+    UNAVAILABLE: "The venue is unavailable",
+}
+
+_TYPES = {
+    code: "urn:openvenue:problem:" + title.lower().replace(" ", "-")
+    for code, title in TITLES.items()
+}
+
+
+class Problem(Exception):
+    """An answer other than success. `detail` is a sentence that says what to do about it."""
+
+    def __init__(
+        self,
+        status: int,
+        code: int,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.members = members
+
+    def body(self, instance: str) -> bytes:
+        """Return the document; `instance` is the path that was asked for."""
+        return msgspec.json.encode(
+            {
+                "type": _TYPES[self.code],
+                "title": TITLES[self.code],
+                "status": self.status,
+                "detail": self.detail,
+                "instance": instance,
+                "code": self.code,
+                "message": self.detail,
+                **self.members,
+            }
+        )
+
+
+def bad_request(detail: str) -> Problem:
+    """400: the body is not what its media type says."""
+    return Problem(HTTPStatus.BAD_REQUEST, BAD_REQUEST, detail)
+
+
+def invalid(detail: str) -> Problem:
+    """422: well-formed, but not possible."""
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, INVALID, detail)
+
+
+def unauthorized() -> Problem:
+    """401: no key, an unknown or revoked one, or a wrong secret; it does not say which."""
+    return Problem(HTTPStatus.UNAUTHORIZED, UNAUTHORIZED, "request is not authorized")
+
+
+def order_not_found() -> Problem:
+    """404: no such order of this account."""
+    return Problem(HTTPStatus.NOT_FOUND, NOT_FOUND, "order is not found.")
+
+
+def not_found(detail: str) -> Problem:
+    """404."""
+    return Problem(HTTPStatus.NOT_FOUND, NOT_FOUND, detail)
+
+
+def too_large(bytes_max: int) -> Problem:
+    """413."""
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE, f"the body exceeds {bytes_max} bytes"
+    )
+
+
+def unavailable(detail: str, **members: Any) -> Problem:
+    """503: nothing happened, and the same request may succeed later."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        UNAVAILABLE,
+        detail,
+        headers={"retry-after": str(RETRY_AFTER_S)},
+        **members,
+    )
+
+
+def too_many(detail: str) -> Problem:
+    """429: one of this process's own bounds is reached; nothing happened."""
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        TOO_MANY,
+        detail,
+        headers={"retry-after": str(RETRY_AFTER_S)},
+    )
+
+
+def fate_unknown(reason: str, client_order_id: str | None) -> Problem:
+    """503: it was sent to the engine and may have been carried out or not."""
+    if client_order_id is None:
+        return unavailable(f"{reason}; its outcome is unknown: read the order before trying again")
+    return unavailable(
+        f"{reason}; its outcome is unknown: look it up with GET /v2/orders:by_client_order_id, or "
+        "send the same request with the same client_order_id again, which is safe",
+        client_order_id=client_order_id,
+    )
+
+
+def of_not_sequenced(refusal: pb.NotSequenced) -> Problem:
+    """The engine did not take a request; nothing happened."""
+    if refusal.cause == pb.NotSequenced.CAUSE_INVALID_ARGUMENT:
+        return invalid(refusal.message)
+    if refusal.cause == pb.NotSequenced.CAUSE_NOT_FOUND:
+        return not_found(refusal.message)
+    return unavailable(refusal.message or "the matching engine is not taking requests")
+
+
+def of_reject(reason: int) -> Problem:
+    """The engine sequenced a command and refused it; it changed nothing."""
+    status, code, detail = _REJECTS.get(
+        reason,
+        (HTTPStatus.UNPROCESSABLE_ENTITY, INVALID, f"refused: {pb.Reason.Name(reason)}"),  # type: ignore[arg-type]
+    )
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return unavailable(detail)
+    return Problem(status, code, detail)
+
+
+_FORBIDDEN = HTTPStatus.FORBIDDEN
+_UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
+_REJECTS: dict[int, tuple[int, int, str]] = {
+    pb.REASON_UNKNOWN_ACCOUNT: (_FORBIDDEN, REFUSED, "the account of this key is not open"),
+    pb.REASON_UNKNOWN_INSTRUMENT: (_UNPROCESSABLE, INVALID, "asset is not found"),
+    pb.REASON_INSTRUMENT_INACTIVE: (_UNPROCESSABLE, INVALID, "asset is not active"),
+    pb.REASON_INVALID_QUANTITY: (
+        _UNPROCESSABLE,
+        INVALID,
+        "qty must be positive and not above the asset's largest order",
+    ),
+    pb.REASON_INVALID_PRICE: (
+        _UNPROCESSABLE,
+        INVALID,
+        "limit_price is outside the asset's price limits",
+    ),
+    pb.REASON_INVALID_ORDER: (_UNPROCESSABLE, INVALID, "this combination of fields has no meaning"),
+    pb.REASON_INSUFFICIENT_CASH: (_FORBIDDEN, REFUSED, "insufficient buying power"),
+    pb.REASON_INSUFFICIENT_POSITION: (
+        _FORBIDDEN,
+        REFUSED,
+        "insufficient qty available for order, and the account may not sell short",
+    ),
+    pb.REASON_DUPLICATE_CLIENT_ORDER_ID: (
+        _UNPROCESSABLE,
+        INVALID,
+        "client_order_id must be unique",
+    ),
+    pb.REASON_UNKNOWN_ORDER: (HTTPStatus.NOT_FOUND, NOT_FOUND, "order is not found."),
+    pb.REASON_ORDER_NOT_OPEN: (_UNPROCESSABLE, NOT_OPEN, "order is not open"),
+    pb.REASON_QUANTITY_BELOW_FILLED: (
+        _UNPROCESSABLE,
+        INVALID,
+        "qty must be above what is filled already",
+    ),
+    pb.REASON_CAPACITY: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        UNAVAILABLE,
+        "the matching engine has no room for more orders or positions",
+    ),
+    pb.REASON_OVERFLOW: (_UNPROCESSABLE, INVALID, "qty and limit_price are too large together"),
+}

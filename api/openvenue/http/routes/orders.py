@@ -1,0 +1,249 @@
+"""Orders: read, list, replace, cancel. Submitting is in `openvenue.http.order_entry`.
+
+Open orders are answered from the engine's memory. Ended ones come from the database, after it holds
+everything that the account has been told.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.http import problems, resources
+from openvenue.http.dependencies import AccountId, WorkerOf, json_response
+from openvenue.http.engine_calls import engine_reply, order_of
+from openvenue.http.history import history_of
+from openvenue.http.openapi import REPLACE_REQUEST, accepts, answers
+from openvenue.http.order_terms import (
+    NO_RAW,
+    TIMES_IN_FORCE,
+    checked_client_order_id,
+    decode_body,
+    given,
+    new_client_order_id,
+    parse_price,
+    parse_qty,
+)
+from openvenue.http.worker import Worker
+from openvenue.queries import orders as order_queries
+from openvenue.queries.orders import OrderFilter
+
+ENGINE_PAGE_MAX = 500
+CANCEL_ALL_ORDERS_MAX = 10_000
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+router = APIRouter(tags=["orders"])
+
+
+class ReplaceRequest(msgspec.Struct):
+    """What may change; absent fields stay."""
+
+    qty: msgspec.Raw = NO_RAW
+    limit_price: msgspec.Raw = NO_RAW
+    time_in_force: str | None = None
+    client_order_id: str | None = None
+    stop_price: msgspec.Raw = NO_RAW
+    trail: msgspec.Raw = NO_RAW
+
+
+_decode_replace = msgspec.json.Decoder(ReplaceRequest).decode
+
+
+@router.get("/v2/orders", openapi_extra=answers(list[resources.Order], 422))
+async def list_orders(
+    worker: WorkerOf,
+    account_id: AccountId,
+    status: Literal["open", "closed", "all"] = "open",
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    after: datetime | None = None,
+    until: datetime | None = None,
+    direction: Literal["asc", "desc"] = "desc",
+    symbols: Annotated[str | None, Query(description="Comma-separated.")] = None,
+    side: Literal["buy", "sell"] | None = None,
+    nested: Annotated[bool, Query(description="Ignored: no order has legs.")] = False,
+) -> Response:
+    """List orders by time of creation, exclusive of `after` and `until`."""
+    instrument_ids: list[int] = []
+    if symbols:
+        for symbol in symbols.split(","):
+            instrument = worker.instruments.get(symbol.strip())
+            if instrument is not None:
+                instrument_ids.append(instrument.instrument_id)
+        if not instrument_ids:
+            return json_response([])
+    in_memory = (
+        status == "open"
+        and direction == "desc"
+        and after is None
+        and until is None
+        and side is None
+        and len(instrument_ids) <= 1
+    )
+    if in_memory:
+        page = await _open_orders(worker, account_id, *instrument_ids, limit=limit)
+        return json_response([await _document(worker, order) for order in page])
+    wanted = OrderFilter(
+        status=status,
+        limit=limit,
+        after=_in_range(after),
+        until=_in_range(until),
+        oldest_first=direction == "asc",
+        instrument_ids=instrument_ids,
+        side=side,
+    )
+    async with history_of(worker, account_id) as connection:
+        rows = await order_queries.list_orders(
+            connection, worker.settings.shard_id, account_id, wanted
+        )
+    return json_response([await _row_document(worker, row) for row in rows])
+
+
+@router.delete("/v2/orders", openapi_extra=answers(list[resources.CancelResult], 429, status=207))
+async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response:
+    """Cancel the account's open orders, newest first, at most 10,000 a call."""
+    results: list[resources.CancelResult] = []
+    before = 0
+    while len(results) < CANCEL_ALL_ORDERS_MAX:
+        page = await _open_orders(worker, account_id, before=before, limit=ENGINE_PAGE_MAX)
+        if not page:
+            break
+        before = page[-1].order_id
+        results += await asyncio.gather(
+            *(_cancel_result(worker, account_id, order.order_id) for order in page)
+        )
+    return json_response(results, status=207)
+
+
+@router.get("/v2/orders:by_client_order_id", openapi_extra=answers(resources.Order, 404, 422))
+async def get_order_by_client_order_id(
+    worker: WorkerOf, account_id: AccountId, client_order_id: str
+) -> Response:
+    """Return the order of a client_order_id: also the way to learn an unknown fate."""
+    client_order_id = checked_client_order_id(client_order_id)
+    query = pb.GetOrder(account_id=account_id, client_order_id=client_order_id)
+    return json_response(await _find(worker, account_id, query, client_order_id=client_order_id))
+
+
+@router.get("/v2/orders/{order_id}", openapi_extra=answers(resources.Order, 404, 422))
+async def get_order(
+    worker: WorkerOf, account_id: AccountId, order_id: str, nested: bool = False
+) -> Response:
+    """Return one order."""
+    number = _order_number(worker, order_id)
+    query = pb.GetOrder(account_id=account_id, order_id=number)
+    return json_response(await _find(worker, account_id, query, order_id=number))
+
+
+@router.patch(
+    "/v2/orders/{order_id}",
+    openapi_extra={
+        **accepts(REPLACE_REQUEST),
+        **answers(resources.Order, 400, 403, 404, 413, 422, 429),
+    },
+)
+async def replace_order(
+    worker: WorkerOf, account_id: AccountId, order_id: str, request: Request
+) -> Response:
+    """Replace an order by a new one that names it in `replaces` and keeps what was filled."""
+    wanted: ReplaceRequest = decode_body(_decode_replace, await request.body())
+    number = _order_number(worker, order_id)
+    current = order_of(
+        await engine_reply(
+            worker, pb.Request(get_order=pb.GetOrder(account_id=account_id, order_id=number))
+        )
+    )
+    instrument = await worker.instruments.of_id(current.instrument_id)
+    command = pb.ReplaceOrder(account_id=account_id, order_id=number)
+    if given(wanted.qty):
+        command.qty_lots = parse_qty(wanted.qty, instrument)
+    if given(wanted.limit_price):
+        command.limit_price_ticks = parse_price(wanted.limit_price, instrument)
+    if wanted.time_in_force is not None:
+        if wanted.time_in_force not in TIMES_IN_FORCE:
+            raise problems.invalid("time_in_force must be day, gtc, ioc or fok")
+        command.time_in_force = TIMES_IN_FORCE[wanted.time_in_force]
+    if given(wanted.stop_price) or given(wanted.trail):
+        raise problems.invalid("stop_price and trail are not supported by this venue")
+    client_order_id = wanted.client_order_id or new_client_order_id()
+    command.client_order_id = checked_client_order_id(client_order_id)
+    reply = await engine_reply(worker, pb.Request(replace_order=command), client_order_id)
+    return json_response(worker.views.order(order_of(reply), instrument))
+
+
+@router.delete(
+    "/v2/orders/{order_id}", status_code=204, openapi_extra=answers(None, 404, 422, 429, status=204)
+)
+async def cancel_order(worker: WorkerOf, account_id: AccountId, order_id: str) -> Response:
+    """Cancel what is left of an order."""
+    number = _order_number(worker, order_id)
+    order_of(await _cancel(worker, account_id, number))
+    return Response(status_code=204)
+
+
+async def _cancel(worker: Worker, account_id: int, order_id: int) -> pb.Reply:
+    command = pb.CancelOrder(account_id=account_id, order_id=order_id)
+    return await engine_reply(worker, pb.Request(cancel_order=command))
+
+
+async def _cancel_result(worker: Worker, account_id: int, order_id: int) -> resources.CancelResult:
+    public_id = worker.views.order_ids.format(order_id)
+    try:
+        order = order_of(await _cancel(worker, account_id, order_id))
+    except problems.Problem as problem:
+        return resources.CancelResult(public_id, problem.status)
+    return resources.CancelResult(public_id, 200, await _document(worker, order))
+
+
+async def _open_orders(
+    worker: Worker, account_id: int, instrument_id: int = 0, *, before: int = 0, limit: int
+) -> list[pb.Order]:
+    query = pb.ListOpenOrders(
+        account_id=account_id, instrument_id=instrument_id, before_order_id=before, limit=limit
+    )
+    reply = await engine_reply(worker, pb.Request(list_open_orders=query))
+    if reply.HasField("not_sequenced"):
+        raise problems.of_not_sequenced(reply.not_sequenced)
+    return list(reply.order_list.orders)
+
+
+async def _find(worker: Worker, account_id: int, query: pb.GetOrder, **by: Any) -> resources.Order:
+    """Return an order from the engine, or from the database where the engine has let go of it."""
+    reply = await engine_reply(worker, pb.Request(get_order=query))
+    if reply.HasField("order"):
+        return await _document(worker, reply.order)
+    if reply.not_sequenced.cause != pb.NotSequenced.CAUSE_NOT_FOUND:
+        raise problems.of_not_sequenced(reply.not_sequenced)
+    async with history_of(worker, account_id) as connection:
+        row = await order_queries.find_order(connection, worker.settings.shard_id, account_id, **by)
+    if row is None:
+        raise problems.order_not_found()
+    return await _row_document(worker, row)
+
+
+async def _document(worker: Worker, order: pb.Order) -> resources.Order:
+    return worker.views.order(order, await worker.instruments.of_id(order.instrument_id))
+
+
+async def _row_document(worker: Worker, row: Any) -> resources.Order:
+    return worker.views.order_row(row, await worker.instruments.of_id(row.instrument_id))
+
+
+def _order_number(worker: Worker, order_id: str) -> int:
+    number = worker.views.order_ids.parse(order_id)
+    if number is None:
+        raise problems.order_not_found()
+    return number
+
+
+def _in_range(moment: datetime | None) -> datetime | None:
+    """Return a bound that the database can hold; no order was created beyond it."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(moment, _EARLIEST), _LATEST)

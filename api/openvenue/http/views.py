@@ -1,0 +1,243 @@
+"""From the engine's and the database's records to the API's documents."""
+
+from decimal import Decimal
+from typing import Any
+
+from openvenue import units
+from openvenue.engine.instruments import Instrument
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.http import resources
+from openvenue.http.times import format_datetime, format_ns
+from openvenue.ids import IdSpace, Kind
+
+EXCHANGES = {"crypto": "CRYPTO", "us_equity": ""}  # Alpaca's list has no name for this venue
+
+_SIDES = {pb.SIDE_BUY: "buy", pb.SIDE_SELL: "sell"}
+_TYPES = {pb.ORDER_TYPE_MARKET: "market", pb.ORDER_TYPE_LIMIT: "limit"}
+_TIMES_IN_FORCE = {
+    pb.TIME_IN_FORCE_DAY: "day",
+    pb.TIME_IN_FORCE_GTC: "gtc",
+    pb.TIME_IN_FORCE_IOC: "ioc",
+    pb.TIME_IN_FORCE_FOK: "fok",
+}
+_STATUSES = {
+    pb.ORDER_STATUS_NEW: "new",
+    pb.ORDER_STATUS_PARTIALLY_FILLED: "partially_filled",
+    pb.ORDER_STATUS_FILLED: "filled",
+    pb.ORDER_STATUS_CANCELED: "canceled",
+    pb.ORDER_STATUS_EXPIRED: "expired",
+    pb.ORDER_STATUS_REPLACED: "replaced",
+}
+
+
+class Views:
+    """Makes documents for one shard."""
+
+    def __init__(self, shard_id: int) -> None:
+        self.order_ids = IdSpace(shard_id, Kind.ORDER)
+        self.account_ids = IdSpace(shard_id, Kind.ACCOUNT)
+
+    def order(self, order: pb.Order, instrument: Instrument) -> resources.Order:
+        """Return an order as the engine reports it."""
+        created = format_ns(order.created_ns)
+        updated = created if order.updated_ns == order.created_ns else format_ns(order.updated_ns)
+        status: Any = _STATUSES[order.status]
+        order_type: Any = _TYPES[order.type]
+        filled_lots = order.filled_lots
+        lot_nanos = instrument.lot_nanos
+        return resources.Order(
+            id=self.order_ids.format(order.order_id),
+            client_order_id=order.client_order_id,
+            created_at=created,
+            updated_at=updated,
+            submitted_at=created,
+            filled_at=updated if status == "filled" else None,
+            expired_at=updated if status == "expired" else None,
+            canceled_at=updated if status == "canceled" else None,
+            replaced_at=updated if status == "replaced" else None,
+            replaced_by=self._order_id_or_none(order.replaced_by),
+            replaces=self._order_id_or_none(order.replaces),
+            asset_id=instrument.asset_id,
+            symbol=instrument.symbol,
+            asset_class=instrument.asset_class,  # type: ignore[arg-type]
+            qty=units.format_nanos(order.qty_lots * lot_nanos),
+            filled_qty=units.format_nanos(filled_lots * lot_nanos) if filled_lots else "0",
+            filled_avg_price=(
+                average_price(order.filled_value_micros, filled_lots * lot_nanos)
+                if filled_lots
+                else None
+            ),
+            order_type=order_type,
+            type=order_type,
+            side=_SIDES[order.side],  # type: ignore[arg-type]
+            time_in_force=_TIMES_IN_FORCE[order.time_in_force],  # type: ignore[arg-type]
+            limit_price=(
+                units.format_nanos(order.limit_price_ticks * instrument.tick_nanos)
+                if order.limit_price_ticks
+                else None
+            ),
+            status=status,
+        )
+
+    def order_row(self, row: Any, instrument: Instrument) -> resources.Order:
+        """Return an order as a row of `orders` holds it."""
+        created = format_datetime(row.created_at)
+        ended = None if row.ended_at is None else format_datetime(row.ended_at)
+        return resources.Order(
+            id=self.order_ids.format(row.order_id),
+            client_order_id=row.client_order_id,
+            created_at=created,
+            updated_at=format_datetime(row.updated_at),
+            submitted_at=created,
+            filled_at=ended if row.status == "filled" else None,
+            expired_at=ended if row.status == "expired" else None,
+            canceled_at=ended if row.status == "canceled" else None,
+            replaced_at=ended if row.status == "replaced" else None,
+            replaced_by=self._order_id_or_none(row.replaced_by),
+            replaces=self._order_id_or_none(row.replaces),
+            asset_id=instrument.asset_id,
+            symbol=instrument.symbol,
+            asset_class=instrument.asset_class,  # type: ignore[arg-type]
+            qty=units.format_decimal(row.qty),
+            filled_qty=units.format_decimal(row.filled_qty),
+            filled_avg_price=(
+                average_price(_scaled(row.filled_value, 6), _scaled(row.filled_qty, 9))
+                if row.filled_qty
+                else None
+            ),
+            order_type=row.type,
+            type=row.type,
+            side=row.side,
+            time_in_force=row.time_in_force,
+            limit_price=(
+                None if row.limit_price is None else units.format_decimal(row.limit_price)
+            ),
+            status=row.status,
+        )
+
+    def account(self, account: pb.Account, instruments: dict[int, Instrument]) -> resources.Account:
+        """Return an account with its positions at their last prices."""
+        values = [
+            _market_value_micros(position, instruments[position.instrument_id])
+            for position in account.positions
+        ]
+        long_micros = sum(value for value in values if value > 0)
+        short_micros = sum(value for value in values if value < 0)
+        equity = units.format_micros(account.cash_micros + long_micros + short_micros)
+        buying_power = units.format_micros(account.buying_power_micros)
+        return resources.Account(
+            id=self.account_ids.format(account.account_id),
+            account_number=str(account.account_id),
+            buying_power=buying_power,
+            regt_buying_power=buying_power,
+            non_marginable_buying_power=buying_power,
+            cash=units.format_micros(account.cash_micros),
+            portfolio_value=equity,
+            equity=equity,
+            last_equity=equity,
+            long_market_value=units.format_micros(long_micros),
+            short_market_value=units.format_micros(short_micros),
+            initial_margin=units.format_micros(account.reserved_micros),
+            shorting_enabled=account.may_sell_short,
+            created_at=format_ns(account.created_ns),
+        )
+
+    def position(self, position: pb.Position, instrument: Instrument) -> resources.Position:
+        """Return a position at the last price; precondition: its quantity is not 0."""
+        qty_nanos = position.qty_lots * instrument.lot_nanos
+        value_micros = _market_value_micros(position, instrument)
+        profit = units.format_micros(value_micros - position.cost_micros)
+        profit_ratio = _ratio(value_micros - position.cost_micros, abs(position.cost_micros))
+        entry_price = average_price(position.cost_micros, qty_nanos)
+        current_price = (
+            units.format_steps(position.last_price_ticks, instrument.tick_nanos)
+            if position.last_price_ticks
+            else entry_price
+        )
+        free_lots = max(0, abs(position.qty_lots) - position.reserved_lots)
+        return resources.Position(
+            asset_id=instrument.asset_id,
+            symbol=instrument.symbol,
+            exchange=EXCHANGES[instrument.asset_class],
+            asset_class=instrument.asset_class,  # type: ignore[arg-type]
+            avg_entry_price=entry_price,
+            qty=units.format_nanos(qty_nanos),
+            qty_available=units.format_nanos(free_lots * instrument.lot_nanos),
+            side="long" if qty_nanos > 0 else "short",
+            market_value=units.format_micros(value_micros),
+            cost_basis=units.format_micros(position.cost_micros),
+            unrealized_pl=profit,
+            unrealized_plpc=profit_ratio,
+            unrealized_intraday_pl=profit,
+            unrealized_intraday_plpc=profit_ratio,
+            current_price=current_price,
+            lastday_price=current_price,
+        )
+
+    def _order_id_or_none(self, order_id: int | None) -> str | None:
+        return self.order_ids.format(order_id) if order_id else None
+
+
+def asset(instrument: Instrument) -> resources.Asset:
+    """Return an instrument as an Alpaca asset."""
+    return resources.Asset(
+        id=instrument.asset_id,
+        asset_class=instrument.asset_class,  # type: ignore[arg-type]
+        exchange=EXCHANGES[instrument.asset_class],
+        symbol=instrument.symbol,
+        name=instrument.name,
+        status="active" if instrument.active else "inactive",
+        tradable=instrument.active,
+        shortable=instrument.active,
+        easy_to_borrow=instrument.active,
+        fractionable=instrument.lot_nanos < units.NANOS_PER_UNIT,
+        min_order_size=units.format_nanos(instrument.lot_nanos),
+        min_trade_increment=units.format_nanos(instrument.lot_nanos),
+        price_increment=units.format_nanos(instrument.tick_nanos),
+    )
+
+
+def book(snapshot: pb.BookSnapshot, instrument: Instrument) -> resources.Book:
+    """Return a book as the engine reports it."""
+    return resources.Book(
+        symbol=instrument.symbol,
+        sequence=snapshot.sequence,
+        bids=[_level(level, instrument) for level in snapshot.bids],
+        asks=[_level(level, instrument) for level in snapshot.asks],
+        last_price=(
+            units.format_steps(snapshot.last_price_ticks, instrument.tick_nanos)
+            if snapshot.last_price_ticks
+            else None
+        ),
+    )
+
+
+def average_price(value_micros: int, qty_nanos: int) -> str:
+    """Return value ÷ quantity as a decimal string."""
+    return units.format_nanos(units.average_price_nanos(value_micros, qty_nanos))
+
+
+def _level(level: pb.BookLevel, instrument: Instrument) -> resources.BookLevel:
+    return resources.BookLevel(
+        units.format_steps(level.price_ticks, instrument.tick_nanos),
+        units.format_steps(level.qty_lots, instrument.lot_nanos),
+        level.orders,
+    )
+
+
+def _market_value_micros(position: pb.Position, instrument: Instrument) -> int:
+    """Value at the last price; before the first trade a position is worth what it cost."""
+    if not position.last_price_ticks:
+        return position.cost_micros
+    price_nanos = position.last_price_ticks * instrument.tick_nanos
+    return price_nanos * position.qty_lots * instrument.lot_nanos // 10**12
+
+
+def _ratio(part_micros: int, whole_micros: int) -> str:
+    if not whole_micros:
+        return "0"
+    return units.format_nanos(part_micros * units.NANOS_PER_UNIT // whole_micros)
+
+
+def _scaled(value: Decimal, digits: int) -> int:
+    return int(value.scaleb(digits))

@@ -1,0 +1,144 @@
+"""What one worker process holds: its connections, caches and the tasks that keep them fresh."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from openvenue import metrics
+from openvenue.db.database import Database
+from openvenue.db.listener import Listener, Subscription
+from openvenue.db.migrate import RequiredSchema, current_revision
+from openvenue.db.tables import API_KEYS_CHANNEL, PROJECTION_CHANNEL
+from openvenue.engine.client import EngineClient
+from openvenue.engine.instruments import Instruments
+from openvenue.engine.trading_day import TradingDay
+from openvenue.http.auth import Authenticator
+from openvenue.http.views import Views
+from openvenue.queries.projection import ProjectionGate
+from openvenue.settings import Settings
+from openvenue.telemetry import get_logger, set_log_level
+from openvenue.tuning import Tuning, TuningFile
+
+_OBSERVE_INTERVAL_S = 0.5
+_DATABASE_CHECK_INTERVAL_S = 2.0
+_RESTART_INTERVAL_S = 1.0
+
+_log = get_logger(__name__)
+
+
+class Worker:
+    """Make with `running_worker`; the routes hold on to it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(settings)
+        self.engine = EngineClient(settings)
+        self.instruments = Instruments(
+            self.engine, settings.shard_id, settings.instruments_refresh_s
+        )
+        self.authenticator = Authenticator(
+            self.database,
+            ttl_s=settings.auth_cache_ttl_s,
+            entries_max=settings.auth_cache_entries_max,
+        )
+        self.trading_day = TradingDay(self.engine)
+        self.gate = ProjectionGate(settings.shard_id, settings.projection_wait_ms)
+        self.views = Views(settings.shard_id)
+        self.draining = False
+        self._schema = RequiredSchema(settings)
+        self._schema_problem: str | None = "the database has not been reached yet"
+
+    def problems(self) -> dict[str, str]:
+        """Return what keeps this worker from serving, by part; empty when it is ready."""
+        found = {}
+        if self.draining:
+            found["worker"] = "it is stopping"
+        if not self.engine.connected:
+            found["engine"] = f"no session with {self.settings.engine_target}"
+        elif not self.instruments.loaded:
+            found["instruments"] = "not read from the engine yet"
+        if self._schema_problem is not None:
+            found["database"] = self._schema_problem
+        return found
+
+    async def apply(self, tuning: Tuning) -> None:
+        """Take over the tuning's settings; requests in flight are not touched."""
+        self.engine.resize(tuning.grpc_channels)
+        await self.database.resize(tuning.db_pool_size, tuning.db_pool_overflow)
+        set_log_level(tuning.log_level)
+        metrics.TUNING_GENERATION.set(tuning.generation)
+
+    def background_tasks(self) -> list[Callable[[], Awaitable[None]]]:
+        """Return what has to run beside the requests, for as long as they do."""
+        settings = self.settings
+        tuning_file = TuningFile(settings.tuning_file, settings)
+        listener = Listener(
+            self.database,
+            [
+                Subscription(
+                    API_KEYS_CHANNEL, self.authenticator.forget, self.authenticator.expire_all
+                ),
+                Subscription(PROJECTION_CHANNEL, self.gate.wake, self.gate.wake),
+            ],
+        )
+        return [
+            self.instruments.run,
+            listener.run,
+            partial(tuning_file.follow, self.apply, settings.tuning_poll_s),
+            self._check_database,
+            self._observe,
+        ]
+
+    async def _check_database(self) -> None:
+        """Keep the verdict on the schema: pods wait for the migration that they need."""
+        while True:
+            try:
+                async with self.database.connect() as connection:
+                    current = await current_revision(connection)
+                self._schema_problem = self._schema.problem_with(current)
+            except (SQLAlchemyError, OSError) as error:
+                _log.warning("database not reached", reason=str(error))
+                # Orders need no database once their keys are cached, so a worker that was ready
+                # stays ready: reads of history answer 503 by themselves.
+            await asyncio.sleep(_DATABASE_CHECK_INTERVAL_S)
+
+    async def _observe(self) -> None:
+        """Measure the event loop and export the gauges."""
+        metrics.WORKERS.set(1)
+        while True:
+            due_at = time.monotonic() + _OBSERVE_INTERVAL_S
+            await asyncio.sleep(_OBSERVE_INTERVAL_S)
+            metrics.EVENT_LOOP_LAG_SECONDS.set(max(0.0, time.monotonic() - due_at))
+            self.engine.export_metrics()
+            self.database.pool.export_metrics()
+
+
+@contextlib.asynccontextmanager
+async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
+    """Start a worker's connections and tasks, and stop them in the reverse order."""
+    worker = Worker(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(worker.database.close)
+        await stack.enter_async_context(worker.engine)
+        tasks = [asyncio.create_task(_keep_running(run)) for run in worker.background_tasks()]
+        try:
+            yield worker
+        finally:
+            metrics.WORKERS.set(0)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_running(run: Callable[[], Awaitable[None]]) -> None:
+    """Start a task again if it fails: nothing that it does is worth a worker's life."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            _log.exception("background task failed, starting it again")
+        await asyncio.sleep(_RESTART_INTERVAL_S)

@@ -1,0 +1,71 @@
+"""An account's orders in the database: every one that ever was, as far as it is projected."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Row, Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openvenue.db.tables import orders
+
+OPEN_STATUSES = ("new", "partially_filled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderFilter:
+    """Which orders to list. Times bound the time of creation, exclusively."""
+
+    status: Literal["open", "closed", "all"] = "open"
+    limit: int = 50
+    after: datetime | None = None
+    until: datetime | None = None
+    oldest_first: bool = False
+    instrument_ids: Sequence[int] = ()
+    side: Literal["buy", "sell"] | None = None
+
+
+async def list_orders(
+    connection: AsyncConnection, shard_id: int, account_id: int, wanted: OrderFilter
+) -> Sequence[Row[tuple[object, ...]]]:
+    """Return rows of `orders` in the order of creation that `wanted` asks for."""
+    query = _of_account(shard_id, account_id)
+    if wanted.status == "open":
+        query = query.where(orders.c.status.in_(OPEN_STATUSES))
+    elif wanted.status == "closed":
+        query = query.where(orders.c.status.not_in(OPEN_STATUSES))
+    if wanted.after is not None:
+        query = query.where(orders.c.created_at > wanted.after)
+    if wanted.until is not None:
+        query = query.where(orders.c.created_at < wanted.until)
+    if wanted.instrument_ids:
+        query = query.where(orders.c.instrument_id.in_(wanted.instrument_ids))
+    if wanted.side is not None:
+        query = query.where(orders.c.side == wanted.side)
+    newest_first = (orders.c.created_at.desc(), orders.c.order_id.desc())
+    oldest_first = (orders.c.created_at, orders.c.order_id)
+    query = query.order_by(*(oldest_first if wanted.oldest_first else newest_first))
+    return (await connection.execute(query.limit(wanted.limit))).all()
+
+
+async def find_order(
+    connection: AsyncConnection,
+    shard_id: int,
+    account_id: int,
+    *,
+    order_id: int | None = None,
+    client_order_id: str | None = None,
+) -> Row[tuple[object, ...]] | None:
+    """Return the row of one order, by either id; of several with one client_order_id the newest."""
+    query = _of_account(shard_id, account_id)
+    if order_id is not None:
+        query = query.where(orders.c.order_id == order_id)
+    if client_order_id is not None:
+        query = query.where(orders.c.client_order_id == client_order_id)
+    query = query.order_by(orders.c.order_id.desc()).limit(1)
+    return (await connection.execute(query)).first()
+
+
+def _of_account(shard_id: int, account_id: int) -> Select[tuple[object, ...]]:
+    return select(orders).where(orders.c.shard_id == shard_id, orders.c.account_id == account_id)

@@ -17,6 +17,7 @@ class Kind(Enum):
     REDUCE = "reduce"  # to a smaller quantity, keeping its place
     CANCEL = "cancel"
     TAKE = "take"  # an immediate-or-cancel order against the resting side
+    READ_BOOK = "read book"  # of the whole symbol, with nothing else under way
 
 
 def opposite(side: Side) -> Side:
@@ -41,6 +42,7 @@ class Operation:
 
     @property
     def may_trade(self) -> bool:
+        """Whether it may change the opposite side."""
         return self.makers is None or bool(self.makers) or self.kind is Kind.TAKE
 
 
@@ -48,10 +50,11 @@ def conflicts(earlier: Operation, later: Operation) -> bool:
     """Whether `later` must wait until `earlier` is finished.
 
     They conflict if they are about one order; if both join the queue of one level; or if one may
-    match, or must not match, against a level that the other changes. Cancels and reductions of
+    match, or must not match, against a level that the other changes; and reading the book conflicts
+    with all. Cancels and reductions of
     different orders commute with each other and with whoever joins behind them.
     """
-    if earlier.key == later.key:
+    if earlier.key == later.key or Kind.READ_BOOK in (earlier.kind, later.kind):
         return True
     if (
         earlier.kind is Kind.PLACE

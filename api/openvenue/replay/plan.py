@@ -63,6 +63,7 @@ class Target(Enum):
     OTHER = "another announced order that was ahead in the queue"
     SEVERAL = "the named order and others: its size here is smaller than NASDAQ's"
     NOBODY = "nothing: no visible order is left at that price"
+    NOT_FORETOLD = "someone else than price-time priority gives: a fault of the venue"
 
 
 @dataclass(frozen=True, slots=True)

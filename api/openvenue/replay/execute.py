@@ -1,0 +1,190 @@
+"""Carries out operations at the venue and reports what the venue answered, nothing more."""
+
+from dataclasses import dataclass, field
+from itertools import count
+
+from openvenue.replay.operation import Kind, Operation
+from openvenue.replay.venue import BookReport, OrderReport, Refused, Venue
+from openvenue.units import format_steps, parse_steps
+
+# What a READ_BOOK asks for; the venue's own maximum.
+BOOK_DEPTH_MAX = 1000
+
+Levels = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What the plan's integers mean: the value of one, in nanos (1e-9)."""
+
+    price_nanos: int
+    qty_nanos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the venue reported for one operation, in the plan's units.
+
+    `left` rests of the operation's own order afterwards. `filled` is what it traded at once, and
+    `makers` whose resting quantity the venue then showed as executed. `refused` is its reason.
+    """
+
+    operation: Operation
+    left: int = 0
+    filled: int = 0
+    makers: tuple[tuple[int, int], ...] = ()
+    refused: str | None = None
+    bids: Levels = ()
+    asks: Levels = ()
+
+
+@dataclass(slots=True)
+class _Handle:
+    """A resting order as the venue knows it."""
+
+    account: int
+    venue_id: str
+    qty: int
+    filled: int
+
+
+@dataclass(slots=True)
+class Executor:
+    """Sends operations of one symbol. Makers' orders are spread over all accounts but the last,
+    which takes, so that no account trades with itself."""
+
+    venue: Venue
+    symbol: str
+    scale: Scale
+    run_id: str
+    _handles: dict[int, _Handle] = field(default_factory=dict)
+    _client_ids: "count[int]" = field(default_factory=lambda: count(1))
+
+    async def perform(self, operation: Operation) -> Outcome:
+        """One operation. A refusal is an outcome; raises VenueUnavailable."""
+        try:
+            match operation.kind:
+                case Kind.PLACE:
+                    return await self._place(operation)
+                case Kind.REDUCE:
+                    return await self._reduce(operation)
+                case Kind.CANCEL:
+                    return await self._cancel(operation)
+                case Kind.TAKE:
+                    return await self._take(operation)
+                case Kind.READ_BOOK:
+                    return await self._read_book(operation)
+        except Refused as refusal:
+            return Outcome(operation, refused=f"{refusal.status}: {refusal}")
+
+    async def _place(self, operation: Operation) -> Outcome:
+        account = self._maker_account(operation.key)
+        report = await self._enter(account, operation, "gtc")
+        qty, filled = self._quantities(report)
+        self._handles[operation.key] = _Handle(account, report.id, qty, filled)
+        makers = await self._observe(operation) if filled else ()
+        return Outcome(operation, left=qty - filled, filled=filled, makers=makers)
+
+    async def _take(self, operation: Operation) -> Outcome:
+        taker = len(self.venue.accounts) - 1
+        report = await self._enter(taker, operation, "ioc")
+        _, filled = self._quantities(report)
+        makers = await self._observe(operation)
+        return Outcome(operation, filled=filled, makers=makers)
+
+    async def _reduce(self, operation: Operation) -> Outcome:
+        handle = self._handles.get(operation.key)
+        if handle is None:
+            return Outcome(operation, refused=_NEVER_RESTED)
+        report = await self.venue.replace(
+            handle.account,
+            handle.venue_id,
+            self._client_order_id(),
+            format_steps(handle.qty - operation.qty, self.scale.qty_nanos),
+        )
+        handle.venue_id = report.id
+        handle.qty, handle.filled = self._quantities(report)
+        return Outcome(operation, left=handle.qty - handle.filled)
+
+    async def _cancel(self, operation: Operation) -> Outcome:
+        handle = self._handles.pop(operation.key, None)
+        if handle is None:
+            return Outcome(operation, refused=_NEVER_RESTED)
+        await self.venue.cancel(handle.account, handle.venue_id)
+        return Outcome(operation)
+
+    async def _read_book(self, operation: Operation) -> Outcome:
+        book = await self.venue.book(self.symbol, BOOK_DEPTH_MAX)
+        return Outcome(operation, bids=self._levels(book.bids), asks=self._levels(book.asks))
+
+    async def _enter(self, account: int, operation: Operation, time_in_force: str) -> OrderReport:
+        price = operation.price
+        return await self.venue.place(
+            account,
+            self._client_order_id(),
+            self.symbol,
+            operation.side,
+            format_steps(operation.qty, self.scale.qty_nanos),
+            None if price is None else format_steps(price, self.scale.price_nanos),
+            time_in_force,
+        )
+
+    async def _observe(self, operation: Operation) -> tuple[tuple[int, int], ...]:
+        """Which of the foretold makers the venue now shows as executed, and by how much.
+
+        Nothing that could fill them may be under way besides; the dispatcher sees to that.
+        """
+        seen: list[tuple[int, int]] = []
+        for key, _ in operation.makers or ():
+            handle = self._handles.get(key)
+            if handle is None:
+                continue
+            report = await self.venue.order(handle.account, handle.venue_id)
+            _, filled = self._quantities(report)
+            if filled > handle.filled:
+                seen.append((key, filled - handle.filled))
+                handle.filled = filled
+                if filled == handle.qty:
+                    del self._handles[key]
+        return tuple(seen)
+
+    def _quantities(self, report: OrderReport) -> tuple[int, int]:
+        """Total and filled quantity."""
+        return (
+            parse_steps(report.qty, self.scale.qty_nanos),
+            parse_steps(report.filled_qty, self.scale.qty_nanos),
+        )
+
+    def _levels(self, levels: list[BookReport.Level]) -> Levels:
+        return tuple(
+            (
+                parse_steps(level.price, self.scale.price_nanos),
+                parse_steps(level.qty, self.scale.qty_nanos),
+            )
+            for level in levels
+        )
+
+    def _maker_account(self, key: int) -> int:
+        makers = len(self.venue.accounts) - 1
+        return key % makers if makers else 0
+
+    def _client_order_id(self) -> str:
+        return f"{self.run_id}-{next(self._client_ids)}"
+
+
+_NEVER_RESTED = "its order was refused or had gone before"
+
+
+async def clear_symbol(venue: Venue, symbol: str) -> int:
+    """Cancels what the venue's accounts have open in `symbol`; returns how many orders."""
+    canceled = 0
+    for account in range(len(venue.accounts)):
+        while orders := await venue.open_orders(account, symbol, 500):
+            for order in orders:
+                try:
+                    await venue.cancel(account, order.id)
+                    canceled += 1
+                except Refused as refusal:
+                    if refusal.status != 422:
+                        raise
+    return canceled

@@ -1,0 +1,96 @@
+"""One replay from beginning to end: plan, dispatch, and count what the venue reports."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from openvenue.replay.dispatch import dispatch
+from openvenue.replay.execute import Executor, Outcome
+from openvenue.replay.lobster import Row
+from openvenue.replay.operation import Kind, Operation
+from openvenue.replay.plan import Cause, Planner, Request, Step
+from openvenue.replay.tally import Tally
+
+# Operations under way at once. Beyond this the venue's own batching gains nothing more.
+WINDOW_DEFAULT = 64
+
+# How many messages lie between two looks at `GET /v1/book`.
+BOOK_EVERY_MESSAGES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Operations that are counted together when they are done, and how."""
+
+    operations: Sequence[Operation]
+    count: Callable[[list[Outcome]], None]
+
+
+def day_parts(planner: Planner, tally: Tally) -> Iterator[_Part]:
+    """The parts of a LOBSTER day in order: seeds, then each message and its corrections."""
+    yield _requests(planner.seeds(), tally)
+    row: Row | None = None
+    for step in planner.steps():
+        yield _message(step, tally)
+        row = step.row
+        if row is not None and planner.correct:
+            yield _corrections(step, row, tally)
+        if (step.message.row + 1) % BOOK_EVERY_MESSAGES == 0:
+            yield _book(row, tally)
+    yield _book(row, tally)
+
+
+def flow_parts(flow: Iterable[Operation], tally: Tally) -> Iterator[_Part]:
+    """The parts of a generated flow in order."""
+    for number, operation in enumerate(flow, start=1):
+        yield _requests([Request(operation, Cause.MESSAGE)], tally)
+        if number % BOOK_EVERY_MESSAGES == 0:
+            yield _book(None, tally)
+    yield _book(None, tally)
+
+
+async def replay(
+    parts: Iterable[_Part], executor: Executor, window: int = WINDOW_DEFAULT
+) -> AsyncIterator[None]:
+    """Carries the parts out; yields after each one is counted.
+
+    Raises VenueUnavailable where the venue stays away.
+    """
+    items = ((part, part.operations) for part in parts)
+    async for part, outcomes in dispatch(items, executor.perform, window):
+        part.count(outcomes)
+        yield
+
+
+def _requests(requests: Sequence[Request], tally: Tally) -> _Part:
+    def count(outcomes: list[Outcome]) -> None:
+        for request, outcome in zip(requests, outcomes, strict=True):
+            tally.add_outcome(request.cause, outcome)
+
+    return _Part([request.operation for request in requests], count)
+
+
+def _message(step: Step, tally: Tally) -> _Part:
+    requests = _requests(step.requests, tally)
+
+    def count(outcomes: list[Outcome]) -> None:
+        requests.count(outcomes)
+        tally.add_message(step, outcomes)
+
+    return _Part(requests.operations, count)
+
+
+def _corrections(step: Step, row: Row, tally: Tally) -> _Part:
+    requests = _requests(step.corrections, tally)
+
+    def count(outcomes: list[Outcome]) -> None:
+        requests.count(outcomes)
+        tally.add_corrected(row)
+
+    return _Part(requests.operations, count)
+
+
+def _book(row: Row | None, tally: Tally) -> _Part:
+    def count(outcomes: list[Outcome]) -> None:
+        tally.add_book(row, outcomes[0])
+
+    return _Part([Operation(Kind.READ_BOOK, 0, "buy", None, 0)], count)

@@ -1,0 +1,125 @@
+"""What a replay has come to so far: counted as the venue's reports arrive, in order."""
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from openvenue.replay.execute import Levels, Outcome
+from openvenue.replay.lobster import Row
+from openvenue.replay.operation import Kind
+from openvenue.replay.plan import Cause, Skip, Step, Target
+from openvenue.replay.row_check import Difference, differences
+from openvenue.replay.venue_book import VenueBook
+
+# The display's rate is of the last few seconds.
+_RATE_WINDOW_S = 5.0
+
+
+@dataclass(slots=True)
+class Agreement:
+    """Rows of the file that a book agreed with, and why the others did not."""
+
+    rows: int = 0
+    agreed: int = 0
+    levels_differing: Counter[Difference] = field(default_factory=Counter)
+
+    def add(self, row: Row, bids: Levels, asks: Levels) -> None:
+        self.rows += 1
+        found = differences(row, bids, asks)
+        if found:
+            self.levels_differing.update(found)
+        else:
+            self.agreed += 1
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one replay. `book` is the book that the venue's reports give."""
+
+    book: VenueBook = field(default_factory=VenueBook)
+    started_s: float = field(default_factory=time.monotonic)
+    finished_s: float | None = None
+    operations: Counter[tuple[Cause, Kind]] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    trades: int = 0
+    traded_qty: int = 0
+    # Trades whose makers and quantities were exactly those that price-time priority gives.
+    priority_kept: int = 0
+    priority_broken: int = 0
+    messages: int = 0
+    skipped: Counter[Skip] = field(default_factory=Counter)
+    sizes_differing: int = 0
+    executions: int = 0
+    executions_by_target: Counter[Target] = field(default_factory=Counter)
+    before_corrections: Agreement = field(default_factory=Agreement)
+    after_corrections: Agreement = field(default_factory=Agreement)
+    read_directly: Agreement = field(default_factory=Agreement)
+    book_reads: int = 0
+    book_reads_equal: int = 0
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=4096))
+
+    @property
+    def sent(self) -> int:
+        """Operations carried out."""
+        return self.operations.total()
+
+    @property
+    def elapsed_s(self) -> float:
+        return (self.finished_s or time.monotonic()) - self.started_s
+
+    def recent_per_s(self) -> float:
+        """Operations a second, of the last few seconds."""
+        now = time.monotonic()
+        while self._recent and self._recent[0] < now - _RATE_WINDOW_S:
+            self._recent.popleft()
+        span_s = now - self._recent[0] if self._recent else 0.0
+        return len(self._recent) / span_s if span_s > 0 else 0.0
+
+    def add_outcome(self, cause: Cause, outcome: Outcome) -> None:
+        """One report of the venue."""
+        operation = outcome.operation
+        self.operations[cause, operation.kind] += 1
+        self._recent.append(time.monotonic())
+        self.book.apply(outcome)
+        if outcome.refused is not None:
+            self.refused[f"{operation.kind.value}: {outcome.refused}"] += 1
+            return
+        if outcome.filled:
+            self.trades += len(outcome.makers)
+            self.traded_qty += outcome.filled
+        if outcome.filled or operation.makers:
+            if outcome.makers == operation.makers:
+                self.priority_kept += 1
+            else:
+                self.priority_broken += 1
+
+    def add_message(self, step: Step, outcomes: list[Outcome]) -> None:
+        """A message whose own requests are done: what it came to, and its uncorrected row."""
+        self.messages += 1
+        if step.skip is not None:
+            self.skipped[step.skip] += 1
+        self.sizes_differing += step.size_differs
+        if step.target is not None:
+            self.executions += 1
+            as_foretold = all(outcome.makers == outcome.operation.makers for outcome in outcomes)
+            self.executions_by_target[step.target if as_foretold else Target.NOT_FORETOLD] += 1
+        if step.row is not None:
+            self._check(self.before_corrections, step.row)
+
+    def add_corrected(self, row: Row) -> None:
+        """A message whose corrections are done."""
+        self._check(self.after_corrections, row)
+
+    def add_book(self, row: Row | None, outcome: Outcome) -> None:
+        """The book as `GET /v1/book` gives it, held against the reports and against the file."""
+        self.book_reads += 1
+        depth = max(len(outcome.bids), len(outcome.asks)) + 1
+        self.book_reads_equal += (
+            self.book.top("buy", depth) == outcome.bids
+            and self.book.top("sell", depth) == outcome.asks
+        )
+        if row is not None:
+            self.read_directly.add(row, outcome.bids, outcome.asks)
+
+    def _check(self, agreement: Agreement, row: Row) -> None:
+        agreement.add(row, self.book.top("buy", row.depth), self.book.top("sell", row.depth))

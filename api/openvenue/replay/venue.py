@@ -1,0 +1,206 @@
+"""A client of the venue's public REST API that never doubles an order.
+
+Answers that leave a request's fate open (503, 429, a broken connection) are followed by the same
+request under the same client_order_id, after the pause that the venue asks for, until a deadline.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from openvenue.replay.operation import Side
+
+_RETRY_DEADLINE_S = 60.0
+_RETRY_PAUSE_S = 0.2
+_REQUEST_TIMEOUT_S = 30.0
+
+
+class VenueUnavailable(Exception):
+    """The venue did not take a request within the deadline."""
+
+
+class Refused(Exception):
+    """The venue understood the request and refused it; `status` is the HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One account's key."""
+
+    key_id: str
+    secret: str
+    account: str = ""
+
+
+class OrderReport(msgspec.Struct, frozen=True):
+    """What the venue says of an order; decimal strings."""
+
+    id: str
+    qty: str
+    filled_qty: str
+    filled_avg_price: str | None
+    status: str
+
+
+class BookReport(msgspec.Struct, frozen=True):
+    """What the venue says of a book, best level first."""
+
+    class Level(msgspec.Struct, frozen=True):
+        price: str
+        qty: str
+
+    bids: list[Level]
+    asks: list[Level]
+
+
+class Asset(msgspec.Struct, frozen=True):
+    """What the venue says of an instrument."""
+
+    symbol: str
+    status: str
+
+
+class _ErrorBody(msgspec.Struct):
+    message: str = ""
+
+
+_decode_order = msgspec.json.Decoder(OrderReport).decode
+_decode_orders = msgspec.json.Decoder(list[OrderReport]).decode
+_decode_book = msgspec.json.Decoder(BookReport).decode
+_decode_asset = msgspec.json.Decoder(Asset).decode
+
+
+class Venue:
+    """Requests of several accounts over kept connections. Use as an async context manager.
+
+    `latencies_s` collects the time of every order entry, retries included; `retries` counts them.
+    """
+
+    def __init__(self, url: str, accounts: list[Credentials], connections_max: int) -> None:
+        self.accounts = accounts
+        self.latencies_s: list[float] = []
+        self.retries = 0
+        self._url = url.rstrip("/")
+        self._headers = [
+            {
+                "APCA-API-KEY-ID": account.key_id,
+                "APCA-API-SECRET-KEY": account.secret,
+                "Content-Type": "application/json",
+            }
+            for account in accounts
+        ]
+        self._connections_max = connections_max
+        self._http: aiohttp.ClientSession
+
+    async def __aenter__(self) -> "Venue":
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections_max, keepalive_timeout=60),
+            timeout=aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S),
+            auto_decompress=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()
+
+    async def place(
+        self,
+        account: int,
+        client_order_id: str,
+        symbol: str,
+        side: Side,
+        qty: str,
+        limit_price: str | None,
+        time_in_force: str,
+    ) -> OrderReport:
+        """Enters an order; a market order where `limit_price` is None. Raises Refused."""
+        order = {
+            "symbol": symbol,
+            "side": side,
+            "type": "market" if limit_price is None else "limit",
+            "time_in_force": time_in_force,
+            "qty": qty,
+            "client_order_id": client_order_id,
+        }
+        if limit_price is not None:
+            order["limit_price"] = limit_price
+        started = time.perf_counter()
+        body = await self._request("POST", "/v2/orders", account, order)
+        self.latencies_s.append(time.perf_counter() - started)
+        return _decode_order(body)
+
+    async def replace(
+        self, account: int, order_id: str, client_order_id: str, qty: str
+    ) -> OrderReport:
+        """Changes an order's total quantity; the report is of the order that takes its place."""
+        change = {"qty": qty, "client_order_id": client_order_id}
+        return _decode_order(
+            await self._request("PATCH", f"/v2/orders/{order_id}", account, change)
+        )
+
+    async def cancel(self, account: int, order_id: str) -> None:
+        """Cancels an order. Raises Refused where it is not open."""
+        await self._request("DELETE", f"/v2/orders/{order_id}", account)
+
+    async def order(self, account: int, order_id: str) -> OrderReport:
+        return _decode_order(await self._request("GET", f"/v2/orders/{order_id}", account))
+
+    async def open_orders(self, account: int, symbol: str, limit: int) -> list[OrderReport]:
+        """The newest `limit` (at most 500) open orders of an account in one symbol."""
+        path = f"/v2/orders?status=open&symbols={symbol}&limit={limit}"
+        return _decode_orders(await self._request("GET", path, account))
+
+    async def book(self, symbol: str, depth: int) -> BookReport:
+        """The best `depth` (at most 1,000) levels of each side."""
+        return _decode_book(await self._request("GET", f"/v1/book/{symbol}?depth={depth}", 0))
+
+    async def asset(self, symbol: str) -> Asset:
+        return _decode_asset(await self._request("GET", f"/v2/assets/{symbol}", 0))
+
+    async def _request(
+        self, method: str, path: str, account: int, body: dict[str, Any] | None = None
+    ) -> bytes:
+        data = msgspec.json.encode(body) if body is not None else None
+        deadline = time.monotonic() + _RETRY_DEADLINE_S
+        sent_before = False
+        while True:
+            pause_s = _RETRY_PAUSE_S
+            try:
+                async with self._http.request(
+                    method, self._url + path, data=data, headers=self._headers[account]
+                ) as response:
+                    content = await response.read()
+                    if response.status < 300:
+                        return content
+                    if response.status not in (429, 503):
+                        # A cancel sent again finds that the first one did its work.
+                        if sent_before and method == "DELETE" and response.status in (404, 422):
+                            return content
+                        raise Refused(response.status, _message(content))
+                    pause_s = float(response.headers.get("Retry-After", pause_s))
+                    reason = f"{response.status}: {_message(content)}"
+            except (aiohttp.ClientError, TimeoutError) as error:
+                reason = f"{type(error).__name__}: {error}"
+            if time.monotonic() + pause_s > deadline:
+                raise VenueUnavailable(
+                    f"{method} {self._url}{path} was not taken for {_RETRY_DEADLINE_S:.0f} s "
+                    f"({reason}); look at `openvenue status`"
+                )
+            sent_before = True
+            self.retries += 1
+            await asyncio.sleep(pause_s)
+
+
+def _message(content: bytes) -> str:
+    try:
+        return msgspec.json.decode(content, type=_ErrorBody).message
+    except msgspec.DecodeError:
+        return content[:200].decode(errors="replace")

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     db_statement_timeout_s: Seconds = 10.0
     migrations_dir: Path = Path(__file__).resolve().parents[2] / "alembic"
 
-    shard_id: int = Field(default=1, ge=0, lt=1 << 32)
+    shard_id: int = Field(default=0, ge=0, lt=1 << 32)
     engine_target: str = Field(default="127.0.0.1:7070", description="host:port or unix:/path")
     engine_transport: Transport = Field(
         default="session", description="unary is the benchmark's baseline"
@@ -52,6 +52,9 @@ class Settings(BaseSettings):
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65_535)
+    api_port_file: Path | None = Field(
+        default=None, description="file to write the port to once the socket is bound"
+    )
     workers: int = Field(default=2, ge=1, le=64)
     request_body_bytes_max: int = Field(default=65_536, ge=1024, le=1 << 24)
     keep_alive_timeout_s: Seconds = 65.0

@@ -23,8 +23,8 @@ from openvenue.http.order_entry import submit_order
 from openvenue.http.problems import Problem
 from openvenue.http.routes import account, market, operations, orders
 from openvenue.http.worker import Worker, running_worker
-from openvenue.settings import Settings, get_settings
-from openvenue.telemetry import configure_logging, get_logger
+from openvenue.settings import Settings
+from openvenue.telemetry import get_logger
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -53,6 +53,12 @@ class Application:
         }
         self._orders_accepted = metrics.HTTP_REQUESTS.labels("POST /v2/orders", "200")
         self._order_latency = metrics.HTTP_LATENCY_SECONDS.labels("POST /v2/orders")
+
+    def drain(self, *, stopping: bool) -> None:
+        """Ask clients to leave from now on; where the venue is stopping, fail readiness too."""
+        if self.worker is not None:
+            self.worker.draining = True
+            self.worker.stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the application's lifespan."""
@@ -143,13 +149,6 @@ class Application:
         if len(body) > self._body_bytes_max:
             raise problems.too_large(self._body_bytes_max)
         return body
-
-
-def create_app() -> Application:
-    """Make a worker's application from the environment; uvicorn calls this in each worker."""
-    settings = get_settings()
-    configure_logging(settings.log_level, settings.log_format)
-    return Application(settings)
 
 
 def _routed_application(settings: Settings, application: Application) -> FastAPI:

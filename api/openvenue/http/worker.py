@@ -49,13 +49,14 @@ class Worker:
         self.gate = ProjectionGate(settings.shard_id, settings.projection_wait_ms)
         self.views = Views(settings.shard_id)
         self.draining = False
+        self.stopping = False
         self._schema = RequiredSchema(settings)
         self._schema_problem: str | None = "the database has not been reached yet"
 
     def problems(self) -> dict[str, str]:
         """Return what keeps this worker from serving, by part; empty when it is ready."""
         found = {}
-        if self.draining:
+        if self.stopping:
             found["worker"] = "it is stopping"
         if not self.engine.connected:
             found["engine"] = f"no session with {self.settings.engine_target}"

@@ -1,0 +1,59 @@
+// What `journal verify` and `journal stats` find out about a journal.
+//
+// Both throw journal::JournalError where the journal is damaged, cannot be read or is not there.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/command.h"
+#include "core/event.h"
+#include "journal/writer.h"
+
+namespace openvenue::tools {
+
+// Called now and then with the entries read so far.
+using OnProgress = std::function<void(std::uint64_t entries)>;
+
+enum class Ending {
+  kClean,  // the writer was closed
+  kOpen,   // it is running, or was killed between two writes
+  kTorn,   // it was killed within a write, or is writing now
+};
+
+struct JournalStats {
+  std::uint64_t segments = 0;
+  std::uint64_t frames = 0;       // with entries
+  std::uint64_t frame_bytes = 0;  // headers and padding included
+  std::uint64_t frame_entries_max = 0;
+  std::uint64_t entries = 0;
+  core::Sequence last_sequence = 0;
+  core::TimestampNs first_ns = 0;
+  core::TimestampNs last_ns = 0;
+  std::array<std::uint64_t, std::variant_size_v<core::CommandBody>> commands{};
+  std::array<std::uint64_t, std::variant_size_v<core::Event>> events{};
+  core::Limits limits_max{0, 0, 0, 0, 0};  // the largest ever configured, each for itself
+  Ending ending = Ending::kOpen;
+  std::uint64_t torn_bytes = 0;
+};
+
+struct Verdict {
+  JournalStats stats;
+  std::uint64_t state_hash = 0;
+  std::vector<core::Sequence> snapshots;     // that agree with the replayed state
+  std::vector<std::string> snapshot_faults;  // one sentence for each that does not
+};
+
+// Reads every frame and decodes every entry: chain and checksums hold.
+[[nodiscard]] JournalStats read_stats(const journal::Settings& settings,
+                                      const OnProgress& on_progress);
+
+// That, and replays every entry from the first: each command causes the events that were recorded,
+// and each snapshot is of the state at its place.
+[[nodiscard]] Verdict verify(const journal::Settings& settings, const OnProgress& on_progress);
+
+}  // namespace openvenue::tools

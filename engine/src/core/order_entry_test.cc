@@ -1,0 +1,499 @@
+#include <gmock/gmock.h>
+
+#include "core/exchange_fixture.h"
+
+namespace openvenue::core {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr QtyLots kHuge = QtyLots{1} << 38;
+
+class OrderEntryTest : public ExchangeFixture {};
+
+// --- matching
+
+TEST_F(OrderEntryTest, AnOrderThatMeetsNothingRests) {
+  const OrderId id = rest(kAnna, Side::kBuy, 10, 100);
+  EXPECT_EQ(order(id).status, OrderStatus::kNew);
+  EXPECT_THAT(queue(Side::kBuy, 100), ElementsAre(id));
+}
+
+TEST_F(OrderEntryTest, TradesHappenAtTheMakersPrice) {
+  rest(kBob, Side::kSell, 10, 90);
+  enter(limit(kAnna, Side::kBuy, 10, 100));
+  ASSERT_EQ(all<Trade>().size(), 1U);
+  EXPECT_EQ(all<Trade>()[0].price_ticks, 90);
+  EXPECT_EQ(all<Trade>()[0].taker_side, Side::kBuy);
+  EXPECT_EQ(exchange_.find_instrument(kGold)->last_price_ticks, 90);
+}
+
+TEST_F(OrderEntryTest, TheBestPriceTradesFirstAndThenTheOldestOrder) {
+  const OrderId worse = rest(kBob, Side::kSell, 5, 101);
+  const OrderId older = rest(kBob, Side::kSell, 5, 100);
+  const OrderId newer = rest(kBob, Side::kSell, 5, 100);
+  enter(limit(kAnna, Side::kBuy, 12, 101));
+  std::vector<OrderId> makers;
+  for (const Trade& trade : all<Trade>()) makers.push_back(trade.maker.order_id);
+  EXPECT_THAT(makers, ElementsAre(older, newer, worse));
+  EXPECT_EQ(order(worse).leaves_lots(), 3);
+}
+
+TEST_F(OrderEntryTest, TradeIdsCountUp) {
+  rest(kBob, Side::kSell, 5, 100);
+  rest(kBob, Side::kSell, 5, 100);
+  enter(limit(kAnna, Side::kBuy, 10, 100));
+  EXPECT_EQ(all<Trade>()[0].trade_id, 1U);
+  EXPECT_EQ(all<Trade>()[1].trade_id, 2U);
+}
+
+TEST_F(OrderEntryTest, ATradeCarriesBothSidesAsTheyAreAfterIt) {
+  const OrderId maker = rest(kBob, Side::kSell, 10, 100);
+  const OrderId taker = enter(limit(kAnna, Side::kBuy, 4, 100));
+  const Trade trade = all<Trade>()[0];
+  constexpr CashMicros kValue = 4 * 100 * kTickValue;
+  EXPECT_EQ(trade.maker,
+            (TradeSide{maker, kBob, 4, kValue, kStartCash + kValue, kStartLots - 4, 0}));
+  EXPECT_EQ(trade.taker,
+            (TradeSide{taker, kAnna, 4, kValue, kStartCash - kValue, kStartLots + 4, kValue}));
+}
+
+TEST_F(OrderEntryTest, AnAccountMayTradeWithItself) {
+  rest(kAnna, Side::kSell, 10, 100);
+  enter(limit(kAnna, Side::kBuy, 10, 100));
+  EXPECT_EQ(account(kAnna).cash_micros, kStartCash);
+  EXPECT_EQ(position(kAnna).qty_lots, kStartLots);
+  EXPECT_EQ(all<Trade>()[0].maker.cash_micros, kStartCash);
+}
+
+TEST_F(OrderEntryTest, TheRestOfAnImmediateOrCancelOrderIsCanceled) {
+  rest(kBob, Side::kSell, 4, 100);
+  const OrderId id = enter(limit(kAnna, Side::kBuy, 10, 100, TimeInForce::kIoc));
+  EXPECT_THAT(all<OrderCanceled>(),
+              ElementsAre(OrderCanceled{id, kAnna, Reason::kImmediateOrCancel, 6}));
+  EXPECT_EQ(account(kAnna).reserved_micros, 0);
+}
+
+TEST_F(OrderEntryTest, AFillOrKillOrderFillsWholeOrNotAtAll) {
+  rest(kBob, Side::kSell, 4, 100);
+  rest(kBob, Side::kSell, 4, 101);
+  const OrderId killed = enter(limit(kAnna, Side::kBuy, 9, 101, TimeInForce::kFok));
+  EXPECT_THAT(all<Trade>(), IsEmpty());
+  EXPECT_THAT(all<OrderCanceled>(),
+              ElementsAre(OrderCanceled{killed, kAnna, Reason::kFillOrKill, 9}));
+  const OrderId filled = enter(limit(kAnna, Side::kBuy, 8, 101, TimeInForce::kFok));
+  EXPECT_EQ(order(filled).status, OrderStatus::kFilled);
+}
+
+TEST_F(OrderEntryTest, AFillOrKillOrderDoesNotCountLiquidityBeyondItsLimit) {
+  rest(kBob, Side::kSell, 4, 100);
+  rest(kBob, Side::kSell, 4, 102);
+  enter(limit(kAnna, Side::kBuy, 8, 101, TimeInForce::kFok));
+  EXPECT_THAT(all<Trade>(), IsEmpty());
+}
+
+TEST_F(OrderEntryTest, AFillOrKillOrderThatNeedsTooManyFillsIsKilledWhole) {
+  for (std::uint32_t i = 0; i <= kSmallLimits.max_fills_per_command; ++i) {
+    rest(kBob, Side::kSell, 1, 100);
+  }
+  enter(limit(kAnna, Side::kBuy, kSmallLimits.max_fills_per_command + 1, 100, TimeInForce::kFok));
+  EXPECT_THAT(all<Trade>(), IsEmpty());
+}
+
+TEST_F(OrderEntryTest, TheRestOfAMarketOrderIsCanceledForLackOfLiquidity) {
+  rest(kBob, Side::kSell, 4, 100);
+  const OrderId id = enter(market(kAnna, Side::kBuy, 10));
+  EXPECT_THAT(all<OrderCanceled>(), ElementsAre(OrderCanceled{id, kAnna, Reason::kNoLiquidity, 6}));
+}
+
+TEST_F(OrderEntryTest, AMarketSellSweepsTheBidsDown) {
+  rest(kBob, Side::kBuy, 4, 100);
+  rest(kBob, Side::kBuy, 4, 1);
+  const OrderId id = enter(market(kAnna, Side::kSell, 8));
+  EXPECT_EQ(order(id).filled_value_micros, (4 * 100 + 4 * 1) * kTickValue);
+}
+
+TEST_F(OrderEntryTest, OneCommandCausesAtMostSoManyFills) {
+  for (std::uint32_t i = 0; i < kSmallLimits.max_fills_per_command + 2; ++i) {
+    rest(kBob, Side::kSell, 1, 100);
+  }
+  const OrderId id = enter(limit(kAnna, Side::kBuy, 100, 100));
+  EXPECT_EQ(all<Trade>().size(), kSmallLimits.max_fills_per_command);
+  EXPECT_EQ(order(id).end_reason, Reason::kFillLimit);
+  EXPECT_EQ(order(id).status, OrderStatus::kCanceled);
+}
+
+TEST_F(OrderEntryTest, AnOrderMayRestAfterExactlyTheMostFills) {
+  for (std::uint32_t i = 0; i < kSmallLimits.max_fills_per_command; ++i) {
+    rest(kBob, Side::kSell, 1, 100);
+  }
+  const OrderId id = enter(limit(kAnna, Side::kBuy, 100, 100));
+  EXPECT_EQ(order(id).status, OrderStatus::kPartiallyFilled);
+}
+
+// --- cash
+
+TEST_F(OrderEntryTest, ABuyOrderReservesItsWorstCase) {
+  rest(kAnna, Side::kBuy, 10, 100);
+  EXPECT_EQ(account(kAnna).reserved_micros, 10 * 100 * kTickValue);
+  EXPECT_EQ(account(kAnna).buying_power_micros(), kStartCash - 10 * 100 * kTickValue);
+}
+
+TEST_F(OrderEntryTest, AFillAtABetterPriceReleasesWhatItDidNotNeed) {
+  rest(kBob, Side::kSell, 10, 60);
+  enter(limit(kAnna, Side::kBuy, 10, 100));
+  EXPECT_EQ(account(kAnna).reserved_micros, 0);
+  EXPECT_EQ(account(kAnna).cash_micros, kStartCash - 10 * 60 * kTickValue);
+}
+
+TEST_F(OrderEntryTest, BuyingPowerMayBeUsedUpButNotExceeded) {
+  constexpr QtyLots kAffordable = kStartCash / (100 * kTickValue);
+  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, kAffordable + 1, 100)), Reason::kInsufficientCash);
+  rest(kAnna, Side::kBuy, kAffordable, 100);
+  EXPECT_EQ(account(kAnna).buying_power_micros(), 0);
+  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, 1, 1)), Reason::kInsufficientCash);
+}
+
+TEST_F(OrderEntryTest, CreditAddsToBuyingPower) {
+  apply(OpenAccount{kAnna, Name("on margin"), false, kStartCash});
+  constexpr QtyLots kAffordable = 2 * kStartCash / (100 * kTickValue);
+  rest(kAnna, Side::kBuy, kAffordable, 100);
+  EXPECT_EQ(account(kAnna).buying_power_micros(), 0);
+}
+
+TEST_F(OrderEntryTest, AMarketBuyPaysOnlyForWhatItSweeps) {
+  rest(kBob, Side::kSell, 100, 1'000);  // worth exactly what Anna has
+  enter(market(kAnna, Side::kBuy, kHuge >> 20));
+  EXPECT_EQ(account(kAnna).cash_micros, 0);
+}
+
+TEST_F(OrderEntryTest, AMarketBuyThatWouldCostMoreThanThereIsIsRejected) {
+  rest(kBob, Side::kSell, 101, 1'000);
+  EXPECT_EQ(rejection(market(kAnna, Side::kBuy, 101)), Reason::kInsufficientCash);
+}
+
+// --- positions
+
+TEST_F(OrderEntryTest, ASellOrderReservesItsLots) {
+  rest(kAnna, Side::kSell, 600, 100);
+  EXPECT_EQ(position(kAnna).reserved_lots, 600);
+  EXPECT_EQ(rejection(limit(kAnna, Side::kSell, 401, 100)), Reason::kInsufficientPosition);
+  rest(kAnna, Side::kSell, 400, 100);
+}
+
+TEST_F(OrderEntryTest, AnAccountThatMaySellShortSellsWhatItDoesNotHold) {
+  rest(kBob, Side::kBuy, 10, 100);
+  enter(limit(kShorty, Side::kSell, 10, 100));
+  EXPECT_EQ(position(kShorty).qty_lots, -10);
+  EXPECT_EQ(position(kShorty).cost_micros, -10 * 100 * kTickValue);
+  EXPECT_EQ(account(kShorty).cash_micros, 10 * 100 * kTickValue);
+}
+
+// --- what is not an order
+
+TEST_F(OrderEntryTest, RejectsAQuantityOutsideTheInstrumentsRange) {
+  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, 0, 100)), Reason::kInvalidQuantity);
+  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, -1, 100)), Reason::kInvalidQuantity);
+  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, 1'000'001, 1)), Reason::kInvalidQuantity);
+}
+
+TEST_F(OrderEntryTest, RejectsAPriceOutsideTheInstrumentsRange) {
+  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, 1, 0)), Reason::kInvalidPrice);
+  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, 1, 1'001)), Reason::kInvalidPrice);
+  NewOrder priced_market = market(kAnna, Side::kBuy, 1);
+  priced_market.limit_price_ticks = 100;
+  EXPECT_EQ(rejection(priced_market), Reason::kInvalidPrice);
+}
+
+TEST_F(OrderEntryTest, RejectsUnknownAccountsAndInstruments) {
+  EXPECT_EQ(rejection(limit(99, Side::kBuy, 1, 100)), Reason::kUnknownAccount);
+  NewOrder elsewhere = limit(kAnna, Side::kBuy, 1, 100);
+  elsewhere.instrument = 99;
+  EXPECT_EQ(rejection(elsewhere), Reason::kUnknownInstrument);
+}
+
+TEST_F(OrderEntryTest, RejectsFieldsOutsideTheirEnumerations) {
+  NewOrder order = limit(kAnna, Side::kBuy, 1, 100);
+  order.side = static_cast<Side>(0);
+  EXPECT_EQ(rejection(order), Reason::kInvalidOrder);
+  order = limit(kAnna, Side::kBuy, 1, 100);
+  order.type = static_cast<OrderType>(9);
+  EXPECT_EQ(rejection(order), Reason::kInvalidOrder);
+  order = limit(kAnna, Side::kBuy, 1, 100);
+  order.time_in_force = static_cast<TimeInForce>(5);
+  EXPECT_EQ(rejection(order), Reason::kInvalidOrder);
+  order = limit(kAnna, Side::kBuy, 1, 100);
+  order.client_order_id = {};
+  EXPECT_EQ(rejection(order), Reason::kInvalidOrder);
+}
+
+TEST_F(OrderEntryTest, AnInactiveInstrumentTakesNoOrdersButLetsThemBeCanceled) {
+  const OrderId id = rest(kAnna, Side::kBuy, 1, 100);
+  DefineInstrument halted = gold();
+  halted.state = InstrumentState::kInactive;
+  apply(halted);
+  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, 1, 100)), Reason::kInstrumentInactive);
+  EXPECT_EQ(rejection(replacement(kAnna, id, 2, 100)), Reason::kInstrumentInactive);
+  apply(CancelOrder{kAnna, id});
+  EXPECT_EQ(order(id).status, OrderStatus::kCanceled);
+}
+
+TEST_F(OrderEntryTest, RejectsAnOrderWhoseValueWouldNotFitSixtyFourBits) {
+  DefineInstrument dear = gold();
+  dear.instrument = 2;
+  dear.symbol = Symbol("DEAR");
+  dear.tick_size_nanos = 1'000'000'000;
+  dear.lot_size_nanos = 1'000'000'000;
+  dear.max_order_qty_lots = kHuge;
+  dear.max_price_ticks = 1 << 20;
+  apply(dear);
+  NewOrder order = limit(kShorty, Side::kSell, kHuge, 1);
+  order.instrument = 2;
+  EXPECT_EQ(rejection(order), Reason::kOverflow);
+}
+
+// --- idempotency
+
+TEST_F(OrderEntryTest, TheSameOrderSentAgainIsTheSameOrder) {
+  const NewOrder command = limit(kAnna, Side::kBuy, 10, 100);
+  const OrderId id = enter(command);
+  EXPECT_THAT(apply(command), ElementsAre(Event(Duplicate{id})));
+  EXPECT_THAT(queue(Side::kBuy, 100), ElementsAre(id));
+}
+
+TEST_F(OrderEntryTest, TheSameOrderSentAgainAfterItEndedIsStillTheSameOrder) {
+  const NewOrder command = limit(kAnna, Side::kBuy, 10, 100);
+  const OrderId id = enter(command);
+  apply(CancelOrder{kAnna, id});
+  EXPECT_THAT(apply(command), ElementsAre(Event(Duplicate{id})));
+}
+
+TEST_F(OrderEntryTest, AnotherOrderUnderAUsedClientOrderIdIsRejected) {
+  NewOrder command = limit(kAnna, Side::kBuy, 10, 100);
+  enter(command);
+  command.qty_lots = 11;
+  EXPECT_EQ(rejection(command), Reason::kDuplicateClientOrderId);
+}
+
+TEST_F(OrderEntryTest, ClientOrderIdsBelongToTheirAccount) {
+  NewOrder command = limit(kAnna, Side::kBuy, 10, 100);
+  enter(command);
+  command.account = kBob;
+  EXPECT_NE(enter(command), 0U);
+}
+
+TEST_F(OrderEntryTest, ARejectedOrderDoesNotUseUpItsClientOrderId) {
+  NewOrder command = limit(kAnna, Side::kBuy, 0, 100);
+  EXPECT_EQ(rejection(command), Reason::kInvalidQuantity);
+  command.qty_lots = 1;
+  enter(command);
+}
+
+// --- cancel
+
+TEST_F(OrderEntryTest, CancelingReleasesTheReservation) {
+  const OrderId buy = rest(kAnna, Side::kBuy, 10, 100);
+  const OrderId sell = rest(kAnna, Side::kSell, 10, 101);
+  EXPECT_THAT(apply(CancelOrder{kAnna, buy}),
+              ElementsAre(Event(OrderCanceled{buy, kAnna, Reason::kUserCanceled, 10})));
+  apply(CancelOrder{kAnna, sell});
+  EXPECT_EQ(account(kAnna).reserved_micros, 0);
+  EXPECT_EQ(position(kAnna).reserved_lots, 0);
+  EXPECT_EQ(exchange_.open_order_count(), 0U);
+}
+
+TEST_F(OrderEntryTest, OnlyTheOwnersOpenOrdersCanBeCanceled) {
+  const OrderId id = rest(kAnna, Side::kBuy, 10, 100);
+  EXPECT_EQ(rejection(CancelOrder{kBob, id}), Reason::kUnknownOrder);
+  EXPECT_EQ(rejection(CancelOrder{kAnna, 999}), Reason::kUnknownOrder);
+  apply(CancelOrder{kAnna, id});
+  EXPECT_EQ(rejection(CancelOrder{kAnna, id}), Reason::kOrderNotOpen);
+}
+
+// --- replace
+
+TEST_F(OrderEntryTest, ASmallerQuantityKeepsItsPlaceInTheQueue) {
+  const OrderId first = rest(kAnna, Side::kBuy, 10, 100);
+  const OrderId second = rest(kBob, Side::kBuy, 10, 100);
+  apply(replacement(kAnna, first, 4, 0));
+  const OrderId replaced = exchange_.last_sequence();
+  EXPECT_TRUE(all<OrderReplaced>()[0].kept_priority);
+  EXPECT_THAT(queue(Side::kBuy, 100), ElementsAre(replaced, second));
+  EXPECT_EQ(account(kAnna).reserved_micros, 4 * 100 * kTickValue);
+}
+
+TEST_F(OrderEntryTest, ALargerQuantityGoesToTheBackOfTheQueue) {
+  const OrderId first = rest(kAnna, Side::kBuy, 10, 100);
+  const OrderId second = rest(kBob, Side::kBuy, 10, 100);
+  apply(replacement(kAnna, first, 11, 0));
+  EXPECT_FALSE(all<OrderReplaced>()[0].kept_priority);
+  EXPECT_THAT(queue(Side::kBuy, 100), ElementsAre(second, exchange_.last_sequence()));
+}
+
+TEST_F(OrderEntryTest, AnotherPriceLeavesTheOldLevel) {
+  const OrderId id = rest(kAnna, Side::kBuy, 10, 100);
+  apply(replacement(kAnna, id, 0, 99));
+  EXPECT_THAT(queue(Side::kBuy, 100), IsEmpty());
+  EXPECT_THAT(queue(Side::kBuy, 99), ElementsAre(exchange_.last_sequence()));
+}
+
+TEST_F(OrderEntryTest, AReplacedOrderAndItsSuccessorNameEachOther) {
+  const OrderId id = rest(kAnna, Side::kBuy, 10, 100);
+  apply(replacement(kAnna, id, 5, 0));
+  const OrderId successor = exchange_.last_sequence();
+  EXPECT_EQ(order(id).status, OrderStatus::kReplaced);
+  EXPECT_EQ(order(id).replaced_by, successor);
+  EXPECT_EQ(order(successor).replaces, id);
+}
+
+TEST_F(OrderEntryTest, AReplacementThatCrossesTrades) {
+  rest(kBob, Side::kSell, 10, 105);
+  const OrderId id = rest(kAnna, Side::kBuy, 10, 100);
+  apply(replacement(kAnna, id, 0, 105));
+  EXPECT_EQ(all<Trade>()[0].taker.order_id, exchange_.last_sequence());
+  EXPECT_EQ(order(exchange_.last_sequence()).status, OrderStatus::kFilled);
+}
+
+TEST_F(OrderEntryTest, AReplacementCarriesOverWhatWasFilled) {
+  const OrderId id = rest(kAnna, Side::kBuy, 10, 100);
+  enter(limit(kBob, Side::kSell, 4, 100));
+  EXPECT_EQ(rejection(replacement(kAnna, id, 4, 0)), Reason::kQuantityBelowFilled);
+  apply(replacement(kAnna, id, 5, 0));
+  const Order& successor = order(exchange_.last_sequence());
+  EXPECT_EQ(successor.filled_lots, 4);
+  EXPECT_EQ(successor.leaves_lots(), 1);
+  EXPECT_EQ(successor.status, OrderStatus::kPartiallyFilled);
+  EXPECT_EQ(successor.filled_value_micros, 4 * 100 * kTickValue);
+}
+
+TEST_F(OrderEntryTest, AReplacementMayUseWhatTheOldOrderReserved) {
+  constexpr QtyLots kAll = kStartCash / (100 * kTickValue);
+  const OrderId id = rest(kAnna, Side::kBuy, kAll, 100);
+  apply(replacement(kAnna, id, kAll * 2, 50));
+  const OrderId successor = exchange_.last_sequence();
+  EXPECT_EQ(order(successor).leaves_lots(), kAll * 2);
+  EXPECT_EQ(rejection(replacement(kAnna, successor, kAll * 2, 51)), Reason::kInsufficientCash);
+}
+
+TEST_F(OrderEntryTest, AReplacementMayOfferTheLotsOfTheOldOrderAgain) {
+  const OrderId id = rest(kAnna, Side::kSell, kStartLots, 100);
+  EXPECT_EQ(rejection(replacement(kAnna, id, kStartLots + 1, 0)), Reason::kInsufficientPosition);
+  apply(replacement(kAnna, id, kStartLots, 99));
+  EXPECT_EQ(position(kAnna).reserved_lots, kStartLots);
+}
+
+TEST_F(OrderEntryTest, TheSameReplacementSentAgainIsTheSameOrder) {
+  const OrderId id = rest(kAnna, Side::kBuy, 10, 100);
+  ReplaceOrder command = replacement(kAnna, id, 5, 0);
+  apply(command);
+  const OrderId successor = exchange_.last_sequence();
+  EXPECT_THAT(apply(command), ElementsAre(Event(Duplicate{successor})));
+  command.qty_lots = 4;
+  EXPECT_EQ(rejection(command), Reason::kDuplicateClientOrderId);
+}
+
+TEST_F(OrderEntryTest, AReplacementIsNotADuplicateOfTheOrderItLooksLike) {
+  NewOrder original = limit(kAnna, Side::kBuy, 10, 100);
+  const OrderId id = enter(original);
+  ReplaceOrder command = replacement(kAnna, id, 10, 100);
+  command.client_order_id = original.client_order_id;
+  EXPECT_EQ(rejection(command), Reason::kDuplicateClientOrderId);
+}
+
+TEST_F(OrderEntryTest, OnlyRestingKindsCanReplace) {
+  const OrderId id = rest(kAnna, Side::kBuy, 10, 100);
+  ReplaceOrder command = replacement(kAnna, id, 5, 0);
+  command.keep_time_in_force = false;
+  command.time_in_force = TimeInForce::kIoc;
+  EXPECT_EQ(rejection(command), Reason::kInvalidOrder);
+  command.time_in_force = TimeInForce::kDay;
+  apply(command);
+  EXPECT_EQ(order(exchange_.last_sequence()).time_in_force, TimeInForce::kDay);
+}
+
+TEST_F(OrderEntryTest, OnlyTheOwnersOpenOrdersCanBeReplaced) {
+  const OrderId id = rest(kAnna, Side::kBuy, 10, 100);
+  EXPECT_EQ(rejection(replacement(kBob, id, 5, 0)), Reason::kUnknownOrder);
+  apply(CancelOrder{kAnna, id});
+  EXPECT_EQ(rejection(replacement(kAnna, id, 5, 0)), Reason::kOrderNotOpen);
+}
+
+TEST_F(OrderEntryTest, RejectsAReplacementOutsideTheInstrumentsRange) {
+  const OrderId id = rest(kAnna, Side::kBuy, 10, 100);
+  EXPECT_EQ(rejection(replacement(kAnna, id, -1, 0)), Reason::kInvalidQuantity);
+  EXPECT_EQ(rejection(replacement(kAnna, id, 0, 1'001)), Reason::kInvalidPrice);
+  EXPECT_EQ(rejection(replacement(kAnna, id, 0, -5)), Reason::kInvalidPrice);
+}
+
+// --- the end of the day
+
+TEST_F(OrderEntryTest, DayOrdersExpireAtTheEndOfTheDayAndOthersStay) {
+  const OrderId day = enter(limit(kAnna, Side::kBuy, 10, 100, TimeInForce::kDay));
+  const OrderId gtc = rest(kAnna, Side::kBuy, 10, 100);
+  EXPECT_THAT(apply(EndTradingDay{}),
+              ElementsAre(Event(OrderCanceled{day, kAnna, Reason::kDayEnded, 10}),
+                          Event(TradingDayEnded{true})));
+  EXPECT_EQ(order(day).status, OrderStatus::kExpired);
+  EXPECT_TRUE(order(gtc).open());
+}
+
+TEST_F(OrderEntryTest, EndingTheDaySaysWhetherItMustBeRepeated) {
+  for (std::uint32_t i = 0; i < kSmallLimits.max_fills_per_command + 1; ++i) {
+    enter(limit(kAnna, Side::kBuy, 1, 100, TimeInForce::kDay));
+  }
+  EXPECT_EQ(apply(EndTradingDay{}).back(), Event(TradingDayEnded{false}));
+  EXPECT_EQ(apply(EndTradingDay{}).back(), Event(TradingDayEnded{true}));
+}
+
+// --- retention and queries
+
+TEST_F(OrderEntryTest, AFullStoreForgetsTheOrderThatEndedFirst) {
+  const NewOrder first = limit(kAnna, Side::kBuy, 1, 100);
+  const OrderId forgotten = enter(first);
+  const OrderId open = rest(kAnna, Side::kBuy, 1, 100);
+  apply(CancelOrder{kAnna, forgotten});
+  for (std::uint32_t i = 0; i < kSmallLimits.max_orders - 1; ++i) {
+    apply(CancelOrder{kAnna, rest(kAnna, Side::kBuy, 1, 100)});
+  }
+  EXPECT_EQ(exchange_.find_order(forgotten), nullptr);
+  EXPECT_NE(exchange_.find_order(open), nullptr);
+  EXPECT_NE(enter(first), forgotten);
+}
+
+TEST_F(OrderEntryTest, AStoreFullOfOpenOrdersTakesNoMore) {
+  OrderId last = 0;
+  for (std::uint32_t i = 0; i < kSmallLimits.max_orders; ++i) {
+    last = rest(kAnna, Side::kBuy, 1, 100);
+  }
+  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, 1, 100)), Reason::kCapacity);
+  EXPECT_EQ(rejection(replacement(kAnna, last, 1, 99)), Reason::kCapacity);
+  apply(CancelOrder{kAnna, last});
+  rest(kAnna, Side::kBuy, 1, 100);
+}
+
+TEST_F(OrderEntryTest, OpenOrdersAreListedNewestFirstInPages) {
+  std::vector<OrderId> ids;
+  for (int i = 0; i < 5; ++i) ids.push_back(rest(kAnna, Side::kBuy, 1, 100));
+  std::vector<const Order*> page;
+  exchange_.list_open_orders(kAnna, 0, 0, 2, page);
+  EXPECT_EQ(page[0]->order_id, ids[4]);
+  EXPECT_EQ(page[1]->order_id, ids[3]);
+  page.clear();
+  apply(CancelOrder{kAnna, ids[3]});
+  exchange_.list_open_orders(kAnna, kGold, ids[3], 10, page);
+  EXPECT_EQ(page.size(), 3U);
+  EXPECT_EQ(page[0]->order_id, ids[2]);
+}
+
+TEST_F(OrderEntryTest, LevelsAreListedBestFirst) {
+  rest(kAnna, Side::kBuy, 1, 99);
+  rest(kAnna, Side::kBuy, 2, 100);
+  rest(kBob, Side::kBuy, 3, 100);
+  std::vector<BookLevel> levels;
+  exchange_.list_levels(kGold, Side::kBuy, 10, levels);
+  EXPECT_THAT(levels, ElementsAre(BookLevel{100, 5, 2}, BookLevel{99, 1, 1}));
+}
+
+}  // namespace
+}  // namespace openvenue::core

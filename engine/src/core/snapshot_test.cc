@@ -1,0 +1,106 @@
+#include "core/snapshot.h"
+
+#include <gtest/gtest.h>
+
+#include "core/exchange.h"
+#include "core/fast_book.h"
+#include "core/random_flow.h"
+
+namespace openvenue::core {
+namespace {
+
+class SnapshotTest : public testing::Test {
+ protected:
+  SnapshotTest() : flow_(7, 32), exchange_(flow_.limits()) {
+    for (const Command& command : flow_.opening()) exchange_.apply(command, events_);
+    for (int i = 0; i < 300; ++i) exchange_.apply(flow_.next_order_command(), events_);
+    ByteWriter out(bytes_);
+    exchange_.serialize(out);
+  }
+
+  RandomFlow flow_;
+  EventBuffer events_;
+  Exchange<FastBook> exchange_;
+  std::vector<std::byte> bytes_;
+};
+
+TEST_F(SnapshotTest, ARestoredStateWritesTheSameBytes) {
+  ASSERT_GT(exchange_.open_order_count(), 0U);
+  Exchange<FastBook> restored(flow_.limits());
+  ByteReader in(bytes_);
+  ASSERT_TRUE(restored.restore(in));
+  std::vector<std::byte> again;
+  ByteWriter out(again);
+  restored.serialize(out);
+  EXPECT_EQ(again, bytes_);
+}
+
+TEST_F(SnapshotTest, ARestoredStateGoesOnAsTheOriginalDoes) {
+  Exchange<FastBook> restored(flow_.limits());
+  ByteReader in(bytes_);
+  ASSERT_TRUE(restored.restore(in));
+  EventBuffer restored_events;
+  for (int i = 0; i < 300; ++i) {
+    const Command command = flow_.next();
+    exchange_.apply(command, events_);
+    restored.apply(command, restored_events);
+    ASSERT_EQ(events_, restored_events);
+  }
+  EXPECT_EQ(restored.state_hash(), exchange_.state_hash());
+}
+
+TEST_F(SnapshotTest, ReadingStopsWhereTheStateEnds) {
+  bytes_.push_back(std::byte{1});
+  ByteReader in(bytes_);
+  EXPECT_TRUE(exchange_.restore(in));
+  EXPECT_EQ(in.remaining(), 1U);
+}
+
+TEST_F(SnapshotTest, AStateFitsLargerPoolsButNotSmallerOnes) {
+  Limits larger = flow_.limits();
+  larger.max_orders *= 2;
+  ByteReader in(bytes_);
+  EXPECT_TRUE(Exchange<FastBook>(larger).restore(in));
+  Limits smaller = flow_.limits();
+  smaller.max_orders -= 1;
+  in = ByteReader(bytes_);
+  EXPECT_FALSE(Exchange<FastBook>(smaller).restore(in));
+}
+
+TEST_F(SnapshotTest, ARefusedSnapshotLeavesTheStateAsItWas) {
+  const std::uint64_t before = exchange_.state_hash();
+  ByteReader in({bytes_.data(), bytes_.size() / 2});
+  EXPECT_FALSE(exchange_.restore(in));
+  EXPECT_EQ(exchange_.state_hash(), before);
+}
+
+TEST_F(SnapshotTest, NoPrefixIsAState) {
+  Exchange<FastBook> exchange(flow_.limits());
+  for (std::size_t size = 0; size < bytes_.size(); ++size) {
+    ByteReader in({bytes_.data(), size});
+    ASSERT_FALSE(exchange.restore(in)) << size;
+  }
+}
+
+TEST_F(SnapshotTest, ADamagedStateIsRefusedOrConsistent) {
+  for (std::size_t at = 0; at < bytes_.size(); ++at) {
+    std::vector<std::byte> damaged = bytes_;
+    damaged[at] ^= std::byte{0x81};
+    Exchange<FastBook> exchange(flow_.limits());
+    ByteReader in(damaged);
+    if (exchange.restore(in)) exchange.check_invariants();
+  }
+}
+
+TEST(Digest, DependsOnTheBytesAndNotOnHowTheyCome) {
+  Digest whole;
+  whole.put(std::uint64_t{0x0807060504030201});
+  Digest parts;
+  for (std::uint8_t byte = 1; byte <= 8; ++byte) parts.put(byte);
+  EXPECT_EQ(whole.value(), parts.value());
+  parts.put(std::uint8_t{0});
+  EXPECT_NE(whole.value(), parts.value());
+}
+
+}  // namespace
+}  // namespace openvenue::core

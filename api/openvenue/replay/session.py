@@ -18,14 +18,14 @@ BOOK_EVERY_MESSAGES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """Operations that are counted together when they are done, and how."""
 
     operations: Sequence[Operation]
     count: Callable[[list[Outcome]], None]
 
 
-def day_parts(planner: Planner, tally: Tally) -> Iterator[_Part]:
+def day_parts(planner: Planner, tally: Tally) -> Iterator[Part]:
     """The parts of a LOBSTER day in order: seeds, then each message and its corrections."""
     yield _requests(planner.seeds(), tally)
     row: Row | None = None
@@ -39,7 +39,7 @@ def day_parts(planner: Planner, tally: Tally) -> Iterator[_Part]:
     yield _book(row, tally)
 
 
-def flow_parts(flow: Iterable[Operation], tally: Tally) -> Iterator[_Part]:
+def flow_parts(flow: Iterable[Operation], tally: Tally) -> Iterator[Part]:
     """The parts of a generated flow in order."""
     for number, operation in enumerate(flow, start=1):
         yield _requests([Request(operation, Cause.MESSAGE)], tally)
@@ -49,7 +49,7 @@ def flow_parts(flow: Iterable[Operation], tally: Tally) -> Iterator[_Part]:
 
 
 async def replay(
-    parts: Iterable[_Part], executor: Executor, window: int = WINDOW_DEFAULT
+    parts: Iterable[Part], executor: Executor, window: int = WINDOW_DEFAULT
 ) -> AsyncIterator[None]:
     """Carries the parts out; yields after each one is counted.
 
@@ -61,36 +61,36 @@ async def replay(
         yield
 
 
-def _requests(requests: Sequence[Request], tally: Tally) -> _Part:
+def _requests(requests: Sequence[Request], tally: Tally) -> Part:
     def count(outcomes: list[Outcome]) -> None:
         for request, outcome in zip(requests, outcomes, strict=True):
             tally.add_outcome(request.cause, outcome)
 
-    return _Part([request.operation for request in requests], count)
+    return Part([request.operation for request in requests], count)
 
 
-def _message(step: Step, tally: Tally) -> _Part:
+def _message(step: Step, tally: Tally) -> Part:
     requests = _requests(step.requests, tally)
 
     def count(outcomes: list[Outcome]) -> None:
         requests.count(outcomes)
         tally.add_message(step, outcomes)
 
-    return _Part(requests.operations, count)
+    return Part(requests.operations, count)
 
 
-def _corrections(step: Step, row: Row, tally: Tally) -> _Part:
+def _corrections(step: Step, row: Row, tally: Tally) -> Part:
     requests = _requests(step.corrections, tally)
 
     def count(outcomes: list[Outcome]) -> None:
         requests.count(outcomes)
         tally.add_corrected(row)
 
-    return _Part(requests.operations, count)
+    return Part(requests.operations, count)
 
 
-def _book(row: Row | None, tally: Tally) -> _Part:
+def _book(row: Row | None, tally: Tally) -> Part:
     def count(outcomes: list[Outcome]) -> None:
         tally.add_book(row, outcomes[0])
 
-    return _Part([Operation(Kind.READ_BOOK, 0, "buy", None, 0)], count)
+    return Part([Operation(Kind.READ_BOOK, 0, "buy", None, 0)], count)

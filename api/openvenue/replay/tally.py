@@ -58,6 +58,14 @@ class Tally:
     book_reads_equal: int = 0
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=4096))
 
+    def start(self) -> None:
+        """Starts the clock; until then there was only preparation."""
+        self.started_s = time.monotonic()
+
+    def finish(self) -> None:
+        """Stops the clock."""
+        self.finished_s = time.monotonic()
+
     @property
     def sent(self) -> int:
         """Operations carried out."""

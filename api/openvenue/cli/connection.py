@@ -1,0 +1,56 @@
+"""Which venue a command means: the environment's, else the one that is up in the data directory."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import SecretStr
+
+from openvenue.cli.errors import CommandError
+from openvenue.cli.local.data_dir import DataDir, RunningVenue
+from openvenue.settings import Settings
+
+DATA_DIR_DEFAULT = Path("var")
+
+DataDirOption = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        envvar="OPENVENUE_DATA_DIR",
+        help="Data directory of a venue made by `openvenue up`.",
+    ),
+]
+
+
+def venue_settings(data_dir: Path) -> Settings:
+    """Settings that reach the venue: variables that are set win over the running venue's file.
+
+    Raises CommandError where neither says where the venue is.
+    """
+    running = DataDir(data_dir).running()
+    named = {"OPENVENUE_ENGINE_TARGET", "OPENVENUE_DATABASE_URL"}
+    if running is None:
+        if not named & os.environ.keys():
+            raise CommandError(
+                f"no venue is up in {data_dir}: start one with `openvenue up`, name its directory "
+                "with --data-dir, or set OPENVENUE_ENGINE_TARGET and OPENVENUE_DATABASE_URL"
+            )
+        return Settings()
+    found: dict[str, Any] = {}
+    if "OPENVENUE_ENGINE_TARGET" not in os.environ:
+        found["engine_target"] = running.engine_target
+    if "OPENVENUE_DATABASE_URL" not in os.environ:
+        found["database_url"] = SecretStr(running.database_url)
+    return Settings(**found)
+
+
+def running_venue(data_dir: Path) -> RunningVenue:
+    """The venue that is up in the data directory. Raises CommandError if there is none."""
+    running = DataDir(data_dir).running()
+    if running is None:
+        raise CommandError(
+            f"no venue is up in {data_dir}: start one with `openvenue up`, or name its directory "
+            "with --data-dir"
+        )
+    return running

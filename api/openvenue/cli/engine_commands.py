@@ -1,0 +1,90 @@
+"""Commands that hand over to `openvenue-engine`: journals and benchmarks."""
+
+import typer
+
+from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption
+from openvenue.cli.engine_binary import EngineBinaryOption, find_engine_binary, run_engine
+from openvenue.cli.local.data_dir import DataDir
+
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+journal = typer.Typer(no_args_is_help=True, help="Read a journal, whether its engine runs or not.")
+bench = typer.Typer(no_args_is_help=True, help="Measure the engine.")
+
+
+@journal.command("verify", context_settings=_PASS_ON)
+def verify(
+    context: typer.Context,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    engine_binary: EngineBinaryOption = None,
+) -> None:
+    """Check every frame and replay every entry; exit code 1 on damage.
+
+    Usage: openvenue journal verify [DIRECTORY] [--shard ID] [--json]
+    """
+    _journal("verify", context.args, data_dir, engine_binary)
+
+
+@journal.command("dump", context_settings=_PASS_ON)
+def dump(
+    context: typer.Context,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    engine_binary: EngineBinaryOption = None,
+) -> None:
+    """Print entries, one JSON object a line.
+
+    Usage: openvenue journal dump [DIRECTORY] [--shard ID] [--from SEQUENCE] [--limit N]
+    """
+    _journal("dump", context.args, data_dir, engine_binary)
+
+
+@journal.command("stats", context_settings=_PASS_ON)
+def stats(
+    context: typer.Context,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    engine_binary: EngineBinaryOption = None,
+) -> None:
+    """Count commands, events, frames and bytes.
+
+    Usage: openvenue journal stats [DIRECTORY] [--shard ID] [--json]
+    """
+    _journal("stats", context.args, data_dir, engine_binary)
+
+
+@bench.command("book", context_settings=_PASS_ON)
+def book(
+    context: typer.Context,
+    engine_binary: EngineBinaryOption = None,
+) -> None:
+    """Drive one instrument's book with a file of messages.
+
+    Usage: openvenue bench book --messages FILE [--reports OUT] [--book fast|naive] [--json]
+    """
+    run_engine(find_engine_binary(engine_binary), ["bench-book", *context.args])
+
+
+@bench.command("rpc", context_settings=_PASS_ON)
+def rpc(
+    context: typer.Context,
+    engine_binary: EngineBinaryOption = None,
+) -> None:
+    """Load an engine through gRPC, and an empty echo server beside it.
+
+    Options: see openvenue-engine bench-rpc --help
+    """
+    run_engine(find_engine_binary(engine_binary), ["bench-rpc", *context.args])
+
+
+def _journal(
+    command: str,
+    arguments: list[str],
+    data_dir: DataDirOption,
+    engine_binary: EngineBinaryOption,
+) -> None:
+    """The journal is the venue's own where no directory is named first."""
+    directory = (
+        []
+        if arguments[:1] and not arguments[0].startswith("-")
+        else [str(DataDir(data_dir).engine)]
+    )
+    run_engine(find_engine_binary(engine_binary), ["journal", command, *directory, *arguments])

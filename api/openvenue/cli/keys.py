@@ -1,0 +1,136 @@
+"""`openvenue keys`: who may speak for an account."""
+
+import asyncio
+import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from openvenue.cli.admin import connect_admin
+from openvenue.cli.connection import (
+    DATA_DIR_DEFAULT,
+    DataDirOption,
+    running_venue,
+    venue_settings,
+)
+from openvenue.cli.errors import CommandError
+from openvenue.cli.local.data_dir import DataDir
+from openvenue.cli.output import JsonOption, console, print_record, print_rows
+from openvenue.keys import create_key, list_keys, revoke_key
+
+app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+
+
+@app.command()
+def create(
+    account_id: Annotated[int, typer.Argument(min=1, help="Account that the key speaks for.")],
+    label: Annotated[str, typer.Option(help="To tell keys apart.")] = "",
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key. Its secret is shown now and never again."""
+
+    async def run() -> dict[str, Any]:
+        async with connect_admin(venue_settings(data_dir)) as admin:
+            await admin.account(account_id)
+        async with _database(data_dir) as connection:
+            key = await create_key(connection, account_id, label)
+        return {
+            "key_id": key.key_id,
+            "secret": key.secret,
+            "account_id": key.account_id,
+            "label": key.label,
+        }
+
+    print_record(asyncio.run(run()), as_json=as_json)
+
+
+@app.command("list")
+def list_all(
+    account_id: Annotated[
+        int | None, typer.Option("--account", min=1, help="Only this account's.")
+    ] = None,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """List keys, revoked ones too."""
+
+    async def run() -> list[dict[str, Any]]:
+        async with _database(data_dir) as connection:
+            return [
+                {
+                    "key_id": key.key_id,
+                    "account_id": key.account_id,
+                    "label": key.label,
+                    "created_at": key.created_at.isoformat(timespec="seconds"),
+                    "revoked_at": key.revoked_at and key.revoked_at.isoformat(timespec="seconds"),
+                }
+                for key in await list_keys(connection, account_id)
+            ]
+
+    print_rows(
+        asyncio.run(run()),
+        as_json=as_json,
+        empty="No keys yet; make one with `openvenue keys create ACCOUNT`.",
+    )
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `openvenue keys list` shows it.")],
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+) -> None:
+    """Revoke a key, for good; requests with it are refused at once."""
+
+    async def run() -> bool:
+        async with _database(data_dir) as connection:
+            return await revoke_key(connection, key_id)
+
+    if not asyncio.run(run()):
+        raise CommandError(f"there is no key {key_id} in force; see `openvenue keys list`")
+    console.print(f"{key_id} is revoked.")
+
+
+@app.command()
+def env(
+    account: Annotated[
+        str | None, typer.Option(help="Name of a demo account; default: the first.")
+    ] = None,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+) -> None:
+    """Print a demo account's key and the venue's URL for a shell: eval "$(openvenue keys env)"."""
+    venue = running_venue(data_dir)
+    keys = DataDir(data_dir).demo_keys()
+    chosen = [key for key in keys if account is None or key.account == account]
+    if not chosen:
+        names = ", ".join(key.account for key in keys) or "none: start with `openvenue up --demo`"
+        raise CommandError(f"there is no demo account {account or ''}; there are: {names}")
+    variables = {
+        "OPENVENUE_URL": venue.api_url,
+        "APCA_API_BASE_URL": venue.api_url,
+        "APCA_API_KEY_ID": chosen[0].key_id,
+        "APCA_API_SECRET_KEY": chosen[0].secret,
+    }
+    for name, value in variables.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@asynccontextmanager
+async def _database(data_dir: Path) -> AsyncIterator[AsyncConnection]:
+    """One transaction. Raises CommandError where the database is away."""
+    engine = create_async_engine(venue_settings(data_dir).database_url.get_secret_value())
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    except (OSError, SQLAlchemyError) as error:
+        raise CommandError(
+            f"the database does not answer ({error}): start a venue with `openvenue up`, or name "
+            "its database with OPENVENUE_DATABASE_URL"
+        ) from error
+    finally:
+        await engine.dispose()

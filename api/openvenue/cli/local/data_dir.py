@@ -1,0 +1,139 @@
+"""Where a venue on one machine keeps everything.
+
+<data dir>/
+  postgres/     the embedded database
+  engine/       journal and snapshots
+  logs/         one file a process
+  keys.json     API keys of the demo accounts (mode 0600)
+  venue.json    where the running venue listens (mode 0600, gone when it is down)
+  up.lock       held while `openvenue up` runs
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from openvenue.cli.errors import CommandError
+
+
+@dataclass(frozen=True, slots=True)
+class RunningVenue:
+    """Where a venue listens. The database URL may hold a password."""
+
+    pid: int
+    api_url: str
+    engine_target: str
+    database_url: str
+    engine_binary: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoKey:
+    """An API key of a demo account."""
+
+    account_id: int
+    account: str
+    key_id: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    path: Path
+
+    @property
+    def postgres(self) -> Path:
+        return self.path / "postgres"
+
+    @property
+    def engine(self) -> Path:
+        return self.path / "engine"
+
+    @property
+    def keys_file(self) -> Path:
+        return self.path / "keys.json"
+
+    def log(self, process: str) -> Path:
+        return self.path / "logs" / f"{process}.log"
+
+    def create(self) -> None:
+        """Makes the directories. Raises CommandError where that is not possible."""
+        try:
+            for directory in (self.path, self.engine, self.path / "logs"):
+                directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CommandError(
+                f"cannot create {self.path}: {error.strerror}; choose another with --data-dir"
+            ) from error
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps other venues out of this directory for the duration."""
+        with (self.path / "up.lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise CommandError(
+                    f"a venue is already up in {self.path} (process {file.read().strip()}): "
+                    "use it, stop it with Ctrl-C there, or choose another --data-dir"
+                ) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def running(self) -> RunningVenue | None:
+        """The venue that is up here, None if there is none."""
+        try:
+            venue = RunningVenue(**json.loads((self.path / "venue.json").read_text()))
+            os.kill(venue.pid, 0)
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        except PermissionError:
+            return venue
+        except (ValueError, TypeError) as error:
+            raise CommandError(
+                f"{self.path / 'venue.json'} cannot be read ({error}): start the venue again"
+            ) from error
+        return venue
+
+    @contextmanager
+    def announce(self, venue: RunningVenue) -> Iterator[None]:
+        """Lets other commands find the venue for the duration."""
+        file = self.path / "venue.json"
+        write_private(file, asdict(venue))
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
+    def demo_keys(self) -> list[DemoKey]:
+        """Keys of the demo accounts, empty before they were made."""
+        try:
+            return [DemoKey(**key) for key in json.loads(self.keys_file.read_text())["keys"]]
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError, KeyError) as error:
+            raise CommandError(
+                f"{self.keys_file} cannot be read ({error}): delete it to have new keys made at "
+                "the next `openvenue up`"
+            ) from error
+
+    def write_demo_keys(self, keys: list[DemoKey]) -> None:
+        write_private(self.keys_file, {"keys": [asdict(key) for key in keys]})
+
+
+def write_private(file: Path, content: object) -> None:
+    """Writes JSON that only the owner may read, whole or not at all."""
+    draft = file.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        json.dump(content, stream, indent=2)
+        stream.write("\n")
+    draft.replace(file)

@@ -1,0 +1,48 @@
+"""Which ports a venue on one machine listens on, and whether they are free."""
+
+import socket
+from dataclasses import dataclass
+
+from openvenue.cli.errors import CommandError
+
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    api: int
+    engine: int
+    engine_metrics: int
+    projector_metrics: int
+
+
+def choose_ports(api: int, engine: int) -> Ports:
+    """The wanted ports, 0 meaning any free one; the metrics ports follow the engine's.
+
+    Raises CommandError where another program listens on one of them.
+    """
+    wanted = (api, engine, engine + 1, engine + 2) if engine else (api, 0, 0, 0)
+    options = ("--port", "--engine-port", "--engine-port", "--engine-port")
+    # All sockets stay open until each has its port, so that no two get the same.
+    sockets: list[socket.socket] = []
+    try:
+        for port, option in zip(wanted, options, strict=True):
+            sockets.append(_bind(port, option))
+        return Ports(*(int(bound.getsockname()[1]) for bound in sockets))
+    finally:
+        for bound in sockets:
+            bound.close()
+
+
+def _bind(port: int, option: str) -> socket.socket:
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((_HOST, port))
+    except OSError as error:
+        bound.close()
+        raise CommandError(
+            f"port {port} is taken by another program ({error.strerror}): choose another with "
+            f"{option}"
+        ) from error
+    return bound

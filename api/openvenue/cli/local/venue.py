@@ -1,0 +1,258 @@
+"""A whole venue on one machine: database, migrations, engine, projector and API, in that order.
+
+It comes up step by step, each one waited for; it is then supervised, and goes down in the reverse
+order. Its data stays in the data directory, so the next start continues where this one ended.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+from alembic.util.exc import CommandError as MigrationError
+from pydantic import SecretStr
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from openvenue.cli.admin import connect_admin
+from openvenue.cli.errors import CommandError
+from openvenue.cli.local import demo
+from openvenue.cli.local.data_dir import DataDir, DemoKey, RunningVenue
+from openvenue.cli.local.ports import Ports
+from openvenue.cli.local.postgres import EmbeddedPostgres
+from openvenue.cli.local.processes import Child, keep_running
+from openvenue.db import migrate
+from openvenue.keys import create_key
+from openvenue.settings import Settings
+
+_ENGINE_READY_TIMEOUT_S = 120.0
+_API_READY_TIMEOUT_S = 60.0
+_POLL_S = 0.1
+
+# A journal that was refused needs a person; see engine/src/exit_codes.h.
+_ENGINE_JOURNAL_REFUSED = 3
+
+Result = TypeVar("Result")
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to bring up."""
+
+    data_dir: DataDir
+    database_url: str | None
+    workers: int
+    ports: Ports
+    engine_binary: Path
+    with_demo: bool
+
+
+@dataclass(slots=True)
+class LocalVenue:
+    """A venue that is up."""
+
+    running: RunningVenue
+    children: list[Child]
+    demo_keys: list[DemoKey]
+
+    async def supervise(self, report: Report) -> None:
+        """Restarts what dies. Ends only by raising: CommandError where a restart cannot help."""
+        tasks = [asyncio.ensure_future(keep_running(child, report)) for child in self.children]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
+    """Brings the venue up, and down again at the end, however that comes.
+
+    Raises CommandError where a step fails, with what to do about it.
+    """
+    async with AsyncExitStack() as stack:
+        database_url = plan.database_url
+        if database_url is None:
+            report("starting PostgreSQL")
+            postgres = EmbeddedPostgres(plan.data_dir.postgres)
+            stack.push_async_callback(asyncio.to_thread, postgres.stop)
+            database_url = await _finished(asyncio.to_thread(postgres.start))
+        settings = _settings(plan, database_url)
+        report("migrating the database")
+        await _finished(asyncio.to_thread(_migrate, settings))
+
+        report("starting the engine")
+        engine = await _start(stack, _engine(plan))
+        await _engine_ready(engine, settings)
+        if plan.with_demo:
+            report("setting up demo instruments and accounts")
+            async with connect_admin(settings) as admin:
+                await demo.set_up(admin)
+
+        report("starting the projector and the API")
+        environment = _environment(plan, settings)
+        projector = await _start(stack, _projector(plan, environment))
+        keys = await _demo_keys(plan, settings) if plan.with_demo else []
+        api = await _start(stack, _api(plan, environment))
+        running = RunningVenue(
+            pid=os.getpid(),
+            api_url=f"http://127.0.0.1:{plan.ports.api}",
+            engine_target=settings.engine_target,
+            database_url=database_url,
+            engine_binary=str(plan.engine_binary),
+        )
+        await _api_ready(api, running.api_url)
+        stack.enter_context(plan.data_dir.announce(running))
+        yield LocalVenue(running, [engine, projector, api], keys)
+        report("stopping")
+
+
+async def _finished(work: Coroutine[Any, Any, Result]) -> Result:
+    """Waits for a thread's work even when cancelled: a thread cannot be stopped half-way, and what
+    it started has to be known to be stopped."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
+
+
+async def _start(stack: AsyncExitStack, child: Child) -> Child:
+    stack.push_async_callback(child.stop)
+    try:
+        await child.start()
+    except OSError as error:
+        raise CommandError(f"cannot run {child.command[0]}: {error.strerror}") from error
+    return child
+
+
+def _settings(plan: Plan, database_url: str) -> Settings:
+    return Settings(
+        database_url=SecretStr(database_url),
+        engine_target=f"127.0.0.1:{plan.ports.engine}",
+        api_port=plan.ports.api,
+        workers=plan.workers,
+    )
+
+
+def _environment(plan: Plan, settings: Settings) -> dict[str, str]:
+    return {
+        **os.environ,
+        "OPENVENUE_DATABASE_URL": settings.database_url.get_secret_value(),
+        "OPENVENUE_ENGINE_TARGET": settings.engine_target,
+        "OPENVENUE_API_HOST": "127.0.0.1",
+        "OPENVENUE_API_PORT": str(settings.api_port),
+        "OPENVENUE_WORKERS": str(settings.workers),
+        "OPENVENUE_LOG_FORMAT": os.environ.get("OPENVENUE_LOG_FORMAT", "console"),
+        "OPENVENUE_PROJECTOR_METRICS_PORT": str(plan.ports.projector_metrics),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _engine(plan: Plan) -> Child:
+    return Child(
+        name="engine",
+        command=[
+            str(plan.engine_binary),
+            "serve",
+            f"--data-dir={plan.data_dir.engine}",
+            f"--shard-id={Settings().shard_id}",
+            f"--listen=127.0.0.1:{plan.ports.engine}",
+            f"--metrics-listen=127.0.0.1:{plan.ports.engine_metrics}",
+        ],
+        environment=dict(os.environ),
+        log=plan.data_dir.log("engine"),
+        stop_timeout_s=30,
+        final_exit_codes=frozenset({_ENGINE_JOURNAL_REFUSED}),
+    )
+
+
+def _projector(plan: Plan, environment: dict[str, str]) -> Child:
+    return Child(
+        name="projector",
+        command=[sys.executable, "-m", "openvenue.projector"],
+        environment=environment,
+        log=plan.data_dir.log("projector"),
+        stop_timeout_s=10,
+    )
+
+
+def _api(plan: Plan, environment: dict[str, str]) -> Child:
+    return Child(
+        name="api",
+        command=[sys.executable, "-m", "openvenue.server"],
+        environment=environment,
+        log=plan.data_dir.log("api"),
+        stop_timeout_s=30,
+    )
+
+
+def _migrate(settings: Settings) -> None:
+    try:
+        migrate.upgrade(settings)
+    except (OSError, SQLAlchemyError, MigrationError) as error:
+        raise CommandError(
+            f"the database cannot be migrated ({error}): check that --database-url names a "
+            "PostgreSQL that is up and whose user may create tables"
+        ) from error
+
+
+async def _engine_ready(engine: Child, settings: Settings) -> None:
+    """Waits until the engine has recovered its journal and answers."""
+    async with connect_admin(settings) as admin:
+        await _ready(engine, admin.is_serving, _ENGINE_READY_TIMEOUT_S)
+
+
+async def _api_ready(api: Child, url: str) -> None:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
+
+        async def is_ready() -> bool:
+            try:
+                async with http.get(f"{url}/readyz") as response:
+                    return response.status == 200
+            except (aiohttp.ClientError, TimeoutError):
+                return False
+
+        await _ready(api, is_ready, _API_READY_TIMEOUT_S)
+
+
+async def _ready(child: Child, is_ready: Callable[[], Awaitable[bool]], timeout_s: float) -> None:
+    """Polls until the child is ready. Raises CommandError if it dies or takes too long."""
+    deadline = time.monotonic() + timeout_s
+    while not await is_ready():
+        if not child.running:
+            raise child.died()
+        if time.monotonic() > deadline:
+            raise CommandError(
+                f"{child.name} is not ready after {timeout_s:.0f} s; the end of {child.log}:\n"
+                f"{child.log_tail()}"
+            )
+        await asyncio.sleep(_POLL_S)
+
+
+async def _demo_keys(plan: Plan, settings: Settings) -> list[DemoKey]:
+    """The demo accounts' keys, made once."""
+    if keys := plan.data_dir.demo_keys():
+        return keys
+    database = create_async_engine(settings.database_url.get_secret_value())
+    try:
+        async with database.begin() as connection:
+            for account_id, name in demo.ACCOUNTS.items():
+                made = await create_key(connection, account_id, f"demo key of {name}")
+                keys.append(DemoKey(account_id, name, made.key_id, made.secret))
+    finally:
+        await database.dispose()
+    plan.data_dir.write_demo_keys(keys)
+    return keys

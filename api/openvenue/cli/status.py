@@ -1,0 +1,90 @@
+"""`openvenue status` and `openvenue snapshot`: the running venue as a whole."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+from openvenue.cli.admin import connect_admin
+from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
+from openvenue.cli.local.data_dir import DataDir
+from openvenue.cli.output import JsonOption, print_record
+from openvenue.settings import Settings
+
+
+def status(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False) -> None:
+    """Show where engine, projection and API are."""
+
+    async def run() -> dict[str, Any]:
+        settings = venue_settings(data_dir)
+        running = DataDir(data_dir).running()
+        async with connect_admin(settings) as admin:
+            engine = await admin.status()
+        projected = await _projected(settings)
+        return {
+            "shard_id": engine.shard_id,
+            "engine_version": engine.version,
+            "engine_started": _time(engine.started_ns),
+            "applied_sequence": engine.applied_sequence,
+            "durable_sequence": engine.durable_sequence,
+            "snapshot_sequence": engine.snapshot_sequence,
+            "state_hash": f"{engine.state_hash:016x}",
+            "open_orders": engine.open_orders,
+            "sessions": engine.sessions,
+            "trading_day_end": _time(engine.trading_day_end_ns),
+            "projected_sequence": projected,
+            "projection_lag": None
+            if projected is None
+            else max(0, engine.durable_sequence - projected),
+            "api_url": running.api_url if running else None,
+            "api_ready": await _ready(running.api_url) if running else None,
+        }
+
+    print_record(asyncio.run(run()), as_json=as_json)
+
+
+def snapshot(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False) -> None:
+    """Have the engine write a snapshot, so that its next start replays less."""
+
+    async def run() -> int:
+        async with connect_admin(venue_settings(data_dir)) as admin:
+            return await admin.snapshot()
+
+    print_record({"snapshot_sequence": asyncio.run(run())}, as_json=as_json)
+
+
+async def _projected(settings: Settings) -> int | None:
+    """How far the projection is; None if the database does not say."""
+    url = settings.database_url.get_secret_value().replace("+asyncpg", "", 1)
+    try:
+        connection = await asyncpg.connect(url, timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError):
+        return None
+    try:
+        sequence: int | None = await connection.fetchval(
+            "SELECT sequence FROM projection_offsets WHERE shard_id = $1", settings.shard_id
+        )
+    except asyncpg.PostgresError:
+        return None
+    finally:
+        await connection.close()
+    return sequence
+
+
+async def _ready(url: str) -> bool:
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http,
+            http.get(f"{url}/readyz") as response,
+        ):
+            return response.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def _time(time_ns: int) -> str | None:
+    if not time_ns:
+        return None
+    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,112 @@
+"""`openvenue up`: a whole venue on this machine, until Ctrl-C."""
+
+import asyncio
+import signal
+from typing import Annotated
+
+import typer
+
+from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption
+from openvenue.cli.engine_binary import EngineBinaryOption, find_engine_binary
+from openvenue.cli.local.data_dir import DataDir
+from openvenue.cli.local.ports import choose_ports
+from openvenue.cli.local.venue import LocalVenue, Plan, venue_up
+from openvenue.cli.output import console
+
+
+def up(
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            help="postgresql+asyncpg://… of a database of your own; default: an embedded "
+            "PostgreSQL in the data directory.",
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="API worker processes.")] = 2,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Of the REST API; 0: any free one.")
+    ] = 8000,
+    engine_port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65_533,
+            help="Of the engine's gRPC server; the next two serve metrics. 0: any free ones.",
+        ),
+    ] = 7070,
+    demo: Annotated[
+        bool, typer.Option(help="Define instruments and open accounts with keys to trade with.")
+    ] = True,
+    engine_binary: EngineBinaryOption = None,
+) -> None:
+    """Bring a venue up: database, engine, projector and API. Ctrl-C stops it; its data stays."""
+    directory = DataDir(data_dir.absolute())
+    directory.create()
+    with directory.lock():
+        plan = Plan(
+            data_dir=directory,
+            database_url=database_url,
+            workers=workers,
+            ports=choose_ports(port, engine_port),
+            engine_binary=find_engine_binary(engine_binary).absolute(),
+            with_demo=demo,
+        )
+        asyncio.run(_run(plan))
+
+
+async def _run(plan: Plan) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    venue = asyncio.ensure_future(_supervise(plan))
+    stop = asyncio.ensure_future(stopped.wait())
+    await asyncio.wait((venue, stop), return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    venue.cancel()
+    try:
+        await venue
+    except asyncio.CancelledError:
+        console.print(f"The venue is down; its data stays in {plan.data_dir.path}.")
+
+
+async def _supervise(plan: Plan) -> None:
+    async with venue_up(plan, _report) as venue:
+        _welcome(plan, venue)
+        await venue.supervise(_report)
+
+
+def _report(message: str) -> None:
+    console.print(f"[dim]·[/dim] {message}")
+
+
+def _welcome(plan: Plan, venue: LocalVenue) -> None:
+    url = venue.running.api_url
+    console.print("\n[bold]The venue is up.[/bold]")
+    lines = [
+        f"  REST API   {url}  (documentation: {url}/docs)",
+        f"  logs       {plan.data_dir.path / 'logs'}",
+    ]
+    if venue.demo_keys:
+        accounts = ", ".join(key.account for key in venue.demo_keys)
+        lines += [
+            f"  keys       {plan.data_dir.keys_file}  ({accounts})",
+            "",
+            "A first order, from another terminal:",
+            f'  eval "$(openvenue keys env --data-dir {plan.data_dir.path})"',
+            f"  curl -s {url}/v2/orders \\",
+            '    -H "APCA-API-KEY-ID: $APCA_API_KEY_ID" \\',
+            '    -H "APCA-API-SECRET-KEY: $APCA_API_SECRET_KEY" \\',
+            "    -d '" + _FIRST_ORDER + "'",
+            "",
+            "A day of orders:",
+            f"  openvenue replay --synthetic --data-dir {plan.data_dir.path}",
+        ]
+    lines += ["", "Ctrl-C stops the venue; its data stays."]
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+_FIRST_ORDER = (
+    '{"symbol": "AAPL", "side": "buy", "type": "limit", "time_in_force": "day", '
+    '"qty": "10", "limit_price": "585.00"}'
+)

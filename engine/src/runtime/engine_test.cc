@@ -1,0 +1,347 @@
+#include "runtime/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "journal/reader.h"
+#include "runtime/test_engine.h"
+
+namespace openvenue::runtime {
+namespace {
+
+using core::Side;
+using testing::Collector;
+using testing::limit_order;
+using testing::operation;
+using testing::SyncGate;
+using testing::TemporaryDirectory;
+using testing::test_settings;
+using testing::TestEngine;
+
+const core::Order& order_in(const Reply& reply) { return std::get<OrderOutcome>(reply.body).order; }
+
+core::OrderStatus status_of(TestEngine& engine, core::OrderId order_id) {
+  return order_in(engine.ask(Query(GetOrder{1, order_id, {}}))).status;
+}
+
+TEST(Engine, GivesCommandsConsecutiveSequenceNumbersInTheOrderOfSubmission) {
+  const TemporaryDirectory directory;
+  TestEngine engine(test_settings(directory.path()));
+  engine.set_up_market();
+  const core::Sequence before = engine->applied_sequence();
+  const auto collector = std::make_shared<Collector>();
+  for (std::uint64_t index = 1; index <= 500; ++index) {
+    ASSERT_EQ(
+        engine.submit(collector,
+                      {operation(index, limit_order(1, Side::kBuy, 1, 10, std::to_string(index)))}),
+        Admission::kAccepted);
+  }
+  const auto replies = collector->wait_for(500);
+  for (std::size_t index = 0; index < 500; ++index) {
+    EXPECT_EQ(replies[index].request_id, index + 1);
+    EXPECT_EQ(replies[index].sequence, before + index + 1);
+  }
+}
+
+TEST(Engine, AnswersTheSecondSendingOfAnOrderWithTheOrderOfTheFirst) {
+  const TemporaryDirectory directory;
+  TestEngine engine(test_settings(directory.path()));
+  engine.set_up_market();
+  const Reply first = engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "same")));
+  const Reply second = engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "same")));
+
+  EXPECT_FALSE(std::get<OrderOutcome>(first.body).duplicate);
+  EXPECT_TRUE(std::get<OrderOutcome>(second.body).duplicate);
+  EXPECT_EQ(order_in(second).order_id, order_in(first).order_id);
+}
+
+TEST(Engine, DoesNotShowAnOrderToAnotherAccount) {
+  const TemporaryDirectory directory;
+  TestEngine engine(test_settings(directory.path()));
+  engine.set_up_market();
+  const Reply mine = engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "mine")));
+  const core::OrderId order_id = order_in(mine).order_id;
+
+  const Reply read = engine.ask(Query(GetOrder{2, order_id, {}}));
+  EXPECT_EQ(std::get<NotSequenced>(read.body).cause, NotSequenced::Cause::kNotFound);
+  const Reply cancel = engine.ask(core::CommandBody(core::CancelOrder{2, order_id}));
+  EXPECT_EQ(std::get<Refusal>(cancel.body).reason, core::Reason::kUnknownOrder);
+  EXPECT_FALSE(std::get<Refusal>(cancel.body).order.has_value());
+}
+
+TEST(Engine, HoldsEveryReplyBackUntilItsCommandIsDurable) {
+  const TemporaryDirectory directory;
+  SyncGate gate;
+  TestEngine engine(test_settings(directory.path()), gate.seams());
+  engine.set_up_market();
+  gate.close();
+  const auto collector = std::make_shared<Collector>();
+  ASSERT_EQ(engine.submit(collector, {operation(1, limit_order(1, Side::kBuy, 1, 10, "a"))}),
+            Admission::kAccepted);
+  gate.wait_until_held();
+  EXPECT_EQ(collector->size(), 0U);
+  EXPECT_LT(engine->durable().get(), engine->applied_sequence());
+
+  gate.open();
+  const auto replies = collector->wait_for(1);
+  EXPECT_LE(replies.at(0).sequence, engine->durable().get());
+}
+
+TEST(Engine, HoldsAQueryBackUntilWhatItSawIsDurable) {
+  const TemporaryDirectory directory;
+  SyncGate gate;
+  TestEngine engine(test_settings(directory.path()), gate.seams());
+  engine.set_up_market();
+  gate.close();
+  const auto orders = std::make_shared<Collector>();
+  const auto queries = std::make_shared<Collector>();
+  ASSERT_EQ(engine.submit(orders, {operation(1, limit_order(1, Side::kBuy, 1, 10, "a"))}),
+            Admission::kAccepted);
+  gate.wait_until_held();
+  ASSERT_EQ(engine.submit(queries, {operation(2, Query(ListOpenOrders{1, 0, 0, 10}))}),
+            Admission::kAccepted);
+  EXPECT_EQ(queries->size(), 0U);
+
+  gate.open();
+  const auto reply = queries->wait_for(1).at(0);
+  EXPECT_EQ(std::get<OrderList>(reply.body).orders.size(), 1U);
+  EXPECT_EQ(reply.sequence, engine->durable().get());
+}
+
+TEST(Engine, CommitsEverythingThatQueuedDuringASyncWithFewFurtherSyncs) {
+  const TemporaryDirectory directory;
+  SyncGate gate;
+  TestEngine engine(test_settings(directory.path()), gate.seams());
+  engine.set_up_market();
+  gate.close();
+  const auto collector = std::make_shared<Collector>();
+  for (std::uint64_t index = 0; index < 200; ++index) {
+    ASSERT_EQ(
+        engine.submit(collector,
+                      {operation(index, limit_order(1, Side::kBuy, 1, 10, std::to_string(index)))}),
+        Admission::kAccepted);
+  }
+  gate.wait_until_held();
+  const std::uint64_t syncs_before = gate.syncs();
+  gate.open();
+  collector->wait_for(200);
+  EXPECT_LE(gate.syncs() - syncs_before, 20U);
+}
+
+TEST(Engine, RefusesBatchesAtTheBoundOfItsRingAndAnswersTheAcceptedOnes) {
+  const TemporaryDirectory directory;
+  SyncGate gate;
+  EngineSettings settings = test_settings(directory.path());
+  settings.ring_size = 32;
+  TestEngine engine(settings, gate.seams());
+  engine.set_up_market();
+  gate.close();
+  const auto collector = std::make_shared<Collector>();
+  std::size_t accepted = 0;
+  Admission admission = Admission::kAccepted;
+  while (admission == Admission::kAccepted) {
+    admission = engine.submit(
+        collector,
+        {operation(accepted, limit_order(1, Side::kBuy, 1, 10, std::to_string(accepted)))});
+    if (admission == Admission::kAccepted) ++accepted;
+    ASSERT_LT(accepted, 100'000U) << "the ring has no bound";
+  }
+  EXPECT_EQ(admission, Admission::kFull);
+  EXPECT_GE(engine.metrics().ring_full.Value(), 1);
+
+  gate.open();
+  collector->wait_for(accepted);
+}
+
+TEST(Engine, AnswersNothingThatAFailedSyncLeftInDoubtAndAcceptsNothingMore) {
+  const TemporaryDirectory directory;
+  SyncGate gate;
+  TestEngine engine(test_settings(directory.path()), gate.seams());
+  engine.set_up_market();
+  gate.fail_next();
+  const auto collector = std::make_shared<Collector>();
+  ASSERT_EQ(engine.submit(collector, {operation(1, limit_order(1, Side::kBuy, 1, 10, "a"))}),
+            Admission::kAccepted);
+
+  EXPECT_THAT(engine.wait_for_failure(), ::testing::HasSubstr("sync failed"));
+  EXPECT_EQ(engine.submit(collector, {operation(2, limit_order(1, Side::kBuy, 1, 10, "b"))}),
+            Admission::kStopped);
+  engine->stop();
+  EXPECT_EQ(collector->size(), 0U);
+}
+
+TEST(Engine, AnswersEverythingThatItAcceptedBeforeItStops) {
+  const TemporaryDirectory directory;
+  TestEngine engine(test_settings(directory.path()));
+  engine.set_up_market();
+  const auto collector = std::make_shared<Collector>();
+  for (std::uint64_t index = 0; index < 300; ++index) {
+    ASSERT_EQ(
+        engine.submit(collector,
+                      {operation(index, limit_order(1, Side::kBuy, 1, 10, std::to_string(index)))}),
+        Admission::kAccepted);
+  }
+  engine->stop();
+  EXPECT_EQ(collector->size(), 300U);
+  EXPECT_EQ(engine.submit(collector, {operation(1, limit_order(1, Side::kBuy, 1, 10, "x"))}),
+            Admission::kStopped);
+}
+
+TEST(Engine, ContinuesFromItsJournalAfterARestart) {
+  const TemporaryDirectory directory;
+  core::Sequence last = 0;
+  std::uint64_t hash = 0;
+  {
+    TestEngine engine(test_settings(directory.path()));
+    engine.set_up_market();
+    last = engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 5, 10, "kept"))).sequence;
+    hash = engine.state_hash();
+  }
+  TestEngine engine(test_settings(directory.path()));
+  EXPECT_EQ(engine.state_hash(), hash);
+  EXPECT_EQ(order_in(engine.ask(Query(GetOrder{1, 0, core::ClientOrderId("kept")}))).order_id,
+            last);
+  EXPECT_EQ(engine.ask(core::CommandBody(core::CancelOrder{1, last})).sequence, last + 1);
+}
+
+TEST(Engine, JournalsItsLimitsAtTheFirstStartAndWhenTheyChange) {
+  const TemporaryDirectory directory;
+  EngineSettings settings = test_settings(directory.path());
+  {
+    TestEngine first(settings);
+    EXPECT_EQ(first->durable().get(), 1U);
+  }
+  {
+    TestEngine same(settings);
+    EXPECT_EQ(same->durable().get(), 1U);
+  }
+  settings.limits.max_orders *= 2;
+  TestEngine larger(settings);
+  EXPECT_EQ(larger->durable().get(), 2U);
+}
+
+TEST(Engine, StartsFromTheSnapshotThatItWroteAtItsInterval) {
+  const TemporaryDirectory directory;
+  EngineSettings settings = test_settings(directory.path());
+  settings.snapshot_interval = 10;
+  core::Sequence snapshot = 0;
+  std::uint64_t hash = 0;
+  {
+    TestEngine engine(settings);
+    engine.set_up_market();
+    for (int index = 0; index < 20; ++index) {
+      engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, std::to_string(index))));
+    }
+    snapshot = engine->take_snapshot().get();
+    EXPECT_EQ(snapshot, engine->durable().get());
+    hash = engine.state_hash();
+    EXPECT_GE(engine.metrics().snapshots.Value(), 2) << "one at the interval, one when asked to";
+  }
+  TestEngine engine(settings);
+  EXPECT_EQ(engine->snapshot_sequence(), snapshot);
+  EXPECT_EQ(engine.state_hash(), hash);
+}
+
+// Engines on a clock that the test sets.
+class EngineOnAClock : public ::testing::Test {
+ protected:
+  EngineSeams seams() {
+    EngineSeams seams;
+    seams.clock = [this] { return now_ns_.load(); };
+    return seams;
+  }
+
+  static core::TimestampNs at(std::chrono::nanoseconds since_epoch) { return since_epoch.count(); }
+
+  const TemporaryDirectory directory_;
+  std::atomic<core::TimestampNs> now_ns_ = at(std::chrono::hours(240));
+};
+
+TEST_F(EngineOnAClock, ExpiresDayOrdersWhenTheDayEndsAndKeepsTheOthers) {
+  TestEngine engine(test_settings(directory_.path()), seams());
+  engine.set_up_market();
+  const auto day = order_in(engine.ask(
+      core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "day", core::TimeInForce::kDay))));
+  const auto gtc =
+      order_in(engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "gtc"))));
+
+  now_ns_ += at(std::chrono::hours(24));
+  EXPECT_EQ(status_of(engine, day.order_id), core::OrderStatus::kExpired);
+  EXPECT_EQ(status_of(engine, gtc.order_id), core::OrderStatus::kNew);
+}
+
+TEST_F(EngineOnAClock, CatchesUpAtTheStartWithADayThatEndedWhileItWasDown) {
+  core::OrderId order_id = 0;
+  {
+    TestEngine engine(test_settings(directory_.path()), seams());
+    engine.set_up_market();
+    order_id = order_in(engine.ask(core::CommandBody(
+                            limit_order(1, Side::kBuy, 1, 10, "day", core::TimeInForce::kDay))))
+                   .order_id;
+  }
+  now_ns_ += at(std::chrono::hours(72));
+  TestEngine engine(test_settings(directory_.path()), seams());
+  EXPECT_EQ(status_of(engine, order_id), core::OrderStatus::kExpired);
+}
+
+TEST_F(EngineOnAClock, ExpiresMoreOrdersThanOneCommandMay) {
+  EngineSettings settings = test_settings(directory_.path());
+  settings.limits.max_fills_per_command = 2;
+  TestEngine engine(settings, seams());
+  engine.set_up_market();
+  for (int index = 0; index < 7; ++index) {
+    engine.ask(core::CommandBody(
+        limit_order(1, Side::kBuy, 1, 10, std::to_string(index), core::TimeInForce::kDay)));
+  }
+  now_ns_ += at(std::chrono::hours(24));
+  const Reply reply = engine.ask(Query(ListOpenOrders{1, 0, 0, 10}));
+  EXPECT_TRUE(std::get<OrderList>(reply.body).orders.empty());
+}
+
+TEST_F(EngineOnAClock, FinishesADayEndThatACrashInterrupted) {
+  EngineSettings settings = test_settings(directory_.path());
+  settings.limits.max_fills_per_command = 2;
+  {
+    TestEngine engine(settings, seams());
+    engine.set_up_market();
+    for (int index = 0; index < 5; ++index) {
+      engine.ask(core::CommandBody(
+          limit_order(1, Side::kBuy, 1, 10, std::to_string(index), core::TimeInForce::kDay)));
+    }
+  }
+  {
+    // As the shard would have, had it been killed after the first of the day's last commands.
+    journal::Recovered recovered = journal::recover(settings.journal, settings.limits);
+    now_ns_ += at(std::chrono::hours(24));
+    const core::Command command{recovered.exchange->last_sequence() + 1, now_ns_,
+                                core::EndTradingDay{}};
+    core::EventBuffer events;
+    events.reserve(VenueExchange::max_events_per_command(settings.limits));
+    recovered.exchange->apply(command, events);
+    ASSERT_FALSE(std::get<core::TradingDayEnded>(events.back()).complete);
+    journal::Frame frame;
+    frame.append(command, events);
+    recovered.writer.write(frame);
+    recovered.writer.sync();
+  }
+  TestEngine engine(settings, seams());
+  const Reply reply = engine.ask(Query(ListOpenOrders{1, 0, 0, 10}));
+  EXPECT_TRUE(std::get<OrderList>(reply.body).orders.empty());
+}
+
+TEST_F(EngineOnAClock, NeverStampsACommandEarlierThanTheOneBefore) {
+  TestEngine engine(test_settings(directory_.path()), seams());
+  engine.set_up_market();
+  const auto first =
+      order_in(engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "a"))));
+  now_ns_ -= at(std::chrono::hours(1));
+  const auto second =
+      order_in(engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "b"))));
+  EXPECT_GE(second.created_ns, first.created_ns);
+}
+
+}  // namespace
+}  // namespace openvenue::runtime

@@ -150,6 +150,8 @@ class Session:
             if not self._batch:
                 self._writer_idle = self._loop.create_future()
                 await self._writer_idle
+                # Once more around the loop, so that what has arrived by now goes along.
+                await asyncio.sleep(0)
             batch = self._batch[:REQUESTS_PER_MESSAGE_MAX]
             del self._batch[:REQUESTS_PER_MESSAGE_MAX]
             metrics.ENGINE_BATCHES.inc()

@@ -31,6 +31,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_ORDER_ENTRY = "POST /v2/orders"
+
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", problems.MEDIA_TYPE.encode())
 _CLOSE = (b"connection", b"close")
@@ -51,8 +53,17 @@ class Application:
             ("GET", "/healthz"): self._get_health,
             ("GET", "/readyz"): self._get_readiness,
         }
-        self._orders_accepted = metrics.HTTP_REQUESTS.labels("POST /v2/orders", "200")
-        self._order_latency = metrics.HTTP_LATENCY_SECONDS.labels("POST /v2/orders")
+        self._orders_accepted = metrics.PendingCounter(
+            metrics.HTTP_REQUESTS.labels(_ORDER_ENTRY, "200")
+        )
+        self._order_latency = metrics.PendingHistogram(
+            metrics.HTTP_LATENCY_SECONDS.labels(_ORDER_ENTRY), metrics.HTTP_LATENCY_BUCKETS_SECONDS
+        )
+
+    def export_metrics(self) -> None:
+        """Export what was counted in memory."""
+        self._orders_accepted.export()
+        self._order_latency.export()
 
     def drain(self, *, stopping: bool) -> None:
         """Ask clients to leave from now on; where the venue is stopping, fail readiness too."""
@@ -79,10 +90,10 @@ class Application:
             document = await self._submit(scope, receive)
         except Problem as problem:
             await _send_problem(send, problem, scope["path"])
-            metrics.HTTP_REQUESTS.labels("POST /v2/orders", str(problem.status)).inc()
+            metrics.HTTP_REQUESTS.labels(_ORDER_ENTRY, str(problem.status)).inc()
         else:
             await _send(send, 200, document, _JSON)
-            self._orders_accepted.inc()
+            self._orders_accepted.pending += 1
         self._order_latency.observe(time.perf_counter() - started_at)
 
     async def _submit(self, scope: Scope, receive: Receive) -> bytes:
@@ -156,6 +167,7 @@ def _routed_application(settings: Settings, application: Application) -> FastAPI
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_worker(settings) as worker:
             app.state.worker = application.worker = worker
+            worker.exporters.append(application.export_metrics)
             yield
 
     app = FastAPI(lifespan=lifespan, docs_url="/docs", redoc_url=None)

@@ -51,7 +51,7 @@ class Authenticator:
         self._unknown: dict[bytes, _Entry] = {}
         self._lookups: dict[bytes, asyncio.Task[_Entry]] = {}
         self._loop = asyncio.get_running_loop()
-        self._hits = metrics.AUTH_LOOKUPS.labels("hit")
+        self._hits = metrics.PendingCounter(metrics.AUTH_LOOKUPS.labels("hit"))
         self._misses = metrics.AUTH_LOOKUPS.labels("miss")
 
     async def account_of(self, headers: Iterable[tuple[bytes, bytes]]) -> int:
@@ -70,7 +70,7 @@ class Authenticator:
             raise problems.unauthorized()
         entry = self._known.get(key_id) or self._unknown.get(key_id)
         if entry is not None and entry.good_until > self._loop.time():
-            self._hits.inc()
+            self._hits.pending += 1
         else:
             self._misses.inc()
             entry = await self._look_up_once(key_id)
@@ -80,6 +80,10 @@ class Authenticator:
             metrics.AUTH_REFUSALS.inc()
             raise problems.unauthorized()
         return entry.account_id
+
+    def export_metrics(self) -> None:
+        """Export what was counted in memory."""
+        self._hits.export()
 
     def forget(self, key_id: str) -> None:
         """Ask the database again the next time: this key was changed."""

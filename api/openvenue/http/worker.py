@@ -48,6 +48,11 @@ class Worker:
         self.trading_day = TradingDay(self.engine)
         self.gate = ProjectionGate(settings.shard_id, settings.projection_wait_ms)
         self.views = Views(settings.shard_id)
+        self.exporters: list[Callable[[], None]] = [
+            self.engine.export_metrics,
+            self.database.pool.export_metrics,
+            self.authenticator.export_metrics,
+        ]
         self.draining = False
         self.stopping = False
         self._schema = RequiredSchema(settings)
@@ -114,8 +119,8 @@ class Worker:
             due_at = time.monotonic() + _OBSERVE_INTERVAL_S
             await asyncio.sleep(_OBSERVE_INTERVAL_S)
             metrics.EVENT_LOOP_LAG_SECONDS.set(max(0.0, time.monotonic() - due_at))
-            self.engine.export_metrics()
-            self.database.pool.export_metrics()
+            for export in self.exporters:
+                export()
 
 
 @contextlib.asynccontextmanager
@@ -129,6 +134,8 @@ async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
         try:
             yield worker
         finally:
+            for export in worker.exporters:
+                export()
             metrics.WORKERS.set(0)
             for task in tasks:
                 task.cancel()

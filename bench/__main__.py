@@ -1,0 +1,207 @@
+"""Measure the venue: `make bench`, or `python -m bench --help`.
+
+Every figure is measured beside what it is compared with, in one run, because machines differ and are
+shared: alternating runs, medians reported. Prints tables and, with --json, writes every single run.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.load import BenchError, Load, load
+from bench.servers import ROOT, Server, bare_asgi, venue
+
+ENGINE = ROOT / "build/release/engine/openvenue-engine"
+DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared" / "data"))
+FLOWS = ("normal", "static", "swing-25")
+
+console = Console(stderr=True)
+Results = dict[str, Any]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=10, help="of each load (default 10)")
+    parser.add_argument("--runs", type=int, default=3, help="of each measurement (default 3)")
+    parser.add_argument(
+        "--only",
+        choices=sorted(PARTS),
+        action="append",
+        help="measure this part alone; may be given more than once",
+    )
+    parser.add_argument("--json", type=Path, help="file to write every run to")
+    arguments = parser.parse_args()
+
+    results: Results = {}
+    scratch = Path(tempfile.mkdtemp(prefix="bench-", dir=_scratch_parent()))
+    try:
+        for name in arguments.only or PARTS:
+            results[name] = PARTS[name](scratch, arguments.seconds, arguments.runs)
+    except BenchError as error:
+        console.print(f"[red]{error}[/red]")
+        return 1
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+def _scratch_parent() -> Path:
+    """A directory on the disk that the project is on: a memory file system has no fsync to measure."""
+    parent = ROOT / "build"
+    parent.mkdir(exist_ok=True)
+    return parent
+
+
+def measure_book(scratch: Path, _: int, runs: int) -> Results:
+    """Messages a second through one book alone, fast and naive, on the conformance flows."""
+    if not (DATA / "conformance").exists():
+        raise BenchError(f"no flows at {DATA / 'conformance'}: set OPENVENUE_TEST_DATA")
+    results: Results = {}
+    table = _table("Book alone", "flow", "fast, msg/s", "naive, msg/s", "ratio")
+    for flow in FLOWS:
+        rates: dict[str, list[float]] = {"fast": [], "naive": []}
+        for _run in range(runs):
+            for book, seen in rates.items():
+                seen.append(_book_rate(flow, book, scratch))
+        fast, naive = (statistics.median(rates[book]) for book in ("fast", "naive"))
+        table.add_row(flow, f"{fast:,.0f}", f"{naive:,.0f}", f"{fast / naive:.1f}")
+        results[flow] = rates
+    Console().print(table)
+    return results
+
+
+def _book_rate(flow: str, book: str, scratch: Path) -> float:
+    command = [str(ENGINE), "bench-book", "--book", book, "--json", "--repeat", "20"]
+    command += ["--messages", str(DATA / "conformance" / f"{flow}.messages.csv.gz")]
+    command += ["--reports", str(scratch / "reports.csv")]
+    return float(_json_of(command)["messages_per_second"])
+
+
+def measure_engine(scratch: Path, seconds: int, runs: int) -> Results:
+    """Commands through gRPC with every command durable, against an empty echo server."""
+    command = [str(ENGINE), "bench-rpc", "--json", "--seconds", str(seconds)]
+    return {"runs": [_json_of(command, TMPDIR=str(scratch)) for _run in range(runs)]}
+
+
+def measure_rest(scratch: Path, seconds: int, runs: int) -> Results:
+    """POST /v2/orders, durable, against a bare ASGI app and against one unary call an order."""
+    return {
+        f"{workers} workers": _measure_http(
+            f"POST /v2/orders, {workers} worker{'s' if workers > 1 else ''}, durable",
+            "order_flow.lua",
+            "/v2/orders",
+            {
+                "bare ASGI": partial(bare_asgi, workers),
+                "venue": partial(venue, scratch / f"session-{workers}", workers),
+                "venue, unary": partial(
+                    venue,
+                    scratch / f"unary-{workers}",
+                    workers,
+                    OPENVENUE_ENGINE_TRANSPORT="unary",
+                ),
+            },
+            scratch,
+            seconds,
+            runs,
+        )
+        for workers in (1, 2)
+    }
+
+
+def measure_health(scratch: Path, seconds: int, runs: int) -> Results:
+    """GET /healthz against a bare ASGI app's GET."""
+    return _measure_http(
+        "GET /healthz, 2 workers",
+        "get.lua",
+        "/healthz",
+        {
+            "bare ASGI": partial(bare_asgi, 2),
+            "venue": partial(venue, scratch / "health", 2),
+        },
+        scratch,
+        seconds,
+        runs,
+    )
+
+
+def _measure_http(
+    title: str,
+    script: str,
+    path: str,
+    servers: dict[str, Callable[[], AbstractContextManager[Server]]],
+    scratch: Path,
+    seconds: int,
+    runs: int,
+) -> Results:
+    """Loads each server in turn, `runs` times over, and prints medians and ratios to the first."""
+    stand_in_keys = scratch / "stand-in-keys.txt"
+    stand_in_keys.write_text("key-a secret-a\nkey-b secret-b\n")
+    seen: dict[str, list[Load]] = {name: [] for name in servers}
+    for run in range(runs):
+        for name, start in servers.items():
+            console.print(f"[dim]{title}: {name}, run {run + 1} of {runs}[/dim]")
+            with start() as server:
+                load(server.url + path, script, 2, str(server.keys or stand_in_keys))
+                seen[name].append(
+                    load(server.url + path, script, seconds, str(server.keys or stand_in_keys))
+                )
+    first = statistics.median(run.per_second for run in next(iter(seen.values())))
+    table = _table(title, "server", "requests/s", "ratio", "p50 ms", "p99 ms", "failures")
+    for name, loads in seen.items():
+        rate = statistics.median(run.per_second for run in loads)
+        table.add_row(
+            name,
+            f"{rate:,.0f}",
+            f"{rate / first:.2f}",
+            f"{statistics.median(run.p50_ms for run in loads):.2f}",
+            f"{statistics.median(run.p99_ms for run in loads):.2f}",
+            str(sum(run.failures for run in loads)),
+        )
+    Console().print(table)
+    return {name: [asdict(run) for run in loads] for name, loads in seen.items()}
+
+
+def _json_of(command: list[str], **environment: str) -> Results:
+    if not ENGINE.exists():
+        raise BenchError(f"{ENGINE} is missing: run `make engine`")
+    result = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
+    if result.returncode != 0:
+        raise BenchError(f"{' '.join(command)}: {result.stderr.strip()}")
+    return dict(json.loads(result.stdout))
+
+
+def _table(title: str, first: str, *numbers: str) -> Table:
+    table = Table(title=title)
+    table.add_column(first)
+    for number in numbers:
+        table.add_column(number, justify="right")
+    return table
+
+
+PARTS: dict[str, Callable[[Path, int, int], Results]] = {
+    "book": measure_book,
+    "engine": measure_engine,
+    "rest": measure_rest,
+    "health": measure_health,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The servers that are measured: the venue, and the bare ASGI app that it is compared with."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.load import BenchError
+
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 60.0
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    url: str
+    keys: Path | None = None  # "key-id secret" a line, for order_flow.lua
+    data_dir: Path | None = None
+
+
+@contextmanager
+def bare_asgi(workers: int) -> Iterator[Server]:
+    """bare_asgi.py on uvicorn, with the settings of the venue's own workers."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "bench.bare_asgi:app", "--port", str(port)]
+    command += ["--workers", str(workers), "--loop", "uvloop", "--http", "httptools"]
+    command += ["--no-access-log", "--log-level", "warning", "--lifespan", "off"]
+    url = f"http://127.0.0.1:{port}"
+    with _running(command, {}) as process:
+        _wait_until_answers(url, process)
+        yield Server(url)
+
+
+@contextmanager
+def venue(data_dir: Path, workers: int, **environment: str) -> Iterator[Server]:
+    """A whole venue by `openvenue up`, its data in `data_dir`."""
+    command = ["openvenue", "up", "--data-dir", str(data_dir), "--workers", str(workers)]
+    command += ["--port", "0", "--engine-port", "0"]
+    with _running(command, environment) as process:
+        described = data_dir / "venue.json"
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not described.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise BenchError(f"the venue did not start; see {data_dir / 'logs'}")
+            time.sleep(0.1)
+        url = json.loads(described.read_text())["api_url"]
+        _wait_until_answers(f"{url}/readyz", process)
+        keys = data_dir / "bench-keys.txt"
+        demo = json.loads((data_dir / "keys.json").read_text())["keys"]
+        keys.touch(mode=0o600)
+        keys.write_text("".join(f"{key['key_id']} {key['secret']}\n" for key in demo))
+        yield Server(url, keys, data_dir)
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_TIMEOUT_S)
+
+
+def _wait_until_answers(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1)
+        except (urllib.error.URLError, OSError) as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise BenchError(f"{url} does not answer: {error}") from error
+            time.sleep(0.1)
+        else:
+            return

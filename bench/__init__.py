@@ -1,1 +1,1 @@
-"""Measurements of the whole venue, run by `make bench`. See docs/performance.md for what they mean."""
+"""Measurements of the whole venue, run by `make bench`; docs/performance.md explains them."""

@@ -1,7 +1,7 @@
 """Measure the venue: `make bench`, or `python -m bench --help`.
 
-Every figure is measured beside what it is compared with, in one run, because machines differ and are
-shared: alternating runs, medians reported. Prints tables and, with --json, writes every single run.
+Every figure is measured beside what it is compared with, in one run, because machines differ and
+are shared: alternating runs, medians reported. Prints tables; --json writes every single run.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def _scratch_parent() -> Path:
-    """A directory on the disk that the project is on: a memory file system has no fsync to measure."""
+    """Somewhere on the project's disk: a memory file system has no fsync to measure."""
     parent = ROOT / "build"
     parent.mkdir(exist_ok=True)
     return parent

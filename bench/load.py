@@ -25,7 +25,7 @@ class Load:
 
 
 def load(url: str, script: str, seconds: int, *arguments: str) -> Load:
-    """Run wrk with one of this folder's scripts for `seconds`. Raises BenchError if it cannot run."""
+    """Run wrk with one of this folder's scripts. Raises BenchError if it cannot run."""
     if shutil.which("wrk") is None:
         raise BenchError("wrk is missing: run scripts/install-packages")
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(HERE / script), url]

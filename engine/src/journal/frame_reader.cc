@@ -12,7 +12,8 @@
 namespace openvenue::journal {
 namespace {
 
-constexpr std::uint64_t kWindowBytes = std::uint64_t{256} << 10;
+// Large enough to read fast, small enough that following a live journal frame by frame stays cheap.
+constexpr std::uint64_t kWindowBytes = std::uint64_t{64} << 10;
 constexpr std::uint64_t kInspectBytes = std::uint64_t{1} << 20;
 
 // Whether a whole frame of this segment that says it belongs at `offset` begins `bytes`.

@@ -68,6 +68,22 @@ struct Writer::State {
   void sync();
   void close();
 
+  // After one failure every further attempt fails too: what reached the disk is no longer known.
+  template <class Action>
+  void attempt(Action action) {
+    if (failed_) {
+      throw JournalError(fmt::format("The journal in {} failed before. Start the engine again.",
+                                     tail.settings.directory.string()));
+    }
+    failed_ = true;
+    action();
+    failed_ = false;
+  }
+
+  Tail tail;
+  std::uint64_t bytes_written = 0;
+  std::uint64_t segments_created = 0;
+
  private:
   [[nodiscard]] FrameHeader next_header(FrameFlags flags) const;
   void append_mark(FrameFlags flags);
@@ -78,13 +94,7 @@ struct Writer::State {
     return tail.settings.directory / "next-segment.tmp";
   }
 
- public:
-  Tail tail;
-  std::uint64_t bytes_written = 0;
-  std::uint64_t segments_created = 0;
-  bool failed = false;
-
- private:
+  bool failed_ = false;
   core::Sequence durable_ = 0;
   std::future<File> prepared_;
 };
@@ -217,35 +227,16 @@ Writer::~Writer() = default;
 Writer::Writer(Writer&&) noexcept = default;
 Writer& Writer::operator=(Writer&&) noexcept = default;
 
-namespace {
-
-// After one failure every further use fails too: what reached the disk is no longer known.
-template <class State, class Action>
-void guarded(State& state, Action action) {
-  if (state.failed) {
-    throw JournalError(fmt::format("The journal in {} failed before. Start the engine again.",
-                                   state.tail.settings.directory.string()));
-  }
-  try {
-    action();
-  } catch (...) {
-    state.failed = true;
-    throw;
-  }
-}
-
-}  // namespace
-
 void Writer::write(Frame& frame) {
-  guarded(*state_, [&] { state_->write(frame); });
+  state_->attempt([&] { state_->write(frame); });
 }
 
 void Writer::sync() {
-  guarded(*state_, [&] { state_->sync(); });
+  state_->attempt([&] { state_->sync(); });
 }
 
 void Writer::close() {
-  guarded(*state_, [&] { state_->close(); });
+  state_->attempt([&] { state_->close(); });
 }
 
 core::Sequence Writer::next_sequence() const { return state_->tail.next_sequence; }

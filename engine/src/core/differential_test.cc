@@ -14,7 +14,7 @@
 namespace openvenue::core {
 namespace {
 
-constexpr int kCommandsPerSeed = 200;
+constexpr int kCommandsPerSeed = 1'000;
 constexpr Sequence kCommandsPerHash = 16;
 
 std::uint64_t seeds() {

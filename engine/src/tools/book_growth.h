@@ -15,8 +15,8 @@ struct GrowthPoint {
   double ns_per_message = 0;
 };
 
-// Fills each kind of book with 10^3, 10^4, … up to `max_resting_orders` orders, then times a steady
-// flow that keeps about as many resting: cancels, new orders and takers in equal parts.
+// Fills each kind of book with 10^3, 10^4, … up to `max_resting_orders` orders, then times a flow
+// that keeps as many resting: a cancel, a new order, a taker of one order and a new order in turn.
 [[nodiscard]] std::vector<GrowthPoint> measure_growth(std::uint32_t max_resting_orders);
 
 }  // namespace openvenue::tools

@@ -128,6 +128,34 @@ TEST(Codec, EntriesFollowEachOtherWithoutSeparators) {
   EXPECT_EQ(in.remaining(), 0U);
 }
 
+TEST(Codec, TheNumbersOfKindsNeverChange) {
+  const auto number = [](const core::CommandBody& body) {
+    return std::to_integer<int>(encode({{1, 1, body}, {}})[16]);
+  };
+  EXPECT_EQ(number(core::NewOrder{}), 1);
+  EXPECT_EQ(number(core::CancelOrder{}), 2);
+  EXPECT_EQ(number(core::ReplaceOrder{}), 3);
+  EXPECT_EQ(number(core::DefineInstrument{}), 4);
+  EXPECT_EQ(number(core::OpenAccount{}), 5);
+  EXPECT_EQ(number(core::AdjustBalance{}), 6);
+  EXPECT_EQ(number(core::AdjustPosition{}), 7);
+  EXPECT_EQ(number(core::EndTradingDay{}), 8);
+  EXPECT_EQ(number(core::Configure{}), 9);
+  const auto event_number = [](const core::Event& event) {
+    return std::to_integer<int>(encode({{1, 1, core::EndTradingDay{}}, {event}})[21]);
+  };
+  EXPECT_EQ(event_number(core::OrderAccepted{}), 1);
+  EXPECT_EQ(event_number(core::Rejected{}), 2);
+  EXPECT_EQ(event_number(core::Duplicate{}), 3);
+  EXPECT_EQ(event_number(core::Trade{}), 4);
+  EXPECT_EQ(event_number(core::OrderCanceled{}), 5);
+  EXPECT_EQ(event_number(core::OrderReplaced{}), 6);
+  EXPECT_EQ(event_number(core::Applied{}), 7);
+  EXPECT_EQ(event_number(core::BalanceAdjusted{}), 8);
+  EXPECT_EQ(event_number(core::PositionAdjusted{}), 9);
+  EXPECT_EQ(event_number(core::TradingDayEnded{}), 10);
+}
+
 TEST(Codec, AnUnknownKindIsRefused) {
   for (const int kind : {0, 10, 255}) {
     std::vector<std::byte> bytes = encode(random_entry(0));

@@ -6,12 +6,10 @@
 #include <string>
 
 #include "core/command.h"
-#include "openvenue/engine/v1/engine.pb.h"
+#include "rpc/wire.h"
 #include "runtime/operation.h"
 
 namespace openvenue::rpc {
-
-namespace v1 = ::openvenue::engine::v1;
 
 constexpr int kRequestsPerMessageMax = 1024;
 

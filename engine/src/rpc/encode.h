@@ -4,12 +4,10 @@
 
 #include "core/command.h"
 #include "core/event.h"
-#include "openvenue/engine/v1/engine.pb.h"
+#include "rpc/wire.h"
 #include "runtime/reply.h"
 
 namespace openvenue::rpc {
-
-namespace v1 = ::openvenue::engine::v1;
 
 // Replies of a session. Precondition: the body is one that a session's request can have.
 void encode(const runtime::Reply& reply, v1::Reply& out);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "rpc/decode.h"
+#include "rpc/wire.h"
 
 namespace openvenue::rpc {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "openvenue/engine/v1/engine.pb.h"
+#include "rpc/wire.h"
 #include "runtime/ingress_ring.h"
 #include "runtime/operation.h"
 #include "runtime/reply.h"
@@ -19,7 +19,7 @@ struct Intake {
   [[nodiscard]] std::uint64_t weight() const;
 };
 
-[[nodiscard]] Intake take_in(const ::openvenue::engine::v1::SessionRequest& message);
+[[nodiscard]] Intake take_in(const v1::SessionRequest& message);
 
 // The answers to operations that the ring did not take. Precondition: not kAccepted.
 [[nodiscard]] std::vector<runtime::Reply> refuse(const std::vector<runtime::Operation>& operations,

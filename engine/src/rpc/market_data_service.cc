@@ -11,6 +11,7 @@
 #include "rpc/decode.h"
 #include "rpc/encode.h"
 #include "rpc/pending_call.h"
+#include "rpc/wire.h"
 
 namespace openvenue::rpc {
 namespace {

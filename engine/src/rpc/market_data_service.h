@@ -3,24 +3,22 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include "openvenue/engine/v1/engine.grpc.pb.h"
 #include "rpc/stream_admission.h"
+#include "rpc/wire.h"
 #include "runtime/engine.h"
 #include "runtime/metrics.h"
 
 namespace openvenue::rpc {
 
-class MarketDataService final : public ::openvenue::engine::v1::MarketData::Service {
+class MarketDataService final : public v1::MarketData::Service {
  public:
   MarketDataService(runtime::Engine& engine, runtime::Metrics& metrics, StreamAdmission& admission)
       : engine_(engine), metrics_(metrics), admission_(admission) {}
 
-  grpc::Status StreamJournal(
-      grpc::ServerContext* context, const ::openvenue::engine::v1::StreamJournalRequest* request,
-      grpc::ServerWriter<::openvenue::engine::v1::JournalBatch>* writer) override;
-  grpc::Status GetBook(grpc::ServerContext* context,
-                       const ::openvenue::engine::v1::GetBookRequest* request,
-                       ::openvenue::engine::v1::BookSnapshot* response) override;
+  grpc::Status StreamJournal(grpc::ServerContext* context, const v1::StreamJournalRequest* request,
+                             grpc::ServerWriter<v1::JournalBatch>* writer) override;
+  grpc::Status GetBook(grpc::ServerContext* context, const v1::GetBookRequest* request,
+                       v1::BookSnapshot* response) override;
 
  private:
   runtime::Engine& engine_;

@@ -10,6 +10,7 @@
 #include "rpc/decode.h"
 #include "rpc/encode.h"
 #include "rpc/intake.h"
+#include "rpc/wire.h"
 
 namespace openvenue::rpc {
 

@@ -7,8 +7,8 @@
 #include <chrono>
 #include <memory>
 
-#include "openvenue/engine/v1/engine.grpc.pb.h"
 #include "rpc/outbox.h"
+#include "rpc/wire.h"
 #include "runtime/engine.h"
 #include "runtime/metrics.h"
 
@@ -23,8 +23,7 @@ struct SessionSettings {
 
 class Session {
  public:
-  using Stream = grpc::ServerReaderWriter<::openvenue::engine::v1::SessionResponse,
-                                          ::openvenue::engine::v1::SessionRequest>;
+  using Stream = grpc::ServerReaderWriter<v1::SessionResponse, v1::SessionRequest>;
 
   Session(runtime::Engine& engine, runtime::Metrics& metrics, const SessionSettings& settings,
           grpc::ServerContext& context, Stream& stream);
@@ -37,7 +36,7 @@ class Session {
   void end(std::chrono::milliseconds patience);
 
  private:
-  [[nodiscard]] grpc::Status take(const ::openvenue::engine::v1::SessionRequest& message);
+  [[nodiscard]] grpc::Status take(const v1::SessionRequest& message);
   [[nodiscard]] grpc::Status check(Outbox::Wait wait);
   void write_replies();
 

@@ -8,6 +8,7 @@
 #include "rpc/encode.h"
 #include "rpc/intake.h"
 #include "rpc/pending_call.h"
+#include "rpc/wire.h"
 
 namespace openvenue::rpc {
 

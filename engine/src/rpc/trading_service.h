@@ -7,24 +7,23 @@
 #include <mutex>
 #include <unordered_set>
 
-#include "openvenue/engine/v1/engine.grpc.pb.h"
 #include "rpc/session.h"
 #include "rpc/stream_admission.h"
+#include "rpc/wire.h"
 #include "runtime/engine.h"
 #include "runtime/metrics.h"
 
 namespace openvenue::rpc {
 
-class TradingService final : public ::openvenue::engine::v1::Trading::Service {
+class TradingService final : public v1::Trading::Service {
  public:
   TradingService(runtime::Engine& engine, runtime::Metrics& metrics, StreamAdmission& admission,
                  const SessionSettings& settings)
       : engine_(engine), metrics_(metrics), admission_(admission), settings_(settings) {}
 
   grpc::Status Session(grpc::ServerContext* context, rpc::Session::Stream* stream) override;
-  grpc::Status Submit(grpc::ServerContext* context,
-                      const ::openvenue::engine::v1::SessionRequest* request,
-                      ::openvenue::engine::v1::SessionResponse* response) override;
+  grpc::Status Submit(grpc::ServerContext* context, const v1::SessionRequest* request,
+                      v1::SessionResponse* response) override;
 
   // Refuses new sessions and ends the running ones, each after the replies that it is owed.
   void end_sessions(std::chrono::milliseconds patience);

@@ -1,13 +1,11 @@
 // Asserts that every enumerator has one number on the wire, in the journal and in memory. Nothing
 // else is here: a mismatch must not compile.
 #include "core/types.h"
-#include "openvenue/engine/v1/engine.pb.h"
+#include "rpc/wire.h"
 #include "runtime/reply.h"
 
 namespace openvenue::rpc {
 namespace {
-
-namespace v1 = ::openvenue::engine::v1;
 
 template <class Wire, class Core>
 constexpr bool same(Wire wire, Core core) {

@@ -1,0 +1,123 @@
+#include "rpc/decode.h"
+#include "rpc/wire.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+namespace openvenue::rpc {
+namespace {
+
+v1::Request valid_order() {
+  v1::Request request;
+  request.set_request_id(5);
+  auto& order = *request.mutable_new_order();
+  order.set_account_id(1);
+  order.set_instrument_id(2);
+  order.set_side(v1::SIDE_SELL);
+  order.set_type(v1::ORDER_TYPE_LIMIT);
+  order.set_time_in_force(v1::TIME_IN_FORCE_IOC);
+  order.set_qty_lots(3);
+  order.set_limit_price_ticks(4);
+  order.set_client_order_id("id");
+  return request;
+}
+
+// Whether an order is well-formed after `change`.
+bool accepts(const std::function<void(v1::NewOrder&)>& change) {
+  v1::Request request = valid_order();
+  change(*request.mutable_new_order());
+  runtime::Operation operation;
+  return !decode(request, operation).has_value();
+}
+
+TEST(Decode, KeepsEveryFieldOfAnOrder) {
+  runtime::Operation operation;
+  ASSERT_FALSE(decode(valid_order(), operation).has_value());
+  EXPECT_EQ(operation.request_id, 5U);
+  const core::NewOrder expected{
+      1, 2, core::Side::kSell,        core::OrderType::kLimit, core::TimeInForce::kIoc,
+      3, 4, core::ClientOrderId("id")};
+  EXPECT_EQ(std::get<core::NewOrder>(std::get<core::CommandBody>(operation.body)), expected);
+}
+
+TEST(Decode, RefusesEnumeratorsThatNameNothing) {
+  EXPECT_FALSE(accepts([](auto& order) { order.set_side(v1::SIDE_UNSPECIFIED); }));
+  EXPECT_FALSE(accepts([](auto& order) { order.set_side(static_cast<v1::Side>(3)); }));
+  EXPECT_FALSE(accepts([](auto& order) { order.set_type(static_cast<v1::OrderType>(-1)); }));
+  EXPECT_FALSE(accepts([](auto& order) { order.set_type(static_cast<v1::OrderType>(257)); }));
+  EXPECT_FALSE(
+      accepts([](auto& order) { order.set_time_in_force(static_cast<v1::TimeInForce>(99)); }));
+}
+
+TEST(Decode, TakesClientOrderIdsOfOneTo128Bytes) {
+  EXPECT_FALSE(accepts([](auto& order) { order.set_client_order_id(""); }));
+  EXPECT_TRUE(accepts([](auto& order) { order.set_client_order_id(std::string(128, 'x')); }));
+  EXPECT_FALSE(accepts([](auto& order) { order.set_client_order_id(std::string(129, 'x')); }));
+}
+
+TEST(Decode, LeavesAmountsToTheStateMachine) {
+  EXPECT_TRUE(accepts([](auto& order) { order.set_qty_lots(INT64_MIN); }));
+  EXPECT_TRUE(accepts([](auto& order) { order.set_limit_price_ticks(INT64_MAX); }));
+}
+
+TEST(Decode, RefusesARequestWithoutABodyButTellsWhoseItWas) {
+  v1::Request request;
+  request.set_request_id(9);
+  runtime::Operation operation;
+  EXPECT_TRUE(decode(request, operation).has_value());
+  EXPECT_EQ(operation.request_id, 9U);
+}
+
+TEST(Decode, TakesListLimitsOfOneTo500) {
+  v1::Request request;
+  runtime::Operation operation;
+  for (const std::uint32_t limit : {0U, 501U, 4'000'000'000U}) {
+    request.mutable_list_open_orders()->set_limit(limit);
+    EXPECT_TRUE(decode(request, operation).has_value()) << limit;
+  }
+  request.mutable_list_open_orders()->set_limit(500);
+  EXPECT_FALSE(decode(request, operation).has_value());
+}
+
+TEST(Decode, WantsAnOrderNamedByExactlyOneId) {
+  v1::Request request;
+  runtime::Operation operation;
+  auto& query = *request.mutable_get_order();
+  EXPECT_TRUE(decode(request, operation).has_value());
+  query.set_order_id(1);
+  EXPECT_FALSE(decode(request, operation).has_value());
+  query.set_client_order_id("both");
+  EXPECT_TRUE(decode(request, operation).has_value());
+}
+
+TEST(Decode, KeepsTheTimeInForceOfAReplacedOrderUnlessOneIsGiven) {
+  v1::Request request;
+  request.mutable_replace_order()->set_client_order_id("new");
+  runtime::Operation operation;
+  ASSERT_FALSE(decode(request, operation).has_value());
+  EXPECT_TRUE(
+      std::get<core::ReplaceOrder>(std::get<core::CommandBody>(operation.body)).keep_time_in_force);
+  request.mutable_replace_order()->set_time_in_force(v1::TIME_IN_FORCE_GTC);
+  ASSERT_FALSE(decode(request, operation).has_value());
+  EXPECT_FALSE(
+      std::get<core::ReplaceOrder>(std::get<core::CommandBody>(operation.body)).keep_time_in_force);
+}
+
+TEST(Decode, RefusesNamesAndSymbolsThatAreTooLong) {
+  v1::AdminRequest request;
+  core::CommandBody command;
+  request.mutable_open_account()->set_name(std::string(65, 'x'));
+  EXPECT_TRUE(decode(request, command).has_value());
+  auto& instrument = *request.mutable_define_instrument();
+  instrument.set_asset_class(v1::ASSET_CLASS_CRYPTO);
+  instrument.set_state(v1::INSTRUMENT_STATE_ACTIVE);
+  instrument.set_symbol(std::string(25, 'x'));
+  EXPECT_TRUE(decode(request, command).has_value());
+  instrument.set_symbol("BTC/USD");
+  EXPECT_FALSE(decode(request, command).has_value());
+}
+
+}  // namespace
+}  // namespace openvenue::rpc

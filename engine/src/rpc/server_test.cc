@@ -1,0 +1,472 @@
+#include "rpc/server.h"
+#include "rpc/wire.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/empty.pb.h>
+#include <google/protobuf/wrappers.pb.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <future>
+#include <thread>
+
+#include "rpc/test_server.h"
+
+namespace openvenue::rpc {
+namespace {
+
+using runtime::testing::SyncGate;
+using runtime::testing::TemporaryDirectory;
+using runtime::testing::test_settings;
+using testing::cancel_order;
+using testing::kPatience;
+using testing::list_open_orders;
+using testing::new_order;
+using testing::TestServer;
+using testing::TestSession;
+
+void set_deadline(grpc::ClientContext& context) {
+  context.set_deadline(std::chrono::system_clock::now() + kPatience);
+}
+
+// Calls a unary method by name, for services whose generated code is not installed.
+template <class Response>
+Response call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method) {
+  grpc::TemplatedGenericStub<google::protobuf::Empty, Response> stub(channel);
+  grpc::ClientContext context;
+  set_deadline(context);
+  google::protobuf::Empty request;
+  Response response;
+  std::promise<grpc::Status> done;
+  stub.UnaryCall(&context, method, grpc::StubOptions(), &request, &response,
+                 [&done](grpc::Status status) { done.set_value(std::move(status)); });
+  EXPECT_TRUE(done.get_future().get().ok());
+  return response;
+}
+
+// grpc.health.v1: field 1 of the response is the status, 1 meaning SERVING and 2 NOT_SERVING.
+int health(const std::shared_ptr<grpc::Channel>& channel) {
+  return call<google::protobuf::Int32Value>(channel, "/grpc.health.v1.Health/Check").value();
+}
+
+class ServerTest : public ::testing::Test {
+ protected:
+  const TemporaryDirectory directory_;
+  SyncGate gate_;
+  TestServer server_{test_settings(directory_.path()), testing::test_server_settings(),
+                     gate_.seams()};
+  const std::shared_ptr<grpc::Channel> channel_ = server_.connect();
+};
+
+TEST_F(ServerTest, AnswersEveryRequestOfASessionOnceAndByItsId) {
+  TestSession session(channel_);
+  v1::SessionRequest message;
+  for (std::uint64_t id = 1; id <= 1000; ++id) {
+    *message.add_requests() = new_order(id, 1, v1::SIDE_BUY, 1, 10, std::to_string(id));
+  }
+  ASSERT_TRUE(session.send(message));
+  const auto replies = session.receive(1000);
+  ASSERT_EQ(replies.size(), 1000U);
+  for (const auto& [id, reply] : replies) {
+    EXPECT_EQ(reply.order().client_order_id(), std::to_string(id));
+    EXPECT_EQ(reply.order().order_id(), reply.sequence());
+  }
+}
+
+TEST_F(ServerTest, TradesTwoSessionsAgainstEachOther) {
+  TestSession seller(channel_);
+  TestSession buyer(server_.connect());
+  const auto ask = seller.ask(new_order(1, 1, v1::SIDE_SELL, 10, 100, "ask"));
+  EXPECT_EQ(ask.order().status(), v1::ORDER_STATUS_NEW);
+  const auto bid = buyer.ask(new_order(1, 2, v1::SIDE_BUY, 4, 105, "bid"));
+  EXPECT_EQ(bid.order().status(), v1::ORDER_STATUS_FILLED);
+  EXPECT_EQ(bid.order().filled_lots(), 4);
+
+  const auto canceled = seller.ask(cancel_order(2, 1, ask.order().order_id()));
+  EXPECT_EQ(canceled.order().status(), v1::ORDER_STATUS_CANCELED);
+  EXPECT_EQ(canceled.order().filled_lots(), 4);
+}
+
+TEST_F(ServerTest, TakesAResentOrderForTheOneItWas) {
+  std::uint64_t order_id = 0;
+  {
+    TestSession session(channel_);
+    order_id = session.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "once")).order().order_id();
+    session.cancel();
+  }
+  TestSession session(channel_);
+  const auto again = session.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "once"));
+  EXPECT_TRUE(again.duplicate());
+  EXPECT_EQ(again.order().order_id(), order_id);
+  const auto other = session.ask(new_order(2, 1, v1::SIDE_BUY, 2, 10, "once"));
+  EXPECT_EQ(other.reject().reason(), v1::REASON_DUPLICATE_CLIENT_ORDER_ID);
+}
+
+TEST_F(ServerTest, ReadsWithinAMessageWhatTheMessageWrote) {
+  TestSession session(channel_);
+  v1::SessionRequest message;
+  *message.add_requests() = new_order(1, 1, v1::SIDE_BUY, 1, 10, "a");
+  *message.add_requests() = new_order(2, 1, v1::SIDE_BUY, 1, 10, "b");
+  *message.add_requests() = list_open_orders(3, 1, 500);
+  ASSERT_TRUE(session.send(message));
+  EXPECT_EQ(session.receive(3).at(3).order_list().orders_size(), 2);
+}
+
+TEST_F(ServerTest, AnswersAClientThatHasClosedItsSideBeforeItEnds) {
+  TestSession session(channel_);
+  for (std::uint64_t id = 1; id <= 100; ++id) {
+    ASSERT_TRUE(session.send(new_order(id, 1, v1::SIDE_BUY, 1, 10, std::to_string(id))));
+  }
+  session.half_close();
+  EXPECT_TRUE(session.finish().ok());
+  EXPECT_EQ(session.receive(0).size(), 100U);
+}
+
+TEST_F(ServerTest, AnswersAUnaryBatchAtOnce) {
+  const auto stub = v1::Trading::NewStub(channel_);
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::SessionRequest request;
+  *request.add_requests() = new_order(1, 1, v1::SIDE_BUY, 1, 10, "a");
+  request.add_requests()->set_request_id(2);
+  v1::SessionResponse response;
+  ASSERT_TRUE(stub->Submit(&context, request, &response).ok());
+  ASSERT_EQ(response.replies_size(), 2);
+  std::map<std::uint64_t, v1::Reply> replies;
+  for (const auto& reply : response.replies()) replies[reply.request_id()] = reply;
+  EXPECT_EQ(replies[1].order().status(), v1::ORDER_STATUS_NEW);
+  EXPECT_EQ(replies[2].not_sequenced().cause(), v1::NotSequenced::CAUSE_INVALID_ARGUMENT);
+}
+
+TEST_F(ServerTest, KeepsToTheDeadlineOfAUnaryCallWithoutSayingThatItFailed) {
+  gate_.close();
+  const auto stub = v1::Trading::NewStub(channel_);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
+  v1::SessionRequest request;
+  *request.add_requests() = new_order(1, 1, v1::SIDE_BUY, 1, 10, "slow");
+  v1::SessionResponse response;
+  EXPECT_EQ(stub->Submit(&context, request, &response).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  gate_.open();
+
+  TestSession session(channel_);
+  EXPECT_TRUE(session.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "slow")).duplicate());
+}
+
+TEST_F(ServerTest, ShowsTheBookBestFirst) {
+  TestSession session(channel_);
+  session.ask(new_order(1, 1, v1::SIDE_BUY, 5, 99, "b1"));
+  session.ask(new_order(2, 1, v1::SIDE_BUY, 5, 98, "b2"));
+  session.ask(new_order(3, 1, v1::SIDE_BUY, 2, 99, "b3"));
+  session.ask(new_order(4, 2, v1::SIDE_SELL, 1, 101, "a1"));
+  const auto stub = v1::MarketData::NewStub(channel_);
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::GetBookRequest request;
+  request.set_instrument_id(1);
+  request.set_depth(10);
+  v1::BookSnapshot book;
+  ASSERT_TRUE(stub->GetBook(&context, request, &book).ok());
+  ASSERT_EQ(book.bids_size(), 2);
+  EXPECT_EQ(book.bids(0).price_ticks(), 99);
+  EXPECT_EQ(book.bids(0).qty_lots(), 7);
+  EXPECT_EQ(book.bids(0).orders(), 2U);
+  EXPECT_EQ(book.bids(1).price_ticks(), 98);
+  ASSERT_EQ(book.asks_size(), 1);
+  EXPECT_EQ(book.asks(0).price_ticks(), 101);
+}
+
+TEST_F(ServerTest, RefusesABookOfAnUnknownInstrumentOrAnImpossibleDepth) {
+  const auto stub = v1::MarketData::NewStub(channel_);
+  const auto status_of = [&](std::uint32_t instrument_id, std::uint32_t depth) {
+    grpc::ClientContext context;
+    set_deadline(context);
+    v1::GetBookRequest request;
+    request.set_instrument_id(instrument_id);
+    request.set_depth(depth);
+    v1::BookSnapshot book;
+    return stub->GetBook(&context, request, &book).error_code();
+  };
+  EXPECT_EQ(status_of(77, 1), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(status_of(1, 0), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status_of(1, 1001), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+// Reads `count` entries of the journal from `from` on.
+std::vector<v1::JournalEntry> follow(const std::shared_ptr<grpc::Channel>& channel,
+                                     std::uint64_t from, std::size_t count) {
+  const auto stub = v1::MarketData::NewStub(channel);
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::StreamJournalRequest request;
+  request.set_from_sequence(from);
+  const auto stream = stub->StreamJournal(&context, request);
+  std::vector<v1::JournalEntry> entries;
+  v1::JournalBatch batch;
+  while (entries.size() < count && stream->Read(&batch)) {
+    for (const auto& entry : batch.entries()) {
+      EXPECT_LE(entry.sequence(), batch.durable_sequence());
+      entries.push_back(entry);
+    }
+  }
+  context.TryCancel();
+  while (stream->Read(&batch)) continue;
+  (void)stream->Finish();
+  return entries;
+}
+
+TEST_F(ServerTest, ResumesTheJournalStreamFromAnySequenceWithoutGapOrRepetition) {
+  TestSession session(channel_);
+  for (std::uint64_t id = 1; id <= 10; ++id) {
+    session.ask(new_order(id, 1 + id % 2, id % 2 == 0 ? v1::SIDE_BUY : v1::SIDE_SELL, 2, 100,
+                          std::to_string(id)));
+  }
+  const std::uint64_t last = server_.engine()->durable().get();
+  const auto whole = follow(channel_, 0, last);
+  ASSERT_EQ(whole.size(), last);
+  for (std::uint64_t from = 1; from <= last; ++from) {
+    const auto rest = follow(channel_, from, last - from + 1);
+    ASSERT_EQ(rest.size(), last - from + 1);
+    for (std::size_t index = 0; index < rest.size(); ++index) {
+      EXPECT_EQ(rest[index].SerializeAsString(), whole[from - 1 + index].SerializeAsString());
+    }
+  }
+}
+
+TEST_F(ServerTest, StreamsACommandOnceItIsDurableAndNotBefore) {
+  const std::uint64_t next = server_.engine()->durable().get() + 1;
+  const auto stub = v1::MarketData::NewStub(channel_);
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::StreamJournalRequest request;
+  request.set_from_sequence(next);
+  const auto stream = stub->StreamJournal(&context, request);
+  auto read = std::async(std::launch::async, [&] {
+    v1::JournalBatch batch;
+    EXPECT_TRUE(stream->Read(&batch));
+    return batch;
+  });
+  gate_.close();
+  TestSession session(channel_);
+  ASSERT_TRUE(session.send(new_order(1, 1, v1::SIDE_BUY, 1, 10, "a")));
+  gate_.wait_until_held();
+  EXPECT_EQ(read.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  gate_.open();
+  EXPECT_EQ(read.get().entries(0).sequence(), next);
+  context.TryCancel();
+}
+
+TEST_F(ServerTest, RefusesAJournalStreamOfAnotherShardOrBeyondTheEnd) {
+  const auto stub = v1::MarketData::NewStub(channel_);
+  const auto status_of = [&](std::uint32_t shard_id, std::uint64_t from) {
+    grpc::ClientContext context;
+    set_deadline(context);
+    v1::StreamJournalRequest request;
+    request.set_shard_id(shard_id);
+    request.set_from_sequence(from);
+    const auto stream = stub->StreamJournal(&context, request);
+    v1::JournalBatch batch;
+    while (stream->Read(&batch)) continue;
+    return stream->Finish().error_code();
+  };
+  EXPECT_EQ(status_of(3, 1), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status_of(0, 1'000'000), grpc::StatusCode::OUT_OF_RANGE);
+}
+
+TEST_F(ServerTest, AppliesAdministrationAndReportsRefusals) {
+  const auto stub = v1::Admin::NewStub(channel_);
+  const auto open = [&](std::int64_t credit_limit_micros) {
+    grpc::ClientContext context;
+    set_deadline(context);
+    v1::AdminRequest request;
+    request.mutable_open_account()->set_account_id(9);
+    request.mutable_open_account()->set_credit_limit_micros(credit_limit_micros);
+    v1::AdminResponse response;
+    EXPECT_TRUE(stub->Apply(&context, request, &response).ok());
+    return response.reject_reason();
+  };
+  EXPECT_EQ(open(5), v1::REASON_NONE);
+  EXPECT_EQ(open(-5), v1::REASON_INVALID_DEFINITION);
+
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::ListAccountsResponse accounts;
+  ASSERT_TRUE(stub->ListAccounts(&context, {}, &accounts).ok());
+  EXPECT_EQ(accounts.accounts_size(), 3);
+}
+
+TEST_F(ServerTest, TellsItsStatus) {
+  TestSession session(channel_);
+  session.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "a"));
+  const auto stub = v1::Admin::NewStub(channel_);
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::EngineStatus status;
+  ASSERT_TRUE(stub->GetStatus(&context, {}, &status).ok());
+  EXPECT_EQ(status.applied_sequence(), server_.engine()->applied_sequence());
+  EXPECT_EQ(status.durable_sequence(), status.applied_sequence());
+  EXPECT_EQ(status.open_orders(), 1U);
+  EXPECT_EQ(status.sessions(), 1U);
+  EXPECT_NE(status.state_hash(), 0U);
+  EXPECT_EQ(status.version(), "test");
+}
+
+TEST_F(ServerTest, WritesASnapshotWhenAskedTo) {
+  const auto stub = v1::Admin::NewStub(channel_);
+  grpc::ClientContext context;
+  set_deadline(context);
+  v1::TakeSnapshotResponse snapshot;
+  ASSERT_TRUE(stub->TakeSnapshot(&context, {}, &snapshot).ok());
+  EXPECT_EQ(snapshot.sequence(), server_.engine()->durable().get());
+}
+
+TEST_F(ServerTest, ChangesItsLogLevelAndThreadsWhileItRuns) {
+  const auto stub = v1::Admin::NewStub(channel_);
+  const auto before = spdlog::get_level();
+  {
+    grpc::ClientContext context;
+    v1::TuneRequest request;
+    request.set_log_level("error");
+    request.set_server_threads_max(32);
+    v1::TuneResponse response;
+    ASSERT_TRUE(stub->Tune(&context, request, &response).ok());
+    EXPECT_EQ(response.log_level(), "error");
+    EXPECT_EQ(response.server_threads_max(), 32U);
+    EXPECT_EQ(spdlog::get_level(), spdlog::level::err);
+  }
+  spdlog::set_level(before);
+  grpc::ClientContext context;
+  v1::TuneRequest request;
+  request.set_server_threads_max(1);
+  v1::TuneResponse response;
+  EXPECT_EQ(stub->Tune(&context, request, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ServerTest, AnswersTheStandardHealthCheck) {
+  EXPECT_EQ(health(channel_), 1);
+  server_.server().set_not_serving();
+  EXPECT_EQ(health(channel_), 2);
+}
+
+TEST_F(ServerTest, DescribesItselfByReflection) {
+  grpc::GenericStub stub(channel_);
+  grpc::ClientContext context;
+  set_deadline(context);
+  grpc::CompletionQueue queue;
+  const auto done = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    EXPECT_TRUE(queue.Next(&tag, &ok) && ok);
+  };
+  const auto stream = stub.PrepareCall(
+      &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
+  stream->StartCall(nullptr);
+  done();
+  const grpc::Slice list_services("\x3a\x01*");  // field 7, one byte
+  stream->Write(grpc::ByteBuffer(&list_services, 1), nullptr);
+  done();
+  grpc::ByteBuffer response;
+  stream->Read(&response, nullptr);
+  done();
+  grpc::Slice bytes;
+  ASSERT_TRUE(response.DumpToSingleSlice(&bytes).ok());
+  const std::string text(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
+  for (const char* service : {"Trading", "MarketData", "Admin"}) {
+    EXPECT_THAT(text, ::testing::HasSubstr(std::string("openvenue.engine.v1.") + service));
+  }
+  context.TryCancel();
+}
+
+TEST_F(ServerTest, HasNagleOffOnEveryConnection) {
+  std::vector<std::shared_ptr<grpc::Channel>> channels = {channel_};
+  for (int index = 0; index < 4; ++index) channels.push_back(server_.connect());
+  for (const auto& channel : channels) health(channel);
+  EXPECT_EQ(server_.gauge("openvenue_engine_connections"), 5);
+  EXPECT_EQ(server_.gauge("openvenue_engine_connections_nodelay"), 5);
+}
+
+TEST_F(ServerTest, CountsItsSessions) {
+  TestSession first(channel_);
+  TestSession second(channel_);
+  first.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "a"));
+  second.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "b"));
+  EXPECT_EQ(server_.gauge("openvenue_engine_sessions"), 2);
+}
+
+TEST_F(ServerTest, DeliversWhatItOwesBeforeItShutsDownAndRefusesWhatComesLater) {
+  gate_.close();
+  TestSession session(channel_);
+  ASSERT_TRUE(session.send(new_order(1, 1, v1::SIDE_BUY, 1, 10, "before")));
+  gate_.wait_until_held();
+  std::thread stopping([&] {
+    server_.server().set_not_serving();
+    server_.engine()->stop();
+    server_.server().shut_down();
+  });
+  // Refused as soon as the stop has begun; sent until then.
+  std::uint64_t id = 2;
+  runtime::Admission admission = runtime::Admission::kAccepted;
+  while (admission == runtime::Admission::kAccepted) {
+    runtime::Batch nothing;
+    admission = server_.engine()->submit(nothing);
+    std::this_thread::yield();
+  }
+  ASSERT_TRUE(session.send(new_order(id, 1, v1::SIDE_BUY, 1, 10, "after")));
+  auto replies = session.receive(1);
+  EXPECT_EQ(replies.at(id).not_sequenced().cause(), v1::NotSequenced::CAUSE_UNAVAILABLE);
+  gate_.open();
+  replies = session.receive(2);
+  ASSERT_TRUE(replies.contains(1));
+  EXPECT_EQ(replies.at(1).order().status(), v1::ORDER_STATUS_NEW);
+  EXPECT_FALSE(session.finish().ok());
+  stopping.join();
+}
+
+TEST(Server, AnswersResourceExhaustedWhileTheRingIsFullAndCarriesOnAfterwards) {
+  const TemporaryDirectory directory;
+  SyncGate gate;
+  auto settings = test_settings(directory.path());
+  settings.ring_size = 16;
+  TestServer server(settings, testing::test_server_settings(), gate.seams());
+  TestSession session(server.connect());
+  gate.close();
+  std::size_t sent = 0;
+  std::size_t refused = 0;
+  while (refused == 0) {
+    ++sent;
+    ASSERT_TRUE(session.send(new_order(sent, 1, v1::SIDE_BUY, 1, 10, std::to_string(sent))));
+    if (server.engine().metrics().ring_full.Value() > 0) {
+      for (const auto& [id, reply] : session.receive(1)) {
+        EXPECT_EQ(reply.not_sequenced().cause(), v1::NotSequenced::CAUSE_RESOURCE_EXHAUSTED);
+        ++refused;
+      }
+    }
+  }
+  gate.open();
+  EXPECT_EQ(session.receive(sent).size(), sent) << "every request has its one reply";
+  EXPECT_EQ(session.ask(new_order(sent + 1, 1, v1::SIDE_BUY, 1, 10, "later")).order().status(),
+            v1::ORDER_STATUS_NEW);
+}
+
+TEST(Server, ListensOnAUnixSocketAsWell) {
+  const TemporaryDirectory directory;
+  auto settings = testing::test_server_settings();
+  const std::string address = "unix:" + (directory.path() / "engine.sock").string();
+  settings.listen.push_back(address);
+  TestServer server(test_settings(directory.path() / "data"), settings);
+  EXPECT_EQ(health(grpc::CreateChannel(address, grpc::InsecureChannelCredentials())), 1);
+}
+
+TEST(Server, RefusesToShareAPort) {
+  const TemporaryDirectory directory;
+  TestServer first(test_settings(directory.path() / "first"));
+  auto settings = testing::test_server_settings();
+  settings.listen = {"127.0.0.1:" + std::to_string(first.server().port())};
+  EXPECT_THROW(TestServer(test_settings(directory.path() / "second"), settings), ListenError);
+}
+
+}  // namespace
+}  // namespace openvenue::rpc

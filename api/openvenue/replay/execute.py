@@ -25,8 +25,9 @@ class Scale:
 class Outcome:
     """What the venue reported for one operation, in the plan's units.
 
-    `left` rests of the operation's own order afterwards. `filled` is what it traded at once, and
-    `makers` whose resting quantity the venue then showed as executed. `refused` is its reason.
+    `left` rests of the operation's own order afterwards, and `filled` is what it traded at once.
+    `makers`, of an OBSERVE, are those whose orders the venue then showed as executed further.
+    `bids` and `asks` are of a READ_BOOK, best first. `refused` is the venue's reason.
     """
 
     operation: Operation
@@ -72,6 +73,8 @@ class Executor:
                     return await self._cancel(operation)
                 case Kind.TAKE:
                     return await self._take(operation)
+                case Kind.OBSERVE:
+                    return await self._observe(operation)
                 case Kind.READ_BOOK:
                     return await self._read_book(operation)
         except Refused as refusal:
@@ -82,15 +85,13 @@ class Executor:
         report = await self._enter(account, operation, "gtc")
         qty, filled = self._quantities(report)
         self._handles[operation.key] = _Handle(account, report.id, qty, filled)
-        makers = await self._observe(operation) if filled else ()
-        return Outcome(operation, left=qty - filled, filled=filled, makers=makers)
+        return Outcome(operation, left=qty - filled, filled=filled)
 
     async def _take(self, operation: Operation) -> Outcome:
         taker = len(self.venue.accounts) - 1
         report = await self._enter(taker, operation, "ioc")
         _, filled = self._quantities(report)
-        makers = await self._observe(operation)
-        return Outcome(operation, filled=filled, makers=makers)
+        return Outcome(operation, filled=filled)
 
     async def _reduce(self, operation: Operation) -> Outcome:
         handle = self._handles.get(operation.key)
@@ -129,13 +130,13 @@ class Executor:
             time_in_force,
         )
 
-    async def _observe(self, operation: Operation) -> tuple[tuple[int, int], ...]:
+    async def _observe(self, operation: Operation) -> Outcome:
         """Which of the foretold makers the venue now shows as executed, and by how much.
 
         Nothing that could fill them may be under way besides; the dispatcher sees to that.
         """
         seen: list[tuple[int, int]] = []
-        for key, _ in operation.makers or ():
+        for key, _ in operation.makers:
             handle = self._handles.get(key)
             if handle is None:
                 continue
@@ -146,7 +147,7 @@ class Executor:
                 handle.filled = filled
                 if filled == handle.qty:
                     del self._handles[key]
-        return tuple(seen)
+        return Outcome(operation, makers=tuple(seen))
 
     def _quantities(self, report: OrderReport) -> tuple[int, int]:
         """Total and filled quantity."""

@@ -5,8 +5,9 @@ with it before anything is sent; the venue's reports are then held against it.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from openvenue.replay.operation import Side, opposite
+from openvenue.replay.operation import Kind, Operation, Side, opposite
 
 
 @dataclass(slots=True)
@@ -19,26 +20,38 @@ class Resting:
     qty: int  # what is left
 
 
+class _Fill(NamedTuple):
+    key: int
+    qty: int
+    price: int
+
+
 @dataclass(slots=True)
 class ModelBook:
+    """Both sides of one symbol. What enters it comes back as the operation that does the same at
+    the venue, with what it must lead to."""
+
     orders: dict[int, Resting] = field(default_factory=dict)
     # side → price → keys in time priority
     levels: dict[Side, dict[int, dict[int, None]]] = field(
         default_factory=lambda: {"buy": {}, "sell": {}}
     )
 
-    def place(self, key: int, side: Side, price: int, qty: int) -> list[tuple[int, int]]:
-        """Trades what crosses, rests what is left; gives the fills as (maker key, quantity)."""
-        fills = self.take(side, price, qty)
-        left = qty - sum(filled for _, filled in fills)
+    def place(self, key: int, side: Side, price: int, qty: int) -> Operation:
+        """Trades what crosses and rests what is left."""
+        fills = self._match(side, price, qty)
+        left = qty - sum(fill.qty for fill in fills)
         if left:
             self.orders[key] = Resting(key, side, price, left)
             self.levels[side].setdefault(price, {})[key] = None
-        return fills
+        return _operation(Kind.PLACE, key, side, price, qty, fills)
 
-    def take(self, side: Side, limit: int | None, qty: int) -> list[tuple[int, int]]:
-        """Trades up to `qty` at `limit` or better; the rest is gone."""
-        fills: list[tuple[int, int]] = []
+    def take(self, key: int, side: Side, limit: int | None, qty: int) -> Operation:
+        """Trades up to `qty` at `limit` or better (None: at any price); the rest is gone."""
+        return _operation(Kind.TAKE, key, side, limit, qty, self._match(side, limit, qty))
+
+    def _match(self, side: Side, limit: int | None, qty: int) -> list[_Fill]:
+        fills: list[_Fill] = []
         resting_side = opposite(side)
         while qty:
             best = self.best(resting_side)
@@ -49,7 +62,7 @@ class ModelBook:
             key = next(iter(self.levels[resting_side][best]))
             filled = min(qty, self.orders[key].qty)
             self.reduce(key, filled)
-            fills.append((key, filled))
+            fills.append(_Fill(key, filled, best))
             qty -= filled
         return fills
 
@@ -83,3 +96,19 @@ class ModelBook:
         """The best `depth` levels as (price, quantity), best first."""
         prices = sorted(self.levels[side], reverse=side == "buy")[:depth]
         return tuple((price, self.total(side, price)) for price in prices)
+
+
+def _operation(
+    kind: Kind, key: int, side: Side, price: int | None, qty: int, fills: list[_Fill]
+) -> Operation:
+    whole = sum(fill.qty for fill in fills) == qty
+    return Operation(
+        kind,
+        key,
+        side,
+        price,
+        qty,
+        makers=tuple((fill.key, fill.qty) for fill in fills),
+        first_price=fills[0].price if fills else None,
+        last_price=fills[-1].price if fills and whole else None,
+    )

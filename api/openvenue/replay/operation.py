@@ -17,6 +17,7 @@ class Kind(Enum):
     REDUCE = "reduce"  # to a smaller quantity, keeping its place
     CANCEL = "cancel"
     TAKE = "take"  # an immediate-or-cancel order against the resting side
+    OBSERVE = "observe"  # asks the venue which makers an earlier operation filled
     READ_BOOK = "read book"  # of the whole symbol, with nothing else under way
 
 
@@ -30,7 +31,8 @@ class Operation:
 
     `key` names the order within the plan. `side` is that order's own side; for TAKE the taker's.
     `price` is None for a market order, which may sweep a whole side. `makers` are the fills that
-    price-time priority must give, as (key, quantity); None where the plan does not foretell them.
+    price-time priority must give, as (key, quantity), and `first_price` is that of the first of
+    them; `last_price`, that of the last, is set where they fill the operation whole.
     """
 
     kind: Kind
@@ -38,12 +40,23 @@ class Operation:
     side: Side
     price: int | None
     qty: int
-    makers: tuple[tuple[int, int], ...] | None = ()
+    makers: tuple[tuple[int, int], ...] = ()
+    first_price: int | None = None
+    last_price: int | None = None
 
-    @property
-    def may_trade(self) -> bool:
-        """Whether it may change the opposite side."""
-        return self.makers is None or bool(self.makers) or self.kind is Kind.TAKE
+    def names(self, other: "Operation") -> bool:
+        """Whether both are about one order."""
+        if self.key == other.key:
+            return True
+        mine = {self.key, *(key for key, _ in self.makers)}
+        return not mine.isdisjoint((other.key, *(key for key, _ in other.makers)))
+
+
+def observation(operation: Operation) -> Operation:
+    """What asks for the fills of `operation`."""
+    return Operation(
+        Kind.OBSERVE, operation.key, operation.side, None, operation.qty, operation.makers
+    )
 
 
 def conflicts(earlier: Operation, later: Operation) -> bool:
@@ -51,39 +64,47 @@ def conflicts(earlier: Operation, later: Operation) -> bool:
 
     They conflict if they are about one order; if both join the queue of one level; or if one may
     match, or must not match, against a level that the other changes; and reading the book conflicts
-    with all. Cancels and reductions of
-    different orders commute with each other and with whoever joins behind them.
+    with all. Cancels and reductions of different orders commute with each other and with whoever
+    joins behind them.
     """
-    if earlier.key == later.key or Kind.READ_BOOK in (earlier.kind, later.kind):
+    kinds = (earlier.kind, later.kind)
+    if Kind.READ_BOOK in kinds:
         return True
-    if (
-        earlier.kind is Kind.PLACE
-        and later.kind is Kind.PLACE
-        and earlier.side == later.side
-        and earlier.price == later.price
-    ):
+    if Kind.OBSERVE in kinds:
+        return earlier.names(later)
+    if earlier.key == later.key:
         return True
-    if _reaches(earlier, later) or _reaches(later, earlier):
+    if earlier.side != later.side:
+        return _reaches(earlier, later) or _reaches(later, earlier)
+    if kinds == (Kind.PLACE, Kind.PLACE) and earlier.price == later.price:
         return True
-    # Both come in on one side. What the earlier one takes away is what the later one meets; an
-    # earlier one that is known not to trade leaves nothing to meet.
-    incoming = (Kind.PLACE, Kind.TAKE)
-    return (
-        earlier.kind in incoming
-        and later.kind in incoming
-        and earlier.side == later.side
-        and earlier.may_trade
-    )
+    return _leaves_less(earlier, later)
 
 
 def _reaches(incoming: Operation, other: Operation) -> bool:
-    """Whether `other` changes a level on the opposite side that `incoming` could trade with."""
-    if incoming.kind in (Kind.REDUCE, Kind.CANCEL) or other.kind is Kind.TAKE:
+    """Whether `other` changes a level of its side that `incoming`, of the other, could meet."""
+    if incoming.kind not in (Kind.PLACE, Kind.TAKE) or other.kind is Kind.TAKE:
         return False
-    if other.side == incoming.side:
-        return False
-    if incoming.price is None or other.price is None:
+    if other.price is None:
         return True
-    if incoming.side == "buy":
-        return other.price <= incoming.price
-    return other.price >= incoming.price
+    return _crosses(incoming, other.price)
+
+
+def _leaves_less(earlier: Operation, later: Operation) -> bool:
+    """Whether `later`, coming in on the same side, may meet what `earlier` takes away.
+
+    An earlier one that does not trade takes nothing away, and a later one that stops short of the
+    first price that was traded at does not come to where something is missing.
+    """
+    incoming = (Kind.PLACE, Kind.TAKE)
+    if earlier.kind not in incoming or later.kind not in incoming:
+        return False
+    return earlier.first_price is not None and _crosses(later, earlier.first_price)
+
+
+def _crosses(incoming: Operation, price: int) -> bool:
+    """Whether an incoming order comes as far as `price`, by its limit or by what fills it."""
+    limit = incoming.price if incoming.last_price is None else incoming.last_price
+    if limit is None:
+        return True
+    return price <= limit if incoming.side == "buy" else price >= limit

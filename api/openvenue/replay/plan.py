@@ -232,17 +232,14 @@ class Planner:
     def _execute(self, message: Message) -> tuple[list[Request], Skip | None, Target, bool]:
         named = self._named(message)
         side = opposite(message.side)
-        makers = self.book.take(side, message.price, message.size)
-        operation = Operation(
-            Kind.TAKE, next(self._keys), side, message.price, message.size, tuple(makers)
-        )
-        target = self._target(named, makers, message)
+        operation = self.book.take(next(self._keys), side, message.price, message.size)
+        target = self._target(named, operation.makers, message)
         return [Request(operation, Cause.MESSAGE)], None, target, False
 
     def _target(
-        self, named: Resting | None, makers: list[tuple[int, int]], message: Message
+        self, named: Resting | None, makers: tuple[tuple[int, int], ...], message: Message
     ) -> Target:
-        if named is not None and makers == [(named.key, message.size)]:
+        if named is not None and makers == ((named.key, message.size),):
             return Target.NAMED
         if not makers:
             return Target.NOBODY
@@ -373,8 +370,7 @@ class Planner:
         if order_id is not None:
             self._key_of_id[order_id] = key
             self._id_of_key[key] = order_id
-        makers = self.book.place(key, side, price, qty)
-        return Request(Operation(Kind.PLACE, key, side, price, qty, tuple(makers)), cause)
+        return Request(self.book.place(key, side, price, qty), cause)
 
     def _reduce(self, key: int, qty: int, cause: Cause) -> Request:
         order = self.book.orders[key]

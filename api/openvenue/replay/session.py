@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from openvenue.replay.dispatch import dispatch
 from openvenue.replay.execute import Executor, Outcome
 from openvenue.replay.lobster import Row
-from openvenue.replay.operation import Kind, Operation
+from openvenue.replay.operation import Kind, Operation, observation
 from openvenue.replay.plan import Cause, Planner, Request, Step
 from openvenue.replay.tally import Tally
 
@@ -62,11 +62,20 @@ async def replay(
 
 
 def _requests(requests: Sequence[Request], tally: Tally) -> Part:
-    def count(outcomes: list[Outcome]) -> None:
-        for request, outcome in zip(requests, outcomes, strict=True):
-            tally.add_outcome(request.cause, outcome)
+    """Requests, each followed by a look at whom it filled, where it is to fill anyone."""
+    operations: list[Operation] = []
+    causes: list[Cause] = []
+    for request in requests:
+        operations.append(request.operation)
+        if request.operation.makers:
+            operations.append(observation(request.operation))
+        causes += [request.cause] * (len(operations) - len(causes))
 
-    return Part([request.operation for request in requests], count)
+    def count(outcomes: list[Outcome]) -> None:
+        for cause, outcome in zip(causes, outcomes, strict=True):
+            tally.add_outcome(cause, outcome)
+
+    return Part(operations, count)
 
 
 def _message(step: Step, tally: Tally) -> Part:

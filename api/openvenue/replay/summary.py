@@ -54,7 +54,8 @@ def as_data(tally: Tally, latencies_s: list[float], retries: int) -> dict[str, A
         "venue_book": {
             "read": tally.book_reads,
             "equal_to_reports": tally.book_reads_equal,
-            "fills_without_maker": tally.book.unexplained,
+            "taken_qty": tally.book.taken,
+            "given_qty": tally.book.given,
         },
         "sent_by_cause": _sent_by_cause(tally),
     }
@@ -174,7 +175,7 @@ def _table(title: str, *columns: str) -> Table:
 def _sent_by_cause(tally: Tally) -> dict[str, dict[str, int]]:
     sent: dict[str, dict[str, int]] = {cause.value: {} for cause in Cause}
     for (cause, kind), count in tally.operations.items():
-        if kind is not Kind.READ_BOOK:
+        if kind not in (Kind.OBSERVE, Kind.READ_BOOK):
             sent[cause.value][kind.value] = count
     return {cause: kinds for cause, kinds in sent.items() if kinds}
 

@@ -52,14 +52,12 @@ class SyntheticDay:
             qty = min(_QTY_MAX_LOTS, 1 + int(dice.expovariate(1 / _QTY_MEAN_LOTS)))
             key = next(keys)
             if kind is Kind.TAKE:
-                makers = self.book.take(side, None, qty)
-                yield Operation(Kind.TAKE, key, side, None, qty, tuple(makers))
+                yield self.book.take(key, side, None, qty)
                 continue
             distance = dice.expovariate(1 / _DISTANCE_MEAN_TICKS) - 1
             price = max(1, round(mid - distance if side == "buy" else mid + distance))
-            makers = self.book.place(key, side, price, qty)
             open_keys.append(key)
-            yield Operation(Kind.PLACE, key, side, price, qty, tuple(makers))
+            yield self.book.place(key, side, price, qty)
 
     def _cancel(self, dice: random.Random, open_keys: list[int]) -> Operation:
         """A random open order's end; `open_keys` still holds those that have traded away."""

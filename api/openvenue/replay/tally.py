@@ -68,8 +68,9 @@ class Tally:
 
     @property
     def sent(self) -> int:
-        """Operations carried out."""
-        return self.operations.total()
+        """Order operations carried out: entries, replacements and cancels."""
+        looks = (Kind.OBSERVE, Kind.READ_BOOK)
+        return sum(n for (_, kind), n in self.operations.items() if kind not in looks)
 
     @property
     def elapsed_s(self) -> float:
@@ -87,19 +88,21 @@ class Tally:
         """One report of the venue."""
         operation = outcome.operation
         self.operations[cause, operation.kind] += 1
-        self._recent.append(time.monotonic())
+        if operation.kind is not Kind.OBSERVE:
+            self._recent.append(time.monotonic())
         self.book.apply(outcome)
         if outcome.refused is not None:
             self.refused[f"{operation.kind.value}: {outcome.refused}"] += 1
             return
-        if outcome.filled:
-            self.trades += len(outcome.makers)
-            self.traded_qty += outcome.filled
-        if outcome.filled or operation.makers:
+        self.trades += len(outcome.makers)
+        self.traded_qty += outcome.filled
+        if operation.kind is Kind.OBSERVE:
             if outcome.makers == operation.makers:
                 self.priority_kept += 1
             else:
                 self.priority_broken += 1
+        elif outcome.filled and not operation.makers:
+            self.priority_broken += 1
 
     def add_message(self, step: Step, outcomes: list[Outcome]) -> None:
         """A message whose own requests are done: what it came to, and its uncorrected row."""
@@ -109,7 +112,11 @@ class Tally:
         self.sizes_differing += step.size_differs
         if step.target is not None:
             self.executions += 1
-            as_foretold = all(outcome.makers == outcome.operation.makers for outcome in outcomes)
+            as_foretold = all(
+                outcome.makers == outcome.operation.makers
+                for outcome in outcomes
+                if outcome.operation.kind is Kind.OBSERVE
+            )
             self.executions_by_target[step.target if as_foretold else Target.NOT_FORETOLD] += 1
         if step.row is not None:
             self._check(self.before_corrections, step.row)

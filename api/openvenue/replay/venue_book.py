@@ -19,9 +19,11 @@ class _Resting:
 
 @dataclass(slots=True)
 class VenueBook:
-    """Quantities by price. `unexplained` counts fills that no observed maker accounts for."""
+    """Quantities by price. `taken` and `given` are what takers and makers were filled in total:
+    the venue reports them separately, and they must be equal."""
 
-    unexplained: int = 0
+    taken: int = 0
+    given: int = 0
     _orders: dict[int, _Resting] = field(default_factory=dict)
     _totals: dict[Side, dict[int, int]] = field(default_factory=lambda: {"buy": {}, "sell": {}})
 
@@ -30,10 +32,10 @@ class VenueBook:
         operation = outcome.operation
         if operation.kind is Kind.READ_BOOK or outcome.refused is not None:
             return
+        self.taken += outcome.filled
         for key, filled in outcome.makers:
+            self.given += filled
             self._change(key, -filled)
-        if sum(filled for _, filled in outcome.makers) != outcome.filled:
-            self.unexplained += 1
         if operation.kind is Kind.PLACE and outcome.left and operation.price is not None:
             self._orders[operation.key] = _Resting(operation.side, operation.price, 0)
             self._change(operation.key, outcome.left)

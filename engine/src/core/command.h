@@ -27,8 +27,9 @@ struct CancelOrder {
 };
 
 // Ends `order_id` as kReplaced and opens a new order in its place, which carries over what was
-// filled (FIX cancel/replace: qty_lots is the new total, filled part included). A smaller quantity
-// at the same price keeps its place in the queue; any other change goes to the back.
+// filled (FIX cancel/replace: qty_lots is the new total, filled part included). At the same price
+// and a quantity no larger than before it keeps its place in the queue; otherwise it goes to the
+// back.
 struct ReplaceOrder {
   AccountId account = 0;
   OrderId order_id = 0;
@@ -91,7 +92,8 @@ struct Limits {
   std::uint32_t max_orders = 1U << 20;  // records of open and of remembered ended orders
   std::uint32_t max_accounts = 1U << 14;
   std::uint32_t max_instruments = 1U << 10;
-  std::uint32_t max_positions = 1U << 17;  // (account, instrument) pairs that ever held something
+  std::uint32_t max_positions =
+      1U << 17;  // (account, instrument) pairs that ever had an order or lots
   std::uint32_t max_fills_per_command = 1U << 14;
   friend bool operator==(const Limits&, const Limits&) = default;
 };

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include "core/slot_index.h"
+#include "core/hash.h"
 
 namespace openvenue::core {
 

@@ -7,6 +7,7 @@
 
 #include "core/command.h"
 #include "core/exchange.h"
+#include "core/hash.h"
 #include "core/slot.h"
 #include "core/slot_index.h"
 #include "core/types.h"

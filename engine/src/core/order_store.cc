@@ -4,6 +4,8 @@
 #include <cstring>
 #include <random>
 
+#include "core/hash.h"
+
 namespace openvenue::core {
 
 // Clients choose client order ids. With a seed that they cannot know, they cannot choose ids that

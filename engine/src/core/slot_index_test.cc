@@ -6,6 +6,8 @@
 #include <random>
 #include <vector>
 
+#include "core/hash.h"
+
 namespace openvenue::core {
 namespace {
 

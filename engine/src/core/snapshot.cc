@@ -208,6 +208,7 @@ Order read_order(ByteReader& in) {
   order.updated_sequence = in.get<Sequence>();
   order.client_order_id = read_text<ClientOrderId>(in);
   if (order.filled_lots < 0 || order.filled_lots > order.qty_lots) in.fail();
+  if (order.filled_value_micros < 0) in.fail();
   return order;
 }
 
@@ -260,11 +261,14 @@ class StateReader {
     const auto count = in_.get<std::uint32_t>();
     if (count > state_.limits.max_accounts) return false;
     WideInteger credit = 0;
+    WideInteger cash = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
       const Account account = read_account(in_);
       credit += account.credit_limit_micros;
+      cash += account.cash_micros;
       const bool usable = in_.ok() && account.account != 0 && account.credit_limit_micros >= 0 &&
-                          account.reserved_micros >= 0 && credit <= kCashTotalMax;
+                          account.reserved_micros >= 0 && credit <= kCashTotalMax &&
+                          cash <= 2 * kCashTotalMax && cash >= -2 * kCashTotalMax;
       if (!usable || state_.ledger.find_account(account.account) != kNoSlot) return false;
       state_.ledger.add_account(account);
     }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/book.h"
+#include "core/hash.h"
 #include "core/slot.h"
 #include "core/slot_index.h"
 #include "core/types.h"

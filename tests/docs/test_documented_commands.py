@@ -1,64 +1,73 @@
 """Every command in the README and the docs runs as written.
 
-Fenced blocks tagged `sh` are commands. Those of one document run in one shell, in order, from the project's
-root, against a venue that is up with its data in a directory of the test's own. A block tagged `text` or
-`json` is output. Commands that cannot run inside the test suite are listed with where they run instead.
+Fenced blocks tagged `sh` are commands and blocks tagged `python` are programs. Those of one document run in
+one shell, in order, from the project's root, against a venue of the tests' own. Blocks with another tag
+are output. Commands that cannot run inside a test are named here with where they run instead.
 """
 
 import os
 import re
+import signal
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+START_TIMEOUT_S = 60.0
 
-# Command (as written) → where it runs instead.
+# Whole blocks that run elsewhere.
 RUN_ELSEWHERE = {
-    "make test": "this suite is what it runs",
-    "make run": "tests/docs/test_make_run.py",
-    "make lint": ".ci/run",
-    "make test-sanitizers": ".ci/run",
-    "make soak": "the long form of tests that run here in short",
-    "make bench": "tests/bench runs its parts with small numbers",
-    "sudo apt-get install -y git make": "changes the machine; .ci/run installs make the same way",
+    "make test\n": "this suite is part of it",
+    "make run\n": "test_make_run.py",
 }
 
 
-def commands(document: Path) -> list[str]:
-    """The command lines of a document, continuation lines joined, comments dropped."""
-    lines: list[str] = []
-    for block in FENCE.findall(document.read_text()):
-        for line in block.replace("\\\n", " ").splitlines():
-            stripped = line.strip()
-            if stripped and not stripped.startswith("#"):
-                lines.append(stripped)
-    return lines
+def script(document: Path) -> str:
+    """The document's commands as one shell script, empty if it has none."""
+    parts = []
+    for language, code in BLOCK.findall(document.read_text()):
+        if code in RUN_ELSEWHERE:
+            continue
+        parts.append(f"python - <<'END_OF_PROGRAM'\n{code}END_OF_PROGRAM\n")
+        if language == "sh":
+            parts[-1] = code
+    return "".join(parts)
 
 
-def runnable(document: Path) -> list[str]:
-    return [line for line in commands(document) if line not in RUN_ELSEWHERE]
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data directory of a venue that is up."""
+    directory = tmp_path_factory.mktemp("documented")
+    command = ["openvenue", "up", "--data-dir", str(directory), "--workers", "1"]
+    command += ["--port", "0", "--engine-port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as up:
+        try:
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while not (directory / "venue.json").exists():
+                assert up.poll() is None, f"the venue did not start; see {directory / 'logs'}"
+                assert time.monotonic() < deadline, "the venue did not come up in time"
+                time.sleep(0.1)
+            yield directory
+        finally:
+            up.send_signal(signal.SIGINT)
+            up.wait(60)
 
 
 @pytest.mark.parametrize(
     "document",
-    [d for d in DOCUMENTS if runnable(d)],
+    [document for document in DOCUMENTS if script(document)],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
-def test_commands_of_the_document_run_as_written(document: Path, documented_venue: Path) -> None:
-    script = "set -euo pipefail\n" + "\n".join(runnable(document))
-    environment = {
-        **os.environ,
-        "OPENVENUE_DATA_DIR": str(documented_venue),
-        "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
-    }
+def test_commands_of_the_document_run_as_written(document: Path, data_dir: Path) -> None:
     result = subprocess.run(
-        ["bash", "-c", script],
+        ["bash", "-c", "set -euo pipefail\n" + script(document)],
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, "OPENVENUE_DATA_DIR": str(data_dir)},
         capture_output=True,
         text=True,
         timeout=240,
@@ -68,5 +77,21 @@ def test_commands_of_the_document_run_as_written(document: Path, documented_venu
 
 
 def test_every_exception_is_still_documented() -> None:
-    documented = {line for document in DOCUMENTS for line in commands(document)}
+    documented = {code for path in DOCUMENTS for _, code in BLOCK.findall(path.read_text())}
     assert set(RUN_ELSEWHERE) <= documented
+
+
+def test_every_target_of_the_makefile_that_the_docs_name_exists() -> None:
+    named = {
+        target
+        for path in DOCUMENTS
+        for target in re.findall(r"`make ([a-z-]+)", path.read_text())
+    }
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named <= targets
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for path in DOCUMENTS:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.relative_to(ROOT)}: {target}"

@@ -16,5 +16,5 @@ class ProjectorSettings(BaseSettings):
         default=10, ge=0, le=10_000, description="how long a transaction waits for more entries"
     )
     metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(default=9101, ge=0, le=65_535, description="0: no metrics")
+    metrics_port: int = Field(default=0, ge=0, le=65_535, description="0: no metrics")
     backoff_max_s: float = Field(default=5.0, gt=0, le=300)

@@ -48,6 +48,8 @@ class Operation:
         """Whether both are about one order."""
         if self.key == other.key:
             return True
+        if not self.makers and not other.makers:
+            return False
         mine = {self.key, *(key for key, _ in self.makers)}
         return not mine.isdisjoint((other.key, *(key for key, _ in other.makers)))
 

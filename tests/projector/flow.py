@@ -1,0 +1,112 @@
+"""A random flow of orders straight into an engine, and what the database holds of it."""
+
+import hashlib
+import random
+from itertools import count
+
+import asyncpg
+import grpc
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.projector.store import PROJECTED_TABLES
+
+ACCOUNTS = (1, 2, 3)
+BATCH = 100
+
+
+class Flow:
+    """Limit orders around one price, cancels, replacements and takers of three accounts."""
+
+    def __init__(self, engine_port: int, seed: int) -> None:
+        self._channel = grpc.insecure_channel(f"127.0.0.1:{engine_port}")
+        self._dice = random.Random(seed)
+        self._numbers = count(1)
+        self._open: list[tuple[int, int]] = []  # (account, order id), ended ones too
+
+    def __enter__(self) -> "Flow":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    def send(self, requests: int) -> int:
+        """Sends so many requests; returns the sequence number of the last reply."""
+        stub = rpc.TradingStub(self._channel)
+        sequence = 0
+        for _ in range(0, requests, BATCH):
+            batch = [self._request() for _ in range(BATCH)]
+            response = stub.Submit(pb.SessionRequest(requests=batch), timeout=30)
+            for reply in response.replies:
+                sequence = max(sequence, reply.sequence)
+                if reply.HasField("order"):
+                    self._open.append((reply.order.account_id, reply.order.order_id))
+        return sequence
+
+    def status(self) -> pb.EngineStatus:
+        status: pb.EngineStatus = rpc.AdminStub(self._channel).GetStatus(
+            pb.GetStatusRequest(), timeout=10
+        )
+        return status
+
+    def accounts(self) -> list[pb.Account]:
+        response = rpc.AdminStub(self._channel).ListAccounts(pb.ListAccountsRequest(), timeout=10)
+        return list(response.accounts)
+
+    def _request(self) -> pb.Request:
+        dice = self._dice
+        number = next(self._numbers)
+        kind = dice.random()
+        if kind < 0.2 and self._open:
+            account_id, order_id = dice.choice(self._open[-200:])
+            return pb.Request(
+                request_id=number,
+                cancel_order=pb.CancelOrder(account_id=account_id, order_id=order_id),
+            )
+        if kind < 0.35 and self._open:
+            account_id, order_id = dice.choice(self._open[-200:])
+            return pb.Request(
+                request_id=number,
+                replace_order=pb.ReplaceOrder(
+                    account_id=account_id,
+                    order_id=order_id,
+                    qty_lots=dice.randint(1, 50),
+                    client_order_id=f"replace-{number}",
+                ),
+            )
+        return pb.Request(
+            request_id=number,
+            new_order=pb.NewOrder(
+                account_id=dice.choice(ACCOUNTS),
+                instrument_id=1,
+                side=dice.choice((pb.SIDE_BUY, pb.SIDE_SELL)),
+                type=pb.ORDER_TYPE_LIMIT,
+                time_in_force=dice.choice((pb.TIME_IN_FORCE_GTC, pb.TIME_IN_FORCE_IOC)),
+                qty_lots=dice.randint(1, 50),
+                limit_price_ticks=10_000 + dice.randint(-10, 10),
+                client_order_id=f"new\\{number}\t",
+            ),
+        )
+
+
+async def checksums(database_url: str) -> dict[str, str]:
+    """A digest of every projected table's rows in the order of their keys."""
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    try:
+        digests = {}
+        for table in PROJECTED_TABLES:
+            digest = hashlib.sha256()
+            for row in await connection.fetch(f"SELECT t::text FROM {table} AS t ORDER BY 1"):
+                digest.update(row[0].encode())
+            digests[table] = digest.hexdigest()
+        return digests
+    finally:
+        await connection.close()
+
+
+async def projected_sequence(database_url: str) -> int:
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    try:
+        sequence: int | None = await connection.fetchval("SELECT sequence FROM projection_offsets")
+        return sequence or 0
+    finally:
+        await connection.close()

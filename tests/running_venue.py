@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import grpc
 import httpx
@@ -17,7 +19,10 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.keys import NewKey, create_key
 from openvenue.settings import Settings
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import create_async_engine
+
+Result = TypeVar("Result")
 
 ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 30.0
@@ -114,8 +119,6 @@ class Venue:
     @property
     def settings(self) -> Settings:
         """The settings that the venue's processes run with."""
-        from pydantic import SecretStr
-
         return Settings(
             database_url=SecretStr(self.database_url),
             engine_target=f"127.0.0.1:{self.engine_port}",
@@ -144,6 +147,7 @@ class Venue:
         command += ["--data-dir", str(self.directory / "journal")]
         command += ["--listen", f"127.0.0.1:{self.engine_port}", "--metrics-listen", ""]
         command += ["--port-file", str(port_file), "--segment-bytes", str(4 << 20)]
+        command += ["--max-orders", "65536"]
         self.engine = self._spawn("engine", command, {})
         self.engine_port = self._wait_for_port(port_file, self.engine)
 
@@ -151,10 +155,11 @@ class Venue:
         """Start the API with these further OPENVENUE_ settings; wait until it is ready."""
         port_file = self.directory / "api.port"
         port_file.unlink(missing_ok=True)
-        extra = {f"OPENVENUE_{name.upper()}": value for name, value in environment.items()}
-        extra |= {
+        extra = {
             "OPENVENUE_API_PORT": str(self.api_port),
             "OPENVENUE_API_PORT_FILE": str(port_file),
+            "OPENVENUE_DRAIN_TIMEOUT_S": "1",
+            **{f"OPENVENUE_{name.upper()}": value for name, value in environment.items()},
         }
         self.api = self._spawn("api", [sys.executable, "-m", "openvenue.server"], extra)
         self.api_port = self._wait_for_port(port_file, self.api)
@@ -178,6 +183,13 @@ class Venue:
                 answer = response.text
             time.sleep(0.02)
         raise TimeoutError(f"the API is not ready ({answer}); see {self.directory}/*.log")
+
+    def wait_until_projected(self, client: httpx.Client) -> None:
+        """Wait until the history holds all that the client's account was told."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while client.get("/v2/orders", params={"status": "all"}).status_code != 200:
+            assert time.monotonic() < deadline, f"no projection; see {self.directory}/*.log"
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """End all processes, the outermost first."""
@@ -203,7 +215,7 @@ class Venue:
                     )
                 )
             )
-        return asyncio.run(self._create_key(account_id))
+        return run_apart(self._create_key(account_id))
 
     def give(self, account_id: int, instrument_id: int, qty_lots: int) -> None:
         """Credit an account with a position."""
@@ -260,6 +272,12 @@ class Venue:
                 break
             time.sleep(0.02)
         raise TimeoutError(f"not serving; {child.log} ends: {child.log.read_text()[-2000:]}")
+
+
+def run_apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end, also where the caller is within an event loop itself."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def key_headers(key: NewKey) -> dict[str, str]:

@@ -1,0 +1,22 @@
+"""Bodies of orders for the tests: plain by default, each field replaceable."""
+
+from typing import Any
+
+
+def limit_order(**changes: Any) -> dict[str, Any]:
+    """A day order to buy 10 AAPL at 10; None drops a field."""
+    body = {
+        "symbol": "AAPL",
+        "qty": "10",
+        "side": "buy",
+        "type": "limit",
+        "time_in_force": "day",
+        "limit_price": "10",
+        **changes,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def market_order(**changes: Any) -> dict[str, Any]:
+    """A market order to buy 10 AAPL."""
+    return limit_order(**{"type": "market", "limit_price": None, **changes})

@@ -1,0 +1,179 @@
+"""Keys: required everywhere but for health and metrics, and revoked at once."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+from openvenue import keys
+from openvenue.keys import NewKey
+from orders import limit_order
+from running_venue import Venue, key_headers, run_apart
+from sqlalchemy.ext.asyncio import create_async_engine
+
+ROUTES = [
+    ("POST", "/v2/orders"),
+    ("GET", "/v2/orders"),
+    ("DELETE", "/v2/orders"),
+    ("GET", "/v2/orders/00000000-0000-8000-8000-000000000001"),
+    ("PATCH", "/v2/orders/00000000-0000-8000-8000-000000000001"),
+    ("DELETE", "/v2/orders/00000000-0000-8000-8000-000000000001"),
+    ("GET", "/v2/orders:by_client_order_id?client_order_id=x"),
+    ("GET", "/v2/account"),
+    ("GET", "/v2/positions"),
+    ("GET", "/v2/positions/AAPL"),
+    ("GET", "/v2/assets"),
+    ("GET", "/v2/assets/AAPL"),
+    ("GET", "/v2/clock"),
+    ("GET", "/v1/book/AAPL"),
+]
+
+
+def in_database(venue: Venue, work: Callable) -> object:
+    async def run() -> object:
+        engine = create_async_engine(venue.database_url)
+        try:
+            async with engine.begin() as connection:
+                return await work(connection)
+        finally:
+            await engine.dispose()
+
+    return run_apart(run())
+
+
+def status(venue: Venue, headers: dict[str, str]) -> int:
+    return httpx.get(f"{venue.url}/v2/clock", headers=headers).status_code
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_every_trading_route_needs_a_key(venue: Venue, method: str, path: str) -> None:
+    response = httpx.request(method, venue.url + path)
+    assert response.status_code == 401
+    assert response.json()["code"] == 40110000
+    assert response.json()["message"] == "request is not authorized"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json"])
+def test_operational_routes_need_none(venue: Venue, path: str) -> None:
+    assert httpx.get(venue.url + path).status_code == 200
+
+
+def test_a_wrong_secret_an_unknown_key_and_a_missing_half_look_alike(
+    venue: Venue, account: NewKey
+) -> None:
+    right = key_headers(account)
+    wrong = [
+        {**right, "APCA-API-SECRET-KEY": "x" + account.secret[1:]},
+        {**right, "APCA-API-KEY-ID": "OVUNKNOWN"},
+        {**right, "APCA-API-SECRET-KEY": ""},
+        {"APCA-API-KEY-ID": account.key_id},
+        {**right, "APCA-API-KEY-ID": "x" * 1000},
+    ]
+    bodies = []
+    for headers in wrong:
+        response = httpx.get(f"{venue.url}/v2/clock", headers=headers)
+        assert response.status_code == 401
+        bodies.append(response.text)
+    assert len(set(bodies)) == 1
+    assert status(venue, right) == 200
+
+
+def test_a_refused_order_is_not_entered(venue: Venue, account: NewKey) -> None:
+    headers = {**key_headers(account), "APCA-API-SECRET-KEY": "wrong"}
+    answer = httpx.post(f"{venue.url}/v2/orders", headers=headers, json=limit_order())
+    assert answer.status_code == 401
+    assert httpx.get(f"{venue.url}/v2/orders", headers=key_headers(account)).json() == []
+
+
+def test_a_revoked_key_stops_working_long_before_its_cache_entry_expires(
+    venue: Venue, account: NewKey
+) -> None:
+    headers = key_headers(account)
+    assert status(venue, headers) == 200
+    assert in_database(venue, lambda connection: keys.revoke_key(connection, account.key_id))
+    deadline = time.monotonic() + venue.settings.auth_cache_ttl_s / 3
+    while status(venue, headers) == 200:
+        assert time.monotonic() < deadline
+    assert status(venue, headers) == 401
+
+
+def test_a_key_made_after_it_was_asked_for_in_vain_works(venue: Venue, account: NewKey) -> None:
+    secret = "s" * 43
+    headers = {"APCA-API-KEY-ID": "OVLATER", "APCA-API-SECRET-KEY": secret}
+    assert status(venue, headers) == 401
+
+    async def insert(connection) -> None:
+        from openvenue.db.tables import api_keys
+
+        await connection.execute(
+            api_keys.insert().values(
+                key_id="OVLATER",
+                account_id=account.account_id,
+                secret_hash=keys.hash_secret(secret.encode()),
+            )
+        )
+
+    in_database(venue, insert)
+    deadline = time.monotonic() + venue.settings.auth_cache_ttl_s / 3
+    while status(venue, headers) != 200:
+        assert time.monotonic() < deadline
+
+
+def test_revoking_twice_or_an_unknown_key_says_so(venue: Venue, account: NewKey) -> None:
+    def revoke(connection):
+        return keys.revoke_key(connection, account.key_id)
+
+    assert in_database(venue, revoke) is True
+    assert in_database(venue, revoke) is False
+    listed = in_database(venue, lambda connection: keys.list_keys(connection, account.account_id))
+    assert [(key.key_id, key.revoked_at is not None) for key in listed] == [(account.key_id, True)]
+
+
+def test_the_database_never_holds_a_secret(venue: Venue, account: NewKey) -> None:
+    from openvenue.db.tables import api_keys
+
+    async def read(connection):
+        return (await connection.execute(api_keys.select())).all()
+
+    rows = in_database(venue, read)
+    assert rows
+    assert account.secret not in repr(rows)
+
+
+def test_trading_goes_on_while_the_database_is_away(new_venue: Callable[..., Venue]) -> None:
+    venue = new_venue().start(auth_cache_ttl_s="0.1")
+    key = venue.open_account(1)
+    with venue.client(key) as client:
+        assert client.post("/v2/orders", json=limit_order()).status_code == 200
+
+        async def cut_off() -> None:
+            await forbid_connections(venue.database_url, forbid=True)
+
+        run_apart(cut_off())
+        for _ in range(3):
+            assert client.post("/v2/orders", json=limit_order()).status_code == 200
+            time.sleep(0.12)  # past the cache entry's end
+        history = client.get("/v2/orders", params={"status": "all"})
+        assert history.status_code == 503
+        assert history.headers["retry-after"] == "1"
+        unknown = {"APCA-API-KEY-ID": "OVNOBODY", "APCA-API-SECRET-KEY": "x"}
+        assert status(venue, unknown) == 503
+
+
+async def forbid_connections(database_url: str, *, forbid: bool) -> None:
+    """Keep everybody but superusers' maintenance out of a database, and end who is in."""
+    from sqlalchemy import make_url, text
+
+    url = make_url(database_url)
+    engine = create_async_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(
+            text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS {str(not forbid).lower()}")
+        )
+        await connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+            {"name": url.database},
+        )
+    await engine.dispose()
+    await asyncio.sleep(0)

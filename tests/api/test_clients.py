@@ -1,0 +1,161 @@
+"""alpaca-py and ccxt, unmodified, trade on the venue."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import ccxt
+import pytest
+from alpaca.common.exceptions import APIError
+from alpaca.trading.client import TradingClient
+from alpaca.trading.enums import AssetClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
+from alpaca.trading.requests import (
+    GetAssetsRequest,
+    GetOrdersRequest,
+    LimitOrderRequest,
+    MarketOrderRequest,
+    ReplaceOrderRequest,
+)
+from openvenue.keys import NewKey
+from running_venue import Venue
+
+
+@pytest.fixture
+def alpaca(venue: Venue, account: NewKey) -> TradingClient:
+    return TradingClient(account.key_id, account.secret, url_override=venue.url)
+
+
+@pytest.fixture
+def ccxt_client(venue: Venue, account: NewKey) -> ccxt.alpaca:
+    exchange = ccxt.alpaca({"apiKey": account.key_id, "secret": account.secret})
+    exchange.urls["api"]["trader"] = venue.url
+    return exchange
+
+
+def limit_request(**changes: object) -> LimitOrderRequest:
+    terms = {
+        "symbol": "AAPL",
+        "qty": 10,
+        "side": OrderSide.BUY,
+        "time_in_force": TimeInForce.DAY,
+        "limit_price": 12.34,
+    }
+    return LimitOrderRequest(**{**terms, **changes})
+
+
+def test_alpaca_py_submits_and_reads_an_order(alpaca: TradingClient) -> None:
+    order = alpaca.submit_order(limit_request(client_order_id="from alpaca-py"))
+    assert (order.status, order.limit_price, order.qty) == (OrderStatus.NEW, "12.34", "10")
+    assert alpaca.get_order_by_id(order.id) == order
+    assert alpaca.get_order_by_client_id("from alpaca-py") == order
+
+
+def test_alpaca_py_lists_orders(alpaca: TradingClient) -> None:
+    order = alpaca.submit_order(limit_request())
+    assert alpaca.get_orders() == [order]
+    everything = GetOrdersRequest(status=QueryOrderStatus.ALL, symbols=["AAPL"], limit=5)
+    assert [one.id for one in alpaca.get_orders(everything)] == [order.id]
+    assert alpaca.get_orders(GetOrdersRequest(status=QueryOrderStatus.CLOSED)) == []
+
+
+def test_alpaca_py_replaces_an_order(alpaca: TradingClient) -> None:
+    old = alpaca.submit_order(limit_request())
+    new = alpaca.replace_order_by_id(old.id, ReplaceOrderRequest(qty=4, limit_price=12.35))
+    assert (new.replaces, new.qty, new.limit_price) == (old.id, "4", "12.35")
+    before = alpaca.get_order_by_id(old.id)
+    assert (before.status, before.replaced_by) == (OrderStatus.REPLACED, new.id)
+
+
+def test_alpaca_py_cancels_one_order_and_all(alpaca: TradingClient) -> None:
+    first, second = (alpaca.submit_order(limit_request()) for _ in range(2))
+    alpaca.cancel_order_by_id(first.id)
+    assert alpaca.get_order_by_id(first.id).status == OrderStatus.CANCELED
+    assert [(result.id, result.status) for result in alpaca.cancel_orders()] == [(second.id, 200)]
+
+
+def test_alpaca_py_reads_account_assets_and_clock(alpaca: TradingClient) -> None:
+    assert alpaca.get_account().cash == "10000000"
+    assert alpaca.get_asset("AAPL").tradable
+    crypto = alpaca.get_all_assets(GetAssetsRequest(asset_class=AssetClass.CRYPTO))
+    assert [asset.symbol for asset in crypto] == ["BTC/USD"]
+    assert alpaca.get_clock().is_open
+
+
+def test_alpaca_py_reads_positions(venue: Venue, alpaca: TradingClient, account: NewKey) -> None:
+    venue.give(account.account_id, 1, 7)
+    (position,) = alpaca.get_all_positions()
+    assert (position.symbol, position.qty) == ("AAPL", "7")
+    assert alpaca.get_open_position("AAPL") == position
+
+
+def test_alpaca_py_understands_refusals(alpaca: TradingClient) -> None:
+    with pytest.raises(APIError) as refusal:
+        alpaca.submit_order(limit_request(qty=900_000, limit_price=100))
+    assert (refusal.value.status_code, refusal.value.code) == (403, 40310000)
+    with pytest.raises(APIError) as missing:
+        alpaca.get_order_by_id(uuid4())
+    assert missing.value.code == 40410000
+
+
+def test_alpaca_py_trades_at_market(
+    venue: Venue, alpaca: TradingClient, new_account: Callable[..., NewKey]
+) -> None:
+    seller_key = new_account()
+    venue.give(seller_key.account_id, 1, 5)
+    seller = TradingClient(seller_key.key_id, seller_key.secret, url_override=venue.url)
+    seller.submit_order(limit_request(qty=5, side=OrderSide.SELL, limit_price=45.67))
+    bought = alpaca.submit_order(
+        MarketOrderRequest(symbol="AAPL", qty=5, side=OrderSide.BUY, time_in_force=TimeInForce.IOC)
+    )
+    assert (bought.status, bought.filled_avg_price) == (OrderStatus.FILLED, "45.67")
+
+
+def test_ccxt_finds_the_markets(ccxt_client: ccxt.alpaca) -> None:
+    markets = ccxt_client.load_markets()
+    assert markets["BTC/USD"]["active"]
+    assert markets["BTC/USD"]["precision"] == {
+        "amount": 0.0001,
+        "price": 0.1,
+        **{
+            name: markets["BTC/USD"]["precision"][name]
+            for name in markets["BTC/USD"]["precision"]
+            if name not in ("amount", "price")
+        },
+    }
+
+
+def test_ccxt_submits_reads_lists_replaces_and_cancels(ccxt_client: ccxt.alpaca) -> None:
+    order = ccxt_client.create_order("BTC/USD", "limit", "buy", 0.5, 100.5)
+    assert (order["status"], order["price"], order["amount"]) == ("open", 100.5, 0.5)
+    read = ccxt_client.fetch_order(order["id"])
+    assert (read["id"], read["clientOrderId"]) == (order["id"], order["clientOrderId"])
+    assert [one["id"] for one in ccxt_client.fetch_open_orders("BTC/USD")] == [order["id"]]
+    replaced = ccxt_client.edit_order(order["id"], "BTC/USD", "limit", "buy", 0.25, 101)
+    assert (replaced["amount"], replaced["price"]) == (0.25, 101)
+    ccxt_client.cancel_order(replaced["id"])
+    assert ccxt_client.fetch_order(replaced["id"])["status"] == "canceled"
+    closed = {one["id"]: one["status"] for one in ccxt_client.fetch_closed_orders("BTC/USD")}
+    assert closed.keys() >= {order["id"], replaced["id"]}
+    assert len(ccxt_client.fetch_orders("BTC/USD")) == 2
+
+
+def test_ccxt_reads_balance_and_time(ccxt_client: ccxt.alpaca) -> None:
+    assert ccxt_client.fetch_balance()["USD"]["total"] == 10_000_000
+    assert ccxt_client.fetch_time() > 0
+
+
+def test_ccxt_cancels_all(ccxt_client: ccxt.alpaca) -> None:
+    for _ in range(2):
+        ccxt_client.create_order("BTC/USD", "limit", "buy", 0.5, 100.5)
+    ccxt_client.cancel_all_orders()
+    assert ccxt_client.fetch_open_orders("BTC/USD") == []
+
+
+def test_ccxt_understands_refusals(ccxt_client: ccxt.alpaca) -> None:
+    with pytest.raises(ccxt.PermissionDenied):
+        wrong = ccxt.alpaca({"apiKey": "x", "secret": "y"})
+        wrong.urls["api"]["trader"] = ccxt_client.urls["api"]["trader"]
+        wrong.fetch_balance()
+    with pytest.raises(ccxt.InvalidOrder):
+        ccxt_client.fetch_order(str(uuid4()))
+    with pytest.raises(ccxt.InsufficientFunds):
+        ccxt_client.create_order("BTC/USD", "limit", "buy", 1_000, 100_000)

@@ -1,0 +1,86 @@
+"""The schema goes up, down and up again, and the code's tables are what the migrations make."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from openvenue.db import migrate
+from openvenue.db.tables import metadata
+from openvenue.settings import Settings
+from pydantic import SecretStr
+from running_venue import ROOT, run_apart
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+OF_THE_PUBLIC_SCHEMA = """
+SELECT tablename FROM pg_tables WHERE schemaname = 'public'
+UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+"""
+
+
+@pytest.fixture
+def settings(new_database: Callable[[], str]) -> Settings:
+    return Settings(database_url=SecretStr(new_database()))
+
+
+def names_in_schema(settings: Settings) -> set[str]:
+    async def read() -> set[str]:
+        engine = create_async_engine(settings.database_url.get_secret_value())
+        async with engine.connect() as connection:
+            names = set((await connection.execute(text(OF_THE_PUBLIC_SCHEMA))).scalars())
+        await engine.dispose()
+        return names
+
+    return run_apart(read())
+
+
+def revision_of(settings: Settings) -> str | None:
+    async def read() -> str | None:
+        engine = create_async_engine(settings.database_url.get_secret_value())
+        async with engine.connect() as connection:
+            revision = await migrate.current_revision(connection)
+        await engine.dispose()
+        return revision
+
+    return run_apart(read())
+
+
+def test_upgrading_makes_every_table_of_the_code(settings: Settings) -> None:
+    migrate.upgrade(settings)
+    assert set(metadata.tables) <= names_in_schema(settings)
+    assert revision_of(settings) == migrate.RequiredSchema(settings).revision
+
+
+def test_the_code_has_nothing_that_the_migrations_lack(settings: Settings) -> None:
+    migrate.upgrade(settings)
+    migrate.check(settings)
+
+
+def test_downgrading_leaves_nothing_and_upgrading_works_again(settings: Settings) -> None:
+    migrate.upgrade(settings)
+    migrate.downgrade(settings, "base")
+    assert names_in_schema(settings) == {"alembic_version"}
+    migrate.upgrade(settings)
+    migrate.check(settings)
+
+
+def test_concurrent_migrators_wait_for_each_other(settings: Settings) -> None:
+    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    url = settings.database_url.get_secret_value()
+    migrators = [
+        subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OPENVENUE_DATABASE_URL": url})
+        for _ in range(3)
+    ]
+    assert [migrator.wait(60) for migrator in migrators] == [0, 0, 0]
+    migrate.check(settings)
+
+
+def test_a_schema_that_is_missing_or_old_is_refused_and_a_newer_one_serves(
+    settings: Settings,
+) -> None:
+    required = migrate.RequiredSchema(settings)
+    assert required.problem_with(None) is not None
+    assert required.problem_with(required.revision) is None
+    assert required.problem_with("made_by_a_newer_version") is None

@@ -1,0 +1,194 @@
+"""POST /v2/orders: what is accepted, what it answers, and what is refused and how."""
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+from openvenue.keys import NewKey
+from orders import limit_order, market_order
+from running_venue import Venue
+
+
+def submit(client: httpx.Client, **changes: object) -> httpx.Response:
+    return client.post("/v2/orders", json=limit_order(**changes))
+
+
+def test_an_accepted_order_is_returned_in_alpacas_shape(client: httpx.Client) -> None:
+    response = submit(client, client_order_id="shape", limit_price="10.50", qty="3")
+    assert response.status_code == 200
+    order = response.json()
+    assert order["client_order_id"] == "shape"
+    assert order["symbol"] == "AAPL"
+    assert order["asset_class"] == "us_equity"
+    assert (order["qty"], order["filled_qty"], order["filled_avg_price"]) == ("3", "0", None)
+    assert (order["limit_price"], order["notional"]) == ("10.5", None)
+    assert (order["type"], order["order_type"], order["order_class"]) == (
+        "limit",
+        "limit",
+        "simple",
+    )
+    assert (order["side"], order["time_in_force"], order["status"]) == ("buy", "day", "new")
+    assert order["created_at"] == order["submitted_at"] == order["updated_at"]
+    assert order["extended_hours"] is False
+
+
+def test_an_order_without_a_client_order_id_gets_one(client: httpx.Client) -> None:
+    first, second = submit(client).json(), submit(client).json()
+    assert first["id"] != second["id"]
+    assert first["client_order_id"] != second["client_order_id"]
+
+
+@pytest.mark.parametrize(("qty", "price"), [(10, 10), ("10", "10.00"), (1e1, 10.0), ("1E1", "1e1")])
+def test_numbers_are_read_as_decimals_from_their_text(
+    client: httpx.Client, qty: object, price: object
+) -> None:
+    order = submit(client, qty=qty, limit_price=price).json()
+    assert (order["qty"], order["limit_price"]) == ("10", "10")
+
+
+def test_fractions_of_a_crypto_lot_are_exact(client: httpx.Client) -> None:
+    body = limit_order(symbol="BTC/USD", qty="0.0003", limit_price="50000.1", time_in_force="gtc")
+    order = client.post("/v2/orders", json=body).json()
+    assert (order["qty"], order["limit_price"]) == ("0.0003", "50000.1")
+    assert order["asset_class"] == "crypto"
+
+
+@pytest.mark.parametrize("symbol", ["BTC/USD", "BTCUSD"])
+def test_a_pair_is_known_by_both_of_alpacas_spellings(client: httpx.Client, symbol: str) -> None:
+    body = limit_order(symbol=symbol, qty="1", limit_price="100", time_in_force="gtc")
+    assert client.post("/v2/orders", json=body).json()["symbol"] == "BTC/USD"
+
+
+def test_an_asset_id_serves_as_the_symbol(client: httpx.Client) -> None:
+    asset_id = client.get("/v2/assets/AAPL").json()["id"]
+    assert submit(client, symbol=asset_id).json()["symbol"] == "AAPL"
+
+
+def test_orders_trade_at_the_resting_orders_price(
+    venue: Venue, client: httpx.Client, new_account: Callable[..., NewKey]
+) -> None:
+    price = "77.10"
+    with venue.client(new_account()) as buyer:
+        account_number = int(client.get("/v2/account").json()["account_number"])
+        venue.give(account_number, 1, 100)
+        sell = submit(client, side="sell", qty="4", limit_price=price).json()
+        buy = submit(buyer, qty="5", limit_price="78", time_in_force="ioc").json()
+        assert (buy["status"], buy["filled_qty"], buy["filled_avg_price"]) == (
+            "canceled",
+            "4",
+            "77.1",
+        )
+        assert buy["canceled_at"] == buy["updated_at"]
+        sold = client.get(f"/v2/orders/{sell['id']}").json()
+        assert (sold["status"], sold["filled_avg_price"]) == ("filled", "77.1")
+        assert sold["filled_at"] is not None
+
+
+def test_a_market_order_without_liquidity_is_canceled_at_once(client: httpx.Client) -> None:
+    body = market_order(symbol="BTC/USD", qty="1", time_in_force="gtc", side="buy")
+    order = client.post("/v2/orders", json=body).json()
+    assert (order["type"], order["limit_price"], order["status"]) == ("market", None, "canceled")
+
+
+def test_the_same_order_sent_again_is_the_same_order(client: httpx.Client) -> None:
+    first = submit(client, client_order_id="again")
+    second = submit(client, client_order_id="again")
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.json() == second.json()
+    assert len(client.get("/v2/orders").json()) == 1
+
+
+def test_the_same_client_order_id_with_another_body_is_refused(client: httpx.Client) -> None:
+    submit(client, client_order_id="taken")
+    response = submit(client, client_order_id="taken", qty="11")
+    assert response.status_code == 422
+    assert response.json()["message"] == "client_order_id must be unique"
+    assert [order["qty"] for order in client.get("/v2/orders").json()] == ["10"]
+
+
+def test_unknown_fields_are_ignored(client: httpx.Client) -> None:
+    assert submit(client, subtag="x", source=None, anything={"at": ["all"]}).status_code == 200
+
+
+def test_nulls_mean_absent(client: httpx.Client) -> None:
+    body = limit_order() | {"notional": None, "stop_price": None, "take_profit": None}
+    assert client.post("/v2/orders", json=body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"symbol": None}, "symbol is required"),
+        ({"symbol": "NOPE"}, "asset 'NOPE' is not found"),
+        ({"symbol": "OLD"}, "asset is not active"),
+        ({"side": "hold"}, "side must be buy or sell, not 'hold'"),
+        ({"type": "stop"}, "order type 'stop' is not supported: use market or limit"),
+        ({"type": "trailing_stop"}, "order type 'trailing_stop' is not supported"),
+        (
+            {"time_in_force": "opg"},
+            "time_in_force 'opg' is not supported: use day, gtc, ioc or fok",
+        ),
+        ({"qty": None}, "qty is required"),
+        ({"qty": "0"}, "qty must be > 0"),
+        ({"qty": "-1"}, "qty must be > 0"),
+        ({"qty": "1.5"}, "qty: 1.5 is not a multiple of 1"),
+        ({"qty": "ten"}, "qty: 'ten' is not a decimal number"),
+        ({"qty": "NaN"}, "qty: 'NaN' is not a decimal number"),
+        ({"qty": [1]}, "qty: '[1]' is not a decimal number"),
+        ({"qty": "2000000"}, "qty must be positive and not above the asset's largest order"),
+        ({"qty": "9" * 30}, "qty: 9"),
+        ({"limit_price": None}, "limit orders require limit_price"),
+        ({"limit_price": "10.001"}, "limit_price: 10.001 is not a multiple of 0.01"),
+        ({"limit_price": "100001"}, "limit_price is outside the asset's price limits"),
+        ({"type": "market"}, "market orders require no limit_price"),
+        ({"notional": "100"}, "notional is not supported by this venue"),
+        ({"stop_price": "9"}, "stop_price is not supported by this venue"),
+        ({"trail_percent": 1}, "trail_percent is not supported by this venue"),
+        ({"order_class": "bracket"}, "order_class 'bracket' is not supported: use simple"),
+        ({"take_profit": {"limit_price": "11"}}, "take_profit is not supported by this venue"),
+        ({"extended_hours": True}, "extended_hours is not supported"),
+        ({"client_order_id": "x" * 129}, "client_order_id must be 1 to 128 bytes"),
+        ({"client_order_id": "a\u0000b"}, "client_order_id must be 1 to 128 bytes of printable"),
+        ({"client_order_id": 7}, "Expected `str | null`, got `int` - at `$.client_order_id`"),
+    ],
+)
+def test_what_cannot_be_an_order_is_refused_with_the_reason(
+    client: httpx.Client, changes: dict[str, object], message: str
+) -> None:
+    response = submit(client, **changes)
+    assert response.status_code == 422, response.text
+    assert response.json()["code"] == 40010001
+    assert response.json()["message"].startswith(message)
+
+
+def test_an_order_beyond_the_buying_power_is_forbidden(client: httpx.Client) -> None:
+    response = submit(client, qty="1000000", limit_price="11")
+    assert (response.status_code, response.json()["code"]) == (403, 40310000)
+    assert response.json()["message"] == "insufficient buying power"
+
+
+def test_selling_what_is_not_held_is_forbidden(client: httpx.Client) -> None:
+    response = submit(client, side="sell")
+    assert (response.status_code, response.json()["code"]) == (403, 40310000)
+    assert "insufficient qty available" in response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"symbol": }', b"\xff\xfe", b'{"x":' + b"[" * 10_000]
+)
+def test_a_body_that_is_no_json_is_a_bad_request(client: httpx.Client, body: bytes) -> None:
+    response = client.post("/v2/orders", content=body)
+    assert (response.status_code, response.json()["code"]) == (400, 40010000)
+
+
+def test_a_body_that_is_no_object_is_invalid(client: httpx.Client) -> None:
+    assert client.post("/v2/orders", content=b"[]").status_code == 422
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_beyond_the_limit_is_refused(client: httpx.Client, chunked: bool) -> None:
+    body = json.dumps(limit_order(padding="x" * 70_000)).encode()
+    response = client.post("/v2/orders", content=iter([body[:9], body[9:]]) if chunked else body)
+    assert (response.status_code, response.json()["code"]) == (413, 41310000)
+    assert client.get("/v2/orders").json() == []

@@ -1,0 +1,200 @@
+"""Orders after their submission: read, list, replace, cancel; reads never lag behind writes."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from openvenue.keys import NewKey
+from orders import limit_order
+from running_venue import Venue
+
+
+@pytest.fixture
+def stranger(venue: Venue, new_account: Callable[..., NewKey]) -> httpx.Client:
+    return venue.client(new_account())
+
+
+def submit(client: httpx.Client, **changes: object) -> dict[str, str]:
+    response = client.post("/v2/orders", json=limit_order(**changes))
+    assert response.status_code == 200, response.text
+    order: dict[str, str] = response.json()
+    return order
+
+
+def ids(response: httpx.Response) -> list[str]:
+    assert response.status_code == 200, response.text
+    return [order["client_order_id"] for order in response.json()]
+
+
+def test_an_order_is_read_by_either_of_its_ids(client: httpx.Client) -> None:
+    order = submit(client, client_order_id="mine")
+    assert client.get(f"/v2/orders/{order['id']}").json() == order
+    by_client_id = client.get("/v2/orders:by_client_order_id", params={"client_order_id": "mine"})
+    assert by_client_id.json() == order
+
+
+def test_orders_of_other_accounts_do_not_exist(
+    client: httpx.Client, stranger: httpx.Client
+) -> None:
+    order = submit(client, client_order_id="secret")
+    path = f"/v2/orders/{order['id']}"
+    by_client_id = {"client_order_id": "secret"}
+    answers = [
+        stranger.get(path),
+        stranger.delete(path),
+        stranger.patch(path, json={"qty": "1"}),
+        stranger.get("/v2/orders:by_client_order_id", params=by_client_id),
+    ]
+    assert [answer.status_code for answer in answers] == [404] * 4
+    assert stranger.delete("/v2/orders").json() == []
+    assert stranger.get("/v2/orders", params={"status": "all"}).json() == []
+    assert client.get(path).json()["status"] == "new"
+
+
+@pytest.mark.parametrize("order_id", ["nonsense", "00000000-0000-8000-8000-00000fffffff"])
+def test_an_unknown_order_is_not_found(client: httpx.Client, order_id: str) -> None:
+    response = client.get(f"/v2/orders/{order_id}")
+    assert (response.status_code, response.json()["code"]) == (404, 40410000)
+
+
+def test_canceling_ends_an_order(client: httpx.Client) -> None:
+    order = submit(client)
+    assert client.delete(f"/v2/orders/{order['id']}").status_code == 204
+    after = client.get(f"/v2/orders/{order['id']}").json()
+    assert after["status"] == "canceled"
+    assert after["canceled_at"] == after["updated_at"]
+    assert client.get("/v2/orders").json() == []
+
+
+def test_an_ended_order_can_be_neither_canceled_nor_replaced(client: httpx.Client) -> None:
+    path = f"/v2/orders/{submit(client)['id']}"
+    client.delete(path)
+    for answer in (client.delete(path), client.patch(path, json={"qty": "1"})):
+        assert (answer.status_code, answer.json()["code"]) == (422, 42210000)
+
+
+def test_replacing_gives_a_new_order_that_names_the_old_one(client: httpx.Client) -> None:
+    old = submit(client, qty="10", limit_price="10")
+    changes = {"qty": "7", "limit_price": "10.25", "client_order_id": "newer"}
+    new = client.patch(f"/v2/orders/{old['id']}", json=changes).json()
+    assert new["id"] != old["id"]
+    assert (new["replaces"], new["client_order_id"]) == (old["id"], "newer")
+    assert (new["qty"], new["limit_price"], new["time_in_force"]) == ("7", "10.25", "day")
+    before = client.get(f"/v2/orders/{old['id']}").json()
+    assert (before["status"], before["replaced_by"]) == ("replaced", new["id"])
+    assert ids(client.get("/v2/orders")) == ["newer"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"qty": "0"},
+        {"qty": "1.5"},
+        {"limit_price": "x"},
+        {"stop_price": "9"},
+        {"time_in_force": "x"},
+    ],
+)
+def test_a_replacement_that_cannot_be_changes_nothing(
+    client: httpx.Client, changes: dict[str, str]
+) -> None:
+    order = submit(client)
+    response = client.patch(f"/v2/orders/{order['id']}", json=changes)
+    assert (response.status_code, response.json()["code"]) == (422, 40010001)
+    assert client.get(f"/v2/orders/{order['id']}").json() == order
+
+
+def test_canceling_all_reports_each_order(client: httpx.Client) -> None:
+    orders = [submit(client) for _ in range(3)]
+    response = client.delete("/v2/orders")
+    assert response.status_code == 207
+    results = response.json()
+    assert {result["id"] for result in results} == {order["id"] for order in orders}
+    assert {result["status"] for result in results} == {200}
+    assert {result["body"]["status"] for result in results} == {"canceled"}
+
+
+def test_canceling_all_goes_beyond_one_page_of_the_engine(
+    venue: Venue, client: httpx.Client
+) -> None:
+    for _ in range(501):
+        submit(client, qty="1", limit_price="1")
+    assert len(client.delete("/v2/orders").json()) == 501
+    assert client.get("/v2/orders").json() == []
+
+
+def test_lists_are_filtered_by_status(client: httpx.Client) -> None:
+    submit(client, client_order_id="open")
+    ended = submit(client, client_order_id="ended")
+    client.delete(f"/v2/orders/{ended['id']}")
+    assert ids(client.get("/v2/orders")) == ["open"]
+    assert ids(client.get("/v2/orders", params={"status": "closed"})) == ["ended"]
+    assert ids(client.get("/v2/orders", params={"status": "all"})) == ["ended", "open"]
+
+
+def test_lists_are_filtered_by_symbol_and_side_and_bounded(client: httpx.Client) -> None:
+    account_number = int(client.get("/v2/account").json()["account_number"])
+    assert account_number
+    submit(client, client_order_id="a")
+    submit(client, client_order_id="b", symbol="BTC/USD", qty="1", limit_price="100")
+    submit(client, client_order_id="c")
+    assert ids(client.get("/v2/orders", params={"symbols": "AAPL"})) == ["c", "a"]
+    assert ids(client.get("/v2/orders", params={"symbols": "AAPL,BTC/USD"})) == ["c", "b", "a"]
+    assert ids(client.get("/v2/orders", params={"symbols": "NOPE"})) == []
+    assert ids(client.get("/v2/orders", params={"side": "sell"})) == []
+    assert ids(client.get("/v2/orders", params={"limit": 1})) == ["c"]
+
+
+@pytest.mark.parametrize("status", ["open", "all"])
+def test_lists_go_either_way_and_page_by_time(client: httpx.Client, status: str) -> None:
+    orders = [submit(client, client_order_id=name) for name in "abcd"]
+    page = {"status": status, "direction": "asc", "limit": 2}
+    assert ids(client.get("/v2/orders", params=page)) == ["a", "b"]
+    page["after"] = orders[1]["created_at"]
+    assert ids(client.get("/v2/orders", params=page)) == ["c", "d"]
+    back = {"status": status, "until": orders[2]["created_at"]}
+    assert ids(client.get("/v2/orders", params=back)) == ["b", "a"]
+
+
+def test_open_orders_read_the_same_from_the_engine_and_from_the_database(
+    venue: Venue, client: httpx.Client, stranger: httpx.Client
+) -> None:
+    venue.give(int(stranger.get("/v2/account").json()["account_number"]), 1, 10)
+    submit(client, qty="10", limit_price="66.60")
+    submit(stranger, side="sell", qty="4", limit_price="66.60")
+    assert (
+        client.get("/v2/orders", params={"status": "open"}).json()
+        == client.get("/v2/orders", params={"status": "open", "direction": "asc"}).json()
+    )
+
+
+def test_a_list_always_holds_what_was_just_acknowledged(client: httpx.Client) -> None:
+    for number in range(20):
+        name = f"order {number}"
+        submit(client, client_order_id=name)
+        assert ids(client.get("/v2/orders", params={"status": "all", "limit": 1})) == [name]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["status=x", "limit=0", "limit=501", "limit=x", "after=yesterday", "direction=up", "side=long"],
+)
+def test_a_list_that_cannot_be_is_refused(client: httpx.Client, query: str) -> None:
+    response = client.get(f"/v2/orders?{query}")
+    assert (response.status_code, response.json()["code"]) == (422, 40010001)
+    assert response.json()["message"].startswith(query.split("=")[0])
+
+
+def test_a_history_that_lags_is_unavailable_rather_than_short(
+    new_venue: Callable[..., Venue],
+) -> None:
+    lagging = new_venue().start(projector=False, projection_wait_ms="50")
+    with lagging.client(lagging.open_account(1)) as client:
+        submit(client)
+        response = client.get("/v2/orders", params={"status": "all"})
+        assert (response.status_code, response.json()["code"]) == (503, 50310000)
+        assert response.headers["retry-after"] == "1"
+        assert len(client.get("/v2/orders").json()) == 1
+        lagging.start_projector()
+        lagging.wait_until_projected(client)
+        assert len(client.get("/v2/orders", params={"status": "all"}).json()) == 1

@@ -1,0 +1,35 @@
+// A server process that this one starts for a measurement, with a directory of its own; both are
+// gone when the object is.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace openvenue::tools {
+
+class SpawnedServer {
+ public:
+  // Runs this binary with `arguments`, to which "--port-file FILE" and, if `takes_data_dir`,
+  // "--data-dir DIR" are added; waits for the port. The directory is made below `parent`. Throws
+  // std::runtime_error if the server does not come up.
+  SpawnedServer(const std::filesystem::path& parent, std::vector<std::string> arguments,
+                bool takes_data_dir);
+  ~SpawnedServer();
+  SpawnedServer(const SpawnedServer&) = delete;
+  SpawnedServer& operator=(const SpawnedServer&) = delete;
+
+  [[nodiscard]] std::string target() const { return "127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  [[nodiscard]] int wait_for_port();
+  void end();
+
+  std::filesystem::path directory_;
+  pid_t process_ = 0;
+  int port_ = 0;
+};
+
+}  // namespace openvenue::tools

@@ -37,7 +37,7 @@ def new_order(sequence: int, *further: pb.Event, **fields: Any) -> pb.JournalEnt
 def trade(
     maker: int, taker: int, qty_lots: int, *, filled: tuple[int, int], trade_id: int = 1
 ) -> pb.Event:
-    """A fill at 100.00 of order `maker` (account 1) by `taker` (account 2); `filled` is in total."""
+    """A fill at 100.00 of order `maker` (account 1) by `taker` (account 2); `filled` in total."""
     maker_filled, taker_filled = filled
     return pb.Event(
         trade=pb.Trade(

@@ -1,11 +1,13 @@
 """A random flow of orders straight into an engine, and what the database holds of it."""
 
+import asyncio
 import hashlib
 import random
 from itertools import count
 
 import asyncpg
 import grpc
+from openvenue.db.tables import PROJECTION_CHANNEL
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.projector.store import PROJECTED_TABLES
@@ -108,5 +110,22 @@ async def projected_sequence(database_url: str) -> int:
     try:
         sequence: int | None = await connection.fetchval("SELECT sequence FROM projection_offsets")
         return sequence or 0
+    finally:
+        await connection.close()
+
+
+async def wait_until_projected(database_url: str, sequence: int) -> None:
+    """Waits for the notification that `sequence` is in the database."""
+    reached = asyncio.Event()
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+
+    def notified(_connection: object, _pid: int, _channel: str, payload: str) -> None:
+        if int(payload) >= sequence:
+            reached.set()
+
+    try:
+        await connection.add_listener(PROJECTION_CHANNEL, notified)
+        if await projected_sequence(database_url) < sequence:
+            await asyncio.wait_for(reached.wait(), 30)
     finally:
         await connection.close()

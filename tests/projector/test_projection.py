@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import asyncpg
 import pytest
 from entries import new_order
-from flow import ACCOUNTS, Flow, checksums, projected_sequence
+from flow import ACCOUNTS, Flow, checksums, projected_sequence, wait_until_projected
 from openvenue.db import migrate
 from openvenue.projector.fold import Batch, Sizes
 from openvenue.projector.rebuild import ProjectorRunning, rebuild
@@ -23,7 +23,7 @@ OWN = ProjectorSettings(linger_ms=0)
 
 
 @pytest.fixture
-async def engine(new_venue: Callable[..., Venue]) -> AsyncIterator[Venue]:
+async def engine(new_venue: Callable[..., Venue]) -> Venue:
     """A migrated database and an engine with three accounts that can trade; nothing else runs."""
     venue = new_venue()
     await asyncio.to_thread(migrate.upgrade, venue.settings)
@@ -31,7 +31,7 @@ async def engine(new_venue: Callable[..., Venue]) -> AsyncIterator[Venue]:
     await asyncio.to_thread(venue.define_instruments)
     for account_id in ACCOUNTS:
         await asyncio.to_thread(venue.open_account, account_id, may_sell_short=True)
-    yield venue
+    return venue
 
 
 @pytest.fixture
@@ -115,8 +115,7 @@ async def test_killed_at_random_moments_it_projects_everything_exactly_once(
 async def test_it_waits_for_an_engine_that_is_away_and_goes_on(engine: Venue, flow: Flow) -> None:
     first = flow.send(200)
     following = asyncio.ensure_future(project(engine, first + 50))
-    while await projected_sequence(engine.database_url) < first:
-        await asyncio.sleep(0.02)
+    await wait_until_projected(engine.database_url, first)
     assert engine.engine is not None
     engine.engine.stop(signal.SIGKILL)
     await asyncio.to_thread(engine.start_engine)

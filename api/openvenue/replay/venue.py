@@ -147,8 +147,13 @@ class Venue:
         )
 
     async def cancel(self, account: int, order_id: str) -> None:
-        """Cancels an order. Raises Refused where it is not open."""
-        await self._request("DELETE", f"/v2/orders/{order_id}", account)
+        """Sees to it that an order is canceled. Raises Refused where it ended in another way."""
+        try:
+            await self._request("DELETE", f"/v2/orders/{order_id}", account)
+        except Refused:
+            # A cancel whose answer was lost is sent again, and finds that it did its work.
+            if (await self.order(account, order_id)).status != "canceled":
+                raise
 
     async def order(self, account: int, order_id: str) -> OrderReport:
         return _decode_order(await self._request("GET", f"/v2/orders/{order_id}", account))
@@ -170,7 +175,6 @@ class Venue:
     ) -> bytes:
         data = msgspec.json.encode(body) if body is not None else None
         deadline = time.monotonic() + _RETRY_DEADLINE_S
-        sent_before = False
         while True:
             pause_s = _RETRY_PAUSE_S
             try:
@@ -181,9 +185,6 @@ class Venue:
                     if response.status < 300:
                         return content
                     if response.status not in (429, 503):
-                        # A cancel sent again finds that the first one did its work.
-                        if sent_before and method == "DELETE" and response.status in (404, 422):
-                            return content
                         raise Refused(response.status, _message(content))
                     pause_s = float(response.headers.get("Retry-After", pause_s))
                     reason = f"{response.status}: {_message(content)}"
@@ -194,7 +195,6 @@ class Venue:
                     f"{method} {self._url}{path} was not taken for {_RETRY_DEADLINE_S:.0f} s "
                     f"({reason}); look at `openvenue status`"
                 )
-            sent_before = True
             self.retries += 1
             await asyncio.sleep(pause_s)
 

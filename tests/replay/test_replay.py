@@ -1,0 +1,117 @@
+"""Replays through the public REST API of a real venue, with known answers."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from days import HIDDEN, message, row, write_day
+from openvenue.keys import NewKey
+from running_venue import Venue
+
+DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", "../shared/data")) / "lobster"
+SHARES = 10_000_000
+
+
+@pytest.fixture
+def keys(venue: Venue, new_account: Callable[..., NewKey], tmp_path: Path) -> Path:
+    """A keys file of three accounts that hold money and shares."""
+    made = [new_account(cash=1_000_000_000) for _ in range(3)]
+    for key in made:
+        venue.give(key.account_id, instrument_id=1, qty_lots=SHARES)
+    file = tmp_path / "keys.json"
+    entries = [{"key_id": key.key_id, "secret": key.secret} for key in made]
+    file.write_text(json.dumps({"keys": entries}))
+    return file
+
+
+def replay(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
+    """Runs the command and returns its summary; the book is left empty for other tests."""
+    command = [sys.executable, "-m", "openvenue.cli.main", "replay", "--url", venue.url]
+    command += ["--keys", str(keys), "--symbol", "AAPL", "--json", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    for entry in json.loads(keys.read_text())["keys"]:
+        key = NewKey(entry["key_id"], entry["secret"], 0, "")
+        with venue.client(key) as client:
+            client.delete("/v2/orders")
+    summary: dict[str, Any] = json.loads(result.stdout)
+    assert summary["refused"] == {}
+    assert summary["venue_book"]["equal_to_reports"] == summary["venue_book"]["read"] > 0
+    assert summary["price_time_priority"]["broken"] == 0
+    return summary
+
+
+def test_a_small_day_with_known_answers(venue: Venue, keys: Path, tmp_path: Path) -> None:
+    file = write_day(
+        tmp_path,
+        [
+            (HIDDEN, row()),
+            (message(1, 7, 30, 1_000_100, 1), row(bid=(1_000_100, 30))),
+            (message(1, 8, 20, 1_000_100, 1), row(bid=(1_000_100, 50))),
+            (message(2, 7, 10, 1_000_100, 1), row(bid=(1_000_100, 40))),
+            (message(4, 7, 20, 1_000_100, 1), row(bid=(1_000_100, 20))),
+            (message(4, 8, 5, 1_000_100, 1), row(bid=(1_000_100, 15))),
+            (message(3, 8, 15, 1_000_100, 1), row(bid=(999_900, 60))),
+        ],
+    )
+    summary = replay(venue, keys, str(file))
+    assert summary["executions"] == {
+        "total": 2,
+        "at_the_named_order": 2,
+        "share": 1.0,
+        "by_target": {"named": 2},
+    }
+    assert summary["trades"] == 2
+    assert summary["traded_qty"] == 25
+    assert summary["rows"]["right_after_the_message"]["agree"] == 6
+    assert summary["rows"]["right_after_the_message"]["levels_differing"] == {
+        "vanished": 1,
+        "surfaced": 1,
+    }
+    assert summary["rows"]["after_corrections"]["agree"] == 7
+    assert summary["rows"]["read_from_the_venue"] == {
+        "compared": 1,
+        "agree": 1,
+        "share": 1.0,
+        "levels_differing": {},
+    }
+    assert summary["sent_by_cause"] == {
+        "message": {"place": 2, "reduce": 1, "take": 2, "cancel": 1},
+        "seeded": {"place": 2},
+        "surfaced": {"place": 1},
+        "vanished": {"cancel": 1},
+    }
+    assert summary["messages_without_request"] == {"hidden_execution": 1}
+
+
+def test_a_real_morning_trades_as_nasdaq_did(venue: Venue, keys: Path) -> None:
+    file = DATA / "AAPL_2012-06-21_34200000_message_10_first998.csv"
+    if not file.exists():
+        pytest.skip(f"{file} is not there; set OPENVENUE_TEST_DATA to the folder of test data")
+    summary = replay(venue, keys, str(file), "--limit", "400")
+    executions = summary["executions"]
+    assert executions["total"] > 30
+    assert executions["at_the_named_order"] == executions["total"]
+    assert summary["rows"]["right_after_the_message"]["share"] > 0.95
+    assert summary["rows"]["after_corrections"]["agree"] == 400
+
+
+def test_a_generated_day_is_matched_as_price_time_priority_says(venue: Venue, keys: Path) -> None:
+    summary = replay(venue, keys, "--synthetic", "--orders", "600", "--seed", "5")
+    assert summary["operations"] == 600
+    assert summary["price_time_priority"]["kept"] > 50
+    assert summary["venue_book"]["taken_qty"] == summary["venue_book"]["given_qty"] > 0
+
+
+def test_a_symbol_that_is_not_traded_is_explained(venue: Venue, keys: Path) -> None:
+    command = [sys.executable, "-m", "openvenue.cli.main", "replay", "--synthetic"]
+    command += ["--url", venue.url, "--keys", str(keys), "--symbol", "NONE"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert "openvenue instruments define NONE" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,89 @@
+"""The client never doubles an order: what it sends again carries the same client_order_id."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from openvenue.replay.venue import Credentials, Refused, Venue
+
+ORDER = {"id": "1", "qty": "1", "filled_qty": "0", "filled_avg_price": None, "status": "new"}
+
+Answers = Callable[[], web.Response]
+
+
+class Script:
+    """A server that gives these answers in turn and remembers what it was asked.
+
+    The failures that a test needs cannot be had from a real venue on demand.
+    """
+
+    def __init__(self) -> None:
+        self.answers: Iterator[web.Response | None] = iter(())
+        self.bodies: list[dict[str, str]] = []
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        self.bodies.append(json.loads(body) if body else {})
+        answer = next(self.answers)
+        if answer is None:
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+        return answer
+
+
+@pytest.fixture
+async def script() -> Script:
+    return Script()
+
+
+@pytest.fixture
+async def client(script: Script) -> AsyncIterator[Venue]:
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", script.handle)
+    async with TestServer(application) as server:
+        async with Venue(str(server.make_url("")), [Credentials("id", "secret")], 4) as venue:
+            yield venue
+
+
+def away() -> web.Response:
+    return web.json_response({"message": "try again"}, status=503, headers={"Retry-After": "0"})
+
+
+async def enter(venue: Venue) -> str:
+    return (await venue.place(0, "mine-1", "AAPL", "buy", "1", "10.00", "gtc")).id
+
+
+@pytest.mark.parametrize("failure", [away(), None], ids=["a 503", "a lost connection"])
+async def test_an_order_of_unknown_fate_is_sent_again_under_the_same_id(
+    client: Venue, script: Script, failure: web.Response | None
+) -> None:
+    script.answers = iter([failure, web.json_response(ORDER)])
+    assert await enter(client) == "1"
+    assert [body["client_order_id"] for body in script.bodies] == ["mine-1", "mine-1"]
+    assert script.bodies[0] == script.bodies[1]
+    assert client.retries == 1
+
+
+async def test_a_refusal_is_not_sent_again(client: Venue, script: Script) -> None:
+    script.answers = iter([web.json_response({"message": "insufficient cash"}, status=403)])
+    with pytest.raises(Refused, match="insufficient cash"):
+        await enter(client)
+    assert len(script.bodies) == 1
+
+
+async def test_a_cancel_whose_first_answer_was_lost_counts_as_done(
+    client: Venue, script: Script
+) -> None:
+    gone = web.json_response({"message": "order is not open"}, status=422)
+    script.answers = iter([None, gone, web.json_response({**ORDER, "status": "canceled"})])
+    await client.cancel(0, "1")
+
+
+async def test_a_cancel_that_comes_after_a_fill_is_a_refusal(client: Venue, script: Script) -> None:
+    refused = web.json_response({"message": "order is not open"}, status=422)
+    script.answers = iter([refused, web.json_response({**ORDER, "status": "filled"})])
+    with pytest.raises(Refused):
+        await client.cancel(0, "1")

@@ -97,7 +97,7 @@ TEST_F(AdministrationTest, RejectsAccountsThatCannotBe) {
 
 TEST_F(AdministrationTest, CashThatIsReservedCannotBeWithdrawn) {
   rest(kAnna, Side::kBuy, 1, 100);
-  constexpr CashMicros kReserved = 100 * kTickValue;
+  constexpr CashMicros kReserved = value(1, 100);
   EXPECT_EQ(rejection(AdjustBalance{kAnna, -(kStartCash - kReserved + 1)}),
             Reason::kInsufficientCash);
   EXPECT_THAT(apply(AdjustBalance{kAnna, -(kStartCash - kReserved)}),

@@ -53,6 +53,10 @@ class ExchangeFixture : public testing::Test {
     return terms;
   }
 
+  static constexpr CashMicros value(QtyLots qty, PriceTicks price) {
+    return qty * price * kTickValue;
+  }
+
   // The events of one more command.
   const EventBuffer& apply(const CommandBody& body) {
     const Sequence sequence = exchange_.last_sequence() + 1;

@@ -58,8 +58,8 @@ TEST(HeapUse, OrderFlowAllocatesNothing) {
   EventBuffer events;
   events.reserve(Exchange<FastBook>::max_events_per_command(flow.limits()));
   for (const Command& command : flow.opening()) exchange.apply(command, events);
-  std::vector<Command> commands;
-  for (int i = 0; i < 50'000; ++i) commands.push_back(flow.next_order_command());
+  std::vector<Command> commands(50'000);
+  for (Command& command : commands) command = flow.next_order_command();
 
   const std::size_t before = allocations;
   std::size_t trades = 0;

@@ -2,7 +2,7 @@
 //
 // Money and lots move only through this class, which keeps their totals, so that conservation can
 // be asserted after every command in constant time. Amounts cannot leave the 64-bit range: deposits
-// and credit are bounded in total, so no account can hold more than kCashTotalMax plus all credit.
+// and credit are bounded in total, so no account can hold more than kAccountCashMax.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,9 @@
 
 namespace openvenue::core {
 
-constexpr CashMicros kCashTotalMax = CashMicros{1} << 61;  // of all cash, and of all credit
-constexpr QtyLots kPositionLotsMax = QtyLots{1} << 61;     // of one position when an order opens
+constexpr CashMicros kCashTotalMax = CashMicros{1} << 61;    // of all cash, and of all credit
+constexpr CashMicros kAccountCashMax = CashMicros{1} << 62;  // follows: all cash plus all credit
+constexpr QtyLots kPositionLotsMax = QtyLots{1} << 61;       // of one position when an order opens
 
 struct AccountRecord {
   Account account;

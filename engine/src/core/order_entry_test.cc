@@ -52,7 +52,7 @@ TEST_F(OrderEntryTest, ATradeCarriesBothSidesAsTheyAreAfterIt) {
   const OrderId maker = rest(kBob, Side::kSell, 10, 100);
   const OrderId taker = enter(limit(kAnna, Side::kBuy, 4, 100));
   const Trade trade = all<Trade>()[0];
-  constexpr CashMicros kValue = 4 * 100 * kTickValue;
+  constexpr CashMicros kValue = value(4, 100);
   EXPECT_EQ(trade.maker,
             (TradeSide{maker, kBob, 4, kValue, kStartCash + kValue, kStartLots - 4, 0}));
   EXPECT_EQ(trade.taker,
@@ -111,7 +111,7 @@ TEST_F(OrderEntryTest, AMarketSellSweepsTheBidsDown) {
   rest(kBob, Side::kBuy, 4, 100);
   rest(kBob, Side::kBuy, 4, 1);
   const OrderId id = enter(market(kAnna, Side::kSell, 8));
-  EXPECT_EQ(order(id).filled_value_micros, (4 * 100 + 4 * 1) * kTickValue);
+  EXPECT_EQ(order(id).filled_value_micros, value(4, 100) + value(4, 1));
 }
 
 TEST_F(OrderEntryTest, OneCommandCausesAtMostSoManyFills) {
@@ -136,19 +136,19 @@ TEST_F(OrderEntryTest, AnOrderMayRestAfterExactlyTheMostFills) {
 
 TEST_F(OrderEntryTest, ABuyOrderReservesItsWorstCase) {
   rest(kAnna, Side::kBuy, 10, 100);
-  EXPECT_EQ(account(kAnna).reserved_micros, 10 * 100 * kTickValue);
-  EXPECT_EQ(account(kAnna).buying_power_micros(), kStartCash - 10 * 100 * kTickValue);
+  EXPECT_EQ(account(kAnna).reserved_micros, value(10, 100));
+  EXPECT_EQ(account(kAnna).buying_power_micros(), kStartCash - value(10, 100));
 }
 
 TEST_F(OrderEntryTest, AFillAtABetterPriceReleasesWhatItDidNotNeed) {
   rest(kBob, Side::kSell, 10, 60);
   enter(limit(kAnna, Side::kBuy, 10, 100));
   EXPECT_EQ(account(kAnna).reserved_micros, 0);
-  EXPECT_EQ(account(kAnna).cash_micros, kStartCash - 10 * 60 * kTickValue);
+  EXPECT_EQ(account(kAnna).cash_micros, kStartCash - value(10, 60));
 }
 
 TEST_F(OrderEntryTest, BuyingPowerMayBeUsedUpButNotExceeded) {
-  constexpr QtyLots kAffordable = kStartCash / (100 * kTickValue);
+  constexpr QtyLots kAffordable = kStartCash / value(1, 100);
   EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, kAffordable + 1, 100)), Reason::kInsufficientCash);
   rest(kAnna, Side::kBuy, kAffordable, 100);
   EXPECT_EQ(account(kAnna).buying_power_micros(), 0);
@@ -157,7 +157,7 @@ TEST_F(OrderEntryTest, BuyingPowerMayBeUsedUpButNotExceeded) {
 
 TEST_F(OrderEntryTest, CreditAddsToBuyingPower) {
   apply(OpenAccount{kAnna, Name("on margin"), false, kStartCash});
-  constexpr QtyLots kAffordable = 2 * kStartCash / (100 * kTickValue);
+  constexpr QtyLots kAffordable = 2 * kStartCash / value(1, 100);
   rest(kAnna, Side::kBuy, kAffordable, 100);
   EXPECT_EQ(account(kAnna).buying_power_micros(), 0);
 }
@@ -186,8 +186,8 @@ TEST_F(OrderEntryTest, AnAccountThatMaySellShortSellsWhatItDoesNotHold) {
   rest(kBob, Side::kBuy, 10, 100);
   enter(limit(kShorty, Side::kSell, 10, 100));
   EXPECT_EQ(position(kShorty).qty_lots, -10);
-  EXPECT_EQ(position(kShorty).cost_micros, -10 * 100 * kTickValue);
-  EXPECT_EQ(account(kShorty).cash_micros, 10 * 100 * kTickValue);
+  EXPECT_EQ(position(kShorty).cost_micros, -value(10, 100));
+  EXPECT_EQ(account(kShorty).cash_micros, value(10, 100));
 }
 
 // --- what is not an order
@@ -320,7 +320,7 @@ TEST_F(OrderEntryTest, ASmallerQuantityKeepsItsPlaceInTheQueue) {
   const OrderId replaced = exchange_.last_sequence();
   EXPECT_TRUE(all<OrderReplaced>()[0].kept_priority);
   EXPECT_THAT(queue(Side::kBuy, 100), ElementsAre(replaced, second));
-  EXPECT_EQ(account(kAnna).reserved_micros, 4 * 100 * kTickValue);
+  EXPECT_EQ(account(kAnna).reserved_micros, value(4, 100));
 }
 
 TEST_F(OrderEntryTest, ALargerQuantityGoesToTheBackOfTheQueue) {
@@ -364,11 +364,11 @@ TEST_F(OrderEntryTest, AReplacementCarriesOverWhatWasFilled) {
   EXPECT_EQ(successor.filled_lots, 4);
   EXPECT_EQ(successor.leaves_lots(), 1);
   EXPECT_EQ(successor.status, OrderStatus::kPartiallyFilled);
-  EXPECT_EQ(successor.filled_value_micros, 4 * 100 * kTickValue);
+  EXPECT_EQ(successor.filled_value_micros, value(4, 100));
 }
 
 TEST_F(OrderEntryTest, AReplacementMayUseWhatTheOldOrderReserved) {
-  constexpr QtyLots kAll = kStartCash / (100 * kTickValue);
+  constexpr QtyLots kAll = kStartCash / value(1, 100);
   const OrderId id = rest(kAnna, Side::kBuy, kAll, 100);
   apply(replacement(kAnna, id, kAll * 2, 50));
   const OrderId successor = exchange_.last_sequence();
@@ -473,8 +473,8 @@ TEST_F(OrderEntryTest, AStoreFullOfOpenOrdersTakesNoMore) {
 }
 
 TEST_F(OrderEntryTest, OpenOrdersAreListedNewestFirstInPages) {
-  std::vector<OrderId> ids;
-  for (int i = 0; i < 5; ++i) ids.push_back(rest(kAnna, Side::kBuy, 1, 100));
+  std::vector<OrderId> ids(5);
+  for (OrderId& id : ids) id = rest(kAnna, Side::kBuy, 1, 100);
   std::vector<const Order*> page;
   exchange_.list_open_orders(kAnna, 0, 0, 2, page);
   EXPECT_EQ(page[0]->order_id, ids[4]);

@@ -151,19 +151,19 @@ class RandomFlow {
     return {limits};
   }
 
-  Command stamp(CommandBody body) {
+  Command stamp(const CommandBody& body) {
     ++sequence_;
-    return {sequence_, static_cast<TimestampNs>(sequence_) * 1'000, std::move(body)};
+    return {sequence_, static_cast<TimestampNs>(sequence_) * 1'000, body};
   }
 
-  Command remember(CommandBody body) {
+  Command remember(const CommandBody& body) {
     constexpr std::size_t kRemembered = 32;
     if (recent_.size() < kRemembered) {
       recent_.push_back(body);
     } else {
       recent_[index(kRemembered)] = body;
     }
-    return stamp(std::move(body));
+    return stamp(body);
   }
 
   std::mt19937_64 random_;

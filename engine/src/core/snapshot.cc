@@ -155,8 +155,8 @@ Account read_account(ByteReader& in) {
   account.name = read_text<Name>(in);
   account.may_sell_short = read_bool(in);
   account.credit_limit_micros = read_bounded(in, kCashTotalMax);
-  account.cash_micros = read_bounded(in, 2 * kCashTotalMax);
-  account.reserved_micros = read_bounded(in, 2 * kCashTotalMax);
+  account.cash_micros = read_bounded(in, kAccountCashMax);
+  account.reserved_micros = read_bounded(in, kAccountCashMax);
   account.created_ns = in.get<TimestampNs>();
   account.updated_sequence = in.get<Sequence>();
   return account;
@@ -268,7 +268,7 @@ class StateReader {
       cash += account.cash_micros;
       const bool usable = in_.ok() && account.account != 0 && account.credit_limit_micros >= 0 &&
                           account.reserved_micros >= 0 && credit <= kCashTotalMax &&
-                          cash <= 2 * kCashTotalMax && cash >= -2 * kCashTotalMax;
+                          cash <= kAccountCashMax && cash >= -kAccountCashMax;
       if (!usable || state_.ledger.find_account(account.account) != kNoSlot) return false;
       state_.ledger.add_account(account);
     }

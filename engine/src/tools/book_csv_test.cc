@@ -26,7 +26,7 @@ class BookCsvTest : public testing::Test {
   ~BookCsvTest() override { std::filesystem::remove_all(directory_); }
 
   std::filesystem::path file(const std::string& name, const std::string& content) {
-    const auto path = directory_ / name;
+    auto path = directory_ / name;
     std::ofstream(path, std::ios::binary) << content;
     return path;
   }

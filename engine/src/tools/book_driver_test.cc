@@ -32,6 +32,7 @@ std::vector<std::string> lines_of(const std::vector<BookMessage>& messages) {
   std::vector<BookReport> reports;
   for (const BookMessage& message : messages) driver.apply(message, reports);
   std::vector<std::string> lines;
+  lines.reserve(reports.size());
   for (const BookReport& report : reports) lines.push_back(report_line(report));
   return lines;
 }

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/administration.h"
-#include "core/exchange_fixture.h"
+#include "core/exchange_fixture_test.h"
 #include "core/exchange_state.h"
 #include "core/order_entry.h"
 

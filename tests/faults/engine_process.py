@@ -33,7 +33,7 @@ class EngineProcess:
         command += ["--listen", "127.0.0.1:0", "--metrics-listen", ""]
         command += ["--port-file", str(self._port_file), "--day-end-utc", far_off]
         command += ["--segment-bytes", str(1 << 20), "--snapshot-interval", "5000"]
-        command += ["--max-orders", "200000"]
+        command += ["--max-orders", str(1 << 21)]  # the soak looks every order up at its end
         with self.log.open("ab") as log:
             # Keeps SIGXFSZ ignored, so that a file size limit is a failed write and no signal.
             self.process = subprocess.Popen(

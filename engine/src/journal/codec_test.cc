@@ -15,6 +15,12 @@
 namespace openvenue::journal {
 namespace {
 
+// Offsets in an encoded entry.
+constexpr std::size_t kKindAt = 8 + 8;
+constexpr std::size_t kSideAt = kKindAt + 1 + 4 + 4;
+constexpr std::size_t kSymbolSizeAt = kKindAt + 1 + 4;
+constexpr std::size_t kEventCountAt = kKindAt + 1;  // after a command without fields
+
 // Fills every field with a random value of its whole range.
 class RandomFields {
  public:
@@ -130,7 +136,7 @@ TEST(Codec, EntriesFollowEachOtherWithoutSeparators) {
 
 TEST(Codec, TheNumbersOfKindsNeverChange) {
   const auto number = [](const core::CommandBody& body) {
-    return std::to_integer<int>(encode({{1, 1, body}, {}})[16]);
+    return std::to_integer<int>(encode({{1, 1, body}, {}})[kKindAt]);
   };
   EXPECT_EQ(number(core::NewOrder{}), 1);
   EXPECT_EQ(number(core::CancelOrder{}), 2);
@@ -142,7 +148,8 @@ TEST(Codec, TheNumbersOfKindsNeverChange) {
   EXPECT_EQ(number(core::EndTradingDay{}), 8);
   EXPECT_EQ(number(core::Configure{}), 9);
   const auto event_number = [](const core::Event& event) {
-    return std::to_integer<int>(encode({{1, 1, core::EndTradingDay{}}, {event}})[21]);
+    return std::to_integer<int>(
+        encode({{1, 1, core::EndTradingDay{}}, {event}})[kEventCountAt + 4]);
   };
   EXPECT_EQ(event_number(core::OrderAccepted{}), 1);
   EXPECT_EQ(event_number(core::Rejected{}), 2);
@@ -159,7 +166,7 @@ TEST(Codec, TheNumbersOfKindsNeverChange) {
 TEST(Codec, AnUnknownKindIsRefused) {
   for (const int kind : {0, 10, 255}) {
     std::vector<std::byte> bytes = encode(random_entry(0));
-    bytes[16] = static_cast<std::byte>(kind);
+    bytes[kKindAt] = static_cast<std::byte>(kind);
     Entry decoded;
     EXPECT_FALSE(decodes_whole(bytes, decoded)) << kind;
   }
@@ -167,7 +174,6 @@ TEST(Codec, AnUnknownKindIsRefused) {
 
 TEST(Codec, AValueThatIsNoEnumeratorIsRefused) {
   std::vector<std::byte> bytes = encode({{1, 1, core::NewOrder{}}, {}});
-  constexpr std::size_t kSideAt = 8 + 8 + 1 + 4 + 4;
   bytes[kSideAt] = std::byte{3};
   Entry decoded;
   EXPECT_FALSE(decodes_whole(bytes, decoded));
@@ -177,7 +183,6 @@ TEST(Codec, ATextBeyondItsCapacityIsRefused) {
   core::DefineInstrument define;
   define.symbol = core::Symbol(std::string(core::kSymbolBytesMax, 'A'));
   std::vector<std::byte> bytes = encode({{1, 1, define}, {}});
-  constexpr std::size_t kSymbolSizeAt = 8 + 8 + 1 + 4;
   bytes[kSymbolSizeAt] = std::byte{core::kSymbolBytesMax + 1};
   Entry decoded;
   EXPECT_FALSE(decodes_whole(bytes, decoded));
@@ -185,7 +190,7 @@ TEST(Codec, ATextBeyondItsCapacityIsRefused) {
 
 TEST(Codec, ACountOfEventsThatAreNotThereIsRefused) {
   std::vector<std::byte> bytes = encode({{1, 1, core::EndTradingDay{}}, {core::Applied{}}});
-  bytes[17] = bytes[18] = bytes[19] = bytes[20] = std::byte{0xFF};
+  std::fill_n(bytes.begin() + kEventCountAt, 4, std::byte{0xFF});
   Entry decoded;
   EXPECT_FALSE(decodes_whole(bytes, decoded));
 }

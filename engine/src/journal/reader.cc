@@ -10,6 +10,11 @@
 #include "journal/frame_reader.h"
 
 namespace openvenue::journal {
+namespace {
+
+constexpr core::Sequence kUnbounded = ~core::Sequence{0};
+
+}  // namespace
 
 struct Reader::State {
   State(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from)
@@ -35,7 +40,6 @@ Reader& Reader::operator=(Reader&&) noexcept = default;
 
 Reader::Result Reader::next(core::Command& command, core::EventBuffer& events,
                             core::Sequence up_to) {
-  constexpr core::Sequence kUnbounded = ~core::Sequence{0};
   State& state = *state_;
   if (!state.undecodable.empty()) return Result::kDamaged;
   if (state.next_sequence > up_to) return Result::kEnd;

@@ -21,6 +21,9 @@ using testing::read_journal;
 using testing::TemporaryDirectory;
 using testing::write_journal;
 
+constexpr int kFramesFollowed = 2'000;
+constexpr std::size_t kEntriesFollowed = 4'000;
+
 TEST(Reader, ReadingMayBeginAtAnyEntry) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings(kSegmentBytesMin);
@@ -108,19 +111,18 @@ void follow(const TemporaryDirectory& directory, std::size_t entries, UpTo up_to
 }
 
 TEST(Reader, ATailBesideAWritingThreadNeverSeesDamage) {
-  constexpr int kFrames = 2'000;
   const TemporaryDirectory directory;
   std::atomic<core::Sequence> durable = 0;
   Recovered recovered = recover(directory.settings(kSegmentBytesMin), kSmallLimits);
   std::thread writer([&] {
     Market market(9);
-    for (int frame = 0; frame < kFrames; ++frame) {
+    for (int frame = 0; frame < kFramesFollowed; ++frame) {
       append_frames(*recovered.exchange, recovered.writer, market, 1, 2);
       durable = recovered.exchange->last_sequence();
     }
   });
-  std::thread bounded([&] { follow(directory, 2 * kFrames, [&] { return durable.load(); }); });
-  follow(directory, 2 * kFrames, [] { return ~core::Sequence{0}; });
+  std::thread bounded([&] { follow(directory, kEntriesFollowed, [&] { return durable.load(); }); });
+  follow(directory, kEntriesFollowed, [] { return ~core::Sequence{0}; });
   writer.join();
   bounded.join();
 }

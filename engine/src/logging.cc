@@ -1,5 +1,6 @@
 #include "logging.h"
 
+#include <grpc/support/log.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -46,6 +47,13 @@ std::unique_ptr<spdlog::formatter> json_formatter() {
   return formatter;
 }
 
+// gRPC's own lines, so that the log is all of one format.
+void log_from_grpc(gpr_log_func_args* line) {
+  const auto level =
+      line->severity == GPR_LOG_SEVERITY_ERROR ? spdlog::level::warn : spdlog::level::debug;
+  spdlog::log(level, "grpc: {}", line->message);
+}
+
 }  // namespace
 
 void set_up_logging(const std::string& level, const std::string& format) {
@@ -59,6 +67,7 @@ void set_up_logging(const std::string& level, const std::string& format) {
   logger->flush_on(spdlog::level::info);
   logger->set_level(spdlog::level::from_str(level));
   spdlog::set_default_logger(std::move(logger));
+  gpr_set_log_function(log_from_grpc);
 }
 
 }  // namespace openvenue

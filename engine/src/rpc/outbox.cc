@@ -20,7 +20,8 @@ Outbox::Wait Outbox::wait_for(std::unique_lock<std::mutex>& lock,
     if (released_.wait_for(lock, patience, [&] { return closed_ || condition(); })) {
       return closed_ ? Wait::kClosed : Wait::kDone;
     }
-    if (releases_ == releases_before) return Wait::kStalled;
+    // With nothing to write it is the engine that is slow, and the client is not to blame.
+    if (writing_ && releases_ == releases_before) return Wait::kStalled;
   }
 }
 
@@ -52,6 +53,7 @@ bool Outbox::take(std::vector<runtime::Reply>& out) {
     out.push_back(std::move(queued_.front()));
     queued_.pop_front();
   }
+  writing_ = true;
   return true;
 }
 
@@ -60,6 +62,7 @@ void Outbox::release(const std::vector<runtime::Reply>& sent) {
     const std::lock_guard lock(mutex_);
     for (const runtime::Reply& reply : sent) reserved_ -= reply.weight;
     ++releases_;
+    writing_ = false;
   }
   released_.notify_all();
 }

@@ -18,7 +18,7 @@ class Outbox final : public runtime::ReplySink {
  public:
   enum class Wait : std::uint8_t {
     kDone,
-    kStalled,  // the client took no reply for as long as `patience`
+    kStalled,  // replies are being written, and the client took none for as long as `patience`
     kClosed,
   };
 
@@ -57,6 +57,7 @@ class Outbox final : public runtime::ReplySink {
   std::condition_variable released_;
   std::deque<runtime::Reply> queued_;
   std::uint64_t reserved_ = 0;
+  bool writing_ = false;        // replies are taken and not released
   std::uint64_t releases_ = 0;  // counts progress
   bool closed_ = false;
 };

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <future>
 #include <thread>
 
 namespace openvenue::rpc {
@@ -15,10 +16,26 @@ std::vector<runtime::Reply> replies_of(std::size_t count, std::uint32_t weight =
   return std::vector<runtime::Reply>(count, runtime::Reply{0, 0, weight, {}});
 }
 
-TEST(Outbox, HasNoRoomBeyondItsCapacityForAClientThatTakesNothing) {
+TEST(Outbox, IsStalledByAClientThatDoesNotTakeWhatIsWrittenToIt) {
   Outbox outbox(2);
   ASSERT_EQ(outbox.reserve(2, milliseconds(0)), Outbox::Wait::kDone);
+  outbox.deliver(replies_of(2));
+  std::vector<runtime::Reply> written;
+  ASSERT_TRUE(outbox.take(written));
   EXPECT_EQ(outbox.reserve(1, milliseconds(1)), Outbox::Wait::kStalled);
+  EXPECT_EQ(outbox.wait_drained(milliseconds(1)), Outbox::Wait::kStalled);
+}
+
+TEST(Outbox, DoesNotBlameTheClientForRepliesThatAreNotThereYet) {
+  Outbox outbox(1);
+  ASSERT_EQ(outbox.reserve(1, milliseconds(0)), Outbox::Wait::kDone);
+  auto room = std::async(std::launch::async, [&] { return outbox.reserve(1, milliseconds(1)); });
+  EXPECT_EQ(room.wait_for(milliseconds(20)), std::future_status::timeout);
+  outbox.deliver(replies_of(1));
+  std::vector<runtime::Reply> written;
+  ASSERT_TRUE(outbox.take(written));
+  outbox.release(written);
+  EXPECT_EQ(room.get(), Outbox::Wait::kDone);
 }
 
 TEST(Outbox, HasRoomAgainOnceRepliesAreOnTheirWay) {
@@ -54,10 +71,10 @@ TEST(Outbox, KeepsOneTakeSmallEnoughForOneMessage) {
 TEST(Outbox, IsDrainedOnceEveryReservedReplyIsOnItsWay) {
   Outbox outbox(10);
   ASSERT_EQ(outbox.reserve(2, milliseconds(0)), Outbox::Wait::kDone);
-  EXPECT_EQ(outbox.wait_drained(milliseconds(0)), Outbox::Wait::kStalled);
   outbox.deliver(replies_of(2));
   std::vector<runtime::Reply> taken;
   ASSERT_TRUE(outbox.take(taken));
+  EXPECT_EQ(outbox.wait_drained(milliseconds(0)), Outbox::Wait::kStalled);
   outbox.release(taken);
   EXPECT_EQ(outbox.wait_drained(milliseconds(0)), Outbox::Wait::kDone);
 }

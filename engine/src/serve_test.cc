@@ -1,0 +1,147 @@
+// `openvenue-engine serve` as a process: how it starts, stops and refuses to start.
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "exit_codes.h"
+#include "runtime/test_engine.h"
+
+namespace openvenue {
+namespace {
+
+using runtime::testing::kPatience;
+using runtime::testing::TemporaryDirectory;
+
+class EngineProcess {
+ public:
+  explicit EngineProcess(std::vector<std::string> arguments,
+                         std::vector<std::string> environment = {}) {
+    arguments.insert(arguments.begin(), OPENVENUE_ENGINE_BINARY);
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    std::vector<char*> envp;
+    for (std::string& variable : environment) envp.push_back(variable.data());
+    envp.push_back(nullptr);
+    EXPECT_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), envp.data()), 0);
+  }
+  ~EngineProcess() {
+    if (pid_ == 0) return;
+    kill(pid_, SIGKILL);
+    (void)wait();
+  }
+  EngineProcess(const EngineProcess&) = delete;
+  EngineProcess& operator=(const EngineProcess&) = delete;
+
+  void signal(int number) const { kill(pid_, number); }
+
+  // The exit code, or -1 if a signal ended it.
+  int wait() {
+    int status = 0;
+    waitpid(std::exchange(pid_, 0), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+ private:
+  pid_t pid_ = 0;
+};
+
+class Serve : public ::testing::Test {
+ protected:
+  [[nodiscard]] std::vector<std::string> arguments(const std::string& data = "data",
+                                                   const std::string& address = "127.0.0.1:0") {
+    return {"serve",        "--data-dir",  (directory_.path() / data).string(),
+            "--listen",     address,       "--metrics-listen",
+            "127.0.0.1:0",  "--port-file", port_file().string(),
+            "--max-orders", "4096",        "--log-level",
+            "error"};
+  }
+
+  [[nodiscard]] std::filesystem::path port_file() const { return directory_.path() / "port"; }
+
+  [[nodiscard]] int wait_for_port() const {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    int port = 0;
+    while (!(std::ifstream(port_file()) >> port)) {
+      if (std::chrono::steady_clock::now() > deadline) {
+        ADD_FAILURE() << "the engine does not come up";
+        break;
+      }
+      std::this_thread::yield();
+    }
+    return port;
+  }
+
+  const TemporaryDirectory directory_;
+};
+
+TEST_F(Serve, EndsCleanlyOnSigtermAndOnSigint) {
+  for (const int number : {SIGTERM, SIGINT}) {
+    EngineProcess engine(arguments());
+    (void)wait_for_port();
+    engine.signal(number);
+    EXPECT_EQ(engine.wait(), kExitOk);
+    std::filesystem::remove(port_file());
+  }
+}
+
+TEST_F(Serve, StartsAgainOnItsDataAfterBeingKilled) {
+  {
+    EngineProcess killed(arguments());
+    (void)wait_for_port();
+    killed.signal(SIGKILL);
+    EXPECT_EQ(killed.wait(), -1);
+  }
+  std::filesystem::remove(port_file());
+  EngineProcess engine(arguments());
+  EXPECT_GT(wait_for_port(), 0);
+}
+
+TEST_F(Serve, RefusesTheDataOfAnEngineThatRuns) {
+  EngineProcess first(arguments());
+  (void)wait_for_port();
+  EngineProcess second(arguments());
+  EXPECT_EQ(second.wait(), kExitJournalRefused);
+}
+
+TEST_F(Serve, RefusesAPortThatIsInUse) {
+  EngineProcess first(arguments("first"));
+  const int port = wait_for_port();
+  EngineProcess second(arguments("second", "127.0.0.1:" + std::to_string(port)));
+  EXPECT_EQ(second.wait(), kExitCannotListen);
+}
+
+TEST_F(Serve, TakesItsOptionsFromTheEnvironmentToo) {
+  EngineProcess engine(
+      {"serve"},
+      {"OPENVENUE_ENGINE_DATA_DIR=" + (directory_.path() / "data").string(),
+       "OPENVENUE_ENGINE_LISTEN=127.0.0.1:0", "OPENVENUE_ENGINE_METRICS_LISTEN=127.0.0.1:0",
+       "OPENVENUE_ENGINE_MAX_ORDERS=4096", "OPENVENUE_ENGINE_LOG_LEVEL=error",
+       "OPENVENUE_ENGINE_PORT_FILE=" + port_file().string()});
+  EXPECT_GT(wait_for_port(), 0);
+  engine.signal(SIGTERM);
+  EXPECT_EQ(engine.wait(), kExitOk);
+}
+
+TEST_F(Serve, RefusesOptionsThatMeanNothing) {
+  for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{
+           {"--day-end-utc", "25:00"}, {"--ring-size", "0"}, {"--log-format", "xml"}}) {
+    auto with_bad_option = arguments();
+    with_bad_option.insert(with_bad_option.end(), {option, value});
+    EngineProcess engine(with_bad_option);
+    EXPECT_GE(engine.wait(), 100) << option;
+  }
+}
+
+}  // namespace
+}  // namespace openvenue

@@ -20,7 +20,9 @@ class Flow:
     """Limit orders around one price, cancels, replacements and takers of three accounts."""
 
     def __init__(self, engine_port: int, seed: int) -> None:
-        self._channel = grpc.insecure_channel(f"127.0.0.1:{engine_port}")
+        self._channel = grpc.insecure_channel(
+            f"127.0.0.1:{engine_port}", options=[("grpc.use_local_subchannel_pool", 1)]
+        )
         self._dice = random.Random(seed)
         self._numbers = count(1)
         self._open: list[tuple[int, int]] = []  # (account, order id), ended ones too

@@ -43,9 +43,11 @@ async def script() -> Script:
 async def client(script: Script) -> AsyncIterator[Venue]:
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", script.handle)
-    async with TestServer(application) as server:
-        async with Venue(str(server.make_url("")), [Credentials("id", "secret")], 4) as venue:
-            yield venue
+    async with (
+        TestServer(application) as server,
+        Venue(str(server.make_url("")), [Credentials("id", "secret")], 4) as venue,
+    ):
+        yield venue
 
 
 def away() -> web.Response:

@@ -12,7 +12,9 @@ from openvenue.cli.output import JsonOption, print_record, print_rows
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.units import UnitError, format_micros, format_steps, parse_micros, parse_steps
 
-app = typer.Typer(no_args_is_help=True, help="Open accounts, and move money and positions.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Open accounts, and move money and positions."
+)
 
 AccountArgument = Annotated[int, typer.Argument(min=1, help="Account number.")]
 

@@ -8,8 +8,12 @@ from openvenue.cli.local.data_dir import DataDir
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-journal = typer.Typer(no_args_is_help=True, help="Read a journal, whether its engine runs or not.")
-bench = typer.Typer(no_args_is_help=True, help="Measure the engine.")
+journal = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Read a journal, whether its engine runs or not.",
+)
+bench = typer.Typer(add_completion=False, no_args_is_help=True, help="Measure the engine.")
 
 
 @journal.command("verify", context_settings=_PASS_ON)

@@ -12,7 +12,7 @@ from openvenue.cli.output import JsonOption, print_record, print_rows
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.units import UnitError, format_nanos, format_steps, parse_nanos, parse_steps
 
-app = typer.Typer(no_args_is_help=True, help="Define what can be traded.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Define what can be traded.")
 
 _CLASSES = {"us_equity": pb.ASSET_CLASS_US_EQUITY, "crypto": pb.ASSET_CLASS_CRYPTO}
 _STATES = {"active": pb.INSTRUMENT_STATE_ACTIVE, "inactive": pb.INSTRUMENT_STATE_INACTIVE}

@@ -23,7 +23,9 @@ from openvenue.cli.local.data_dir import DataDir
 from openvenue.cli.output import JsonOption, console, print_record, print_rows
 from openvenue.keys import create_key, list_keys, revoke_key
 
-app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Make, list and revoke API keys."
+)
 
 
 @app.command()

@@ -1,15 +1,42 @@
 """The `openvenue` command: what there is, and how it fails."""
 
+from importlib import import_module
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from openvenue.cli import accounts, engine_commands, instruments, keys, projector
 from openvenue.cli.errors import CommandError
 from openvenue.cli.output import errors
-from openvenue.cli.replay import replay
-from openvenue.cli.status import snapshot, status
-from openvenue.cli.up import up
+
+# Command → module and attribute. A module is imported when its command is used: together they take
+# seconds to import, alone a fraction.
+_COMMANDS = {
+    "up": "openvenue.cli.up:app",
+    "status": "openvenue.cli.status:status_app",
+    "replay": "openvenue.cli.replay:app",
+    "accounts": "openvenue.cli.accounts:app",
+    "keys": "openvenue.cli.keys:app",
+    "instruments": "openvenue.cli.instruments:app",
+    "journal": "openvenue.cli.engine_commands:journal",
+    "snapshot": "openvenue.cli.status:snapshot_app",
+    "projector": "openvenue.cli.projector:app",
+    "bench": "openvenue.cli.engine_commands:bench",
+}
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        place = _COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, attribute = place.partition(":")
+        command = typer.main.get_command(getattr(import_module(module), attribute))
+        command.name = cmd_name
+        return command
 
 
 class _App(typer.Typer):
@@ -23,21 +50,13 @@ class _App(typer.Typer):
             raise SystemExit(1) from None
 
 
-app = _App(
-    no_args_is_help=True,
-    help="OpenVenue: a trading venue. `openvenue up` brings one up on this machine.",
-    pretty_exceptions_enable=False,
-)
-app.command()(up)
-app.command()(status)
-app.command()(replay)
-app.command()(snapshot)
-app.add_typer(accounts.app, name="accounts")
-app.add_typer(keys.app, name="keys")
-app.add_typer(instruments.app, name="instruments")
-app.add_typer(engine_commands.journal, name="journal")
-app.add_typer(projector.app, name="projector")
-app.add_typer(engine_commands.bench, name="bench")
+app = _App(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def openvenue() -> None:
+    """OpenVenue: a trading venue. `openvenue up` brings one up on this machine."""
+
 
 if __name__ == "__main__":
     app()

@@ -15,7 +15,9 @@ from openvenue.projector.rebuild import rebuild as rebuild_projection
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.telemetry import configure_logging
 
-app = typer.Typer(no_args_is_help=True, help="Follow the journal into PostgreSQL.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Follow the journal into PostgreSQL."
+)
 
 
 @app.command()

@@ -36,6 +36,9 @@ _SYNTHETIC_MID_TICKS = 22_500
 _SYNTHETIC_SYMBOL = "AMZN"
 
 
+app = typer.Typer(add_completion=False)
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     symbol: str
@@ -44,6 +47,7 @@ class _Job:
     total: int  # parts
 
 
+@app.command()
 def replay(
     file: Annotated[
         Path | None, typer.Argument(exists=True, dir_okay=False, help="A LOBSTER message file.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import asyncpg
+import typer
 
 from openvenue.cli.admin import connect_admin
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
@@ -13,7 +14,11 @@ from openvenue.cli.local.data_dir import DataDir
 from openvenue.cli.output import JsonOption, print_record
 from openvenue.settings import Settings
 
+status_app = typer.Typer(add_completion=False)
+snapshot_app = typer.Typer(add_completion=False)
 
+
+@status_app.command()
 def status(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False) -> None:
     """Show where engine, projection and API are."""
 
@@ -45,6 +50,7 @@ def status(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = Fal
     print_record(asyncio.run(run()), as_json=as_json)
 
 
+@snapshot_app.command()
 def snapshot(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False) -> None:
     """Have the engine write a snapshot, so that its next start replays less."""
 

@@ -13,7 +13,10 @@ from openvenue.cli.local.ports import choose_ports
 from openvenue.cli.local.venue import LocalVenue, Plan, venue_up
 from openvenue.cli.output import console
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command()
 def up(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     database_url: Annotated[

@@ -1,0 +1,113 @@
+"""Runs `openvenue` as a user does, and keeps a venue up in a directory."""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from running_venue import engine_binary
+
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 60.0
+OPENVENUE = [sys.executable, "-m", "openvenue.cli.main"]
+
+
+def environment() -> dict[str, str]:
+    """Nothing that names another venue."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("OPENVENUE_")}
+    return {**kept, "OPENVENUE_ENGINE_BINARY": str(engine_binary()), "COLUMNS": "200"}
+
+
+@dataclass
+class Result:
+    exit_code: int
+    output: str
+    errors: str
+
+    @property
+    def data(self) -> Any:
+        """What `--json` printed."""
+        return json.loads(self.output)
+
+
+def openvenue(*arguments: str, data_dir: Path | None = None) -> Result:
+    """Runs a command to its end."""
+    variables = environment()
+    if data_dir is not None:
+        variables["OPENVENUE_DATA_DIR"] = str(data_dir)
+    done = subprocess.run(
+        [*OPENVENUE, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=variables,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+class Up:
+    """A running `openvenue up` on any free ports."""
+
+    def __init__(self, data_dir: Path, *arguments: str) -> None:
+        self.data_dir = data_dir
+        self.output = ""
+        self.process = subprocess.Popen(
+            [
+                *OPENVENUE,
+                *("up", "--data-dir", str(data_dir), "--port", "0", "--engine-port", "0"),
+                *("--workers", "1", *arguments),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment(),
+        )
+
+    def wait_for(self, text: str, timeout_s: float = START_TIMEOUT_S) -> "Up":
+        """Reads its output until `text` appears."""
+        assert self.process.stdout is not None
+        deadline = time.monotonic() + timeout_s
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            while text not in self.output:
+                left_s = deadline - time.monotonic()
+                chunk = b""
+                if left_s > 0 and selector.select(left_s):
+                    chunk = os.read(self.process.stdout.fileno(), 65_536)
+                if not chunk:
+                    raise AssertionError(f"no {text!r} in the output:\n{self.output}")
+                self.output += chunk.decode()
+        return self
+
+    def wait_until_up(self) -> "Up":
+        return self.wait_for("Ctrl-C stops the venue")
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Signals it, reads what it still says, and returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        rest, _ = self.process.communicate(timeout=STOP_TIMEOUT_S)
+        self.output += rest.decode()
+        return self.process.returncode
+
+    @property
+    def running(self) -> dict[str, Any]:
+        """What the venue wrote of itself for other commands."""
+        content: dict[str, Any] = json.loads((self.data_dir / "venue.json").read_text())
+        return content
+
+    @property
+    def url(self) -> str:
+        return str(self.running["api_url"])
+
+    def headers(self, account: str = "alice") -> dict[str, str]:
+        keys = json.loads((self.data_dir / "keys.json").read_text())["keys"]
+        key = next(key for key in keys if key["account"] == account)
+        return {"APCA-API-KEY-ID": key["key_id"], "APCA-API-SECRET-KEY": key["secret"]}

@@ -1,0 +1,145 @@
+"""The commands that administer and inspect a venue, against one that is up."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from command_line import Result, Up, openvenue
+
+
+@pytest.fixture
+def run(up: Up):
+    """Runs a command on the venue that is up; it must succeed."""
+
+    def run_command(*arguments: str) -> Result:
+        result = openvenue(*arguments, data_dir=up.data_dir)
+        assert result.exit_code == 0, result.errors
+        return result
+
+    return run_command
+
+
+def test_an_account_is_opened_with_money_which_moves_in_and_out(run) -> None:
+    opened = run("accounts", "create", "erin", "--cash", "1000.50", "--json").data
+    number = str(opened["account_id"])
+    assert (opened["name"], opened["cash"]) == ("erin", "1000.5")
+    assert run("accounts", "deposit", number, "99.5", "--json").data["cash"] == "1100"
+    assert run("accounts", "withdraw", number, "1100", "--json").data["cash"] == "0"
+    listed = {account["account_id"]: account for account in run("accounts", "list", "--json").data}
+    assert listed[opened["account_id"]]["buying_power"] == "0"
+
+
+def test_more_than_there_is_cannot_be_withdrawn(up: Up, run) -> None:
+    number = run("accounts", "create", "poor", "--cash", "10", "--json").data["account_id"]
+    result = openvenue("accounts", "withdraw", str(number), "11", data_dir=up.data_dir)
+    assert result.exit_code == 1
+    assert "insufficient cash" in result.errors
+
+
+def test_a_position_is_given_and_shown(run) -> None:
+    number = str(run("accounts", "create", "holder", "--json").data["account_id"])
+    given = run("accounts", "position", number, "ETH/USD", "1.5", "--cost", "4500", "--json").data
+    assert (given["qty"], given["cost"]) == ("1.5", "4500")
+    shown = run("accounts", "show", number, "--json").data
+    assert [position["symbol"] for position in shown["positions"]] == ["ETH/USD"]
+
+
+def test_a_key_works_until_it_is_revoked(up: Up, run) -> None:
+    key = run("keys", "create", "1", "--label", "test", "--json").data
+    headers = {"APCA-API-KEY-ID": key["key_id"], "APCA-API-SECRET-KEY": key["secret"]}
+    assert httpx.get(f"{up.url}/v2/account", headers=headers).status_code == 200
+    run("keys", "revoke", key["key_id"])
+    assert httpx.get(f"{up.url}/v2/account", headers=headers).status_code == 401
+    listed = {entry["key_id"]: entry for entry in run("keys", "list", "--json").data}
+    assert listed[key["key_id"]]["revoked_at"]
+    assert "secret" not in listed[key["key_id"]]
+
+
+def test_keys_are_given_to_a_shell_by_account_name(up: Up, run) -> None:
+    exports = run("keys", "env", "--account", "bob").output
+    assert f"export OPENVENUE_URL={up.url}" in exports
+    assert f"export APCA_API_KEY_ID={up.headers('bob')['APCA-API-KEY-ID']}" in exports
+
+
+def test_an_instrument_is_defined_and_changed_but_its_tick_is_not(up: Up, run) -> None:
+    defined = run("instruments", "define", "NFLX", "--name", "Netflix", "--tick", "0.05", "--json")
+    assert (defined.data["tick"], defined.data["state"]) == ("0.05", "active")
+    halted = run("instruments", "define", "NFLX", "--tick", "0.05", "--state", "inactive", "--json")
+    assert halted.data["state"] == "inactive"
+    assert halted.data["instrument_id"] == defined.data["instrument_id"]
+    changed = openvenue("instruments", "define", "NFLX", "--tick", "0.01", data_dir=up.data_dir)
+    assert changed.exit_code == 1
+    assert "cannot change" in changed.errors
+
+
+def test_status_tells_how_far_everything_is(run) -> None:
+    status = run("status", "--json").data
+    assert status["durable_sequence"] > 0
+    assert status["projected_sequence"] <= status["durable_sequence"]
+    assert status["api_ready"] is True
+
+
+def test_a_snapshot_is_taken(run) -> None:
+    sequence = run("snapshot", "--json").data["snapshot_sequence"]
+    assert run("status", "--json").data["snapshot_sequence"] >= sequence > 0
+
+
+def test_the_journal_of_a_running_venue_can_be_read(run) -> None:
+    first = json.loads(run("journal", "dump", "--limit", "1").output.splitlines()[0])
+    assert first["sequence"] == 1
+    assert run("journal", "stats", "--json").data
+
+
+def test_the_book_benchmark_is_the_engines(run, tmp_path: Path) -> None:
+    messages = tmp_path / "messages.csv"
+    messages.write_text(
+        "seq,type,side,ioc,quantity,order_id,price\n1,new,buy,0,10,1,100\n2,new,sell,0,4,2,100\n"
+    )
+    reports = tmp_path / "reports.csv"
+    run("bench", "book", "--messages", str(messages), "--reports", str(reports), "--json")
+    assert [line.split(",")[0] for line in reports.read_text().splitlines()[1:]] == [
+        "ack",
+        "ack",
+        "trade",
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("accounts", "list"),
+        ("status",),
+        ("snapshot",),
+        ("keys", "list"),
+        ("instruments", "list"),
+        ("replay", "--synthetic"),
+        ("projector", "rebuild"),
+    ],
+    ids=" ".join,
+)
+def test_without_a_venue_a_command_says_how_to_get_one(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    result = openvenue(*arguments, data_dir=tmp_path)
+    assert result.exit_code == 1
+    assert "openvenue up" in result.errors
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "up",
+        "status",
+        "replay",
+        "snapshot",
+        "accounts create",
+        "keys create",
+        "instruments define",
+        "journal verify",
+        "projector rebuild",
+        "bench book",
+    ],
+)
+def test_every_command_has_help(command: str) -> None:
+    assert "Usage" in openvenue(*command.split(), "--help").output

@@ -1,0 +1,122 @@
+"""`openvenue up`: comes up from nothing, goes down cleanly, and comes back with its data."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from command_line import OPENVENUE, Up, openvenue
+
+ORDER = {
+    "symbol": "AAPL",
+    "side": "buy",
+    "type": "limit",
+    "time_in_force": "gtc",
+    "qty": "10",
+    "limit_price": "585.00",
+}
+
+
+def test_what_was_traded_is_there_after_a_stop_and_a_start(tmp_path: Path) -> None:
+    first = Up(tmp_path / "data").wait_until_up()
+    entered = httpx.post(f"{first.url}/v2/orders", json=ORDER, headers=first.headers())
+    sold = {**ORDER, "side": "sell", "qty": "4", "time_in_force": "ioc"}
+    httpx.post(f"{first.url}/v2/orders", json=sold, headers=first.headers("bob"))
+    processes = psutil.Process(first.process.pid).children(recursive=True)
+    keys = (tmp_path / "data/keys.json").read_bytes()
+    assert first.stop() == 0
+    assert "is down" in first.output
+    assert not [process for process in processes if process.is_running()]
+    assert not (tmp_path / "data/venue.json").exists()
+
+    second = Up(tmp_path / "data").wait_until_up()
+    try:
+        again = httpx.get(
+            f"{second.url}/v2/orders/{entered.json()['id']}", headers=second.headers()
+        ).json()
+        assert (again["status"], again["filled_qty"]) == ("partially_filled", "4")
+        ended = httpx.get(
+            f"{second.url}/v2/orders?status=closed", headers=second.headers("bob"), timeout=10
+        ).json()
+        assert [order["filled_qty"] for order in ended] == ["4"]
+        assert (tmp_path / "data/keys.json").read_bytes() == keys
+    finally:
+        assert second.stop(signal.SIGTERM) == 0
+
+
+def test_keys_are_for_their_owner_only(up: Up) -> None:
+    for name in ("keys.json", "venue.json"):
+        assert stat.S_IMODE((up.data_dir / name).stat().st_mode) == 0o600
+
+
+def test_the_first_order_that_it_prints_works_as_printed(up: Up) -> None:
+    lines = up.output.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.strip().startswith("eval"))
+    script = "\n".join(lines[start : lines.index("", start)])
+    openvenue_function = f'openvenue() {{ {" ".join(OPENVENUE)} "$@"; }}\n'
+    done = subprocess.run(
+        ["bash", "-ec", openvenue_function + script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"symbol":"AAPL"' in done.stdout
+
+
+def test_a_second_venue_in_the_directory_is_refused(up: Up) -> None:
+    result = openvenue("up", "--data-dir", str(up.data_dir))
+    assert result.exit_code == 1
+    assert f"process {up.process.pid}" in result.errors
+    assert "--data-dir" in result.errors
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = openvenue("up", "--data-dir", str(tmp_path / "data"), "--port", str(port))
+    assert result.exit_code == 1
+    assert f"port {port} is taken" in result.errors
+
+
+def test_a_process_that_dies_is_started_again(up: Up) -> None:
+    projector = next(
+        process
+        for process in psutil.Process(up.process.pid).children()
+        if "openvenue.projector" in process.cmdline()
+    )
+    projector.kill()
+    up.wait_for("projector ended with exit code -9, starting it again")
+
+
+def test_its_processes_end_with_it_even_when_it_is_killed(tmp_path: Path) -> None:
+    venue = Up(tmp_path / "data", "--no-demo").wait_until_up()
+    children = psutil.Process(venue.process.pid).children(recursive=True)
+    venue.stop(signal.SIGKILL)
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+    # The database was left behind; the next start takes it over and the next stop ends it.
+    assert Up(tmp_path / "data", "--no-demo").wait_until_up().stop() == 0
+    assert not (tmp_path / "data/postgres/postmaster.pid").exists()
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """A data directory whose journal has a flipped byte before its end."""
+    Up(tmp_path / "data").wait_until_up().stop()
+    segment = next((tmp_path / "data/engine").glob("journal-*"))
+    with segment.open("r+b") as file:
+        file.seek(4096 + 100)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 0xFF]))
+    return tmp_path / "data"
+
+
+def test_an_engine_that_refuses_its_journal_ends_the_venue_with_its_reason(damaged: Path) -> None:
+    result = openvenue("up", "--data-dir", str(damaged), "--port", "0", "--engine-port", "0")
+    assert result.exit_code == 1
+    assert "engine ended with exit code 3" in result.errors
+    assert "journal-" in result.errors

@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "journal/frame_reader.h"
-#include "journal/test_journal.h"
+#include "journal/journal_fixture_test.h"
 
 namespace openvenue::journal {
 namespace {

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "journal/format.h"
-#include "journal/test_journal.h"
+#include "journal/journal_fixture_test.h"
 
 namespace openvenue::journal {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "journal/format.h"
 #include "journal/frame_reader.h"
-#include "journal/test_journal.h"
+#include "journal/journal_fixture_test.h"
 
 namespace openvenue::journal {
 namespace {

@@ -1,7 +1,7 @@
 #include "tools/journal_audit.h"
 
 #include "journal/format.h"
-#include "journal/test_journal.h"
+#include "journal/journal_fixture_test.h"
 
 namespace openvenue::tools {
 namespace {

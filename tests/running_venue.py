@@ -184,6 +184,25 @@ class Venue:
             time.sleep(0.02)
         raise TimeoutError(f"the API is not ready ({answer}); see {self.directory}/*.log")
 
+    def worker_pids(self) -> set[int]:
+        """Return the processes that serve requests."""
+        assert self.api is not None
+        children = Path(f"/proc/{self.api.pid}/task/{self.api.pid}/children").read_text().split()
+        return {
+            int(child)
+            for child in children
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+        }
+
+    def wait_for_workers(
+        self, count: int, other_than: frozenset[int] | set[int] = frozenset()
+    ) -> None:
+        """Wait until exactly `count` worker processes run, none of them of `other_than`."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while len(pids := self.worker_pids()) != count or pids & other_than:
+            assert time.monotonic() < deadline, f"workers: {pids}"
+            time.sleep(0.05)
+
     def wait_until_projected(self, client: httpx.Client) -> None:
         """Wait until the history holds all that the client's account was told."""
         deadline = time.monotonic() + START_TIMEOUT_S

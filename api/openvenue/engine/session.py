@@ -23,6 +23,7 @@ REQUESTS_PER_MESSAGE_MAX = 1024  # the engine's limit
 
 _BACKOFF_MIN_S = 0.05
 _HANDSHAKE_TIMEOUT_S = 5.0
+_CLOSE_TIMEOUT_S = 1.0
 _SWEEPS_PER_TIMEOUT = 10
 
 _log = get_logger(__name__)
@@ -94,15 +95,15 @@ class Session:
             await asyncio.wait(list(self._pending.values()), timeout=drain_timeout_s)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._disconnect("the session was closed")
         await self.channel.close()
+        await asyncio.wait(self._tasks, timeout=_CLOSE_TIMEOUT_S)
+        self._disconnect("the session was closed")
 
     async def _keep_connected(self) -> None:
         backoff_s = _BACKOFF_MIN_S
         while True:
-            await self.channel.channel_ready()
             try:
+                await self.channel.channel_ready()
                 await self._check_shard()
                 async with _open_stream(self.channel) as call:
                     self.connected = True
@@ -111,8 +112,9 @@ class Session:
                     reason = "the engine ended the stream"
             except grpc.aio.AioRpcError as error:
                 reason = f"{error.code().name}: {error.details()}"
-            except (asyncio.InvalidStateError, ConnectionError) as error:
-                reason = str(error)
+            except Exception as error:
+                # Whatever it was, the way on is the same: a new stream.
+                reason = repr(error)
             if self.connected:
                 metrics.ENGINE_CONNECTIONS_LOST.inc()
             _log.warning("engine session lost", reason=reason, in_flight=len(self._pending))

@@ -1,6 +1,7 @@
 """Requests to the engine from a route: what comes back, or the problem that it is to the client."""
 
 from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
+from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
 from openvenue.http.worker import Worker
@@ -23,11 +24,11 @@ async def engine_reply(
         raise problems.unavailable(str(error)) from error
 
 
-def order_of(reply: pb.Reply) -> pb.Order:
+def order_of(reply: pb.Reply, instrument: Instrument | None = None) -> pb.Order:
     """Return the order of a reply, or raise the Problem that it stands for."""
     body = reply.WhichOneof("body")
     if body == "order":
         return reply.order
     if body == "reject":
-        raise problems.of_reject(reply.reject.reason)
+        raise problems.of_reject(reply.reject.reason, instrument)
     raise problems.of_not_sequenced(reply.not_sequenced)

@@ -80,7 +80,7 @@ async def submit_order(worker: Worker, account_id: int, body: bytes) -> bytes:
     request.new_order.account_id = account_id
     request.new_order.client_order_id = checked_client_order_id(client_order_id)
     reply = await engine_reply(worker, request, client_order_id)
-    return _encode(worker.views.order(order_of(reply), instrument))
+    return _encode(worker.views.order(order_of(reply, instrument), instrument))
 
 
 def _fill_in(order: pb.NewOrder, wanted: NewOrderRequest, instrument: Instrument) -> None:

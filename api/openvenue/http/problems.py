@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 
 MEDIA_TYPE = "application/problem+json"
@@ -29,17 +30,17 @@ INTERNAL = 50010000
 UNAVAILABLE = 50310000
 
 TITLES = {
-    BAD_REQUEST: "The request is malformed",
-    INVALID: "The request is invalid",
-    UNAUTHORIZED: "The request is not authorized",
-    REFUSED: "The order is refused",
-    NOT_FOUND: "There is no such thing",
-    METHOD_NOT_ALLOWED: "The method is not allowed here",
-    TOO_LARGE: "The request is too large",
-    NOT_OPEN: "The order is not open",
+    BAD_REQUEST: "Malformed request",
+    INVALID: "Invalid request",
+    UNAUTHORIZED: "Not authorized",
+    REFUSED: "Order refused",
+    NOT_FOUND: "Not found",
+    METHOD_NOT_ALLOWED: "Method not allowed",
+    TOO_LARGE: "Body too large",
+    NOT_OPEN: "Order not open",
     TOO_MANY: "Too many requests",
-    INTERNAL: "The venue failed to answer",
-    UNAVAILABLE: "The venue is unavailable",
+    INTERNAL: "Internal error",
+    UNAVAILABLE: "Unavailable",
 }
 
 _TYPES = {
@@ -156,17 +157,22 @@ def of_not_sequenced(refusal: pb.NotSequenced) -> Problem:
     return unavailable(refusal.message or "the matching engine is not taking requests")
 
 
-def of_reject(reason: int) -> Problem:
+def of_reject(reason: int, instrument: Instrument | None = None) -> Problem:
     """The engine sequenced a command and refused it; it changed nothing."""
+    if reason in _SHORTAGES and instrument is not None and "/" in instrument.symbol:
+        # Alpaca's words for pairs, by which ccxt knows a lack of funds.
+        base, _, quote = instrument.symbol.partition("/")
+        lacking = quote if reason == pb.REASON_INSUFFICIENT_CASH else base
+        return Problem(HTTPStatus.FORBIDDEN, REFUSED, f"insufficient balance for {lacking}")
     status, code, detail = _REJECTS.get(
-        reason,
-        (HTTPStatus.UNPROCESSABLE_ENTITY, INVALID, f"refused: {pb.Reason.Name(reason)}"),  # type: ignore[arg-type]
+        reason, (HTTPStatus.UNPROCESSABLE_ENTITY, INVALID, f"refused with reason {reason}")
     )
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return unavailable(detail)
     return Problem(status, code, detail)
 
 
+_SHORTAGES = (pb.REASON_INSUFFICIENT_CASH, pb.REASON_INSUFFICIENT_POSITION)
 _FORBIDDEN = HTTPStatus.FORBIDDEN
 _UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 _REJECTS: dict[int, tuple[int, int, str]] = {

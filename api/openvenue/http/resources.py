@@ -81,6 +81,7 @@ class Account(msgspec.Struct, kw_only=True):
     portfolio_value: str
     equity: str
     last_equity: str
+    position_market_value: str
     long_market_value: str
     short_market_value: str
     initial_margin: str

@@ -135,6 +135,7 @@ class Views:
             portfolio_value=equity,
             equity=equity,
             last_equity=equity,
+            position_market_value=units.format_micros(long_micros + short_micros),
             long_market_value=units.format_micros(long_micros),
             short_market_value=units.format_micros(short_micros),
             initial_margin=units.format_micros(account.reserved_micros),

@@ -172,7 +172,7 @@ async def replace_order(
     client_order_id = wanted.client_order_id or new_client_order_id()
     command.client_order_id = checked_client_order_id(client_order_id)
     reply = await engine_reply(worker, pb.Request(replace_order=command), client_order_id)
-    return json_response(worker.views.order(order_of(reply), instrument))
+    return json_response(worker.views.order(order_of(reply, instrument), instrument))
 
 
 @router.delete(

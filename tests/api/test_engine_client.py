@@ -1,0 +1,238 @@
+"""The engine client: batches, bounds, and honest about requests whose reply did not come."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from openvenue.engine.client import EngineClient
+from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.settings import Settings
+from running_venue import Venue
+
+
+@pytest.fixture
+def broken_venue(new_venue: Callable[..., Venue]) -> Venue:
+    """A venue of the test's own: an engine and account 1, nothing else."""
+    venue = new_venue()
+    venue.start_engine()
+    venue.define_instruments()
+    venue.apply(pb.AdminRequest(open_account=pb.OpenAccount(account_id=1, name="one")))
+    return venue
+
+
+def new_order(client_order_id: str = "x", account_id: int = 1) -> pb.Request:
+    order = pb.NewOrder(
+        account_id=account_id,
+        instrument_id=1,
+        side=pb.SIDE_BUY,
+        type=pb.ORDER_TYPE_LIMIT,
+        time_in_force=pb.TIME_IN_FORCE_DAY,
+        qty_lots=1,
+        limit_price_ticks=1,
+        client_order_id=client_order_id,
+    )
+    return pb.Request(new_order=order)
+
+
+def get_account(account_id: int = 1) -> pb.Request:
+    return pb.Request(get_account=pb.GetAccount(account_id=account_id))
+
+
+async def connected(client: EngineClient, channels: int = 1) -> EngineClient:
+    async with asyncio.timeout(20):
+        while sum(session.connected for session in client._sessions) < channels:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return client
+
+
+@pytest.fixture
+async def make_client(
+    broken_venue: Venue,
+) -> AsyncIterator[Callable[..., "asyncio.Future[EngineClient]"]]:
+    made: list[EngineClient] = []
+
+    async def make(**changes: object) -> EngineClient:
+        settings = Settings(**{**broken_venue.settings.model_dump(), **changes})
+        client = EngineClient(settings)
+        made.append(client)
+        await client.__aenter__()
+        return await connected(client, settings.grpc_channels)
+
+    yield make
+    for client in made:
+        await client.__aexit__()
+
+
+async def test_everything_of_one_tick_is_one_message(make_client, monkeypatch) -> None:
+    client = await make_client()
+    sizes: list[int] = []
+    request_type = pb.SessionRequest
+
+    def counting(requests: list[pb.Request]) -> pb.SessionRequest:
+        sizes.append(len(requests))
+        return request_type(requests=requests)
+
+    monkeypatch.setattr("openvenue.engine.session.pb.SessionRequest", counting)
+    replies = await asyncio.gather(*(client.submit(get_account()) for _ in range(100)))
+    assert sizes == [100]
+    assert all(reply.account.account_id == 1 for reply in replies)
+
+
+async def test_a_message_never_exceeds_the_engines_limit(make_client) -> None:
+    client = await make_client(engine_in_flight_max=5000)
+    replies = await asyncio.gather(*(client.submit(get_account()) for _ in range(3000)))
+    assert len(replies) == 3000
+
+
+async def test_requests_beyond_the_bound_are_refused_at_once(
+    broken_venue: Venue, make_client
+) -> None:
+    client = await make_client(engine_in_flight_max=3)
+    broken_venue.engine.process.send_signal(signal.SIGSTOP)
+    waiting = [client.submit(get_account()) for _ in range(3)]
+    with pytest.raises(EngineBusy, match="3 requests are waiting"):
+        client.submit(get_account())
+    broken_venue.engine.process.send_signal(signal.SIGCONT)
+    assert len(await asyncio.gather(*waiting)) == 3
+
+
+async def test_a_reply_that_takes_too_long_leaves_the_fate_unknown(
+    broken_venue: Venue, make_client
+) -> None:
+    client = await make_client(engine_reply_timeout_s=0.3)
+    broken_venue.engine.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(FateUnknown, match="no reply in 0.3 s"):
+        await client.submit(new_order())
+    assert client.in_flight == 0
+    broken_venue.engine.process.send_signal(signal.SIGCONT)
+
+
+async def test_a_killed_engine_leaves_the_fate_unknown_and_the_client_heals(
+    broken_venue: Venue, make_client
+) -> None:
+    client = await make_client()
+    broken_venue.engine.process.send_signal(signal.SIGSTOP)
+    lost = client.submit(new_order("lost"))
+    await asyncio.sleep(0.05)  # until it is on its way; there is nothing to observe it by
+    broken_venue.engine.stop(signal.SIGKILL)
+    with pytest.raises(FateUnknown):
+        await lost
+    with pytest.raises(EngineUnavailable):
+        client.submit(new_order("not sent"))
+    broken_venue.start_engine()
+    await connected(client)
+    resent = await client.submit(new_order("lost"))
+    assert resent.WhichOneof("body") in ("order", "reject")
+
+
+async def test_what_was_not_written_yet_is_not_of_unknown_fate(
+    broken_venue: Venue, make_client
+) -> None:
+    client = await make_client()
+    waiting = client.submit(new_order())
+    client._sessions[0]._disconnect("test")
+    with pytest.raises(EngineUnavailable):
+        await waiting
+
+
+async def test_channels_are_added_and_given_up_while_requests_are_under_way(
+    broken_venue: Venue, make_client
+) -> None:
+    client = await make_client()
+    done = asyncio.Event()
+    answered = 0
+
+    async def keep_asking() -> None:
+        nonlocal answered
+        while not done.is_set():
+            await client.submit(get_account())
+            answered += 1
+
+    asking = [asyncio.create_task(keep_asking()) for _ in range(20)]
+    for channels in (4, 2, 3, 1):
+        client.resize(channels)
+        await connected(client, channels)
+        before = answered
+        while answered < before + 100:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        assert client.channels == channels
+    done.set()
+    await asyncio.gather(*asking)
+
+
+async def test_several_channels_share_the_load(make_client) -> None:
+    client = await make_client(grpc_channels=3)
+    for _ in range(6):
+        await client.submit(get_account())
+    assert [session._next_id for session in client._sessions] == [3, 3, 3]
+
+
+async def test_an_engine_of_another_shard_is_not_used(broken_venue: Venue) -> None:
+    settings = Settings(**{**broken_venue.settings.model_dump(), "shard_id": 9})
+    async with EngineClient(settings) as client:
+        await asyncio.sleep(0.5)
+        assert not client.connected
+
+
+async def test_unary_calls_answer_the_same(make_client) -> None:
+    client = await make_client(engine_transport="unary")
+    replies = await asyncio.gather(*(client.submit(get_account()) for _ in range(10)))
+    assert {reply.account.account_id for reply in replies} == {1}
+
+
+async def test_idle_connections_that_were_cut_heal_by_themselves(
+    broken_venue: Venue, make_client
+) -> None:
+    async with CuttableProxy(broken_venue.engine_port) as proxy:
+        client = await make_client(engine_target=f"127.0.0.1:{proxy.port}", grpc_channels=2)
+        proxy.cut()
+        await connected_again(client)
+        assert (await client.submit(get_account())).account.account_id == 1
+
+
+async def connected_again(client: EngineClient) -> None:
+    async with asyncio.timeout(20):
+        while client.connected:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    await connected(client, client.channels)
+
+
+class CuttableProxy:
+    """Passes bytes on between clients and a port, until its connections are cut."""
+
+    def __init__(self, target_port: int) -> None:
+        self._target_port = target_port
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> "CuttableProxy":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        self._writers += [writer, far_writer]
+        await asyncio.gather(_pass_on(reader, far_writer), _pass_on(far_reader, writer))
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()

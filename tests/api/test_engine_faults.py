@@ -1,0 +1,70 @@
+"""What clients are told when the engine dies under them: never a failure that may be none."""
+
+import signal
+import threading
+from collections.abc import Callable
+
+import httpx
+from orders import limit_order
+from running_venue import Venue
+
+
+def test_an_order_under_way_when_the_engine_dies_is_of_unknown_fate_until_it_is_looked_up(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue().start()
+    key = venue.open_account(1)
+    body = limit_order(client_order_id="under way")
+    with venue.client(key) as client:
+        assert client.get("/v2/orders").json() == []
+        venue.engine.process.send_signal(signal.SIGSTOP)
+        threading.Timer(0.3, lambda: venue.engine.process.kill()).start()
+        lost = client.post("/v2/orders", json=body)
+        assert lost.status_code == 503
+        assert lost.headers["retry-after"] == "1"
+        assert lost.json()["client_order_id"] == "under way"
+        assert "outcome is unknown" in lost.json()["detail"]
+
+        venue.engine.process.wait()
+        down = client.post("/v2/orders", json=body)
+        assert (down.status_code, down.headers["retry-after"]) == (503, "1")
+        assert "cannot be reached" in down.json()["detail"]
+        assert client.get("/v2/account").status_code == 503
+        assert client.get("/healthz").status_code == 200
+        readiness = client.get("/readyz")
+        assert (readiness.status_code, list(readiness.json()["checks"])) == (503, ["engine"])
+
+        venue.start_engine()
+        venue.wait_until_ready()
+        again = client.post("/v2/orders", json=body)
+        assert again.status_code == 200
+        by_client_id = {"client_order_id": "under way"}
+        found = client.get("/v2/orders:by_client_order_id", params=by_client_id)
+        assert found.json() == again.json()
+        assert len(client.get("/v2/orders").json()) == 1
+
+
+def test_acknowledged_orders_survive_the_engine(new_venue: Callable[..., Venue]) -> None:
+    venue = new_venue().start()
+    with venue.client(venue.open_account(1)) as client:
+        acknowledged = [client.post("/v2/orders", json=limit_order()).json() for _ in range(20)]
+        venue.engine.stop(signal.SIGKILL)
+        venue.start_engine()
+        venue.wait_until_ready()
+        assert client.get("/v2/orders").json() == acknowledged[::-1]
+
+
+def test_a_worker_that_dies_is_replaced(new_venue: Callable[..., Venue]) -> None:
+    venue = new_venue().start(workers="1")
+    before = venue.worker_pids()
+    (pid,) = before
+    signal_process(pid, signal.SIGKILL)
+    venue.wait_for_workers(1, other_than=before)
+    venue.wait_until_ready()
+    assert httpx.get(f"{venue.url}/healthz").status_code == 200
+
+
+def signal_process(pid: int, number: signal.Signals) -> None:
+    import os
+
+    os.kill(pid, number)

@@ -1,0 +1,87 @@
+"""Logs: structured, without secrets, without health checks."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from openvenue.telemetry import configure_logging, get_logger, set_log_level
+from orders import limit_order
+from running_venue import Venue
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, object]]]]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    output = io.StringIO()
+    monkeypatch.setattr("sys.stderr", output)
+    configure_logging("INFO", "json")
+    yield lambda: [json.loads(line) for line in output.getvalue().splitlines()]
+    root.handlers, root.level = handlers, level
+
+
+def test_an_event_is_one_json_line(logged: Callable) -> None:
+    get_logger("test.lines").info("something happened", count=3)
+    (line,) = logged()
+    assert (line["event"], line["count"], line["level"]) == ("something happened", 3, "info")
+    assert line["logger"] == "test.lines"
+    assert "timestamp" in line
+
+
+def test_other_libraries_log_in_the_same_form(logged: Callable) -> None:
+    logging.getLogger("uvicorn.error").warning("from %s", "uvicorn")
+    assert logged()[0]["event"] == "from uvicorn"
+
+
+def test_secrets_are_redacted_however_they_are_put(logged: Callable) -> None:
+    get_logger("test.secrets").warning(
+        "cannot reach postgresql+asyncpg://joe:hunter2@db/openvenue",
+        secret="hunter2",
+        headers={"APCA-API-SECRET-KEY": "hunter2", "accept": "*/*"},
+        text="apca-api-secret-key: hunter2, next",
+    )
+    try:
+        raise ValueError("bad URL postgresql://joe:hunter2@db")
+    except ValueError:
+        get_logger("test.secrets").exception("failed")
+    assert "hunter2" not in json.dumps(logged())
+    assert "joe" in json.dumps(logged())
+
+
+def test_health_checks_are_not_logged(logged: Callable) -> None:
+    logging.getLogger("uvicorn.error").info('"GET /healthz HTTP/1.1" 200')
+    logging.getLogger("uvicorn.error").info('"GET /v2/orders HTTP/1.1" 200')
+    assert [line["event"] for line in logged()] == ['"GET /v2/orders HTTP/1.1" 200']
+
+
+def test_the_level_changes_at_run_time(logged: Callable) -> None:
+    log = get_logger("test.level")
+    set_log_level("ERROR")
+    log.warning("unheard")
+    set_log_level("DEBUG")
+    log.debug("heard")
+    assert [line["event"] for line in logged()] == ["heard"]
+
+
+def test_a_running_worker_logs_neither_health_checks_nor_secrets(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue().start(log_level="DEBUG", workers="1")
+    key = venue.open_account(1)
+    with venue.client(key) as client:
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert client.get(path).status_code == 200
+        assert client.post("/v2/orders", json=limit_order()).status_code == 200
+    wrong = {"APCA-API-KEY-ID": key.key_id, "APCA-API-SECRET-KEY": "wrong-hunter2"}
+    assert httpx.get(f"{venue.url}/v2/account", headers=wrong).status_code == 401
+    venue.stop()
+    log = venue.api.log.read_text()
+    assert "worker started" in log
+    assert "healthz" not in log
+    assert key.secret not in log
+    assert "hunter2" not in log
+    for line in log.splitlines():
+        json.loads(line)

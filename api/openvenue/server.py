@@ -18,14 +18,13 @@ from pathlib import Path
 from types import FrameType
 
 from prometheus_client import multiprocess as prometheus_multiprocess
-from uvicorn.config import STARTUP_FAILURE
 
-from openvenue.http.serving import run_worker
 from openvenue.settings import Settings, get_settings
 from openvenue.telemetry import configure_logging, get_logger, set_log_level
 from openvenue.tuning import TuningFile, initial_tuning
 
 RETIRE_SIGNAL = signal.SIGUSR2
+STARTUP_FAILURE = 3  # uvicorn's exit status
 
 _BACKLOG = 2048
 _TICK_S = 0.1
@@ -120,7 +119,7 @@ class Supervisor:
         """Start or retire workers until there are as many as wanted."""
         while len(self._workers) < self._wanted and time.monotonic() >= self._spawn_not_before:
             context = multiprocessing.get_context("spawn")
-            worker = context.Process(target=run_worker, args=(self._listener, RETIRE_SIGNAL))
+            worker = context.Process(target=_run_worker, args=(self._listener,))
             worker.start()
             self._workers.append(worker)
             _log.info("worker started", pid=worker.pid)
@@ -149,6 +148,13 @@ class Supervisor:
                 _log.error("worker did not stop in time", pid=worker.pid)
                 worker.kill()
                 worker.join()
+
+
+def _run_worker(listener: socket.socket) -> None:
+    # Imported in the worker, so that the parent stays small and starts fast.
+    from openvenue.http.serving import run_worker
+
+    run_worker(listener, RETIRE_SIGNAL)
 
 
 def _signal(worker: SpawnProcess, number: signal.Signals) -> None:

@@ -103,7 +103,7 @@ async def test_a_reply_that_takes_too_long_leaves_the_fate_unknown(
 ) -> None:
     client = await make_client(engine_reply_timeout_s=0.3)
     broken_venue.engine.process.send_signal(signal.SIGSTOP)
-    with pytest.raises(FateUnknown, match="no reply in 0.3 s"):
+    with pytest.raises(FateUnknown, match="no reply in"):
         await client.submit(new_order())
     assert client.in_flight == 0
     broken_venue.engine.process.send_signal(signal.SIGCONT)

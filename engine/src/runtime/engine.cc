@@ -61,6 +61,7 @@ struct Engine::Origin {
 
   static Origin recover(const EngineSettings& settings, const EngineSeams& seams) {
     journal::Recovered recovered = journal::recover(settings.journal, settings.limits);
+    for (const std::string& warning : recovered.warnings) spdlog::warn("{}", warning);
     spdlog::info(
         "journal recovered directory={} sequence={} snapshot_sequence={} replayed={} "
         "torn_bytes_cut={}",

@@ -60,10 +60,18 @@ class Serve : public ::testing::Test {
  protected:
   [[nodiscard]] std::vector<std::string> arguments(const std::string& data = "data",
                                                    const std::string& address = "127.0.0.1:0") {
-    return {"serve",        "--data-dir",  (directory_.path() / data).string(),
-            "--listen",     address,       "--metrics-listen",
-            "127.0.0.1:0",  "--port-file", port_file().string(),
-            "--max-orders", "4096",        "--log-level",
+    return {"serve",
+            "--data-dir",
+            (directory_.path() / data).string(),
+            "--listen",
+            address,
+            "--metrics-listen",
+            "",
+            "--port-file",
+            port_file().string(),
+            "--max-orders",
+            "4096",
+            "--log-level",
             "error"};
   }
 

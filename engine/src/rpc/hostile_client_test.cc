@@ -173,8 +173,12 @@ TEST_F(HostileClient, NeverReadsAndIsDisconnectedWhileOthersTrade) {
   ASSERT_TRUE(other.send(resting));
   other.receive(500);
 
-  TestSession silent(server_.connect());
-  std::thread flood([&silent] {
+  // What it could take without reading is little, so that it is found out soon.
+  grpc::ChannelArguments small_window;
+  small_window.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  small_window.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16 << 10);
+  TestSession silent(server_.connect(small_window));
+  std::jthread flood([&silent] {
     std::uint64_t id = 0;
     while (silent.send(list_open_orders(++id, 1, 500))) continue;
   });

@@ -38,8 +38,8 @@ class TestServer {
   }
 
   // On a connection of its own.
-  [[nodiscard]] std::shared_ptr<grpc::Channel> connect() const {
-    grpc::ChannelArguments arguments;
+  [[nodiscard]] std::shared_ptr<grpc::Channel> connect(
+      grpc::ChannelArguments arguments = grpc::ChannelArguments()) const {
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetMaxReceiveMessageSize(16 << 20);
     auto channel = grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_.port()),

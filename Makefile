@@ -75,8 +75,8 @@ test-python: setup ## Run the Python, end-to-end and fault tests
 test-sanitizers: build/asan/build.ninja build/tsan/build.ninja ## Run the engine's tests under address, undefined and thread sanitizers
 	@ninja --quiet -C build/asan
 	@OPENVENUE_SEEDS=100 ctest --test-dir build/asan -j 2 --output-on-failure --progress | tail -n 40
-	@ninja --quiet -C build/tsan runtime_test rpc_test
-	@ctest --test-dir build/tsan -R '^(runtime|rpc)_test' --output-on-failure --progress | tail -n 40
+	@ninja --quiet -C build/tsan journal_test runtime_test rpc_test
+	@TSAN_OPTIONS=suppressions=$(CURDIR)/engine/tsan.supp ctest --test-dir build/tsan -R '^(journal|runtime|rpc)_test' --output-on-failure --progress | tail -n 40
 
 .PHONY: soak
 soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kills

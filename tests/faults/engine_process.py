@@ -35,9 +35,8 @@ class EngineProcess:
         command += ["--segment-bytes", str(1 << 20), "--snapshot-interval", "5000"]
         command += ["--max-orders", str(1 << 21)]  # the soak looks every order up at its end
         with self.log.open("ab") as log:
-            # Keeps SIGXFSZ ignored, so that a file size limit is a failed write and no signal.
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, restore_signals=False
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         return self.process
 

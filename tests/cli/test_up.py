@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 from command_line import OPENVENUE, Up, openvenue
+from running_venue import engine_binary
 
 ORDER = {
     "symbol": "AAPL",
@@ -22,6 +23,13 @@ ORDER = {
 }
 
 
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_what_was_traded_is_there_after_a_stop_and_a_start(tmp_path: Path) -> None:
     first = Up(tmp_path / "data").wait_until_up()
     entered = httpx.post(f"{first.url}/v2/orders", json=ORDER, headers=first.headers())
@@ -31,7 +39,7 @@ def test_what_was_traded_is_there_after_a_stop_and_a_start(tmp_path: Path) -> No
     keys = (tmp_path / "data/keys.json").read_bytes()
     assert first.stop() == 0
     assert "is down" in first.output
-    assert not [process for process in processes if process.is_running()]
+    assert not [process for process in processes if is_alive(process)]
     assert not (tmp_path / "data/venue.json").exists()
 
     second = Up(tmp_path / "data").wait_until_up()
@@ -105,7 +113,13 @@ def test_its_processes_end_with_it_even_when_it_is_killed(tmp_path: Path) -> Non
 @pytest.fixture
 def damaged(tmp_path: Path) -> Path:
     """A data directory whose journal has a flipped byte before its end."""
-    Up(tmp_path / "data").wait_until_up().stop()
+    (tmp_path / "data/engine").mkdir(parents=True)
+    command = [str(engine_binary()), "serve", f"--data-dir={tmp_path / 'data/engine'}"]
+    command += ["--listen=127.0.0.1:0", "--metrics-listen="]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as engine:
+        assert engine.stderr is not None
+        next(line for line in engine.stderr if " ready " in line)
+        engine.terminate()
     segment = next((tmp_path / "data/engine").glob("journal-*"))
     with segment.open("r+b") as file:
         file.seek(4096 + 100)

@@ -1,0 +1,74 @@
+"""What holds for every command: it has help, and without a venue it says how to get one."""
+
+from pathlib import Path
+
+import pytest
+from openvenue.cli.errors import CommandError
+from openvenue.cli.main import app
+from typer.testing import CliRunner
+
+
+@pytest.fixture(autouse=True)
+def nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No venue is up in the data directory, and the environment names none."""
+    for variable in ("OPENVENUE_ENGINE_TARGET", "OPENVENUE_DATABASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("OPENVENUE_DATA_DIR", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "accounts list",
+        "accounts create frank",
+        "instruments list",
+        "keys env",
+        "keys list",
+        "projector rebuild",
+        "replay --synthetic",
+        "snapshot",
+        "status",
+    ],
+)
+def test_without_a_venue_a_command_says_how_to_get_one(command: str) -> None:
+    result = CliRunner().invoke(app, command.split())
+    assert isinstance(result.exception, CommandError)
+    assert "openvenue up" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "up",
+        "status",
+        "replay",
+        "snapshot",
+        "accounts create",
+        "keys create",
+        "instruments define",
+        "journal verify",
+        "projector rebuild",
+        "bench book",
+    ],
+)
+def test_every_command_has_help(command: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        ("accounts deposit 1 much", "decimal"),
+        ("instruments define X --class bond", "us_equity, crypto"),
+        ("replay", "--synthetic"),
+        ("replay pyproject.toml --format itch", "lobster"),
+        ("replay pyproject.toml", "--symbol"),
+    ],
+)
+def test_bad_input_is_answered_with_what_would_be_good(command: str, advice: str) -> None:
+    result = CliRunner().invoke(app, command.split())
+    assert isinstance(result.exception, CommandError)
+    assert advice in str(result.exception)

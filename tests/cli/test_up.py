@@ -115,7 +115,7 @@ def damaged(tmp_path: Path) -> Path:
     """A data directory whose journal has a flipped byte before its end."""
     (tmp_path / "data/engine").mkdir(parents=True)
     command = [str(engine_binary()), "serve", f"--data-dir={tmp_path / 'data/engine'}"]
-    command += ["--listen=127.0.0.1:0", "--metrics-listen="]
+    command += ["--listen", "127.0.0.1:0", "--metrics-listen", ""]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as engine:
         assert engine.stderr is not None
         next(line for line in engine.stderr if " ready " in line)

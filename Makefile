@@ -1,5 +1,6 @@
 # Two commands do everything: `make run` and `make test`. Both first set up what is missing.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -8,7 +9,8 @@ UV := .cache/uv/bin/uv
 VENV := .venv
 PROTO := engine/proto/openvenue/engine/v1/engine.proto
 PROTO_PY := api/openvenue/engine/v1/engine_pb2.py
-ENGINE := build/release/engine/openvenue-engine
+# What ctest says of tests that failed, and its closing lines.
+QUIETLY := grep -vE '^ +Start +[0-9]|   Passed  |^Test project'
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export UV_PYTHON_DOWNLOADS := never
@@ -65,7 +67,7 @@ test: setup test-engine test-python ## Run the tests
 .PHONY: test-engine
 test-engine: build/debug/build.ninja ## Run the engine's own tests (checked build)
 	@ninja --quiet -C build/debug
-	@ctest --test-dir build/debug -j 2 --output-on-failure --progress | tail -n 40
+	@ctest --test-dir build/debug -j 2 --output-on-failure | $(QUIETLY)
 
 .PHONY: test-python
 test-python: setup ## Run the Python, end-to-end and fault tests
@@ -74,14 +76,14 @@ test-python: setup ## Run the Python, end-to-end and fault tests
 .PHONY: test-sanitizers
 test-sanitizers: build/asan/build.ninja build/tsan/build.ninja ## Run the engine's tests under address, undefined and thread sanitizers
 	@ninja --quiet -C build/asan
-	@OPENVENUE_SEEDS=100 ctest --test-dir build/asan -j 2 --output-on-failure --progress | tail -n 40
+	@OPENVENUE_SEEDS=100 ctest --test-dir build/asan -j 2 --output-on-failure | $(QUIETLY)
 	@ninja --quiet -C build/tsan journal_test runtime_test rpc_test
-	@TSAN_OPTIONS=suppressions=$(CURDIR)/engine/tsan.supp ctest --test-dir build/tsan -R '^(journal|runtime|rpc)_test' --output-on-failure --progress | tail -n 40
+	@TSAN_OPTIONS=suppressions=$(CURDIR)/engine/tsan.supp ctest --test-dir build/tsan -R '^(journal|runtime|rpc)_test' --output-on-failure | $(QUIETLY)
 
 .PHONY: soak
 soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kills
 	@ninja --quiet -C build/debug
-	@OPENVENUE_SEEDS=20000 ctest --test-dir build/debug -j 2 --timeout 7200 --output-on-failure --progress
+	@OPENVENUE_SEEDS=20000 ctest --test-dir build/debug -j 2 --timeout 7200 --output-on-failure | $(QUIETLY)
 	@OPENVENUE_KILLS=200 pytest -q --timeout 7200 tests/faults
 
 .PHONY: lint

@@ -2,7 +2,7 @@
 //
 // The stages of an order's way, observed once a batch to keep the hot path cheap:
 //   decode   a message's wire form to operations
-//   queue    a batch in the ingress ring, until the shard takes it
+//   queue    a batch until the shard begins with it; a disk that is behind shows here
 //   match    all operations of a batch: sequence, apply, capture replies
 //   journal  a frame from its hand-over until it is durable
 //   publish  a frame's replies from durable until handed to their sessions

@@ -85,10 +85,18 @@ def _account_numbers() -> Iterator[int]:
 
 
 @pytest.fixture
-def new_account(venue: Venue, _account_numbers: Iterator[int]) -> Callable[..., NewKey]:
-    """Open an account of the test's own on the shared venue, and return a key to it."""
+def new_account(venue: Venue, _account_numbers: Iterator[int]) -> Iterator[Callable[..., NewKey]]:
+    """Open an account of the test's own on the shared venue, and return a key to it.
+
+    Its open orders are canceled at the test's end, so that no other test trades with them.
+    """
+    keys: list[NewKey] = []
 
     def open_account(cash: int = 10_000_000, **terms: bool) -> NewKey:
-        return venue.open_account(next(_account_numbers), cash, **terms)
+        keys.append(venue.open_account(next(_account_numbers), cash, **terms))
+        return keys[-1]
 
-    return open_account
+    yield open_account
+    for key in keys:
+        with venue.client(key) as client:
+            client.delete("/v2/orders")

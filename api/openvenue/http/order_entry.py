@@ -120,6 +120,12 @@ def _refuse_unsupported(wanted: NewOrderRequest) -> None:
         raise problems.invalid(f"order_class {wanted.order_class!r} is not supported: use simple")
     if wanted.extended_hours:
         raise problems.invalid("extended_hours is not supported: the venue trades around the clock")
+    none_given = (
+        wanted.notional is wanted.stop_price is wanted.trail_price is wanted.trail_percent
+        and wanted.take_profit is wanted.stop_loss is wanted.legs is wanted.notional is NO_RAW
+    )
+    if none_given:
+        return
     for name in _UNSUPPORTED_FIELDS:
         if given(getattr(wanted, name)):
             raise problems.invalid(f"{name} is not supported by this venue")

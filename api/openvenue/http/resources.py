@@ -23,27 +23,27 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     created_at: str
     updated_at: str
     submitted_at: str
-    filled_at: str | None
-    expired_at: str | None
+    filled_at: str | None = None
+    expired_at: str | None = None
     expires_at: None = None
-    canceled_at: str | None
+    canceled_at: str | None = None
     failed_at: None = None
-    replaced_at: str | None
-    replaced_by: str | None
-    replaces: str | None
+    replaced_at: str | None = None
+    replaced_by: str | None = None
+    replaces: str | None = None
     asset_id: str
     symbol: str
     asset_class: AssetClass
     notional: None = None
     qty: str
-    filled_qty: str
-    filled_avg_price: str | None
+    filled_qty: str = "0"
+    filled_avg_price: str | None = None
     order_class: Literal["simple"] = "simple"
     order_type: OrderType
     type: OrderType
     side: Side
     time_in_force: TimeInForce
-    limit_price: str | None
+    limit_price: str | None = None
     stop_price: None = None
     status: OrderStatus
     extended_hours: bool = False

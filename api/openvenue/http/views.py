@@ -28,6 +28,13 @@ _STATUSES = {
     pb.ORDER_STATUS_EXPIRED: "expired",
     pb.ORDER_STATUS_REPLACED: "replaced",
 }
+# Where the time of an order's end is shown, by what ended it.
+_ENDED_AT_FIELDS = {
+    "filled": "filled_at",
+    "canceled": "canceled_at",
+    "expired": "expired_at",
+    "replaced": "replaced_at",
+}
 
 
 class Views:
@@ -39,81 +46,71 @@ class Views:
 
     def order(self, order: pb.Order, instrument: Instrument) -> resources.Order:
         """Return an order as the engine reports it."""
-        created = format_ns(order.created_ns)
-        updated = created if order.updated_ns == order.created_ns else format_ns(order.updated_ns)
+        created_ns, updated_ns = order.created_ns, order.updated_ns
+        created = format_ns(created_ns)
+        updated = created if updated_ns == created_ns else format_ns(updated_ns)
         status: Any = _STATUSES[order.status]
         order_type: Any = _TYPES[order.type]
-        filled_lots = order.filled_lots
         lot_nanos = instrument.lot_nanos
-        return resources.Order(
+        # Most orders are new: fields that say more than that are set only where they do.
+        document = resources.Order(
             id=self.order_ids.format(order.order_id),
             client_order_id=order.client_order_id,
             created_at=created,
             updated_at=updated,
             submitted_at=created,
-            filled_at=updated if status == "filled" else None,
-            expired_at=updated if status == "expired" else None,
-            canceled_at=updated if status == "canceled" else None,
-            replaced_at=updated if status == "replaced" else None,
-            replaced_by=self._order_id_or_none(order.replaced_by),
-            replaces=self._order_id_or_none(order.replaces),
             asset_id=instrument.asset_id,
             symbol=instrument.symbol,
             asset_class=instrument.asset_class,  # type: ignore[arg-type]
             qty=units.format_nanos(order.qty_lots * lot_nanos),
-            filled_qty=units.format_nanos(filled_lots * lot_nanos) if filled_lots else "0",
-            filled_avg_price=(
-                average_price(order.filled_value_micros, filled_lots * lot_nanos)
-                if filled_lots
-                else None
-            ),
             order_type=order_type,
             type=order_type,
             side=_SIDES[order.side],  # type: ignore[arg-type]
             time_in_force=_TIMES_IN_FORCE[order.time_in_force],  # type: ignore[arg-type]
-            limit_price=(
-                units.format_nanos(order.limit_price_ticks * instrument.tick_nanos)
-                if order.limit_price_ticks
-                else None
-            ),
             status=status,
         )
+        if limit_price_ticks := order.limit_price_ticks:
+            document.limit_price = units.format_nanos(limit_price_ticks * instrument.tick_nanos)
+        if filled_lots := order.filled_lots:
+            filled_nanos = filled_lots * lot_nanos
+            document.filled_qty = units.format_nanos(filled_nanos)
+            document.filled_avg_price = average_price(order.filled_value_micros, filled_nanos)
+        if replaces := order.replaces:
+            document.replaces = self.order_ids.format(replaces)
+        if status in _ENDED_AT_FIELDS:
+            setattr(document, _ENDED_AT_FIELDS[status], updated)
+            document.replaced_by = self._order_id_or_none(order.replaced_by)
+        return document
 
     def order_row(self, row: Any, instrument: Instrument) -> resources.Order:
         """Return an order as a row of `orders` holds it."""
         created = format_datetime(row.created_at)
-        ended = None if row.ended_at is None else format_datetime(row.ended_at)
-        return resources.Order(
+        document = resources.Order(
             id=self.order_ids.format(row.order_id),
             client_order_id=row.client_order_id,
             created_at=created,
             updated_at=format_datetime(row.updated_at),
             submitted_at=created,
-            filled_at=ended if row.status == "filled" else None,
-            expired_at=ended if row.status == "expired" else None,
-            canceled_at=ended if row.status == "canceled" else None,
-            replaced_at=ended if row.status == "replaced" else None,
             replaced_by=self._order_id_or_none(row.replaced_by),
             replaces=self._order_id_or_none(row.replaces),
             asset_id=instrument.asset_id,
             symbol=instrument.symbol,
             asset_class=instrument.asset_class,  # type: ignore[arg-type]
             qty=units.format_decimal(row.qty),
-            filled_qty=units.format_decimal(row.filled_qty),
-            filled_avg_price=(
-                average_price(_scaled(row.filled_value, 6), _scaled(row.filled_qty, 9))
-                if row.filled_qty
-                else None
-            ),
             order_type=row.type,
             type=row.type,
             side=row.side,
             time_in_force=row.time_in_force,
-            limit_price=(
-                None if row.limit_price is None else units.format_decimal(row.limit_price)
-            ),
+            limit_price=None if row.limit_price is None else units.format_decimal(row.limit_price),
             status=row.status,
         )
+        if row.filled_qty:
+            filled_nanos, value_micros = _scaled(row.filled_qty, 9), _scaled(row.filled_value, 6)
+            document.filled_qty = units.format_nanos(filled_nanos)
+            document.filled_avg_price = average_price(value_micros, filled_nanos)
+        if row.ended_at is not None:
+            setattr(document, _ENDED_AT_FIELDS[row.status], format_datetime(row.ended_at))
+        return document
 
     def account(self, account: pb.Account, instruments: dict[int, Instrument]) -> resources.Account:
         """Return an account with its positions at their last prices."""

@@ -78,7 +78,7 @@ test-sanitizers: build/asan/build.ninja build/tsan/build.ninja ## Run the engine
 	@ninja --quiet -C build/asan
 	@OPENVENUE_SEEDS=100 ctest --test-dir build/asan -j 2 --output-on-failure | $(QUIETLY)
 	@ninja --quiet -C build/tsan journal_test runtime_test rpc_test
-	@TSAN_OPTIONS=suppressions=$(CURDIR)/engine/tsan.supp ctest --test-dir build/tsan -R '^(journal|runtime|rpc)_test' --output-on-failure | $(QUIETLY)
+	@ctest --test-dir build/tsan -R '^(journal|runtime|rpc)_test' --output-on-failure | $(QUIETLY)
 
 .PHONY: soak
 soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kills

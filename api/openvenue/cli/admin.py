@@ -81,7 +81,7 @@ class Admin:
     async def is_serving(self) -> bool:
         """Whether the engine has recovered and answers."""
         try:
-            await self._stub.GetStatus(pb.GetStatusRequest(), timeout=1.0)
+            await self._stub.GetStatus(pb.GetStatusRequest(omit_state_hash=True), timeout=1.0)
         except grpc.aio.AioRpcError:
             return False
         return True

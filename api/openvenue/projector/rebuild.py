@@ -24,7 +24,7 @@ async def rebuild(settings: Settings, own: ProjectorSettings) -> int:
     """
     async with open_channel(settings) as channel:
         status = await rpc.AdminStub(channel).GetStatus(
-            pb.GetStatusRequest(), timeout=settings.engine_reply_timeout_s
+            pb.GetStatusRequest(omit_state_hash=True), timeout=settings.engine_reply_timeout_s
         )
     store = await Store.connect(settings.database_url.get_secret_value(), settings.shard_id)
     try:

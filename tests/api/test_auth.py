@@ -1,15 +1,16 @@
 """Keys: required everywhere but for health and metrics, and revoked at once."""
 
-import asyncio
 import time
 from collections.abc import Callable
 
 import httpx
 import pytest
 from openvenue import keys
+from openvenue.db.tables import api_keys
 from openvenue.keys import NewKey
 from orders import limit_order
 from running_venue import Venue, key_headers, run_apart
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 ROUTES = [
@@ -104,8 +105,6 @@ def test_a_key_made_after_it_was_asked_for_in_vain_works(venue: Venue, account: 
     assert status(venue, headers) == 401
 
     async def insert(connection) -> None:
-        from openvenue.db.tables import api_keys
-
         await connection.execute(
             api_keys.insert().values(
                 key_id="OVLATER",
@@ -131,8 +130,6 @@ def test_revoking_twice_or_an_unknown_key_says_so(venue: Venue, account: NewKey)
 
 
 def test_the_database_never_holds_a_secret(venue: Venue, account: NewKey) -> None:
-    from openvenue.db.tables import api_keys
-
     async def read(connection):
         return (await connection.execute(api_keys.select())).all()
 
@@ -146,11 +143,7 @@ def test_trading_goes_on_while_the_database_is_away(new_venue: Callable[..., Ven
     key = venue.open_account(1)
     with venue.client(key) as client:
         assert client.post("/v2/orders", json=limit_order()).status_code == 200
-
-        async def cut_off() -> None:
-            await forbid_connections(venue.database_url, forbid=True)
-
-        run_apart(cut_off())
+        run_apart(cut_off(venue.database_url))
         for _ in range(3):
             assert client.post("/v2/orders", json=limit_order()).status_code == 200
             time.sleep(0.12)  # past the cache entry's end
@@ -161,19 +154,14 @@ def test_trading_goes_on_while_the_database_is_away(new_venue: Callable[..., Ven
         assert status(venue, unknown) == 503
 
 
-async def forbid_connections(database_url: str, *, forbid: bool) -> None:
-    """Keep everybody but superusers' maintenance out of a database, and end who is in."""
-    from sqlalchemy import make_url, text
-
+async def cut_off(database_url: str) -> None:
+    """Let nobody connect to a database any more, and end the connections that there are."""
     url = make_url(database_url)
     engine = create_async_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
-        await connection.execute(
-            text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS {str(not forbid).lower()}")
-        )
+        await connection.execute(text(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false"))
         await connection.execute(
             text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
             {"name": url.database},
         )
     await engine.dispose()
-    await asyncio.sleep(0)

@@ -1,5 +1,6 @@
 """What clients are told when the engine dies under them: never a failure that may be none."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -58,13 +59,7 @@ def test_a_worker_that_dies_is_replaced(new_venue: Callable[..., Venue]) -> None
     venue = new_venue().start(workers="1")
     before = venue.worker_pids()
     (pid,) = before
-    signal_process(pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
     venue.wait_for_workers(1, other_than=before)
     venue.wait_until_ready()
     assert httpx.get(f"{venue.url}/healthz").status_code == 200
-
-
-def signal_process(pid: int, number: signal.Signals) -> None:
-    import os
-
-    os.kill(pid, number)

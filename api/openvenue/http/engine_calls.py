@@ -1,5 +1,6 @@
 """Requests to the engine from a route: what comes back, or the problem that it is to the client."""
 
+from openvenue import metrics
 from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
@@ -19,8 +20,10 @@ async def engine_reply(
     except FateUnknown as error:
         raise problems.fate_unknown(str(error), client_order_id) from error
     except EngineBusy as error:
+        metrics.ENGINE_REFUSED.labels("busy").inc()
         raise problems.too_many(str(error)) from error
     except EngineUnavailable as error:
+        metrics.ENGINE_REFUSED.labels("unavailable").inc()
         raise problems.unavailable(str(error)) from error
 
 
@@ -31,4 +34,6 @@ def order_of(reply: pb.Reply, instrument: Instrument | None = None) -> pb.Order:
         return reply.order
     if body == "reject":
         raise problems.of_reject(reply.reject.reason, instrument)
+    if reply.not_sequenced.cause == pb.NotSequenced.CAUSE_RESOURCE_EXHAUSTED:
+        metrics.ENGINE_REFUSED.labels("ring_full").inc()
     raise problems.of_not_sequenced(reply.not_sequenced)

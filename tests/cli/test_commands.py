@@ -103,3 +103,8 @@ def test_the_book_benchmark_is_the_engines(run, tmp_path: Path) -> None:
         "ack",
         "trade",
     ]
+
+
+def test_the_projection_is_rebuilt_while_the_venue_is_up(run) -> None:
+    durable = run("status", "--json").data["durable_sequence"]
+    assert run("projector", "rebuild", "--json").data["projected_sequence"] >= durable

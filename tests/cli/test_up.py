@@ -39,6 +39,7 @@ def test_what_was_traded_is_there_after_a_stop_and_a_start(tmp_path: Path) -> No
     keys = (tmp_path / "data/keys.json").read_bytes()
     assert first.stop() == 0
     assert "is down" in first.output
+    assert "gRPC" not in first.output
     assert not [process for process in processes if is_alive(process)]
     assert not (tmp_path / "data/venue.json").exists()
 

@@ -1,5 +1,6 @@
 """The `openvenue` command: what there is, and how it fails."""
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -8,6 +9,9 @@ from typer.core import TyperGroup
 
 from openvenue.cli.errors import CommandError
 from openvenue.cli.output import errors
+
+# No command forks with gRPC in use, and its fork handlers only complain when PostgreSQL is stopped.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 # Command → module and attribute. A module is imported when its command is used: together they take
 # seconds to import, alone a fraction.

@@ -10,7 +10,6 @@ from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_sett
 from openvenue.cli.errors import CommandError
 from openvenue.cli.output import JsonOption, print_record
 from openvenue.projector import __main__ as process
-from openvenue.projector.rebuild import ProjectorRunning
 from openvenue.projector.rebuild import rebuild as rebuild_projection
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.telemetry import configure_logging
@@ -30,14 +29,12 @@ def run() -> None:
 def rebuild(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False) -> None:
     """Empty all projected tables and fill them from the journal again; API keys stay.
 
-    No projector may run meanwhile, so the engine and the database are up and the rest is not.
+    A projector at work stands by meanwhile. Orders go on; reads of the past answer 503 until then.
     """
     settings = venue_settings(data_dir)
     configure_logging(settings.log_level, "console")
     try:
         sequence = asyncio.run(rebuild_projection(settings, ProjectorSettings()))
-    except ProjectorRunning as error:
-        raise CommandError(str(error)) from error
     except (grpc.aio.AioRpcError, OSError, asyncpg.PostgresError) as error:
         raise CommandError(f"engine or database do not answer ({error})") from error
     print_record({"projected_sequence": sequence}, as_json=as_json)

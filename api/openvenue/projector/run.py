@@ -113,13 +113,26 @@ async def _session(settings: Settings, own: ProjectorSettings, until_sequence: i
     store = await Store.connect(settings.database_url.get_secret_value(), settings.shard_id)
     try:
         await _become_active(store, settings.shard_id)
-        sequence = await store.sequence()
-        sizes = await store.sizes()
-        metrics.SEQUENCE.set(sequence)
-        metrics.ACTIVE.set(1)
-        _log.info("projecting", shard_id=settings.shard_id, from_sequence=sequence + 1)
+        await project(store, settings, own, until_sequence)
+    finally:
+        await store.close()
+
+
+async def project(
+    store: Store, settings: Settings, own: ProjectorSettings, until_sequence: int | None
+) -> None:
+    """Projects with a store that holds the lock, until `until_sequence` or for ever.
+
+    Raises what engine or database raise when they are away.
+    """
+    sequence = await store.sequence()
+    metrics.SEQUENCE.set(sequence)
+    metrics.ACTIVE.set(1)
+    _log.info("projecting", shard_id=settings.shard_id, from_sequence=sequence + 1)
+    try:
         if until_sequence is not None and sequence >= until_sequence:
             return
+        sizes = await store.sizes()
         async with JournalReader(settings, sequence + 1) as reader:
             async for batch in _batches(reader, own, sizes):
                 await _apply(store, batch)
@@ -127,7 +140,6 @@ async def _session(settings: Settings, own: ProjectorSettings, until_sequence: i
                     return
     finally:
         metrics.ACTIVE.set(0)
-        await store.close()
 
 
 async def _become_active(store: Store, shard_id: int) -> None:

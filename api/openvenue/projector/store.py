@@ -5,6 +5,7 @@ offset's row, and it fails if someone else moved it, so no entry can be applied 
 at once. An advisory lock on top keeps a second projector waiting instead of failing.
 """
 
+import asyncio
 import io
 from collections.abc import Iterable
 from typing import Any
@@ -23,6 +24,16 @@ _LOCK_SPACE = 0x0F70 << 32
 # A commit that a crash loses takes its offset with it and is projected again, so waiting for the
 # disk would only compete with the journal's writes.
 _SERVER_SETTINGS = {"synchronous_commit": "off", "application_name": "openvenue-projector"}
+
+_CONNECT_TIMEOUT_S = 10.0
+_COMMAND_TIMEOUT_S = 120.0
+_TAKE_OVER_POLL_S = 0.2
+
+_END_HOLDER = """
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND classid::bigint = $1 AND objid::bigint = $2
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 _MOVE_OFFSET = """
 UPDATE projection_offsets SET sequence = $3, updated_at = now()
@@ -132,8 +143,9 @@ class OffsetMoved(Exception):
 class Store:
     """One connection that projects one shard. Not for concurrent use."""
 
-    def __init__(self, connection: "asyncpg.Connection[Any]", shard_id: int) -> None:
+    def __init__(self, connection: "asyncpg.Connection[Any]", url: str, shard_id: int) -> None:
         self._connection = connection
+        self._url = url
         self._shard_id = shard_id
 
     @classmethod
@@ -142,13 +154,14 @@ class Store:
 
         Raises OSError or asyncpg.PostgresError where the database is away or not migrated.
         """
+        url = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
         connection = await asyncpg.connect(
-            database_url.replace("postgresql+asyncpg://", "postgresql://", 1),
+            url,
             server_settings=_SERVER_SETTINGS,
-            timeout=10,
-            command_timeout=120,
+            timeout=_CONNECT_TIMEOUT_S,
+            command_timeout=_COMMAND_TIMEOUT_S,
         )
-        return cls(connection, shard_id)
+        return cls(connection, url, shard_id)
 
     async def close(self) -> None:
         """Closes the connection, which gives the lock back. Never raises, never hangs."""
@@ -163,6 +176,25 @@ class Store:
             "SELECT pg_try_advisory_lock($1)", _LOCK_SPACE | self._shard_id
         )
         return locked
+
+    async def take_over(self) -> None:
+        """Becomes the projector in place of the one at work, which loses its connection and then
+        stands by."""
+        if await self.lock():
+            return
+        # Waiting in the lock's queue comes before whoever only tries: the other cannot be faster.
+        waiting = asyncio.ensure_future(
+            self._connection.execute("SELECT pg_advisory_lock($1)", _LOCK_SPACE | self._shard_id)
+        )
+        other = await asyncpg.connect(self._url, timeout=_CONNECT_TIMEOUT_S)
+        try:
+            while not waiting.done():
+                await other.execute(_END_HOLDER, _LOCK_SPACE >> 32, self._shard_id)
+                await asyncio.wait((waiting,), timeout=_TAKE_OVER_POLL_S)
+            await waiting
+        finally:
+            waiting.cancel()
+            await other.close()
 
     async def sequence(self) -> int:
         """The last sequence number projected; 0 before the first."""

@@ -15,6 +15,7 @@ QUIETLY := grep -vE '^ +Start +[0-9]|   Passed  |^Test project'
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_PREFERENCE := only-system
+export UV_COMPILE_BYTECODE := 1
 
 .PHONY: help
 help: ## Show this list

@@ -1,9 +1,16 @@
 #include "rpc/decode.h"
 
+#include <algorithm>
 #include <string_view>
 
 namespace openvenue::rpc {
 namespace {
+
+// PostgreSQL's text cannot hold a NUL, and nobody wants the others in a log.
+bool is_control(char byte) {
+  const auto code = static_cast<unsigned char>(byte);
+  return code < 0x20 || code == 0x7f;
+}
 
 template <std::size_t Capacity>
 Malformed decode_text(const char* field, const std::string& text, std::size_t size_min,
@@ -11,6 +18,9 @@ Malformed decode_text(const char* field, const std::string& text, std::size_t si
   if (text.size() < size_min || text.size() > Capacity) {
     return std::string(field) + " has " + std::to_string(text.size()) + " bytes; give " +
            std::to_string(size_min) + " to " + std::to_string(Capacity);
+  }
+  if (std::any_of(text.begin(), text.end(), is_control)) {
+    return std::string(field) + " has a control character; give printable text";
   }
   out = core::FixedString<Capacity>(text);
   return std::nullopt;

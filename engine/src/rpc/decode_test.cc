@@ -57,6 +57,13 @@ TEST(Decode, TakesClientOrderIdsOfOneTo128Bytes) {
   EXPECT_FALSE(accepts([](auto& order) { order.set_client_order_id(std::string(129, 'x')); }));
 }
 
+TEST(Decode, RefusesControlCharactersInText) {
+  EXPECT_TRUE(accepts([](auto& order) { order.set_client_order_id("préc 1"); }));
+  for (const char byte : {'\0', '\n', '\x1b', '\x7f'}) {
+    EXPECT_FALSE(accepts([&](auto& order) { order.set_client_order_id(std::string("a") + byte); }));
+  }
+}
+
 TEST(Decode, LeavesAmountsToTheStateMachine) {
   EXPECT_TRUE(accepts([](auto& order) { order.set_qty_lots(INT64_MIN); }));
   EXPECT_TRUE(accepts([](auto& order) { order.set_limit_price_ticks(INT64_MAX); }));

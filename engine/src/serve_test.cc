@@ -22,17 +22,22 @@ namespace {
 using runtime::testing::kPatience;
 using runtime::testing::TemporaryDirectory;
 
+// As posix_spawn takes them; `strings` must outlive the result.
+std::vector<char*> null_terminated(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
+  for (std::string& string : strings) pointers.push_back(string.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
 class EngineProcess {
  public:
   explicit EngineProcess(std::vector<std::string> arguments,
                          std::vector<std::string> environment = {}) {
     arguments.insert(arguments.begin(), OPENVENUE_ENGINE_BINARY);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    std::vector<char*> envp;
-    for (std::string& variable : environment) envp.push_back(variable.data());
-    envp.push_back(nullptr);
+    std::vector<char*> argv = null_terminated(arguments);
+    std::vector<char*> envp = null_terminated(environment);
     EXPECT_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), envp.data()), 0);
   }
   ~EngineProcess() {

@@ -1,8 +1,9 @@
 """Every command in the README and the docs runs as written.
 
-Fenced blocks tagged `sh` are commands and blocks tagged `python` are programs. Those of one document run in
-one shell, in order, from the project's root, against a venue of the tests' own. Blocks with another tag
-are output. Commands that cannot run inside a test are named here with where they run instead.
+Fenced blocks tagged `sh` are commands and blocks tagged `python` are programs. Those of one
+document run in one shell, in order, from the project's root, against a venue of the tests' own.
+Blocks with another tag are output. Commands that cannot run inside a test are named here with
+where they run instead.
 """
 
 import os
@@ -83,9 +84,7 @@ def test_every_exception_is_still_documented() -> None:
 
 def test_every_target_of_the_makefile_that_the_docs_name_exists() -> None:
     named = {
-        target
-        for path in DOCUMENTS
-        for target in re.findall(r"`make ([a-z-]+)", path.read_text())
+        target for path in DOCUMENTS for target in re.findall(r"`make ([a-z-]+)", path.read_text())
     }
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert named <= targets

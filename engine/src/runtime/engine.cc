@@ -80,11 +80,11 @@ struct Engine::Origin {
 };
 
 Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
-               EngineSeams seams)
+               const EngineSeams& seams)
     : Engine(settings, metrics, std::move(on_failure), seams, Origin::recover(settings, seams)) {}
 
 Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
-               EngineSeams seams, Origin origin)
+               const EngineSeams& seams, Origin origin)
     : settings_(settings),
       started_ns_(seams.clock()),
       metrics_(metrics),
@@ -100,8 +100,8 @@ Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFa
     free_flights_.push(flights_.emplace_back(std::make_unique<Flight>()).get());
   }
   shard_ = std::make_unique<Shard>(std::move(origin.exchange), settings.trading_day,
-                                   origin.day_end_unfinished, std::move(seams.clock), ring_,
-                                   free_flights_, handed_over_, metrics);
+                                   origin.day_end_unfinished, seams.clock, ring_, free_flights_,
+                                   handed_over_, metrics);
   committer_ = std::make_unique<Committer>(
       std::move(origin.sink), handed_over_, durable_flights_, free_flights_, watermark_,
       [this](core::Sequence sequence) { snapshotter_.on_durable(sequence); },

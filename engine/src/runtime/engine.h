@@ -48,7 +48,7 @@ class Engine {
   // (see Committer::OnFailure). Throws journal::JournalError if the journal cannot be recovered or
   // opened or refuses the limits. `metrics` must outlive the engine.
   Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
-         EngineSeams seams = {});
+         const EngineSeams& seams = {});
   ~Engine();
 
   // Never blocks; the batch is untouched unless kAccepted, and then each of its operations gets
@@ -70,7 +70,7 @@ class Engine {
  private:
   struct Origin;  // what recovery gave
   Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
-         EngineSeams seams, Origin origin);
+         const EngineSeams& seams, Origin origin);
   void start();
 
   // In flight between shard, journal and publisher: enough that matching goes on during a sync.

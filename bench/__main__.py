@@ -96,7 +96,17 @@ def _book_rate(flow: str, book: str, scratch: Path) -> float:
 def measure_engine(scratch: Path, seconds: int, runs: int) -> Results:
     """Commands through gRPC with every command durable, against an empty echo server."""
     command = [str(ENGINE), "bench-rpc", "--json", "--seconds", str(seconds)]
-    return {"runs": [_json_of(command, TMPDIR=str(scratch)) for _run in range(runs)]}
+    command += ["--data-parent", str(scratch)]
+    seen = [_json_of(command) for _run in range(runs)]
+    table = _table("Engine through gRPC", "server, load", "answered/s", "p50 µs", "p99 µs")
+    for rows in zip(*(run["runs"] for run in seen), strict=True):
+        medians = [
+            f"{statistics.median(row[name] for row in rows):,.0f}"
+            for name in ("answered_per_s", "p50_us", "p99_us")
+        ]
+        table.add_row(f"{rows[0]['server']}, {rows[0]['load']}", *medians)
+    Console().print(table)
+    return {"runs": seen}
 
 
 def measure_rest(scratch: Path, seconds: int, runs: int) -> Results:
@@ -177,12 +187,10 @@ def _measure_http(
     return {name: [asdict(run) for run in loads] for name, loads in seen.items()}
 
 
-def _json_of(command: list[str], **environment: str) -> Results:
+def _json_of(command: list[str]) -> Results:
     if not ENGINE.exists():
         raise BenchError(f"{ENGINE} is missing: run `make engine`")
-    result = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}, check=False
-    )
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise BenchError(f"{' '.join(command)}: {result.stderr.strip()}")
     return dict(json.loads(result.stdout))

@@ -1,0 +1,47 @@
+"""`python -m bench` measures what it says, here with the smallest numbers that mean something."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+def measure(part: str, out: Path) -> dict[str, object]:
+    result = subprocess.run(
+        ["python", "-m", "bench", "--only", part, "--runs", "1", "--seconds", "1"]
+        + ["--json", str(out)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return dict(json.loads(out.read_text())[part])
+
+
+def test_health_checks_are_measured_beside_a_bare_app(tmp_path: Path) -> None:
+    seen = measure("health", tmp_path / "health.json")
+    for server in ("bare ASGI", "venue"):
+        (run,) = seen[server]
+        assert run["per_second"] > 0
+        assert run["failures"] == 0
+
+
+def test_the_engine_is_measured_beside_an_echo_server(tmp_path: Path) -> None:
+    (run,) = measure("engine", tmp_path / "engine.json")["runs"]
+    assert {row["server"] for row in run["runs"]} == {"engine", "echo"}
+    assert all(row["answered_per_s"] > 0 for row in run["runs"])
+
+
+def test_both_books_are_measured_on_every_flow(tmp_path: Path) -> None:
+    if not (DATA / "conformance").exists():
+        pytest.skip(f"no flows at {DATA / 'conformance'}; set OPENVENUE_TEST_DATA")
+    seen = measure("book", tmp_path / "book.json")
+    assert set(seen) == {"normal", "static", "swing-25"}
+    assert all(min(rates["fast"] + rates["naive"]) > 0 for rates in seen.values())

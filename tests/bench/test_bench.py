@@ -12,9 +12,10 @@ DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared" / "data
 
 
 def measure(part: str, out: Path) -> dict[str, object]:
+    command = ["python", "-m", "bench", "--only", part, "--runs", "1", "--seconds", "1"]
+    command += ["--json", str(out)]
     result = subprocess.run(
-        ["python", "-m", "bench", "--only", part, "--runs", "1", "--seconds", "1"]
-        + ["--json", str(out)],
+        command,
         cwd=ROOT,
         capture_output=True,
         text=True,

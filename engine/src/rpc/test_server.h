@@ -32,8 +32,8 @@ class TestServer {
  public:
   explicit TestServer(const runtime::EngineSettings& engine_settings,
                       const ServerSettings& settings = test_server_settings(),
-                      runtime::EngineSeams seams = {})
-      : engine_(engine_settings, std::move(seams)), server_(*engine_, engine_.metrics(), settings) {
+                      const runtime::EngineSeams& seams = {})
+      : engine_(engine_settings, seams), server_(*engine_, engine_.metrics(), settings) {
     engine_.set_up_market();
   }
 

@@ -189,10 +189,9 @@ constexpr std::size_t kMarketSetUpSize = 5;
 // An engine with its market set up; stops when it goes.
 class TestEngine {
  public:
-  explicit TestEngine(const EngineSettings& settings, EngineSeams seams = {})
+  explicit TestEngine(const EngineSettings& settings, const EngineSeams& seams = {})
       : engine_(
-            settings, metrics_, [this](const std::string& what) { failed(what); },
-            std::move(seams)) {}
+            settings, metrics_, [this](const std::string& what) { failed(what); }, seams) {}
 
   void set_up_market() {
     const auto collector = std::make_shared<Collector>();

@@ -87,7 +87,7 @@ class Flow:
                 time_in_force=dice.choice((pb.TIME_IN_FORCE_GTC, pb.TIME_IN_FORCE_IOC)),
                 qty_lots=dice.randint(1, 50),
                 limit_price_ticks=10_000 + dice.randint(-10, 10),
-                client_order_id=f"new\\{number}\t",
+                client_order_id=f"new\\{number}\\N ö",
             ),
         )
 

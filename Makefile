@@ -78,9 +78,15 @@ test-python: setup ## Run the Python, end-to-end and fault tests
 	@pytest -q
 
 .PHONY: test-sanitizers
-test-sanitizers: build/asan/build.ninja build/tsan/build.ninja ## Run the engine's tests under address, undefined and thread sanitizers
+test-sanitizers: test-asan test-tsan ## Run the engine's tests under the address, undefined and thread sanitizers
+
+.PHONY: test-asan
+test-asan: build/asan/build.ninja
 	@ninja --quiet -C build/asan
 	@OPENVENUE_SEEDS=100 ctest --test-dir build/asan -j 2 --output-on-failure | $(QUIETLY)
+
+.PHONY: test-tsan
+test-tsan: build/tsan/build.ninja
 	@ninja --quiet -C build/tsan journal_test runtime_test rpc_test
 	@ctest --test-dir build/tsan -R '^(journal|runtime|rpc)_test' --output-on-failure | $(QUIETLY)
 

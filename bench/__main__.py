@@ -138,7 +138,7 @@ def measure_health(scratch: Path, seconds: int, runs: int) -> Results:
     """GET /healthz against a bare ASGI app's GET."""
     return _measure_http(
         "GET /healthz, 2 workers",
-        "get.lua",
+        "report.lua",
         "/healthz",
         {
             "bare ASGI": partial(bare_asgi, 2),

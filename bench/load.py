@@ -33,6 +33,7 @@ def load(url: str, script: str, seconds: int, *arguments: str) -> Load:
         [*command, "--", *arguments],
         capture_output=True,
         text=True,
+        cwd=HERE.parent,  # scripts load each other by paths from there
         timeout=seconds + 60,
         check=False,
     )

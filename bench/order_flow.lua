@@ -1,6 +1,8 @@
 -- wrk script: POST /v2/orders as two accounts that trade with each other, so that every second order
 -- fills and neither account drifts. Takes the keys file of `openvenue up` as its argument: two lines of
--- "key-id secret". Prints one line of JSON at the end.
+-- "key-id secret".
+dofile("bench/report.lua")
+
 local requests = {}
 local count = 0
 
@@ -34,13 +36,4 @@ end
 function request()
   count = count + 1
   return requests[(count - 1) % #requests + 1]
-end
-
-function done(summary, latency, _)
-  print(string.format(
-    'JSON {"requests":%d,"seconds":%.6f,"p50_us":%d,"p99_us":%d,"p999_us":%d,"max_us":%d,'
-      .. '"non_2xx":%d,"socket_errors":%d}',
-    summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99),
-    latency:percentile(99.9), latency.max, summary.errors.status,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
 end

@@ -1,4 +1,4 @@
--- wrk script: plain GETs of the URL that wrk was given. Prints one line of JSON at the end.
+-- wrk script: prints one line of JSON at the end. Alone, it makes plain GETs of the URL.
 function done(summary, latency, _)
   print(string.format(
     'JSON {"requests":%d,"seconds":%.6f,"p50_us":%d,"p99_us":%d,"p999_us":%d,"max_us":%d,'

@@ -19,7 +19,7 @@ from openvenue.projector.store import OffsetMoved, Store
 from running_venue import Venue
 
 KILLS = 8
-OWN = ProjectorSettings(linger_ms=0)
+OWN = ProjectorSettings(rest_max_ms=0)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def test_rows_do_not_depend_on_how_entries_were_batched(engine: Venue, flo
     await project(engine, first)
     await project(engine, flow.send(600))
     in_two = await checksums(engine.database_url)
-    await rebuild(engine.settings, ProjectorSettings(batch_entries_max=7, linger_ms=0))
+    await rebuild(engine.settings, ProjectorSettings(batch_entries_max=7, rest_max_ms=0))
     assert await checksums(engine.database_url) == in_two
 
 

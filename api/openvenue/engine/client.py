@@ -87,6 +87,11 @@ class EngineClient:
         """Stub of the market data service. Calls raise grpc.aio.AioRpcError."""
         return rpc.MarketDataStub(self._sessions[0].channel)
 
+    @property
+    def message_due(self) -> bool:
+        """Whether a request had better wait a turn of the event loop; see `Session`."""
+        return self._current is not None and self._current.message_due
+
     def submit(self, request: pb.Request) -> asyncio.Future[pb.Reply]:
         """Send one command or query; its request_id is set here. Returns the future of the reply.
 

@@ -1,7 +1,7 @@
 """One stream to the engine over one gRPC channel: micro-batched, pipelined, self-healing.
 
-Whatever is submitted while the previous message is on its way, at least everything of one
-event-loop tick, becomes one message. Replies come in any grouping and resolve the futures of their
+Whatever is submitted in one event-loop tick, or while the previous message is on its way, becomes
+one message; in a tick that brings many, the first of them leave early. Replies come in any grouping and resolve the futures of their
 requests. Each request is answered once, or ends as EngineUnavailable (it never left), or as
 FateUnknown (it left, and the stream broke or the reply took too long).
 """
@@ -20,6 +20,10 @@ from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.telemetry import get_logger
 
 REQUESTS_PER_MESSAGE_MAX = 1024  # the engine's limit
+
+# So many need not wait for the rest of a busy tick: engine and disk would idle until its end, and
+# this process until their answer.
+_REQUESTS_DUE = 32
 
 _BACKOFF_MIN_S = 0.05
 _HANDSHAKE_TIMEOUT_S = 5.0
@@ -53,6 +57,7 @@ class Session:
         self._pending: dict[int, asyncio.Future[pb.Reply]] = {}
         self._batch: list[pb.Request] = []
         self._writer_idle: asyncio.Future[None] | None = None
+        self._writing = False
         self._next_id = 1
         self._tasks = [
             self._loop.create_task(self._keep_connected()),
@@ -68,6 +73,12 @@ class Session:
     def batching(self) -> bool:
         """Whether a message is being filled, which a further request would join for free."""
         return bool(self._batch)
+
+    @property
+    def message_due(self) -> bool:
+        """Whether the message being filled would leave in the next turn of the event loop, and is
+        large enough for it."""
+        return len(self._batch) >= _REQUESTS_DUE and not self._writing
 
     def submit(self, request: pb.Request) -> asyncio.Future[pb.Reply]:
         """Send `request`, whose request_id is set here, and return the future of its reply.
@@ -145,6 +156,7 @@ class Session:
         finally:
             writer.cancel()
             self._writer_idle = None
+            self._writing = False
             await asyncio.gather(writer, return_exceptions=True)
 
     async def _write_batches(self, call: _Call) -> None:
@@ -152,13 +164,16 @@ class Session:
             if not self._batch:
                 self._writer_idle = self._loop.create_future()
                 await self._writer_idle
-                # Once more around the loop, so that what has arrived by now goes along.
-                await asyncio.sleep(0)
+                if len(self._batch) < _REQUESTS_DUE:
+                    # Once more around the loop, so that what has arrived by now goes along.
+                    await asyncio.sleep(0)
             batch = self._batch[:REQUESTS_PER_MESSAGE_MAX]
             del self._batch[:REQUESTS_PER_MESSAGE_MAX]
             metrics.ENGINE_BATCHES.inc()
             metrics.ENGINE_REQUESTS.inc(len(batch))
+            self._writing = True
             await call.write(pb.SessionRequest(requests=batch))
+            self._writing = False
 
     def _disconnect(self, reason: str) -> None:
         """Settle every request: those not written never left; of the others nothing is known."""

@@ -15,6 +15,7 @@ class UnarySession:
 
     connected = True
     batching = False
+    message_due = False
 
     def __init__(
         self, channel: grpc.aio.Channel, *, in_flight_max: int, reply_timeout_s: float

@@ -1,5 +1,7 @@
 """Requests to the engine from a route: what comes back, or the problem that it is to the client."""
 
+import asyncio
+
 from openvenue import metrics
 from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
 from openvenue.engine.instruments import Instrument
@@ -16,6 +18,9 @@ async def engine_reply(
     Raises Problem: 503 and 429 where nothing happened, 503 that says so where the fate is unknown.
     """
     try:
+        if worker.engine.message_due:
+            # Let it leave first: the engine then works on it while this tick goes on.
+            await asyncio.sleep(0)
         return await worker.engine.submit(request)
     except FateUnknown as error:
         raise problems.fate_unknown(str(error), client_order_id) from error

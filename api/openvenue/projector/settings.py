@@ -12,8 +12,8 @@ class ProjectorSettings(BaseSettings):
     batch_entries_max: int = Field(
         default=8192, ge=1, le=1 << 20, description="journal entries of one transaction"
     )
-    linger_ms: int = Field(
-        default=10, ge=0, le=10_000, description="how long a transaction waits for more entries"
+    rest_max_ms: int = Field(
+        default=50, ge=0, le=10_000, description="longest rest between transactions under load"
     )
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=0, ge=0, le=65_535, description="0: no metrics")

@@ -22,7 +22,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.load import BenchError, Load, load
+from bench.load import CONNECTIONS, BenchError, Load, load
+from bench.pictures import draw
 from bench.servers import ROOT, Server, bare_asgi, venue
 
 ENGINE = ROOT / "build/release/engine/openvenue-engine"
@@ -44,6 +45,7 @@ def main() -> int:
         help="measure this part alone; may be given more than once",
     )
     parser.add_argument("--json", type=Path, help="file to write every run to")
+    parser.add_argument("--pictures", type=Path, help="folder to draw pictures into (SVG)")
     arguments = parser.parse_args()
 
     results: Results = {}
@@ -56,6 +58,8 @@ def main() -> int:
         return 1
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    if arguments.pictures:
+        draw(results, arguments.pictures)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2) + "\n")
     return 0
@@ -70,8 +74,6 @@ def _scratch_parent() -> Path:
 
 def measure_book(scratch: Path, _: int, runs: int) -> Results:
     """Messages a second through one book alone, fast and naive, on the conformance flows."""
-    if not (DATA / "conformance").exists():
-        raise BenchError(f"no flows at {DATA / 'conformance'}: set OPENVENUE_TEST_DATA")
     results: Results = {}
     table = _table("Book alone", "flow", "fast, msg/s", "naive, msg/s", "ratio")
     for flow in FLOWS:
@@ -87,10 +89,59 @@ def measure_book(scratch: Path, _: int, runs: int) -> Results:
 
 
 def _book_rate(flow: str, book: str, scratch: Path) -> float:
-    command = [str(ENGINE), "bench-book", "--book", book, "--json", "--repeat", "20"]
-    command += ["--messages", str(DATA / "conformance" / f"{flow}.messages.csv.gz")]
-    command += ["--reports", str(scratch / "reports.csv")]
+    command = [*_bench_book(flow, book, scratch), "--repeat", "20"]
     return float(_json_of(command)["messages_per_second"])
+
+
+def _bench_book(flow: str, book: str, scratch: Path) -> list[str]:
+    if not (DATA / "conformance").exists():
+        raise BenchError(f"no flows at {DATA / 'conformance'}: set OPENVENUE_TEST_DATA")
+    command = [str(ENGINE), "bench-book", "--book", book, "--json"]
+    command += ["--messages", str(DATA / "conformance" / f"{flow}.messages.csv.gz")]
+    return [*command, "--reports", str(scratch / "reports.csv")]
+
+
+def measure_instructions(scratch: Path, _: int, __: int) -> Results:
+    """Instructions a message, by callgrind: unlike times, the same on every machine and run."""
+    if shutil.which("valgrind") is None:
+        raise BenchError("valgrind is missing: run scripts/install-packages")
+    results: Results = {}
+    table = _table("Instructions a message", "flow", "fast", "naive")
+    for flow in FLOWS:
+        results[flow] = {
+            book: _instructions_per_message(flow, book, scratch) for book in ("fast", "naive")
+        }
+        table.add_row(flow, *(f"{count:,.0f}" for count in results[flow].values()))
+    Console().print(table)
+    return results
+
+
+def _instructions_per_message(flow: str, book: str, scratch: Path) -> float:
+    """The difference between one pass and three, so that reading and start-up do not count."""
+    totals = []
+    for passes in (1, 3):
+        profile = scratch / "callgrind.out"
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}"]
+        command += [*_bench_book(flow, book, scratch), "--repeat", str(passes)]
+        messages = int(_json_of(command)["messages"])
+        summary = next(line for line in profile.read_text().splitlines() if "totals:" in line)
+        totals.append(int(summary.split()[1]))
+    return (totals[1] - totals[0]) / (2 * messages)
+
+
+def measure_growth(_: Path, __: int, runs: int) -> Results:
+    """Time of a message by the number of orders that rest in the book, fast and naive."""
+    seen: dict[str, dict[str, list[float]]] = {"fast": {}, "naive": {}}
+    for _run in range(runs):
+        for row in _json_of([str(ENGINE), "bench-book", "--growth", "--json"]):
+            times = seen[row["book"]].setdefault(str(row["resting_orders"]), [])
+            times.append(row["ns_per_message"])
+    table = _table("A message's time", "resting orders", "fast, ns", "naive, ns")
+    for orders in seen["fast"]:
+        medians = [f"{statistics.median(seen[book][orders]):,.0f}" for book in ("fast", "naive")]
+        table.add_row(f"{int(orders):,}", *medians)
+    Console().print(table)
+    return dict(seen)
 
 
 def measure_engine(scratch: Path, seconds: int, runs: int) -> Results:
@@ -98,11 +149,13 @@ def measure_engine(scratch: Path, seconds: int, runs: int) -> Results:
     command = [str(ENGINE), "bench-rpc", "--json", "--seconds", str(seconds)]
     command += ["--data-parent", str(scratch)]
     seen = [_json_of(command) for _run in range(runs)]
-    table = _table("Engine through gRPC", "server, load", "answered/s", "p50 µs", "p99 µs")
+    table = _table(
+        "Engine through gRPC", "server, load", "answered/s", "p50 µs", "p99 µs", "p99.9 µs"
+    )
     for rows in zip(*(run["runs"] for run in seen), strict=True):
         medians = [
             f"{statistics.median(row[name] for row in rows):,.0f}"
-            for name in ("answered_per_s", "p50_us", "p99_us")
+            for name in ("answered_per_s", "p50_us", "p99_us", "p99_9_us")
         ]
         table.add_row(f"{rows[0]['server']}, {rows[0]['load']}", *medians)
     Console().print(table)
@@ -162,38 +215,49 @@ def _measure_http(
     """Loads each server in turn, `runs` times over, and prints medians and ratios to the first."""
     stand_in_keys = scratch / "stand-in-keys.txt"
     stand_in_keys.write_text("key-a secret-a\nkey-b secret-b\n")
-    seen: dict[str, list[Load]] = {name: [] for name in servers}
+    seen: dict[int, dict[str, list[Load]]] = {
+        connections: {name: [] for name in servers} for connections in CONNECTIONS
+    }
     for run in range(runs):
         for name, start in servers.items():
             console.print(f"[dim]{title}: {name}, run {run + 1} of {runs}[/dim]")
             with start() as server:
-                load(server.url + path, script, 2, str(server.keys or stand_in_keys))
-                seen[name].append(
-                    load(server.url + path, script, seconds, str(server.keys or stand_in_keys))
-                )
-    first = statistics.median(run.per_second for run in next(iter(seen.values())))
-    table = _table(title, "server", "requests/s", "ratio", "p50 ms", "p99 ms", "failures")
-    for name, loads in seen.items():
-        rate = statistics.median(run.per_second for run in loads)
-        table.add_row(
-            name,
-            f"{rate:,.0f}",
-            f"{rate / first:.2f}",
-            f"{statistics.median(run.p50_ms for run in loads):.2f}",
-            f"{statistics.median(run.p99_ms for run in loads):.2f}",
-            str(sum(run.failures for run in loads)),
-        )
+                keys = str(server.keys or stand_in_keys)
+                load(server.url + path, script, CONNECTIONS[0], 2, keys)  # warms up
+                for connections, loads in seen.items():
+                    loads[name].append(load(server.url + path, script, connections, seconds, keys))
+    table = _table(
+        title, "connections", "server", "requests/s", "ratio", "p50 ms", "p99 ms", "failures"
+    )
+    for connections, loads in seen.items():
+        rates = {name: statistics.median(run.per_second for run in loads[name]) for name in loads}
+        first = next(iter(rates.values()))
+        for name, rate in rates.items():
+            table.add_row(
+                str(connections),
+                name,
+                f"{rate:,.0f}",
+                f"{rate / first:.2f}",
+                f"{statistics.median(run.p50_ms for run in loads[name]):.2f}",
+                f"{statistics.median(run.p99_ms for run in loads[name]):.2f}",
+                str(sum(run.failures for run in loads[name])),
+            )
     Console().print(table)
-    return {name: [asdict(run) for run in loads] for name, loads in seen.items()}
+    return {
+        f"{connections} connections": {
+            name: [asdict(run) for run in runs_seen] for name, runs_seen in loads.items()
+        }
+        for connections, loads in seen.items()
+    }
 
 
-def _json_of(command: list[str]) -> Results:
+def _json_of(command: list[str]) -> Any:
     if not ENGINE.exists():
         raise BenchError(f"{ENGINE} is missing: run `make engine`")
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise BenchError(f"{' '.join(command)}: {result.stderr.strip()}")
-    return dict(json.loads(result.stdout))
+    return json.loads(result.stdout)
 
 
 def _table(title: str, first: str, *numbers: str) -> Table:
@@ -206,6 +270,8 @@ def _table(title: str, first: str, *numbers: str) -> Table:
 
 PARTS: dict[str, Callable[[Path, int, int], Results]] = {
     "book": measure_book,
+    "growth": measure_growth,
+    "instructions": measure_instructions,
     "engine": measure_engine,
     "rest": measure_rest,
     "health": measure_health,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CONNECTIONS = 64
+CONNECTIONS = (64, 256)
 
 
 class BenchError(Exception):
@@ -24,11 +24,11 @@ class Load:
     failures: int  # answers other than 2xx, and socket errors
 
 
-def load(url: str, script: str, seconds: int, *arguments: str) -> Load:
+def load(url: str, script: str, connections: int, seconds: int, *arguments: str) -> Load:
     """Run wrk with one of this folder's scripts. Raises BenchError if it cannot run."""
     if shutil.which("wrk") is None:
         raise BenchError("wrk is missing: run scripts/install-packages")
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(HERE / script), url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / script), url]
     result = subprocess.run(
         [*command, "--", *arguments],
         capture_output=True,

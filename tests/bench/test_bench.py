@@ -1,9 +1,11 @@
 """`python -m bench` measures what it says, here with the smallest numbers that mean something."""
 
+import itertools
 import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 
-def measure(part: str, out: Path) -> dict[str, object]:
+def measure(part: str, out: Path, *options: str) -> dict[str, Any]:
     command = ["python", "-m", "bench", "--only", part, "--runs", "1", "--seconds", "1"]
-    command += ["--json", str(out)]
+    command += ["--json", str(out), *options]
     result = subprocess.run(
         command,
         cwd=ROOT,
@@ -28,8 +30,9 @@ def measure(part: str, out: Path) -> dict[str, object]:
 
 def test_health_checks_are_measured_beside_a_bare_app(tmp_path: Path) -> None:
     seen = measure("health", tmp_path / "health.json")
-    for server in ("bare ASGI", "venue"):
-        (run,) = seen[server]
+    assert set(seen) == {"64 connections", "256 connections"}
+    for loads, server in itertools.product(seen.values(), ("bare ASGI", "venue")):
+        (run,) = loads[server]
         assert run["per_second"] > 0
         assert run["failures"] == 0
 
@@ -46,3 +49,17 @@ def test_both_books_are_measured_on_every_flow(tmp_path: Path) -> None:
     seen = measure("book", tmp_path / "book.json")
     assert set(seen) == {"normal", "static", "swing-25"}
     assert all(min(rates["fast"] + rates["naive"]) > 0 for rates in seen.values())
+
+
+def test_instructions_of_a_message_are_counted(tmp_path: Path) -> None:
+    if not (DATA / "conformance").exists():
+        pytest.skip(f"no flows at {DATA / 'conformance'}; set OPENVENUE_TEST_DATA")
+    seen = measure("instructions", tmp_path / "instructions.json")
+    assert all(0 < counts["fast"] < counts["naive"] for counts in seen.values())
+
+
+def test_growth_is_measured_and_drawn(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    seen = measure("growth", tmp_path / "growth.json", "--pictures", str(pictures))
+    assert list(seen["fast"]) == ["1000", "10000", "100000", "1000000"]
+    assert "orders resting in the book" in (pictures / "book-growth.svg").read_text()

@@ -1,9 +1,10 @@
 """One stream to the engine over one gRPC channel: micro-batched, pipelined, self-healing.
 
 Whatever is submitted in one event-loop tick, or while the previous message is on its way, becomes
-one message; in a tick that brings many, the first of them leave early. Replies come in any grouping and resolve the futures of their
-requests. Each request is answered once, or ends as EngineUnavailable (it never left), or as
-FateUnknown (it left, and the stream broke or the reply took too long).
+one message; in a tick that brings many, the first of them leave early. Replies come in any grouping
+and resolve the futures of their requests. Each request is answered once, or ends as
+EngineUnavailable (it never left), or as FateUnknown (it left, and the stream broke or the reply
+took too long).
 """
 
 import asyncio

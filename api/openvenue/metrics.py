@@ -65,8 +65,21 @@ EVENT_LOOP_LAG_SECONDS = Gauge(
     "How late the event loop ran its last timer.",
     multiprocess_mode="livemax",
 )
+CPU_SECONDS = Counter("openvenue_api_cpu_seconds", "Processor time that the workers used.")
+CONNECTIONS = Gauge(
+    "openvenue_api_connections", "Connections of clients.", multiprocess_mode="livesum"
+)
+CONNECTIONS_REFUSED = Counter(
+    "openvenue_api_connections_refused",
+    "Connections ended outside of the application: too many (told to come back, cut), a head too "
+    "large, a request too slow, or no HTTP.",
+    ["cause"],
+)
 WORKERS = Gauge(
     "openvenue_api_workers", "Workers that serve requests.", multiprocess_mode="livesum"
+)
+WORKERS_READY = Gauge(
+    "openvenue_api_workers_ready", "Workers that can take orders.", multiprocess_mode="livesum"
 )
 TUNING_GENERATION = Gauge(
     "openvenue_api_tuning_generation",
@@ -106,6 +119,27 @@ ENGINE_FATE_UNKNOWN = Counter(
 )
 ENGINE_REFUSED = Counter(
     "openvenue_api_engine_refused", "Requests not sent to the engine or not taken by it.", ["cause"]
+)
+
+DATABASE_MAX_CONNECTIONS = Gauge(
+    "openvenue_api_database_max_connections",
+    "The database server's max_connections.",
+    multiprocess_mode="livemax",
+)
+DATABASE_RESERVED_CONNECTIONS = Gauge(
+    "openvenue_api_database_reserved_connections",
+    "Connections that the database server keeps for superusers and reserved roles.",
+    multiprocess_mode="livemax",
+)
+DATABASE_CONNECTIONS = Gauge(
+    "openvenue_api_database_connections",
+    "Connections of clients at the database server, of this venue and all others.",
+    multiprocess_mode="livemostrecent",
+)
+DATABASE_OBSERVED_SECONDS = Gauge(
+    "openvenue_api_database_observed_timestamp_seconds",
+    "When the numbers of the database's connections were read (Unix time).",
+    multiprocess_mode="livemostrecent",
 )
 
 POOL_SIZE = Gauge(

@@ -57,7 +57,27 @@ class Settings(BaseSettings):
     )
     workers: int = Field(default=2, ge=1, le=64)
     request_body_bytes_max: int = Field(default=65_536, ge=1024, le=1 << 24)
-    keep_alive_timeout_s: Seconds = 65.0
+    request_head_bytes_max: int = Field(
+        default=65_536, ge=1024, le=1 << 20, description="request line and headers together"
+    )
+    request_read_timeout_s: Seconds = Field(
+        default=10.0, description="from the first byte of a request to its last"
+    )
+    connections_max: int = Field(
+        default=4096, ge=1, le=65_536, description="connections that one worker serves"
+    )
+    unary_calls_max: int = Field(
+        default=64, ge=1, le=4096, description="books and look-ups of one worker under way"
+    )
+    keep_alive_timeout_s: float = Field(
+        default=120.0,
+        ge=5,
+        le=3600,
+        description="after which an idle connection is closed; longer than the ingress keeps it",
+    )
+    worker_hang_timeout_s: Seconds = Field(
+        default=30.0, description="after which a worker whose event loop does not run is replaced"
+    )
     drain_timeout_s: Seconds = Field(
         default=10.0,
         description="how long a stopping worker waits for connections to leave by themselves",
@@ -76,10 +96,19 @@ class Settings(BaseSettings):
     instruments_refresh_s: Seconds = 30.0
 
     tuning_file: Path | None = None
-    tuning_poll_s: Seconds = 0.5
 
     log_level: LogLevel = "WARNING"
     log_format: LogFormat = "json"
+
+    @property
+    def request_timeout_s(self) -> float:
+        """By when a request that waits for the engine has its answer, whatever happens."""
+        return 1.1 * self.engine_reply_timeout_s + 2.0
+
+    @property
+    def stop_timeout_s(self) -> float:
+        """By when a worker that was told to stop has stopped."""
+        return self.shutdown_notice_s + self.drain_timeout_s + self.request_timeout_s
 
 
 @lru_cache(maxsize=1)

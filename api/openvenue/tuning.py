@@ -5,23 +5,19 @@
 
 Absent fields keep their start value. `generation` is whatever counter the writer uses; processes
 report the one they run. The file is replaced as a whole (rename or Kubernetes' volume update); one
-that cannot be read or is out of range is reported and changes nothing.
+that cannot be read, is out of range or has a field not named here is reported and changes nothing.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from openvenue.settings import LogLevel, Settings
-from openvenue.telemetry import get_logger
-
-_log = get_logger(__name__)
 
 
-class Tuning(msgspec.Struct, frozen=True, kw_only=True):
+class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One generation of the tunable settings; the bounds are those of `Settings`."""
 
     generation: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -30,6 +26,15 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     db_pool_overflow: Annotated[int, msgspec.Meta(ge=0, le=500)]
     grpc_channels: Annotated[int, msgspec.Meta(ge=1, le=64)]
     log_level: LogLevel
+
+    @property
+    def connections(self) -> int:
+        """Database connections that one worker may hold."""
+        return self.db_pool_size + self.db_pool_overflow
+
+
+class InvalidTuning(ValueError):
+    """The tuning file cannot be used; the message says why."""
 
 
 def initial_tuning(settings: Settings) -> Tuning:
@@ -43,8 +48,20 @@ def initial_tuning(settings: Settings) -> Tuning:
     )
 
 
+def tuned_settings(settings: Settings, tuning: Tuning) -> Settings:
+    """Return `settings` as a process that starts with `tuning` has to take them."""
+    return settings.model_copy(
+        update={
+            "db_pool_size": tuning.db_pool_size,
+            "db_pool_overflow": tuning.db_pool_overflow,
+            "grpc_channels": tuning.grpc_channels,
+            "log_level": tuning.log_level,
+        }
+    )
+
+
 class TuningFile:
-    """Reads the file anew each time it has changed."""
+    """A tuning file, or none; fields that it lacks come from `settings`."""
 
     def __init__(self, path: Path | None, settings: Settings) -> None:
         self._path = path
@@ -52,15 +69,16 @@ class TuningFile:
         self._seen: bytes | None = None
 
     def read_if_changed(self) -> Tuning | None:
-        """Return the tuning if the file's content changed since the last call and is valid."""
+        """Return the tuning if the file's content changed since the last call.
+
+        Raises InvalidTuning, once for each content, where it cannot be used; OSError where the file
+        is there and cannot be read.
+        """
         if self._path is None:
             return None
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
-            return None
-        except OSError as error:
-            _log.error("tuning file not read", path=str(self._path), reason=str(error))
             return None
         if content == self._seen:
             return None
@@ -69,14 +87,45 @@ class TuningFile:
             fields = msgspec.json.decode(content, type=dict[str, object])
             return msgspec.convert({**self._defaults, **fields}, Tuning)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            _log.error("tuning file ignored", path=str(self._path), reason=str(error))
-            return None
+            raise InvalidTuning(str(error)) from error
 
-    async def follow(self, apply: Callable[[Tuning], Awaitable[None]], poll_s: float) -> None:
-        """Apply each new content until cancelled."""
-        while True:
-            tuning = self.read_if_changed()
-            if tuning is not None:
-                await apply(tuning)
-                _log.info("tuning applied", **msgspec.structs.asdict(tuning))
-            await asyncio.sleep(poll_s)
+
+class Rollout:
+    """Takes a group of workers from one tuning to the next, step by step.
+
+    Whatever shrinks does so first, in every worker, and only then does anything grow. So the
+    workers together never hold more database connections than the larger of the two tunings allows,
+    also where one grows the workers and shrinks their pools.
+    """
+
+    def __init__(self, start: Tuning) -> None:
+        self.target = start
+        self.current = start
+        """What the workers are to run at this step; its generation is the last completed one's."""
+
+    def advance(self, running: Sequence[Tuning | None], leaving: int) -> None:
+        """Take the next step if this one is complete.
+
+        `running` is what each worker that counts says it runs (None: it has not said anything yet),
+        `leaving` how many more processes are on their way out and still hold connections.
+        """
+        if self.current == self.target:
+            return
+        shrunk = self._shrunk()
+        if self.current != shrunk:
+            self.current = shrunk
+        elif (
+            leaving == 0
+            and len(running) <= shrunk.workers
+            and all(tuning == shrunk for tuning in running)
+        ):
+            self.current = self.target
+
+    def _shrunk(self) -> Tuning:
+        smaller = min(self.target, self.current, key=lambda tuning: tuning.connections)
+        return msgspec.structs.replace(
+            self.current,
+            workers=min(self.current.workers, self.target.workers),
+            db_pool_size=smaller.db_pool_size,
+            db_pool_overflow=smaller.db_pool_overflow,
+        )

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from openvenue.settings import Settings
-from openvenue.tuning import TuningFile
+from openvenue.tuning import InvalidTuning, TuningFile
 from orders import limit_order
 from prometheus_client.parser import text_string_to_metric_families
 from running_venue import Venue, key_headers
@@ -74,9 +74,7 @@ def write(path: Path, **tuning: object) -> None:
 @pytest.fixture
 def tuned(new_venue: Callable[..., Venue], tmp_path: Path) -> tuple[Venue, Path]:
     path = tmp_path / "tuning.json"
-    venue = new_venue().start(
-        workers="1", tuning_file=str(path), tuning_poll_s="0.05", drain_timeout_s="10"
-    )
+    venue = new_venue().start(workers="1", tuning_file=str(path), drain_timeout_s="10")
     return venue, path
 
 
@@ -114,9 +112,14 @@ def test_pool_channels_and_log_level_change_in_the_running_worker(
 def test_a_tuning_file_out_of_bounds_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "tuning.json"
     file = TuningFile(path, Settings(workers=2))
-    for content in ("{", "[]", '{"workers": 0}', '{"workers": 65}', '{"log_level": "loud"}'):
+    for content in (
+        *("{", "[]", '{"workers": 0}', '{"workers": 65}', '{"log_level": "loud"}'),
+        '{"worker": 2}',
+    ):
         path.write_text(content)
-        assert file.read_if_changed() is None
+        with pytest.raises(InvalidTuning):
+            file.read_if_changed()
+        assert file.read_if_changed() is None  # Said once.
     path.write_text('{"generation": 1, "db_pool_size": 3}')
     tuning = file.read_if_changed()
     assert tuning is not None

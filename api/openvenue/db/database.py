@@ -1,10 +1,12 @@
 """Connections to PostgreSQL for one process, from a pool that can be resized while it runs."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
@@ -13,6 +15,14 @@ from openvenue.db.pool import ResizablePool
 from openvenue.settings import Settings
 
 _CONNECT_TIMEOUT_S = 5.0
+_SETTLE_POLL_S = 0.02
+# reserved_connections exists from PostgreSQL 16 on.
+_LIMITS = text(
+    "SELECT current_setting('max_connections')::int AS most,"
+    " current_setting('superuser_reserved_connections')::int"
+    " + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,"
+    " (SELECT sum(numbackends) FROM pg_stat_database)::int AS used"
+)
 
 
 class Database:
@@ -50,8 +60,18 @@ class Database:
             yield connection
 
     async def resize(self, size: int, overflow: int) -> None:
-        """Change the pool's bounds; see ResizablePool."""
+        """Change the pool's bounds, and return when it is within them; see ResizablePool."""
         await greenlet_spawn(self.pool.resize, size, overflow)
+        while self.pool.open_connections > size + overflow:  # noqa: ASYNC110
+            await asyncio.sleep(_SETTLE_POLL_S)
+
+    async def export_limits(self, connection: AsyncConnection) -> None:
+        """Read how many connections the server allows and has, and set the gauges."""
+        limits = (await connection.execute(_LIMITS)).one()
+        metrics.DATABASE_MAX_CONNECTIONS.set(limits.most)
+        metrics.DATABASE_RESERVED_CONNECTIONS.set(limits.reserved)
+        metrics.DATABASE_CONNECTIONS.set(limits.used)
+        metrics.DATABASE_OBSERVED_SECONDS.set(time.time())
 
     async def close(self) -> None:
         """Close all connections."""

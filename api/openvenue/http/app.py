@@ -4,6 +4,7 @@ The hot routes (order entry, health) are answered here, on bare ASGI; everything
 FastAPI. Both share the same bounds, problem documents and metrics.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from openvenue.http.openapi import install_openapi
 from openvenue.http.order_entry import submit_order
 from openvenue.http.problems import Problem
 from openvenue.http.routes import account, market, operations, orders
+from openvenue.http.supervised import SupervisorLink
 from openvenue.http.worker import Worker, running_worker
 from openvenue.settings import Settings
 from openvenue.telemetry import get_logger
@@ -43,11 +45,20 @@ _log = get_logger(__name__)
 class Application:
     """The ASGI entry: dispatches hot routes, hands the rest to FastAPI."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        follow_supervisor: Callable[[], SupervisorLink],
+        patience_s: float,
+    ) -> None:
         self._settings = settings
+        self._follow_supervisor = follow_supervisor
+        self._patience_s = patience_s
         self._body_bytes_max = settings.request_body_bytes_max
-        self._routed = _routed_application(settings, self)
+        self._routed = _routed_application(self)
         self.worker: Worker | None = None
+        self.connections = 0
         self._hot: dict[tuple[str, str], Callable[[Scope, Receive, Send], Awaitable[None]]] = {
             ("POST", "/v2/orders"): self._post_order,
             ("GET", "/healthz"): self._get_health,
@@ -62,8 +73,23 @@ class Application:
 
     def export_metrics(self) -> None:
         """Export what was counted in memory."""
+        metrics.CONNECTIONS.set(self.connections)
         self._orders_accepted.export()
         self._order_latency.export()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Worker]:
+        """Run the worker that the requests need."""
+        async with running_worker(
+            self._settings, self._follow_supervisor(), patience_s=self._patience_s
+        ) as worker:
+            worker.exporters.append(self.export_metrics)
+            self.worker = worker
+            yield worker
+
+    def supervised(self) -> bool:
+        """Whether the supervisor is still there."""
+        return self.worker is None or not self.worker.supervisor.gone.is_set()
 
     def drain(self, *, stopping: bool) -> None:
         """Ask clients to leave from now on; where the venue is stopping, fail readiness too."""
@@ -105,6 +131,9 @@ class Application:
             return await submit_order(self.worker, account_id, body)
         except Problem:
             raise
+        except asyncio.CancelledError:
+            # The server stops and has waited long enough; the client must not read a failure.
+            raise problems.fate_unknown("the worker stopped", None) from None
         except Exception:
             # The engine may have taken the order, so this must not read as a failure.
             _log.exception("order entry failed")
@@ -157,17 +186,18 @@ class Application:
                 break
             message = await receive()
             body += message.get("body", b"")
+        if message["type"] == "http.disconnect":
+            raise problems.cut_off()
         if len(body) > self._body_bytes_max:
             raise problems.too_large(self._body_bytes_max)
         return body
 
 
-def _routed_application(settings: Settings, application: Application) -> FastAPI:
+def _routed_application(application: Application) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_worker(settings) as worker:
-            app.state.worker = application.worker = worker
-            worker.exporters.append(application.export_metrics)
+        async with application.running() as worker:
+            app.state.worker = worker
             yield
 
     app = FastAPI(lifespan=lifespan, docs_url="/docs", redoc_url=None)

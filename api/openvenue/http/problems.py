@@ -23,8 +23,10 @@ UNAUTHORIZED = 40110000
 REFUSED = 40310000
 NOT_FOUND = 40410000
 METHOD_NOT_ALLOWED = 40510000
+TOO_SLOW = 40810000
 TOO_LARGE = 41310000
 NOT_OPEN = 42210000
+HEAD_TOO_LARGE = 43110000
 TOO_MANY = 42910000
 INTERNAL = 50010000
 UNAVAILABLE = 50310000
@@ -36,7 +38,9 @@ TITLES = {
     REFUSED: "Order refused",
     NOT_FOUND: "Not found",
     METHOD_NOT_ALLOWED: "Method not allowed",
+    TOO_SLOW: "Request too slow",
     TOO_LARGE: "Body too large",
+    HEAD_TOO_LARGE: "Headers too large",
     NOT_OPEN: "Order not open",
     TOO_MANY: "Too many requests",
     INTERNAL: "Internal error",
@@ -114,6 +118,29 @@ def too_large(bytes_max: int) -> Problem:
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE, f"the body exceeds {bytes_max} bytes"
     )
+
+
+def head_too_large(bytes_max: int) -> Problem:
+    """431."""
+    return Problem(
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        HEAD_TOO_LARGE,
+        f"request line and headers exceed {bytes_max} bytes",
+    )
+
+
+def too_slow(timeout_s: float) -> Problem:
+    """408: the request did not arrive as a whole in time; it was not carried out."""
+    return Problem(
+        HTTPStatus.REQUEST_TIMEOUT,
+        TOO_SLOW,
+        f"the request took longer than {timeout_s:g} s to come",
+    )
+
+
+def cut_off() -> Problem:
+    """400: the client left before its request was complete."""
+    return Problem(HTTPStatus.BAD_REQUEST, BAD_REQUEST, "the request ends before its body does")
 
 
 def unavailable(detail: str, **members: Any) -> Problem:

@@ -2,27 +2,51 @@
 
 import asyncio
 import gc
-import os
+import math
 import signal
 import socket
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from types import FrameType
+from typing import cast
 
 import uvicorn
 
 from openvenue.http.app import Application
+from openvenue.http.protocol import BoundedProtocol, ConnectionLimits, bounded
+from openvenue.http.supervised import SupervisorLink
 from openvenue.settings import Settings, get_settings
 from openvenue.telemetry import configure_logging
+from openvenue.tuning import Tuning, tuned_settings
 
 _DRAIN_POLL_S = 0.05
+_TICKS_A_SECOND = 10  # of uvicorn
+# What a worker that joins others waits at most until it can serve, before it takes connections.
+_PATIENCE_S = 10.0
 # Objects that live as long as the process are frozen; what requests make hardly ever has cycles.
 _GC_THRESHOLD = 50_000
 
 
-def run_worker(listener: socket.socket, retire_signal: signal.Signals) -> None:
-    """Serve on `listener` until SIGTERM (the venue stops) or `retire_signal` (this worker does)."""
-    settings = get_settings()
+def run_worker(
+    listener: socket.socket,
+    supervisor: Connection,
+    tuning: Tuning,
+    retire_signal: signal.Signals,
+    *,
+    patient: bool,
+) -> None:
+    """Serve on `listener` until SIGTERM (the venue stops) or `retire_signal` (this worker does).
+
+    A `patient` worker takes no connection before it can serve, as others do meanwhile.
+    """
+    settings = tuned_settings(get_settings(), tuning)
     configure_logging(settings.log_level, settings.log_format)
-    server = WorkerServer(Application(settings), settings)
+    application = Application(
+        settings,
+        follow_supervisor=lambda: SupervisorLink(supervisor, tuning),
+        patience_s=_PATIENCE_S if patient else 0.0,
+    )
+    server = WorkerServer(application, settings)
     signal.signal(retire_signal, server.retire)
     server.run(sockets=[listener])
 
@@ -31,11 +55,16 @@ class WorkerServer(uvicorn.Server):
     """uvicorn's server, with a way out that clients do not notice."""
 
     def __init__(self, application: Application, settings: Settings) -> None:
+        limits = ConnectionLimits(
+            connections_max=settings.connections_max,
+            head_bytes_max=settings.request_head_bytes_max,
+            read_timeout_s=settings.request_read_timeout_s,
+        )
         super().__init__(
             uvicorn.Config(
                 application,
                 loop="uvloop",
-                http="httptools",
+                http=bounded(limits),
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -43,12 +72,12 @@ class WorkerServer(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 timeout_keep_alive=round(settings.keep_alive_timeout_s),
-                timeout_graceful_shutdown=round(settings.engine_reply_timeout_s) + 1,
+                # The engine's answer, or that there is none, comes before this.
+                timeout_graceful_shutdown=math.ceil(settings.request_timeout_s),
             )
         )
         self._application = application
         self._settings = settings
-        self._parent = os.getppid()
         self._stopping = False
 
     def retire(self, _signal: int, _frame: FrameType | None) -> None:
@@ -67,7 +96,12 @@ class WorkerServer(uvicorn.Server):
             gc.collect()
             gc.freeze()
             gc.set_threshold(_GC_THRESHOLD, 20, 20)
-        if os.getppid() != self._parent:
+        if counter % _TICKS_A_SECOND == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                cast("BoundedProtocol", connection).end_if_overdue(now)
+            self._application.connections = len(self.server_state.connections)
+        if not self._application.supervised():
             self.should_exit = True
         return await super().on_tick(counter)
 
@@ -75,15 +109,21 @@ class WorkerServer(uvicorn.Server):
         """Fail readiness, stop accepting, let clients leave by themselves, then stop."""
         self._application.drain(stopping=self._stopping)
         if self._stopping:
-            await asyncio.sleep(self._settings.shutdown_notice_s)
+            await self._wait_while(self._settings.shutdown_notice_s, lambda: True)
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.drain_timeout_s
-        # uvicorn has no event for it, as it polls itself.
-        while self.server_state.connections and loop.time() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(_DRAIN_POLL_S)
+        await self._wait_while(
+            self._settings.drain_timeout_s, lambda: bool(self.server_state.connections)
+        )
         # The rest is idle or waits for the engine: uvicorn closes the ones and awaits the others.
         await super().shutdown(sockets)
+
+    async def _wait_while(self, timeout_s: float, wanted: Callable[[], bool]) -> None:
+        """Wait at most `timeout_s`, for as long as that is wanted."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        # uvicorn has no event for its connections, as it polls itself.
+        while wanted() and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_DRAIN_POLL_S)

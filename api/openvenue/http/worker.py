@@ -17,15 +17,17 @@ from openvenue.engine.client import EngineClient
 from openvenue.engine.instruments import Instruments
 from openvenue.engine.trading_day import TradingDay
 from openvenue.http.auth import Authenticator
+from openvenue.http.supervised import SupervisorLink
 from openvenue.http.views import Views
 from openvenue.queries.projection import ProjectionGate
 from openvenue.settings import Settings
 from openvenue.telemetry import get_logger, set_log_level
-from openvenue.tuning import Tuning, TuningFile
+from openvenue.tuning import Tuning
 
 _OBSERVE_INTERVAL_S = 0.5
 _DATABASE_CHECK_INTERVAL_S = 2.0
 _RESTART_INTERVAL_S = 1.0
+_READY_POLL_S = 0.02
 
 _log = get_logger(__name__)
 
@@ -33,8 +35,9 @@ _log = get_logger(__name__)
 class Worker:
     """Make with `running_worker`; the routes hold on to it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, supervisor: SupervisorLink) -> None:
         self.settings = settings
+        self.supervisor = supervisor
         self.database = Database(settings)
         self.engine = EngineClient(settings)
         self.instruments = Instruments(
@@ -72,16 +75,18 @@ class Worker:
         return found
 
     async def apply(self, tuning: Tuning) -> None:
-        """Take over the tuning's settings; requests in flight are not touched."""
-        self.engine.resize(tuning.grpc_channels)
+        """Take over the tuning's settings; requests in flight are not touched.
+
+        Returns when they hold: connections that are too many are closed as they come back.
+        """
+        if tuning.grpc_channels != self.engine.channels:
+            self.engine.resize(tuning.grpc_channels)
         await self.database.resize(tuning.db_pool_size, tuning.db_pool_overflow)
         set_log_level(tuning.log_level)
         metrics.TUNING_GENERATION.set(tuning.generation)
 
     def background_tasks(self) -> list[Callable[[], Awaitable[None]]]:
         """Return what has to run beside the requests, for as long as they do."""
-        settings = self.settings
-        tuning_file = TuningFile(settings.tuning_file, settings)
         listener = Listener(
             self.database,
             [
@@ -94,7 +99,7 @@ class Worker:
         return [
             self.instruments.run,
             listener.run,
-            partial(tuning_file.follow, self.apply, settings.tuning_poll_s),
+            partial(self.supervisor.follow, self.apply),
             self._check_database,
             self._observe,
         ]
@@ -105,6 +110,7 @@ class Worker:
             try:
                 async with self.database.connect() as connection:
                     current = await current_revision(connection)
+                    await self.database.export_limits(connection)
                 self._schema_problem = self._schema.problem_with(current)
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("database not reached", reason=str(error))
@@ -115,7 +121,13 @@ class Worker:
     async def _observe(self) -> None:
         """Measure the event loop and export the gauges."""
         metrics.WORKERS.set(1)
+        cpu_s = 0.0
         while True:
+            self.supervisor.beat()
+            metrics.WORKERS_READY.set(0 if self.problems() else 1)
+            cpu_used_s = time.process_time()
+            metrics.CPU_SECONDS.inc(cpu_used_s - cpu_s)
+            cpu_s = cpu_used_s
             due_at = time.monotonic() + _OBSERVE_INTERVAL_S
             await asyncio.sleep(_OBSERVE_INTERVAL_S)
             metrics.EVENT_LOOP_LAG_SECONDS.set(max(0.0, time.monotonic() - due_at))
@@ -124,19 +136,28 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def running_worker(settings: Settings) -> AsyncIterator[Worker]:
-    """Start a worker's connections and tasks, and stop them in the reverse order."""
-    worker = Worker(settings)
+async def running_worker(
+    settings: Settings, supervisor: SupervisorLink, *, patience_s: float
+) -> AsyncIterator[Worker]:
+    """Start a worker's connections and tasks, and stop them in the reverse order.
+
+    Waits up to `patience_s` until it can serve.
+    """
+    worker = Worker(settings, supervisor)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(worker.database.close)
         await stack.enter_async_context(worker.engine)
         tasks = [asyncio.create_task(_keep_running(run)) for run in worker.background_tasks()]
+        deadline = time.monotonic() + patience_s
         try:
+            while worker.problems() and time.monotonic() < deadline:  # noqa: ASYNC110
+                await asyncio.sleep(_READY_POLL_S)
             yield worker
         finally:
             for export in worker.exporters:
                 export()
             metrics.WORKERS.set(0)
+            metrics.WORKERS_READY.set(0)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

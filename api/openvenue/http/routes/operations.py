@@ -1,11 +1,12 @@
 """What operators and their tools read."""
 
 import asyncio
-import os
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from openvenue.metrics_archive import MetricsArchive
 
 router = APIRouter(tags=["operations"])
 
@@ -21,8 +22,7 @@ async def get_metrics() -> Response:
 
 
 def _collect() -> bytes:
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    with MetricsArchive.of_environment().reading():
+        return generate_latest(registry)

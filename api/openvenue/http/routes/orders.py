@@ -70,9 +70,9 @@ async def list_orders(
     """List orders by time of creation, exclusive of `after` and `until`."""
     instrument_ids: list[int] = []
     if symbols:
-        for symbol in symbols.split(","):
+        for symbol in dict.fromkeys(symbols.split(",")):
             instrument = worker.instruments.get(symbol.strip())
-            if instrument is not None:
+            if instrument is not None and instrument.instrument_id not in instrument_ids:
                 instrument_ids.append(instrument.instrument_id)
         if not instrument_ids:
             return json_response([])

@@ -1,0 +1,147 @@
+"""HTTP/1.1 on a connection, with bounds on what a client makes the worker hold and wait for."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from openvenue import metrics
+from openvenue.http import problems
+from openvenue.http.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Bounds on the connections of one worker."""
+
+    connections_max: int
+    """Connections that are served; as many again are told to come back, more are cut."""
+    head_bytes_max: int
+    """Request line and headers of one request, in bytes."""
+    read_timeout_s: float
+    """From a request's first byte (or the connection's start) to its last."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol within `ConnectionLimits`; `bounded` makes the factory."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: ConnectionLimits,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits
+        self._in_head = False
+        self._head_bytes = 0
+        # When the request that is being read began; None between requests.
+        self._reading_since: float | None = self.loop.time()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Serve the connection, ask its client to come back, or cut it, by how many there are."""
+        super().connection_made(transport)
+        count = len(self.connections)
+        if count > 2 * self._limits.connections_max:
+            metrics.CONNECTIONS_REFUSED.labels("cut").inc()
+            transport.abort()
+        elif count > self._limits.connections_max:
+            metrics.CONNECTIONS_REFUSED.labels("told").inc()
+            self.app = _come_back
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, keeping count of a head that does not end."""
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.head_bytes_max:
+                self._refuse(problems.head_too_large(self._limits.head_bytes_max), "head")
+        elif self._reading_since is None and (self.cycle is None or self.cycle.response_complete):
+            self._reading_since = self.loop.time()  # Line breaks that no request follows.
+
+    def on_message_begin(self) -> None:
+        """A request's first byte."""
+        super().on_message_begin()
+        self._in_head = True
+        self._reading_since = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        """The end of a request's head."""
+        self._in_head = False
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A request's last byte."""
+        self._reading_since = None
+        super().on_message_complete()
+
+    def end_if_overdue(self, now: float) -> None:
+        """Close the connection if its client has taken too long over a request."""
+        if (
+            self._reading_since is not None
+            and now - self._reading_since > self._limits.read_timeout_s
+            # Where the worker has stopped reading, the time is its own.
+            and not self.flow.read_paused
+            and not self.transport.is_closing()
+        ):
+            self._refuse(problems.too_slow(self._limits.read_timeout_s), "slow")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP, in the form of all other errors."""
+        self._refuse(problems.bad_request(msg), "malformed")
+
+    def _refuse(self, problem: Problem, cause: str) -> None:
+        """Answer outside of the application, if nothing was answered yet, and close."""
+        metrics.CONNECTIONS_REFUSED.labels(cause).inc()
+        cycle = self.cycle
+        if cycle is None or (
+            cycle.response_complete if self._in_head else not cycle.response_started
+        ):
+            body = problem.body("")
+            status = HTTPStatus(problem.status)
+            head = (
+                f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+                f"date: {formatdate(usegmt=True)}\r\n"
+                f"content-type: {problems.MEDIA_TYPE}\r\n"
+                f"content-length: {len(body)}\r\n"
+                "connection: close\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
+        self.transport.close()
+
+
+def bounded(limits: ConnectionLimits) -> type[asyncio.Protocol]:
+    """Return what uvicorn takes as its HTTP protocol class."""
+
+    def make(*arguments: Any, **named: Any) -> BoundedProtocol:
+        return BoundedProtocol(*arguments, **named, limits=limits)
+
+    return cast("type[asyncio.Protocol]", make)
+
+
+async def _come_back(_scope: Any, _receive: Any, send: Callable[[Any], Any]) -> None:
+    problem = problems.unavailable("the worker has as many connections as it may")
+    body = problem.body("")
+    await send(
+        {
+            "type": "http.response.start",
+            "status": problem.status,
+            "headers": [
+                (b"content-type", problems.MEDIA_TYPE.encode()),
+                (b"content-length", b"%d" % len(body)),
+                (b"connection", b"close"),
+                *((name.encode(), value.encode()) for name, value in problem.headers.items()),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

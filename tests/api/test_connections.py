@@ -1,0 +1,149 @@
+"""What one client may make a worker hold or wait for is bounded, and said when it is reached."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from orders import limit_order
+from running_venue import Venue, key_headers
+
+CONNECTIONS_MAX = 8
+READ_TIMEOUT_S = 1
+
+
+@pytest.fixture(scope="module")
+def bounded(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]
+) -> Iterator[Venue]:
+    """A venue with one worker and narrow bounds."""
+    venue = Venue(tmp_path_factory.mktemp("bounded"), new_database())
+    try:
+        yield venue.start(
+            workers="1",
+            connections_max=str(CONNECTIONS_MAX),
+            request_read_timeout_s=str(READ_TIMEOUT_S),
+            request_head_bytes_max="2048",
+        )
+    finally:
+        venue.stop()
+
+
+@pytest.fixture
+def connect(bounded: Venue) -> Iterator[Callable[[], socket.socket]]:
+    opened: list[socket.socket] = []
+
+    def make() -> socket.socket:
+        opened.append(socket.create_connection(("127.0.0.1", bounded.api_port), timeout=10))
+        return opened[-1]
+
+    yield make
+    for connection in opened:
+        connection.close()
+    time.sleep(0.2)  # The worker's count follows.
+
+
+def answer(connection: socket.socket) -> tuple[str, dict[str, object]]:
+    """Read until the server closes; return the status line and the problem."""
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    head, _, body = received.partition(b"\r\n\r\n")
+    return head.split(b"\r\n")[0].decode(), json.loads(body)
+
+
+def test_a_head_that_does_not_end_is_refused(connect: Callable[[], socket.socket]) -> None:
+    connection = connect()
+    connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: venue\r\n")
+    connection.sendall(b"x-more: " + b"y" * 4096)
+    status, problem = answer(connection)
+    assert status == "HTTP/1.1 431 Request Header Fields Too Large"
+    assert problem["code"] == 43110000
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",
+        b"\r\n",
+        b"GET /healthz HTTP/1.1\r\n",
+        b"POST /v2/orders HTTP/1.1\r\nhost: venue\r\ncontent-length: 99\r\n\r\n{",
+    ],
+)
+def test_a_request_that_does_not_come_in_time_is_refused(
+    connect: Callable[[], socket.socket], start: bytes
+) -> None:
+    connection = connect()
+    connection.sendall(start)
+    status, problem = answer(connection)
+    if b"POST" in start:
+        # No key was given, which is answered before the body is waited for.
+        assert status == "HTTP/1.1 401 Unauthorized"
+    else:
+        assert status == "HTTP/1.1 408 Request Timeout"
+        assert problem["code"] == 40810000
+
+
+def test_an_order_whose_body_stays_away_is_refused_and_not_carried_out(
+    bounded: Venue, connect: Callable[[], socket.socket]
+) -> None:
+    key = bounded.open_account(41)
+    body = json.dumps(limit_order(qty="1", client_order_id="cut-off")).encode()
+    headers = "".join(f"{name}: {value}\r\n" for name, value in key_headers(key).items())
+    connection = connect()
+    connection.sendall(
+        f"POST /v2/orders HTTP/1.1\r\nhost: venue\r\n{headers}"
+        f"content-length: {len(body) + 1}\r\n\r\n".encode()
+        + body
+    )
+    status, _ = answer(connection)
+    assert status == "HTTP/1.1 408 Request Timeout"
+    with bounded.client(key) as client:
+        found = client.get("/v2/orders:by_client_order_id", params={"client_order_id": "cut-off"})
+    assert found.status_code == 404
+
+
+def test_connections_beyond_the_limit_are_told_to_come_back_and_then_cut(
+    bounded: Venue, connect: Callable[[], socket.socket]
+) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nhost: venue\r\n\r\n"
+    served = [connect() for _ in range(CONNECTIONS_MAX)]
+    for connection in served:
+        connection.sendall(request)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    for _ in range(CONNECTIONS_MAX):
+        told = connect()
+        told.sendall(request)
+        received = told.recv(4096).lower()
+        assert received.startswith(b"http/1.1 503")
+        assert b"retry-after: 1" in received
+        assert b"connection: close" in received
+    held = [connect() for _ in range(CONNECTIONS_MAX)]
+    cut = connect()
+    assert _sent_in_vain(cut, request)
+    # Those that were served still are.
+    served[0].sendall(request)
+    assert served[0].recv(4096).startswith(b"HTTP/1.1 200")
+    for connection in served + held:
+        connection.close()
+    time.sleep(0.2)
+    text = httpx.get(f"{bounded.url}/metrics").text
+    assert 'openvenue_api_connections_refused_total{cause="told"}' in text
+
+
+def _sent_in_vain(connection: socket.socket, request: bytes) -> bool:
+    try:
+        connection.sendall(request)
+        return connection.recv(4096) == b""
+    except ConnectionError:
+        return True
+
+
+def test_what_is_not_http_gets_a_problem(connect: Callable[[], socket.socket]) -> None:
+    connection = connect()
+    connection.sendall(b"HELO venue\r\n\r\n")
+    status, problem = answer(connection)
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert problem["code"] == 40010000

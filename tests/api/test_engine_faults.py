@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 from orders import limit_order
@@ -53,6 +54,21 @@ def test_acknowledged_orders_survive_the_engine(new_venue: Callable[..., Venue])
         venue.start_engine()
         venue.wait_until_ready()
         assert client.get("/v2/orders").json() == acknowledged[::-1]
+
+
+def test_books_that_the_engine_does_not_answer_hold_a_bounded_number_of_places(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue().start(workers="1", unary_calls_max="2", engine_reply_timeout_s="2")
+    with venue.client(venue.open_account(1)) as client:
+        assert client.get("/v1/book/AAPL").status_code == 200
+        venue.engine.process.send_signal(signal.SIGSTOP)
+        with ThreadPoolExecutor(5) as readers:
+            answers = list(readers.map(lambda _: client.get("/v1/book/AAPL"), range(5)))
+        venue.engine.process.send_signal(signal.SIGCONT)
+        assert sorted(answer.status_code for answer in answers) == [429, 429, 429, 503, 503]
+        assert {answer.headers["retry-after"] for answer in answers} == {"1"}
+        assert client.get("/v1/book/AAPL").status_code == 200
 
 
 def test_a_worker_that_dies_is_replaced(new_venue: Callable[..., Venue]) -> None:

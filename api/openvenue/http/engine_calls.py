@@ -1,6 +1,10 @@
 """Requests to the engine from a route: what comes back, or the problem that it is to the client."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import grpc
 
 from openvenue import metrics
 from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
@@ -30,6 +34,26 @@ async def engine_reply(
     except EngineUnavailable as error:
         metrics.ENGINE_REFUSED.labels("unavailable").inc()
         raise problems.unavailable(str(error)) from error
+
+
+@contextlib.contextmanager
+def unary_call(worker: Worker) -> Iterator[None]:
+    """Hold one of the worker's places for calls beside the session, for the length of the block.
+
+    Raises Problem: 429 where all are taken, 503 where the call in the block fails.
+    """
+    if worker.unary_calls >= worker.settings.unary_calls_max:
+        metrics.ENGINE_REFUSED.labels("busy").inc()
+        raise problems.too_many("as many books are being read as this worker reads at once")
+    worker.unary_calls += 1
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise problems.unavailable(
+            f"the matching engine did not answer ({error.code().name})"
+        ) from error
+    finally:
+        worker.unary_calls -= 1
 
 
 def order_of(reply: pb.Reply, instrument: Instrument | None = None) -> pb.Order:

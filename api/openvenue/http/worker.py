@@ -56,6 +56,7 @@ class Worker:
             self.database.pool.export_metrics,
             self.authenticator.export_metrics,
         ]
+        self.unary_calls = 0
         self.draining = False
         self.stopping = False
         self._schema = RequiredSchema(settings)

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-import grpc
 from fastapi import APIRouter, Query, Response
 
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources, views
 from openvenue.http.dependencies import AccountId, WorkerOf, json_response
+from openvenue.http.engine_calls import unary_call
 from openvenue.http.openapi import answers
 from openvenue.http.times import format_ns, now_ns
 from openvenue.http.worker import Worker
@@ -54,7 +54,7 @@ async def get_clock(worker: WorkerOf, _account_id: AccountId) -> Response:
     return json_response(resources.Clock(format_ns(now_ns()), True, day_end, day_end))
 
 
-@router.get("/v1/book/{symbol:path}", openapi_extra=answers(resources.Book, 404, 422))
+@router.get("/v1/book/{symbol:path}", openapi_extra=answers(resources.Book, 404, 422, 429))
 async def get_book(
     worker: WorkerOf,
     _account_id: AccountId,
@@ -64,14 +64,10 @@ async def get_book(
     """Return the best price levels of one asset, as of the last durable command."""
     instrument = await _instrument(worker, symbol)
     request = pb.GetBookRequest(instrument_id=instrument.instrument_id, depth=depth)
-    try:
+    with unary_call(worker):
         snapshot = await worker.engine.market_data.GetBook(
             request, timeout=worker.settings.engine_reply_timeout_s
         )
-    except grpc.aio.AioRpcError as error:
-        raise problems.unavailable(
-            f"the matching engine did not answer ({error.code().name})"
-        ) from error
     return json_response(views.book(snapshot, instrument))
 
 

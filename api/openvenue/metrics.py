@@ -89,8 +89,17 @@ TUNING_GENERATION = Gauge(
 
 AUTH_LOOKUPS = Counter(
     "openvenue_api_auth_lookups",
-    "Key checks: answered from the cache, or from the database.",
+    "Key checks: hit, stale (a hit that the database did not confirm within the TTL), miss (asks "
+    "the database); of these failed (no answer) or refused (too many wait).",
     ["result"],
+)
+AUTH_CACHE_AGE_SECONDS = Gauge(
+    "openvenue_api_auth_cache_age_seconds",
+    "How long ago the database confirmed the known keys.",
+    multiprocess_mode="livemax",
+)
+AUTH_READ_FAILURES = Counter(
+    "openvenue_api_auth_read_failures", "Times the database did not answer which keys are good."
 )
 AUTH_REFUSALS = Counter("openvenue_api_auth_refusals", "Requests refused with 401.")
 

@@ -25,7 +25,10 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = SecretStr("postgresql+asyncpg://openvenue@127.0.0.1:5432/openvenue")
     db_pool_size: int = Field(
-        default=5, ge=2, le=500, description="kept connections a worker; one listens"
+        default=5,
+        ge=2,
+        le=500,
+        description="kept connections a worker; one listens. Keys are checked on one more",
     )
     db_pool_overflow: int = Field(
         default=5, ge=0, le=500, description="further connections under load"
@@ -91,7 +94,16 @@ class Settings(BaseSettings):
         le=60_000,
         description="longest wait of a read for what its account wrote",
     )
-    auth_cache_ttl_s: Seconds = 30.0
+    auth_cache_ttl_s: Seconds = Field(
+        default=30.0, description="within which a revoked key is refused, if the database answers"
+    )
+    auth_cache_stale_max_s: Seconds = Field(
+        default=300.0, description="how long a key stays good that the database does not confirm"
+    )
+    auth_lookup_timeout_s: Seconds = 2.0
+    auth_lookups_max: int = Field(
+        default=1000, ge=1, le=1_000_000, description="requests that wait for their key's check"
+    )
     auth_cache_entries_max: int = Field(default=10_000, ge=1, le=1_000_000)
     instruments_refresh_s: Seconds = 30.0
 

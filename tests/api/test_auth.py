@@ -1,7 +1,8 @@
 """Keys: required everywhere but for health and metrics, and revoked at once."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -9,6 +10,8 @@ from openvenue import keys
 from openvenue.db.tables import api_keys
 from openvenue.keys import NewKey
 from orders import limit_order
+from prometheus_client.parser import text_string_to_metric_families
+from proxy import Proxy
 from running_venue import Venue, key_headers, run_apart
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -43,8 +46,8 @@ def in_database(venue: Venue, work: Callable) -> object:
     return run_apart(run())
 
 
-def status(venue: Venue, headers: dict[str, str]) -> int:
-    return httpx.get(f"{venue.url}/v2/clock", headers=headers).status_code
+def status(venue: Venue, headers: dict[str, str], path: str = "/v2/clock") -> int:
+    return httpx.get(venue.url + path, headers=headers, timeout=60).status_code
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -152,6 +155,131 @@ def test_trading_goes_on_while_the_database_is_away(new_venue: Callable[..., Ven
         assert history.headers["retry-after"] == "1"
         unknown = {"APCA-API-KEY-ID": "OVNOBODY", "APCA-API-SECRET-KEY": "x"}
         assert status(venue, unknown) == 503
+
+
+@pytest.fixture
+def database_proxy(new_venue: Callable[..., Venue]) -> Iterator[tuple[Venue, Proxy]]:
+    """A venue, not started, and a proxy that its API is to reach the database through."""
+    venue = new_venue()
+    url = make_url(venue.database_url)
+    with Proxy(unix_path=f"{url.query['host']}/.s.PGSQL.{url.port or 5432}") as proxy:
+        yield venue, proxy
+
+
+def start_behind(proxy: Proxy, venue: Venue, **environment: str) -> None:
+    url = make_url(venue.database_url).difference_update_query(["host"])
+    proxied = url.set(host="127.0.0.1", port=proxy.port)
+    venue.start(
+        workers="1", database_url=proxied.render_as_string(hide_password=False), **environment
+    )
+
+
+def auth_metric(venue: Venue, name: str, **labels: str) -> float:
+    text = httpx.get(f"{venue.url}/metrics").text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == f"openvenue_api_auth_{name}" and labels.items() <= sample.labels.items()
+    )
+
+
+def test_no_order_waits_for_a_database_that_hangs(
+    database_proxy: tuple[Venue, Proxy],
+) -> None:
+    venue, proxy = database_proxy
+    # A request that waited for the database would wait longer than its client does.
+    start_behind(proxy, venue, auth_cache_ttl_s="0.2", auth_lookup_timeout_s="30")
+    key = venue.open_account(1)
+    with httpx.Client(base_url=venue.url, headers=key_headers(key), timeout=5) as client:
+        assert client.post("/v2/orders", json=limit_order()).status_code == 200
+        proxy.stall()
+        while not auth_metric(venue, "lookups_total", result="stale"):
+            assert client.post("/v2/orders", json=limit_order()).status_code == 200
+        history = [
+            threading.Thread(
+                target=lambda: status(venue, key_headers(key), "/v2/orders?status=all")
+            )
+            for _ in range(20)
+        ]
+        for thread in history:
+            thread.start()
+        for _ in range(200):
+            assert client.post("/v2/orders", json=limit_order()).status_code == 200
+    for thread in history:
+        thread.join()
+
+
+def test_a_hanging_database_is_waited_for_only_so_long(
+    database_proxy: tuple[Venue, Proxy],
+) -> None:
+    venue, proxy = database_proxy
+    start_behind(
+        proxy,
+        venue,
+        auth_cache_ttl_s="0.2",
+        auth_cache_stale_max_s="1",
+        auth_lookup_timeout_s="0.3",
+    )
+    headers = key_headers(venue.open_account(1))
+    assert status(venue, headers) == 200
+    proxy.stall()
+    stranger = {"APCA-API-KEY-ID": "OVNOBODY", "APCA-API-SECRET-KEY": "x"}
+    assert status(venue, stranger) == 503
+    wait_for(lambda: status(venue, headers) == 503)
+    assert auth_metric(venue, "read_failures_total") > 0
+    wait_for(lambda: auth_metric(venue, "cache_age_seconds") > 1)
+    proxy.resume()
+    wait_for(lambda: status(venue, headers) == 200)
+    wait_for(lambda: status(venue, stranger) == 401)
+
+
+def test_a_key_revoked_while_notifications_are_lost_is_refused_within_the_ttl(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue().start(auth_cache_ttl_s="0.5")
+    key = venue.open_account(1)
+    headers = key_headers(key)
+    assert status(venue, headers) == 200
+
+    async def revoke_silently(connection) -> None:
+        await connection.execute(text("ALTER TABLE api_keys DISABLE TRIGGER api_keys_changed"))
+        await keys.revoke_key(connection, key.key_id)
+
+    in_database(venue, revoke_silently)
+    wait_for(lambda: status(venue, headers) == 401)
+
+
+def test_requests_that_wait_for_a_check_of_their_key_are_bounded(
+    database_proxy: tuple[Venue, Proxy],
+) -> None:
+    venue, proxy = database_proxy
+    start_behind(proxy, venue, auth_lookup_timeout_s="30", auth_lookups_max="2")
+    known = key_headers(venue.open_account(1))
+    assert status(venue, known) == 200
+    proxy.stall()
+    strangers = [
+        {"APCA-API-KEY-ID": f"OVNOBODY{number}", "APCA-API-SECRET-KEY": "x"} for number in range(3)
+    ]
+    waiting = [threading.Thread(target=status, args=(venue, strangers[n])) for n in range(2)]
+    for thread in waiting:
+        thread.start()
+    wait_for(lambda: auth_metric(venue, "lookups_total", result="miss") == 3)
+    answer = httpx.get(f"{venue.url}/v2/clock", headers=strangers[2])
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "too many keys" in answer.json()["detail"]
+    assert auth_metric(venue, "lookups_total", result="refused") == 1
+    assert status(venue, known) == 200
+    proxy.resume()
+    for thread in waiting:
+        thread.join()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
 
 
 async def cut_off(database_url: str) -> None:

@@ -9,6 +9,7 @@ from openvenue.engine.client import EngineClient
 from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.settings import Settings
+from proxy import Proxy
 from running_venue import Venue
 
 
@@ -185,7 +186,7 @@ async def test_unary_calls_answer_the_same(make_client) -> None:
 async def test_idle_connections_that_were_cut_heal_by_themselves(
     broken_venue: Venue, make_client
 ) -> None:
-    async with CuttableProxy(broken_venue.engine_port) as proxy:
+    with Proxy(port=broken_venue.engine_port) as proxy:
         client = await make_client(engine_target=f"127.0.0.1:{proxy.port}", grpc_channels=2)
         proxy.cut()
         await connected_again(client)
@@ -197,42 +198,3 @@ async def connected_again(client: EngineClient) -> None:
         while client.connected:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     await connected(client, client.channels)
-
-
-class CuttableProxy:
-    """Passes bytes on between clients and a port, until its connections are cut."""
-
-    def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def __aenter__(self) -> "CuttableProxy":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        self.cut()
-
-    def cut(self) -> None:
-        """Reset every connection."""
-        writers, self._writers = self._writers, []
-        for writer in writers:
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
-        self._writers += [writer, far_writer]
-        await asyncio.gather(_pass_on(reader, far_writer), _pass_on(far_reader, writer))
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    except ConnectionError:
-        pass
-    finally:
-        writer.close()

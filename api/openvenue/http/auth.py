@@ -1,25 +1,23 @@
-"""Who is asking: API keys from the database, cached so that an order costs no query.
+"""Who is asking: API keys from the database, cached so that an order never waits for it.
 
-A cached key is used for the TTL at most, and less where PostgreSQL announces that it changed. A
-database that is away does not stop trading: keys that were good stay good until it can be asked
-again, for nothing can be revoked meanwhile. Unknown keys are remembered apart from good ones, so
-that a flood of them cannot push the good ones out.
+Known keys are served from memory while a task reads all of them anew, twice within the TTL, and at
+once where PostgreSQL announces a change. So a revoked key is refused within the TTL as long as the
+database answers. One that is away or hangs does not stop trading: known keys stay good for a longer
+but bounded time. Only a key that is not known waits for the database, for a bounded time and among
+a bounded number. Such keys are remembered apart from good ones, so that a flood of them cannot push
+the good ones out.
 """
 
 import asyncio
-import functools
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
-
 from openvenue import metrics
-from openvenue.db.database import Database
-from openvenue.db.tables import api_keys
+from openvenue.db.key_reader import KeyReader, KeyRow, KeysNotRead
 from openvenue.http import problems
 from openvenue.keys import hash_secret
+from openvenue.settings import Settings
 from openvenue.telemetry import get_logger
 
 KEY_ID_HEADER = b"apca-api-key-id"
@@ -28,7 +26,12 @@ SECRET_HEADER = b"apca-api-secret-key"
 _KEY_ID_BYTES_MAX = 64
 _SECRET_BYTES_MAX = 256
 _REVOKED = 0
-_SECRET_OF_NO_KEY = bytes(32)
+_NO_KEY = KeyRow(_REVOKED, bytes(32))
+
+_REFRESHES_PER_TTL = 2
+_RETRY_S = 0.5
+# Bounds how long a new key waits behind a refresh of many.
+_KEYS_PER_READ_MAX = 1000
 
 _log = get_logger(__name__)
 
@@ -37,21 +40,33 @@ _log = get_logger(__name__)
 class _Entry:
     account_id: int
     secret_hash: bytes
-    good_until: float
+    checked_at: float
 
 
 class Authenticator:
-    """Tells the account of a request from its headers."""
+    """Tells the account of a request from its headers; `run` has to run beside the requests."""
 
-    def __init__(self, database: Database, *, ttl_s: float, entries_max: int) -> None:
-        self._database = database
-        self._ttl_s = ttl_s
-        self._entries_max = entries_max
+    def __init__(self, settings: Settings) -> None:
+        self._reader = KeyReader(
+            settings.database_url.get_secret_value(), timeout_s=settings.auth_lookup_timeout_s
+        )
+        self._ttl_s = settings.auth_cache_ttl_s
+        self._stale_max_s = settings.auth_cache_stale_max_s
+        self._entries_max = settings.auth_cache_entries_max
+        self._lookup_timeout_s = settings.auth_lookup_timeout_s
+        self._lookups_max = settings.auth_lookups_max
         self._known: dict[bytes, _Entry] = {}
         self._unknown: dict[bytes, _Entry] = {}
-        self._lookups: dict[bytes, asyncio.Task[_Entry]] = {}
+        self._lookups: dict[bytes, asyncio.Future[_Entry | None]] = {}
+        self._waiting = 0
+        self._changed: set[bytes] = set()
         self._loop = asyncio.get_running_loop()
+        self._refresh_at = float("-inf")
+        self._refreshed_at = self._loop.time()
+        self._asked = asyncio.Event()
+        self._failing = False
         self._hits = metrics.PendingCounter(metrics.AUTH_LOOKUPS.labels("hit"))
+        self._stale_hits = metrics.PendingCounter(metrics.AUTH_LOOKUPS.labels("stale"))
         self._misses = metrics.AUTH_LOOKUPS.labels("miss")
 
     async def account_of(self, headers: Iterable[tuple[bytes, bytes]]) -> int:
@@ -65,15 +80,14 @@ class Authenticator:
                 key_id = value
             elif name == SECRET_HEADER:
                 secret = value
-        if not 0 < len(key_id) <= _KEY_ID_BYTES_MAX or not 0 < len(secret) <= _SECRET_BYTES_MAX:
+        well_formed = len(key_id) <= _KEY_ID_BYTES_MAX and key_id.isalnum()
+        if not well_formed or not 0 < len(secret) <= _SECRET_BYTES_MAX:
             metrics.AUTH_REFUSALS.inc()
             raise problems.unauthorized()
-        entry = self._known.get(key_id) or self._unknown.get(key_id)
-        if entry is not None and entry.good_until > self._loop.time():
-            self._hits.pending += 1
-        else:
+        entry = self._cached(key_id)
+        if entry is None:
             self._misses.inc()
-            entry = await self._look_up_once(key_id)
+            entry = await self._look_up(key_id)
         # Compared also for unknown keys, so that the time taken does not tell which ones exist.
         matches = hmac.compare_digest(hash_secret(secret), entry.secret_hash)
         if not matches or entry.account_id == _REVOKED:
@@ -84,60 +98,131 @@ class Authenticator:
     def export_metrics(self) -> None:
         """Export what was counted in memory."""
         self._hits.export()
+        self._stale_hits.export()
+        metrics.AUTH_CACHE_AGE_SECONDS.set(self._loop.time() - self._refreshed_at)
 
     def forget(self, key_id: str) -> None:
         """Ask the database again the next time: this key was changed."""
         encoded = key_id.encode()
         self._known.pop(encoded, None)
         self._unknown.pop(encoded, None)
-        self._lookups.pop(encoded, None)
+        self._changed.add(encoded)
 
     def expire_all(self) -> None:
-        """Ask the database again for every key: changes may have been missed."""
+        """Read every key again, now: changes may have been missed."""
         self._unknown.clear()
-        self._lookups.clear()
-        # Kept, as the answer for as long as the database is away.
-        self._known = {
-            key_id: _Entry(entry.account_id, entry.secret_hash, float("-inf"))
-            for key_id, entry in self._known.items()
-        }
+        self._refresh_at = float("-inf")
+        self._asked.set()
 
-    async def _look_up_once(self, key_id: bytes) -> _Entry:
-        """Ask the database, once for all requests that wait for the same key."""
-        lookup = self._lookups.get(key_id)
-        if lookup is None:
-            lookup = self._lookups[key_id] = self._loop.create_task(self._look_up(key_id))
-            lookup.add_done_callback(functools.partial(self._remember_lookup, key_id))
-        return await asyncio.shield(lookup)
+    async def run(self) -> None:
+        """Read keys until cancelled: those asked for at once, the known ones when it is time."""
+        try:
+            while True:
+                await self._work_is_due()
+                await self._read_due_keys()
+                if self._failing:
+                    await asyncio.sleep(_RETRY_S)
+        finally:
+            self._reader.close()
+
+    def _cached(self, key_id: bytes) -> _Entry | None:
+        now = self._loop.time()
+        entry = self._known.get(key_id)
+        if entry is not None:
+            age_s = now - entry.checked_at
+            if age_s <= self._ttl_s:
+                self._hits.pending += 1
+                return entry
+            if age_s <= self._stale_max_s:
+                self._stale_hits.pending += 1
+                return entry
+            return None
+        entry = self._unknown.get(key_id)
+        if entry is not None and now - entry.checked_at <= self._ttl_s:
+            self._hits.pending += 1
+            return entry
+        return None
 
     async def _look_up(self, key_id: bytes) -> _Entry:
-        good_until = self._loop.time() + self._ttl_s
-        query = select(api_keys.c.account_id, api_keys.c.secret_hash, api_keys.c.revoked_at).where(
-            api_keys.c.key_id == key_id.decode("latin-1")
-        )
+        """Wait for the database, which is asked once for all requests with the same key."""
+        if self._waiting >= self._lookups_max:
+            metrics.AUTH_LOOKUPS.labels("refused").inc()
+            raise problems.unavailable("too many keys are waiting to be checked")
+        lookup = self._lookups.get(key_id)
+        if lookup is None:
+            lookup = self._lookups[key_id] = self._loop.create_future()
+            self._asked.set()
+        self._waiting += 1
         try:
-            async with self._database.connect() as connection:
-                row = (await connection.execute(query)).first()
-        except (SQLAlchemyError, OSError) as error:
-            last = self._known.get(key_id)
-            _log.warning("key not checked: no answer from the database", known=last is not None)
-            if last is None:
-                raise problems.unavailable("the key cannot be checked at the moment") from error
-            return _Entry(last.account_id, last.secret_hash, good_until)
-        if row is None or row.revoked_at is not None:
-            return _Entry(_REVOKED, _SECRET_OF_NO_KEY, good_until)
-        return _Entry(row.account_id, row.secret_hash, good_until)
+            async with asyncio.timeout(self._lookup_timeout_s):
+                entry = await asyncio.shield(lookup)
+        except TimeoutError:
+            entry = None
+        finally:
+            self._waiting -= 1
+        if entry is None:
+            metrics.AUTH_LOOKUPS.labels("failed").inc()
+            raise problems.unavailable("the key cannot be checked at the moment")
+        return entry
 
-    def _remember_lookup(self, key_id: bytes, lookup: asyncio.Task[_Entry]) -> None:
-        # Of a key that changed meanwhile the lookup was dropped: what it read may be outdated.
-        if self._lookups.get(key_id) is lookup:
-            del self._lookups[key_id]
-            if lookup.exception() is None:
-                self._remember(key_id, lookup.result())
+    async def _work_is_due(self) -> None:
+        if not self._lookups:
+            try:
+                async with asyncio.timeout_at(max(self._refresh_at, self._loop.time())):
+                    await self._asked.wait()
+            except TimeoutError:
+                pass
+        self._asked.clear()
+
+    async def _read_due_keys(self) -> None:
+        """Read the keys that are asked for, and all known ones too where that is due."""
+        started_at = self._loop.time()
+        refreshing = started_at >= self._refresh_at
+        if refreshing:
+            self._refresh_at = started_at + self._ttl_s / _REFRESHES_PER_TTL
+        due = list(dict.fromkeys([*self._lookups, *self._known] if refreshing else self._lookups))
+        try:
+            for start in range(0, len(due), _KEYS_PER_READ_MAX):
+                await self._read(due[start : start + _KEYS_PER_READ_MAX])
+        except KeysNotRead as error:
+            metrics.AUTH_READ_FAILURES.inc()
+            if not self._failing:
+                _log.warning(
+                    "keys not checked: known ones are served as they were", reason=str(error)
+                )
+            self._failing = True
+            self._refresh_at = float("-inf") if refreshing else self._refresh_at
+            self._settle(due, None)
+            return
+        if self._failing:
+            _log.warning("keys are checked again")
+        self._failing = False
+        if refreshing:
+            self._refreshed_at = self._loop.time()
+
+    async def _read(self, key_ids: list[bytes]) -> None:
+        self._changed.clear()
+        rows = await self._reader.read([key_id.decode() for key_id in key_ids])
+        checked_at = self._loop.time()
+        for key_id in key_ids:
+            row = rows.get(key_id.decode(), _NO_KEY)
+            entry = _Entry(row.account_id, row.secret_hash, checked_at)
+            # Of a key that changed meanwhile, what was read may be outdated.
+            if key_id not in self._changed:
+                self._remember(key_id, entry)
+            self._settle([key_id], entry)
+
+    def _settle(self, key_ids: list[bytes], entry: _Entry | None) -> None:
+        """Let requests go on that wait for these keys; None: there was no answer."""
+        for key_id in key_ids:
+            lookup = self._lookups.pop(key_id, None)
+            if lookup is not None and not lookup.done():
+                lookup.set_result(entry)
 
     def _remember(self, key_id: bytes, entry: _Entry) -> None:
-        self._known.pop(key_id, None)
         entries = self._known if entry.account_id != _REVOKED else self._unknown
-        if len(entries) >= self._entries_max:
+        if entry.account_id == _REVOKED:
+            self._known.pop(key_id, None)
+        if key_id not in entries and len(entries) >= self._entries_max:
             del entries[next(iter(entries))]
         entries[key_id] = entry

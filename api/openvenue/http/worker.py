@@ -43,11 +43,7 @@ class Worker:
         self.instruments = Instruments(
             self.engine, settings.shard_id, settings.instruments_refresh_s
         )
-        self.authenticator = Authenticator(
-            self.database,
-            ttl_s=settings.auth_cache_ttl_s,
-            entries_max=settings.auth_cache_entries_max,
-        )
+        self.authenticator = Authenticator(settings)
         self.trading_day = TradingDay(self.engine)
         self.gate = ProjectionGate(settings.shard_id, settings.projection_wait_ms)
         self.views = Views(settings.shard_id)
@@ -98,6 +94,7 @@ class Worker:
             ],
         )
         return [
+            self.authenticator.run,
             self.instruments.run,
             listener.run,
             partial(self.supervisor.follow, self.apply),

@@ -118,6 +118,11 @@ ENGINE_IN_FLIGHT = Gauge(
     "Requests handed to the engine and not answered.",
     multiprocess_mode="livesum",
 )
+ENGINE_UNSENT = Gauge(
+    "openvenue_api_engine_unsent",
+    "Requests handed to the engine that have not left this process.",
+    multiprocess_mode="livesum",
+)
 ENGINE_BATCHES = Counter("openvenue_api_engine_batches", "Messages sent to the engine.")
 ENGINE_REQUESTS = Counter("openvenue_api_engine_requests", "Requests sent to the engine.")
 ENGINE_CONNECTIONS_LOST = Counter(

@@ -15,11 +15,13 @@ from running_venue import Venue
 
 @pytest.fixture
 def broken_venue(new_venue: Callable[..., Venue]) -> Venue:
-    """A venue of the test's own: an engine and account 1, nothing else."""
+    """A venue of the test's own: an engine and account 1 with cash, nothing else."""
     venue = new_venue()
     venue.start_engine()
     venue.define_instruments()
     venue.apply(pb.AdminRequest(open_account=pb.OpenAccount(account_id=1, name="one")))
+    cash = pb.AdjustBalance(account_id=1, amount_micros=10**12)
+    venue.apply(pb.AdminRequest(adjust_balance=cash))
     return venue
 
 
@@ -138,6 +140,46 @@ async def test_what_was_not_written_yet_is_not_of_unknown_fate(
         await waiting
 
 
+async def test_what_is_reported_as_never_sent_is_never_sent(
+    broken_venue: Venue, make_client
+) -> None:
+    client = await make_client(engine_reply_timeout_s=0.5, engine_in_flight_max=65_536)
+    broken_venue.engine.process.send_signal(signal.SIGSTOP)
+    # Far more than the connection's buffers hold, so that the last ones cannot leave.
+    ids = [f"{number:0>128}" for number in range(60_000)]
+    outcomes = await asyncio.gather(
+        *(client.submit(new_order(client_order_id)) for client_order_id in ids),
+        return_exceptions=True,
+    )
+    unsent = [
+        client_order_id
+        for client_order_id, outcome in zip(ids, outcomes, strict=True)
+        if isinstance(outcome, EngineUnavailable)
+    ]
+    assert 0 < len(unsent) < len(ids)
+    assert client.in_flight == client.unsent == 0
+
+    broken_venue.engine.process.send_signal(signal.SIGCONT)
+    await until_accepted(client, new_order("sent afterwards"))
+    for client_order_id in unsent[:: len(unsent) // 100 + 1]:
+        query = pb.GetOrder(account_id=1, client_order_id=client_order_id)
+        reply = await client.submit(pb.Request(get_order=query))
+        assert reply.not_sequenced.cause == pb.NotSequenced.CAUSE_NOT_FOUND
+
+
+async def test_a_request_whose_caller_has_gone_is_not_sent(
+    broken_venue: Venue, make_client
+) -> None:
+    client = await make_client()
+    gone, waiting = client.submit(new_order("gone")), client.submit(get_account())
+    gone.cancel()
+    await waiting
+    query = pb.GetOrder(account_id=1, client_order_id="gone")
+    reply = await client.submit(pb.Request(get_order=query))
+    assert reply.not_sequenced.cause == pb.NotSequenced.CAUSE_NOT_FOUND
+    assert client.in_flight == 0
+
+
 async def test_channels_are_added_and_given_up_while_requests_are_under_way(
     broken_venue: Venue, make_client
 ) -> None:
@@ -170,6 +212,18 @@ async def test_several_channels_share_the_load(make_client) -> None:
     assert [session._next_id for session in client._sessions] == [3, 3, 3]
 
 
+async def test_a_full_channel_leaves_its_requests_to_the_others(
+    broken_venue: Venue, make_client
+) -> None:
+    client = await make_client(grpc_channels=3, engine_in_flight_max=30)
+    broken_venue.engine.process.send_signal(signal.SIGSTOP)
+    waiting = [client.submit(get_account()) for _ in range(30)]
+    with pytest.raises(EngineBusy, match="30 requests are waiting"):
+        client.submit(get_account())
+    broken_venue.engine.process.send_signal(signal.SIGCONT)
+    assert len(await asyncio.gather(*waiting)) == 30
+
+
 async def test_an_engine_of_another_shard_is_not_used(broken_venue: Venue) -> None:
     settings = Settings(**{**broken_venue.settings.model_dump(), "shard_id": 9})
     async with EngineClient(settings) as client:
@@ -191,6 +245,19 @@ async def test_idle_connections_that_were_cut_heal_by_themselves(
         proxy.cut()
         await connected_again(client)
         assert (await client.submit(get_account())).account.account_id == 1
+
+
+async def until_accepted(client: EngineClient, request: pb.Request) -> None:
+    """Send an order until the engine says that it has it."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                reply = await client.submit(request)
+            except (EngineUnavailable, FateUnknown):
+                await asyncio.sleep(0.05)
+                continue
+            assert reply.HasField("order"), reply
+            return
 
 
 async def connected_again(client: EngineClient) -> None:

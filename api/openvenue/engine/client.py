@@ -5,7 +5,7 @@ import asyncio
 import grpc
 
 from openvenue import metrics
-from openvenue.engine.errors import EngineUnavailable
+from openvenue.engine.errors import EngineBusy, EngineUnavailable
 from openvenue.engine.session import Session
 from openvenue.engine.unary import UnarySession
 from openvenue.engine.v1 import engine_pb2 as pb
@@ -78,6 +78,11 @@ class EngineClient:
         return sum(session.in_flight for session in self._sessions)
 
     @property
+    def unsent(self) -> int:
+        """Requests that wait to leave this process."""
+        return sum(session.unsent for session in self._sessions)
+
+    @property
     def admin(self) -> "rpc.AdminAsyncStub":
         """Stub of the administrative service. Calls raise grpc.aio.AioRpcError."""
         return rpc.AdminStub(self._sessions[0].channel)
@@ -99,7 +104,7 @@ class EngineClient:
         FateUnknown where the request was sent and its outcome is not known.
         """
         session = self._current
-        if session is None or not session.batching or not session.connected:
+        if session is None or not session.batching or not session.has_room:
             session = self._current = self._next_session()
         return session.submit(request)
 
@@ -122,6 +127,7 @@ class EngineClient:
         metrics.ENGINE_CHANNELS.labels("connected").set(connected)
         metrics.ENGINE_CHANNELS.labels("connecting").set(len(self._sessions) - connected)
         metrics.ENGINE_IN_FLIGHT.set(self.in_flight)
+        metrics.ENGINE_UNSENT.set(self.unsent)
 
     def _open_session(self) -> Session | UnarySession:
         settings = self._settings
@@ -141,10 +147,12 @@ class EngineClient:
         )
 
     def _next_session(self) -> Session | UnarySession:
-        """Return the next connected session in turn, so that all share the load."""
+        """Return the next session in turn that takes requests, so that all share the load."""
         sessions = self._sessions
         for _ in sessions:
             self._turn = (self._turn + 1) % len(sessions)
-            if sessions[self._turn].connected:
+            if sessions[self._turn].has_room:
                 return sessions[self._turn]
-        raise EngineUnavailable("the matching engine cannot be reached")
+        if not self.connected:
+            raise EngineUnavailable("the matching engine cannot be reached")
+        raise EngineBusy(f"{self.in_flight} requests are waiting for the matching engine")

@@ -71,6 +71,16 @@ class Session:
         return len(self._pending)
 
     @property
+    def has_room(self) -> bool:
+        """Whether `submit` would take a request now."""
+        return self.connected and len(self._pending) < self.in_flight_max
+
+    @property
+    def unsent(self) -> int:
+        """Requests that wait to leave."""
+        return len(self._batch)
+
+    @property
     def batching(self) -> bool:
         """Whether a message is being filled, which a further request would join for free."""
         return bool(self._batch)
@@ -89,7 +99,7 @@ class Session:
         """
         if not self.connected:
             raise EngineUnavailable("the matching engine cannot be reached")
-        if len(self._pending) >= self.in_flight_max:
+        if not self.has_room:
             raise EngineBusy(f"{self.in_flight_max} requests are waiting for the matching engine")
         request.request_id = request_id = self._next_id
         self._next_id = request_id + 1
@@ -168,13 +178,26 @@ class Session:
                 if len(self._batch) < _REQUESTS_DUE:
                     # Once more around the loop, so that what has arrived by now goes along.
                     await asyncio.sleep(0)
-            batch = self._batch[:REQUESTS_PER_MESSAGE_MAX]
-            del self._batch[:REQUESTS_PER_MESSAGE_MAX]
+            batch = self._take_batch()
+            if not batch:
+                continue
             metrics.ENGINE_BATCHES.inc()
             metrics.ENGINE_REQUESTS.inc(len(batch))
             self._writing = True
             await call.write(pb.SessionRequest(requests=batch))
             self._writing = False
+
+    def _take_batch(self) -> list[pb.Request]:
+        """Return what the next message holds: not those whose callers have gone meanwhile."""
+        taken = self._batch[:REQUESTS_PER_MESSAGE_MAX]
+        del self._batch[:REQUESTS_PER_MESSAGE_MAX]
+        pending = self._pending
+        batch = [request for request in taken if not pending[request.request_id].done()]
+        if len(batch) < len(taken):
+            for request in taken:
+                if pending[request.request_id].done():
+                    del pending[request.request_id]
+        return batch
 
     def _disconnect(self, reason: str) -> None:
         """Settle every request: those not written never left; of the others nothing is known."""
@@ -198,10 +221,21 @@ class Session:
             await asyncio.sleep(interval_s)
             overdue_below = marks[0] if len(marks) == _SWEEPS_PER_TIMEOUT else 0
             marks.append(self._next_id)
+            self._withdraw_unsent(overdue_below)
             while self._pending and (request_id := next(iter(self._pending))) < overdue_below:
                 future = self._pending.pop(request_id)
                 if not future.done():
                     self._lose(future, f"no reply in {self._reply_timeout_s:g} s")
+
+    def _withdraw_unsent(self, below_id: int) -> None:
+        """Settle overdue requests that never left, and see to it that they never will."""
+        overdue = 0
+        while overdue < len(self._batch) and self._batch[overdue].request_id < below_id:
+            future = self._pending.pop(self._batch[overdue].request_id)
+            if not future.done():
+                future.set_exception(EngineUnavailable("the matching engine takes no requests"))
+            overdue += 1
+        del self._batch[:overdue]
 
     @staticmethod
     def _lose(future: asyncio.Future[pb.Reply], reason: str) -> None:

@@ -16,6 +16,7 @@ class UnarySession:
     connected = True
     batching = False
     message_due = False
+    unsent = 0
 
     def __init__(
         self, channel: grpc.aio.Channel, *, in_flight_max: int, reply_timeout_s: float
@@ -31,9 +32,14 @@ class UnarySession:
         """Calls that have not returned."""
         return len(self._calls)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `submit` would take a request now."""
+        return len(self._calls) < self.in_flight_max
+
     def submit(self, request: pb.Request) -> asyncio.Future[pb.Reply]:
         """Send `request` and return the future of its reply, which may raise FateUnknown."""
-        if len(self._calls) >= self.in_flight_max:
+        if not self.has_room:
             raise EngineBusy(f"{self.in_flight_max} requests are waiting for the matching engine")
         call = asyncio.get_running_loop().create_task(self._call(request))
         self._calls.add(call)

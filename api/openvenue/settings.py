@@ -35,6 +35,11 @@ class Settings(BaseSettings):
     )
     db_pool_timeout_s: Seconds = 5.0
     db_statement_timeout_s: Seconds = 10.0
+    migration_lock_timeout_s: Seconds = Field(
+        default=10.0,
+        description="how long a migration waits for a table; later users wait behind it",
+    )
+    migration_statement_timeout_s: Seconds = 600.0
     migrations_dir: Path = Path(__file__).resolve().parents[2] / "alembic"
 
     shard_id: int = Field(default=0, ge=0, lt=1 << 32)

@@ -1,5 +1,6 @@
 """The schema goes up, down and up again, and the code's tables are what the migrations make."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from openvenue.settings import Settings
 from pydantic import SecretStr
 from running_venue import ROOT, run_apart
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 OF_THE_PUBLIC_SCHEMA = """
@@ -74,6 +76,22 @@ def test_concurrent_migrators_wait_for_each_other(settings: Settings) -> None:
         for _ in range(3)
     ]
     assert [migrator.wait(60) for migrator in migrators] == [0, 0, 0]
+    migrate.check(settings)
+
+
+def test_a_migration_gives_way_to_a_transaction_that_holds_a_table(settings: Settings) -> None:
+    migrate.upgrade(settings)
+    impatient = Settings(database_url=settings.database_url, migration_lock_timeout_s=0.2)
+
+    async def downgrade_beside_a_reader() -> None:
+        engine = create_async_engine(settings.database_url.get_secret_value())
+        async with engine.connect() as reader:
+            await reader.execute(text("SELECT * FROM orders"))
+            with pytest.raises(DBAPIError, match="lock timeout"):
+                await asyncio.to_thread(migrate.downgrade, impatient, "base")
+        await engine.dispose()
+
+    run_apart(downgrade_beside_a_reader())
     migrate.check(settings)
 
 

@@ -1,13 +1,15 @@
 """The database pool changes its size while connections are lent, and drops none of them."""
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 from openvenue.db.database import Database
 from openvenue.settings import Settings
+from proxy import Proxy
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
@@ -90,3 +92,20 @@ async def test_connections_of_a_restarted_server_are_replaced(
     await other.close()
     async with database.connect() as connection:
         assert await connection.scalar(text("SELECT 1")) == 1
+
+
+async def test_a_server_that_vanished_is_noticed_on_either_side(postgres_url: str) -> None:
+    url = make_url(postgres_url)
+    with Proxy(unix_path=f"{url.query['host']}/.s.PGSQL.{url.port or 5432}") as proxy:
+        over_tcp = url.difference_update_query(["host"]).set(host="127.0.0.1", port=proxy.port)
+        database = Database(
+            Settings(database_url=SecretStr(over_tcp.render_as_string(hide_password=False)))
+        )
+        async with database.connect() as connection:
+            raw = (await connection.get_raw_connection()).driver_connection
+            sock = raw._transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+            assert await connection.scalar(text("SHOW statement_timeout")) == "10s"
+        await database.close()

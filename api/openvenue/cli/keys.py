@@ -21,6 +21,7 @@ from openvenue.cli.connection import (
 from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir
 from openvenue.cli.output import JsonOption, console, print_record, print_rows
+from openvenue.db.connection import connect_options
 from openvenue.keys import create_key, list_keys, revoke_key
 
 app = typer.Typer(
@@ -125,7 +126,10 @@ def env(
 @asynccontextmanager
 async def _database(data_dir: Path) -> AsyncIterator[AsyncConnection]:
     """One transaction. Raises CommandError where the database is away."""
-    engine = create_async_engine(venue_settings(data_dir).database_url.get_secret_value())
+    engine = create_async_engine(
+        venue_settings(data_dir).database_url.get_secret_value(),
+        connect_args=connect_options("openvenue-cli"),
+    )
     try:
         async with engine.begin() as connection:
             yield connection

@@ -12,6 +12,7 @@ from openvenue.cli.admin import connect_admin
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
 from openvenue.cli.local.data_dir import DataDir
 from openvenue.cli.output import JsonOption, print_record
+from openvenue.db.connection import connect_options, driver_url
 from openvenue.settings import Settings
 
 status_app = typer.Typer(add_completion=False)
@@ -63,9 +64,11 @@ def snapshot(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = F
 
 async def _projected(settings: Settings) -> int | None:
     """How far the projection is; None if the database does not say."""
-    url = settings.database_url.get_secret_value().replace("+asyncpg", "", 1)
+    url = driver_url(settings.database_url.get_secret_value())
     try:
-        connection = await asyncpg.connect(url, timeout=5)
+        connection = await asyncpg.connect(
+            url, timeout=5, command_timeout=5, **connect_options("openvenue-cli")
+        )
     except (OSError, TimeoutError, asyncpg.PostgresError):
         return None
     try:

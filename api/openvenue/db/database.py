@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from openvenue import metrics
+from openvenue.db.connection import connect_options
 from openvenue.db.pool import ResizablePool
 from openvenue.settings import Settings
 
@@ -39,7 +40,11 @@ class Database:
             connect_args={
                 "timeout": _CONNECT_TIMEOUT_S,
                 "command_timeout": settings.db_statement_timeout_s,
-                "server_settings": {"application_name": "openvenue-api"},
+                # The server's own bound, for when it can no longer be told to give up.
+                **connect_options(
+                    "openvenue-api",
+                    statement_timeout=f"{round(settings.db_statement_timeout_s * 1000)}ms",
+                ),
             },
         )
 

@@ -62,5 +62,5 @@ async def current_revision(connection: AsyncConnection) -> str | None:
 def _config(settings: Settings) -> Config:
     config = Config()
     config.set_main_option("script_location", str(settings.migrations_dir))
-    config.attributes["database_url"] = settings.database_url.get_secret_value()
+    config.attributes["settings"] = settings
     return config

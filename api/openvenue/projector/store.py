@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from openvenue.db.connection import connect_options, driver_url
 from openvenue.db.tables import PROJECTION_CHANNEL
 from openvenue.projector import text_format as fmt
 from openvenue.projector.fold import Batch, ExecutionRow, OrderRow, Sizes
@@ -23,7 +24,7 @@ _LOCK_SPACE = 0x0F70 << 32
 
 # A commit that a crash loses takes its offset with it and is projected again, so waiting for the
 # disk would only compete with the journal's writes.
-_SERVER_SETTINGS = {"synchronous_commit": "off", "application_name": "openvenue-projector"}
+_CONNECT_OPTIONS = connect_options("openvenue-projector", synchronous_commit="off")
 
 _CONNECT_TIMEOUT_S = 10.0
 _COMMAND_TIMEOUT_S = 120.0
@@ -154,12 +155,12 @@ class Store:
 
         Raises OSError or asyncpg.PostgresError where the database is away or not migrated.
         """
-        url = database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        url = driver_url(database_url)
         connection = await asyncpg.connect(
             url,
-            server_settings=_SERVER_SETTINGS,
             timeout=_CONNECT_TIMEOUT_S,
             command_timeout=_COMMAND_TIMEOUT_S,
+            **_CONNECT_OPTIONS,
         )
         return cls(connection, url, shard_id)
 
@@ -186,7 +187,7 @@ class Store:
         waiting = asyncio.ensure_future(
             self._connection.execute("SELECT pg_advisory_lock($1)", _LOCK_SPACE | self._shard_id)
         )
-        other = await asyncpg.connect(self._url, timeout=_CONNECT_TIMEOUT_S)
+        other = await asyncpg.connect(self._url, timeout=_CONNECT_TIMEOUT_S, **_CONNECT_OPTIONS)
         try:
             while not waiting.done():
                 await other.execute(_END_HOLDER, _LOCK_SPACE >> 32, self._shard_id)

@@ -28,6 +28,7 @@ from openvenue.cli.local.ports import Ports
 from openvenue.cli.local.postgres import EmbeddedPostgres
 from openvenue.cli.local.processes import Child, keep_running
 from openvenue.db import migrate
+from openvenue.db.connection import connect_options
 from openvenue.keys import create_key
 from openvenue.settings import Settings
 
@@ -246,7 +247,10 @@ async def _demo_keys(plan: Plan, settings: Settings) -> list[DemoKey]:
     """The demo accounts' keys, made once."""
     if keys := plan.data_dir.demo_keys():
         return keys
-    database = create_async_engine(settings.database_url.get_secret_value())
+    database = create_async_engine(
+        settings.database_url.get_secret_value(),
+        connect_args=connect_options("openvenue-cli"),
+    )
     try:
         async with database.begin() as connection:
             for account_id, name in demo.ACCOUNTS.items():

@@ -11,11 +11,14 @@ import pytest
 from entries import new_order
 from flow import ACCOUNTS, Flow, checksums, projected_sequence, wait_until_projected
 from openvenue.db import migrate
+from openvenue.db.database import Database
 from openvenue.projector.fold import Batch, Sizes
 from openvenue.projector.rebuild import rebuild
 from openvenue.projector.run import follow
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
+from openvenue.queries.orders import OrderFilter, list_orders
+from openvenue.queries.projection import ProjectionGate, ProjectionLag
 from running_venue import Venue
 
 KILLS = 8
@@ -94,6 +97,54 @@ async def test_a_rebuild_gives_the_same_rows_and_leaves_keys_alone(
     finally:
         await connection.close()
     assert await checksums(engine.database_url) == before
+
+
+async def test_a_rebuild_that_was_interrupted_is_finished_by_the_next_projector(
+    engine: Venue, flow: Flow
+) -> None:
+    last = flow.send(1000)
+    await project(engine, last)
+    before = await checksums(engine.database_url)
+    connection = await asyncpg.connect(engine.database_url.replace("+asyncpg", ""))
+    store = await Store.connect(engine.database_url, engine.settings.shard_id)
+    try:
+        # Its deletes wait for this row, behind the offset that says so.
+        async with connection.transaction():
+            await connection.execute("SELECT FROM orders WHERE order_id = 1 FOR UPDATE")
+            interrupted = asyncio.ensure_future(store.reset())
+            while await connection.fetchval("SELECT sequence FROM projection_offsets") >= 0:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            interrupted.cancel()
+            await asyncio.gather(interrupted, return_exceptions=True)
+    finally:
+        await store.close()
+        await connection.close()
+    await project(engine, last)
+    assert await checksums(engine.database_url) == before
+
+
+async def test_a_reader_that_was_let_through_does_not_see_a_rebuild(
+    engine: Venue, flow: Flow
+) -> None:
+    last = flow.send(500)
+    await project(engine, last)
+    database = Database(engine.settings)
+    gate = ProjectionGate(engine.settings.shard_id, wait_ms=50)
+    store = await Store.connect(engine.database_url, engine.settings.shard_id)
+    wanted = OrderFilter(status="all", limit=500)
+    try:
+        async with database.connect() as reader, database.connect() as later:
+            await gate.pass_at(reader, last)
+            before = await list_orders(reader, engine.settings.shard_id, ACCOUNTS[0], wanted)
+            await store.reset()
+            assert before == await list_orders(
+                reader, engine.settings.shard_id, ACCOUNTS[0], wanted
+            )
+            with pytest.raises(ProjectionLag):
+                await gate.pass_at(later, last)
+    finally:
+        await store.close()
+        await database.close()
 
 
 async def test_a_rebuild_takes_over_from_a_projector_that_goes_on_afterwards(

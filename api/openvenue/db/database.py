@@ -37,6 +37,8 @@ class Database:
             max_overflow=settings.db_pool_overflow,
             pool_timeout=settings.db_pool_timeout_s,
             pool_pre_ping=True,
+            # What a reader was let through to see does not change under it, even by a rebuild.
+            isolation_level="REPEATABLE READ",
             connect_args={
                 "timeout": _CONNECT_TIMEOUT_S,
                 "command_timeout": settings.db_statement_timeout_s,
@@ -56,6 +58,8 @@ class Database:
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
         """Lend a connection; what it did is rolled back unless it was committed.
+
+        All that it reads until a commit or rollback is of one moment.
 
         Raises sqlalchemy.exc.SQLAlchemyError or OSError where there is none to be had.
         """

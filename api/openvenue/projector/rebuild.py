@@ -23,7 +23,6 @@ async def rebuild(settings: Settings, own: ProjectorSettings) -> int:
     store = await Store.connect(settings.database_url.get_secret_value(), settings.shard_id)
     try:
         await store.take_over()
-        await store.sequence()
         await store.reset()
         await project(store, settings, own, status.durable_sequence)
     finally:

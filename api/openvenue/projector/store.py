@@ -16,8 +16,22 @@ from openvenue.db.connection import connect_options, driver_url
 from openvenue.db.tables import PROJECTION_CHANNEL
 from openvenue.projector import text_format as fmt
 from openvenue.projector.fold import Batch, ExecutionRow, OrderRow, Sizes
+from openvenue.telemetry import get_logger
 
-PROJECTED_TABLES = ("instruments", "accounts", "positions", "orders", "executions")
+_log = get_logger(__name__)
+
+# With the column of each primary key that follows the shard.
+PROJECTED_TABLES = {
+    "instruments": "instrument_id",
+    "accounts": "account_id",
+    "positions": "account_id",
+    "orders": "order_id",
+    "executions": "trade_id",
+}
+
+# An offset below every other: the rows are being deleted; whoever projects next goes on with it.
+_EMPTYING = -1
+_ROWS_DELETED_AT_ONCE = 50_000
 
 # Advisory lock keys: this above the shard id's 32 bits.
 _LOCK_SPACE = 0x0F70 << 32
@@ -28,6 +42,7 @@ _CONNECT_OPTIONS = connect_options("openvenue-projector", synchronous_commit="of
 
 _CONNECT_TIMEOUT_S = 10.0
 _COMMAND_TIMEOUT_S = 120.0
+_VACUUM_TIMEOUT_S = 3600.0
 _TAKE_OVER_POLL_S = 0.2
 
 _END_HOLDER = """
@@ -198,7 +213,10 @@ class Store:
             await other.close()
 
     async def sequence(self) -> int:
-        """The last sequence number projected; 0 before the first."""
+        """The last sequence number projected; 0 before the first.
+
+        Where a reset was interrupted, finishes it first.
+        """
         await self._connection.execute(
             "INSERT INTO projection_offsets (shard_id, sequence) VALUES ($1, 0) "
             "ON CONFLICT DO NOTHING",
@@ -207,6 +225,9 @@ class Store:
         sequence: int = await self._connection.fetchval(
             "SELECT sequence FROM projection_offsets WHERE shard_id = $1", self._shard_id
         )
+        if sequence == _EMPTYING:
+            await self._empty()
+            return 0
         return sequence
 
     async def sizes(self) -> dict[int, Sizes]:
@@ -237,18 +258,47 @@ class Store:
             )
 
     async def reset(self) -> None:
-        """Empties the shard's projection and sets its offset to the beginning. Keys stay."""
-        async with self._connection.transaction():
-            for table in PROJECTED_TABLES:
+        """Empties the shard's projection and sets its offset to the beginning. Keys stay.
+
+        In many transactions, so that its size does not matter. Readers are held back from the first
+        one on; if it is interrupted, the next projector finishes it.
+        """
+        await self._set_sequence(_EMPTYING)
+        await self._empty()
+
+    async def _empty(self) -> None:
+        _log.info("emptying the projection", shard_id=self._shard_id)
+        for table, key in PROJECTED_TABLES.items():
+            deleted_to = -1
+            while (upto := await self._nth_key(table, key, deleted_to)) is not None:
                 await self._connection.execute(
-                    f"DELETE FROM {table} WHERE shard_id = $1",  # noqa: S608
+                    f"DELETE FROM {table} WHERE shard_id = $1 AND {key} > $2 AND {key} <= $3",  # noqa: S608
                     self._shard_id,
+                    deleted_to,
+                    upto,
                 )
-            await self._connection.execute(
-                "UPDATE projection_offsets SET sequence = 0, updated_at = now() "
-                "WHERE shard_id = $1",
-                self._shard_id,
-            )
+                deleted_to = upto
+            # So that the rows to come take the room of those gone; it may take its time.
+            await self._connection.execute(f"VACUUM {table}", timeout=_VACUUM_TIMEOUT_S)
+        await self._set_sequence(0)
+
+    async def _nth_key(self, table: str, key: str, after: int) -> int | None:
+        """The key up to which the next transaction deletes; None if no row is left."""
+        upto: int | None = await self._connection.fetchval(
+            f"SELECT max({key}) FROM (SELECT {key} FROM {table} "  # noqa: S608
+            f"WHERE shard_id = $1 AND {key} > $2 ORDER BY {key} LIMIT $3) AS next",
+            self._shard_id,
+            after,
+            _ROWS_DELETED_AT_ONCE,
+        )
+        return upto
+
+    async def _set_sequence(self, sequence: int) -> None:
+        await self._connection.execute(
+            "UPDATE projection_offsets SET sequence = $2, updated_at = now() WHERE shard_id = $1",
+            self._shard_id,
+            sequence,
+        )
 
     async def _move_offset(self, batch: Batch) -> None:
         moved = await self._connection.execute(

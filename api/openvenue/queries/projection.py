@@ -40,7 +40,8 @@ class ProjectionGate:
         started_at = time.monotonic()
         while True:
             moved = self._moved
-            projected = (await connection.execute(self._offset)).scalar() or 0
+            # Below 0 while a rebuild empties it.
+            projected = max(0, (await connection.execute(self._offset)).scalar() or 0)
             waited_s = time.monotonic() - started_at
             if projected >= sequence:
                 metrics.PROJECTION_WAIT_SECONDS.observe(waited_s)

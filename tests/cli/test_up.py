@@ -1,5 +1,6 @@
 """`openvenue up`: comes up from nothing, goes down cleanly, and comes back with its data."""
 
+import json
 import os
 import signal
 import socket
@@ -56,6 +57,37 @@ def test_what_was_traded_is_there_after_a_stop_and_a_start(tmp_path: Path) -> No
         assert (tmp_path / "data/keys.json").read_bytes() == keys
     finally:
         assert second.stop(signal.SIGTERM) == 0
+
+
+def test_a_venue_that_was_killed_leaves_nothing_that_keeps_the_next_from_starting(
+    tmp_path: Path,
+) -> None:
+    killed = Up(tmp_path / "data").wait_until_up()
+    entered = httpx.post(f"{killed.url}/v2/orders", json=ORDER, headers=killed.headers())
+    # A connection that stays open, so that the API does not end at once.
+    with httpx.Client(base_url=killed.url) as client:
+        client.get("/healthz")
+        ports = ("--port", str(client.base_url.port))
+        killed.stop(signal.SIGKILL)
+        assert (tmp_path / "data/venue.json").exists()
+        down = openvenue("accounts", "list", data_dir=tmp_path / "data")
+        assert (down.exit_code, "no venue is up" in down.errors) == (1, True)
+        second = Up(tmp_path / "data", *ports).wait_until_up()
+    try:
+        path = f"/v2/orders/{entered.json()['id']}"
+        assert httpx.get(second.url + path, headers=second.headers()).status_code == 200
+    finally:
+        assert second.stop() == 0
+
+
+def test_another_process_with_the_number_of_a_killed_venue_is_not_taken_for_it(
+    tmp_path: Path, up: Up
+) -> None:
+    left_behind = {**up.running, "pid": os.getpid()}
+    (tmp_path / "venue.json").write_text(json.dumps(left_behind))
+    result = openvenue("accounts", "list", data_dir=tmp_path)
+    assert result.exit_code == 1
+    assert "no venue is up" in result.errors
 
 
 def test_keys_are_for_their_owner_only(up: Up) -> None:

@@ -22,9 +22,14 @@ from openvenue.cli.errors import CommandError
 
 @dataclass(frozen=True, slots=True)
 class RunningVenue:
-    """Where a venue listens. The database URL may hold a password."""
+    """Where a venue listens. The database URL may hold a password.
+
+    A number alone does not name a process, because another one may have it by now: `started` is
+    when that one did.
+    """
 
     pid: int
+    started: str
     api_url: str
     engine_target: str
     database_url: str
@@ -85,22 +90,22 @@ class DataDir:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
+            # Left behind by one that was killed: whoever finds it would go to what is not there.
+            (self.path / "venue.json").unlink(missing_ok=True)
             yield
 
     def running(self) -> RunningVenue | None:
         """The venue that is up here, None if there is none."""
         try:
             venue = RunningVenue(**json.loads((self.path / "venue.json").read_text()))
-            os.kill(venue.pid, 0)
-        except (FileNotFoundError, ProcessLookupError):
+        except FileNotFoundError:
             return None
-        except PermissionError:
-            return venue
         except (ValueError, TypeError) as error:
             raise CommandError(
-                f"{self.path / 'venue.json'} cannot be read ({error}): start the venue again"
+                f"{self.path / 'venue.json'} cannot be read ({error}): stop the venue there if one "
+                "is up, and start it again"
             ) from error
-        return venue
+        return venue if process_started(venue.pid) == venue.started else None
 
     @contextmanager
     def announce(self, venue: RunningVenue) -> Iterator[None]:
@@ -126,6 +131,16 @@ class DataDir:
 
     def write_demo_keys(self, keys: list[DemoKey]) -> None:
         write_private(self.keys_file, {"keys": [asdict(key) for key in keys]})
+
+
+def process_started(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks since its own start; None if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # proc(5): the 22nd field; the second, the name, ends with the last bracket.
+    return stat.rpartition(")")[2].split()[19]
 
 
 def write_private(file: Path, content: object) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from openvenue.cli.admin import connect_admin
 from openvenue.cli.errors import CommandError
 from openvenue.cli.local import demo
-from openvenue.cli.local.data_dir import DataDir, DemoKey, RunningVenue
+from openvenue.cli.local.data_dir import DataDir, DemoKey, RunningVenue, process_started
 from openvenue.cli.local.ports import Ports
 from openvenue.cli.local.postgres import EmbeddedPostgres
 from openvenue.cli.local.processes import Child, keep_running
@@ -108,6 +108,7 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
         api = await _start(stack, _api(plan, environment))
         running = RunningVenue(
             pid=os.getpid(),
+            started=process_started(os.getpid()) or "",
             api_url=f"http://127.0.0.1:{plan.ports.api}",
             engine_target=settings.engine_target,
             database_url=database_url,

@@ -1,13 +1,17 @@
 """POST /v2/orders: what is accepted, what it answers, and what is refused and how."""
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from openvenue.http.app import Application
 from openvenue.keys import NewKey
 from orders import limit_order, market_order
-from running_venue import Venue
+from running_venue import Venue, key_headers
 
 
 def submit(client: httpx.Client, **changes: object) -> httpx.Response:
@@ -192,3 +196,84 @@ def test_a_body_beyond_the_limit_is_refused(client: httpx.Client, chunked: bool)
     response = client.post("/v2/orders", content=iter([body[:9], body[9:]]) if chunked else body)
     assert (response.status_code, response.json()["code"]) == (413, 41310000)
     assert client.get("/v2/orders").json() == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    max_leaves=5,
+)
+ORDER_FIELDS = [*limit_order(), "client_order_id", "notional", "trail", "extended_hours"]
+
+
+@st.composite
+def almost_orders(draw: st.DrawFn) -> bytes:
+    """A plain order with fields replaced by anything and bytes overwritten."""
+    changes = draw(st.dictionaries(st.sampled_from(ORDER_FIELDS), JSON, max_size=3))
+    body = bytearray(json.dumps({**limit_order(), **changes}).encode())
+    for _ in range(draw(st.integers(0, 3))):
+        body[draw(st.integers(0, len(body) - 1))] = draw(st.integers(0, 255))
+    return bytes(body)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(body=st.binary() | almost_orders())
+@example(body=json.dumps(limit_order()).encode().replace(b'"qty": "10"', b'"qty": "\xff"'))
+@example(body=json.dumps(limit_order(client_order_id="\ud800")).encode())
+def test_no_body_whatever_is_answered_with_a_failure_of_ours(
+    client: httpx.Client, body: bytes
+) -> None:
+    resting = submit(client, qty="1", limit_price="1").json()["id"]
+    for answer in (
+        client.post("/v2/orders", content=body),
+        client.patch(f"/v2/orders/{resting}", content=body),
+    ):
+        assert answer.status_code < 500, answer.text
+    client.delete("/v2/orders")
+
+
+@pytest.mark.parametrize("name", ["qty", "limit_price"])
+def test_an_amount_that_is_no_utf_8_is_invalid(client: httpx.Client, name: str) -> None:
+    body = json.dumps(limit_order(**{name: "?"})).encode().replace(b"?", b"\xff")
+    for answer in (
+        client.post("/v2/orders", content=body),
+        client.patch(f"/v2/orders/{submit(client).json()['id']}", content=body),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (422, 40010001)
+        assert name in answer.json()["detail"]
+
+
+@pytest.fixture
+async def application(venue: Venue) -> AsyncIterator[Application]:
+    """The application in this process, on the engine and database of the shared venue."""
+    made = Application(venue.settings)
+    async with made._routed.router.lifespan_context(made._routed):
+        async with asyncio.timeout(20):
+            while made.worker.problems():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        yield made
+
+
+async def test_a_fault_of_ours_after_the_order_was_entered_leaves_its_id_to_look_it_up_by(
+    application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(application),
+        base_url="http://venue",
+        headers=key_headers(account),
+    ) as client:
+        entered = (await client.post("/v2/orders", json=limit_order())).json()
+        with monkeypatch.context() as patch:
+            patch.setattr(application.worker.views, "order", lambda *_: 1 / 0)
+            answers = [
+                await client.post("/v2/orders", json=limit_order()),
+                await client.patch(f"/v2/orders/{entered['id']}", json={"qty": "3"}),
+            ]
+        for answer in answers:
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert "outcome is unknown" in answer.json()["detail"]
+            by_id = {"client_order_id": answer.json()["client_order_id"]}
+            found = await client.get("/v2/orders:by_client_order_id", params=by_id)
+            assert found.json()["status"] == "new"

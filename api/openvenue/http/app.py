@@ -4,7 +4,6 @@ The hot routes (order entry, health) are answered here, on bare ASGI; everything
 FastAPI. Both share the same bounds, problem documents and metrics.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -114,7 +113,8 @@ class Application:
         started_at = time.perf_counter()
         try:
             document = await self._submit(scope, receive)
-        except Problem as problem:
+        except Exception as error:
+            problem = error if isinstance(error, Problem) else _failed_before_entry(error)
             await _send_problem(send, problem, scope["path"])
             metrics.HTTP_REQUESTS.labels(_ORDER_ENTRY, str(problem.status)).inc()
         else:
@@ -127,17 +127,7 @@ class Application:
             raise problems.unavailable("the worker is starting")
         account_id = await self.worker.authenticator.account_of(scope["headers"])
         body = await self._read_body(receive)
-        try:
-            return await submit_order(self.worker, account_id, body)
-        except Problem:
-            raise
-        except asyncio.CancelledError:
-            # The server stops and has waited long enough; the client must not read a failure.
-            raise problems.fate_unknown("the worker stopped", None) from None
-        except Exception:
-            # The engine may have taken the order, so this must not read as a failure.
-            _log.exception("order entry failed")
-            raise problems.fate_unknown("the venue failed to answer", None) from None
+        return await submit_order(self.worker, account_id, body)
 
     async def _get_health(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await _send(send, 200, b'{"status":"ok","checks":{}}', _JSON)
@@ -255,6 +245,12 @@ async def _answer_failure(request: Request, error: Exception) -> Response:
     else:
         problem = problems.fate_unknown("the venue failed to answer", None)
     return await _answer_problem(request, problem)
+
+
+def _failed_before_entry(error: Exception) -> Problem:
+    """A fault of ours before an order was handed to the engine: nothing happened."""
+    _log.error("order not entered", exc_info=error)
+    return Problem(500, problems.INTERNAL, "the venue failed to enter the order; this is a bug")
 
 
 async def _send_problem(send: Send, problem: Problem, instance: str) -> None:

@@ -12,6 +12,9 @@ from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
 from openvenue.http.worker import Worker
+from openvenue.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 
 async def engine_reply(
@@ -54,6 +57,25 @@ def unary_call(worker: Worker) -> Iterator[None]:
         ) from error
     finally:
         worker.unary_calls -= 1
+
+
+@contextlib.contextmanager
+def command_of(client_order_id: str) -> Iterator[None]:
+    """Answer for faults of ours while an order is entered: the engine may have taken it.
+
+    Such a fault must not read as a failure, and the client needs the id to look the order up by,
+    which may be one that it did not choose.
+    """
+    try:
+        yield
+    except problems.Problem:
+        raise
+    except asyncio.CancelledError:
+        # The server stops and has waited long enough.
+        raise problems.fate_unknown("the worker stopped", client_order_id) from None
+    except Exception as error:
+        _log.exception("order entry failed", client_order_id=client_order_id)
+        raise problems.fate_unknown("the venue failed to answer", client_order_id) from error
 
 
 def order_of(reply: pb.Reply, instrument: Instrument | None = None) -> pb.Order:

@@ -11,7 +11,7 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
-from openvenue.http.engine_calls import engine_reply, order_of
+from openvenue.http.engine_calls import command_of, engine_reply, order_of
 from openvenue.http.order_terms import (
     NO_RAW,
     SIDES,
@@ -79,8 +79,9 @@ async def submit_order(worker: Worker, account_id: int, body: bytes) -> bytes:
     _fill_in(request.new_order, wanted, instrument)
     request.new_order.account_id = account_id
     request.new_order.client_order_id = checked_client_order_id(client_order_id)
-    reply = await engine_reply(worker, request, client_order_id)
-    return _encode(worker.views.order(order_of(reply, instrument), instrument))
+    with command_of(client_order_id):
+        reply = await engine_reply(worker, request, client_order_id)
+        return _encode(worker.views.order(order_of(reply, instrument), instrument))
 
 
 def _fill_in(order: pb.NewOrder, wanted: NewOrderRequest, instrument: Instrument) -> None:

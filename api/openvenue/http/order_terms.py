@@ -75,6 +75,9 @@ def _parse_amount(name: str, raw: msgspec.Raw, step_nanos: int) -> int:
         steps = units.parse_steps(token.decode(), step_nanos)
     except units.UnitError as error:
         raise problems.invalid(f"{name}: {error}") from None
+    except UnicodeDecodeError:
+        # The JSON decoder looks at the encoding of what it decodes, and these it leaves to us.
+        raise problems.invalid(f"{name} is not valid UTF-8") from None
     if steps <= 0:
         raise problems.invalid(f"{name} must be > 0")
     return steps

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request, Response
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
 from openvenue.http.dependencies import AccountId, WorkerOf, json_response
-from openvenue.http.engine_calls import engine_reply, order_of
+from openvenue.http.engine_calls import command_of, engine_reply, order_of
 from openvenue.http.history import history_of
 from openvenue.http.openapi import REPLACE_REQUEST, accepts, answers
 from openvenue.http.order_terms import (
@@ -171,8 +171,9 @@ async def replace_order(
         raise problems.invalid("stop_price and trail are not supported by this venue")
     client_order_id = wanted.client_order_id or new_client_order_id()
     command.client_order_id = checked_client_order_id(client_order_id)
-    reply = await engine_reply(worker, pb.Request(replace_order=command), client_order_id)
-    return json_response(worker.views.order(order_of(reply, instrument), instrument))
+    with command_of(client_order_id):
+        reply = await engine_reply(worker, pb.Request(replace_order=command), client_order_id)
+        return json_response(worker.views.order(order_of(reply, instrument), instrument))
 
 
 @router.delete(

@@ -126,6 +126,14 @@ orders = Table(
 )
 # An account's orders by time of creation; times follow the sequence, ids settle equal ones.
 Index("orders_account_created_idx", orders.c.account_id, orders.c.created_at, orders.c.order_id)
+# Those open alone: few, beside a history that only grows.
+Index(
+    "orders_open_idx",
+    orders.c.account_id,
+    orders.c.created_at,
+    orders.c.order_id,
+    postgresql_where=orders.c.ended_at.is_(None),
+)
 # Not unique: once an order has left the engine's retention window its client_order_id may return.
 Index("orders_client_order_id_idx", orders.c.account_id, orders.c.client_order_id)
 

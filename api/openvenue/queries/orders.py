@@ -10,8 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.db.tables import orders
 
-OPEN_STATUSES = ("new", "partially_filled")
-
 
 @dataclass(frozen=True, kw_only=True)
 class OrderFilter:
@@ -30,11 +28,16 @@ async def list_orders(
     connection: AsyncConnection, shard_id: int, account_id: int, wanted: OrderFilter
 ) -> Sequence[Row[tuple[object, ...]]]:
     """Return rows of `orders` in the order of creation that `wanted` asks for."""
+    return (await connection.execute(orders_query(shard_id, account_id, wanted))).all()
+
+
+def orders_query(shard_id: int, account_id: int, wanted: OrderFilter) -> Select[tuple[object, ...]]:
+    """Return the query of `list_orders`."""
     query = _of_account(shard_id, account_id)
     if wanted.status == "open":
-        query = query.where(orders.c.status.in_(OPEN_STATUSES))
+        query = query.where(orders.c.ended_at.is_(None))
     elif wanted.status == "closed":
-        query = query.where(orders.c.status.not_in(OPEN_STATUSES))
+        query = query.where(orders.c.ended_at.is_not(None))
     if wanted.after is not None:
         query = query.where(orders.c.created_at > wanted.after)
     if wanted.until is not None:
@@ -46,7 +49,7 @@ async def list_orders(
     newest_first = (orders.c.created_at.desc(), orders.c.order_id.desc())
     oldest_first = (orders.c.created_at, orders.c.order_id)
     query = query.order_by(*(oldest_first if wanted.oldest_first else newest_first))
-    return (await connection.execute(query.limit(wanted.limit))).all()
+    return query.limit(wanted.limit)
 
 
 async def find_order(

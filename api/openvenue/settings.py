@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         default=5,
         ge=2,
         le=500,
-        description="kept connections a worker; one listens. Keys are checked on one more",
+        description="kept connections a worker; one of them listens and checks keys",
     )
     db_pool_overflow: int = Field(
         default=5, ge=0, le=500, description="further connections under load"

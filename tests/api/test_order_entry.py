@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import multiprocessing
 from collections.abc import AsyncIterator, Callable
 
 import httpx
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openvenue.http.app import Application
+from openvenue.http.supervised import SupervisorLink
 from openvenue.keys import NewKey
+from openvenue.tuning import initial_tuning
 from orders import limit_order, market_order
 from running_venue import Venue, key_headers
 
@@ -248,7 +251,12 @@ def test_an_amount_that_is_no_utf_8_is_invalid(client: httpx.Client, name: str) 
 @pytest.fixture
 async def application(venue: Venue) -> AsyncIterator[Application]:
     """The application in this process, on the engine and database of the shared venue."""
-    made = Application(venue.settings)
+    _supervisor, worker = multiprocessing.Pipe()
+    made = Application(
+        venue.settings,
+        follow_supervisor=lambda: SupervisorLink(worker, initial_tuning(venue.settings)),
+        patience_s=0,
+    )
     async with made._routed.router.lifespan_context(made._routed):
         async with asyncio.timeout(20):
             while made.worker.problems():  # noqa: ASYNC110

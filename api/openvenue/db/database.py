@@ -27,13 +27,18 @@ _LIMITS = text(
 
 
 class Database:
-    """Lends connections; `close` when done."""
+    """Lends connections; `close` when done.
 
-    def __init__(self, settings: Settings) -> None:
+    Every size is of what the process may hold in all: `beside` of these (0 or 1) are not lent, but
+    held by the process for another purpose.
+    """
+
+    def __init__(self, settings: Settings, *, beside: int = 0) -> None:
+        self._beside = beside
         self._engine = create_async_engine(
             settings.database_url.get_secret_value(),
             poolclass=ResizablePool,
-            pool_size=settings.db_pool_size,
+            pool_size=settings.db_pool_size - beside,
             max_overflow=settings.db_pool_overflow,
             pool_timeout=settings.db_pool_timeout_s,
             pool_pre_ping=True,
@@ -69,10 +74,18 @@ class Database:
             yield connection
 
     async def resize(self, size: int, overflow: int) -> None:
-        """Change the pool's bounds, and return when it is within them; see ResizablePool."""
-        await greenlet_spawn(self.pool.resize, size, overflow)
-        while self.pool.open_connections > size + overflow:  # noqa: ASYNC110
+        """Change the bounds, and return when the pool is within them; see ResizablePool."""
+        lent = size - self._beside
+        await greenlet_spawn(self.pool.resize, lent, overflow)
+        while self.pool.open_connections > lent + overflow:  # noqa: ASYNC110
             await asyncio.sleep(_SETTLE_POLL_S)
+
+    def export_metrics(self) -> None:
+        """Set the gauges that describe what the process holds."""
+        metrics.POOL_SIZE.set(self.pool.size() + self._beside)
+        metrics.POOL_OVERFLOW_MAX.set(self.pool.max_overflow)
+        metrics.POOL_CONNECTIONS.labels("idle").set(self.pool.checkedin())
+        metrics.POOL_CONNECTIONS.labels("in_use").set(self.pool.checkedout() + self._beside)
 
     async def export_limits(self, connection: AsyncConnection) -> None:
         """Read how many connections the server allows and has, and set the gauges."""

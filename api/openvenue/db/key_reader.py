@@ -1,26 +1,18 @@
-"""Reads API keys over one connection of its own.
+"""Reads API keys, over the connection that listens for their changes.
 
 Apart from the pool, so that slow queries cannot keep keys from being checked, nor a flood of
 unknown keys the queries from their connections.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import asyncpg
-
-from openvenue.db.connection import connect_options, driver_url
+from openvenue.db.listener import Listener
 
 _KEYS_IN_FORCE = """
 SELECT key_id, account_id, secret_hash FROM api_keys
 WHERE key_id = ANY($1::text[]) AND revoked_at IS NULL
 """
-
-
-class KeysNotRead(Exception):
-    """The database did not answer; says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +24,16 @@ class KeyRow:
 
 
 class KeyReader:
-    """Connects when first asked, and again after a failure. Not for concurrent use."""
+    """Tells which keys are in force."""
 
-    def __init__(self, database_url: str, *, timeout_s: float) -> None:
-        self._url = driver_url(database_url)
+    def __init__(self, listener: Listener, *, timeout_s: float) -> None:
+        self._listener = listener
         self._timeout_s = timeout_s
-        self._connection: asyncpg.Connection[Any] | None = None
 
     async def read(self, key_ids: Sequence[str]) -> dict[str, KeyRow]:
         """Return those of `key_ids` that are in force, by their id.
 
-        Raises KeysNotRead where the database does not answer within the time-out, connecting
-        included.
+        Raises openvenue.db.listener.NoAnswer where the database does not answer in time.
         """
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                if self._connection is None:
-                    self._connection = await asyncpg.connect(
-                        self._url, **connect_options("openvenue-api-keys")
-                    )
-                rows = await self._connection.fetch(_KEYS_IN_FORCE, key_ids)
-        except TimeoutError:
-            self.close()
-            raise KeysNotRead(f"no answer in {self._timeout_s:g} s") from None
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            self.close()
-            raise KeysNotRead(str(error)) from error
+        rows = await self._listener.fetch(_KEYS_IN_FORCE, key_ids, timeout_s=self._timeout_s)
         return {row[0]: KeyRow(row[1], row[2]) for row in rows}
-
-    def close(self) -> None:
-        """Drop the connection, at once and without asking the other side."""
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None

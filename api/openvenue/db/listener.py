@@ -1,4 +1,7 @@
-"""Follows PostgreSQL notifications on one pooled connection, as long as the process runs."""
+"""Follows PostgreSQL notifications on a connection beside the pool, as long as the process runs.
+
+Small queries that must not wait for the pool go over the same connection.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -6,15 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 
-from openvenue.db.database import Database
+from openvenue.db.connection import connect_options, driver_url
 from openvenue.telemetry import get_logger
 
 _RETRY_S = 0.5
+_CONNECT_TIMEOUT_S = 5.0
 _PROBE_INTERVAL_S = 10.0
+_PROBE_TIMEOUT_S = 5.0
 
 _log = get_logger(__name__)
+
+
+class NoAnswer(Exception):
+    """The database did not answer; says why."""
 
 
 @dataclass(frozen=True)
@@ -29,39 +37,66 @@ class Subscription:
 class Listener:
     """Delivers notifications; reconnects, and calls every `on_gap` whenever it starts to listen."""
 
-    def __init__(self, database: Database, subscriptions: list[Subscription]) -> None:
-        self._database = database
-        self._subscriptions = subscriptions
+    def __init__(self, database_url: str) -> None:
+        self._url = driver_url(database_url)
+        self._subscriptions: list[Subscription] = []
+        self._connection: asyncpg.Connection[Any] | None = None
+        self._connected = asyncio.Event()
+        # The connection serves one query at a time.
+        self._turn = asyncio.Lock()
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Deliver a channel's notifications from the next connection on."""
+        self._subscriptions.append(subscription)
 
     async def run(self) -> None:
         """Listen until cancelled."""
         while True:
             try:
                 await self._listen()
-            except (
-                SQLAlchemyError,
-                OSError,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-            ) as error:
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _log.warning("database notifications interrupted", reason=_reason(error))
+            except NoAnswer as error:
                 _log.warning("database notifications interrupted", reason=str(error))
             await asyncio.sleep(_RETRY_S)
 
+    async def fetch(self, query: str, *arguments: Any, timeout_s: float) -> list[Any]:
+        """Return a query's rows. Raises NoAnswer, latest after `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._connected.wait()
+                async with self._turn:
+                    if self._connection is None:
+                        raise NoAnswer("the connection was lost")
+                    rows: list[Any] = await self._connection.fetch(query, *arguments)
+                    return rows
+        except TimeoutError:
+            if self._connection is not None:
+                self._connection.terminate()
+            raise NoAnswer(f"no answer in {timeout_s:g} s") from None
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise NoAnswer(_reason(error)) from error
+
     async def _listen(self) -> None:
         lost = asyncio.Event()
-        async with self._database.connect() as connection:
-            raw = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(raw, asyncpg.Connection)
-            raw.add_termination_listener(lambda _: lost.set())
-            for subscription in self._subscriptions:
-                await raw.add_listener(subscription.channel, _deliver_to(subscription))
-            try:
+        connection = await asyncpg.connect(
+            self._url, timeout=_CONNECT_TIMEOUT_S, **connect_options("openvenue-api-listener")
+        )
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            async with asyncio.timeout(_PROBE_TIMEOUT_S):
                 for subscription in self._subscriptions:
-                    subscription.on_gap()
-                while not await _happens(lost, _PROBE_INTERVAL_S):
-                    await raw.execute("SELECT 1")
-            finally:
-                await connection.invalidate()
+                    await connection.add_listener(subscription.channel, _deliver_to(subscription))
+            self._connection = connection
+            self._connected.set()
+            for subscription in self._subscriptions:
+                subscription.on_gap()
+            while not await _happens(lost, _PROBE_INTERVAL_S):
+                await self.fetch("SELECT 1", timeout_s=_PROBE_TIMEOUT_S)
+        finally:
+            self._connection = None
+            self._connected.clear()
+            connection.terminate()
 
 
 def _deliver_to(subscription: Subscription) -> Callable[[Any, int, str, Any], None]:
@@ -69,6 +104,10 @@ def _deliver_to(subscription: Subscription) -> Callable[[Any, int, str, Any], No
         subscription.on_payload(str(payload))
 
     return deliver
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 async def _happens(event: asyncio.Event, within_s: float) -> bool:

@@ -6,8 +6,6 @@ too many at once, and lent ones when they come back; none is dropped while it is
 
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
-from openvenue import metrics
-
 
 class ResizablePool(AsyncAdaptedQueuePool):
     """SQLAlchemy's asyncio pool with `resize`."""
@@ -37,13 +35,6 @@ class ResizablePool(AsyncAdaptedQueuePool):
         self._pool._queue._maxsize = size  # type: ignore[attr-defined]
         while self.checkedin() and (self.checkedin() > size or self._exceeded()):
             self._close(self._pool.get(False))
-
-    def export_metrics(self) -> None:
-        """Set the gauges that describe this pool."""
-        metrics.POOL_SIZE.set(self.size())
-        metrics.POOL_OVERFLOW_MAX.set(self.max_overflow)
-        metrics.POOL_CONNECTIONS.labels("idle").set(self.checkedin())
-        metrics.POOL_CONNECTIONS.labels("in_use").set(self.checkedout())
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         if self._exceeded():

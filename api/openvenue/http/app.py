@@ -4,6 +4,7 @@ The hot routes (order entry, health) are answered here, on bare ASGI; everything
 FastAPI. Both share the same bounds, problem documents and metrics.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -162,6 +163,13 @@ class Application:
 
         try:
             await self._routed(scope, receive_bounded, send_counted)
+        except asyncio.CancelledError:
+            # The server stops and has waited long enough.
+            if status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            await _send_problem(
+                send_counted, problems.fate_unknown("the worker stopped", None), scope["path"]
+            )
         finally:
             route = getattr(scope.get("route"), "path", "other")
             name = f"{scope['method']} {route}"

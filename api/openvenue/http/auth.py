@@ -14,7 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from openvenue import metrics
-from openvenue.db.key_reader import KeyReader, KeyRow, KeysNotRead
+from openvenue.db.key_reader import KeyReader, KeyRow
+from openvenue.db.listener import Listener, NoAnswer, Subscription
+from openvenue.db.tables import API_KEYS_CHANNEL
 from openvenue.http import problems
 from openvenue.keys import hash_secret
 from openvenue.settings import Settings
@@ -46,10 +48,9 @@ class _Entry:
 class Authenticator:
     """Tells the account of a request from its headers; `run` has to run beside the requests."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._reader = KeyReader(
-            settings.database_url.get_secret_value(), timeout_s=settings.auth_lookup_timeout_s
-        )
+    def __init__(self, settings: Settings, listener: Listener) -> None:
+        listener.subscribe(Subscription(API_KEYS_CHANNEL, self.forget, self.expire_all))
+        self._reader = KeyReader(listener, timeout_s=settings.auth_lookup_timeout_s)
         self._ttl_s = settings.auth_cache_ttl_s
         self._stale_max_s = settings.auth_cache_stale_max_s
         self._entries_max = settings.auth_cache_entries_max
@@ -116,14 +117,11 @@ class Authenticator:
 
     async def run(self) -> None:
         """Read keys until cancelled: those asked for at once, the known ones when it is time."""
-        try:
-            while True:
-                await self._work_is_due()
-                await self._read_due_keys()
-                if self._failing:
-                    await asyncio.sleep(_RETRY_S)
-        finally:
-            self._reader.close()
+        while True:
+            await self._work_is_due()
+            await self._read_due_keys()
+            if self._failing:
+                await asyncio.sleep(_RETRY_S)
 
     def _cached(self, key_id: bytes) -> _Entry | None:
         now = self._loop.time()
@@ -184,7 +182,7 @@ class Authenticator:
         try:
             for start in range(0, len(due), _KEYS_PER_READ_MAX):
                 await self._read(due[start : start + _KEYS_PER_READ_MAX])
-        except KeysNotRead as error:
+        except NoAnswer as error:
             metrics.AUTH_READ_FAILURES.inc()
             if not self._failing:
                 _log.warning(

@@ -12,7 +12,7 @@ from openvenue import metrics
 from openvenue.db.database import Database
 from openvenue.db.listener import Listener, Subscription
 from openvenue.db.migrate import RequiredSchema, current_revision
-from openvenue.db.tables import API_KEYS_CHANNEL, PROJECTION_CHANNEL
+from openvenue.db.tables import PROJECTION_CHANNEL
 from openvenue.engine.client import EngineClient
 from openvenue.engine.instruments import Instruments
 from openvenue.engine.trading_day import TradingDay
@@ -38,18 +38,20 @@ class Worker:
     def __init__(self, settings: Settings, supervisor: SupervisorLink) -> None:
         self.settings = settings
         self.supervisor = supervisor
-        self.database = Database(settings)
+        self.listener = Listener(settings.database_url.get_secret_value())
+        self.database = Database(settings, beside=1)
         self.engine = EngineClient(settings)
         self.instruments = Instruments(
             self.engine, settings.shard_id, settings.instruments_refresh_s
         )
-        self.authenticator = Authenticator(settings)
+        self.authenticator = Authenticator(settings, self.listener)
         self.trading_day = TradingDay(self.engine)
         self.gate = ProjectionGate(settings.shard_id, settings.projection_wait_ms)
+        self.listener.subscribe(Subscription(PROJECTION_CHANNEL, self.gate.wake, self.gate.wake))
         self.views = Views(settings.shard_id)
         self.exporters: list[Callable[[], None]] = [
             self.engine.export_metrics,
-            self.database.pool.export_metrics,
+            self.database.export_metrics,
             self.authenticator.export_metrics,
         ]
         self.unary_calls = 0
@@ -84,19 +86,10 @@ class Worker:
 
     def background_tasks(self) -> list[Callable[[], Awaitable[None]]]:
         """Return what has to run beside the requests, for as long as they do."""
-        listener = Listener(
-            self.database,
-            [
-                Subscription(
-                    API_KEYS_CHANNEL, self.authenticator.forget, self.authenticator.expire_all
-                ),
-                Subscription(PROJECTION_CHANNEL, self.gate.wake, self.gate.wake),
-            ],
-        )
         return [
+            self.listener.run,
             self.authenticator.run,
             self.instruments.run,
-            listener.run,
             partial(self.supervisor.follow, self.apply),
             self._check_database,
             self._observe,

@@ -74,10 +74,13 @@ class Database:
             yield connection
 
     async def resize(self, size: int, overflow: int) -> None:
-        """Change the bounds, and return when the pool is within them; see ResizablePool."""
-        lent = size - self._beside
-        await greenlet_spawn(self.pool.resize, lent, overflow)
-        while self.pool.open_connections > lent + overflow:  # noqa: ASYNC110
+        """Change the bounds; see ResizablePool."""
+        await greenlet_spawn(self.pool.resize, size - self._beside, overflow)
+
+    async def settled(self) -> None:
+        """Return when no more connections are open than the bounds allow."""
+        pool = self.pool
+        while pool.open_connections > pool.size() + pool.max_overflow:  # noqa: ASYNC110
             await asyncio.sleep(_SETTLE_POLL_S)
 
     def export_metrics(self) -> None:

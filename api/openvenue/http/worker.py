@@ -81,6 +81,7 @@ class Worker:
         if tuning.grpc_channels != self.engine.channels:
             self.engine.resize(tuning.grpc_channels)
         await self.database.resize(tuning.db_pool_size, tuning.db_pool_overflow)
+        await self.database.settled()
         set_log_level(tuning.log_level)
         metrics.TUNING_GENERATION.set(tuning.generation)
 

@@ -19,25 +19,31 @@ void name_this_thread(const char* name) { pthread_setname_np(pthread_self(), nam
 void yield_to_order_flow() { setpriority(PRIO_PROCESS, 0, 10); }
 
 // A crash can fall between the commands that end one trading day; the journal's last entry tells.
+// Behind it there may be the limits of starts that ended before they could finish the day.
 bool ends_within_day_end(const journal::Settings& settings, core::Sequence last_sequence) {
-  if (last_sequence == 0) return false;
-  journal::Reader reader(settings.directory, settings.shard_id, last_sequence);
   core::Command command;
   core::EventBuffer events;
-  if (reader.next(command, events) != journal::Reader::Result::kEntry) return false;
-  const auto* ended = std::get_if<core::TradingDayEnded>(&events.back());
-  return ended != nullptr && !ended->complete;
+  for (core::Sequence sequence = last_sequence; sequence > 0; --sequence) {
+    journal::Reader reader(settings.directory, settings.shard_id, sequence);
+    if (reader.next(command, events) != journal::Reader::Result::kEntry) return false;
+    if (std::holds_alternative<core::Configure>(command.body)) continue;
+    const auto* ended = std::get_if<core::TradingDayEnded>(&events.back());
+    return ended != nullptr && !ended->complete;
+  }
+  return false;
 }
 
-// Journals the limits that the settings ask for, where they differ from those in force.
+// Journals the limits that the settings ask for, where they differ from those in force. Only the
+// first entry of all takes the clock's time: a later one must not move the journal's time past the
+// end of a trading day whose orders have not expired yet.
 void configure(VenueExchange& exchange, FrameSink& sink, const core::Limits& limits,
                core::TimestampNs now_ns) {
   if (exchange.last_sequence() != 0 && exchange.limits() == limits) return;
   core::EventBuffer events;
   events.reserve(VenueExchange::max_events_per_command(limits));
-  const core::Command command{exchange.last_sequence() + 1,
-                              std::max(now_ns, exchange.last_timestamp_ns()),
-                              core::Configure{limits}};
+  const core::TimestampNs timestamp_ns =
+      exchange.last_sequence() == 0 ? now_ns : exchange.last_timestamp_ns();
+  const core::Command command{exchange.last_sequence() + 1, timestamp_ns, core::Configure{limits}};
   exchange.apply(command, events);
   journal::Frame frame;
   frame.append(command, events);

@@ -287,6 +287,22 @@ TEST_F(EngineOnAClock, CatchesUpAtTheStartWithADayThatEndedWhileItWasDown) {
   EXPECT_EQ(status_of(engine, order_id), core::OrderStatus::kExpired);
 }
 
+TEST_F(EngineOnAClock, CatchesUpWithAMissedDayEndAlsoWhereItsLimitsChange) {
+  EngineSettings settings = test_settings(directory_.path());
+  core::OrderId order_id = 0;
+  {
+    TestEngine engine(settings, seams());
+    engine.set_up_market();
+    order_id = order_in(engine.ask(core::CommandBody(
+                            limit_order(1, Side::kBuy, 1, 10, "day", core::TimeInForce::kDay))))
+                   .order_id;
+  }
+  now_ns_ += at(std::chrono::hours(24));
+  settings.limits.max_positions *= 2;
+  TestEngine engine(settings, seams());
+  EXPECT_EQ(status_of(engine, order_id), core::OrderStatus::kExpired);
+}
+
 TEST_F(EngineOnAClock, ExpiresMoreOrdersThanOneCommandMay) {
   EngineSettings settings = test_settings(directory_.path());
   settings.limits.max_fills_per_command = 2;
@@ -301,35 +317,52 @@ TEST_F(EngineOnAClock, ExpiresMoreOrdersThanOneCommandMay) {
   EXPECT_TRUE(std::get<OrderList>(reply.body).orders.empty());
 }
 
-TEST_F(EngineOnAClock, FinishesADayEndThatACrashInterrupted) {
-  EngineSettings settings = test_settings(directory_.path());
-  settings.limits.max_fills_per_command = 2;
-  {
-    TestEngine engine(settings, seams());
+// An engine that had five DAY orders when it stopped, where two expire with one command.
+class EngineWithinADayEnd : public EngineOnAClock {
+ protected:
+  EngineWithinADayEnd() {
+    settings_.limits.max_fills_per_command = 2;
+    TestEngine engine(settings_, seams());
     engine.set_up_market();
     for (int index = 0; index < 5; ++index) {
       engine.ask(core::CommandBody(
           limit_order(1, Side::kBuy, 1, 10, std::to_string(index), core::TimeInForce::kDay)));
     }
-  }
-  {
-    // As the shard would have, had it been killed after the first of the day's last commands.
-    journal::Recovered recovered = journal::recover(settings.journal, settings.limits);
     now_ns_ += at(std::chrono::hours(24));
-    const core::Command command{recovered.exchange->last_sequence() + 1, now_ns_,
-                                core::EndTradingDay{}};
+  }
+
+  // Appends to the journal what an engine that was killed then had written last.
+  void append(const std::vector<core::CommandBody>& bodies) {
+    journal::Recovered recovered = journal::recover(settings_.journal, settings_.limits);
     core::EventBuffer events;
-    events.reserve(VenueExchange::max_events_per_command(settings.limits));
-    recovered.exchange->apply(command, events);
-    ASSERT_FALSE(std::get<core::TradingDayEnded>(events.back()).complete);
+    events.reserve(VenueExchange::max_events_per_command(settings_.limits));
     journal::Frame frame;
-    frame.append(command, events);
+    for (const core::CommandBody& body : bodies) {
+      const core::Command command{recovered.exchange->last_sequence() + 1, now_ns_, body};
+      recovered.exchange->apply(command, events);
+      frame.append(command, events);
+    }
     recovered.writer.write(frame);
     recovered.writer.sync();
   }
-  TestEngine engine(settings, seams());
-  const Reply reply = engine.ask(Query(ListOpenOrders{1, 0, 0, 10}));
-  EXPECT_TRUE(std::get<OrderList>(reply.body).orders.empty());
+
+  std::size_t open_orders_after_restart() {
+    TestEngine engine(settings_, seams());
+    return std::get<OrderList>(engine.ask(Query(ListOpenOrders{1, 0, 0, 10})).body).orders.size();
+  }
+
+  EngineSettings settings_ = test_settings(directory_.path());
+};
+
+TEST_F(EngineWithinADayEnd, FinishesItWhereACrashInterruptedIt) {
+  append({core::EndTradingDay{}});
+  EXPECT_EQ(open_orders_after_restart(), 0U);
+}
+
+TEST_F(EngineWithinADayEnd, FinishesItAlsoBehindTheLimitsOfAStartThatFailed) {
+  append({core::EndTradingDay{}, core::Configure{settings_.limits},
+          core::Configure{settings_.limits}});
+  EXPECT_EQ(open_orders_after_restart(), 0U);
 }
 
 TEST_F(EngineOnAClock, NeverStampsACommandEarlierThanTheOneBefore) {

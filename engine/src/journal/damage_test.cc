@@ -2,6 +2,8 @@
 // what was written, or a refusal, and never something else.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "journal/format.h"
 #include "journal/frame_reader.h"
 #include "journal/journal_fixture_test.h"
@@ -224,6 +226,30 @@ TEST_F(Damage, AMissingSegmentIsRefusedWhicheverItIs) {
   restore();
   std::filesystem::remove(paths_[1]);
   EXPECT_THAT(refusal(settings_), ::testing::HasSubstr("is missing"));
+}
+
+// As after a crash between the naming of the next segment and the mark, or within the mark.
+TEST_F(Damage, AMissingOrTornSegmentEndIsWrittenAgain) {
+  make_journal(Ending::kKilled);
+  const auto in_first = [](const FramePlace& frame) { return frame.segment == 0; };
+  const auto last = std::find_if(frames_.rbegin(), frames_.rend(), in_first);
+  const std::uint64_t mark = last->offset + last->bytes;
+  for (const std::size_t kept : {std::size_t{0}, std::size_t{20}, std::size_t{60}}) {
+    std::string without = bytes_[0];
+    std::fill(without.begin() + static_cast<std::ptrdiff_t>(mark + kept), without.end(), '\0');
+    write_bytes(paths_[0], without);
+    ASSERT_EQ(refusal(settings_), "");
+    EXPECT_TRUE(read_bytes(paths_[0]) == bytes_[0]) << kept;
+  }
+}
+
+TEST_F(Damage, TheSegmentBeforeTheLastIsReadAlsoWhereASnapshotCoversIt) {
+  make_journal(Ending::kKilled);
+  write_snapshot(settings_, kSmallLimits, written_.size());
+  std::string damaged = bytes_[0];
+  damaged[frames_[0].offset + 70] ^= 1;
+  write_bytes(paths_[0], damaged);
+  EXPECT_THAT(refusal(settings_), ::testing::HasSubstr(paths_[0].string()));
 }
 
 TEST_F(Damage, SwappedSegmentsAreRefused) {

@@ -97,8 +97,23 @@ void File::write_zeros(std::uint64_t begin, std::uint64_t end) {
   }
 }
 
+void File::rewrite(std::uint64_t begin, std::uint64_t end) {
+  std::vector<std::byte> piece(std::min(kFillBytes, end - begin));
+  for (std::uint64_t at = begin; at < end; at += kFillBytes) {
+    const auto bytes = std::span(piece).first(std::min<std::uint64_t>(kFillBytes, end - at));
+    if (read_at(at, bytes) != bytes.size()) fail("Reading", path_, at, "the file ends here");
+    write_at(at, bytes);
+    sync();
+  }
+}
+
 void File::sync() {
   if (::fdatasync(descriptor_) != 0) fail("Syncing", path_, 0, reason(errno));
+}
+
+void File::drop_cache() const {
+  const int error = ::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED);
+  if (error != 0) fail("Dropping the cache of", path_, error);
 }
 
 void File::rename(const std::filesystem::path& to) {

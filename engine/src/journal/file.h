@@ -30,8 +30,14 @@ class File {
   // Overwrites [begin, end) by zeros, a piece at a time and each made durable, so that a large fill
   // never floods the disk that the journal is syncing to.
   void write_zeros(std::uint64_t begin, std::uint64_t end);
+  // Writes [begin, end) again as it reads, and makes it durable: a page that the kernel holds clean
+  // without having written it gets to the disk.
+  void rewrite(std::uint64_t begin, std::uint64_t end);
   // fdatasync.
   void sync();
+  // Lets go of what the kernel holds of the file in memory, so that reading asks the disk. A page
+  // that is in use stays.
+  void drop_cache() const;
   // Moves the file, and makes the new name durable.
   void rename(const std::filesystem::path& to);
 

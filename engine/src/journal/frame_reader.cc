@@ -72,6 +72,7 @@ FrameReader::Result FrameReader::advance(core::Sequence durable) {
     const std::optional<NamedFile> following = following_segment();
     const Remains remains = following ? Remains{} : inspect_remains();
     if (load_frame()) continue;
+    if (!following && offset_ == kSegmentHeaderBytes && reopen()) continue;
     if (following) {
       enter(*following);
       continue;
@@ -138,10 +139,23 @@ void FrameReader::enter(const NamedFile& name) {
   file_ = std::move(file);
   segment_ = header;
   offset_ = kSegmentHeaderBytes;
+  last_group_offset_ = offset_;
   chain_ = header.previous_checksum;
   next_sequence_ = header.first_sequence;
   last_flags_.reset();
   window_.clear();
+}
+
+// The writer puts a larger file in the place of an empty segment that its next frame does not fit.
+bool FrameReader::reopen() {
+  File file = File::open(file_.path());
+  const SegmentHeader header =
+      read_segment_header(file, {segment_.first_sequence, file_.path()}, shard_id_);
+  if (header.salt == segment_.salt) return false;
+  file_ = std::move(file);
+  segment_ = header;
+  window_.clear();
+  return true;
 }
 
 bool FrameReader::load_frame() {
@@ -190,6 +204,9 @@ bool FrameReader::accept_frame() {
     enter(*following);
     return false;
   }
+  // Frames between two syncs say the same of what was durable before them.
+  if (!last_flags_ || frame_.durable_sequence != last_group_durable_) last_group_offset_ = offset_;
+  last_group_durable_ = frame_.durable_sequence;
   frame_offset_ = offset_;
   offset_ += frame_bytes(frame_.payload_bytes);
   chain_ = frame_.checksum;

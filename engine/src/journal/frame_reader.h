@@ -54,6 +54,8 @@ class FrameReader {
   [[nodiscard]] const SegmentHeader& segment() const { return segment_; }
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
   [[nodiscard]] std::uint64_t chain() const { return chain_; }
+  // Where the frames of the open segment begin that no later one says were synced: the last group.
+  [[nodiscard]] std::uint64_t last_group_offset() const { return last_group_offset_; }
   // The last frame read from the open segment; nothing if there was none.
   [[nodiscard]] std::optional<FrameFlags> last_flags() const { return last_flags_; }
   // After kTorn: the bytes from offset() to the last one that is not zero.
@@ -69,6 +71,8 @@ class FrameReader {
   [[nodiscard]] Result advance(core::Sequence durable);
   [[nodiscard]] bool open_first();
   void enter(const NamedFile& name);
+  // Whether the open segment, in which nothing is, was replaced by another; then that one is open.
+  [[nodiscard]] bool reopen();
   // Whether a valid frame begins at offset_; if so it is in the window.
   [[nodiscard]] bool load_frame();
   [[nodiscard]] bool frame_in_window() const;
@@ -88,6 +92,8 @@ class FrameReader {
   std::uint64_t offset_ = 0;
   std::uint64_t chain_ = 0;
   core::Sequence next_sequence_ = 0;
+  std::uint64_t last_group_offset_ = 0;
+  core::Sequence last_group_durable_ = 0;
   std::optional<FrameFlags> last_flags_;
   std::uint64_t torn_bytes_ = 0;
 

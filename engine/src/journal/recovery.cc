@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "journal/error.h"
 #include "journal/file.h"
@@ -52,21 +54,69 @@ class Recovery {
     check_settings(settings, capacity);
     ensure_directory(settings.directory);
     DirectoryLock lock(settings.directory);
-    check_segment_links(list_segments(settings.directory, settings.shard_id), settings.shard_id);
+    const std::vector<NamedFile> segments = list_segments(settings.directory, settings.shard_id);
+    check_segment_links(segments, settings.shard_id);
+    forget_cached(segments);
 
+    // First everything is read and checked, so that a refusal changes nothing.
     Replay replay(settings, capacity, Replay::Start::kNewestSnapshot);
     const Replay::Stop stop = replay.run(~core::Sequence{0}, 0);
+    std::optional<SegmentEnd> end = find_end_before_last(settings, segments);
     Tail tail = find_tail(settings, std::move(lock), replay.frames());
-    std::uint64_t torn_bytes_cut = 0;
-    if (stop == Replay::Stop::kTorn) {
-      torn_bytes_cut = replay.frames().torn_bytes();
-      tail.file.write_zeros(tail.offset, tail.offset + torn_bytes_cut);
-    }
-    return {replay.take_exchange(),    Writer(std::move(tail)), replay.snapshot_sequence(),
-            replay.entries_replayed(), torn_bytes_cut,          replay.warnings()};
+
+    const std::uint64_t torn_bytes = stop == Replay::Stop::kTorn ? replay.frames().torn_bytes() : 0;
+    if (tail.file.is_open()) make_durable(tail, replay.frames(), end, torn_bytes);
+    return {replay.take_exchange(),
+            Writer(std::move(tail)),
+            replay.snapshot_sequence(),
+            replay.entries_replayed(),
+            torn_bytes,
+            replay.warnings()};
   }
 
  private:
+  // Where a segment ends that another one follows, and the mark that belongs there.
+  struct SegmentEnd {
+    File file;
+    SegmentHeader segment;
+    FrameHeader mark;
+  };
+
+  // After a sync that failed the kernel may hold pages that it never wrote, as if they were on the
+  // disk. Only a writer's last two segments can have such pages: it ends with the first failure,
+  // and makes a segment durable before it names the next one, except for the mark at its end.
+  static void forget_cached(const std::vector<NamedFile>& segments) {
+    for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+      if (segment - segments.rbegin() == 2) break;
+      File file = File::open_for_writing(segment->path);
+      file.sync();  // what is dirty cannot be dropped
+      file.drop_cache();
+    }
+  }
+
+  // Reads all of the segment before the last one, whether or not the snapshot covers it: what the
+  // last one builds on has to be there. Nothing where there is only one.
+  static std::optional<SegmentEnd> find_end_before_last(const Settings& settings,
+                                                        const std::vector<NamedFile>& segments) {
+    if (segments.size() < 2) return std::nullopt;
+    const NamedFile& segment = segments[segments.size() - 2];
+    SegmentEnd end{File::open_for_writing(segment.path), {}, {}};
+    end.mark.flags = kSegmentEnd;
+    end.mark.shard_id = settings.shard_id;
+    end.mark.first_sequence = segments.back().sequence;
+    end.mark.durable_sequence = end.mark.first_sequence - 1;
+    FrameReader frames(settings.directory, settings.shard_id, segment.sequence);
+    FrameReader::Result result{};
+    while ((result = frames.next(0)) == FrameReader::Result::kFrame &&
+           frames.path() == segment.path) {
+      end.segment = frames.segment();
+      end.mark.offset = frames.offset();
+      end.mark.previous_checksum = frames.chain();
+    }
+    if (result == FrameReader::Result::kDamaged) throw JournalError(frames.error());
+    return end;
+  }
+
   static Tail find_tail(const Settings& settings, DirectoryLock lock, const FrameReader& frames) {
     if (!frames.has_segment()) return {settings, std::move(lock), {}, {}};
     return {settings,
@@ -77,6 +127,18 @@ class Recovery {
             frames.chain(),
             frames.next_sequence(),
             frames.last_flags() == kEntries};
+  }
+
+  // Nothing may build on what was read before it is on the disk, wherever it was read from. Each
+  // step may find its work done already, and does it again: the same bytes in the same places.
+  static void make_durable(Tail& tail, const FrameReader& frames, std::optional<SegmentEnd>& end,
+                           std::uint64_t torn_bytes) {
+    // The crash may have come before the last segment's name was durable, or before the segment
+    // before it said that it goes on: without that, the loss of the last one would go unnoticed.
+    sync_directory(tail.settings.directory);
+    if (end) write_mark(end->file, end->segment, end->mark);
+    tail.file.rewrite(frames.last_group_offset(), tail.offset);
+    tail.file.write_zeros(tail.offset, tail.offset + torn_bytes);
   }
 };
 

@@ -122,6 +122,14 @@ SegmentHeader read_segment_header(const File& file, const NamedFile& name, std::
   return header;
 }
 
+void write_mark(File& file, const SegmentHeader& segment, FrameHeader& header) {
+  if (header.offset + kFrameHeaderBytes > segment.segment_bytes) __builtin_trap();
+  std::array<std::byte, kFrameHeaderBytes> bytes{};
+  seal(header, std::span<std::byte>(bytes), segment.salt);
+  file.write_at(header.offset, bytes);
+  file.sync();
+}
+
 void check_segment_links(const std::vector<NamedFile>& segments, std::uint32_t shard_id) {
   for (std::size_t index = 1; index < segments.size(); ++index) {
     const NamedFile& segment = segments[index];

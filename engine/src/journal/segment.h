@@ -34,6 +34,10 @@ struct NamedFile {
 [[nodiscard]] SegmentHeader read_segment_header(const File& file, const NamedFile& name,
                                                 std::uint32_t shard_id);
 
+// Writes a mark, a frame without entries, at the place its header says, and makes it durable. Sets
+// the header's checksum. Precondition: the segment has room for it.
+void write_mark(File& file, const SegmentHeader& segment, FrameHeader& header);
+
 // Checks that every segment from the oldest on names the one before it: none is missing between.
 void check_segment_links(const std::vector<NamedFile>& segments, std::uint32_t shard_id);
 

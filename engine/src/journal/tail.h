@@ -15,7 +15,7 @@ struct Tail {
   DirectoryLock lock;
   File file;  // the last segment, open for writing; not open in a journal without segments
   SegmentHeader segment;
-  std::uint64_t offset = 0;  // of the next frame in it; only zeros from here on
+  std::uint64_t offset = 0;  // of the next frame in it; durable up to here, and only zeros behind
   std::uint64_t chain = 0;   // checksum of the last frame
   core::Sequence next_sequence = 1;
   bool ends_with_entries = false;  // the segment's last frame is not a mark

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <future>
 #include <random>
 #include <utility>
@@ -100,8 +99,6 @@ struct Writer::State {
 };
 
 Writer::State::State(Tail tail_found) : tail(std::move(tail_found)) {
-  // What recovery read may be in the page cache only: nothing may build on it before it is on disk.
-  if (tail.file.is_open()) tail.file.sync();
   durable_ = tail.next_sequence - 1;
   prepare_segment();
 }
@@ -158,31 +155,27 @@ void Writer::State::close() {
 }
 
 void Writer::State::append_mark(FrameFlags flags) {
-  std::array<std::byte, kFrameHeaderBytes> bytes{};
   FrameHeader header = next_header(flags);
-  seal(header, std::span<std::byte>(bytes), tail.segment.salt);
-  tail.file.write_at(tail.offset, bytes);
-  tail.file.sync();
-  tail.offset += bytes.size();
+  write_mark(tail.file, tail.segment, header);
+  tail.offset += kFrameHeaderBytes;
   tail.chain = header.checksum;
   tail.ends_with_entries = false;
-  bytes_written += bytes.size();
+  bytes_written += kFrameHeaderBytes;
 }
 
 // The old segment is durable before the new one has its name, and the new one has its name before
 // the old one says that it goes on: at every moment a crash leaves a journal that reads whole.
+//
+// A segment that a crash left empty may be too small for the frame that comes now. The new one then
+// takes its name and its place, and nothing ends.
 void Writer::State::roll(std::uint64_t frame_size) {
-  if (tail.file.is_open() && tail.offset == kSegmentHeaderBytes) {
-    throw JournalError(fmt::format(
-        "A frame of {} bytes does not fit into the empty segment {} of {} bytes. Start the engine "
-        "again; if this repeats, lower its limit of fills per command.",
-        frame_size, tail.file.path().string(), tail.segment.segment_bytes));
-  }
+  const bool replaces = tail.file.is_open() && tail.offset == kSegmentHeaderBytes;
   sync();
   SegmentHeader header;
   header.shard_id = tail.settings.shard_id;
   header.first_sequence = tail.next_sequence;
-  header.previous_first_sequence = tail.segment.first_sequence;
+  header.previous_first_sequence =
+      replaces ? tail.segment.previous_first_sequence : tail.segment.first_sequence;
   header.previous_checksum = tail.chain;
   header.segment_bytes = round_up_to_page(std::max(
       tail.settings.segment_bytes, kSegmentHeaderBytes + frame_size + kSegmentReserveBytes));
@@ -194,7 +187,7 @@ void Writer::State::roll(std::uint64_t frame_size) {
   next.write_at(0, page);
   next.sync();
   next.rename(segment_path(tail.settings.directory, header.shard_id, header.first_sequence));
-  if (tail.file.is_open()) append_mark(kSegmentEnd);
+  if (tail.file.is_open() && !replaces) append_mark(kSegmentEnd);
 
   tail.file = std::move(next);
   tail.segment = header;

@@ -78,6 +78,37 @@ TEST(Writer, AFrameLargerThanASegmentGetsASegmentOfItsSize) {
   EXPECT_TRUE(read_journal(settings).entries == written);
 }
 
+// As after a crash between a roll and the first frame behind it.
+TEST(Writer, AnEmptySegmentThatIsTooSmallForTheNextFrameIsReplaced) {
+  const TemporaryDirectory directory;
+  const Settings settings = directory.settings(kSegmentBytesMin);
+  std::vector<Entry> written;
+  Market market(3);
+  {
+    Recovered recovered = recover(settings, kSmallLimits);
+    while (list_segments(directory.path(), 0).size() < 2) {
+      const auto more = append_frames(*recovered.exchange, recovered.writer, market, 1, 2);
+      written.insert(written.end(), more.begin(), more.end());
+    }
+  }
+  const NamedFile last = list_segments(directory.path(), 0).back();
+  std::string bytes = testing::read_bytes(last.path);
+  std::fill(bytes.begin() + kSegmentHeaderBytes, bytes.end(), '\0');
+  testing::write_bytes(last.path, bytes);
+  written.resize(last.sequence - 1);
+
+  Recovered recovered = recover(settings, kSmallLimits);
+  FrameReader follower(directory.path(), 0, last.sequence);
+  ASSERT_EQ(follower.next(0), FrameReader::Result::kEnd);
+  for (const int entries : {400, 2}) {
+    const auto more = append_frames(*recovered.exchange, recovered.writer, market, 1, entries);
+    written.insert(written.end(), more.begin(), more.end());
+  }
+  EXPECT_EQ(follower.next(last.sequence), FrameReader::Result::kFrame) << follower.error();
+  EXPECT_TRUE(read_journal(settings).entries == written);
+  EXPECT_EQ(list_segments(directory.path(), 0)[1].path, last.path);
+}
+
 TEST(Writer, EverySegmentIsZeroFilledToItsFullSize) {
   const TemporaryDirectory directory;
   write_journal(directory.settings(), 1, 1, Ending::kKilled);

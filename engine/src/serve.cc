@@ -3,6 +3,7 @@
 #include <prometheus/exposer.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cctype>
 #include <csignal>
 #include <cstdlib>
@@ -25,6 +26,8 @@ namespace {
 struct ServeOptions {
   runtime::EngineSettings engine;
   rpc::ServerSettings server;
+  std::uint32_t max_open_orders = 0;
+  std::uint32_t max_open_orders_per_account = 0;
   std::string day_end_utc = "00:00";
   std::string metrics_listen = "127.0.0.1:7071";
   std::string port_file;
@@ -63,6 +66,10 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
       ->check(check_day_end);
   add(command, "max-orders", engine.limits.max_orders,
       "Order records: open ones and the newest ended ones");
+  add(command, "max-open-orders", options.max_open_orders,
+      "Open orders, fewer than order records; 0: three quarters of them");
+  add(command, "max-open-orders-per-account", options.max_open_orders_per_account,
+      "Open orders of one account; 0: a quarter of all");
   add(command, "max-accounts", engine.limits.max_accounts, "Accounts");
   add(command, "max-instruments", engine.limits.max_instruments, "Instruments");
   add(command, "max-positions", engine.limits.max_positions,
@@ -145,9 +152,19 @@ std::unique_ptr<prometheus::Exposer> expose(const std::string& address,
   std::_Exit(kExitJournalFailed);
 }
 
+void set_open_order_limits(const ServeOptions& options, core::Limits& limits) {
+  limits.max_open_orders = options.max_open_orders != 0
+                               ? options.max_open_orders
+                               : limits.max_orders - std::max(limits.max_orders / 4, 1U);
+  limits.max_open_orders_per_account = options.max_open_orders_per_account != 0
+                                           ? options.max_open_orders_per_account
+                                           : std::max(limits.max_open_orders / 4, 1U);
+}
+
 void run(ServeOptions& options) {
   const sigset_t stop_signals = block_stop_signals();
   options.engine.trading_day = *runtime::TradingDay::parse(options.day_end_utc);
+  set_open_order_limits(options, options.engine.limits);
   options.server.version = OPENVENUE_VERSION;
 
   runtime::Metrics metrics;

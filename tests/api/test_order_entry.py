@@ -181,6 +181,32 @@ def test_selling_what_is_not_held_is_forbidden(client: httpx.Client) -> None:
     assert "insufficient qty available" in response.json()["message"]
 
 
+def test_open_orders_have_a_limit_for_an_account_and_for_the_venue(
+    new_venue: Callable[..., Venue],
+) -> None:
+    limits = {
+        "OPENVENUE_ENGINE_MAX_OPEN_ORDERS": "3",
+        "OPENVENUE_ENGINE_MAX_OPEN_ORDERS_PER_ACCOUNT": "2",
+    }
+    venue = new_venue(**limits).start(projector=False)
+    with venue.client(venue.open_account(1)) as one, venue.client(venue.open_account(2)) as other:
+        first = submit(one).json()
+        assert submit(one).status_code == 200
+        of_account = submit(one)
+        assert (of_account.status_code, of_account.json()["code"]) == (403, 40310000)
+        assert "as many open orders as it may" in of_account.json()["message"]
+
+        assert submit(other).status_code == 200
+        of_venue = submit(other)
+        assert (of_venue.status_code, of_venue.json()["code"]) == (503, 50310000)
+        assert of_venue.headers["retry-after"] == "1"
+        assert "as many open orders as it takes" in of_venue.json()["message"]
+        assert other.post("/v2/orders", json=market_order()).status_code == 200
+
+        assert one.delete(f"/v2/orders/{first['id']}").status_code == 204
+        assert submit(other).status_code == 200
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b'{"symbol": }', b"\xff\xfe", b'{"x":' + b"[" * 10_000]
 )

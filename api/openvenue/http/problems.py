@@ -238,7 +238,17 @@ _REJECTS: dict[int, tuple[int, int, str]] = {
     pb.REASON_CAPACITY: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         UNAVAILABLE,
-        "the matching engine has no room for more orders or positions",
+        "the matching engine has no room for more positions",
+    ),
+    pb.REASON_OPEN_ORDER_LIMIT: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        UNAVAILABLE,
+        "the venue has as many open orders as it takes; orders that cannot rest are still taken",
+    ),
+    pb.REASON_ACCOUNT_OPEN_ORDER_LIMIT: (
+        _FORBIDDEN,
+        REFUSED,
+        "the account has as many open orders as it may: cancel some first",
     ),
     pb.REASON_OVERFLOW: (_UNPROCESSABLE, INVALID, "qty and limit_price are too large together"),
 }

@@ -13,10 +13,12 @@ bool same_immutable_terms(const DefineInstrument& a, const DefineInstrument& b) 
 }
 
 bool any_zero(const Limits& limits) {
-  return limits.max_orders == 0 || limits.max_accounts == 0 || limits.max_instruments == 0 ||
-         limits.max_positions == 0 || limits.max_fills_per_command == 0;
+  return limits.max_open_orders == 0 || limits.max_open_orders_per_account == 0 ||
+         limits.max_accounts == 0 || limits.max_instruments == 0 || limits.max_positions == 0 ||
+         limits.max_fills_per_command == 0;
 }
 
+// Of the pools' sizes; open orders have none of their own.
 bool within(const Limits& limits, const Limits& bound) {
   return limits.max_orders <= bound.max_orders && limits.max_accounts <= bound.max_accounts &&
          limits.max_instruments <= bound.max_instruments &&
@@ -125,8 +127,10 @@ Reason Administration<Book>::check_position(const Account& account, const Positi
 template <class Book>
 void Administration<Book>::configure(const Configure& command) {
   const Limits& wanted = command.limits;
-  if (any_zero(wanted)) return reject(Reason::kInvalidDefinition);
-  const bool holds_what_is_there = state_.orders.open_orders() <= wanted.max_orders &&
+  if (any_zero(wanted) || wanted.max_open_orders >= wanted.max_orders) {
+    return reject(Reason::kInvalidDefinition);
+  }
+  const bool holds_what_is_there = state_.orders.open_orders() <= wanted.max_open_orders &&
                                    state_.ledger.accounts() <= wanted.max_accounts &&
                                    state_.ledger.positions() <= wanted.max_positions &&
                                    state_.instruments.size() <= wanted.max_instruments;

@@ -129,11 +129,13 @@ TEST_F(AdministrationTest, AdjustmentsNameKnownAccountsAndInstruments) {
 }
 
 TEST_F(AdministrationTest, EveryPoolHasABound) {
-  apply(Configure{{.max_orders = 1,
+  apply(Configure{{.max_orders = 2,
                    .max_accounts = 3,
                    .max_instruments = 1,
                    .max_positions = 2,
-                   .max_fills_per_command = 1}});
+                   .max_fills_per_command = 1,
+                   .max_open_orders = 1,
+                   .max_open_orders_per_account = 1}});
   EXPECT_EQ(rejection(OpenAccount{4, Name("one too many"), false, 0}), Reason::kCapacity);
   DefineInstrument other = gold();
   other.instrument = 2;
@@ -142,7 +144,7 @@ TEST_F(AdministrationTest, EveryPoolHasABound) {
   EXPECT_EQ(rejection(AdjustPosition{kShorty, kGold, 1, 0}), Reason::kCapacity);
   EXPECT_EQ(rejection(limit(kShorty, Side::kSell, 1, 100)), Reason::kCapacity);
   rest(kAnna, Side::kSell, 1, 100);
-  EXPECT_EQ(rejection(limit(kAnna, Side::kSell, 1, 100)), Reason::kCapacity);
+  EXPECT_EQ(rejection(limit(kAnna, Side::kSell, 1, 100)), Reason::kOpenOrderLimit);
 }
 
 TEST_F(AdministrationTest, LimitsCannotExceedThePoolsOrCutOffWhatIsThere) {
@@ -154,6 +156,20 @@ TEST_F(AdministrationTest, LimitsCannotExceedThePoolsOrCutOffWhatIsThere) {
   EXPECT_EQ(rejection(Configure{limits}), Reason::kCapacity);
   limits.max_accounts = 0;
   EXPECT_EQ(rejection(Configure{limits}), Reason::kInvalidDefinition);
+  rest(kAnna, Side::kBuy, 1, 100);
+  rest(kAnna, Side::kBuy, 1, 100);
+  limits = kSmallLimits;
+  limits.max_open_orders = 1;
+  EXPECT_EQ(rejection(Configure{limits}), Reason::kCapacity);
+}
+
+TEST_F(AdministrationTest, OpenOrdersMayNotTakeAllRecords) {
+  Limits limits = kSmallLimits;
+  limits.max_open_orders = limits.max_orders;
+  EXPECT_EQ(rejection(Configure{limits}), Reason::kInvalidDefinition);
+  limits.max_open_orders = limits.max_orders - 1;
+  apply(Configure{limits});
+  EXPECT_EQ(exchange_.limits(), limits);
 }
 
 TEST_F(AdministrationTest, LowerLimitsForgetTheOrdersThatEndedFirst) {
@@ -162,7 +178,9 @@ TEST_F(AdministrationTest, LowerLimitsForgetTheOrdersThatEndedFirst) {
   apply(CancelOrder{kAnna, second});
   apply(CancelOrder{kAnna, first});
   Limits limits = kSmallLimits;
-  limits.max_orders = 1;
+  limits.max_orders = 2;
+  limits.max_open_orders = 1;
+  apply(CancelOrder{kAnna, rest(kAnna, Side::kBuy, 1, 100)});
   apply(Configure{limits});
   EXPECT_EQ(exchange_.find_order(second), nullptr);
   EXPECT_NE(exchange_.find_order(first), nullptr);
@@ -171,6 +189,8 @@ TEST_F(AdministrationTest, LowerLimitsForgetTheOrdersThatEndedFirst) {
 TEST(ExchangeCapacity, RefusesPoolsThatCannotBe) {
   EXPECT_THROW(Exchange<FastBook>(Limits{.max_orders = 0}), std::invalid_argument);
   EXPECT_THROW(Exchange<FastBook>(Limits{.max_orders = kOrdersMax + 1}), std::invalid_argument);
+  EXPECT_THROW(Exchange<FastBook>(Limits{.max_orders = 64, .max_open_orders = 64}),
+               std::invalid_argument);
 }
 
 }  // namespace

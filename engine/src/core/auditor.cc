@@ -17,6 +17,9 @@ Auditor<Book>::Auditor(const Limits& capacity)
 template <class Book>
 const char* Auditor<Book>::find_violation(const ExchangeState<Book>& state) {
   if (state.orders.records() > state.limits.max_orders) return "more orders than the limit";
+  if (state.orders.open_orders() > state.limits.max_open_orders) {
+    return "more open orders than the limit";
+  }
   for (Slot slot = 0; slot < state.ledger.positions(); ++slot) reserved_lots_[slot] = 0;
   for (Slot slot = 0; slot < state.instruments.size(); ++slot) instrument_lots_[slot] = 0;
   open_orders_ = 0;

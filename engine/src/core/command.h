@@ -95,6 +95,9 @@ struct Limits {
   std::uint32_t max_positions =
       1U << 17;  // (account, instrument) pairs that ever had an order or lots
   std::uint32_t max_fills_per_command = 1U << 14;
+  // Of max_orders, so that some records always remember ended orders: fewer than max_orders.
+  std::uint32_t max_open_orders = 3U << 18;
+  std::uint32_t max_open_orders_per_account = 3U << 16;
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 

@@ -139,7 +139,7 @@ TEST(Differential, RandomFlowsReachEveryOutcome) {
   }
   for (std::size_t kind = 0; kind < kinds.size(); ++kind) EXPECT_GT(kinds[kind], 0) << kind;
   for (std::size_t reason = 1; reason <= static_cast<std::size_t>(Reason::kFillLimit); ++reason) {
-    const bool in_use = reason <= static_cast<std::size_t>(Reason::kInvalidDefinition) ||
+    const bool in_use = reason <= static_cast<std::size_t>(Reason::kAccountOpenOrderLimit) ||
                         reason >= static_cast<std::size_t>(Reason::kUserCanceled);
     // Amounts near the 64-bit range have tests of their own.
     if (!in_use || reason == static_cast<std::size_t>(Reason::kOverflow)) continue;

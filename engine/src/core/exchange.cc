@@ -26,8 +26,14 @@ namespace {
 }
 
 const Limits& checked(const Limits& capacity) {
-  if (capacity.max_orders == 0 || capacity.max_orders > kOrdersMax) {
-    throw std::invalid_argument("max_orders must be between 1 and 16777216");
+  if (capacity.max_orders < 2 || capacity.max_orders > kOrdersMax) {
+    throw std::invalid_argument("max_orders must be between 2 and 16777216");
+  }
+  if (capacity.max_open_orders == 0 || capacity.max_open_orders >= capacity.max_orders) {
+    throw std::invalid_argument("max_open_orders must be at least 1 and below max_orders");
+  }
+  if (capacity.max_open_orders_per_account == 0) {
+    throw std::invalid_argument("max_open_orders_per_account must be at least 1");
   }
   if (capacity.max_fills_per_command == 0) {
     throw std::invalid_argument("max_fills_per_command must be at least 1");

@@ -80,6 +80,7 @@ void OrderEntry<Book>::enter(const NewOrder& command) {
   Reason reason = check_terms(order, state_.instruments[instrument].instrument);
   if (reason == Reason::kNone) reason = check_risk(order, owner, {});
   if (reason == Reason::kNone) reason = check_room(owner);
+  if (reason == Reason::kNone) reason = check_open_orders(order, owner);
   if (reason != Reason::kNone) return reject(reason);
 
   const Slot slot = open(order, owner, {});
@@ -214,8 +215,19 @@ template <class Book>
 Reason OrderEntry<Book>::check_room(const OrderOwner& owner) const {
   const bool position_fits =
       owner.position != kNoSlot || state_.ledger.positions() < state_.limits.max_positions;
-  const bool order_fits = state_.orders.has_room(state_.limits.max_orders);
-  return position_fits && order_fits ? Reason::kNone : Reason::kCapacity;
+  return position_fits ? Reason::kNone : Reason::kCapacity;
+}
+
+// An order that cannot rest is over with its command, and a replacement takes its order's place:
+// neither adds an open order.
+template <class Book>
+Reason OrderEntry<Book>::check_open_orders(const Order& order, const OrderOwner& owner) const {
+  if (order.type == OrderType::kMarket || !can_rest(order.time_in_force)) return Reason::kNone;
+  const Limits& limits = state_.limits;
+  if (state_.orders.open_orders() >= limits.max_open_orders) return Reason::kOpenOrderLimit;
+  const SlotList& open_of_account = state_.ledger.account(owner.account).open_orders;
+  return open_of_account.size < limits.max_open_orders_per_account ? Reason::kNone
+                                                                   : Reason::kAccountOpenOrderLimit;
 }
 
 // A limit order reserves its worst case. A market order never rests, so what it costs is known: it

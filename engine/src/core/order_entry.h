@@ -34,6 +34,7 @@ class OrderEntry {
   [[nodiscard]] Reason check_risk(const Order& order, const OrderOwner& owner,
                                   const Released& released) const;
   [[nodiscard]] Reason check_room(const OrderOwner& owner) const;
+  [[nodiscard]] Reason check_open_orders(const Order& order, const OrderOwner& owner) const;
   [[nodiscard]] WideInteger cash_needed_micros(const Order& order, Slot instrument) const;
   [[nodiscard]] bool fills_at_once(const Order& order, Slot instrument) const;
   [[nodiscard]] SweepResult sweep(const Order& order, Slot instrument) const;

@@ -461,15 +461,52 @@ TEST_F(OrderEntryTest, AFullStoreForgetsTheOrderThatEndedFirst) {
   EXPECT_NE(enter(first), forgotten);
 }
 
-TEST_F(OrderEntryTest, AStoreFullOfOpenOrdersTakesNoMore) {
+TEST_F(OrderEntryTest, AnAccountMayHaveSoManyOpenOrders) {
   OrderId last = 0;
-  for (std::uint32_t i = 0; i < kSmallLimits.max_orders; ++i) {
+  for (std::uint32_t i = 0; i < kSmallLimits.max_open_orders_per_account; ++i) {
     last = rest(kAnna, Side::kBuy, 1, 100);
   }
-  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, 1, 100)), Reason::kCapacity);
-  EXPECT_EQ(rejection(replacement(kAnna, last, 1, 99)), Reason::kCapacity);
+  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, 1, 100)), Reason::kAccountOpenOrderLimit);
+  rest(kBob, Side::kBuy, 1, 100);
   apply(CancelOrder{kAnna, last});
   rest(kAnna, Side::kBuy, 1, 100);
+}
+
+class FullOfOpenOrders : public OrderEntryTest {
+ protected:
+  FullOfOpenOrders() {
+    for (std::uint32_t i = 0; i < kSmallLimits.max_open_orders; ++i) {
+      last_ = rest(i % 2 == 0 ? kAnna : kBob, Side::kBuy, 1, 100);
+    }
+  }
+  OrderId last_ = 0;  // Bob's
+};
+
+TEST_F(FullOfOpenOrders, TakesNoMoreThatCouldRest) {
+  EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, 1, 100)), Reason::kOpenOrderLimit);
+  EXPECT_EQ(rejection(limit(kAnna, Side::kSell, 1, 100)), Reason::kOpenOrderLimit);
+  apply(CancelOrder{kBob, last_});
+  rest(kAnna, Side::kBuy, 1, 100);
+}
+
+TEST_F(FullOfOpenOrders, TakesWhatCannotRestAndWhatReplacesAnOpenOrder) {
+  for (int i = 0; i < 3; ++i) {
+    apply(replacement(kBob, last_, 1, 100 - i));
+    ASSERT_EQ(all<OrderReplaced>().size(), 1U);
+    last_ = exchange_.last_sequence();
+  }
+  enter(limit(kAnna, Side::kSell, 1, 100, TimeInForce::kIoc));
+  EXPECT_EQ(exchange_.open_order_count(), kSmallLimits.max_open_orders - 1);
+}
+
+TEST_F(FullOfOpenOrders, StillRemembersEndedOrders) {
+  const NewOrder repeated = limit(kAnna, Side::kSell, 1, 200, TimeInForce::kIoc);
+  const OrderId first = enter(repeated);
+  constexpr std::uint32_t kRemembered = kSmallLimits.max_orders - kSmallLimits.max_open_orders;
+  for (std::uint32_t i = 1; i < kRemembered; ++i) {
+    enter(limit(kAnna, Side::kSell, 1, 200, TimeInForce::kIoc));
+  }
+  EXPECT_THAT(apply(repeated), ElementsAre(Event(Duplicate{first})));
 }
 
 TEST_F(OrderEntryTest, OpenOrdersAreListedNewestFirstInPages) {

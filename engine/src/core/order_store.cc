@@ -82,6 +82,7 @@ Slot OrderStore::store(const Order& order, const OrderOwner& owner, const Replac
 }
 
 void OrderStore::forget_oldest_ended() {
+  if (ended_.empty()) __builtin_trap();
   const Slot slot = ended_.head;
   const Order& order = orders_[slot];
   state_links_.remove(ended_, slot);

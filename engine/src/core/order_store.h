@@ -1,8 +1,8 @@
 // Order records: the open ones, and the ended ones that are still remembered.
 //
 // One pool holds both. When it is full, the order that ended longest ago makes room; open orders
-// never do. Remembered orders are found by id and by (account, client order id), which is what
-// makes a repeated command recognizable.
+// never do, and are too few to fill it. Remembered orders are found by id and by (account, client
+// order id), which is what makes a repeated command recognizable.
 #pragma once
 
 #include <cstdint>
@@ -45,12 +45,9 @@ class OrderStore {
   [[nodiscard]] const OrderOwner& owner(Slot slot) const { return owners_[slot]; }
   [[nodiscard]] const ReplaceTerms& replace_terms(Slot slot) const { return replace_terms_[slot]; }
 
-  // Whether one more order fits, if need be by forgetting an ended one.
-  [[nodiscard]] bool has_room(std::uint32_t max_records) const {
-    return records_ < max_records || !ended_.empty();
-  }
-  // Adds an open order to the store and to `open_of_account`. Preconditions: has_room(), its ids
-  // are not in the store, and its order id is above those of all open orders.
+  // Adds an open order to the store and to `open_of_account`, if need be by forgetting an ended
+  // one. Preconditions: there are fewer open orders than `max_records`, its ids are not in the
+  // store, and its order id is above those of all open orders.
   Slot open(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms,
             SlotList& open_of_account, std::uint32_t max_records);
   // Adds an ended order as the newest one. Precondition: records() is below the capacity.

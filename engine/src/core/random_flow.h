@@ -24,6 +24,8 @@ class RandomFlow {
     limits_.max_instruments = static_cast<std::uint32_t>(between(1, 3));
     limits_.max_positions = static_cast<std::uint32_t>(between(4, 18));
     limits_.max_fills_per_command = static_cast<std::uint32_t>(between(1, 12));
+    limits_.max_open_orders = max_orders * 3 / 4;
+    limits_.max_open_orders_per_account = max_orders / 2;
     spread_ = between(1, 12);
   }
 
@@ -148,6 +150,9 @@ class RandomFlow {
         static_cast<std::uint32_t>(between(limits.max_orders / 2, limits.max_orders));
     limits.max_fills_per_command =
         static_cast<std::uint32_t>(between(0, limits.max_fills_per_command));
+    limits.max_open_orders = static_cast<std::uint32_t>(between(0, limits.max_orders));
+    limits.max_open_orders_per_account =
+        static_cast<std::uint32_t>(between(0, limits_.max_open_orders));
     return {limits};
   }
 

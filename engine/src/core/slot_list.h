@@ -2,6 +2,8 @@
 // list of that array at a time; a record that is in two lists at once needs two arrays.
 #pragma once
 
+#include <cstdint>
+
 #include "core/slot.h"
 #include "core/zeroed_array.h"
 
@@ -10,6 +12,7 @@ namespace openvenue::core {
 struct SlotList {
   Slot head = kNoSlot;
   Slot tail = kNoSlot;
+  std::uint32_t size = 0;
   [[nodiscard]] bool empty() const { return head == kNoSlot; }
 };
 
@@ -21,6 +24,7 @@ class SlotLinks {
     links_[slot] = {list.tail, kNoSlot};
     (list.tail == kNoSlot ? list.head : links_[list.tail].next) = slot;
     list.tail = slot;
+    ++list.size;
   }
 
   // Precondition: `slot` is in `list`.
@@ -28,6 +32,7 @@ class SlotLinks {
     const Links links = links_[slot];
     (links.previous == kNoSlot ? list.head : links_[links.previous].next) = links.next;
     (links.next == kNoSlot ? list.tail : links_[links.next].previous) = links.previous;
+    --list.size;
   }
 
   [[nodiscard]] Slot next(Slot slot) const { return links_[slot].next; }

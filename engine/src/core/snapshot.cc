@@ -22,6 +22,8 @@ void write(const Limits& limits, Sink& out) {
   out.put(limits.max_instruments);
   out.put(limits.max_positions);
   out.put(limits.max_fills_per_command);
+  out.put(limits.max_open_orders);
+  out.put(limits.max_open_orders_per_account);
 }
 
 template <class Sink>
@@ -146,6 +148,8 @@ Limits read_limits(ByteReader& in) {
   limits.max_instruments = in.get<std::uint32_t>();
   limits.max_positions = in.get<std::uint32_t>();
   limits.max_fills_per_command = in.get<std::uint32_t>();
+  limits.max_open_orders = in.get<std::uint32_t>();
+  limits.max_open_orders_per_account = in.get<std::uint32_t>();
   return limits;
 }
 
@@ -254,7 +258,8 @@ class StateReader {
            limits.max_accounts <= capacity.max_accounts &&
            limits.max_instruments <= capacity.max_instruments &&
            limits.max_positions <= capacity.max_positions &&
-           limits.max_fills_per_command <= capacity.max_fills_per_command;
+           limits.max_fills_per_command <= capacity.max_fills_per_command &&
+           limits.max_open_orders < limits.max_orders;
   }
 
   bool read_accounts() {
@@ -312,7 +317,7 @@ class StateReader {
     std::vector<OpenOrder> opened;
     for (std::uint32_t i = 0; i < state_.instruments.size(); ++i) {
       const auto count = in_.get<std::uint32_t>();
-      if (count > state_.limits.max_orders - opened.size()) return false;
+      if (count > state_.limits.max_open_orders - opened.size()) return false;
       for (std::uint32_t n = 0; n < count; ++n) {
         const Order order = read_order(in_);
         const ReplaceTerms terms = read_replace_terms(in_);

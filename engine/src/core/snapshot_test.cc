@@ -63,6 +63,7 @@ TEST_F(SnapshotTest, AStateFitsLargerPoolsButNotSmallerOnes) {
   EXPECT_TRUE(Exchange<FastBook>(larger).restore(in));
   Limits smaller = flow_.limits();
   smaller.max_orders -= 1;
+  smaller.max_open_orders = 1;
   in = ByteReader(bytes_);
   EXPECT_FALSE(Exchange<FastBook>(smaller).restore(in));
 }

@@ -54,10 +54,12 @@ enum class Reason : std::uint8_t {
   kUnknownOrder = 10,         // never existed, not this account's, or outside the retention window
   kOrderNotOpen = 11,         // it exists, but is filled, canceled, expired or replaced
   kQuantityBelowFilled = 12,  // a replace to a total that is not above what is filled already
-  kCapacity = 13,             // a pool is full (orders, accounts, instruments, positions)
+  kCapacity = 13,             // a pool is full (accounts, instruments, positions)
   kAlreadyExists = 14,        // an account or instrument of that id, with other terms
   kOverflow = 15,             // an amount would leave the 64-bit range
   kInvalidDefinition = 16,    // an instrument, account or configuration that cannot be
+  kOpenOrderLimit = 17,       // all accounts together have as many open orders as they may
+  kAccountOpenOrderLimit = 18,  // the account has as many open orders as one may
   // Ends of accepted orders.
   kUserCanceled = 32,
   kImmediateOrCancel = 33,  // the rest of an IOC order

@@ -103,6 +103,8 @@ void visit_fields(T& record, Visit&& visit) {
   visit("max_instruments", record.limits.max_instruments);
   visit("max_positions", record.limits.max_positions);
   visit("max_fills_per_command", record.limits.max_fills_per_command);
+  visit("max_open_orders", record.limits.max_open_orders);
+  visit("max_open_orders_per_account", record.limits.max_open_orders_per_account);
 }
 
 template <Is<core::OrderAccepted> T, class Visit>

@@ -26,7 +26,9 @@ constexpr core::Limits kSmallLimits{.max_orders = 128,
                                     .max_accounts = 8,
                                     .max_instruments = 4,
                                     .max_positions = 32,
-                                    .max_fills_per_command = 8};
+                                    .max_fills_per_command = 8,
+                                    .max_open_orders = 96,
+                                    .max_open_orders_per_account = 64};
 
 struct Entry {
   core::Command command;

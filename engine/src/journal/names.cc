@@ -94,6 +94,10 @@ std::string_view name_of(core::Reason reason) {
       return "overflow";
     case core::Reason::kInvalidDefinition:
       return "invalid_definition";
+    case core::Reason::kOpenOrderLimit:
+      return "open_order_limit";
+    case core::Reason::kAccountOpenOrderLimit:
+      return "account_open_order_limit";
     case core::Reason::kUserCanceled:
       return "user_canceled";
     case core::Reason::kImmediateOrCancel:

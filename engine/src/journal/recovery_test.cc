@@ -237,6 +237,7 @@ TEST(Recovery, AStateThatExceedsTheCapacityIsRefusedWithWhatItNeeds) {
   write_journal(directory.settings(), 5, 5, Ending::kClosed);
   core::Limits smaller = kSmallLimits;
   smaller.max_orders = 64;
+  smaller.max_open_orders = 48;
   EXPECT_THAT(refusal(directory.settings(), smaller), ::testing::HasSubstr("at least 128 orders"));
 }
 

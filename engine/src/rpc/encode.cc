@@ -143,6 +143,8 @@ void encode_command(const core::Configure& command, v1::JournalEntry& out) {
   limits.set_max_instruments(command.limits.max_instruments);
   limits.set_max_positions(command.limits.max_positions);
   limits.set_max_fills_per_command(command.limits.max_fills_per_command);
+  limits.set_max_open_orders(command.limits.max_open_orders);
+  limits.set_max_open_orders_per_account(command.limits.max_open_orders_per_account);
 }
 
 // Events.

@@ -53,6 +53,8 @@ static_assert(same(v1::REASON_CAPACITY, core::Reason::kCapacity));
 static_assert(same(v1::REASON_ALREADY_EXISTS, core::Reason::kAlreadyExists));
 static_assert(same(v1::REASON_OVERFLOW, core::Reason::kOverflow));
 static_assert(same(v1::REASON_INVALID_DEFINITION, core::Reason::kInvalidDefinition));
+static_assert(same(v1::REASON_OPEN_ORDER_LIMIT, core::Reason::kOpenOrderLimit));
+static_assert(same(v1::REASON_ACCOUNT_OPEN_ORDER_LIMIT, core::Reason::kAccountOpenOrderLimit));
 static_assert(same(v1::REASON_USER_CANCELED, core::Reason::kUserCanceled));
 static_assert(same(v1::REASON_IMMEDIATE_OR_CANCEL, core::Reason::kImmediateOrCancel));
 static_assert(same(v1::REASON_FILL_OR_KILL, core::Reason::kFillOrKill));

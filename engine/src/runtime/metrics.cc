@@ -29,6 +29,8 @@ constexpr std::pair<Reason, const char*> kRejectNames[] = {
     {Reason::kAlreadyExists, "already_exists"},
     {Reason::kOverflow, "overflow"},
     {Reason::kInvalidDefinition, "invalid_definition"},
+    {Reason::kOpenOrderLimit, "open_order_limit"},
+    {Reason::kAccountOpenOrderLimit, "account_open_order_limit"},
 };
 
 // 1 µs to about 8 s, each bound twice the one before.

@@ -30,6 +30,9 @@ void count(const core::Command& command, const core::EventBuffer& events, Journa
     raise(stats.limits_max.max_instruments, configure->limits.max_instruments);
     raise(stats.limits_max.max_positions, configure->limits.max_positions);
     raise(stats.limits_max.max_fills_per_command, configure->limits.max_fills_per_command);
+    raise(stats.limits_max.max_open_orders, configure->limits.max_open_orders);
+    raise(stats.limits_max.max_open_orders_per_account,
+          configure->limits.max_open_orders_per_account);
   }
 }
 

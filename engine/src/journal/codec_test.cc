@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <random>
 #include <span>
 #include <string>
@@ -132,6 +134,91 @@ TEST(Codec, EntriesFollowEachOtherWithoutSeparators) {
   ASSERT_TRUE(decode_entry(in, decoded.command, decoded.events));
   EXPECT_EQ(decoded.command, random_entry(2).command);
   EXPECT_EQ(in.remaining(), 0U);
+}
+
+// Changes some bytes, takes some away, adds some: what a fuzzer does first.
+class Mutation {
+ public:
+  explicit Mutation(std::uint64_t seed) : random_(seed) {}
+
+  std::vector<std::byte> random_bytes(std::size_t size) {
+    std::vector<std::byte> bytes(size);
+    for (std::byte& byte : bytes) byte = random_byte();
+    return bytes;
+  }
+
+  void apply(std::vector<std::byte>& bytes) {
+    for (std::size_t times = 1 + below(4); times > 0; --times) {
+      const auto at = static_cast<std::ptrdiff_t>(below(bytes.size() + 1));
+      const auto rest = static_cast<std::size_t>(bytes.end() - (bytes.begin() + at));
+      const auto size = static_cast<std::ptrdiff_t>(std::min(rest, below(9)));
+      switch (below(4)) {
+        case 0:
+          if (rest > 0) bytes[static_cast<std::size_t>(at)] ^= std::byte{1} << below(8);
+          break;
+        case 1:
+          if (rest > 0) bytes[static_cast<std::size_t>(at)] = boundary();
+          break;
+        case 2:
+          bytes.erase(bytes.begin() + at, bytes.begin() + at + size);
+          break;
+        default:
+          const std::vector<std::byte> more = random_bytes(below(9));
+          bytes.insert(bytes.begin() + at, more.begin(), more.end());
+      }
+    }
+  }
+
+ private:
+  std::size_t below(std::size_t bound) { return random_() % bound; }
+  std::byte random_byte() { return static_cast<std::byte>(random_()); }
+  // Values at which lengths, kinds and enumerators change their meaning.
+  std::byte boundary() {
+    constexpr std::array<int, 8> kBoundaries = {0, 1, 2, 9, 10, 127, 128, 255};
+    return static_cast<std::byte>(kBoundaries[below(kBoundaries.size())]);
+  }
+
+  std::mt19937_64 random_;
+};
+
+// Whatever the bytes: either they are refused, or what they decode to encodes to the very bytes
+// that were read. Nothing behind them is touched: each has an allocation of its own size. True if
+// decoded.
+bool refuses_or_reads_exactly(const std::vector<std::byte>& bytes) {
+  const std::vector<std::byte> exact(bytes.begin(), bytes.end());
+  Entry decoded;
+  core::ByteReader in(exact);
+  if (!decode_entry(in, decoded.command, decoded.events)) return false;
+  const std::vector<std::byte> again = encode(decoded);
+  EXPECT_EQ(again.size(), exact.size() - in.remaining());
+  EXPECT_TRUE(std::equal(again.begin(), again.end(), exact.begin()));
+  return true;
+}
+
+TEST(CodecFuzz, RandomBytesAreRefusedOrReadExactly) {
+  Mutation mutation(1);
+  for (std::size_t index = 0; index < 50'000 && !testing::Test::HasFailure(); ++index) {
+    std::vector<std::byte> bytes = mutation.random_bytes(index % 400);
+    // Half of them get past the first check: a kind that exists.
+    if (index % 2 == 0 && bytes.size() > kKindAt) {
+      bytes[kKindAt] =
+          static_cast<std::byte>(1 + index / 2 % std::variant_size_v<core::CommandBody>);
+    }
+    refuses_or_reads_exactly(bytes);
+  }
+}
+
+TEST(CodecFuzz, MutatedEntriesAreRefusedOrReadExactly) {
+  Mutation mutation(2);
+  std::size_t decoded = 0;
+  constexpr std::size_t kEntries = 100'000;
+  for (std::size_t index = 0; index < kEntries && !testing::Test::HasFailure(); ++index) {
+    std::vector<std::byte> bytes = encode(random_entry(index));
+    mutation.apply(bytes);
+    if (refuses_or_reads_exactly(bytes)) ++decoded;
+  }
+  EXPECT_GT(decoded, kEntries / 10) << "mutations that are all refused test nothing";
+  EXPECT_LT(decoded, kEntries - kEntries / 10) << "mutations that are all read test nothing";
 }
 
 TEST(Codec, TheNumbersOfKindsNeverChange) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <future>
 #include <random>
 #include <utility>
@@ -15,6 +16,8 @@
 
 namespace openvenue::journal {
 namespace {
+
+constexpr std::uint64_t kPreparationsPerSegment = 16;
 
 constexpr std::uint64_t round_up_to_page(std::uint64_t bytes) {
   return (bytes + kSegmentHeaderBytes - 1) / kSegmentHeaderBytes * kSegmentHeaderBytes;
@@ -82,6 +85,7 @@ struct Writer::State {
   Tail tail;
   std::uint64_t bytes_written = 0;
   std::uint64_t segments_created = 0;
+  Preparation preparation;
 
  private:
   [[nodiscard]] FrameHeader next_header(FrameFlags flags) const;
@@ -89,13 +93,17 @@ struct Writer::State {
   void roll(std::uint64_t frame_size);
   [[nodiscard]] File take_prepared(std::uint64_t bytes);
   void prepare_segment();
+  void collect_prepared();
+  void prepare_again_if_failed();
   [[nodiscard]] std::filesystem::path prepared_path() const {
     return tail.settings.directory / "next-segment.tmp";
   }
 
   bool failed_ = false;
   core::Sequence durable_ = 0;
-  std::future<File> prepared_;
+  std::future<File> preparing_;
+  File prepared_;
+  std::uint64_t prepare_again_at_ = 0;  // offset in the open segment
 };
 
 Writer::State::State(Tail tail_found) : tail(std::move(tail_found)) {
@@ -104,7 +112,7 @@ Writer::State::State(Tail tail_found) : tail(std::move(tail_found)) {
 }
 
 Writer::State::~State() {
-  if (prepared_.valid()) prepared_.wait();
+  if (preparing_.valid()) preparing_.wait();
   std::error_code ignored;
   std::filesystem::remove(prepared_path(), ignored);
 }
@@ -144,6 +152,7 @@ void Writer::State::sync() {
   if (durable_ + 1 == tail.next_sequence) return;
   tail.file.sync();
   durable_ = tail.next_sequence - 1;
+  prepare_again_if_failed();
 }
 
 // A mark only ever follows entries, so that a segment never holds marks alone and no two segments
@@ -199,20 +208,41 @@ void Writer::State::roll(std::uint64_t frame_size) {
 }
 
 File Writer::State::take_prepared(std::uint64_t bytes) {
-  File file;
-  try {
-    file = prepared_.get();
-  } catch (const JournalError&) {
-    // It failed while nothing depended on it; what stood in its way may be gone by now.
-    file = create_zeroed(prepared_path(), bytes);
-  }
+  const auto begin = std::chrono::steady_clock::now();
+  if (preparing_.valid()) collect_prepared();
+  // It failed while nothing depended on it; what stood in its way may be gone by now.
+  if (!prepared_.is_open()) prepared_ = create_zeroed(prepared_path(), bytes);
+  File file = std::exchange(prepared_, File());
   file.write_zeros(std::min(file.size(), bytes), bytes);
+  preparation.waited += std::chrono::steady_clock::now() - begin;
   return file;
 }
 
 void Writer::State::prepare_segment() {
-  prepared_ = std::async(std::launch::async, create_zeroed, prepared_path(),
-                         round_up_to_page(tail.settings.segment_bytes));
+  preparing_ = std::async(std::launch::async, create_zeroed, prepared_path(),
+                          round_up_to_page(tail.settings.segment_bytes));
+}
+
+// Waits for the preparation under way.
+void Writer::State::collect_prepared() {
+  try {
+    prepared_ = preparing_.get();
+  } catch (const JournalError& error) {
+    ++preparation.failures;
+    preparation.last_error = error.what();
+    prepare_again_at_ = tail.offset + tail.segment.segment_bytes / kPreparationsPerSegment;
+  }
+}
+
+// A preparation that failed is tried again as the open segment fills: by what was written and not
+// by the clock, so that a full disk is not asked all the time, and is asked before it is needed.
+void Writer::State::prepare_again_if_failed() {
+  if (preparing_.valid()) {
+    const bool done = preparing_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    if (done) collect_prepared();
+  } else if (!prepared_.is_open() && tail.offset >= prepare_again_at_) {
+    prepare_segment();
+  }
 }
 
 Writer::Writer(Tail tail) : state_(std::make_unique<State>(std::move(tail))) {}
@@ -235,5 +265,6 @@ void Writer::close() {
 core::Sequence Writer::next_sequence() const { return state_->tail.next_sequence; }
 std::uint64_t Writer::bytes_written() const { return state_->bytes_written; }
 std::uint64_t Writer::segments_created() const { return state_->segments_created; }
+const Preparation& Writer::preparation() const { return state_->preparation; }
 
 }  // namespace openvenue::journal

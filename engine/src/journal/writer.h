@@ -5,10 +5,12 @@
 // process must end, because the kernel may have dropped the dirty pages and a retry would lie.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/command.h"
@@ -26,6 +28,13 @@ struct Settings {
 };
 
 struct Tail;
+
+// How it went to have each next segment ready before it is needed.
+struct Preparation {
+  std::uint64_t failures = 0;  // each is tried again, in time and at the latest when it is needed
+  std::string last_error;
+  std::chrono::nanoseconds waited{0};  // in write(), for segments that were not ready
+};
 
 // Consecutive entries on their way to the disk. Its buffer is reserved once, for the largest frame
 // there can be, and reused.
@@ -69,6 +78,7 @@ class Writer {
   [[nodiscard]] core::Sequence next_sequence() const;
   [[nodiscard]] std::uint64_t bytes_written() const;
   [[nodiscard]] std::uint64_t segments_created() const;
+  [[nodiscard]] const Preparation& preparation() const;
 
  private:
   friend class Recovery;

@@ -220,6 +220,30 @@ TEST(Writer, ASegmentThatCannotBeMadeThrowsWhenItIsNeeded) {
   EXPECT_TRUE(testing::is_prefix(written, read_journal(settings).entries));
 }
 
+TEST(Writer, ASegmentThatCouldNotBePreparedIsPreparedAgainBeforeItIsNeeded) {
+  const TemporaryDirectory directory;
+  const Settings settings = directory.settings(std::uint64_t{16} << 20);
+  write_journal(settings, 1, 10, Ending::kKilled);
+  const std::filesystem::path prepared = directory.path() / "next-segment.tmp";
+  std::filesystem::create_directory(prepared);  // in its way
+  Recovered recovered = recover(settings, kSmallLimits);
+  Market market(1);
+  const auto append_until = [&](const auto& reached) {
+    while (!reached() && recovered.writer.segments_created() == 0) {
+      append_frames(*recovered.exchange, recovered.writer, market, 1, 10);
+    }
+  };
+  append_until([&] { return recovered.writer.preparation().failures > 1; });
+  EXPECT_THAT(recovered.writer.preparation().last_error, ::testing::HasSubstr(prepared.string()));
+
+  std::filesystem::remove(prepared);
+  append_until([&] { return std::filesystem::is_regular_file(prepared); });
+  EXPECT_EQ(recovered.writer.segments_created(), 0U);
+  EXPECT_EQ(recovered.writer.preparation().waited.count(), 0);
+  append_until([] { return false; });
+  EXPECT_GT(recovered.writer.preparation().waited.count(), 0);
+}
+
 TEST(Writer, SegmentsOfAnImpossibleSizeAreRefused) {
   const TemporaryDirectory directory;
   EXPECT_NE(refusal(directory.settings(kSegmentBytesMin - 1)), "");

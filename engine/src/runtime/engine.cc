@@ -65,7 +65,8 @@ struct Engine::Origin {
   core::Sequence snapshot_sequence = 0;
   bool day_end_unfinished = false;
 
-  static Origin recover(const EngineSettings& settings, const EngineSeams& seams) {
+  static Origin recover(const EngineSettings& settings, Metrics& metrics,
+                        const EngineSeams& seams) {
     journal::Recovered recovered = journal::recover(settings.journal, settings.limits);
     for (const std::string& warning : recovered.warnings) spdlog::warn("{}", warning);
     spdlog::info(
@@ -76,7 +77,7 @@ struct Engine::Origin {
     Origin origin;
     origin.snapshot_sequence = recovered.snapshot_sequence;
     origin.exchange = std::move(recovered.exchange);
-    origin.sink = std::make_unique<JournalSink>(std::move(recovered.writer));
+    origin.sink = std::make_unique<JournalSink>(std::move(recovered.writer), metrics);
     if (seams.wrap_sink) origin.sink = seams.wrap_sink(std::move(origin.sink));
     origin.day_end_unfinished =
         ends_within_day_end(settings.journal, origin.exchange->last_sequence());
@@ -87,7 +88,8 @@ struct Engine::Origin {
 
 Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
                const EngineSeams& seams)
-    : Engine(settings, metrics, std::move(on_failure), seams, Origin::recover(settings, seams)) {}
+    : Engine(settings, metrics, std::move(on_failure), seams,
+             Origin::recover(settings, metrics, seams)) {}
 
 Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
                const EngineSeams& seams, Origin origin)

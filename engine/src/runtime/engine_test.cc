@@ -245,6 +245,24 @@ TEST(Engine, StartsFromTheSnapshotThatItWroteAtItsInterval) {
   EXPECT_EQ(engine.state_hash(), hash);
 }
 
+TEST(Engine, CountsSegmentsThatCannotBePreparedAndTheTimeThatItWaitsForThem) {
+  const TemporaryDirectory directory;
+  const EngineSettings settings = test_settings(directory.path());
+  {
+    TestEngine first(settings);
+    first.set_up_market();
+    EXPECT_GT(first.metrics().segment_wait_seconds.Value(), 0) << "for the first of all";
+  }
+  std::filesystem::create_directory(directory.path() / "next-segment.tmp");  // in its way
+  TestEngine engine(settings);
+  int order = 0;
+  const auto deadline = std::chrono::steady_clock::now() + testing::kPatience;
+  while (engine.metrics().segment_failures.Value() == 0) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, std::to_string(order++))));
+  }
+}
+
 // Engines on a clock that the test sets.
 class EngineOnAClock : public ::testing::Test {
  protected:

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "journal/writer.h"
+#include "runtime/metrics.h"
 
 namespace openvenue::runtime {
 
@@ -19,13 +20,19 @@ class FrameSink {
 
 class JournalSink final : public FrameSink {
  public:
-  explicit JournalSink(journal::Writer writer) : writer_(std::move(writer)) {}
-  void write(journal::Frame& frame) override { writer_.write(frame); }
-  void sync() override { writer_.sync(); }
+  // `metrics` must outlive the sink.
+  JournalSink(journal::Writer writer, Metrics& metrics)
+      : writer_(std::move(writer)), metrics_(metrics) {}
+  void write(journal::Frame& frame) override;
+  void sync() override;
   void close() override { writer_.close(); }
 
  private:
+  void report_preparation();
+
   journal::Writer writer_;
+  Metrics& metrics_;
+  journal::Preparation reported_;
 };
 
 }  // namespace openvenue::runtime

@@ -120,6 +120,11 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry)
                                 "Snapshots that could not be written")),
       journal_failures(counter(*registry, "openvenue_engine_journal_failures_total",
                                "Journal writes or syncs that failed; the first ends the engine")),
+      segment_failures(counter(*registry, "openvenue_engine_journal_segment_failures_total",
+                               "Journal segments that could not be prepared, each tried again")),
+      segment_wait_seconds(
+          counter(*registry, "openvenue_engine_journal_segment_wait_seconds_total",
+                  "Time that the journal waited for a segment that was not prepared in time")),
       registry_(std::move(registry)) {
   auto& commands = prometheus::BuildCounter()
                        .Name("openvenue_engine_commands_total")

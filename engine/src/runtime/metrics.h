@@ -79,6 +79,8 @@ class Metrics {
   prometheus::Counter& snapshots;
   prometheus::Counter& snapshot_failures;
   prometheus::Counter& journal_failures;
+  prometheus::Counter& segment_failures;
+  prometheus::Counter& segment_wait_seconds;
 
   // Adds what was counted since the last call and zeroes the tally.
   void add(CommandTally& tally);

@@ -1,0 +1,32 @@
+#include "runtime/frame_sink.h"
+
+#include <spdlog/spdlog.h>
+
+namespace openvenue::runtime {
+
+void JournalSink::write(journal::Frame& frame) {
+  writer_.write(frame);
+  report_preparation();
+}
+
+void JournalSink::sync() {
+  writer_.sync();
+  report_preparation();
+}
+
+void JournalSink::report_preparation() {
+  const journal::Preparation& now = writer_.preparation();
+  if (now.waited != reported_.waited) {
+    metrics_.segment_wait_seconds.Increment(
+        std::chrono::duration<double>(now.waited - reported_.waited).count());
+    reported_.waited = now.waited;
+  }
+  if (now.failures != reported_.failures) {
+    metrics_.segment_failures.Increment(static_cast<double>(now.failures - reported_.failures));
+    reported_.failures = now.failures;
+    spdlog::warn("the journal's next segment cannot be prepared; it is tried again: {}",
+                 now.last_error);
+  }
+}
+
+}  // namespace openvenue::runtime

@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace openvenue::core {
@@ -38,6 +40,52 @@ class ByteWriter {
 
  private:
   std::vector<std::byte>& out_;
+};
+
+// Takes what a ByteWriter takes and hands it on in pieces, so that much can be written in little
+// memory. All pieces but the last are of `piece_bytes`.
+class PieceWriter {
+ public:
+  using Take = std::function<void(std::span<const std::byte> piece)>;
+
+  PieceWriter(std::size_t piece_bytes, Take take) : piece_(piece_bytes), take_(std::move(take)) {}
+
+  template <class T>
+  requires(std::is_integral_v<T> || std::is_enum_v<T>) void put(T value) {
+    add(&value, sizeof value);
+  }
+
+  // A length byte, then the bytes. Precondition: text.size() <= 255.
+  void put_short_string(std::string_view text) {
+    if (text.size() > 255) __builtin_trap();
+    put(static_cast<std::uint8_t>(text.size()));
+    add(text.data(), text.size());
+  }
+
+  // Hands on what is left. Call once, at the end.
+  void finish() {
+    if (used_ > 0) take_(std::span(piece_).first(used_));
+    used_ = 0;
+  }
+
+ private:
+  void add(const void* bytes, std::size_t size) {
+    const auto* at = static_cast<const std::byte*>(bytes);
+    while (size > piece_.size() - used_) {
+      const std::size_t fits = piece_.size() - used_;
+      std::memcpy(piece_.data() + used_, at, fits);
+      at += fits;
+      size -= fits;
+      used_ = 0;
+      take_(piece_);
+    }
+    if (size > 0) std::memcpy(piece_.data() + used_, at, size);
+    used_ += size;
+  }
+
+  std::vector<std::byte> piece_;
+  std::size_t used_ = 0;
+  const Take take_;
 };
 
 // Reads from a caller-owned span. After a read past the end ok() is false, and stays so, and every

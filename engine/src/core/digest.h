@@ -24,6 +24,8 @@ class Digest {
     add(text.data(), text.size());
   }
 
+  // Bytes taken so far.
+  [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] std::uint64_t value() const { return mix(mix(hash_, word_), size_); }
 
  private:

@@ -234,6 +234,11 @@ void Exchange<Book>::serialize(ByteWriter& out) const {
 }
 
 template <class Book>
+void Exchange<Book>::serialize(PieceWriter& out) const {
+  write_state<Book>(*state_, out);
+}
+
+template <class Book>
 bool Exchange<Book>::restore(ByteReader& in) {
   auto restored = std::make_unique<State>(state_->capacity);
   if (!read_state<Book>(in, *restored)) return false;
@@ -242,10 +247,15 @@ bool Exchange<Book>::restore(ByteReader& in) {
 }
 
 template <class Book>
-std::uint64_t Exchange<Book>::state_hash() const {
+Digest Exchange<Book>::digest() const {
   Digest digest;
   write_state<Book>(*state_, digest);
-  return digest.value();
+  return digest;
+}
+
+template <class Book>
+std::uint64_t Exchange<Book>::state_hash() const {
+  return digest().value();
 }
 
 template <class Book>

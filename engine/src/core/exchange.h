@@ -15,6 +15,7 @@
 #include "core/book.h"
 #include "core/byte_io.h"
 #include "core/command.h"
+#include "core/digest.h"
 #include "core/event.h"
 #include "core/types.h"
 
@@ -126,10 +127,14 @@ class Exchange {
 
   // Appends the canonical form of the whole state: equal states give equal bytes, whatever Book.
   void serialize(ByteWriter& out) const;
+  // The same in pieces; the caller finishes `out`.
+  void serialize(PieceWriter& out) const;
   // Replaces the state. False, with nothing changed, if the bytes do not begin with a serialized
   // state, exceed the capacity or contradict themselves.
   [[nodiscard]] bool restore(ByteReader& in);
-  // A 64-bit digest of serialize()'s bytes.
+  // Of serialize()'s bytes: how many they are, and a 64-bit hash of them.
+  [[nodiscard]] Digest digest() const;
+  // digest().value()
   [[nodiscard]] std::uint64_t state_hash() const;
 
   // Aborts with a message if an invariant does not hold: cash and positions conserved, reservations

@@ -440,8 +440,10 @@ bool read_state(ByteReader& in, ExchangeState<Book>& state) {
 }
 
 template void write_state(const ExchangeState<FastBook>&, ByteWriter&);
+template void write_state(const ExchangeState<FastBook>&, PieceWriter&);
 template void write_state(const ExchangeState<FastBook>&, Digest&);
 template void write_state(const ExchangeState<NaiveBook>&, ByteWriter&);
+template void write_state(const ExchangeState<NaiveBook>&, PieceWriter&);
 template void write_state(const ExchangeState<NaiveBook>&, Digest&);
 template bool read_state(ByteReader&, ExchangeState<FastBook>&);
 template bool read_state(ByteReader&, ExchangeState<NaiveBook>&);

@@ -16,7 +16,7 @@
 
 namespace openvenue::core {
 
-// `Sink` is ByteWriter or Digest.
+// `Sink` is ByteWriter, PieceWriter or Digest.
 template <class Book, class Sink>
 void write_state(const ExchangeState<Book>& state, Sink& out);
 

@@ -49,6 +49,21 @@ TEST_F(SnapshotTest, ARestoredStateGoesOnAsTheOriginalDoes) {
   EXPECT_EQ(restored.state_hash(), exchange_.state_hash());
 }
 
+TEST_F(SnapshotTest, PiecesTogetherAreTheWhole) {
+  for (const std::size_t piece_bytes :
+       {std::size_t{1}, std::size_t{7}, bytes_.size(), bytes_.size() + 1}) {
+    std::vector<std::byte> together;
+    PieceWriter out(piece_bytes, [&](std::span<const std::byte> piece) {
+      EXPECT_LE(piece.size(), piece_bytes);
+      together.insert(together.end(), piece.begin(), piece.end());
+    });
+    exchange_.serialize(out);
+    out.finish();
+    EXPECT_EQ(together, bytes_);
+  }
+  EXPECT_EQ(exchange_.digest().size(), bytes_.size());
+}
+
 TEST_F(SnapshotTest, ReadingStopsWhereTheStateEnds) {
   bytes_.push_back(std::byte{1});
   ByteReader in(bytes_);

@@ -1,4 +1,4 @@
-// The one exception of this layer.
+// The exceptions of this layer.
 #pragma once
 
 #include <stdexcept>
@@ -7,6 +7,12 @@ namespace openvenue::journal {
 
 // What happened to which file, and what the operator can do. `what()` is complete.
 class JournalError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// What was asked to stop has stopped, with nothing left half done.
+class Stopped : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };

@@ -20,10 +20,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <type_traits>
 
 #include "core/types.h"
+
+struct XXH3_state_s;  // xxhash.h
 
 namespace openvenue::journal {
 
@@ -115,6 +118,25 @@ static_assert(kFrameFullBytes + kCommandBytesMax < kFramePayloadBytesMax);
 // The checksum of a header that begins `bytes` and of all that follows it there. The header's own
 // checksum field is not looked at. Precondition: bytes.size() >= 64.
 [[nodiscard]] std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t salt);
+
+// The same of a header whose checksum is still open and of what follows it piece by piece.
+class PiecewiseChecksum {
+ public:
+  template <Header T>
+  PiecewiseChecksum(const T& header, std::uint64_t salt)
+      : PiecewiseChecksum(std::as_bytes(std::span(&header, 1)), salt) {}
+
+  void add(std::span<const std::byte> piece);
+  [[nodiscard]] std::uint64_t value() const;
+
+ private:
+  PiecewiseChecksum(std::span<const std::byte> header, std::uint64_t salt);
+
+  struct Free {
+    void operator()(XXH3_state_s* state) const;
+  };
+  std::unique_ptr<XXH3_state_s, Free> state_;
+};
 
 template <Header T>
 [[nodiscard]] T load_header(std::span<const std::byte> bytes) {

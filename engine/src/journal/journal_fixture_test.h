@@ -18,6 +18,7 @@
 #include "journal/reader.h"
 #include "journal/recovery.h"
 #include "journal/segment.h"
+#include "journal/snapshot_maker.h"
 #include "journal/writer.h"
 
 namespace openvenue::journal::testing {
@@ -35,6 +36,12 @@ struct Entry {
   core::EventBuffer events;
   friend bool operator==(const Entry&, const Entry&) = default;
 };
+
+// A snapshot by a maker that has made none before.
+inline core::Sequence write_snapshot(const Settings& settings, const core::Limits& capacity,
+                                     core::Sequence up_to) {
+  return SnapshotMaker(settings, capacity).write(up_to);
+}
 
 class TemporaryDirectory {
  public:

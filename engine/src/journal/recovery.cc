@@ -50,7 +50,8 @@ void ensure_directory(const std::filesystem::path& directory) {
 
 class Recovery {
  public:
-  static Recovered run(const Settings& settings, const core::Limits& capacity) {
+  static Recovered run(const Settings& settings, const core::Limits& capacity,
+                       const std::stop_token& stop) {
     check_settings(settings, capacity);
     ensure_directory(settings.directory);
     DirectoryLock lock(settings.directory);
@@ -60,11 +61,12 @@ class Recovery {
 
     // First everything is read and checked, so that a refusal changes nothing.
     Replay replay(settings, capacity, Replay::Start::kNewestSnapshot);
-    const Replay::Stop stop = replay.run(~core::Sequence{0}, 0);
+    const Replay::Stop ended = replay.run(~core::Sequence{0}, 0, stop);
     std::optional<SegmentEnd> end = find_end_before_last(settings, segments);
     Tail tail = find_tail(settings, std::move(lock), replay.frames());
 
-    const std::uint64_t torn_bytes = stop == Replay::Stop::kTorn ? replay.frames().torn_bytes() : 0;
+    const std::uint64_t torn_bytes =
+        ended == Replay::Stop::kTorn ? replay.frames().torn_bytes() : 0;
     if (tail.file.is_open()) make_durable(tail, replay.frames(), end, torn_bytes);
     return {replay.take_exchange(),
             Writer(std::move(tail)),
@@ -142,17 +144,9 @@ class Recovery {
   }
 };
 
-Recovered recover(const Settings& settings, const core::Limits& capacity) {
-  return Recovery::run(settings, capacity);
-}
-
-core::Sequence write_snapshot(const Settings& settings, const core::Limits& capacity,
-                              core::Sequence up_to) {
-  Replay replay(settings, capacity, Replay::Start::kNewestSnapshot);
-  if (replay.snapshot_sequence() >= up_to) return replay.snapshot_sequence();
-  replay.run(up_to, up_to);
-  save_snapshot(settings, replay.exchange(), replay.frame_checksum());
-  return replay.exchange().last_sequence();
+Recovered recover(const Settings& settings, const core::Limits& capacity,
+                  const std::stop_token& stop) {
+  return Recovery::run(settings, capacity, stop);
 }
 
 }  // namespace openvenue::journal

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -23,13 +24,9 @@ struct Recovered {
 
 // Locks the directory (creating it if missing) against a second engine, recovers, and opens the
 // journal for appending. Throws JournalError for damage, a held lock, another shard's journal, a
-// state that exceeds `capacity`, or a replay that does not recompute what was recorded.
-[[nodiscard]] Recovered recover(const Settings& settings, const core::Limits& capacity);
-
-// Reads the newest snapshot and the segments since into a state of its own, up to `up_to` (which
-// must be durable), and writes a snapshot of it. Safe beside a running Writer. Returns the
-// snapshot's sequence; throws JournalError.
-core::Sequence write_snapshot(const Settings& settings, const core::Limits& capacity,
-                              core::Sequence up_to);
+// state that exceeds `capacity`, or a replay that does not recompute what was recorded; Stopped
+// where `stop` was requested meanwhile.
+[[nodiscard]] Recovered recover(const Settings& settings, const core::Limits& capacity,
+                                const std::stop_token& stop = {});
 
 }  // namespace openvenue::journal

@@ -21,6 +21,7 @@ using testing::refusal;
 using testing::TemporaryDirectory;
 using testing::write_bytes;
 using testing::write_journal;
+using testing::write_snapshot;
 
 std::uint64_t hash_after(const std::vector<Entry>& entries) {
   VenueExchange exchange(kSmallLimits);

@@ -78,8 +78,10 @@ void Replay::check_snapshot_is_of_journal(const Snapshot& snapshot, const NamedF
   }
 }
 
-Replay::Stop Replay::run(core::Sequence up_to, core::Sequence durable) {
+Replay::Stop Replay::run(core::Sequence up_to, core::Sequence durable,
+                         const std::stop_token& stop) {
   while (exchange_->last_sequence() < up_to) {
+    if (stop.stop_requested()) throw Stopped("the replay of the journal was abandoned");
     // With nothing known to be durable, the reader has to look at the files for the end.
     switch (reader_->next(command_, recorded_, durable == 0 ? kUnbounded : durable)) {
       case Reader::Result::kEntry:

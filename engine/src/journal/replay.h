@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,8 @@ class Replay {
 
   // Applies entries up to `up_to`, or to the end. Entries up to `durable` are known to be there.
   // Throws JournalError for damage, a recorded outcome that is not recomputed, or a configured
-  // limit above `capacity`.
-  Stop run(core::Sequence up_to, core::Sequence durable);
+  // limit above `capacity`; Stopped, between two entries, where `stop` was requested.
+  Stop run(core::Sequence up_to, core::Sequence durable, const std::stop_token& stop = {});
 
   [[nodiscard]] const VenueExchange& exchange() const { return *exchange_; }
   [[nodiscard]] std::unique_ptr<VenueExchange> take_exchange() { return std::move(exchange_); }

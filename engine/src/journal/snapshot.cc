@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
 #include <string_view>
 #include <system_error>
@@ -14,7 +13,8 @@
 namespace openvenue::journal {
 namespace {
 
-constexpr std::size_t kPieceBytes = std::size_t{4} << 20;
+// Written and synced at a time, so that the journal's own syncs never wait for all of a snapshot.
+constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 
 JournalError refuse(const NamedFile& name, std::string_view what) {
   return JournalError(fmt::format("{}: {}", name.path.string(), what));
@@ -33,6 +33,34 @@ void remove_old_snapshots(const Settings& settings) {
     }
   }
   sync_directory(settings.directory);
+}
+
+// Walks the state twice, once for the header and once for the bytes: time that nobody waits for,
+// instead of memory for all of them.
+SnapshotHeader write_state(File& file, const Settings& settings, const VenueExchange& exchange,
+                           std::uint64_t frame_checksum, const std::stop_token& stop) {
+  const core::Digest digest = exchange.digest();
+  SnapshotHeader header;
+  header.shard_id = settings.shard_id;
+  header.sequence = exchange.last_sequence();
+  header.frame_checksum = frame_checksum;
+  header.state_hash = digest.value();
+  header.payload_bytes = digest.size();
+  PiecewiseChecksum checksum(header, header.salt);
+  std::uint64_t offset = sizeof header;
+  core::PieceWriter out(kPieceBytes, [&](std::span<const std::byte> piece) {
+    if (stop.stop_requested()) throw Stopped("the snapshot was abandoned");
+    checksum.add(piece);
+    file.write_at(offset, piece);
+    file.sync();
+    offset += piece.size();
+  });
+  exchange.serialize(out);
+  out.finish();
+  header.checksum = checksum.value();
+  file.write_at(0, std::as_bytes(std::span(&header, 1)));
+  file.sync();
+  return header;
 }
 
 }  // namespace
@@ -75,25 +103,17 @@ std::unique_ptr<VenueExchange> restore_snapshot(const NamedFile& name, const Sna
 }
 
 void save_snapshot(const Settings& settings, const VenueExchange& exchange,
-                   std::uint64_t frame_checksum) {
-  std::vector<std::byte> bytes(sizeof(SnapshotHeader));
-  core::ByteWriter out(bytes);
-  exchange.serialize(out);
-
-  SnapshotHeader header;
-  header.shard_id = settings.shard_id;
-  header.sequence = exchange.last_sequence();
-  header.frame_checksum = frame_checksum;
-  header.state_hash = exchange.state_hash();
-  header.payload_bytes = bytes.size() - sizeof header;
-  seal(header, std::span(bytes), 0);
-
-  File file = File::create(settings.directory / "next-snapshot.tmp");
-  for (std::size_t at = 0; at < bytes.size(); at += kPieceBytes) {
-    file.write_at(at, std::span(bytes).subspan(at, std::min(kPieceBytes, bytes.size() - at)));
-    file.sync();  // piece by piece, so that the journal's own syncs never wait for all of it
+                   std::uint64_t frame_checksum, const std::stop_token& stop) {
+  const std::filesystem::path unfinished = settings.directory / "next-snapshot.tmp";
+  File file = File::create(unfinished);
+  try {
+    const SnapshotHeader header = write_state(file, settings, exchange, frame_checksum, stop);
+    file.rename(snapshot_path(settings.directory, settings.shard_id, header.sequence));
+  } catch (...) {
+    std::error_code ignored;  // what went wrong before is what matters
+    std::filesystem::remove(unfinished, ignored);
+    throw;
   }
-  file.rename(snapshot_path(settings.directory, settings.shard_id, header.sequence));
   remove_old_snapshots(settings);
 }
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "core/exchange.h"
@@ -36,8 +37,10 @@ struct Snapshot {
                                                               const core::Limits& capacity);
 
 // Makes the snapshot of `exchange` durable, then removes all but the newest kSnapshotsKept.
-// `frame_checksum` is of the frame that holds the last entry applied. Throws JournalError.
+// `frame_checksum` is of the frame that holds the last entry applied. Needs little memory beside
+// the state. Throws JournalError, and Stopped where `stop` was requested; no part of a file is
+// left.
 void save_snapshot(const Settings& settings, const VenueExchange& exchange,
-                   std::uint64_t frame_checksum);
+                   std::uint64_t frame_checksum, const std::stop_token& stop = {});
 
 }  // namespace openvenue::journal

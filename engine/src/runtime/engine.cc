@@ -1,13 +1,14 @@
 #include "runtime/engine.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "journal/reader.h"
+#include "journal/snapshot_maker.h"
 
 namespace openvenue::runtime {
 namespace {
@@ -15,8 +16,14 @@ namespace {
 // Names the thread for ps, top and core dumps; at most 15 bytes.
 void name_this_thread(const char* name) { pthread_setname_np(pthread_self(), name); }
 
-// Linux takes nice values by thread: replay for a snapshot yields to order flow.
-void yield_to_order_flow() { setpriority(PRIO_PROCESS, 0, 10); }
+// A snapshot gets the time that nothing else wants: a thread that wakes up for an order takes the
+// processor from it at once, which no nice value gives. Linux sets this by thread.
+void yield_to_order_flow() {
+  const sched_param parameters{};
+  if (sched_setscheduler(0, SCHED_IDLE, &parameters) != 0) {
+    spdlog::warn("snapshots run at the priority of orders: the system refuses a lower one");
+  }
+}
 
 // A crash can fall between the commands that end one trading day; the journal's last entry tells.
 // Behind it there may be the limits of starts that ended before they could finish the day.
@@ -99,8 +106,9 @@ Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFa
       ring_(settings.ring_size),
       watermark_(origin.exchange->last_sequence()),
       snapshotter_(
-          [settings](core::Sequence up_to) {
-            return journal::write_snapshot(settings.journal, settings.limits, up_to);
+          [maker = std::make_shared<journal::SnapshotMaker>(settings.journal, settings.limits)](
+              core::Sequence up_to, const std::stop_token& stop) {
+            return maker->write(up_to, stop);
           },
           settings.snapshot_interval, origin.snapshot_sequence, watermark_, metrics),
       publisher_(durable_flights_, free_flights_, metrics) {
@@ -170,11 +178,11 @@ Admission Engine::submit(Batch& batch) {
 void Engine::stop() {
   if (!shard_thread_.joinable()) return;
   ring_.close();
+  snapshotter_.stop();
   shard_thread_.join();
   journal_thread_.join();
   publisher_thread_.join();
   watermark_.close();
-  snapshotter_.stop();
   snapshot_thread_.join();
   metrics_.gauges()->clear();
   spdlog::info("engine stopped sequence={}", watermark_.get());

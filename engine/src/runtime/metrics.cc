@@ -40,6 +40,13 @@ std::vector<double> latency_bounds_seconds() {
   return bounds;
 }
 
+// 10 ms to about 20 minutes.
+std::vector<double> snapshot_bounds_seconds() {
+  std::vector<double> bounds;
+  for (double bound = 0.01; bound < 2000; bound *= 4) bounds.push_back(bound);
+  return bounds;
+}
+
 std::vector<double> entry_count_bounds() {
   std::vector<double> bounds;
   for (double bound = 1; bound <= 65536; bound *= 4) bounds.push_back(bound);
@@ -115,6 +122,11 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry)
                               "Sessions ended because the client did not read its replies")),
       refused_streams(counter(*registry, "openvenue_engine_refused_streams_total",
                               "Sessions and journal streams refused at their limit")),
+      snapshot_seconds(prometheus::BuildHistogram()
+                           .Name("openvenue_engine_snapshot_seconds")
+                           .Help("Time of one snapshot, from reading the journal to the disk")
+                           .Register(*registry)
+                           .Add({}, snapshot_bounds_seconds())),
       snapshots(counter(*registry, "openvenue_engine_snapshots_total", "Snapshots written")),
       snapshot_failures(counter(*registry, "openvenue_engine_snapshot_failures_total",
                                 "Snapshots that could not be written")),

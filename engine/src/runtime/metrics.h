@@ -76,6 +76,7 @@ class Metrics {
   prometheus::Counter& invalid_requests;
   prometheus::Counter& stalled_clients;
   prometheus::Counter& refused_streams;
+  prometheus::Histogram& snapshot_seconds;
   prometheus::Counter& snapshots;
   prometheus::Counter& snapshot_failures;
   prometheus::Counter& journal_failures;

@@ -2,16 +2,20 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
-#include "journal/writer.h"
+#include "journal/error.h"
 
 namespace openvenue::runtime {
 namespace {
 
-core::Sequence due_after(core::Sequence sequence, core::Sequence interval) {
-  return interval == 0 ? std::numeric_limits<core::Sequence>::max() : sequence + interval;
+constexpr core::Sequence kNever = std::numeric_limits<core::Sequence>::max();
+
+void refuse(std::vector<std::promise<core::Sequence>>& requests, const std::exception_ptr& why) {
+  for (auto& request : requests) request.set_exception(why);
+  requests.clear();
 }
 
 }  // namespace
@@ -23,45 +27,65 @@ Snapshotter::Snapshotter(Write write, core::Sequence interval, core::Sequence ne
       watermark_(watermark),
       metrics_(metrics),
       newest_(newest),
-      next_due_(due_after(newest, interval)) {}
+      next_due_(due_after(newest)) {}
 
-bool Snapshotter::due() const { return watermark_.get() >= next_due_; }
+core::Sequence Snapshotter::due_after(core::Sequence sequence) const {
+  return interval_ == 0 ? kNever : sequence + interval_;
+}
 
 void Snapshotter::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return stopped_ || due() || !requests_.empty(); });
+    wait_until_wanted(lock);
     if (stopped_) break;
     Requests requests = std::exchange(requests_, {});
     lock.unlock();
     take(std::move(requests));
     lock.lock();
   }
-  for (auto& request : requests_) {
-    request.set_exception(
-        std::make_exception_ptr(journal::JournalError("the engine is stopping: no snapshot")));
+  refuse(requests_, std::make_exception_ptr(journal::Stopped("the engine is stopping")));
+}
+
+void Snapshotter::wait_until_wanted(std::unique_lock<std::mutex>& lock) {
+  const auto asked = [this] { return stopped_ || !requests_.empty(); };
+  if (next_due_ == kNever && due_after_rest_ != kNever) {
+    if (wake_.wait_until(lock, rest_until_, asked)) return;
+    next_due_ = due_after_rest_;
   }
-  requests_.clear();
+  wake_.wait(lock, [&] { return asked() || due(); });
 }
 
 void Snapshotter::take(Requests requests) {
-  const core::Sequence up_to = watermark_.get();
+  const auto began_at = SteadyClock::now();
+  write(requests);
+  const auto ended_at = SteadyClock::now();
+  metrics_.snapshot_seconds.Observe(seconds_between(began_at, ended_at));
+  // After a failure too: a disk that is full is not helped by trying without pause.
+  rest_until_ =
+      ended_at + std::min<SteadyClock::duration>(kRestFactor * (ended_at - began_at), kRestMax);
+  due_after_rest_ = due_after(watermark_.get());
+  next_due_ = kNever;
+}
+
+void Snapshotter::write(Requests& requests) {
   try {
-    const core::Sequence sequence = write_(up_to);
+    const core::Sequence sequence = write_(watermark_.get(), stop_source_.get_token());
     newest_ = sequence;
     metrics_.snapshots.Increment();
     spdlog::info("snapshot written sequence={}", sequence);
     for (auto& request : requests) request.set_value(sequence);
-  } catch (const journal::JournalError& error) {
+  } catch (const journal::Stopped& stopped) {
+    spdlog::info("snapshot abandoned: {}", stopped.what());
+    refuse(requests, std::current_exception());
+  } catch (const std::exception& error) {
     metrics_.snapshot_failures.Increment();
     spdlog::error("snapshot failed; the journal is whole and trading goes on: {}", error.what());
-    for (auto& request : requests) request.set_exception(std::current_exception());
+    refuse(requests, std::current_exception());
   }
-  // After a failure too: a disk that is full is not helped by trying without pause.
-  next_due_ = due_after(up_to, interval_);
 }
 
 void Snapshotter::stop() {
+  stop_source_.request_stop();
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;

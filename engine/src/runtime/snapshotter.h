@@ -1,14 +1,18 @@
 // Writes snapshots beside the running engine: every so many sequence numbers, and when asked to.
+// Between two that nobody asked for it rests twenty times as long as the last one took, so that
+// they cost order flow a bounded share of the machine however fast the journal grows.
 //
 // The state comes from a replay of the journal, so matching never waits for it, and every snapshot
 // checks that replay recomputes what was recorded.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <future>
 #include <mutex>
+#include <stop_token>
 #include <vector>
 
 #include "core/types.h"
@@ -19,16 +23,22 @@ namespace openvenue::runtime {
 
 class Snapshotter {
  public:
-  // Writes a snapshot of the state at `up_to` and returns its sequence; throws JournalError.
-  using Write = std::function<core::Sequence(core::Sequence up_to)>;
+  // Writes a snapshot of the state at `up_to` and returns its sequence. Throws what went wrong;
+  // nothing but the snapshot is lost by it. Throws journal::Stopped soon after `stop` is requested.
+  using Write = std::function<core::Sequence(core::Sequence up_to, const std::stop_token& stop)>;
 
-  // `interval` sequence numbers between snapshots; 0: only when asked to. `newest` is the snapshot
-  // that is there already (0: none).
+  static constexpr int kRestFactor = 20;
+  // However slow the machine: what a restart must replay stays bounded.
+  static constexpr std::chrono::minutes kRestMax{10};
+
+  // `interval` sequence numbers from the end of one snapshot to the next; 0: only when asked to.
+  // `newest` is the snapshot that is there already (0: none).
   Snapshotter(Write write, core::Sequence interval, core::Sequence newest,
               const DurableWatermark& watermark, Metrics& metrics);
 
   // The thread's work: runs until stop().
   void run();
+  // Abandons the snapshot that is being written.
   void stop();
 
   // Something became durable. Cheap unless a snapshot is due.
@@ -41,15 +51,22 @@ class Snapshotter {
 
  private:
   using Requests = std::vector<std::promise<core::Sequence>>;
-  [[nodiscard]] bool due() const;
+  using SteadyClock = std::chrono::steady_clock;
+  [[nodiscard]] bool due() const { return watermark_.get() >= next_due_; }
+  void wait_until_wanted(std::unique_lock<std::mutex>& lock);
   void take(Requests requests);
+  void write(Requests& requests);
+  [[nodiscard]] core::Sequence due_after(core::Sequence sequence) const;
 
   const Write write_;
   const core::Sequence interval_;
   const DurableWatermark& watermark_;
   Metrics& metrics_;
   std::atomic<core::Sequence> newest_;
-  std::atomic<core::Sequence> next_due_;
+  std::atomic<core::Sequence> next_due_;  // the highest there is while resting
+  core::Sequence due_after_rest_ = 0;
+  SteadyClock::time_point rest_until_;
+  std::stop_source stop_source_;
   std::mutex mutex_;
   std::condition_variable wake_;
   Requests requests_;

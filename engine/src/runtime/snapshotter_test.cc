@@ -3,10 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <future>
+#include <mutex>
+#include <new>
+#include <stop_token>
 #include <thread>
+#include <vector>
 
-#include "journal/writer.h"
+#include "journal/error.h"
 
 namespace openvenue::runtime {
 namespace {
@@ -40,7 +45,7 @@ class RunningSnapshotter {
 TEST(Snapshotter, WritesOnceTheIntervalHasPassed) {
   std::promise<core::Sequence> written;
   RunningSnapshotter running(
-      [&](core::Sequence up_to) {
+      [&](core::Sequence up_to, const std::stop_token&) {
         written.set_value(up_to);
         return up_to;
       },
@@ -54,7 +59,7 @@ TEST(Snapshotter, WritesOnceTheIntervalHasPassed) {
 }
 
 TEST(Snapshotter, AnswersARequestWithTheSnapshotThatItWrote) {
-  RunningSnapshotter running([](core::Sequence up_to) { return up_to; }, 0);
+  RunningSnapshotter running([](core::Sequence up_to, const std::stop_token&) { return up_to; }, 0);
   running.make_durable(42);
 
   auto snapshot = running.snapshotter_.request();
@@ -65,12 +70,85 @@ TEST(Snapshotter, AnswersARequestWithTheSnapshotThatItWrote) {
 
 TEST(Snapshotter, TellsTheRequesterWhyASnapshotFailedAndCountsIt) {
   RunningSnapshotter running(
-      [](core::Sequence) -> core::Sequence { throw journal::JournalError("disk full"); }, 0);
+      [](core::Sequence, const std::stop_token&) -> core::Sequence {
+        throw journal::JournalError("disk full");
+      },
+      0);
 
   auto snapshot = running.snapshotter_.request();
   ASSERT_EQ(snapshot.wait_for(kPatience), std::future_status::ready);
   EXPECT_THROW(snapshot.get(), journal::JournalError);
   EXPECT_EQ(running.metrics_.snapshot_failures.Value(), 1);
+}
+
+TEST(Snapshotter, OutlivesAFailureOfAnyKind) {
+  int attempts = 0;
+  RunningSnapshotter running(
+      [&](core::Sequence up_to, const std::stop_token&) {
+        if (++attempts == 1) throw std::bad_alloc();
+        return up_to;
+      },
+      0);
+  EXPECT_THROW(running.snapshotter_.request().get(), std::bad_alloc);
+  EXPECT_EQ(running.metrics_.snapshot_failures.Value(), 1);
+  running.make_durable(42);
+  EXPECT_EQ(running.snapshotter_.request().get(), 42U);
+}
+
+TEST(Snapshotter, CountsTheIntervalFromTheEndOfTheLastSnapshotAndRestsTwentyTimesAsLong) {
+  using Clock = std::chrono::steady_clock;
+  std::mutex mutex;
+  std::condition_variable ended;
+  std::vector<core::Sequence> taken;
+  Clock::duration first_took{};
+  Clock::time_point first_ended;
+  Clock::time_point second_began;
+  DurableWatermark* watermark = nullptr;
+  RunningSnapshotter running(
+      [&](core::Sequence up_to, const std::stop_token&) {
+        const auto began = Clock::now();
+        const std::lock_guard lock(mutex);
+        if (taken.empty()) {
+          // So much comes while it is written that another one would be due at its end.
+          watermark->advance(250);
+          std::this_thread::sleep_for(std::chrono::milliseconds(10));
+          first_ended = Clock::now();
+          first_took = first_ended - began;
+        } else if (taken.size() == 1) {
+          second_began = began;
+        }
+        taken.push_back(up_to);
+        ended.notify_all();
+        return up_to;
+      },
+      100);
+  watermark = &running.watermark_;
+  running.make_durable(100);
+  std::unique_lock lock(mutex);
+  ASSERT_TRUE(ended.wait_for(lock, kPatience, [&] { return !taken.empty(); }));
+  lock.unlock();
+  running.make_durable(350);
+  lock.lock();
+  ASSERT_TRUE(ended.wait_for(lock, kPatience, [&] { return taken.size() == 2; }));
+  EXPECT_EQ(taken[1], 350U);
+  EXPECT_GE(second_began - first_ended, Snapshotter::kRestFactor * first_took);
+}
+
+TEST(Snapshotter, AbandonsWhatItIsWritingWhenItStops) {
+  std::promise<void> writing;
+  std::future<core::Sequence> asked;
+  {
+    RunningSnapshotter running(
+        [&](core::Sequence, const std::stop_token& stop) -> core::Sequence {
+          writing.set_value();
+          while (!stop.stop_requested()) std::this_thread::yield();
+          throw journal::Stopped("abandoned");
+        },
+        0);
+    asked = running.snapshotter_.request();
+    writing.get_future().wait();
+  }
+  EXPECT_THROW(asked.get(), journal::Stopped);
 }
 
 TEST(Snapshotter, RefusesRequestsThatAreOpenWhenItStops) {
@@ -79,7 +157,7 @@ TEST(Snapshotter, RefusesRequestsThatAreOpenWhenItStops) {
   std::future<core::Sequence> late;
   {
     RunningSnapshotter running(
-        [&](core::Sequence up_to) {
+        [&](core::Sequence up_to, const std::stop_token&) {
           writing.set_value();
           go_on.get_future().wait();
           return up_to;
@@ -91,7 +169,7 @@ TEST(Snapshotter, RefusesRequestsThatAreOpenWhenItStops) {
     running.snapshotter_.stop();
     go_on.set_value();
   }
-  EXPECT_THROW(late.get(), journal::JournalError);
+  EXPECT_THROW(late.get(), journal::Stopped);
 }
 
 }  // namespace

@@ -82,8 +82,8 @@ TEST_F(JournalAudit, DamageIsAnErrorWithFileAndOffset) {
 
 TEST_F(JournalAudit, SnapshotsAreComparedWithTheReplayedState) {
   write_journal(settings_, 20, 10, Ending::kClosed);
-  journal::write_snapshot(settings_, kSmallLimits, 70);
-  journal::write_snapshot(settings_, kSmallLimits, 140);
+  journal::testing::write_snapshot(settings_, kSmallLimits, 70);
+  journal::testing::write_snapshot(settings_, kSmallLimits, 140);
   EXPECT_EQ(verify(settings_, kSilent).snapshots, (std::vector<core::Sequence>{70, 140}));
 
   const auto path = journal::list_snapshots(directory_.path(), 0).front().path;
@@ -98,7 +98,7 @@ TEST_F(JournalAudit, SnapshotsAreComparedWithTheReplayedState) {
 
 TEST_F(JournalAudit, AnotherReplayedStateThanTheSnapshotsIsAFault) {
   write_journal(settings_, 20, 10, Ending::kClosed);
-  journal::write_snapshot(settings_, kSmallLimits, 70);
+  journal::testing::write_snapshot(settings_, kSmallLimits, 70);
   const auto at_70 = journal::list_snapshots(directory_.path(), 0).front().path;
   std::filesystem::rename(at_70, journal::snapshot_path(directory_.path(), 0, 71));
   EXPECT_EQ(verify(settings_, kSilent).snapshot_faults.size(), 1U);

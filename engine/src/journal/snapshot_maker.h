@@ -1,0 +1,34 @@
+// Makes one snapshot after the other, off the order flow's way.
+//
+// It keeps the state that it replayed, so that the next snapshot costs the entries since and not
+// the reading of the last one. That takes as much memory as the running state, as making a snapshot
+// did anyway for as long as it took: the most that the engine needs is no higher for it.
+#pragma once
+
+#include <optional>
+#include <stop_token>
+
+#include "core/exchange.h"
+#include "journal/replay.h"
+#include "journal/writer.h"
+
+namespace openvenue::journal {
+
+class SnapshotMaker {
+ public:
+  SnapshotMaker(const Settings& settings, const core::Limits& capacity)
+      : settings_(settings), capacity_(capacity) {}
+
+  // Follows the journal to `up_to` (which must be durable) and writes a snapshot, unless the newest
+  // is as new. Returns the newest one's sequence. Safe beside a running Writer. Throws
+  // JournalError, std::bad_alloc, and Stopped where `stop` was requested; the next call then begins
+  // anew from the newest snapshot on disk.
+  core::Sequence write(core::Sequence up_to, const std::stop_token& stop = {});
+
+ private:
+  const Settings settings_;
+  const core::Limits capacity_;
+  std::optional<Replay> replay_;  // at the newest snapshot
+};
+
+}  // namespace openvenue::journal

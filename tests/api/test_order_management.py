@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+import grpc
 import httpx
 import pytest
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.keys import NewKey
 from orders import limit_order
-from running_venue import Venue
+from running_venue import INSTRUMENTS, Venue
 
 
 @pytest.fixture
@@ -198,3 +201,34 @@ def test_a_history_that_lags_is_unavailable_rather_than_short(
         lagging.start_projector()
         lagging.wait_until_projected(client)
         assert len(client.get("/v2/orders", params={"status": "all"}).json()) == 1
+
+
+def test_an_old_order_is_found_behind_many_open_ones_of_another_instrument(
+    client: httpx.Client, venue: Venue
+) -> None:
+    submit(client, symbol="BTC/USD", qty="1", limit_price="100", client_order_id="old")
+    account_id = int(client.get("/v2/account").json()["account_number"])
+    aapl = next(terms.instrument_id for terms in INSTRUMENTS if terms.symbol == "AAPL")
+    with grpc.insecure_channel(f"127.0.0.1:{venue.engine_port}") as channel:
+        for page in range(5):  # more than the engine looks at for one answer
+            requests = [
+                pb.Request(
+                    request_id=number,
+                    new_order=pb.NewOrder(
+                        account_id=account_id,
+                        instrument_id=aapl,
+                        side=pb.SIDE_BUY,
+                        type=pb.ORDER_TYPE_LIMIT,
+                        time_in_force=pb.TIME_IN_FORCE_GTC,
+                        qty_lots=1,
+                        limit_price_ticks=1,
+                        client_order_id=f"{page}-{number}",
+                    ),
+                )
+                for number in range(1000)
+            ]
+            response = rpc.TradingStub(channel).Submit(
+                pb.SessionRequest(requests=requests), timeout=30
+            )
+            assert all(reply.HasField("order") for reply in response.replies)
+    assert ids(client.get("/v2/orders", params={"symbols": "BTC/USD"})) == ["old"]

@@ -72,7 +72,7 @@ class EngineProcess:
     def status(self) -> pb.EngineStatus:
         with self.channel() as channel:
             status: pb.EngineStatus = rpc.AdminStub(channel).GetStatus(
-                pb.GetStatusRequest(), timeout=10
+                pb.GetStatusRequest(with_state_hash=True), timeout=10
             )
         return status
 

@@ -71,17 +71,18 @@ class Admin:
                 return instrument
         raise CommandError(f"there is no instrument {symbol}; see `openvenue instruments list`")
 
-    async def status(self) -> pb.EngineStatus:
+    async def status(self, *, with_state_hash: bool = False) -> pb.EngineStatus:
+        """What the engine is at. Hashing the state holds orders up meanwhile."""
         with _explained(self._target):
             status: pb.EngineStatus = await self._stub.GetStatus(
-                pb.GetStatusRequest(), timeout=_TIMEOUT_S
+                pb.GetStatusRequest(with_state_hash=with_state_hash), timeout=_TIMEOUT_S
             )
         return status
 
     async def is_serving(self) -> bool:
         """Whether the engine has recovered and answers."""
         try:
-            await self._stub.GetStatus(pb.GetStatusRequest(omit_state_hash=True), timeout=1.0)
+            await self._stub.GetStatus(pb.GetStatusRequest(), timeout=1.0)
         except grpc.aio.AioRpcError:
             return False
         return True

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import aiohttp
 import asyncpg
@@ -20,14 +20,20 @@ snapshot_app = typer.Typer(add_completion=False)
 
 
 @status_app.command()
-def status(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False) -> None:
+def status(
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    as_json: JsonOption = False,
+    state_hash: Annotated[
+        bool, typer.Option("--state-hash", help="Hash the engine's state too; orders wait for it.")
+    ] = False,
+) -> None:
     """Show where engine, projection and API are."""
 
     async def run() -> dict[str, Any]:
         settings = venue_settings(data_dir)
         running = DataDir(data_dir).running()
         async with connect_admin(settings) as admin:
-            engine = await admin.status()
+            engine = await admin.status(with_state_hash=state_hash)
         projected = await _projected(settings)
         return {
             "shard_id": engine.shard_id,
@@ -36,7 +42,7 @@ def status(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = Fal
             "applied_sequence": engine.applied_sequence,
             "durable_sequence": engine.durable_sequence,
             "snapshot_sequence": engine.snapshot_sequence,
-            "state_hash": f"{engine.state_hash:016x}",
+            "state_hash": f"{engine.state_hash:016x}" if state_hash else None,
             "open_orders": engine.open_orders,
             "sessions": engine.sessions,
             "trading_day_end": _time(engine.trading_day_end_ns),

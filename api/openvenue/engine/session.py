@@ -146,7 +146,7 @@ class Session:
 
     async def _check_shard(self) -> None:
         status = await rpc.AdminStub(self.channel).GetStatus(
-            pb.GetStatusRequest(omit_state_hash=True), timeout=_HANDSHAKE_TIMEOUT_S
+            pb.GetStatusRequest(), timeout=_HANDSHAKE_TIMEOUT_S
         )
         if status.shard_id != self._shard_id:
             raise ConnectionError(

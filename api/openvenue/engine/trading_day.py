@@ -23,7 +23,7 @@ class TradingDay:
         if self._end_ns <= time.time_ns():
             try:
                 status = await self._engine.admin.GetStatus(
-                    pb.GetStatusRequest(omit_state_hash=True), timeout=_TIMEOUT_S
+                    pb.GetStatusRequest(), timeout=_TIMEOUT_S
                 )
             except grpc.aio.AioRpcError as error:
                 raise EngineUnavailable("the matching engine did not answer") from error

@@ -165,22 +165,34 @@ std::size_t Exchange<Book>::open_order_count() const {
 }
 
 template <class Book>
-void Exchange<Book>::list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
-                                      std::size_t limit, std::vector<const Order*>& out) const {
+OrderId Exchange<Book>::list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
+                                         std::size_t limit, std::vector<const Order*>& out,
+                                         OrderId from) const {
   const OrderStore& orders = state_->orders;
   const Slot owner = state_->ledger.find_account(account);
-  if (owner == kNoSlot) return;
+  if (owner == kNoSlot) return 0;
+  const auto open_slot = [&](OrderId order_id) {
+    const Slot slot = order_id == 0 ? kNoSlot : orders.find(order_id);
+    const bool usable = slot != kNoSlot && orders[slot].open() && orders[slot].account == account;
+    return usable ? slot : kNoSlot;
+  };
   // A page usually continues after an order that is still open: start there.
-  const Slot last = before == 0 ? kNoSlot : orders.find(before);
-  const bool continues = last != kNoSlot && orders[last].open() && orders[last].account == account;
-  Slot slot = continues ? last : state_->ledger.account(owner).open_orders.tail;
+  Slot slot = open_slot(from);
+  if (slot == kNoSlot) slot = open_slot(before);
+  if (slot == kNoSlot) slot = state_->ledger.account(owner).open_orders.tail;
+  if (from != 0) before = before == 0 ? from : std::min(before, from);
+  OrderId visited = 0;
+  std::size_t visits = 0;
   for (; slot != kNoSlot && limit > 0; slot = orders.next_older_open(slot)) {
     const Order& order = orders[slot];
+    if (visits++ == kOrdersVisitedMax) return visited;
+    visited = order.order_id;
     if (before != 0 && order.order_id >= before) continue;
     if (instrument != 0 && order.instrument != instrument) continue;
     out.push_back(&order);
     --limit;
   }
+  return 0;
 }
 
 template <class Book>

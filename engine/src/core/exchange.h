@@ -98,6 +98,9 @@ class Exchange {
     return std::size_t{limits.max_fills_per_command} + 4;
   }
 
+  // What one query may cost those who wait behind it.
+  static constexpr std::size_t kOrdersVisitedMax = 2048;
+
   [[nodiscard]] Sequence last_sequence() const;
   [[nodiscard]] TimestampNs last_timestamp_ns() const;
   [[nodiscard]] const Limits& limits() const;
@@ -110,9 +113,12 @@ class Exchange {
   [[nodiscard]] std::size_t open_order_count() const;
 
   // Up to `limit` open orders of `account` with order_id < `before` (0: no bound), newest first.
-  // `instrument` 0 means all. Appends pointers to `out`.
-  void list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
-                        std::size_t limit, std::vector<const Order*>& out) const;
+  // `instrument` 0 means all. Appends pointers to `out`. Looks at kOrdersVisitedMax orders at most:
+  // where it stopped for that, returns the last order it looked at; otherwise 0. The same call with
+  // that as `from` goes on behind it, whether it is still open or not.
+  OrderId list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
+                           std::size_t limit, std::vector<const Order*>& out,
+                           OrderId from = 0) const;
   // The positions that are not flat, by instrument.
   void list_positions(AccountId account, std::vector<const Position*>& out) const;
   void list_instruments(std::vector<const Instrument*>& out) const;

@@ -523,6 +523,64 @@ TEST_F(OrderEntryTest, OpenOrdersAreListedNewestFirstInPages) {
   EXPECT_EQ(page[0]->order_id, ids[2]);
 }
 
+class ManyOpenOrdersTest : public ExchangeFixture {
+ protected:
+  static constexpr std::uint32_t kMany = 100'001;
+  static constexpr InstrumentId kSilver = 2;
+
+  ManyOpenOrdersTest() : ExchangeFixture({kMany + 10, 8, 4, 16, 16}) {
+    DefineInstrument silver = gold();
+    silver.instrument = kSilver;
+    silver.symbol = Symbol("SILVER");
+    apply(silver);
+    apply(AdjustBalance{kAnna, CashMicros{1} << 50});
+    NewOrder wanted = limit(kAnna, Side::kBuy, 1, 100);
+    wanted.instrument = kSilver;
+    wanted_ = enter(wanted);
+    for (std::uint32_t i = 0; i < kMany; ++i) rest(kAnna, Side::kBuy, 1, 100);
+  }
+
+  // Asks until the answer is complete; how often that was. `between` runs with each cursor.
+  template <class Between>
+  std::size_t ask(OrderId before, std::vector<const Order*>& found, Between between) {
+    OrderId from = 0;
+    std::size_t calls = 0;
+    do {
+      from = exchange_.list_open_orders(kAnna, kSilver, before, 10, found, from);
+      ++calls;
+      if (from != 0) between(from);
+    } while (from != 0 && calls < kMany);
+    return calls;
+  }
+
+  static constexpr std::size_t kCallsMin = kMany / Exchange<FastBook>::kOrdersVisitedMax;
+
+  OrderId wanted_ = 0;
+};
+
+TEST_F(ManyOpenOrdersTest, AreSearchedABoundedNumberAtATimeWithoutMissingOrRepeatingOne) {
+  std::vector<const Order*> found;
+  const std::size_t calls = ask(0, found, [](OrderId) {});
+  EXPECT_GE(calls, kCallsMin);
+  EXPECT_LE(calls, kCallsMin + 2);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0]->order_id, wanted_);
+}
+
+TEST_F(ManyOpenOrdersTest, AreSearchedOnWhereTheCursorsOrderHasEnded) {
+  const OrderId before = exchange_.last_sequence();
+  apply(CancelOrder{kAnna, before});
+  std::vector<const Order*> found;
+  bool ended = false;
+  const std::size_t calls = ask(before, found, [&](OrderId from) {
+    if (!std::exchange(ended, true)) apply(CancelOrder{kAnna, from});
+  });
+  EXPECT_GE(calls, kCallsMin);
+  EXPECT_LE(calls, kCallsMin + 4);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0]->order_id, wanted_);
+}
+
 TEST_F(OrderEntryTest, LevelsAreListedBestFirst) {
   rest(kAnna, Side::kBuy, 1, 99);
   rest(kAnna, Side::kBuy, 2, 100);

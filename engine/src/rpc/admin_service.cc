@@ -7,7 +7,7 @@
 #include <chrono>
 #include <string_view>
 
-#include "journal/writer.h"
+#include "journal/error.h"
 #include "rpc/decode.h"
 #include "rpc/encode.h"
 #include "rpc/pending_call.h"
@@ -20,6 +20,9 @@ constexpr std::array<std::string_view, 5> kLogLevels = {"trace", "debug", "info"
 
 // A snapshot replays the journal since the last one, which may be long.
 constexpr std::chrono::minutes kSnapshotWaitMax{10};
+
+// A caller that has gone is noticed this late, so that it does not hold a server thread.
+constexpr std::chrono::milliseconds kCancelledCheck{100};
 
 std::string log_level_name() {
   const auto name = spdlog::level::to_string_view(spdlog::get_level());
@@ -52,7 +55,7 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
                                      const v1::GetStatusRequest* request,
                                      v1::EngineStatus* response) {
   runtime::Reply reply;
-  const runtime::GetStatus query{!request->omit_state_hash()};
+  const runtime::GetStatus query{request->with_state_hash()};
   const auto status = ask(engine_, *context, {0, runtime::Query(query)}, reply);
   if (!status.ok()) return status;
   const auto& summary = std::get<runtime::StateSummary>(reply.body);
@@ -100,16 +103,24 @@ grpc::Status AdminService::TakeSnapshot(grpc::ServerContext* context,
                                         const v1::TakeSnapshotRequest*,
                                         v1::TakeSnapshotResponse* response) {
   auto snapshot = engine_.take_snapshot();
+  if (!snapshot) {
+    return {grpc::StatusCode::ABORTED,
+            "another caller is waiting for a snapshot: see snapshot_sequence in the status"};
+  }
   const auto until =
       std::min(context->deadline(), std::chrono::system_clock::now() + kSnapshotWaitMax);
-  if (snapshot.wait_until(until) != std::future_status::ready) {
-    return {grpc::StatusCode::DEADLINE_EXCEEDED,
-            "the snapshot is still being written: see snapshot_sequence in the status"};
+  while (snapshot->wait_for(kCancelledCheck) != std::future_status::ready) {
+    if (context->IsCancelled() || std::chrono::system_clock::now() >= until) {
+      return {grpc::StatusCode::DEADLINE_EXCEEDED,
+              "the snapshot is still being written: see snapshot_sequence in the status"};
+    }
   }
   try {
-    response->set_sequence(snapshot.get());
+    response->set_sequence(snapshot->get());
     return grpc::Status::OK;
-  } catch (const journal::JournalError& error) {
+  } catch (const journal::Stopped& stopped) {
+    return {grpc::StatusCode::UNAVAILABLE, stopped.what()};
+  } catch (const std::exception& error) {
     return {grpc::StatusCode::INTERNAL, error.what()};
   }
 }

@@ -88,7 +88,8 @@ Malformed decode(const v1::ListOpenOrders& wire, runtime::ListOpenOrders& out) {
     return "limit is " + std::to_string(wire.limit()) + "; give 1 to " +
            std::to_string(runtime::kListLimitMax);
   }
-  out = {wire.account_id(), wire.instrument_id(), wire.before_order_id(), wire.limit()};
+  out = {wire.account_id(), wire.instrument_id(), wire.before_order_id(), wire.limit(),
+         wire.from_order_id()};
   return std::nullopt;
 }
 

@@ -53,6 +53,7 @@ void encode_body(const runtime::NotSequenced& not_sequenced, v1::Reply& out) {
 
 void encode_body(const runtime::OrderList& list, v1::Reply& out) {
   auto& body = *out.mutable_order_list();
+  body.set_stopped_at_order_id(list.stopped_at);
   body.set_account_updated_sequence(list.account_updated_sequence);
   for (const core::Order& order : list.orders) encode(order, *body.add_orders());
 }

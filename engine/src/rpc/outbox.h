@@ -3,6 +3,7 @@
 // either, and costs nobody else anything.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -30,6 +31,8 @@ class Outbox final : public runtime::ReplySink {
 
   // Precondition: room was reserved for the replies.
   void deliver(std::vector<runtime::Reply> replies) noexcept override;
+
+  [[nodiscard]] bool wanted() const noexcept override { return !closed_; }
 
   // Replaces `out` by the next replies, enough for one message; blocks until there is one. False
   // once closed.
@@ -59,7 +62,7 @@ class Outbox final : public runtime::ReplySink {
   std::uint64_t reserved_ = 0;
   bool writing_ = false;        // replies are taken and not released
   std::uint64_t releases_ = 0;  // counts progress
-  bool closed_ = false;
+  std::atomic<bool> closed_ = false;
 };
 
 }  // namespace openvenue::rpc

@@ -13,6 +13,9 @@ namespace {
 // A call without a deadline holds a server thread no longer than this.
 constexpr std::chrono::seconds kWaitMax{30};
 
+// A caller that has gone is noticed this late.
+constexpr std::chrono::milliseconds kCancelledCheck{100};
+
 grpc::Status status_of(const runtime::NotSequenced& not_sequenced) {
   switch (not_sequenced.cause) {
     case runtime::NotSequenced::Cause::kResourceExhausted:
@@ -37,9 +40,16 @@ void PendingCall::deliver(std::vector<runtime::Reply> replies) noexcept {
 }
 
 bool PendingCall::wait(const grpc::ServerContext& context) {
-  const auto until = std::min(context.deadline(), std::chrono::system_clock::now() + kWaitMax);
+  using Clock = std::chrono::system_clock;
+  const auto until = std::min(context.deadline(), Clock::now() + kWaitMax);
+  const auto complete = [this] { return replies_.size() == replies_expected_; };
   std::unique_lock lock(mutex_);
-  return complete_.wait_until(lock, until, [this] { return replies_.size() == replies_expected_; });
+  while (!complete_.wait_until(lock, std::min(until, Clock::now() + kCancelledCheck), complete)) {
+    if (Clock::now() < until && !context.IsCancelled()) continue;
+    given_up_ = true;
+    return false;
+  }
+  return true;
 }
 
 grpc::Status fate_unknown() {

@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -20,8 +21,10 @@ class PendingCall final : public runtime::ReplySink {
 
   void deliver(std::vector<runtime::Reply> replies) noexcept override;
 
-  // False at the caller's deadline, or after the server's own bound where that is earlier; what
-  // became of the operations is then unknown.
+  [[nodiscard]] bool wanted() const noexcept override { return !given_up_; }
+
+  // False at the caller's deadline or soon after it has gone, or after the server's own bound where
+  // that is earlier; what became of the operations is then unknown.
   [[nodiscard]] bool wait(const grpc::ServerContext& context);
 
   // Precondition: wait() returned true.
@@ -29,6 +32,7 @@ class PendingCall final : public runtime::ReplySink {
 
  private:
   const std::size_t replies_expected_;
+  std::atomic<bool> given_up_ = false;
   std::mutex mutex_;
   std::condition_variable complete_;
   std::vector<runtime::Reply> replies_;

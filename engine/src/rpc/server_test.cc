@@ -304,13 +304,57 @@ TEST_F(ServerTest, TellsItsStatus) {
   grpc::ClientContext context;
   set_deadline(context);
   v1::EngineStatus status;
-  ASSERT_TRUE(stub->GetStatus(&context, {}, &status).ok());
+  v1::GetStatusRequest request;
+  request.set_with_state_hash(true);
+  ASSERT_TRUE(stub->GetStatus(&context, request, &status).ok());
   EXPECT_EQ(status.applied_sequence(), server_.engine()->applied_sequence());
   EXPECT_EQ(status.durable_sequence(), status.applied_sequence());
   EXPECT_EQ(status.open_orders(), 1U);
   EXPECT_EQ(status.sessions(), 1U);
   EXPECT_NE(status.state_hash(), 0U);
   EXPECT_EQ(status.version(), "test");
+  grpc::ClientContext poll;
+  ASSERT_TRUE(stub->GetStatus(&poll, {}, &status).ok());
+  EXPECT_EQ(status.state_hash(), 0U) << "orders wait for it: only for those who ask";
+}
+
+TEST_F(ServerTest, SkipsAQueryWhoseCallerGaveUpBeforeItsTurn) {
+  // The disk stands still, and everything that can be under way is: the shard waits.
+  gate_.close();
+  const auto stub = v1::MarketData::NewStub(channel_);
+  const auto orders = std::make_shared<runtime::testing::Collector>();
+  std::size_t sent = 0;
+  const auto waits = [&] {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
+    while (std::chrono::steady_clock::now() < until) {
+      if (server_.gauge("openvenue_engine_ring_depth") == 0) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  };
+  do {
+    ++sent;
+    ASSERT_EQ(server_.engine().submit(
+                  orders, {runtime::testing::operation(
+                              sent, core::CommandBody(runtime::testing::limit_order(
+                                        1, core::Side::kBuy, 1, 10, std::to_string(sent))))}),
+              runtime::Admission::kAccepted);
+  } while (!waits());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
+  v1::GetBookRequest request;
+  request.set_instrument_id(1);
+  request.set_depth(10);
+  v1::BookSnapshot book;
+  EXPECT_EQ(stub->GetBook(&context, request, &book).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  // The server notices within its own period, before the disk goes on.
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  gate_.open();
+  orders->wait_for(sent);
+  TestSession session(channel_);
+  session.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "later"));
+  EXPECT_EQ(server_.engine().metrics().abandoned_queries.Value(), 1);
 }
 
 TEST_F(ServerTest, WritesASnapshotWhenAskedTo) {
@@ -320,6 +364,26 @@ TEST_F(ServerTest, WritesASnapshotWhenAskedTo) {
   v1::TakeSnapshotResponse snapshot;
   ASSERT_TRUE(stub->TakeSnapshot(&context, {}, &snapshot).ok());
   EXPECT_EQ(snapshot.sequence(), server_.engine()->durable().get());
+}
+
+TEST_F(ServerTest, WritesOneSnapshotAtATime) {
+  const auto stub = v1::Admin::NewStub(channel_);
+  TestSession session(channel_);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  grpc::Status status;
+  // Until a call falls into the time that another caller's snapshot takes.
+  for (std::uint64_t id = 1; status.error_code() != grpc::StatusCode::ABORTED &&
+                             std::chrono::steady_clock::now() < deadline;
+       ++id) {
+    session.ask(new_order(id, 1, v1::SIDE_BUY, 1, 10, std::to_string(id)));
+    const auto first = server_.engine()->take_snapshot();
+    ASSERT_TRUE(first.has_value());
+    grpc::ClientContext context;
+    v1::TakeSnapshotResponse snapshot;
+    status = stub->TakeSnapshot(&context, {}, &snapshot);
+    EXPECT_EQ(first->wait_for(kPatience), std::future_status::ready);
+  }
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::ABORTED);
 }
 
 TEST_F(ServerTest, ChangesItsLogLevelAndThreadsWhileItRuns) {

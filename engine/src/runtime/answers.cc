@@ -94,8 +94,9 @@ Body answer_to(const VenueExchange& exchange, const ListOpenOrders& query) {
   const core::Account* account = exchange.find_account(query.account);
   if (account == nullptr) return unknown_account(query.account);
   std::vector<const core::Order*> orders;
-  exchange.list_open_orders(query.account, query.instrument, query.before, query.limit, orders);
   OrderList list;
+  list.stopped_at = exchange.list_open_orders(query.account, query.instrument, query.before,
+                                              query.limit, orders, query.from);
   list.account_updated_sequence = account->updated_sequence;
   list.orders.reserve(orders.size());
   for (const core::Order* order : orders) list.orders.push_back(*order);

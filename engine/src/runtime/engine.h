@@ -8,6 +8,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -59,7 +60,9 @@ class Engine {
   void stop();
 
   [[nodiscard]] DurableWatermark& durable() { return watermark_; }
-  [[nodiscard]] std::future<core::Sequence> take_snapshot() { return snapshotter_.request(); }
+  [[nodiscard]] std::optional<std::future<core::Sequence>> take_snapshot() {
+    return snapshotter_.request();
+  }
 
   [[nodiscard]] const EngineSettings& settings() const { return settings_; }
   [[nodiscard]] core::Sequence applied_sequence() const { return shard_->applied_sequence(); }

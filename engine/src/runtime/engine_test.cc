@@ -131,6 +131,45 @@ TEST(Engine, CommitsEverythingThatQueuedDuringASyncWithFewFurtherSyncs) {
   EXPECT_LE(gate.syncs() - syncs_before, 20U);
 }
 
+TEST(Engine, CarriesOutNoQueryWhoseCallerHasGoneButEveryCommand) {
+  class Gone final : public ReplySink {
+   public:
+    void deliver(std::vector<Reply> replies) noexcept override { delivered_ += replies.size(); }
+    [[nodiscard]] bool wanted() const noexcept override { return false; }
+    std::atomic<std::size_t> delivered_ = 0;
+  };
+  const TemporaryDirectory directory;
+  TestEngine engine(test_settings(directory.path()));
+  engine.set_up_market();
+  const auto gone = std::make_shared<Gone>();
+  ASSERT_EQ(engine.submit(gone, {operation(1, Query(GetStatus{true})),
+                                 operation(2, limit_order(1, Side::kBuy, 1, 10, "kept")),
+                                 operation(3, Query(ListAccounts{}))}),
+            Admission::kAccepted);
+  EXPECT_EQ(order_in(engine.ask(Query(GetOrder{1, 0, core::ClientOrderId("kept")}))).status,
+            core::OrderStatus::kNew);
+  EXPECT_EQ(gone->delivered_, 1U);
+  EXPECT_EQ(engine.metrics().abandoned_queries.Value(), 2);
+}
+
+TEST(Engine, CountsAQueryInTheRingByWhatItCosts) {
+  const Operation order = operation(1, core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "a")));
+  EXPECT_EQ(weight(order), 1U);
+  EXPECT_EQ(weight(Query(GetStatus{false})), 1U);
+  EXPECT_GT(weight(Query(GetBook{1, kBookDepthMax})), 100U);
+  EXPECT_GT(weight(Query(GetBook{1, kBookDepthMax})), weight(Query(GetBook{1, 1})));
+  for (const Query& whole :
+       {Query(GetStatus{true}), Query(ListAccounts{}), Query(ListInstruments{})}) {
+    EXPECT_GT(weight(whole), weight(Query(ListOpenOrders{1, 0, 0, kListLimitMax})));
+    // However small the ring, one fits.
+    IngressRing ring(2);
+    Batch batch{{operation(1, whole)}, nullptr, {}};
+    EXPECT_EQ(ring.try_push(batch), Admission::kAccepted);
+    Batch next{{order}, nullptr, {}};
+    EXPECT_EQ(ring.try_push(next), Admission::kFull);
+  }
+}
+
 TEST(Engine, RefusesBatchesAtTheBoundOfItsRingAndAnswersTheAcceptedOnes) {
   const TemporaryDirectory directory;
   SyncGate gate;
@@ -235,7 +274,7 @@ TEST(Engine, StartsFromTheSnapshotThatItWroteAtItsInterval) {
     for (int index = 0; index < 20; ++index) {
       engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, std::to_string(index))));
     }
-    snapshot = engine->take_snapshot().get();
+    snapshot = engine->take_snapshot()->get();
     EXPECT_EQ(snapshot, engine->durable().get());
     hash = engine.state_hash();
     EXPECT_GE(engine.metrics().snapshots.Value(), 2) << "one at the interval, one when asked to";

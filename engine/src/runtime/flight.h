@@ -4,7 +4,7 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -23,7 +23,7 @@ struct Delivery {
 struct Flight {
   journal::Frame frame;
   std::vector<Delivery> deliveries;
-  std::size_t reply_count = 0;
+  std::uint64_t reply_weight = 0;
   std::chrono::steady_clock::time_point handed_over_at;
   std::chrono::steady_clock::time_point durable_at;
 
@@ -32,7 +32,7 @@ struct Flight {
   void clear() {
     frame.clear();
     deliveries.clear();
-    reply_count = 0;
+    reply_weight = 0;
   }
 };
 

@@ -1,5 +1,6 @@
 #include "runtime/ingress_ring.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace openvenue::runtime {
@@ -11,7 +12,9 @@ std::uint64_t weight(const std::vector<Operation>& operations) {
 }
 
 Admission IngressRing::try_push(Batch& batch) {
-  const std::uint64_t batch_weight = weight(batch.operations);
+  std::uint64_t batch_weight = weight(batch.operations);
+  // One operation always fits: it cannot be sent in parts.
+  if (batch.operations.size() == 1) batch_weight = std::min(batch_weight, capacity_);
   if (batch_weight > capacity_) return Admission::kTooLarge;
   bool was_empty = false;
   {

@@ -71,8 +71,11 @@ TEST(IngressRing, TellsABatchThatCanNeverFitFromOneThatMayLater) {
 TEST(IngressRing, WeighsAListQueryByTheRecordsThatItAsksFor) {
   IngressRing ring(100);
   Batch batch;
-  batch.operations.push_back({1, Query(ListOpenOrders{1, 0, 0, 101})});
-  EXPECT_EQ(ring.try_push(batch), Admission::kTooLarge);
+  batch.operations.push_back({1, Query(ListOpenOrders{1, 0, 0, 99})});
+  EXPECT_EQ(ring.try_push(batch), Admission::kAccepted);
+  EXPECT_EQ(ring.depth(), 99U);
+  Batch next = batch_of(2);
+  EXPECT_EQ(ring.try_push(next), Admission::kFull);
 }
 
 TEST(IngressRing, WhenClosedRefusesBatchesButHandsOutThoseInside) {

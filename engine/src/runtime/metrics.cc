@@ -118,6 +118,8 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry)
                         "Batches refused because the ingress ring was full")),
       invalid_requests(counter(*registry, "openvenue_engine_invalid_requests_total",
                                "Requests that could not be a command or query")),
+      abandoned_queries(counter(*registry, "openvenue_engine_abandoned_queries_total",
+                                "Queries not carried out because their caller had gone")),
       stalled_clients(counter(*registry, "openvenue_engine_stalled_clients_total",
                               "Sessions ended because the client did not read its replies")),
       refused_streams(counter(*registry, "openvenue_engine_refused_streams_total",

@@ -74,6 +74,7 @@ class Metrics {
   prometheus::Histogram& frame_entries;
   prometheus::Counter& ring_full;
   prometheus::Counter& invalid_requests;
+  prometheus::Counter& abandoned_queries;
   prometheus::Counter& stalled_clients;
   prometheus::Counter& refused_streams;
   prometheus::Histogram& snapshot_seconds;

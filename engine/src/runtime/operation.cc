@@ -6,13 +6,28 @@ namespace {
 // An account's reply has its positions, at most one an instrument; most accounts hold few.
 constexpr std::uint32_t kAccountWeight = 16;
 
+// A level is looked up and encoded in a fraction of the time of an order; there are two sides.
+constexpr std::uint32_t kLevelsPerWeight = 8;
+
+constexpr std::uint32_t kWholeStateWeight = 4096;
+
+struct WeightOf {
+  std::uint32_t operator()(const GetOrder&) const { return 1; }
+  std::uint32_t operator()(const ListOpenOrders& query) const { return query.limit; }
+  std::uint32_t operator()(const GetAccount&) const { return kAccountWeight; }
+  std::uint32_t operator()(const GetBook& query) const {
+    return 1 + 2 * query.depth / kLevelsPerWeight;
+  }
+  std::uint32_t operator()(const ListInstruments&) const { return kWholeStateWeight; }
+  std::uint32_t operator()(const ListAccounts&) const { return kWholeStateWeight; }
+  std::uint32_t operator()(const GetStatus& query) const {
+    return query.with_state_hash ? kWholeStateWeight : 1;
+  }
+};
+
 }  // namespace
 
-std::uint32_t weight(const Query& query) {
-  if (const auto* list = std::get_if<ListOpenOrders>(&query)) return list->limit;
-  if (std::holds_alternative<GetAccount>(query)) return kAccountWeight;
-  return 1;
-}
+std::uint32_t weight(const Query& query) { return std::visit(WeightOf{}, query); }
 
 std::uint32_t weight(const Operation& operation) {
   const auto* query = std::get_if<Query>(&operation.body);

@@ -20,6 +20,7 @@ struct ListOpenOrders {
   core::InstrumentId instrument = 0;  // 0: all
   core::OrderId before = 0;           // 0: from the newest
   std::uint32_t limit = 0;            // 1 to kListLimitMax
+  core::OrderId from = 0;             // where the answer before stopped; 0: at the beginning
 };
 
 struct GetAccount {
@@ -50,7 +51,8 @@ constexpr std::uint32_t kListLimitMax = 500;
 constexpr std::uint32_t kBookDepthMax = 1000;
 
 // How much an operation takes of the bounded queues, where 1 is what a new order and its reply
-// take.
+// take: by the time of the shard or the size of the reply, whichever is more. Of a query that walks
+// the whole state it is a fixed large number, because the state's size is the shard's to know.
 [[nodiscard]] std::uint32_t weight(const Query& query);
 [[nodiscard]] std::uint32_t weight(const Operation& operation);
 

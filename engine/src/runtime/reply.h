@@ -41,6 +41,7 @@ struct NotSequenced {
 struct OrderList {
   std::vector<core::Order> orders;  // newest first
   core::Sequence account_updated_sequence = 0;
+  core::OrderId stopped_at = 0;  // the search is not over: go on from here; 0: it is
 };
 
 struct PositionState {
@@ -92,6 +93,8 @@ class ReplySink {
  public:
   virtual ~ReplySink() = default;
   virtual void deliver(std::vector<Reply> replies) noexcept = 0;
+  // False once nobody waits for replies: queries are then not carried out and not answered.
+  [[nodiscard]] virtual bool wanted() const noexcept { return true; }
 };
 
 }  // namespace openvenue::runtime

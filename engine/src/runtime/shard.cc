@@ -11,8 +11,8 @@ namespace {
 // The end of the trading day is noticed at most this late when nothing else happens.
 constexpr std::chrono::milliseconds kIdleWait{250};
 
-// Bounds the replies that one flight keeps in memory, for batches of queries.
-constexpr std::size_t kRepliesPerFlightMax = 8192;
+// Bounds the replies that one flight keeps in memory, for batches of queries. In operation weight.
+constexpr std::uint64_t kReplyWeightPerFlightMax = 8192;
 
 }  // namespace
 
@@ -58,9 +58,14 @@ void Shard::process(const Batch& batch) {
   const StageTimer timer(metrics_.match_seconds);
   const core::TimestampNs timestamp_ns = stamp();
   for (const Operation& operation : batch.operations) {
+    if (std::holds_alternative<Query>(operation.body) && !batch.sink->wanted()) {
+      metrics_.abandoned_queries.Increment();
+      continue;
+    }
     make_room();
-    replies_to(batch).push_back(carry_out(operation, timestamp_ns));
-    ++flight_->reply_count;
+    Reply reply = carry_out(operation, timestamp_ns);
+    flight_->reply_weight += reply.weight;
+    replies_to(batch).push_back(std::move(reply));
     if (day_end_unfinished_) finish_trading_day();
   }
 }
@@ -121,7 +126,7 @@ core::TimestampNs Shard::stamp() const {
 
 void Shard::make_room() {
   if (flight_ != nullptr &&
-      (flight_->frame.full() || flight_->reply_count >= kRepliesPerFlightMax)) {
+      (flight_->frame.full() || flight_->reply_weight >= kReplyWeightPerFlightMax)) {
     hand_over();
   }
   if (flight_ != nullptr) return;

@@ -13,11 +13,6 @@ namespace {
 
 constexpr core::Sequence kNever = std::numeric_limits<core::Sequence>::max();
 
-void refuse(std::vector<std::promise<core::Sequence>>& requests, const std::exception_ptr& why) {
-  for (auto& request : requests) request.set_exception(why);
-  requests.clear();
-}
-
 }  // namespace
 
 Snapshotter::Snapshotter(Write write, core::Sequence interval, core::Sequence newest,
@@ -27,7 +22,8 @@ Snapshotter::Snapshotter(Write write, core::Sequence interval, core::Sequence ne
       watermark_(watermark),
       metrics_(metrics),
       newest_(newest),
-      next_due_(due_after(newest)) {}
+      next_due_(due_after(newest)),
+      due_after_rest_(next_due_) {}
 
 core::Sequence Snapshotter::due_after(core::Sequence sequence) const {
   return interval_ == 0 ? kNever : sequence + interval_;
@@ -38,16 +34,17 @@ void Snapshotter::run() {
   for (;;) {
     wait_until_wanted(lock);
     if (stopped_) break;
-    Requests requests = std::exchange(requests_, {});
+    const bool requested = request_.has_value();
     lock.unlock();
-    take(std::move(requests));
+    take(requested);
     lock.lock();
   }
-  refuse(requests_, std::make_exception_ptr(journal::Stopped("the engine is stopping")));
+  lock.unlock();
+  refuse(true, std::make_exception_ptr(journal::Stopped("the engine is stopping")));
 }
 
 void Snapshotter::wait_until_wanted(std::unique_lock<std::mutex>& lock) {
-  const auto asked = [this] { return stopped_ || !requests_.empty(); };
+  const auto asked = [this] { return stopped_ || request_.has_value(); };
   if (next_due_ == kNever && due_after_rest_ != kNever) {
     if (wake_.wait_until(lock, rest_until_, asked)) return;
     next_due_ = due_after_rest_;
@@ -55,9 +52,9 @@ void Snapshotter::wait_until_wanted(std::unique_lock<std::mutex>& lock) {
   wake_.wait(lock, [&] { return asked() || due(); });
 }
 
-void Snapshotter::take(Requests requests) {
+void Snapshotter::take(bool requested) {
   const auto began_at = SteadyClock::now();
-  write(requests);
+  write(requested);
   const auto ended_at = SteadyClock::now();
   metrics_.snapshot_seconds.Observe(seconds_between(began_at, ended_at));
   // After a failure too: a disk that is full is not helped by trying without pause.
@@ -67,21 +64,36 @@ void Snapshotter::take(Requests requests) {
   next_due_ = kNever;
 }
 
-void Snapshotter::write(Requests& requests) {
+void Snapshotter::write(bool requested) {
   try {
     const core::Sequence sequence = write_(watermark_.get(), stop_source_.get_token());
     newest_ = sequence;
     metrics_.snapshots.Increment();
     spdlog::info("snapshot written sequence={}", sequence);
-    for (auto& request : requests) request.set_value(sequence);
+    answer(requested, sequence);
   } catch (const journal::Stopped& stopped) {
     spdlog::info("snapshot abandoned: {}", stopped.what());
-    refuse(requests, std::current_exception());
+    refuse(requested, std::current_exception());
   } catch (const std::exception& error) {
     metrics_.snapshot_failures.Increment();
     spdlog::error("snapshot failed; the journal is whole and trading goes on: {}", error.what());
-    refuse(requests, std::current_exception());
+    refuse(requested, std::current_exception());
   }
+}
+
+// A request that came while the snapshot was written wants a later one, and stays.
+void Snapshotter::answer(bool requested, core::Sequence sequence) {
+  const std::lock_guard lock(mutex_);
+  if (!requested) return;
+  request_->set_value(sequence);
+  request_.reset();
+}
+
+void Snapshotter::refuse(bool requested, const std::exception_ptr& why) {
+  const std::lock_guard lock(mutex_);
+  if (!requested || !request_) return;
+  request_->set_exception(why);
+  request_.reset();
 }
 
 void Snapshotter::stop() {
@@ -99,12 +111,16 @@ void Snapshotter::on_durable(core::Sequence sequence) {
   wake_.notify_one();
 }
 
-std::future<core::Sequence> Snapshotter::request() {
-  std::promise<core::Sequence> promise;
-  auto future = promise.get_future();
+std::optional<std::future<core::Sequence>> Snapshotter::request() {
+  std::future<core::Sequence> future;
   {
     const std::lock_guard lock(mutex_);
-    requests_.push_back(std::move(promise));
+    if (request_) return std::nullopt;
+    future = request_.emplace().get_future();
+    if (stopped_) {
+      request_->set_exception(std::make_exception_ptr(journal::Stopped("the engine is stopping")));
+      request_.reset();
+    }
   }
   wake_.notify_one();
   return future;

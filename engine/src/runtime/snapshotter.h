@@ -12,8 +12,8 @@
 #include <functional>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <stop_token>
-#include <vector>
 
 #include "core/types.h"
 #include "runtime/durable_watermark.h"
@@ -44,18 +44,20 @@ class Snapshotter {
   // Something became durable. Cheap unless a snapshot is due.
   void on_durable(core::Sequence sequence);
 
-  // Resolves to the sequence of a snapshot at or after what is durable now, or to a JournalError.
-  [[nodiscard]] std::future<core::Sequence> request();
+  // Resolves to the sequence of a snapshot at or after what is durable now, or to what went wrong.
+  // Nothing while another request is unanswered.
+  [[nodiscard]] std::optional<std::future<core::Sequence>> request();
 
   [[nodiscard]] core::Sequence newest() const { return newest_; }
 
  private:
-  using Requests = std::vector<std::promise<core::Sequence>>;
   using SteadyClock = std::chrono::steady_clock;
   [[nodiscard]] bool due() const { return watermark_.get() >= next_due_; }
   void wait_until_wanted(std::unique_lock<std::mutex>& lock);
-  void take(Requests requests);
-  void write(Requests& requests);
+  void take(bool requested);
+  void answer(bool requested, core::Sequence sequence);
+  void refuse(bool requested, const std::exception_ptr& why);
+  void write(bool requested);
   [[nodiscard]] core::Sequence due_after(core::Sequence sequence) const;
 
   const Write write_;
@@ -64,12 +66,12 @@ class Snapshotter {
   Metrics& metrics_;
   std::atomic<core::Sequence> newest_;
   std::atomic<core::Sequence> next_due_;  // the highest there is while resting
-  core::Sequence due_after_rest_ = 0;
+  core::Sequence due_after_rest_;
   SteadyClock::time_point rest_until_;
   std::stop_source stop_source_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  Requests requests_;
+  std::optional<std::promise<core::Sequence>> request_;
   bool stopped_ = false;
 };
 

@@ -32,6 +32,7 @@ from openvenue.queries import orders as order_queries
 from openvenue.queries.orders import OrderFilter
 
 ENGINE_PAGE_MAX = 500
+OPEN_ORDERS_ANSWERS_MAX = 1024
 CANCEL_ALL_ORDERS_MAX = 10_000
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -203,13 +204,28 @@ async def _cancel_result(worker: Worker, account_id: int, order_id: int) -> reso
 async def _open_orders(
     worker: Worker, account_id: int, instrument_id: int = 0, *, before: int = 0, limit: int
 ) -> list[pb.Order]:
-    query = pb.ListOpenOrders(
-        account_id=account_id, instrument_id=instrument_id, before_order_id=before, limit=limit
-    )
-    reply = await engine_reply(worker, pb.Request(list_open_orders=query))
-    if reply.HasField("not_sequenced"):
-        raise problems.of_not_sequenced(reply.not_sequenced)
-    return list(reply.order_list.orders)
+    """Return up to `limit` orders, newest first.
+
+    The engine looks at a bounded number of orders for one answer, so that others do not wait.
+    """
+    orders: list[pb.Order] = []
+    stopped_at = 0
+    for _ in range(OPEN_ORDERS_ANSWERS_MAX):
+        query = pb.ListOpenOrders(
+            account_id=account_id,
+            instrument_id=instrument_id,
+            before_order_id=before,
+            from_order_id=stopped_at,
+            limit=limit - len(orders),
+        )
+        reply = await engine_reply(worker, pb.Request(list_open_orders=query))
+        if reply.HasField("not_sequenced"):
+            raise problems.of_not_sequenced(reply.not_sequenced)
+        orders += reply.order_list.orders
+        stopped_at = reply.order_list.stopped_at_order_id
+        if stopped_at == 0 or len(orders) == limit:
+            return orders
+    raise problems.unavailable("the account has too many open orders to search them all")
 
 
 async def _find(worker: Worker, account_id: int, query: pb.GetOrder, **by: Any) -> resources.Order:

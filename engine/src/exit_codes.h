@@ -10,6 +10,7 @@ enum ExitCode : int {
   kExitJournalRefused = 3,  // damage, another engine's lock, or limits too small: needs a person
   kExitJournalFailed = 4,   // a write or sync failed while running: restart once the disk is well
   kExitCannotListen = 5,
+  kExitStopOverdue = 6,  // the stop took too long; all that was acknowledged is on the disk
 };
 
 }  // namespace openvenue

@@ -5,15 +5,20 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <mutex>
+#include <stop_token>
 #include <string>
+#include <thread>
 
 #include "exit_codes.h"
-#include "journal/writer.h"
+#include "journal/error.h"
 #include "logging.h"
 #include "rpc/server.h"
 #include "runtime/engine.h"
@@ -22,6 +27,10 @@
 
 namespace openvenue {
 namespace {
+
+// The share of a stop's time that clients have for their last replies; the rest is for what comes
+// after them.
+constexpr int kDrainMsPerSecond = 600;
 
 struct ServeOptions {
   runtime::EngineSettings engine;
@@ -32,6 +41,7 @@ struct ServeOptions {
   std::string metrics_listen = "127.0.0.1:7071";
   std::string port_file;
   std::string metrics_port_file;
+  std::uint32_t stop_timeout_s = 15;
   std::string log_level = "info";
   std::string log_format = "text";
 };
@@ -99,30 +109,71 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
   add(command, "port-file", options.port_file, "File to write the gRPC port to once serving");
   add(command, "metrics-port-file", options.metrics_port_file,
       "File to write the metrics port to once serving");
+  add(command, "stop-timeout", options.stop_timeout_s,
+      "Seconds from SIGTERM until the process ends, whatever clients and the disk do")
+      ->check(CLI::Range(1, 3600));
   add(command, "log-level", options.log_level, "What is logged")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   add(command, "log-format", options.log_format, "How it is logged")
       ->check(CLI::IsMember({"text", "json"}));
 }
 
-// Blocks the signals that end the process in this thread and all that it starts.
-sigset_t block_stop_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+// Waits for the signal that ends the process, from before recovery on, and sees to it that the end
+// comes: what hangs in a stop, a disk or a client, must not keep the next engine from starting.
+class StopSignal {
+ public:
+  // Blocks the signals in this thread and all that it starts.
+  explicit StopSignal(std::chrono::milliseconds patience) : patience_(patience) {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    watcher_ = std::jthread([this](const std::stop_token& ended) { watch(ended); });
+  }
+
+  [[nodiscard]] std::stop_token token() const { return requested_.get_token(); }
+
+  void wait() const { (void)wait_for(token(), std::chrono::nanoseconds::max()); }
+
+ private:
+  // True once `token` is requested, false at the end of `time`.
+  static bool wait_for(const std::stop_token& token, std::chrono::nanoseconds time) {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any never;
+    if (time == std::chrono::nanoseconds::max()) {
+      never.wait(lock, token, [] { return false; });
+    } else {
+      never.wait_for(lock, token, time, [] { return false; });
+    }
+    return token.stop_requested();
+  }
+
+  void watch(const std::stop_token& ended) {
+    constexpr timespec kPeriod{0, 250'000'000};
+    int signal = -1;
+    while (signal < 0) {
+      if (ended.stop_requested()) return;
+      signal = sigtimedwait(&signals_, nullptr, &kPeriod);
+    }
+    spdlog::info("stopping signal={}", signal);
+    pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);  // a second one ends the process at once
+    requested_.request_stop();
+    if (wait_for(ended, patience_)) return;
+    spdlog::critical("the stop takes too long and is cut short; what was acknowledged is durable");
+    spdlog::default_logger()->flush();
+    std::_Exit(kExitStopOverdue);
+  }
+
+  const std::chrono::milliseconds patience_;
+  sigset_t signals_{};
+  std::stop_source requested_;
+  std::jthread watcher_;
+};
+
+void ignore_signals_that_are_errors_too() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is a write that fails, not a death
-  return signals;
-}
-
-// Returns at the first signal; a second one ends the process at once.
-void wait_for_stop(const sigset_t& signals) {
-  int signal = 0;
-  sigwait(&signals, &signal);
-  spdlog::info("stopping signal={}", signal);
-  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
 // Whoever waits for the file sees it whole or not at all.
@@ -162,13 +213,17 @@ void set_open_order_limits(const ServeOptions& options, core::Limits& limits) {
 }
 
 void run(ServeOptions& options) {
-  const sigset_t stop_signals = block_stop_signals();
+  ignore_signals_that_are_errors_too();
+  const StopSignal stop_signal{std::chrono::seconds(options.stop_timeout_s)};
+  options.server.drain_patience =
+      std::chrono::milliseconds(kDrainMsPerSecond * options.stop_timeout_s);
   options.engine.trading_day = *runtime::TradingDay::parse(options.day_end_utc);
   set_open_order_limits(options, options.engine.limits);
   options.server.version = OPENVENUE_VERSION;
 
   runtime::Metrics metrics;
-  runtime::Engine engine(options.engine, metrics, end_after_journal_failure);
+  runtime::Engine engine(options.engine, metrics, end_after_journal_failure, {},
+                         stop_signal.token());
   const auto exposer = expose(options.metrics_listen, metrics);
   rpc::Server server(engine, metrics, options.server);
   const int metrics_port = exposer == nullptr ? 0 : exposer->GetListeningPorts().at(0);
@@ -177,8 +232,8 @@ void run(ServeOptions& options) {
   spdlog::info("ready shard={} port={} metrics_port={} version={}", options.engine.journal.shard_id,
                server.port(), metrics_port, OPENVENUE_VERSION);
 
-  wait_for_stop(stop_signals);
-  server.set_not_serving();
+  stop_signal.wait();
+  server.drain();
   engine.stop();
   server.shut_down();
 }
@@ -187,6 +242,9 @@ int serve(ServeOptions& options) {
   set_up_logging(options.log_level, options.log_format);
   try {
     run(options);
+    return kExitOk;
+  } catch (const journal::Stopped& stopped) {
+    spdlog::info("stopped before serving: {}", stopped.what());
     return kExitOk;
   } catch (const journal::JournalError& error) {
     spdlog::critical("{}", error.what());

@@ -62,6 +62,7 @@ grpc::Status MarketDataService::StreamJournal(grpc::ServerContext* context,
                                                     std::to_string(settings.shard_id) + ", not " +
                                                     std::to_string(request->shard_id())};
   }
+  if (admission_.draining()) return engine_stopping();
   const core::Sequence from = std::max<core::Sequence>(request->from_sequence(), 1);
   if (from > durable.get() + 1) {
     return {grpc::StatusCode::OUT_OF_RANGE,
@@ -78,7 +79,7 @@ grpc::Status MarketDataService::StreamJournal(grpc::ServerContext* context,
   v1::JournalBatch batch;
   while (!context->IsCancelled()) {
     if (!durable.wait_beyond(sent, kIdleWait)) {
-      if (durable.closed()) return {grpc::StatusCode::UNAVAILABLE, "the engine is stopping"};
+      if (durable.closed()) return engine_stopping();
       continue;
     }
     batch.Clear();

@@ -72,6 +72,11 @@ Outbox::Wait Outbox::wait_drained(std::chrono::milliseconds patience) {
   return wait_for(lock, patience, [this] { return reserved_ == 0; });
 }
 
+void Outbox::wait_drained_until(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  released_.wait_until(lock, deadline, [this] { return closed_ || reserved_ == 0; });
+}
+
 void Outbox::close() {
   {
     const std::lock_guard lock(mutex_);

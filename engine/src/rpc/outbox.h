@@ -44,6 +44,9 @@ class Outbox final : public runtime::ReplySink {
   // Waits until every reply that room was reserved for is on its way.
   [[nodiscard]] Wait wait_drained(std::chrono::milliseconds patience);
 
+  // The same until `deadline`, whoever is slow.
+  void wait_drained_until(std::chrono::steady_clock::time_point deadline);
+
   // Drops what is queued and whatever is delivered from now on.
   void close();
 

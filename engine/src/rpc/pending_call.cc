@@ -57,6 +57,8 @@ grpc::Status fate_unknown() {
           "not answered in time; it may still take effect: look it up before sending it again"};
 }
 
+grpc::Status engine_stopping() { return {grpc::StatusCode::UNAVAILABLE, "the engine is stopping"}; }
+
 grpc::Status ask(runtime::Engine& engine, const grpc::ServerContext& context,
                  runtime::Operation operation, runtime::Reply& reply) {
   const auto call = std::make_shared<PendingCall>(1);

@@ -39,6 +39,7 @@ class PendingCall final : public runtime::ReplySink {
 };
 
 [[nodiscard]] grpc::Status fate_unknown();
+[[nodiscard]] grpc::Status engine_stopping();
 
 // Carries out one operation. Not OK: RESOURCE_EXHAUSTED, UNAVAILABLE or NOT_FOUND as the engine
 // says, or DEADLINE_EXCEEDED with its fate unknown.

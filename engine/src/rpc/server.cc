@@ -96,13 +96,19 @@ void Server::add_gauges(runtime::Metrics& metrics) {
              [this] { return count_connections(port_).connections_nodelay; });
 }
 
-void Server::set_not_serving() { server_->GetHealthCheckService()->SetServingStatus(false); }
+void Server::drain() {
+  if (drained_by_) return;
+  drained_by_ = std::chrono::steady_clock::now() + settings_.drain_patience;
+  admission_.drain();
+  server_->GetHealthCheckService()->SetServingStatus(false);
+}
 
 void Server::shut_down() {
   if (server_ == nullptr) return;
-  set_not_serving();
-  trading_.end_sessions(settings_.drain_patience);
-  server_->Shutdown(std::chrono::system_clock::now() + settings_.drain_patience);
+  drain();
+  trading_.end_sessions(*drained_by_);
+  const auto left = *drained_by_ - std::chrono::steady_clock::now();
+  server_->Shutdown(std::chrono::system_clock::now() + left);
   server_->Wait();
   server_ = nullptr;
 }

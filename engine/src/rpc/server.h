@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -31,7 +32,8 @@ struct ServerSettings {
   int pollers_max = 4;              // idle threads a completion queue that are kept
   std::uint32_t threads_max = 256;  // of all; ServerThreads::kMin to kMax
   std::uint32_t subscribers_max = 64;
-  std::chrono::milliseconds drain_patience{5'000};  // for clients to take their last replies
+  std::chrono::milliseconds drain_patience{
+      5'000};  // of a stop, for clients to take their last replies
   SessionSettings session;
   std::string version;
 };
@@ -50,11 +52,12 @@ class Server {
   // Of the first TCP address; 0 if there is none.
   [[nodiscard]] int port() const { return port_; }
 
-  // Turns the health service to NOT_SERVING; calls are still answered.
-  void set_not_serving();
+  // Begins a stop: turns the health service to NOT_SERVING and refuses new streams. Those that are
+  // open go on. From here `drain_patience` runs.
+  void drain();
 
   // Call after Engine::stop(): lets clients take the replies that they are owed, and ends all
-  // calls. Idempotent.
+  // calls, the unwilling ones when `drain_patience` is over. Idempotent.
   void shut_down();
 
  private:
@@ -69,6 +72,7 @@ class Server {
   AdminService admin_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
+  std::optional<std::chrono::steady_clock::time_point> drained_by_;  // set by drain()
 };
 
 }  // namespace openvenue::rpc

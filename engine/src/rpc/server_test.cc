@@ -8,7 +8,10 @@
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+#include <functional>
 #include <future>
+#include <system_error>
 #include <thread>
 
 #include "rpc/test_server.h"
@@ -411,8 +414,24 @@ TEST_F(ServerTest, ChangesItsLogLevelAndThreadsWhileItRuns) {
 
 TEST_F(ServerTest, AnswersTheStandardHealthCheck) {
   EXPECT_EQ(health(channel_), 1);
-  server_.server().set_not_serving();
+  server_.server().drain();
   EXPECT_EQ(health(channel_), 2);
+}
+
+TEST_F(ServerTest, RefusesNewStreamsOnceItDrainsAndKeepsThoseThatAreOpen) {
+  TestSession open(channel_);
+  open.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "before"));
+  server_.server().drain();
+  TestSession late(channel_);
+  EXPECT_EQ(late.finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  const auto stub = v1::MarketData::NewStub(channel_);
+  grpc::ClientContext context;
+  set_deadline(context);
+  const auto stream = stub->StreamJournal(&context, {});
+  v1::JournalBatch batch;
+  EXPECT_FALSE(stream->Read(&batch));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_TRUE(open.ask(new_order(2, 1, v1::SIDE_BUY, 1, 10, "during")).has_order());
 }
 
 TEST_F(ServerTest, DescribesItselfByReflection) {
@@ -466,7 +485,7 @@ TEST_F(ServerTest, DeliversWhatItOwesBeforeItShutsDownAndRefusesWhatComesLater) 
   ASSERT_TRUE(session.send(new_order(1, 1, v1::SIDE_BUY, 1, 10, "before")));
   gate_.wait_until_held();
   std::thread stopping([&] {
-    server_.server().set_not_serving();
+    server_.server().drain();
     server_.engine()->stop();
     server_.server().shut_down();
   });
@@ -513,6 +532,63 @@ TEST(Server, AnswersResourceExhaustedWhileTheRingIsFullAndCarriesOnAfterwards) {
   EXPECT_EQ(session.receive(sent).size(), sent) << "every request has its one reply";
   EXPECT_EQ(session.ask(new_order(sent + 1, 1, v1::SIDE_BUY, 1, 10, "later")).order().status(),
             v1::ORDER_STATUS_NEW);
+}
+
+TEST(Server, RefusesASessionThatItGetsNoThreadForAndServesTheNext) {
+  const TemporaryDirectory directory;
+  auto settings = testing::test_server_settings();
+  std::atomic<bool> refuse = true;
+  settings.session.start_thread = [&refuse](std::function<void()> work) {
+    if (refuse.exchange(false)) {
+      throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+    }
+    return std::jthread(std::move(work));
+  };
+  TestServer server(test_settings(directory.path()), settings);
+  const auto channel = server.connect();
+  TestSession first(channel);
+  EXPECT_EQ(first.finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(server.engine().metrics().refused_streams.Value(), 1);
+  TestSession second(channel);
+  EXPECT_TRUE(second.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "a")).has_order());
+}
+
+TEST(Server, EndsOnTimeThoughManyClientsDoNotReadAndOneFollowsTheJournal) {
+  const TemporaryDirectory directory;
+  auto settings = testing::test_server_settings();
+  settings.drain_patience = std::chrono::milliseconds(300);
+  TestServer server(test_settings(directory.path()), settings);
+  grpc::ChannelArguments small_window;
+  small_window.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  small_window.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16 << 10);
+  const auto channel = server.connect(small_window);
+  TestSession trader(server.connect());
+  for (std::uint64_t id = 1; id <= 500; ++id) {
+    trader.ask(new_order(id, 1, v1::SIDE_BUY, 1, 10, std::to_string(id)));
+  }
+  // None of them reads a byte of what it asked for.
+  std::vector<std::unique_ptr<TestSession>> silent;
+  for (int index = 0; index < 20; ++index) {
+    silent.push_back(std::make_unique<TestSession>(channel));
+    for (std::uint64_t id = 1; id <= 10; ++id) {
+      ASSERT_TRUE(silent.back()->send(list_open_orders(id, 1, 500)));
+    }
+  }
+  const auto stub = v1::MarketData::NewStub(channel);
+  grpc::ClientContext context;
+  const auto stream = stub->StreamJournal(&context, {});
+  v1::JournalBatch batch;
+  ASSERT_TRUE(stream->Read(&batch));
+  auto stopped = std::async(std::launch::async, [&] {
+    server.server().drain();
+    server.engine()->stop();
+    server.server().shut_down();
+  });
+  // With a patience for each of them it would be 20 times as long.
+  EXPECT_EQ(stopped.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  stopped.wait();
+  context.TryCancel();
+  for (const auto& session : silent) session->cancel();
 }
 
 TEST(Server, ListensOnAUnixSocketAsWell) {

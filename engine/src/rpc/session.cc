@@ -3,8 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <exception>
 #include <string>
-#include <thread>
+#include <system_error>
 #include <utility>
 
 #include "rpc/decode.h"
@@ -13,6 +14,14 @@
 #include "rpc/wire.h"
 
 namespace openvenue::rpc {
+namespace {
+
+struct CloseAtEnd {
+  Outbox& outbox;
+  ~CloseAtEnd() { outbox.close(); }
+};
+
+}  // namespace
 
 Session::Session(runtime::Engine& engine, runtime::Metrics& metrics,
                  const SessionSettings& settings, grpc::ServerContext& context, Stream& stream)
@@ -24,18 +33,25 @@ Session::Session(runtime::Engine& engine, runtime::Metrics& metrics,
       outbox_(std::make_shared<Outbox>(settings.outbox_capacity)) {}
 
 grpc::Status Session::run() {
-  std::thread writer([this] { write_replies(); });
+  std::jthread writer;
+  try {
+    writer = settings_.start_thread([this] { write_replies_or_end(); });
+  } catch (const std::system_error& error) {
+    metrics_.refused_streams.Increment();
+    spdlog::warn("session refused: no thread for it: {} peer={}", error.what(), context_.peer());
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED, "no thread for another session: close one"};
+  }
+  const CloseAtEnd closing{*outbox_};  // lets the writer end, whatever happens
   grpc::Status status;
   v1::SessionRequest message;
   while (status.ok() && stream_.Read(&message)) status = take(message);
   const grpc::Status drained = check(outbox_->wait_drained(settings_.stall_patience));
-  outbox_->close();
-  writer.join();
   return status.ok() ? drained : status;
 }
 
-void Session::end(std::chrono::milliseconds patience) {
-  (void)outbox_->wait_drained(patience);
+void Session::end(std::chrono::steady_clock::time_point deadline) {
+  outbox_->wait_drained_until(deadline);
+  outbox_->close();
   context_.TryCancel();
 }
 
@@ -76,6 +92,17 @@ grpc::Status Session::check(Outbox::Wait wait) {
   // Wakes the writer if it waits for a client that does not read.
   context_.TryCancel();
   return {grpc::StatusCode::CANCELLED, "the client does not read its replies, or has gone"};
+}
+
+// The thread's work: what it throws would end the process.
+void Session::write_replies_or_end() noexcept {
+  try {
+    write_replies();
+  } catch (const std::exception& error) {
+    spdlog::error("session ended: its replies could not be written: {}", error.what());
+    outbox_->close();
+    context_.TryCancel();
+  }
 }
 
 void Session::write_replies() {

@@ -5,7 +5,10 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <thread>
+#include <utility>
 
 #include "rpc/outbox.h"
 #include "rpc/wire.h"
@@ -19,6 +22,10 @@ struct SessionSettings {
   std::uint64_t outbox_capacity = 32'768;
   // A client that owes us reading for so long is disconnected.
   std::chrono::milliseconds stall_patience{10'000};
+  // What tests replace, to be refused a thread.
+  std::function<std::jthread(std::function<void()>)> start_thread = [](std::function<void()> work) {
+    return std::jthread(std::move(work));
+  };
 };
 
 class Session {
@@ -28,17 +35,19 @@ class Session {
   Session(runtime::Engine& engine, runtime::Metrics& metrics, const SessionSettings& settings,
           grpc::ServerContext& context, Stream& stream);
 
-  // Until the client half-closes and has all replies, or the stream breaks.
+  // Until the client half-closes and has all replies, or the stream breaks. RESOURCE_EXHAUSTED
+  // where the system gives no thread for it.
   [[nodiscard]] grpc::Status run();
 
-  // From another thread, while run() runs: waits for the replies owed so far to be on their way, as
-  // long as the client takes one every `patience`; then ends the stream.
-  void end(std::chrono::milliseconds patience);
+  // From another thread, while run() runs: waits until the replies owed so far are on their way,
+  // but not beyond `deadline`; then ends the stream.
+  void end(std::chrono::steady_clock::time_point deadline);
 
  private:
   [[nodiscard]] grpc::Status take(const v1::SessionRequest& message);
   [[nodiscard]] grpc::Status check(Outbox::Wait wait);
   void write_replies();
+  void write_replies_or_end() noexcept;
 
   runtime::Engine& engine_;
   runtime::Metrics& metrics_;

@@ -35,6 +35,10 @@ class StreamAdmission {
   [[nodiscard]] std::optional<Slot> admit_session();
   [[nodiscard]] std::optional<Slot> admit_subscriber();
 
+  // From here on nobody new is served.
+  void drain() { draining_ = true; }
+  [[nodiscard]] bool draining() const { return draining_; }
+
   // Streams that are above a lowered limit go on; new ones wait for room.
   void set_threads_max(std::uint32_t threads_max) { streams_max_ = threads_max / 4 * 3; }
 
@@ -47,6 +51,7 @@ class StreamAdmission {
 
   const std::uint32_t subscribers_max_;
   std::mutex mutex_;
+  std::atomic<bool> draining_ = false;
   std::atomic<std::uint32_t> streams_max_ = 0;
   std::atomic<std::uint32_t> sessions_ = 0;
   std::atomic<std::uint32_t> subscribers_ = 0;

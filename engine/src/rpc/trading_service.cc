@@ -12,7 +12,32 @@
 
 namespace openvenue::rpc {
 
+// A session among those that end_sessions() ends, for as long as this lives.
+class TradingService::Registration {
+ public:
+  Registration(TradingService& service, rpc::Session& session)
+      : service_(service), session_(session) {
+    const std::lock_guard lock(service_.mutex_);
+    if (!service_.ending_) registered_ = service_.sessions_.insert(&session).second;
+  }
+  ~Registration() {
+    const std::lock_guard lock(service_.mutex_);
+    service_.sessions_.erase(&session_);
+  }
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
+
+  // False once sessions are being ended.
+  [[nodiscard]] bool registered() const { return registered_; }
+
+ private:
+  TradingService& service_;
+  rpc::Session& session_;
+  bool registered_ = false;
+};
+
 grpc::Status TradingService::Session(grpc::ServerContext* context, rpc::Session::Stream* stream) {
+  if (admission_.draining()) return engine_stopping();
   const auto slot = admission_.admit_session();
   if (!slot) {
     metrics_.refused_streams.Increment();
@@ -20,15 +45,9 @@ grpc::Status TradingService::Session(grpc::ServerContext* context, rpc::Session:
             "no more sessions: close one, or raise the engine's server threads"};
   }
   rpc::Session session(engine_, metrics_, settings_, *context, *stream);
-  {
-    const std::lock_guard lock(mutex_);
-    if (ending_) return {grpc::StatusCode::UNAVAILABLE, "the engine is stopping"};
-    sessions_.insert(&session);
-  }
-  grpc::Status status = session.run();
-  const std::lock_guard lock(mutex_);
-  sessions_.erase(&session);
-  return status;
+  const Registration registration(*this, session);
+  if (!registration.registered()) return engine_stopping();
+  return session.run();
 }
 
 grpc::Status TradingService::Submit(grpc::ServerContext* context, const v1::SessionRequest* request,
@@ -58,10 +77,10 @@ grpc::Status TradingService::Submit(grpc::ServerContext* context, const v1::Sess
   return grpc::Status::OK;
 }
 
-void TradingService::end_sessions(std::chrono::milliseconds patience) {
+void TradingService::end_sessions(std::chrono::steady_clock::time_point deadline) {
   const std::lock_guard lock(mutex_);
   ending_ = true;
-  for (rpc::Session* session : sessions_) session->end(patience);
+  for (rpc::Session* session : sessions_) session->end(deadline);
 }
 
 }  // namespace openvenue::rpc

@@ -25,10 +25,13 @@ class TradingService final : public v1::Trading::Service {
   grpc::Status Submit(grpc::ServerContext* context, const v1::SessionRequest* request,
                       v1::SessionResponse* response) override;
 
-  // Refuses new sessions and ends the running ones, each after the replies that it is owed.
-  void end_sessions(std::chrono::milliseconds patience);
+  // Refuses new sessions and ends the running ones, each after the replies that it is owed, but no
+  // later than at `deadline`.
+  void end_sessions(std::chrono::steady_clock::time_point deadline);
 
  private:
+  class Registration;
+
   runtime::Engine& engine_;
   runtime::Metrics& metrics_;
   StreamAdmission& admission_;

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <exception>
 #include <utility>
 
 namespace openvenue::runtime {
@@ -27,14 +28,14 @@ void Committer::run() {
     }
     try {
       commit(flights);
-    } catch (const journal::JournalError& error) {
+    } catch (const std::exception& error) {  // memory and threads run out too
       fail(error.what());
       discard(flights);
     }
   }
   try {
     if (!failed_) sink_->close();
-  } catch (const journal::JournalError& error) {
+  } catch (const std::exception& error) {
     fail(error.what());
   }
   durable_.close();

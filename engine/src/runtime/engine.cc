@@ -72,9 +72,9 @@ struct Engine::Origin {
   core::Sequence snapshot_sequence = 0;
   bool day_end_unfinished = false;
 
-  static Origin recover(const EngineSettings& settings, Metrics& metrics,
-                        const EngineSeams& seams) {
-    journal::Recovered recovered = journal::recover(settings.journal, settings.limits);
+  static Origin recover(const EngineSettings& settings, Metrics& metrics, const EngineSeams& seams,
+                        const std::stop_token& stop) {
+    journal::Recovered recovered = journal::recover(settings.journal, settings.limits, stop);
     for (const std::string& warning : recovered.warnings) spdlog::warn("{}", warning);
     spdlog::info(
         "journal recovered directory={} sequence={} snapshot_sequence={} replayed={} "
@@ -94,9 +94,9 @@ struct Engine::Origin {
 };
 
 Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
-               const EngineSeams& seams)
+               const EngineSeams& seams, const std::stop_token& stop)
     : Engine(settings, metrics, std::move(on_failure), seams,
-             Origin::recover(settings, metrics, seams)) {}
+             Origin::recover(settings, metrics, seams, stop)) {}
 
 Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
                const EngineSeams& seams, Origin origin)

@@ -9,6 +9,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,9 +48,10 @@ class Engine {
  public:
   // Recovers the journal and starts the threads. `on_failure` is called from the journal thread
   // (see Committer::OnFailure). Throws journal::JournalError if the journal cannot be recovered or
-  // opened or refuses the limits. `metrics` must outlive the engine.
+  // opened or refuses the limits; journal::Stopped where `stop` was requested before it was
+  // recovered. `metrics` must outlive the engine.
   Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
-         const EngineSeams& seams = {});
+         const EngineSeams& seams = {}, const std::stop_token& stop = {});
   ~Engine();
 
   // Never blocks; the batch is untouched unless kAccepted, and then each of its operations gets

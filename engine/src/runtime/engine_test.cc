@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
+#include <stop_token>
 
+#include "journal/error.h"
 #include "journal/reader.h"
 #include "runtime/test_engine.h"
 
@@ -210,6 +213,40 @@ TEST(Engine, AnswersNothingThatAFailedSyncLeftInDoubtAndAcceptsNothingMore) {
             Admission::kStopped);
   engine->stop();
   EXPECT_EQ(collector->size(), 0U);
+}
+
+TEST(Engine, TakesAFailureOfAnyKindWhileWritingForTheJournalsEnd) {
+  class OutOfMemory final : public FrameSink {
+   public:
+    void write(journal::Frame&) override { throw std::bad_alloc(); }
+    void sync() override {}
+    void close() override {}
+  };
+  const TemporaryDirectory directory;
+  { TestEngine first(test_settings(directory.path())); }  // the limits are in the journal
+  EngineSeams seams;
+  seams.wrap_sink = [](std::unique_ptr<FrameSink>) { return std::make_unique<OutOfMemory>(); };
+  TestEngine engine(test_settings(directory.path()), seams);
+  const auto collector = std::make_shared<Collector>();
+  ASSERT_EQ(engine.submit(collector, {operation(1, limit_order(1, Side::kBuy, 1, 10, "a"))}),
+            Admission::kAccepted);
+  EXPECT_FALSE(engine.wait_for_failure().empty());
+  engine->stop();
+  EXPECT_EQ(collector->size(), 0U);
+  EXPECT_EQ(engine.metrics().journal_failures.Value(), 1);
+}
+
+TEST(Engine, StopsWhileItRecovers) {
+  const TemporaryDirectory directory;
+  { TestEngine engine(test_settings(directory.path())); }
+  std::stop_source stop;
+  stop.request_stop();
+  Metrics metrics;
+  EXPECT_THROW(Engine(
+                   test_settings(directory.path()), metrics, [](const std::string&) {}, {},
+                   stop.get_token()),
+               journal::Stopped);
+  TestEngine again(test_settings(directory.path()));
 }
 
 TEST(Engine, AnswersEverythingThatItAcceptedBeforeItStops) {

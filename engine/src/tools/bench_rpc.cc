@@ -14,6 +14,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "exit_codes.h"
@@ -35,6 +36,7 @@ struct Options {
   double rate_per_s = 0;
   bool max = false;
   bool echo = false;
+  bool callback = false;  // the echo server on gRPC's callback API
   double seconds = 5;
   std::uint32_t sessions = 4;
   int batch = 256;
@@ -160,8 +162,9 @@ std::unique_ptr<SpawnedServer> spawn_engine(const Options& options) {
 }
 
 std::unique_ptr<SpawnedServer> spawn_echo(const Options& options) {
-  return std::make_unique<SpawnedServer>(
-      options.data_parent, std::vector<std::string>{"bench-rpc", "--serve-echo"}, false);
+  std::vector<std::string> arguments = {"bench-rpc", "--serve-echo"};
+  if (options.callback) arguments.emplace_back("--callback");
+  return std::make_unique<SpawnedServer>(options.data_parent, std::move(arguments), false);
 }
 
 std::vector<Row> measure(const Options& options) {
@@ -280,6 +283,8 @@ void add_bench_rpc_command(CLI::App& app, int& exit_code) {
   command->add_option("--seconds", options->seconds, "Measured time of each run, seconds")
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
+  command->add_flag("--callback", options->callback,
+                    "The echo server on gRPC's callback API instead of the synchronous one");
   command->add_option("--sessions", options->sessions, "Sessions, each on its own connection")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
@@ -297,7 +302,7 @@ void add_bench_rpc_command(CLI::App& app, int& exit_code) {
   command->callback([options, &exit_code] {
     try {
       if (options->serve_echo) {
-        run_echo_server(options->port_file);
+        run_echo_server(options->port_file, options->callback);
       } else {
         exit_code = bench(*options);
       }

@@ -36,6 +36,11 @@ void echo(const v1::Request& request, v1::Reply& reply) {
   order.set_client_order_id(sent.client_order_id());
 }
 
+void echo(const v1::SessionRequest& message, v1::SessionResponse& answer) {
+  answer.Clear();
+  for (const v1::Request& request : message.requests()) echo(request, *answer.add_replies());
+}
+
 class EchoService final : public v1::Trading::Service {
  public:
   grpc::Status Session(
@@ -44,26 +49,59 @@ class EchoService final : public v1::Trading::Service {
     v1::SessionRequest message;
     v1::SessionResponse answer;
     while (stream->Read(&message)) {
-      answer.Clear();
-      for (const v1::Request& request : message.requests()) echo(request, *answer.add_replies());
+      echo(message, answer);
       if (!stream->Write(answer)) break;
     }
     return grpc::Status::OK;
   }
 };
 
+// The same on gRPC's callback API, for the comparison in docs/decisions/0001.
+class CallbackEchoService final : public v1::Trading::CallbackService {
+ public:
+  grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* Session(
+      grpc::CallbackServerContext*) override {
+    return new Stream;  // deletes itself
+  }
+
+ private:
+  class Stream final : public grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse> {
+   public:
+    Stream() { StartRead(&message_); }
+    void OnReadDone(bool ok) override {
+      if (!ok) return Finish(grpc::Status::OK);
+      echo(message_, answer_);
+      StartWrite(&answer_);
+    }
+    void OnWriteDone(bool ok) override {
+      if (!ok) return Finish(grpc::Status::OK);
+      StartRead(&message_);
+    }
+    void OnDone() override { delete this; }
+
+   private:
+    v1::SessionRequest message_;
+    v1::SessionResponse answer_;
+  };
+};
+
 }  // namespace
 
-void run_echo_server(const std::string& port_file) {
+void run_echo_server(const std::string& port_file, bool callback) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  EchoService service;
+  EchoService sync_service;
+  CallbackEchoService callback_service;
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service);
+  if (callback) {
+    builder.RegisterService(&callback_service);
+  } else {
+    builder.RegisterService(&sync_service);
+  }
   const auto server = builder.BuildAndStart();
   if (server == nullptr) throw std::runtime_error("the echo server cannot listen on loopback");
   std::ofstream(port_file + ".new") << port << '\n';

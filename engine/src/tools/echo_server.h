@@ -7,6 +7,6 @@
 namespace openvenue::tools {
 
 // Serves on any free loopback port until SIGTERM. Writes the port to `port_file`.
-void run_echo_server(const std::string& port_file);
+void run_echo_server(const std::string& port_file, bool callback);
 
 }  // namespace openvenue::tools

@@ -56,7 +56,7 @@ def test_a_stop_waits_for_no_client_and_no_snapshot(tmp_path: Path) -> None:
 
     target = f"127.0.0.1:{engine.port}"
     with grpc.insecure_channel(target, options=SMALL_WINDOW) as channel:
-        sent = [threading.Event() for _ in range(4)]
+        sent = [threading.Event() for _ in range(8)]
         end = threading.Event()
         silent = [rpc.TradingStub(channel).Session(lists_of_orders(event, end)) for event in sent]
         journal = rpc.MarketDataStub(channel).StreamJournal(pb.StreamJournalRequest())

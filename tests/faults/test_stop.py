@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import pytest
 from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
@@ -45,8 +46,14 @@ def lists_of_orders(sent: threading.Event, end: threading.Event) -> Iterator[pb.
     end.wait()
 
 
-def test_a_stop_waits_for_no_client_and_no_snapshot(tmp_path: Path) -> None:
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[EngineProcess]:
     engine = EngineProcess(tmp_path).start()
+    yield engine
+    engine.kill()
+
+
+def test_a_stop_waits_for_no_client_and_no_snapshot(engine: EngineProcess) -> None:
     open_market(engine, [ACCOUNT])
     acknowledged = 0
     for page in range(20):

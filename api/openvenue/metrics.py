@@ -60,9 +60,20 @@ HTTP_LATENCY_SECONDS = Histogram(
     ["route"],
     buckets=HTTP_LATENCY_BUCKETS_SECONDS,
 )
-EVENT_LOOP_LAG_SECONDS = Gauge(
+EVENT_LOOP_LAG_SECONDS = Histogram(
     "openvenue_api_event_loop_lag_seconds",
-    "How late the event loop ran its last timer.",
+    "How late the event loop ran a timer, ten times a second.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+EVENT_LOOP_LAG_MAX_SECONDS = Gauge(
+    "openvenue_api_event_loop_lag_max_seconds",
+    "The latest timer of the last half minute, of any worker.",
+    multiprocess_mode="livemax",
+)
+SCHEMA = Gauge(
+    "openvenue_api_schema",
+    "1: the database's schema, by its revision and whether it serves this version.",
+    ["revision", "serves"],
     multiprocess_mode="livemax",
 )
 CPU_SECONDS = Counter("openvenue_api_cpu_seconds", "Processor time that the workers used.")

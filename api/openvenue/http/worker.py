@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
@@ -24,7 +25,9 @@ from openvenue.settings import Settings
 from openvenue.telemetry import get_logger, set_log_level
 from openvenue.tuning import Tuning
 
-_OBSERVE_INTERVAL_S = 0.5
+_LAG_SAMPLE_INTERVAL_S = 0.1
+_SAMPLES_PER_EXPORT = 5
+_SAMPLES_OF_MAX = 300  # half a minute's
 _DATABASE_CHECK_INTERVAL_S = 2.0
 _RESTART_INTERVAL_S = 1.0
 _READY_POLL_S = 0.02
@@ -58,6 +61,7 @@ class Worker:
         self.draining = False
         self.stopping = False
         self._schema = RequiredSchema(settings)
+        self._schema_labels: tuple[str, ...] | None = None
         self._schema_problem: str | None = "the database has not been reached yet"
 
     def problems(self) -> dict[str, str]:
@@ -104,15 +108,24 @@ class Worker:
                     current = await current_revision(connection)
                     await self.database.export_limits(connection)
                 self._schema_problem = self._schema.problem_with(current)
+                self._export_schema(current or "none", "no" if self._schema_problem else "yes")
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("database not reached", reason=str(error))
                 # Orders need no database once their keys are cached, so a worker that was ready
                 # stays ready: reads of history answer 503 by themselves.
             await asyncio.sleep(_DATABASE_CHECK_INTERVAL_S)
 
+    def _export_schema(self, *labels: str) -> None:
+        if self._schema_labels is not None and self._schema_labels != labels:
+            # Metrics that workers share cannot be taken back.
+            metrics.SCHEMA.labels(*self._schema_labels).set(0)
+        self._schema_labels = labels
+        metrics.SCHEMA.labels(*labels).set(1)
+
     async def _observe(self) -> None:
         """Measure the event loop and export the gauges."""
         metrics.WORKERS.set(1)
+        lags: deque[float] = deque(maxlen=_SAMPLES_OF_MAX)
         cpu_s = 0.0
         while True:
             self.supervisor.beat()
@@ -120,9 +133,12 @@ class Worker:
             cpu_used_s = time.process_time()
             metrics.CPU_SECONDS.inc(cpu_used_s - cpu_s)
             cpu_s = cpu_used_s
-            due_at = time.monotonic() + _OBSERVE_INTERVAL_S
-            await asyncio.sleep(_OBSERVE_INTERVAL_S)
-            metrics.EVENT_LOOP_LAG_SECONDS.set(max(0.0, time.monotonic() - due_at))
+            for _ in range(_SAMPLES_PER_EXPORT):
+                due_at = time.monotonic() + _LAG_SAMPLE_INTERVAL_S
+                await asyncio.sleep(_LAG_SAMPLE_INTERVAL_S)
+                lags.append(max(0.0, time.monotonic() - due_at))
+                metrics.EVENT_LOOP_LAG_SECONDS.observe(lags[-1])
+            metrics.EVENT_LOOP_LAG_MAX_SECONDS.set(max(lags))
             for export in self.exporters:
                 export()
 

@@ -4,16 +4,20 @@ The defaults suit a laptop; the charts and `openvenue up` set what differs. Sett
 while a process runs (`Tuning`) come from a watched file instead, see `openvenue.tuning`.
 """
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["json", "console"]
 Transport = Literal["session", "unary"]
+
+_DATABASE_SCHEME = "postgresql+asyncpg://"
+_ENGINE_TARGET = re.compile(r"unix:.+|dns:.+|ipv[46]:.+|(?:[^:/\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -54,7 +58,9 @@ class Settings(BaseSettings):
     engine_reply_timeout_s: Seconds = Field(
         default=5.0, description="after which the fate of a request is reported as unknown"
     )
-    engine_keepalive_interval_s: Seconds = 10.0
+    engine_keepalive_interval_s: float = Field(
+        default=10.0, ge=5, le=3600, description="the engine ends connections that ask more often"
+    )
     engine_keepalive_timeout_s: Seconds = 5.0
     engine_reconnect_backoff_max_s: Seconds = 2.0
 
@@ -116,6 +122,20 @@ class Settings(BaseSettings):
 
     log_level: LogLevel = "WARNING"
     log_format: LogFormat = "json"
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(_DATABASE_SCHEME):
+            raise ValueError(f"must begin with {_DATABASE_SCHEME}")
+        return url
+
+    @field_validator("engine_target")
+    @classmethod
+    def _check_engine_target(cls, target: str) -> str:
+        if not _ENGINE_TARGET.fullmatch(target):
+            raise ValueError("must be host:port or unix:/path")
+        return target
 
     @property
     def request_timeout_s(self) -> float:

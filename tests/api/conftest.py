@@ -1,10 +1,15 @@
 """Fixtures of the API tests."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+import multiprocessing
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 import pytest
+from openvenue.http.app import Application
+from openvenue.http.supervised import SupervisorLink
 from openvenue.keys import NewKey
+from openvenue.tuning import initial_tuning
 from running_venue import Venue
 
 
@@ -19,3 +24,19 @@ def client(venue: Venue, account: NewKey) -> Iterator[httpx.Client]:
     """An HTTP client of that account."""
     with venue.client(account) as client:
         yield client
+
+
+@pytest.fixture
+async def application(venue: Venue) -> AsyncIterator[Application]:
+    """The application in this process, on the engine and database of the shared venue."""
+    _supervisor, worker = multiprocessing.Pipe()
+    made = Application(
+        venue.settings,
+        follow_supervisor=lambda: SupervisorLink(worker, initial_tuning(venue.settings)),
+        patience_s=0,
+    )
+    async with made._routed.router.lifespan_context(made._routed):
+        async with asyncio.timeout(20):
+            while made.worker.problems():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        yield made

@@ -1,6 +1,11 @@
-"""Bodies of orders for the tests: plain by default, each field replaceable."""
+"""Bodies of orders for the tests, plain by default, each field replaceable; and who sends them."""
 
 from typing import Any
+
+import httpx
+from openvenue.http.app import Application
+from openvenue.keys import NewKey
+from running_venue import key_headers
 
 
 def limit_order(**changes: Any) -> dict[str, Any]:
@@ -20,3 +25,13 @@ def limit_order(**changes: Any) -> dict[str, Any]:
 def market_order(**changes: Any) -> dict[str, Any]:
     """A market order to buy 10 AAPL."""
     return limit_order(**{"type": "market", "limit_price": None, **changes})
+
+
+def client_of(application: Application, key: NewKey) -> httpx.AsyncClient:
+    """A client of an application in this process."""
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(application),
+        base_url="http://venue",
+        headers=key_headers(key),
+        timeout=15,
+    )

@@ -1,20 +1,16 @@
 """POST /v2/orders: what is accepted, what it answers, and what is refused and how."""
 
-import asyncio
 import json
-import multiprocessing
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openvenue.http.app import Application
-from openvenue.http.supervised import SupervisorLink
 from openvenue.keys import NewKey
-from openvenue.tuning import initial_tuning
-from orders import limit_order, market_order
-from running_venue import Venue, key_headers
+from orders import client_of, limit_order, market_order
+from running_venue import Venue
 
 
 def submit(client: httpx.Client, **changes: object) -> httpx.Response:
@@ -274,30 +270,10 @@ def test_an_amount_that_is_no_utf_8_is_invalid(client: httpx.Client, name: str) 
         assert name in answer.json()["detail"]
 
 
-@pytest.fixture
-async def application(venue: Venue) -> AsyncIterator[Application]:
-    """The application in this process, on the engine and database of the shared venue."""
-    _supervisor, worker = multiprocessing.Pipe()
-    made = Application(
-        venue.settings,
-        follow_supervisor=lambda: SupervisorLink(worker, initial_tuning(venue.settings)),
-        patience_s=0,
-    )
-    async with made._routed.router.lifespan_context(made._routed):
-        async with asyncio.timeout(20):
-            while made.worker.problems():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        yield made
-
-
 async def test_a_fault_of_ours_after_the_order_was_entered_leaves_its_id_to_look_it_up_by(
     application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(application),
-        base_url="http://venue",
-        headers=key_headers(account),
-    ) as client:
+    async with client_of(application, account) as client:
         entered = (await client.post("/v2/orders", json=limit_order())).json()
         with monkeypatch.context() as patch:
             patch.setattr(application.worker.views, "order", lambda *_: 1 / 0)

@@ -1,14 +1,19 @@
 """Orders after their submission: read, list, replace, cancel; reads never lag behind writes."""
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 import httpx
 import pytest
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.http import problems
+from openvenue.http.app import Application
+from openvenue.http.routes import orders as routes
 from openvenue.keys import NewKey
-from orders import limit_order
+from orders import client_of, limit_order
 from running_venue import INSTRUMENTS, Venue
 
 
@@ -124,6 +129,58 @@ def test_canceling_all_goes_beyond_one_page_of_the_engine(
         submit(client, qty="1", limit_price="1")
     assert len(client.delete("/v2/orders").json()) == 501
     assert client.get("/v2/orders").json() == []
+
+
+async def test_canceling_all_says_so_when_it_could_not_look_for_all(
+    application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = routes._open_orders
+
+    async def one_page_only(*args: Any, before: int = 0, **options: Any) -> Any:
+        if before:
+            raise problems.unavailable("the matching engine cannot be reached")
+        return await whole(*args, before=before, **options)
+
+    monkeypatch.setattr(routes, "_open_orders", one_page_only)
+    monkeypatch.setattr(routes, "ENGINE_PAGE_MAX", 2)
+    async with client_of(application, account) as client:
+        for _ in range(3):
+            await client.post("/v2/orders", json=limit_order())
+        answer = await client.delete("/v2/orders")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert "2 orders were canceled and others may still be open" in answer.json()["detail"]
+        assert len((await client.get("/v2/orders")).json()) == 1
+
+
+async def test_canceling_all_stops_at_its_bound_and_goes_on_with_the_next_call(
+    application: Application, account: NewKey
+) -> None:
+    total = routes.CANCEL_ALL_ORDERS_MAX + 600
+    engine = application.worker.engine
+    for start in range(0, total, 1000):
+        requests = [
+            pb.Request(
+                new_order=pb.NewOrder(
+                    account_id=account.account_id,
+                    instrument_id=1,
+                    side=pb.SIDE_BUY,
+                    type=pb.ORDER_TYPE_LIMIT,
+                    time_in_force=pb.TIME_IN_FORCE_DAY,
+                    qty_lots=1,
+                    limit_price_ticks=1,
+                    client_order_id=str(number),
+                )
+            )
+            for number in range(start, min(start + 1000, total))
+        ]
+        replies = await asyncio.gather(*(engine.submit(request) for request in requests))
+        assert all(reply.HasField("order") for reply in replies)
+    async with client_of(application, account) as client:
+        first = (await client.delete("/v2/orders")).json()
+        assert {result["status"] for result in first} == {200}
+        assert len(first) == routes.CANCEL_ALL_ORDERS_MAX
+        assert len((await client.delete("/v2/orders")).json()) == 600
+        assert (await client.get("/v2/orders")).json() == []
 
 
 def test_lists_are_filtered_by_status(client: httpx.Client) -> None:

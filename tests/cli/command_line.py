@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ def openvenue(*arguments: str, data_dir: Path | None = None) -> Result:
 class Up:
     """A running `openvenue up` on any free ports."""
 
-    def __init__(self, data_dir: Path, *arguments: str) -> None:
+    def __init__(
+        self, data_dir: Path, *arguments: str, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.data_dir = data_dir
         self.output = ""
         self.process = subprocess.Popen(
@@ -67,7 +70,7 @@ class Up:
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=environment(),
+            env={**environment(), **(variables or {})},
         )
 
     def wait_for(self, text: str, timeout_s: float = START_TIMEOUT_S) -> "Up":

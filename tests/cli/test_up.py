@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -78,6 +79,18 @@ def test_a_venue_that_was_killed_leaves_nothing_that_keeps_the_next_from_startin
         assert httpx.get(second.url + path, headers=second.headers()).status_code == 200
     finally:
         assert second.stop() == 0
+
+
+def test_a_database_named_in_the_environment_is_used(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    url = new_database()
+    up = Up(tmp_path / "data", variables={"OPENVENUE_DATABASE_URL": url}).wait_until_up()
+    try:
+        assert up.running["database_url"] == url
+        assert not (tmp_path / "data/postgres").exists()
+    finally:
+        assert up.stop() == 0
 
 
 def test_another_process_with_the_number_of_a_killed_venue_is_not_taken_for_it(

@@ -22,6 +22,7 @@ def up(
     database_url: Annotated[
         str | None,
         typer.Option(
+            envvar="OPENVENUE_DATABASE_URL",
             help="postgresql+asyncpg://… of a database of your own; default: an embedded "
             "PostgreSQL in the data directory.",
         ),

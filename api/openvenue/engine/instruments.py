@@ -51,6 +51,7 @@ class Instruments:
         self._by_name: dict[str, Instrument] = {}
         self._by_id: dict[int, Instrument] = {}
         self._refreshed_at = float("-inf")
+        self._asked_at = float("-inf")
         self._refreshing: asyncio.Task[None] | None = None
 
     @property
@@ -106,8 +107,10 @@ class Instruments:
         """Ask the engine, unless that has just been done; who comes meanwhile waits for it."""
         if self._refreshing is None:
             now = asyncio.get_running_loop().time()
-            if now - self._refreshed_at < _REFRESH_INTERVAL_MIN_S or not self._engine.connected:
+            # Counted from the last attempt, so that an engine in trouble is left alone too.
+            if now - self._asked_at < _REFRESH_INTERVAL_MIN_S or not self._engine.connected:
                 return
+            self._asked_at = now
             self._refreshing = asyncio.create_task(self._refresh())
             self._refreshing.add_done_callback(self._forget_refresh)
         await asyncio.shield(self._refreshing)

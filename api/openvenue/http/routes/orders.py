@@ -6,11 +6,13 @@ everything that the account has been told.
 
 import asyncio
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
+from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
 from openvenue.http.dependencies import AccountId, WorkerOf, json_response
@@ -106,11 +108,23 @@ async def list_orders(
 
 @router.delete("/v2/orders", openapi_extra=answers(list[resources.CancelResult], 429, status=207))
 async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response:
-    """Cancel the account's open orders, newest first, at most 10,000 a call."""
+    """Cancel the account's open orders, newest first, at most 10,000 a call.
+
+    503 where not all could be looked for; it says how many were canceled until then.
+    """
     results: list[resources.CancelResult] = []
     before = 0
     while len(results) < CANCEL_ALL_ORDERS_MAX:
-        page = await _open_orders(worker, account_id, before=before, limit=ENGINE_PAGE_MAX)
+        try:
+            page = await _open_orders(worker, account_id, before=before, limit=ENGINE_PAGE_MAX)
+        except problems.Problem as problem:
+            if not results:
+                raise
+            canceled = sum(result.status == HTTPStatus.OK for result in results)
+            raise problems.unavailable(
+                f"{canceled} orders were canceled and others may still be open, because the rest "
+                f"could not be listed ({problem.detail}): ask again"
+            ) from problem
         if not page:
             break
         before = page[-1].order_id
@@ -198,7 +212,12 @@ async def _cancel_result(worker: Worker, account_id: int, order_id: int) -> reso
         order = order_of(await _cancel(worker, account_id, order_id))
     except problems.Problem as problem:
         return resources.CancelResult(public_id, problem.status)
-    return resources.CancelResult(public_id, 200, await _document(worker, order))
+    try:
+        document = await _document(worker, order)
+    except EngineUnavailable:
+        # It is canceled all the same; only its instrument could not be read.
+        document = None
+    return resources.CancelResult(public_id, HTTPStatus.OK, document)
 
 
 async def _open_orders(

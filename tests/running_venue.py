@@ -165,8 +165,11 @@ class Venue:
         self.api_port = self._wait_for_port(port_file, self.api)
         self.wait_until_ready()
 
-    def start_projector(self) -> None:
-        self.projector = self._spawn("projector", [sys.executable, "-m", "openvenue.projector"], {})
+    def start_projector(self, **environment: str) -> None:
+        """Start the projector with these further OPENVENUE_ settings."""
+        extra = {f"OPENVENUE_{name.upper()}": value for name, value in environment.items()}
+        command = [sys.executable, "-m", "openvenue.projector"]
+        self.projector = self._spawn("projector", command, extra)
 
     def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Wait until the API says that it can serve."""

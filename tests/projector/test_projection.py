@@ -4,15 +4,14 @@ import asyncio
 import contextlib
 import random
 import signal
-from collections.abc import Callable, Iterator
 
 import asyncpg
 import pytest
 from entries import new_order
 from flow import ACCOUNTS, Flow, checksums, projected_sequence, wait_until_projected
-from openvenue.db import migrate
 from openvenue.db.database import Database
 from openvenue.projector.fold import Batch, Sizes
+from openvenue.projector.progress import Progress
 from openvenue.projector.rebuild import rebuild
 from openvenue.projector.run import follow
 from openvenue.projector.settings import ProjectorSettings
@@ -25,27 +24,9 @@ KILLS = 8
 OWN = ProjectorSettings(rest_max_ms=0)
 
 
-@pytest.fixture
-async def engine(new_venue: Callable[..., Venue]) -> Venue:
-    """A migrated database and an engine with three accounts that can trade; nothing else runs."""
-    venue = new_venue()
-    await asyncio.to_thread(migrate.upgrade, venue.settings)
-    await asyncio.to_thread(venue.start_engine)
-    await asyncio.to_thread(venue.define_instruments)
-    for account_id in ACCOUNTS:
-        await asyncio.to_thread(venue.open_account, account_id, may_sell_short=True)
-    return venue
-
-
-@pytest.fixture
-def flow(engine: Venue) -> Iterator[Flow]:
-    with Flow(engine.engine_port, seed=7) as running:
-        yield running
-
-
 async def project(venue: Venue, until_sequence: int) -> None:
     async with asyncio.timeout(60):
-        await follow(venue.settings, OWN, asyncio.Event(), until_sequence)
+        await follow(venue.settings, OWN, Progress(), asyncio.Event(), until_sequence)
 
 
 async def test_the_projection_is_what_the_engine_holds(engine: Venue, flow: Flow) -> None:

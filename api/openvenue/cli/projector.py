@@ -11,6 +11,7 @@ from openvenue.cli.errors import CommandError
 from openvenue.cli.output import JsonOption, print_record
 from openvenue.projector import __main__ as process
 from openvenue.projector.rebuild import rebuild as rebuild_projection
+from openvenue.projector.run import ProjectionFault
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.telemetry import configure_logging
 
@@ -35,6 +36,8 @@ def rebuild(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = Fa
     configure_logging(settings.log_level, "console")
     try:
         sequence = asyncio.run(rebuild_projection(settings, ProjectorSettings()))
+    except ProjectionFault as error:
+        raise CommandError(str(error)) from error
     except (grpc.aio.AioRpcError, OSError, asyncpg.PostgresError) as error:
         raise CommandError(f"engine or database do not answer ({error})") from error
     print_record({"projected_sequence": sequence}, as_json=as_json)

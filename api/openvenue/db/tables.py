@@ -165,6 +165,7 @@ projection_offsets = Table(
     Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, nullable=False),
     Column("updated_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
+    Column("entry_ns", BigInteger),  # when the entry of that number was sequenced
 )
 
 # Secrets are 256 random bits, so one SHA-256 is enough; a slow hash protects weak passwords only.

@@ -2,26 +2,50 @@
 
 import asyncio
 import signal
+from contextlib import AsyncExitStack
 
 import uvloop
-from prometheus_client import start_http_server
 
-from openvenue.projector.run import follow
+from openvenue.projector.health import serving_health
+from openvenue.projector.progress import Progress
+from openvenue.projector.run import ProjectionFault, follow
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.settings import get_settings
-from openvenue.telemetry import configure_logging
+from openvenue.telemetry import configure_logging, get_logger, set_log_level
+from openvenue.tuning import Tuning, TuningFile
+
+FAULT = 3  # exit status: journal and database contradict each other
+
+_log = get_logger(__name__)
 
 
 async def serve() -> None:
     """Runs until a signal; what is in a transaction then is either committed or projected again."""
     settings, own = get_settings(), ProjectorSettings()
     configure_logging(settings.log_level, settings.log_format)
-    if own.metrics_port:
-        start_http_server(own.metrics_port, own.metrics_host)
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    await follow(settings, own, stop)
+    progress = Progress()
+    tuning = asyncio.ensure_future(
+        TuningFile(settings.tuning_file, settings).follow(_apply, settings.tuning_poll_s)
+    )
+    try:
+        async with AsyncExitStack() as stack:
+            if own.http_port:
+                await stack.enter_async_context(
+                    serving_health(own.http_host, own.http_port, progress)
+                )
+            await follow(settings, own, progress, stop)
+    except ProjectionFault as error:
+        _log.error("projection ended: trying again would not help", reason=str(error))
+        raise SystemExit(FAULT) from error
+    finally:
+        tuning.cancel()
+
+
+async def _apply(tuning: Tuning) -> None:
+    set_log_level(tuning.log_level)
 
 
 def main() -> None:

@@ -4,11 +4,12 @@ from prometheus_client import Counter, Gauge, Histogram
 
 SEQUENCE = Gauge("openvenue_projector_sequence", "Last sequence number in the database.")
 LAG_SEQUENCES = Gauge(
-    "openvenue_projector_lag_sequences", "Durable journal entries that are not in the database."
+    "openvenue_projector_lag_sequences",
+    "Durable journal entries that are not in the database; NaN: unknown, for want of a stream.",
 )
 LAG_SECONDS = Gauge(
     "openvenue_projector_lag_seconds",
-    "From the sequencing of the newest projected entry to the commit of its rows; 0: up to date.",
+    "How long the database has been missing entries, or may have been; 0: it holds all of them.",
 )
 ENTRIES = Counter("openvenue_projector_entries", "Journal entries projected.")
 ROWS = Counter("openvenue_projector_rows", "Rows written.")

@@ -3,6 +3,7 @@
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.projector.progress import Progress
 from openvenue.projector.run import project
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import Store
@@ -24,7 +25,7 @@ async def rebuild(settings: Settings, own: ProjectorSettings) -> int:
     try:
         await store.take_over()
         await store.reset()
-        await project(store, settings, own, status.durable_sequence)
+        await project(store, settings, own, Progress(), status.durable_sequence)
     finally:
         await store.close()
     return int(status.durable_sequence)

@@ -15,7 +15,8 @@ from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.projector import metrics
-from openvenue.projector.fold import Batch, Sizes
+from openvenue.projector.fold import Batch, Sizes, UnknownInstrument
+from openvenue.projector.progress import Progress
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
 from openvenue.settings import Settings
@@ -27,8 +28,30 @@ _BACKOFF_FIRST_S = 0.1
 _STANDBY_POLL_S = 1.0
 _REST_PER_TRANSACTION = 3.0  # so that transactions take a quarter of the time while rests last
 
-# What being away looks like; anything else is a bug and ends the process.
-_DATABASE_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# What being away looks like, a failover's standby included; anything else would come again.
+_DATABASE_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+_NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
+_STATUS_TIMEOUT_S = 10.0
+_OTHER_JOURNAL = (
+    "it is another journal; connect the engine and the database that belong together, or make the "
+    "rows anew with openvenue projector rebuild"
+)
+
+
+class ProjectionFault(Exception):
+    """Journal and database contradict each other; says how, and what to do."""
 
 
 class JournalReader:
@@ -72,20 +95,25 @@ class JournalReader:
 async def follow(
     settings: Settings,
     own: ProjectorSettings,
+    progress: Progress,
     stop: asyncio.Event,
     until_sequence: int | None = None,
 ) -> None:
     """Projects until `stop` is set or `until_sequence` is in the database, retrying with backoff.
 
-    Raises UnknownInstrument or ValueError where the journal contradicts itself or the database:
-    retrying would not help.
+    Raises ProjectionFault where retrying would not help.
     """
+
+    def failed(cause: str, error: str) -> None:
+        progress.failed(cause, error)
+        _log.warning("projection interrupted", cause=cause, error=error, retry_in_s=backoff_s)
+
     backoff_s = _BACKOFF_FIRST_S
     stopping = asyncio.ensure_future(stop.wait())
     try:
         while not stop.is_set():
             started = time.monotonic()
-            session = asyncio.ensure_future(_session(settings, own, until_sequence))
+            session = asyncio.ensure_future(_session(settings, own, progress, until_sequence))
             try:
                 await asyncio.wait((session, stopping), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -96,11 +124,18 @@ async def follow(
             except asyncio.CancelledError:
                 return
             except grpc.aio.AioRpcError as error:
-                _failed("engine", f"{error.code().name}: {error.details()}", backoff_s)
+                failed("engine", f"{error.code().name}: {error.details()}")
+            except (UnknownInstrument, ValueError) as error:
+                # Before what being away looks like: asyncpg's own DataError is both.
+                raise _fault(error) from error
             except OffsetMoved as error:
-                _failed("offset", str(error), backoff_s)
+                failed("offset", str(error))
             except _DATABASE_AWAY as error:
-                _failed("connection", f"{type(error).__name__}: {error}", backoff_s)
+                failed("connection", f"{type(error).__name__}: {error}")
+            except _NOT_MIGRATED as error:
+                failed("schema", f"the database is not migrated ({error})")
+            except asyncpg.PostgresError as error:
+                raise _fault(error) from error
             if time.monotonic() - started > own.backoff_max_s:
                 backoff_s = _BACKOFF_FIRST_S
             await asyncio.wait((stopping,), timeout=backoff_s)
@@ -109,52 +144,93 @@ async def follow(
         stopping.cancel()
 
 
-async def _session(settings: Settings, own: ProjectorSettings, until_sequence: int | None) -> None:
+async def _session(
+    settings: Settings, own: ProjectorSettings, progress: Progress, until_sequence: int | None
+) -> None:
     """One connection to each side, used until one of them fails."""
     store = await Store.connect(settings.database_url.get_secret_value(), settings.shard_id)
     try:
-        await _become_active(store, settings.shard_id)
-        await project(store, settings, own, until_sequence)
+        await _become_active(store, settings.shard_id, progress)
+        await project(store, settings, own, progress, until_sequence)
     finally:
         await store.close()
 
 
 async def project(
-    store: Store, settings: Settings, own: ProjectorSettings, until_sequence: int | None
+    store: Store,
+    settings: Settings,
+    own: ProjectorSettings,
+    progress: Progress,
+    until_sequence: int | None,
 ) -> None:
     """Projects with a store that holds the lock, until `until_sequence` or for ever.
 
-    Raises what engine or database raise when they are away.
+    Raises what engine or database raise when they are away, ProjectionFault where the engine's
+    journal is not the one that the rows came from.
     """
     sequence = await store.sequence()
-    metrics.SEQUENCE.set(sequence)
-    metrics.ACTIVE.set(1)
+    durable_sequence = await _check_journal(store, settings, sequence)
+    progress.projecting(sequence, durable_sequence)
     _log.info("projecting", shard_id=settings.shard_id, from_sequence=sequence + 1)
     try:
         if until_sequence is not None and sequence >= until_sequence:
             return
         sizes = await store.sizes()
         async with JournalReader(settings, sequence + 1) as reader:
-            async for batch in _batches(reader, own, sizes):
-                await _apply(store, batch)
+            async for batch in _batches(reader, own, progress, sizes):
+                with metrics.TRANSACTION_SECONDS.time():
+                    await store.apply(batch)
+                progress.applied(batch)
                 if until_sequence is not None and batch.last_sequence >= until_sequence:
                     return
     finally:
-        metrics.ACTIVE.set(0)
+        progress.stopped()
 
 
-async def _become_active(store: Store, shard_id: int) -> None:
+async def _check_journal(store: Store, settings: Settings, sequence: int) -> int:
+    """Return how far the engine's journal is, after making sure that the rows came from it."""
+    async with open_channel(settings) as channel:
+        status = await rpc.AdminStub(channel).GetStatus(
+            pb.GetStatusRequest(omit_state_hash=True), timeout=_STATUS_TIMEOUT_S
+        )
+    if status.shard_id != settings.shard_id:
+        raise ProjectionFault(
+            f"the engine serves shard {status.shard_id}, not {settings.shard_id}; compare "
+            "OPENVENUE_SHARD_ID with the engine's --shard-id"
+        )
+    if status.durable_sequence < sequence:
+        raise ProjectionFault(
+            f"the database is at sequence {sequence}, the engine's journal ends at "
+            f"{status.durable_sequence}: {_OTHER_JOURNAL}"
+        )
+    if sequence:
+        async with JournalReader(settings, sequence) as reader:
+            batch = await reader.read(_STATUS_TIMEOUT_S)
+        if batch is None:
+            raise TimeoutError("the engine sent no journal entry")
+        projected_ns = await store.entry_ns()
+        # An offset that an older version left says nothing of it.
+        if projected_ns is not None and batch.entries[0].timestamp_ns != projected_ns:
+            raise ProjectionFault(
+                f"entry {sequence} of the engine's journal is not the one that was projected: "
+                f"{_OTHER_JOURNAL}"
+            )
+    return int(status.durable_sequence)
+
+
+async def _become_active(store: Store, shard_id: int, progress: Progress) -> None:
     """Waits for the lock that makes this the shard's only projector."""
     waiting = False
     while not await store.lock():
         if not waiting:
             _log.warning("another projector is at work, standing by", shard_id=shard_id)
+            progress.standing_by()
             waiting = True
         await asyncio.sleep(_STANDBY_POLL_S)
 
 
 async def _batches(
-    reader: JournalReader, own: ProjectorSettings, sizes: dict[int, Sizes]
+    reader: JournalReader, own: ProjectorSettings, progress: Progress, sizes: dict[int, Sizes]
 ) -> AsyncIterator[Batch]:
     """Folds messages until a batch is full, or until it is time for the next transaction.
 
@@ -168,7 +244,7 @@ async def _batches(
         batch = Batch(sizes)
         while message is not None:
             batch.add(message.entries)
-            metrics.LAG_SEQUENCES.set(max(0, message.durable_sequence - batch.last_sequence))
+            progress.received(message.durable_sequence)
             if batch.entries >= own.batch_entries_max:
                 break
             message = await reader.read(max(0.0, rest_until - time.monotonic()))
@@ -180,16 +256,8 @@ async def _batches(
             rest_until = ended + rest_s
 
 
-async def _apply(store: Store, batch: Batch) -> None:
-    with metrics.TRANSACTION_SECONDS.time():
-        await store.apply(batch)
-    metrics.SEQUENCE.set(batch.last_sequence)
-    metrics.LAG_SECONDS.set(max(0.0, time.time() - batch.last_timestamp_ns / 1e9))
-    metrics.BATCH_ENTRIES.observe(batch.entries)
-    metrics.ENTRIES.inc(batch.entries)
-    metrics.ROWS.inc(batch.rows)
-
-
-def _failed(cause: str, error: str, backoff_s: float) -> None:
-    metrics.FAILURES.labels(cause).inc()
-    _log.warning("projection interrupted", cause=cause, error=error, retry_in_s=backoff_s)
+def _fault(error: Exception) -> ProjectionFault:
+    return ProjectionFault(
+        f"{type(error).__name__}: {error}; openvenue projector rebuild makes the rows anew from "
+        "the journal"
+    )

@@ -15,6 +15,8 @@ class ProjectorSettings(BaseSettings):
     rest_max_ms: int = Field(
         default=50, ge=0, le=10_000, description="longest rest between transactions under load"
     )
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(default=0, ge=0, le=65_535, description="0: no metrics")
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(
+        default=0, ge=0, le=65_535, description="for probes and metrics; 0: none"
+    )
     backoff_max_s: float = Field(default=5.0, gt=0, le=300)

@@ -52,7 +52,7 @@ WHERE locktype = 'advisory' AND granted AND classid::bigint = $1 AND objid::bigi
 """
 
 _MOVE_OFFSET = """
-UPDATE projection_offsets SET sequence = $3, updated_at = now()
+UPDATE projection_offsets SET sequence = $3, entry_ns = $4, updated_at = now()
 WHERE shard_id = $1 AND sequence = $2
 """
 
@@ -230,6 +230,13 @@ class Store:
             return 0
         return sequence
 
+    async def entry_ns(self) -> int | None:
+        """When the last entry projected was sequenced; None before the first."""
+        entry_ns: int | None = await self._connection.fetchval(
+            "SELECT entry_ns FROM projection_offsets WHERE shard_id = $1", self._shard_id
+        )
+        return entry_ns
+
     async def sizes(self) -> dict[int, Sizes]:
         """Tick and lot sizes of the instruments projected so far."""
         rows = await self._connection.fetch(
@@ -295,14 +302,19 @@ class Store:
 
     async def _set_sequence(self, sequence: int) -> None:
         await self._connection.execute(
-            "UPDATE projection_offsets SET sequence = $2, updated_at = now() WHERE shard_id = $1",
+            "UPDATE projection_offsets SET sequence = $2, entry_ns = NULL, updated_at = now() "
+            "WHERE shard_id = $1",
             self._shard_id,
             sequence,
         )
 
     async def _move_offset(self, batch: Batch) -> None:
         moved = await self._connection.execute(
-            _MOVE_OFFSET, self._shard_id, batch.first_sequence - 1, batch.last_sequence
+            _MOVE_OFFSET,
+            self._shard_id,
+            batch.first_sequence - 1,
+            batch.last_sequence,
+            batch.last_timestamp_ns,
         )
         if moved != "UPDATE 1":
             raise OffsetMoved(

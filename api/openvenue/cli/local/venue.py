@@ -158,7 +158,7 @@ def _environment(plan: Plan, settings: Settings) -> dict[str, str]:
         "OPENVENUE_API_PORT": str(settings.api_port),
         "OPENVENUE_WORKERS": str(settings.workers),
         "OPENVENUE_LOG_FORMAT": os.environ.get("OPENVENUE_LOG_FORMAT", "console"),
-        "OPENVENUE_PROJECTOR_METRICS_PORT": str(plan.ports.projector_metrics),
+        "OPENVENUE_PROJECTOR_HTTP_PORT": str(plan.ports.projector_metrics),
         "PYTHONUNBUFFERED": "1",
     }
 

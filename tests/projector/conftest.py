@@ -1,0 +1,27 @@
+"""An engine and a database to project between."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+from flow import ACCOUNTS, Flow
+from openvenue.db import migrate
+from running_venue import Venue
+
+
+@pytest.fixture
+async def engine(new_venue: Callable[..., Venue]) -> Venue:
+    """A migrated database and an engine with three accounts that can trade; nothing else runs."""
+    venue = new_venue()
+    await asyncio.to_thread(migrate.upgrade, venue.settings)
+    await asyncio.to_thread(venue.start_engine)
+    await asyncio.to_thread(venue.define_instruments)
+    for account_id in ACCOUNTS:
+        await asyncio.to_thread(venue.open_account, account_id, may_sell_short=True)
+    return venue
+
+
+@pytest.fixture
+def flow(engine: Venue) -> Iterator[Flow]:
+    with Flow(engine.engine_port, seed=7) as running:
+        yield running

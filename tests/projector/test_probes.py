@@ -1,0 +1,173 @@
+"""What operators see of a projector: probes, metrics, its log, and why it ended."""
+
+import asyncio
+import json
+import math
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from flow import Flow, wait_until_projected
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.projector.progress import Progress
+from openvenue.projector.run import ProjectionFault, follow
+from openvenue.projector.settings import ProjectorSettings
+from prometheus_client.parser import text_string_to_metric_families
+from running_venue import Venue
+
+
+@pytest.fixture
+def port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return str(listener.getsockname()[1])
+
+
+def metric(port: str, name: str) -> float:
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    (value,) = [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == f"openvenue_projector_{name}"
+    ]
+    return value
+
+
+def is_ready(port: str) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not await asyncio.to_thread(condition):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.05)
+
+
+async def project(venue: Venue, until_sequence: int) -> None:
+    async with asyncio.timeout(60):
+        await follow(
+            venue.settings, ProjectorSettings(), Progress(), asyncio.Event(), until_sequence
+        )
+
+
+async def test_probes_and_metrics_follow_the_stream(engine: Venue, flow: Flow, port: str) -> None:
+    engine.start_projector(projector_http_port=port)
+    last = await asyncio.to_thread(flow.send, 500)
+    await until(lambda: is_ready(port))
+    await until(lambda: metric(port, "sequence") == last)
+    await until(lambda: metric(port, "lag_seconds") == 0)
+    assert metric(port, "lag_sequences") == 0
+    assert metric(port, "active") == 1
+    assert metric(port, "entries_total") == last
+    assert metric(port, "rows_total") > 0
+    assert metric(port, "batch_entries_count") == metric(port, "transaction_seconds_count") > 0
+
+    assert engine.engine is not None
+    engine.engine.stop(signal.SIGKILL)
+    await until(lambda: not is_ready(port))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as probe:
+        answer = await probe.get("/readyz")
+        assert answer.json()["checks"]["projection"].startswith("engine: ")
+        assert (await probe.get("/healthz")).status_code == 200
+    assert math.isnan(metric(port, "lag_sequences"))
+    assert metric(port, "active") == 0
+    before = metric(port, "lag_seconds")
+    assert metric(port, "lag_seconds") > before > 0
+
+    await asyncio.to_thread(engine.start_engine)
+    await until(lambda: is_ready(port) and metric(port, "lag_seconds") == 0)
+    assert metric(port, "lag_sequences") == 0
+
+
+async def test_who_stands_by_is_ready(engine: Venue, flow: Flow, port: str) -> None:
+    engine.start_projector()
+    await wait_until_projected(engine.database_url, await asyncio.to_thread(flow.send, 100))
+    first = engine.projector
+    engine.start_projector(projector_http_port=port)
+    try:
+        await until(lambda: is_ready(port))
+        assert metric(port, "active") == metric(port, "lag_seconds") == 0
+        assert first is not None
+        first.stop(signal.SIGKILL)
+        await until(lambda: metric(port, "active") == 1)
+    finally:
+        if first is not None:
+            first.stop()
+
+
+async def test_the_log_level_follows_the_tuning_file(
+    engine: Venue, tmp_path: Path, port: str
+) -> None:
+    file = tmp_path / "tuning.json"
+    engine.start_projector(
+        tuning_file=str(file), tuning_poll_s="0.05", log_format="json", projector_http_port=port
+    )
+    await until(lambda: is_ready(port))
+    assert engine.projector is not None
+    assert engine.projector.log.read_text() == ""
+    file.write_text(json.dumps({"generation": 1, "log_level": "INFO"}))
+    await until(lambda: "tuning applied" in engine.projector.log.read_text())
+
+
+async def test_a_journal_that_is_too_short_for_the_rows_is_refused(
+    engine: Venue, flow: Flow
+) -> None:
+    await project(engine, flow.send(200))
+    assert engine.engine is not None
+    engine.engine.stop()
+    shutil.rmtree(engine.directory / "journal")
+    await asyncio.to_thread(engine.start_engine)
+    with pytest.raises(ProjectionFault, match="it is another journal"):
+        await project(engine, 1000)
+
+
+async def test_a_longer_journal_that_is_not_the_one_of_the_rows_is_refused(
+    engine: Venue, flow: Flow
+) -> None:
+    await project(engine, flow.send(200))
+    assert engine.engine is not None
+    engine.engine.stop()
+    shutil.rmtree(engine.directory / "journal")
+    await asyncio.to_thread(engine.start_engine)
+    await asyncio.to_thread(engine.define_instruments)
+    await asyncio.to_thread(
+        engine.apply, pb.AdminRequest(open_account=pb.OpenAccount(account_id=1, name="one"))
+    )
+    with Flow(engine.engine_port, seed=9) as other:
+        await asyncio.to_thread(other.send, 2000)
+        assert other.status().durable_sequence > 210
+    with pytest.raises(ProjectionFault, match="is not the one that was projected"):
+        await project(engine, 1000)
+
+
+async def test_rows_that_contradict_the_journal_end_the_process(engine: Venue, flow: Flow) -> None:
+    last = flow.send(200)
+    await project(engine, last)
+    connection = await asyncpg.connect(engine.database_url.replace("+asyncpg", ""))
+    try:
+        # Rows that the offset does not account for, as a restored table would hold them.
+        await connection.execute(
+            "INSERT INTO orders SELECT o.* FROM (SELECT * FROM orders LIMIT 1) t, "
+            "LATERAL (SELECT (jsonb_populate_record(NULL::orders, to_jsonb(t) || "
+            "jsonb_build_object('order_id', n))).* FROM generate_series($1::int, $1 + 100) n) o",
+            last + 1,
+        )
+    finally:
+        await connection.close()
+    await asyncio.to_thread(flow.send, 100)
+    engine.start_projector()
+    assert engine.projector is not None
+    assert await asyncio.to_thread(engine.projector.process.wait, 30) == 3
+    log = engine.projector.log.read_text()
+    assert "UniqueViolationError" in log
+    assert "openvenue projector rebuild" in log

@@ -3,6 +3,8 @@
 import os
 import signal
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -79,3 +81,29 @@ def test_a_worker_that_dies_is_replaced(new_venue: Callable[..., Venue]) -> None
     venue.wait_for_workers(1, other_than=before)
     venue.wait_until_ready()
     assert httpx.get(f"{venue.url}/healthz").status_code == 200
+
+
+def test_requests_beyond_a_workers_bound_are_too_many(new_venue: Callable[..., Venue]) -> None:
+    venue = new_venue().start(projector=False, workers="1", engine_in_flight_max="2")
+    with venue.client(venue.open_account(1)) as client:
+        assert client.post("/v2/orders", json=limit_order()).status_code == 200
+        venue.engine.process.send_signal(signal.SIGSTOP)
+        answers: list[httpx.Response] = []
+        waiting = [
+            threading.Thread(
+                target=lambda: answers.append(client.post("/v2/orders", json=limit_order()))
+            )
+            for _ in range(3)
+        ]
+        for thread in waiting:
+            thread.start()
+        deadline = time.monotonic() + 4  # below the time-out of the two that wait
+        while not answers:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert (answers[0].status_code, answers[0].headers["retry-after"]) == (429, "1")
+        assert answers[0].json()["code"] == 42910000
+        venue.engine.process.send_signal(signal.SIGCONT)
+        for thread in waiting:
+            thread.join()
+        assert Counter(answer.status_code for answer in answers) == {200: 2, 429: 1}

@@ -26,6 +26,8 @@ def open_channel(settings: Settings) -> grpc.aio.Channel:
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.keepalive_time_ms", round(settings.engine_keepalive_interval_s * 1000)),
             ("grpc.keepalive_timeout_ms", round(settings.engine_keepalive_timeout_s * 1000)),
+            # Of other pings too, which keepalive takes for its own; otherwise a minute.
+            ("grpc.http2.ping_timeout_ms", round(settings.engine_keepalive_timeout_s * 1000)),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
             ("grpc.initial_reconnect_backoff_ms", 100),

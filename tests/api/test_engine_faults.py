@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 from orders import limit_order
-from running_venue import Venue
+from proxy import Proxy
+from running_venue import Venue, key_headers
 
 
 def test_an_order_under_way_when_the_engine_dies_is_of_unknown_fate_until_it_is_looked_up(
@@ -81,6 +82,44 @@ def test_a_worker_that_dies_is_replaced(new_venue: Callable[..., Venue]) -> None
     venue.wait_for_workers(1, other_than=before)
     venue.wait_until_ready()
     assert httpx.get(f"{venue.url}/healthz").status_code == 200
+
+
+def test_an_engine_that_a_network_swallows_is_given_up_and_found_again(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue()
+    venue.start(projector=False)
+    venue.api.stop()
+    key = venue.open_account(1)
+    with Proxy(port=venue.engine_port) as proxy, httpx.Client(headers=key_headers(key)) as client:
+        venue.start_api(
+            workers="1",
+            engine_target=f"127.0.0.1:{proxy.port}",
+            engine_reply_timeout_s="1",
+            engine_keepalive_interval_s="5",
+            engine_keepalive_timeout_s="1",
+        )
+        client.base_url = venue.url
+        assert client.post("/v2/orders", json=limit_order()).status_code == 200
+        proxy.stall()
+        body = limit_order(client_order_id="swallowed")
+        lost = client.post("/v2/orders", json=body)
+        assert (lost.status_code, lost.headers["retry-after"]) == (503, "1")
+        assert lost.json()["client_order_id"] == "swallowed"
+
+        # No byte tells that the connection is dead: only its keepalive does.
+        deadline = time.monotonic() + 30
+        while list(client.get("/readyz").json()["checks"]) != ["engine"]:
+            assert time.monotonic() < deadline, client.get("/readyz").text
+            time.sleep(0.05)
+        refused = client.post("/v2/orders", json=body)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "cannot be reached" in refused.json()["detail"]
+
+        proxy.resume()
+        venue.wait_until_ready()
+        assert client.post("/v2/orders", json=body).status_code == 200
+        assert len(client.get("/v2/orders").json()) == 2
 
 
 def test_requests_beyond_a_workers_bound_are_too_many(new_venue: Callable[..., Venue]) -> None:

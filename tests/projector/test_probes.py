@@ -109,9 +109,7 @@ async def test_the_log_level_follows_the_tuning_file(
     engine: Venue, tmp_path: Path, port: str
 ) -> None:
     file = tmp_path / "tuning.json"
-    engine.start_projector(
-        tuning_file=str(file), tuning_poll_s="0.05", log_format="json", projector_http_port=port
-    )
+    engine.start_projector(tuning_file=str(file), log_format="json", projector_http_port=port)
     await until(lambda: is_ready(port))
     assert engine.projector is not None
     assert engine.projector.log.read_text() == ""

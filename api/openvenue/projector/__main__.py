@@ -12,9 +12,10 @@ from openvenue.projector.run import ProjectionFault, follow
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.settings import get_settings
 from openvenue.telemetry import configure_logging, get_logger, set_log_level
-from openvenue.tuning import Tuning, TuningFile
+from openvenue.tuning import InvalidTuning, TuningFile
 
 FAULT = 3  # exit status: journal and database contradict each other
+_TUNING_POLL_S = 0.5
 
 _log = get_logger(__name__)
 
@@ -27,9 +28,7 @@ async def serve() -> None:
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     progress = Progress()
-    tuning = asyncio.ensure_future(
-        TuningFile(settings.tuning_file, settings).follow(_apply, settings.tuning_poll_s)
-    )
+    tuning = asyncio.create_task(_follow_log_level(TuningFile(settings.tuning_file, settings)))
     try:
         async with AsyncExitStack() as stack:
             if own.http_port:
@@ -44,8 +43,18 @@ async def serve() -> None:
         tuning.cancel()
 
 
-async def _apply(tuning: Tuning) -> None:
-    set_log_level(tuning.log_level)
+async def _follow_log_level(tuning_file: TuningFile) -> None:
+    """Of all that can be tuned, a projector has only this."""
+    while True:
+        try:
+            tuning = tuning_file.read_if_changed()
+        except (InvalidTuning, OSError) as error:
+            _log.error("tuning file ignored", reason=str(error))
+        else:
+            if tuning is not None:
+                set_log_level(tuning.log_level)
+                _log.info("tuning applied", generation=tuning.generation)
+        await asyncio.sleep(_TUNING_POLL_S)
 
 
 def main() -> None:

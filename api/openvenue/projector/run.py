@@ -191,7 +191,7 @@ async def _check_journal(store: Store, settings: Settings, sequence: int) -> int
     """Return how far the engine's journal is, after making sure that the rows came from it."""
     async with open_channel(settings) as channel:
         status = await rpc.AdminStub(channel).GetStatus(
-            pb.GetStatusRequest(omit_state_hash=True), timeout=_STATUS_TIMEOUT_S
+            pb.GetStatusRequest(), timeout=_STATUS_TIMEOUT_S
         )
     if status.shard_id != settings.shard_id:
         raise ProjectionFault(

@@ -528,7 +528,14 @@ class ManyOpenOrdersTest : public ExchangeFixture {
   static constexpr std::uint32_t kMany = 100'001;
   static constexpr InstrumentId kSilver = 2;
 
-  ManyOpenOrdersTest() : ExchangeFixture({kMany + 10, 8, 4, 16, 16}) {
+  ManyOpenOrdersTest()
+      : ExchangeFixture({.max_orders = kMany + 11,
+                         .max_accounts = 8,
+                         .max_instruments = 4,
+                         .max_positions = 16,
+                         .max_fills_per_command = 16,
+                         .max_open_orders = kMany + 10,
+                         .max_open_orders_per_account = kMany + 10}) {
     DefineInstrument silver = gold();
     silver.instrument = kSilver;
     silver.symbol = Symbol("SILVER");

@@ -291,7 +291,7 @@ TEST_F(Damage, AMissingOrTornSegmentEndIsWrittenAgain) {
 
 TEST_F(Damage, TheSegmentBeforeTheLastIsReadAlsoWhereASnapshotCoversIt) {
   make_journal(Ending::kKilled);
-  write_snapshot(settings_, kSmallLimits, written_.size());
+  testing::write_snapshot(settings_, kSmallLimits, written_.size());
   std::string damaged = bytes_[0];
   damaged[frames_[0].offset + 70] ^= 1;
   write_bytes(paths_[0], damaged);

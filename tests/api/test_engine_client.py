@@ -31,7 +31,8 @@ def new_order(client_order_id: str = "x", account_id: int = 1) -> pb.Request:
         instrument_id=1,
         side=pb.SIDE_BUY,
         type=pb.ORDER_TYPE_LIMIT,
-        time_in_force=pb.TIME_IN_FORCE_DAY,
+        # Nothing rests, so that an account may send any number.
+        time_in_force=pb.TIME_IN_FORCE_IOC,
         qty_lots=1,
         limit_price_ticks=1,
         client_order_id=client_order_id,

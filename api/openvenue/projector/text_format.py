@@ -16,6 +16,8 @@ _NUL = {0: "\ufffd"}
 _COPY_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\0": "\ufffd"})
 
 
+# Prices and quantities repeat.
+@lru_cache(maxsize=1 << 14)
 def nanos(amount: int) -> str:
     """A count of 1e-9 as a decimal."""
     if amount < 0:

@@ -30,7 +30,7 @@ struct XXH3_state_s;  // xxhash.h
 
 namespace openvenue::journal {
 
-constexpr std::uint16_t kFormatVersion = 1;
+constexpr std::uint16_t kFormatVersion = 2;
 
 // First bytes of each structure: readable in a dump, and never part of UTF-8 text.
 constexpr std::uint64_t kSegmentMagic = 0xFF314745534A564FULL;   // "OVJSEG1\xFF"

@@ -242,6 +242,21 @@ TEST(Recovery, AStateThatExceedsTheCapacityIsRefusedWithWhatItNeeds) {
   EXPECT_THAT(refusal(directory.settings(), smaller), ::testing::HasSubstr("at least 128 orders"));
 }
 
+TEST(Recovery, AJournalOfAnotherVersionIsRefusedNamingBoth) {
+  const TemporaryDirectory directory;
+  write_journal(directory.settings(), 3, 2, Ending::kClosed);
+  const auto path = list_segments(directory.path(), 0).front().path;
+  std::string bytes = read_bytes(path);
+  const auto page =
+      std::as_writable_bytes(std::span(bytes)).first(static_cast<std::size_t>(kSegmentHeaderBytes));
+  auto header = load_header<SegmentHeader>(page);
+  header.version = kFormatVersion - 1;
+  seal(header, page, 0);
+  write_bytes(path, bytes);
+  EXPECT_THAT(refusal(directory.settings()),
+              ::testing::HasSubstr("journal format 1, this engine reads format 2"));
+}
+
 TEST(Recovery, AFrameThatDecodesToNothingSensibleIsRefused) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings();

@@ -459,6 +459,31 @@ TEST_F(EngineWithinADayEnd, FinishesItAlsoBehindTheLimitsOfAStartThatFailed) {
   EXPECT_EQ(open_orders_after_restart(), 0U);
 }
 
+TEST_F(EngineOnAClock, NoTwoCommandsShareAMicrosecond) {
+  TestEngine engine(test_settings(directory_.path()), seams());
+  engine.set_up_market();
+  core::TimestampNs last_us = 0;
+  for (int index = 0; index < 3; ++index) {
+    const auto order = order_in(
+        engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, std::to_string(index)))));
+    EXPECT_GT(order.created_ns / 1000, last_us);
+    last_us = order.created_ns / 1000;
+  }
+}
+
+TEST_F(EngineOnAClock, StampsNothingAfterADaysEndBeforeTheDayHasEnded) {
+  TestEngine engine(test_settings(directory_.path()), seams());
+  engine.set_up_market();
+  // The clock stands still just before the end, and the stamps go on.
+  now_ns_ += at(std::chrono::hours(24) - std::chrono::microseconds(2));
+  const auto day = order_in(engine.ask(
+      core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "day", core::TimeInForce::kDay))));
+  for (int index = 0; index < 3; ++index) {
+    engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, std::to_string(index))));
+  }
+  EXPECT_EQ(status_of(engine, day.order_id), core::OrderStatus::kExpired);
+}
+
 TEST_F(EngineOnAClock, NeverStampsACommandEarlierThanTheOneBefore) {
   TestEngine engine(test_settings(directory_.path()), seams());
   engine.set_up_market();
@@ -467,7 +492,7 @@ TEST_F(EngineOnAClock, NeverStampsACommandEarlierThanTheOneBefore) {
   now_ns_ -= at(std::chrono::hours(1));
   const auto second =
       order_in(engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "b"))));
-  EXPECT_GE(second.created_ns, first.created_ns);
+  EXPECT_GT(second.created_ns, first.created_ns);
 }
 
 }  // namespace

@@ -11,6 +11,10 @@ namespace {
 // The end of the trading day is noticed at most this late when nothing else happens.
 constexpr std::chrono::milliseconds kIdleWait{250};
 
+// Clients see microseconds and page by time, so no two commands share one. Commands that come
+// faster than that are stamped ahead of the clock until it has caught up.
+constexpr core::TimestampNs kStampStepNs = 1'000;
+
 // Bounds the replies that one flight keeps in memory, for batches of queries. In operation weight.
 constexpr std::uint64_t kReplyWeightPerFlightMax = 8192;
 
@@ -44,7 +48,7 @@ Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_
 void Shard::run() {
   std::vector<Batch> batches;
   while (ring_.pop_all(batches, kIdleWait)) {
-    end_trading_day_if_due();
+    end_trading_day_if_due(clock_());
     for (const Batch& batch : batches) process(batch);
     hand_over();
   }
@@ -56,17 +60,17 @@ void Shard::process(const Batch& batch) {
   metrics_.queue_seconds.Observe(
       seconds_between(batch.submitted_at, std::chrono::steady_clock::now()));
   const StageTimer timer(metrics_.match_seconds);
-  const core::TimestampNs timestamp_ns = stamp();
+  const core::TimestampNs now_ns = clock_();
   for (const Operation& operation : batch.operations) {
     if (std::holds_alternative<Query>(operation.body) && !batch.sink->wanted()) {
       metrics_.abandoned_queries.Increment();
       continue;
     }
     make_room();
-    Reply reply = carry_out(operation, timestamp_ns);
+    Reply reply = carry_out(operation, now_ns);
     flight_->reply_weight += reply.weight;
     replies_to(batch).push_back(std::move(reply));
-    if (day_end_unfinished_) finish_trading_day();
+    if (day_end_unfinished_) finish_trading_day(now_ns);
   }
 }
 
@@ -80,18 +84,23 @@ std::vector<Reply>& Shard::replies_to(const Batch& batch) {
   return deliveries.back().replies;
 }
 
-Reply Shard::carry_out(const Operation& operation, core::TimestampNs timestamp_ns) {
+// Precondition: make_room().
+Reply Shard::carry_out(const Operation& operation, core::TimestampNs now_ns) {
   if (const auto* query = std::get_if<Query>(&operation.body)) {
     return answer(*exchange_, *query, operation.request_id);
   }
-  apply(std::get<core::CommandBody>(operation.body), timestamp_ns);
+  // Each time: a command stamped after a day's end that has not been applied would hide that end
+  // from a restart.
+  end_trading_day_if_due(now_ns);
+  make_room();
+  apply(std::get<core::CommandBody>(operation.body), now_ns);
   return answer(*exchange_, command_, events_, operation.request_id);
 }
 
 // Precondition: make_room().
-void Shard::apply(const core::CommandBody& body, core::TimestampNs timestamp_ns) {
+void Shard::apply(const core::CommandBody& body, core::TimestampNs now_ns) {
   command_.sequence = exchange_->last_sequence() + 1;
-  command_.timestamp_ns = timestamp_ns;
+  command_.timestamp_ns = stamp(now_ns);
   command_.body = body;
   exchange_->apply(command_, events_);
   flight_->frame.append(command_, events_);
@@ -101,27 +110,26 @@ void Shard::apply(const core::CommandBody& body, core::TimestampNs timestamp_ns)
   }
 }
 
-void Shard::end_trading_day_if_due() {
-  const core::TimestampNs now_ns = stamp();
-  if (day_end_unfinished_) finish_trading_day();
-  if (now_ns < next_day_end_ns_) return;
+void Shard::end_trading_day_if_due(core::TimestampNs now_ns) {
+  if (day_end_unfinished_) finish_trading_day(now_ns);
+  const core::TimestampNs stamp_ns = stamp(now_ns);
+  if (stamp_ns < next_day_end_ns_) return;
   spdlog::info("trading day ends sequence={}", exchange_->last_sequence() + 1);
   day_end_unfinished_ = true;
-  finish_trading_day();
-  next_day_end_ns_ = trading_day_.next_end_after(now_ns);
+  finish_trading_day(now_ns);
+  next_day_end_ns_ = trading_day_.next_end_after(stamp_ns);
 }
 
 // Nothing comes between the commands of one day's end, so that no order entered after it expires.
-void Shard::finish_trading_day() {
-  const core::TimestampNs timestamp_ns = stamp();
+void Shard::finish_trading_day(core::TimestampNs now_ns) {
   while (day_end_unfinished_) {
     make_room();
-    apply(core::EndTradingDay{}, timestamp_ns);
+    apply(core::EndTradingDay{}, now_ns);
   }
 }
 
-core::TimestampNs Shard::stamp() const {
-  return std::max(clock_(), exchange_->last_timestamp_ns());
+core::TimestampNs Shard::stamp(core::TimestampNs now_ns) const {
+  return std::max(now_ns, exchange_->last_timestamp_ns() + kStampStepNs);
 }
 
 void Shard::make_room() {

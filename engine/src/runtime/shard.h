@@ -43,11 +43,12 @@ class Shard {
  private:
   void process(const Batch& batch);
   [[nodiscard]] std::vector<Reply>& replies_to(const Batch& batch);
-  [[nodiscard]] Reply carry_out(const Operation& operation, core::TimestampNs timestamp_ns);
-  void apply(const core::CommandBody& body, core::TimestampNs timestamp_ns);
-  void end_trading_day_if_due();
-  void finish_trading_day();
-  [[nodiscard]] core::TimestampNs stamp() const;
+  [[nodiscard]] Reply carry_out(const Operation& operation, core::TimestampNs now_ns);
+  void apply(const core::CommandBody& body, core::TimestampNs now_ns);
+  void end_trading_day_if_due(core::TimestampNs now_ns);
+  void finish_trading_day(core::TimestampNs now_ns);
+  // The time of the next command: strictly after the last one's, in microseconds.
+  [[nodiscard]] core::TimestampNs stamp(core::TimestampNs now_ns) const;
   void make_room();
   void hand_over();
 

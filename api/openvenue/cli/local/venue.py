@@ -18,18 +18,16 @@ import aiohttp
 from alembic.util.exc import CommandError as MigrationError
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from openvenue.cli.admin import connect_admin
 from openvenue.cli.errors import CommandError
 from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey, RunningVenue, process_started
+from openvenue.cli.local.demo_keys import demo_keys
 from openvenue.cli.local.ports import Ports
 from openvenue.cli.local.postgres import EmbeddedPostgres
 from openvenue.cli.local.processes import Child, keep_running
 from openvenue.db import migrate
-from openvenue.db.connection import connect_options
-from openvenue.keys import create_key
 from openvenue.settings import Settings
 
 _ENGINE_READY_TIMEOUT_S = 120.0
@@ -104,7 +102,7 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
         report("starting the projector and the API")
         environment = _environment(plan, settings)
         projector = await _start(stack, _projector(plan, environment))
-        keys = await _demo_keys(plan, settings) if plan.with_demo else []
+        keys = await demo_keys(plan.data_dir, settings) if plan.with_demo else []
         api = await _start(stack, _api(plan, environment))
         running = RunningVenue(
             pid=os.getpid(),
@@ -242,22 +240,3 @@ async def _ready(child: Child, is_ready: Callable[[], Awaitable[bool]], timeout_
                 f"{child.log_tail()}"
             )
         await asyncio.sleep(_POLL_S)
-
-
-async def _demo_keys(plan: Plan, settings: Settings) -> list[DemoKey]:
-    """The demo accounts' keys, made once."""
-    if keys := plan.data_dir.demo_keys():
-        return keys
-    database = create_async_engine(
-        settings.database_url.get_secret_value(),
-        connect_args=connect_options("openvenue-cli"),
-    )
-    try:
-        async with database.begin() as connection:
-            for account_id, name in demo.ACCOUNTS.items():
-                made = await create_key(connection, account_id, f"demo key of {name}")
-                keys.append(DemoKey(account_id, name, made.key_id, made.secret))
-    finally:
-        await database.dispose()
-    plan.data_dir.write_demo_keys(keys)
-    return keys

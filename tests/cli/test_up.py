@@ -157,6 +157,13 @@ def test_a_process_that_dies_is_started_again(up: Up) -> None:
     up.wait_for("projector ended with exit code -9, starting it again")
 
 
+def test_a_database_that_dies_is_started_again(up: Up) -> None:
+    postmaster = int((up.data_dir / "postgres/postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGKILL)
+    up.wait_for("PostgreSQL ended, starting it again").wait_for("PostgreSQL is up again")
+    assert openvenue("keys", "list", data_dir=up.data_dir).exit_code == 0
+
+
 def test_its_processes_end_with_it_even_when_it_is_killed(tmp_path: Path) -> None:
     venue = Up(tmp_path / "data", "--no-demo").wait_until_up()
     children = psutil.Process(venue.process.pid).children(recursive=True)

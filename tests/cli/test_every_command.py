@@ -85,3 +85,19 @@ def test_an_account_needs_a_name() -> None:
 
 def test_the_help_of_the_engines_benchmark_is_the_engines() -> None:
     assert "--sessions" in openvenue("bench", "rpc", "--help").output
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OPENVENUE_LOG_LEVEL", "loudest-secret"),
+        ("OPENVENUE_DATABASE_URL", "mysql://user:loudest-secret@host/name"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_and_not_shown(variable: str, value: str) -> None:
+    named = {"OPENVENUE_ENGINE_TARGET": "127.0.0.1:1", variable: value}
+    result = openvenue("keys", "list", variables=named)
+    assert result.exit_code == 2
+    assert f"{variable}: " in result.errors
+    assert "secret" not in result.errors
+    assert len(result.errors.splitlines()) == 1

@@ -96,8 +96,14 @@ def test_json_is_written_without_control_sequences(up: Up) -> None:
         assert "\x1b" not in result.output + result.errors
 
 
-def test_the_logs_of_a_rebuild_with_json_are_json(run) -> None:
-    logged = run("projector", "rebuild", "--json").errors.splitlines()
+def test_the_logs_of_a_rebuild_with_json_are_json(up: Up) -> None:
+    result = openvenue(
+        *("projector", "rebuild", "--json"),
+        data_dir=up.data_dir,
+        variables={"OPENVENUE_LOG_LEVEL": "DEBUG"},
+    )
+    logged = result.errors.splitlines()
+    assert logged
     assert all(json.loads(line) for line in logged)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from openvenue.cli.errors import CommandError
+from openvenue.cli.local import venue
 from openvenue.cli.local.postgres import EmbeddedPostgres
 
 
@@ -44,3 +45,22 @@ def test_one_that_is_damaged_is_left_alone_and_named(directory: Path) -> None:
     with pytest.raises(CommandError, match="move it away"):
         EmbeddedPostgres(directory).start()
     assert (directory / "PG_VERSION").exists()
+
+
+async def test_one_that_cannot_be_started_again_ends_the_venue(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(venue, "_POSTGRES_POLL_S", 0)
+    postgres = EmbeddedPostgres(directory)
+    attempts: list[None] = []
+
+    def fail(_: EmbeddedPostgres) -> None:
+        attempts.append(None)
+        raise CommandError("no memory")
+
+    monkeypatch.setattr(EmbeddedPostgres, "restart", fail)
+    reports: list[str] = []
+    with pytest.raises(CommandError, match="no memory"):
+        await venue._keep_postgres_running(postgres, reports.append)
+    assert len(attempts) == 5
+    assert len(reports) == 1

@@ -37,9 +37,11 @@ class Result:
         return json.loads(self.output)
 
 
-def openvenue(*arguments: str, data_dir: Path | None = None) -> Result:
+def openvenue(
+    *arguments: str, data_dir: Path | None = None, variables: Mapping[str, str] | None = None
+) -> Result:
     """Runs a command to its end."""
-    variables = environment()
+    variables = {**environment(), **(variables or {})}
     if data_dir is not None:
         variables["OPENVENUE_DATA_DIR"] = str(data_dir)
     done = subprocess.run(

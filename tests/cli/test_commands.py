@@ -73,6 +73,40 @@ def test_an_instrument_is_defined_and_changed_but_its_tick_is_not(up: Up, run) -
     assert "cannot change" in changed.errors
 
 
+def test_the_list_of_instruments_fits_80_columns(up: Up) -> None:
+    listed = openvenue(
+        "instruments", "list", data_dir=up.data_dir, variables={"COLUMNS": "80"}
+    ).output
+    apple = next(line for line in listed.splitlines() if "AAPL" in line)
+    assert "Apple Inc." in apple
+    assert "0.01" in apple
+    assert max(map(len, listed.splitlines())) <= 80
+
+
+def test_what_looks_like_markup_is_shown_as_it_is(run) -> None:
+    run("accounts", "create", "[bold]mark")
+    assert "[bold]mark" in run("accounts", "list").output
+
+
+def test_json_is_written_without_control_sequences(up: Up) -> None:
+    terminal = {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TERM": "xterm-256color"}
+    for command in ("accounts list", "keys list", "instruments list", "status", "snapshot"):
+        result = openvenue(*command.split(), "--json", data_dir=up.data_dir, variables=terminal)
+        assert result.data is not None
+        assert "\x1b" not in result.output + result.errors
+
+
+def test_the_logs_of_a_rebuild_with_json_are_json(up: Up) -> None:
+    result = openvenue(
+        *("projector", "rebuild", "--json"),
+        data_dir=up.data_dir,
+        variables={"OPENVENUE_LOG_LEVEL": "DEBUG"},
+    )
+    logged = result.errors.splitlines()
+    assert logged
+    assert all(json.loads(line) for line in logged)
+
+
 def test_status_tells_how_far_everything_is(run) -> None:
     status = run("status", "--json").data
     assert status["durable_sequence"] > 0

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from command_line import openvenue
 from openvenue.cli.errors import CommandError
 from openvenue.cli.main import app
 from typer.testing import CliRunner
@@ -62,6 +63,9 @@ def test_every_command_has_help(command: str) -> None:
     ("command", "advice"),
     [
         ("accounts deposit 1 much", "decimal"),
+        ("accounts create x --cash -5", "below zero"),
+        ("accounts create x --credit-limit -5", "below zero"),
+        (f"keys create 1 --label {'x' * 5000}", "at most 128 characters"),
         ("instruments define X --class bond", "us_equity, crypto"),
         ("replay", "--synthetic"),
         ("replay pyproject.toml --format itch", "lobster"),
@@ -72,3 +76,28 @@ def test_bad_input_is_answered_with_what_would_be_good(command: str, advice: str
     result = CliRunner().invoke(app, command.split())
     assert isinstance(result.exception, CommandError)
     assert advice in str(result.exception)
+
+
+def test_an_account_needs_a_name() -> None:
+    result = CliRunner().invoke(app, ["accounts", "create", " "])
+    assert "must not be empty" in str(result.exception)
+
+
+def test_the_help_of_the_engines_benchmark_is_the_engines() -> None:
+    assert "--sessions" in openvenue("bench", "rpc", "--help").output
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OPENVENUE_LOG_LEVEL", "loudest-secret"),
+        ("OPENVENUE_DATABASE_URL", "mysql://user:loudest-secret@host/name"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_and_not_shown(variable: str, value: str) -> None:
+    named = {"OPENVENUE_ENGINE_TARGET": "127.0.0.1:1", variable: value}
+    result = openvenue("keys", "list", variables=named)
+    assert result.exit_code == 2
+    assert f"{variable}: " in result.errors
+    assert "secret" not in result.errors
+    assert len(result.errors.splitlines()) == 1

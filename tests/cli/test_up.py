@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -58,6 +59,17 @@ def test_what_was_traded_is_there_after_a_stop_and_a_start(tmp_path: Path) -> No
         assert (tmp_path / "data/keys.json").read_bytes() == keys
     finally:
         assert second.stop(signal.SIGTERM) == 0
+
+
+def test_the_demo_keys_work_with_a_database_that_was_made_anew(tmp_path: Path) -> None:
+    assert Up(tmp_path / "data").wait_until_up().stop() == 0
+    shutil.rmtree(tmp_path / "data/postgres")
+    again = Up(tmp_path / "data").wait_until_up()
+    try:
+        account = httpx.get(f"{again.url}/v2/account", headers=again.headers(), timeout=10)
+        assert account.status_code == 200
+    finally:
+        assert again.stop() == 0
 
 
 def test_a_venue_that_was_killed_leaves_nothing_that_keeps_the_next_from_starting(
@@ -143,6 +155,13 @@ def test_a_process_that_dies_is_started_again(up: Up) -> None:
     )
     projector.kill()
     up.wait_for("projector ended with exit code -9, starting it again")
+
+
+def test_a_database_that_dies_is_started_again(up: Up) -> None:
+    postmaster = int((up.data_dir / "postgres/postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGKILL)
+    up.wait_for("PostgreSQL ended, starting it again").wait_for("PostgreSQL is up again")
+    assert openvenue("keys", "list", data_dir=up.data_dir).exit_code == 0
 
 
 def test_its_processes_end_with_it_even_when_it_is_killed(tmp_path: Path) -> None:

@@ -73,8 +73,13 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Open an account; make it a key with `openvenue keys create`."""
+    # All of it before the account is opened: it could not be closed again.
     cash_micros = _amount(cash)
     credit_limit_micros = _amount(credit_limit)
+    if not name.strip():
+        raise CommandError("the name must not be empty")
+    if cash_micros < 0 or credit_limit_micros < 0:
+        raise CommandError("--cash and --credit-limit must not be below zero")
 
     async def run() -> pb.Account:
         async with connect_admin(venue_settings(data_dir)) as admin:

@@ -67,15 +67,13 @@ def book(
     run_engine(find_engine_binary(engine_binary), ["bench-book", *context.args])
 
 
-@bench.command("rpc", context_settings=_PASS_ON)
+# The options are the engine's, so its help is the one to show.
+@bench.command("rpc", context_settings=_PASS_ON, add_help_option=False)
 def rpc(
     context: typer.Context,
     engine_binary: EngineBinaryOption = None,
 ) -> None:
-    """Load an engine through gRPC, and an empty echo server beside it.
-
-    Options: see openvenue-engine bench-rpc --help
-    """
+    """Load an engine through gRPC, and an empty echo server beside it."""
     run_engine(find_engine_binary(engine_binary), ["bench-rpc", *context.args])
 
 

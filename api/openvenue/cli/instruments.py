@@ -17,19 +17,23 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Define what 
 _CLASSES = {"us_equity": pb.ASSET_CLASS_US_EQUITY, "crypto": pb.ASSET_CLASS_CRYPTO}
 _STATES = {"active": pb.INSTRUMENT_STATE_ACTIVE, "inactive": pb.INSTRUMENT_STATE_INACTIVE}
 
+# What fits a terminal of 80 columns.
+_LISTED = ("symbol", "name", "state", "tick", "lot", "last_price")
+
 
 @app.command("list")
 def list_instruments(
     data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False
 ) -> None:
-    """List all instruments with their terms."""
+    """List all instruments; with --json, all of their terms."""
 
     async def run() -> list[dict[str, Any]]:
         async with connect_admin(venue_settings(data_dir)) as admin:
             return [_summary(info) for info in await admin.instruments()]
 
+    found = asyncio.run(run())
     print_rows(
-        asyncio.run(run()),
+        found if as_json else [{key: row[key] for key in _LISTED} for row in found],
         as_json=as_json,
         empty="No instruments yet; define one with `openvenue instruments define SYMBOL`.",
     )

@@ -28,15 +28,19 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Make, list and revoke API keys."
 )
 
+_LABEL_CHARACTERS_MAX = 128
+
 
 @app.command()
 def create(
     account_id: Annotated[int, typer.Argument(min=1, help="Account that the key speaks for.")],
-    label: Annotated[str, typer.Option(help="To tell keys apart.")] = "",
+    label: Annotated[str, typer.Option(help="To tell keys apart; at most 128 characters.")] = "",
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key. Its secret is shown now and never again."""
+    if len(label) > _LABEL_CHARACTERS_MAX:
+        raise CommandError(f"--label must have at most {_LABEL_CHARACTERS_MAX} characters")
 
     async def run() -> dict[str, Any]:
         async with connect_admin(venue_settings(data_dir)) as admin:

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from openvenue.cli.errors import CommandError
@@ -44,7 +45,7 @@ class _Commands(TyperGroup):
 
 
 class _App(typer.Typer):
-    """Ends with a sentence and exit code 1 where a command cannot do its work."""
+    """Ends with a sentence: exit code 1 where a command cannot do its work, 2 for a bad setting."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -52,6 +53,20 @@ class _App(typer.Typer):
         except CommandError as error:
             errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
             raise SystemExit(1) from None
+        except ValidationError as error:
+            sentence = f"error: {_bad_settings(error)}"
+            errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+            raise SystemExit(2) from None
+
+
+def _bad_settings(error: ValidationError) -> str:
+    """Names the variables and what they must be, not what they are: that may hold a password."""
+    prefix = "OPENVENUE_PROJECTOR_" if error.title == "ProjectorSettings" else "OPENVENUE_"
+    sentences = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        name = "_".join(str(part) for part in problem["loc"]).upper()
+        sentences.append(f"{prefix}{name}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(sentences)
 
 
 app = _App(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)

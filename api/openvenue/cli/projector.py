@@ -33,7 +33,7 @@ def rebuild(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = Fa
     A projector at work stands by meanwhile. Orders go on; reads of the past answer 503 until then.
     """
     settings = venue_settings(data_dir)
-    configure_logging(settings.log_level, "console")
+    configure_logging(settings.log_level, "json" if as_json else "console")
     try:
         sequence = asyncio.run(rebuild_projection(settings, ProjectorSettings()))
     except ProjectionFault as error:

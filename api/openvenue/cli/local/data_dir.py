@@ -134,13 +134,15 @@ class DataDir:
 
 
 def process_started(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks since its own start; None if there is none."""
+    """When a process started, in the kernel's ticks since its own start; None if it has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # proc(5): the 22nd field; the second, the name, ends with the last bracket.
-    return stat.rpartition(")")[2].split()[19]
+    # proc(5): the third field, the state, and the 22nd; the second, the name, ends with the last
+    # bracket. One that ended stays a zombie until it is reaped.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else fields[19]
 
 
 def write_private(file: Path, content: object) -> None:

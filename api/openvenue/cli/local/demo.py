@@ -1,7 +1,8 @@
 """What a new venue starts with: instruments to trade, and accounts that can trade them.
 
-Everything here is safe to do again: terms are defined anew with every start, money and shares are
-given once, when the account is opened.
+Everything here is safe to do again. Instruments that are there stay as they are, halted ones too.
+Money and shares are given once: an account bears a provisional name until it has all of them, so
+the next start finishes those, and only those, whose set-up was interrupted.
 """
 
 from dataclasses import dataclass
@@ -87,16 +88,27 @@ INSTRUMENTS = (
 
 
 async def set_up(admin: Admin) -> None:
-    """Defines the instruments, opens the accounts and endows those that are new."""
+    """Defines the instruments and opens the accounts that are missing, endowed."""
+    defined = {info.terms.symbol for info in await admin.instruments()}
     for terms in INSTRUMENTS:
-        await admin.apply(pb.AdminRequest(define_instrument=terms.definition()))
-    known = {account.account_id for account in await admin.accounts()}
+        if terms.symbol not in defined:
+            await admin.apply(pb.AdminRequest(define_instrument=terms.definition()))
+    known = {account.account_id: account for account in await admin.accounts()}
     for account_id, name in ACCOUNTS.items():
-        if account_id in known:
-            continue
-        await admin.apply(
-            pb.AdminRequest(open_account=pb.OpenAccount(account_id=account_id, name=name))
-        )
+        account = known.get(account_id, pb.Account(name=provisional(name)))
+        if account.name == provisional(name):
+            await _endow(admin, account_id, name, account)
+
+
+def provisional(name: str) -> str:
+    """What an account is called until it has everything. Nobody has a key to it until then."""
+    return f"{name} (being set up)"
+
+
+async def _endow(admin: Admin, account_id: int, name: str, account: pb.Account) -> None:
+    """Gives an account what it lacks, and then its name."""
+    await _name(admin, account_id, provisional(name))
+    if account.cash_micros == 0:
         await admin.apply(
             pb.AdminRequest(
                 adjust_balance=pb.AdjustBalance(
@@ -104,11 +116,21 @@ async def set_up(admin: Admin) -> None:
                 )
             )
         )
-        for terms in INSTRUMENTS:
-            await admin.apply(pb.AdminRequest(adjust_position=_endowment(account_id, terms)))
+    held = {position.instrument_id for position in account.positions}
+    for terms in INSTRUMENTS:
+        if terms.instrument_id not in held:
+            await admin.apply(pb.AdminRequest(adjust_position=endowment(account_id, terms)))
+    await _name(admin, account_id, name)
 
 
-def _endowment(account_id: int, terms: _Terms) -> pb.AdjustPosition:
+async def _name(admin: Admin, account_id: int, name: str) -> None:
+    await admin.apply(
+        pb.AdminRequest(open_account=pb.OpenAccount(account_id=account_id, name=name))
+    )
+
+
+def endowment(account_id: int, terms: _Terms) -> pb.AdjustPosition:
+    """What an account starts with of an instrument."""
     qty = COINS if terms.asset_class == pb.ASSET_CLASS_CRYPTO else SHARES
     return pb.AdjustPosition(
         account_id=account_id,

@@ -18,23 +18,24 @@ import aiohttp
 from alembic.util.exc import CommandError as MigrationError
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from openvenue.cli.admin import connect_admin
 from openvenue.cli.errors import CommandError
 from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey, RunningVenue, process_started
+from openvenue.cli.local.demo_keys import demo_keys
 from openvenue.cli.local.ports import Ports
 from openvenue.cli.local.postgres import EmbeddedPostgres
 from openvenue.cli.local.processes import Child, keep_running
 from openvenue.db import migrate
-from openvenue.db.connection import connect_options
-from openvenue.keys import create_key
 from openvenue.settings import Settings
 
 _ENGINE_READY_TIMEOUT_S = 120.0
 _API_READY_TIMEOUT_S = 60.0
 _POLL_S = 0.1
+_POSTGRES_POLL_S = 0.5
+# What is left of a server that died holds its shared memory for moments, until it notices.
+_POSTGRES_RESTART_ATTEMPTS = 5
 
 # A journal that was refused needs a person; see engine/src/exit_codes.h.
 _ENGINE_JOURNAL_REFUSED = 3
@@ -61,11 +62,14 @@ class LocalVenue:
 
     running: RunningVenue
     children: list[Child]
+    postgres: EmbeddedPostgres | None
     demo_keys: list[DemoKey]
 
     async def supervise(self, report: Report) -> None:
         """Restarts what dies. Ends only by raising: CommandError where a restart cannot help."""
         tasks = [asyncio.ensure_future(keep_running(child, report)) for child in self.children]
+        if self.postgres is not None:
+            tasks.append(asyncio.ensure_future(_keep_postgres_running(self.postgres, report)))
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
@@ -84,6 +88,7 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
     """
     async with AsyncExitStack() as stack:
         database_url = plan.database_url
+        postgres: EmbeddedPostgres | None = None
         if database_url is None:
             report("starting PostgreSQL")
             postgres = EmbeddedPostgres(plan.data_dir.postgres)
@@ -104,7 +109,7 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
         report("starting the projector and the API")
         environment = _environment(plan, settings)
         projector = await _start(stack, _projector(plan, environment))
-        keys = await _demo_keys(plan, settings) if plan.with_demo else []
+        keys = await demo_keys(plan.data_dir, settings) if plan.with_demo else []
         api = await _start(stack, _api(plan, environment))
         running = RunningVenue(
             pid=os.getpid(),
@@ -116,8 +121,31 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
         )
         await _api_ready(api, running.api_url)
         stack.enter_context(plan.data_dir.announce(running))
-        yield LocalVenue(running, [engine, projector, api], keys)
+        yield LocalVenue(running, [engine, projector, api], postgres, keys)
         report("stopping")
+
+
+async def _keep_postgres_running(postgres: EmbeddedPostgres, report: Report) -> None:
+    """Starts the database again when it dies: it is not this process's child, so it is polled.
+
+    Raises CommandError where it cannot be started again.
+    """
+    failures = 0
+    while True:
+        await asyncio.sleep(_POSTGRES_POLL_S)
+        if postgres.running:
+            continue
+        if failures == 0:
+            report(f"PostgreSQL ended, starting it again (log: {postgres.log})")
+        try:
+            await _finished(asyncio.to_thread(postgres.restart))
+        except CommandError:
+            failures += 1
+            if failures == _POSTGRES_RESTART_ATTEMPTS:
+                raise
+        else:
+            failures = 0
+            report("PostgreSQL is up again")
 
 
 async def _finished(work: Coroutine[Any, Any, Result]) -> Result:
@@ -242,22 +270,3 @@ async def _ready(child: Child, is_ready: Callable[[], Awaitable[bool]], timeout_
                 f"{child.log_tail()}"
             )
         await asyncio.sleep(_POLL_S)
-
-
-async def _demo_keys(plan: Plan, settings: Settings) -> list[DemoKey]:
-    """The demo accounts' keys, made once."""
-    if keys := plan.data_dir.demo_keys():
-        return keys
-    database = create_async_engine(
-        settings.database_url.get_secret_value(),
-        connect_args=connect_options("openvenue-cli"),
-    )
-    try:
-        async with database.begin() as connection:
-            for account_id, name in demo.ACCOUNTS.items():
-                made = await create_key(connection, account_id, f"demo key of {name}")
-                keys.append(DemoKey(account_id, name, made.key_id, made.secret))
-    finally:
-        await database.dispose()
-    plan.data_dir.write_demo_keys(keys)
-    return keys

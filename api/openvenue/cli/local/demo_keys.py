@@ -1,0 +1,51 @@
+"""The API keys of the demo accounts: in the data directory, and their hashes in the database."""
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from openvenue.cli.local import demo
+from openvenue.cli.local.data_dir import DataDir, DemoKey
+from openvenue.db.connection import connect_options
+from openvenue.db.tables import api_keys
+from openvenue.keys import create_key, hash_secret
+from openvenue.settings import Settings
+
+
+async def demo_keys(data_dir: DataDir, settings: Settings) -> list[DemoKey]:
+    """The demo accounts' keys, made once, and known to whichever database is used now."""
+    keys = data_dir.demo_keys()
+    database = create_async_engine(
+        settings.database_url.get_secret_value(),
+        connect_args=connect_options("openvenue-cli"),
+    )
+    try:
+        async with database.begin() as connection:
+            if keys:
+                await _restore(connection, keys)
+                return keys
+            for account_id, name in demo.ACCOUNTS.items():
+                made = await create_key(connection, account_id, _label(name))
+                keys.append(DemoKey(account_id, name, made.key_id, made.secret))
+    finally:
+        await database.dispose()
+    data_dir.write_demo_keys(keys)
+    return keys
+
+
+async def _restore(connection: AsyncConnection, keys: list[DemoKey]) -> None:
+    """Adds the keys that the database lacks: it may be new. One that was revoked stays so."""
+    for key in keys:
+        await connection.execute(
+            insert(api_keys)
+            .values(
+                key_id=key.key_id,
+                account_id=key.account_id,
+                label=_label(key.account),
+                secret_hash=hash_secret(key.secret.encode()),
+            )
+            .on_conflict_do_nothing(index_elements=[api_keys.c.key_id])
+        )
+
+
+def _label(name: str) -> str:
+    return f"demo key of {name}"

@@ -1,11 +1,12 @@
 """LOBSTER files: both of their spellings are read, and damage is named."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 from days import HIDDEN, message, row, write_day
+from openvenue.replay.lines import MalformedFile
 from openvenue.replay.lobster import (
-    MalformedFile,
     MessageType,
     find_orderbook,
     read_day,
@@ -49,6 +50,43 @@ def test_files_of_different_days_are_refused(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text(row() + "\n" + row() + "\n")
     with pytest.raises(MalformedFile, match="2 rows but"):
         read_day(file, tmp_path / "other.csv", None)
+
+
+def test_files_compressed_with_gzip_are_read_whatever_their_names(tmp_path: Path) -> None:
+    file = write_day(tmp_path, [(HIDDEN, row())] * 3)
+    orderbook = find_orderbook(file)
+    assert orderbook is not None
+    compressed = orderbook.with_name(f"{orderbook.name}.gz")
+    compressed.write_bytes(gzip.compress(orderbook.read_bytes()))
+    orderbook.unlink()
+    file.write_bytes(gzip.compress(file.read_bytes()))
+    assert find_orderbook(file) == compressed
+    day = read_day(file, compressed, None)
+    assert (len(day.messages), len(day.rows)) == (3, 3)
+
+
+def test_what_is_not_text_is_quoted_shortly_and_in_printable_characters(tmp_path: Path) -> None:
+    file = tmp_path / "AAPL_2012-06-21_34200000_57600000_message_1.csv"
+    file.write_bytes(b"7z\xbc\xaf\x27\x1c,\x1b[2J\x00" * 100)
+    with pytest.raises(MalformedFile, match=r"message_1\.csv:1: expected time") as refused:
+        read_day(file, None, None)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < len(str(file)) + 300
+
+
+def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
+    file = write_day(tmp_path, [(HIDDEN, row())] * 50)
+    damaged = bytearray(gzip.compress(file.read_bytes()))
+    damaged[-8] ^= 0xFF  # of the checksum
+    file.write_bytes(damaged)
+    with pytest.raises(MalformedFile, match="does not unpack"):
+        read_day(file, None, None)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_field(tmp_path: Path) -> None:
+    file = write_day(tmp_path, [("Time,Type,OrderId,Size,Price,Direction", ""), (HIDDEN, row())])
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert len(read_day(file, None, None).messages) == 1
 
 
 def test_the_symbol_is_the_start_of_the_file_name() -> None:

@@ -19,6 +19,7 @@ from openvenue.cli.output import JsonOption, console, print_json
 from openvenue.replay import lobster
 from openvenue.replay.display import view
 from openvenue.replay.execute import Executor, Scale, clear_symbol
+from openvenue.replay.lines import MalformedFile
 from openvenue.replay.plan import Planner
 from openvenue.replay.session import WINDOW_DEFAULT, Part, day_parts, flow_parts
 from openvenue.replay.session import replay as carry_out
@@ -176,7 +177,7 @@ def _lobster_job(
         raise CommandError(f"{file.name} does not start with a ticker: name one with --symbol")
     try:
         day = lobster.read_day(file, orderbook or lobster.find_orderbook(file), limit)
-    except lobster.MalformedFile as error:
+    except MalformedFile as error:
         raise CommandError(str(error)) from error
     if not day.messages:
         raise CommandError(f"{file} has no messages")

@@ -1,15 +1,17 @@
 """Reads LOBSTER message and orderbook files (https://lobsterdata.com/info/DataStructure.php).
 
-Prices are integers of 1e-4 dollars, sizes whole shares. A header line is accepted in either file.
-Row k of the orderbook file is the book right after message k.
+Prices are integers of 1e-4 dollars, sizes whole shares. A header line is accepted in either file,
+and so is one compressed with gzip. Row k of the orderbook file is the book right after message k.
 """
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice
 from pathlib import Path
 from typing import Literal
+
+from openvenue.replay.lines import MalformedFile, data_lines, excerpt
 
 Side = Literal["buy", "sell"]
 
@@ -25,10 +27,6 @@ class MessageType(IntEnum):
     EXECUTE_HIDDEN = 5
     CROSS = 6
     HALT = 7
-
-
-class MalformedFile(Exception):
-    """A line is not what the format says; names the file, the line and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +80,14 @@ def read_day(message_file: Path, orderbook_file: Path | None, limit: int | None)
 
 
 def find_orderbook(message_file: Path) -> Path | None:
-    """The orderbook file that LOBSTER's naming puts beside `message_file`, if it is there."""
-    candidate = message_file.with_name(message_file.name.replace("_message_", "_orderbook_"))
-    return candidate if candidate != message_file and candidate.is_file() else None
+    """The orderbook file that LOBSTER's naming puts beside `message_file`, if it is there; one of
+    the two may be compressed."""
+    named = message_file.with_name(message_file.name.replace("_message_", "_orderbook_"))
+    if named == message_file:
+        return None
+    plain = named.with_suffix("") if named.suffix == ".gz" else named
+    candidates = (named, plain, plain.with_name(f"{plain.name}.gz"))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def symbol_of(message_file: Path) -> str | None:
@@ -94,9 +97,9 @@ def symbol_of(message_file: Path) -> str | None:
 
 
 def _read_messages(path: Path, limit: int | None) -> Iterator[Message]:
-    for row, (line, fields) in enumerate(_data_lines(path, limit)):
+    for row, line in enumerate(islice(data_lines(path), limit)):
         try:
-            time_s, kind, order_id, size, price, direction = fields[:6]
+            time_s, kind, order_id, size, price, direction = line.fields[:6]
             yield Message(
                 row=row,
                 time_s=float(time_s),
@@ -108,21 +111,24 @@ def _read_messages(path: Path, limit: int | None) -> Iterator[Message]:
             )
         except ValueError as error:
             raise MalformedFile(
-                f"{path}:{line}: expected time,type 1-7,order id,size,price,direction, got "
-                f"{','.join(fields)!r} ({error})"
+                f"{path}:{line.number}: expected time,type 1-7,order id,size,price,direction, got "
+                f"'{excerpt(','.join(line.fields))}' ({excerpt(str(error))})"
             ) from error
 
 
 def _read_rows(path: Path, limit: int | None) -> Iterator[Row]:
-    for line, fields in _data_lines(path, limit):
+    for line in islice(data_lines(path), limit):
         try:
-            numbers = [int(field) for field in fields]
+            numbers = [int(field) for field in line.fields]
         except ValueError as error:
-            raise MalformedFile(f"{path}:{line}: expected integers ({error})") from error
+            raise MalformedFile(
+                f"{path}:{line.number}: expected integers, got "
+                f"'{excerpt(','.join(line.fields))}' ({excerpt(str(error))})"
+            ) from error
         if len(numbers) % 4:
             raise MalformedFile(
-                f"{path}:{line}: expected ask price, ask size, bid price, bid size for each level, "
-                f"got {len(numbers)} fields"
+                f"{path}:{line.number}: expected ask price, ask size, bid price, bid size for each "
+                f"level, got {len(numbers)} fields"
             )
         yield Row(
             depth=len(numbers) // 4,
@@ -137,16 +143,3 @@ def _levels(prices: list[int], sizes: list[int]) -> tuple[tuple[int, int], ...]:
         for price, size in zip(prices, sizes, strict=True)
         if size > 0 and abs(price) != NO_LEVEL_PRICE
     )
-
-
-def _data_lines(path: Path, limit: int | None) -> Iterator[tuple[int, list[str]]]:
-    """(line number, fields) of every line that is not a header or empty."""
-    count = 0
-    with path.open(newline="", encoding="ascii", errors="replace") as file:
-        for line, fields in enumerate(csv.reader(file), start=1):
-            if not fields or (line == 1 and fields[0][:1].isalpha()):
-                continue
-            if limit is not None and count >= limit:
-                return
-            count += 1
-            yield line, fields

@@ -45,6 +45,51 @@ def test_a_bad_line_is_named_with_what_was_expected(tmp_path: Path) -> None:
         read_day(file, None, None)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nan,1,7,30,1000100,1",
+        "inf,1,7,30,1000100,1",
+        "-1.5,1,7,30,1000100,1",
+        "34200.1,1,7,0,1000100,1",
+        "34200.1,1,7,-30,1000100,1",
+        "34200.1,4,7,30,0,1",
+        "34200.1,3,7,30,-1000100,1",
+        "34200.1,1,7,30,1000100,0",
+        "34200.1,5,0,30,1000100,2",
+    ],
+)
+def test_a_message_that_cannot_have_been_is_named(tmp_path: Path, line: str) -> None:
+    file = write_day(tmp_path, [(HIDDEN, row()), (line, row())])
+    with pytest.raises(MalformedFile, match=rf"message_1\.csv:2: .*{line}"):
+        read_day(file, None, None)
+
+
+@pytest.mark.parametrize(
+    "line", ["34200.1,7,0,0,-1,-1", "34200.1,7,0,0,0,-1", "34200.1,7,0,0,1,-1", "1,6,-1,5,1,0"]
+)
+def test_halts_and_crosses_are_of_no_order(tmp_path: Path, line: str) -> None:
+    file = write_day(tmp_path, [(line, row())])
+    assert len(read_day(file, None, None).messages) == 1
+
+
+@pytest.mark.parametrize(
+    "levels",
+    ["1000200,-5,1000000,100", "0,5,1000000,100", "1000200,5", "1000200,5,1000000,100,1,1,1,1"],
+)
+def test_a_row_that_cannot_have_been_is_named(tmp_path: Path, levels: str) -> None:
+    file = write_day(tmp_path, [(HIDDEN, row()), (HIDDEN, levels), (HIDDEN, row())])
+    with pytest.raises(MalformedFile, match=rf"orderbook_1\.csv:2: .*{levels}"):
+        read_day(file, find_orderbook(file), None)
+
+
+@pytest.mark.parametrize("price", [9_999_999_999, -9_999_999_999])
+def test_a_level_that_does_not_exist_has_either_sign(tmp_path: Path, price: int) -> None:
+    file = write_day(tmp_path, [(HIDDEN, row(ask=(price, 0), bid=(price, 0)))])
+    (empty,) = read_day(file, find_orderbook(file), None).rows
+    assert (empty.asks, empty.bids) == ((), ())
+
+
 def test_files_of_different_days_are_refused(tmp_path: Path) -> None:
     file = write_day(tmp_path, [(HIDDEN, row())])
     (tmp_path / "other.csv").write_text(row() + "\n" + row() + "\n")

@@ -4,6 +4,7 @@ Prices are integers of 1e-4 dollars, sizes whole shares. A header line is accept
 and so is one compressed with gzip. Row k of the orderbook file is the book right after message k.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -99,16 +100,7 @@ def symbol_of(message_file: Path) -> str | None:
 def _read_messages(path: Path, limit: int | None) -> Iterator[Message]:
     for row, line in enumerate(islice(data_lines(path), limit)):
         try:
-            time_s, kind, order_id, size, price, direction = line.fields[:6]
-            yield Message(
-                row=row,
-                time_s=float(time_s),
-                type=MessageType(int(kind)),
-                order_id=int(order_id),
-                size=int(size),
-                price=int(price),
-                side="buy" if int(direction) > 0 else "sell",
-            )
+            yield _message(row, line.fields)
         except ValueError as error:
             raise MalformedFile(
                 f"{path}:{line.number}: expected time,type 1-7,order id,size,price,direction, got "
@@ -116,30 +108,64 @@ def _read_messages(path: Path, limit: int | None) -> Iterator[Message]:
             ) from error
 
 
+def _message(row: int, fields: list[str]) -> Message:
+    """Raises ValueError where a field cannot be what its name says."""
+    time_s, kind, order_id, size, price, direction = fields[:6]
+    message = Message(
+        row=row,
+        time_s=float(time_s),
+        type=MessageType(int(kind)),
+        order_id=int(order_id),
+        size=int(size),
+        price=int(price),
+        side="buy" if int(direction) > 0 else "sell",
+    )
+    if not 0 <= message.time_s < math.inf:
+        raise ValueError("the time is not in seconds after midnight")
+    # A cross or a halt is of no order: its size, price and direction are codes, or left at 0 or -1.
+    if message.type in (MessageType.CROSS, MessageType.HALT):
+        return message
+    if message.size <= 0 or message.price <= 0:
+        raise ValueError("size and price must be above zero")
+    if int(direction) not in (1, -1):
+        raise ValueError("the direction must be 1 or -1")
+    return message
+
+
 def _read_rows(path: Path, limit: int | None) -> Iterator[Row]:
+    fields = 0
     for line in islice(data_lines(path), limit):
+        fields = fields or len(line.fields)
         try:
-            numbers = [int(field) for field in line.fields]
+            yield _row(line.fields, fields)
         except ValueError as error:
             raise MalformedFile(
-                f"{path}:{line.number}: expected integers, got "
-                f"'{excerpt(','.join(line.fields))}' ({excerpt(str(error))})"
+                f"{path}:{line.number}: expected integers: ask price, ask size, bid price, bid "
+                f"size for each level, got '{excerpt(','.join(line.fields))}' "
+                f"({excerpt(str(error))})"
             ) from error
-        if len(numbers) % 4:
-            raise MalformedFile(
-                f"{path}:{line.number}: expected ask price, ask size, bid price, bid size for each "
-                f"level, got {len(numbers)} fields"
-            )
-        yield Row(
-            depth=len(numbers) // 4,
-            asks=_levels(numbers[0::4], numbers[1::4]),
-            bids=_levels(numbers[2::4], numbers[3::4]),
-        )
+
+
+def _row(fields: list[str], expected: int) -> Row:
+    """Raises ValueError where the fields are not levels, or not as many as `expected`."""
+    if len(fields) % 4:
+        raise ValueError(f"{len(fields)} fields are no whole number of levels")
+    if len(fields) != expected:
+        raise ValueError(f"{len(fields)} fields, where the rows before have {expected}")
+    numbers = [int(field) for field in fields]
+    return Row(
+        depth=len(numbers) // 4,
+        asks=_levels(numbers[0::4], numbers[1::4]),
+        bids=_levels(numbers[2::4], numbers[3::4]),
+    )
 
 
 def _levels(prices: list[int], sizes: list[int]) -> tuple[tuple[int, int], ...]:
-    return tuple(
+    levels = tuple(
         (price, size)
         for price, size in zip(prices, sizes, strict=True)
-        if size > 0 and abs(price) != NO_LEVEL_PRICE
+        if size != 0 and abs(price) != NO_LEVEL_PRICE
     )
+    if any(price <= 0 or size < 0 for price, size in levels):
+        raise ValueError("a level's size and price must be above zero")
+    return levels

@@ -90,6 +90,60 @@ def test_a_level_that_does_not_exist_has_either_sign(tmp_path: Path, price: int)
     assert (empty.asks, empty.bids) == ((), ())
 
 
+PLACED = [
+    (HIDDEN, row()),
+    (message(1, 7, 30, 1_000_100, 1), row(bid=(1_000_100, 30))),
+    (message(1, 8, 20, 1_000_100, 1), row(bid=(1_000_100, 50))),
+    (message(3, 7, 30, 1_000_100, 1), row(bid=(1_000_100, 20))),
+]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 12, 20])
+@pytest.mark.parametrize("kind", ["message", "orderbook"])
+def test_a_last_line_that_is_cut_off_is_left_out_and_noted(
+    tmp_path: Path, kind: str, cut: int
+) -> None:
+    file = write_day(tmp_path, PLACED)
+    damaged = file.with_name(file.name.replace("message", kind))
+    lines = damaged.read_text().splitlines(keepends=True)
+    damaged.write_text("".join(lines[:-1]) + lines[-1].rsplit(",", 1)[0][:cut])
+    day = read_day(file, find_orderbook(file), None)
+    assert (len(day.messages), len(day.rows)) == (3, 3)
+    assert f"{damaged}:4, its last line, is cut off" in day.notes[0]
+    assert "the first 3 of both are replayed" in day.notes[1]
+
+
+def test_a_compressed_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    lines = [(message(1, order_id, 30, 1_000_100, 1), row()) for order_id in range(1, 999)]
+    file = write_day(tmp_path, lines)
+    whole = gzip.compress(file.read_bytes())
+    file.write_bytes(whole[: len(whole) // 2])
+    day = read_day(file, None, None)
+    assert 100 < len(day.messages) < 900
+    assert "cut off" in day.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["message", "orderbook"])
+def test_of_files_of_one_day_but_different_length_what_both_have_is_read(
+    tmp_path: Path, kind: str
+) -> None:
+    file = write_day(tmp_path, PLACED)
+    shorter = file.with_name(file.name.replace("message", kind))
+    shorter.write_text("".join(shorter.read_text().splitlines(keepends=True)[:3]))
+    day = read_day(file, find_orderbook(file), None)
+    assert (len(day.messages), len(day.rows)) == (3, 3)
+    assert len(day.notes) == 1
+
+
+def test_an_orderbook_that_lacks_its_first_row_is_refused(tmp_path: Path) -> None:
+    file = write_day(tmp_path, PLACED)
+    orderbook = find_orderbook(file)
+    assert orderbook is not None
+    orderbook.write_text("".join(orderbook.read_text().splitlines(keepends=True)[1:]))
+    with pytest.raises(MalformedFile, match="3 rows but"):
+        read_day(file, orderbook, None)
+
+
 def test_files_of_different_days_are_refused(tmp_path: Path) -> None:
     file = write_day(tmp_path, [(HIDDEN, row())])
     (tmp_path / "other.csv").write_text(row() + "\n" + row() + "\n")

@@ -89,6 +89,18 @@ def test_a_small_day_with_known_answers(venue: Venue, keys: Path, tmp_path: Path
     assert summary["messages_without_request"] == {"hidden_execution": 1}
 
 
+def test_what_of_a_damaged_file_was_left_out_is_reported(
+    venue: Venue, keys: Path, tmp_path: Path
+) -> None:
+    file = write_day(
+        tmp_path, [(HIDDEN, row()), (message(1, 7, 30, 1_000_100, 1), row(bid=(1_000_100, 30)))]
+    )
+    file.write_text(file.read_text() + "34200.7,1,8")
+    summary = replay(venue, keys, str(file))
+    assert summary["messages"] == 2
+    assert summary["notes"] == [f"{file}:3, its last line, is cut off and left out"]
+
+
 def test_a_real_morning_trades_as_nasdaq_did(venue: Venue, keys: Path) -> None:
     file = DATA / "AAPL_2012-06-21_34200000_message_10_first998.csv"
     if not file.exists():

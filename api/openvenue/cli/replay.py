@@ -46,6 +46,7 @@ class _Job:
     scale: Scale
     parts: Iterator[Part]
     total: int  # parts
+    notes: tuple[str, ...] = ()
 
 
 @app.command()
@@ -117,10 +118,17 @@ def replay(
         raise CommandError(str(error)) from error
     except Refused as error:
         raise CommandError(f"the venue at {address} refused: {error.status} {error}") from error
+    _report(job, tally, venue, as_json=as_json)
+
+
+def _report(job: _Job, tally: Tally, venue: Venue, *, as_json: bool) -> None:
+    data = as_data(tally, venue.latencies_s, venue.retries)
     if as_json:
-        print_json({"symbol": job.symbol, **as_data(tally, venue.latencies_s, venue.retries)})
-    else:
-        console.print(as_tables(f"Replay of {job.symbol}", tally, venue.latencies_s, venue.retries))
+        print_json({"symbol": job.symbol, "notes": job.notes, **data})
+        return
+    console.print(as_tables(f"Replay of {job.symbol}", tally, venue.latencies_s, venue.retries))
+    for note in job.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 async def _run(job: _Job, venue: Venue, tally: Tally, window: int, *, show: bool) -> None:
@@ -184,7 +192,11 @@ def _lobster_job(
     planner = Planner(day, correct=corrections)
     parts_a_message = 2 if day.rows and corrections else 1
     return _Job(
-        ticker, _LOBSTER_SCALE, day_parts(planner, tally), len(day.messages) * parts_a_message
+        ticker,
+        _LOBSTER_SCALE,
+        day_parts(planner, tally),
+        len(day.messages) * parts_a_message,
+        day.notes,
     )
 
 

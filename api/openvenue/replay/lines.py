@@ -3,14 +3,11 @@
 A file that was cut off in transfer is read as far as it goes; its last line says so.
 """
 
-import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _EXCERPT_MAX = 80
@@ -72,24 +69,25 @@ def _is_number(field: str) -> bool:
 
 
 def _text_lines(path: Path) -> Iterator[str]:
-    with _open(path) as file:
-        try:
-            yield from file
-        except EOFError:
-            # What a compressed file that was cut off has left of its last line is lost.
-            yield ","
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise MalformedFile(
-                f"{path} is damaged: it begins as gzip but does not unpack ({error})"
-            ) from error
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[TextIO]:
     """By what the file holds, not by its name: an archive is often renamed."""
     with path.open("rb") as plain:
         compressed = plain.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
-        binary = io.BufferedReader(gzip.GzipFile(fileobj=plain)) if compressed else plain
+        binary = io.BytesIO(_unpack(path, plain.read())) if compressed else plain
         # Spreadsheets put a byte order mark before the first field.
-        with io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace") as file:
-            yield file
+        with io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace") as text:
+            yield from text
+
+
+def _unpack(path: Path, packed: bytes) -> bytes:
+    """What can be had of a gzip file; `gzip` itself gives up the last blocks of one cut off."""
+    unpacked: list[bytes] = []
+    try:
+        while packed:
+            member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+            unpacked.append(member.decompress(packed))
+            packed = member.unused_data
+    except zlib.error as error:
+        raise MalformedFile(
+            f"{path} is damaged: it begins as gzip but does not unpack ({error})"
+        ) from error
+    return b"".join(unpacked)

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from openvenue.replay.lines import MalformedFile, data_lines, excerpt
+from openvenue.replay.lines import Line, MalformedFile, data_lines, excerpt
 
 Side = Literal["buy", "sell"]
 
@@ -28,6 +28,12 @@ class MessageType(IntEnum):
     EXECUTE_HIDDEN = 5
     CROSS = 6
     HALT = 7
+
+
+# What changes the visible book.
+VISIBLE = frozenset((MessageType.NEW, MessageType.REDUCE, MessageType.DELETE, MessageType.EXECUTE))
+
+_MESSAGE_FIELDS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +63,59 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A stretch of one symbol's messages; `rows` is empty where there is no orderbook file."""
+    """A stretch of one symbol's messages; `rows` is empty where there is no orderbook file.
+
+    `notes` say what of the files was left out, a sentence each.
+    """
 
     messages: list[Message]
     rows: list[Row]
+    notes: tuple[str, ...] = ()
 
 
 def read_day(message_file: Path, orderbook_file: Path | None, limit: int | None) -> Day:
     """Reads the first `limit` messages (None: all) and their book rows.
 
-    Raises MalformedFile if a line does not parse or the files differ in length.
+    A last line that was cut off is left out, and so is what the longer file has beyond the other.
+    Raises MalformedFile if another line does not parse, or if files of different length are not of
+    one day.
     """
-    messages = list(_read_messages(message_file, limit))
+    notes: list[str] = []
+    messages = list(_read_messages(message_file, limit, notes))
     if orderbook_file is None:
-        return Day(messages, [])
-    rows = list(_read_rows(orderbook_file, limit))
+        return Day(messages, [], tuple(notes))
+    rows = list(_read_rows(orderbook_file, limit, notes))
     if len(rows) != len(messages):
-        raise MalformedFile(
-            f"{orderbook_file} has {len(rows)} rows but {message_file} has {len(messages)} "
-            "messages: row k must be the book after message k, so give both files of one download"
+        lengths = (
+            f"{orderbook_file} has {len(rows)} rows but {message_file} has {len(messages)} messages"
         )
-    return Day(messages, rows)
+        common = min(len(rows), len(messages))
+        del rows[common:], messages[common:]
+        if not _are_of_one_day(messages, rows):
+            raise MalformedFile(
+                f"{lengths}, and the rows do not show what the messages did: row k must be the "
+                "book after message k, so give both files of one download"
+            )
+        notes.append(f"{lengths}: the first {common} of both are replayed")
+    return Day(messages, rows, tuple(notes))
+
+
+def _are_of_one_day(messages: list[Message], rows: list[Row]) -> bool:
+    """Whether most rows differ from the one before by just what their message did."""
+    shown = [
+        _size_at(row, message) - _size_at(before, message) == _change(message)
+        for message, before, row in zip(messages[1:], rows, rows[1:], strict=False)
+        if message.type in VISIBLE
+    ]
+    return 2 * sum(shown) > len(shown)
+
+
+def _size_at(row: Row, message: Message) -> int:
+    return dict(row.levels(message.side)).get(message.price, 0)
+
+
+def _change(message: Message) -> int:
+    return message.size if message.type is MessageType.NEW else -message.size
 
 
 def find_orderbook(message_file: Path) -> Path | None:
@@ -97,11 +135,14 @@ def symbol_of(message_file: Path) -> str | None:
     return ticker if separator and ticker.isalpha() and ticker.isupper() else None
 
 
-def _read_messages(path: Path, limit: int | None) -> Iterator[Message]:
+def _read_messages(path: Path, limit: int | None, notes: list[str]) -> Iterator[Message]:
     for row, line in enumerate(islice(data_lines(path), limit)):
         try:
             yield _message(row, line.fields)
         except ValueError as error:
+            if row and line.is_cut(_MESSAGE_FIELDS):
+                notes.append(_cut(path, line))
+                return
             raise MalformedFile(
                 f"{path}:{line.number}: expected time,type 1-7,order id,size,price,direction, got "
                 f"'{excerpt(','.join(line.fields))}' ({excerpt(str(error))})"
@@ -110,7 +151,7 @@ def _read_messages(path: Path, limit: int | None) -> Iterator[Message]:
 
 def _message(row: int, fields: list[str]) -> Message:
     """Raises ValueError where a field cannot be what its name says."""
-    time_s, kind, order_id, size, price, direction = fields[:6]
+    time_s, kind, order_id, size, price, direction = fields[:_MESSAGE_FIELDS]
     message = Message(
         row=row,
         time_s=float(time_s),
@@ -132,18 +173,25 @@ def _message(row: int, fields: list[str]) -> Message:
     return message
 
 
-def _read_rows(path: Path, limit: int | None) -> Iterator[Row]:
+def _read_rows(path: Path, limit: int | None, notes: list[str]) -> Iterator[Row]:
     fields = 0
-    for line in islice(data_lines(path), limit):
+    for row, line in enumerate(islice(data_lines(path), limit)):
         fields = fields or len(line.fields)
         try:
             yield _row(line.fields, fields)
         except ValueError as error:
+            if row and line.is_cut(fields):
+                notes.append(_cut(path, line))
+                return
             raise MalformedFile(
                 f"{path}:{line.number}: expected integers: ask price, ask size, bid price, bid "
                 f"size for each level, got '{excerpt(','.join(line.fields))}' "
                 f"({excerpt(str(error))})"
             ) from error
+
+
+def _cut(path: Path, line: Line) -> str:
+    return f"{path}:{line.number}, its last line, is cut off and left out"
 
 
 def _row(fields: list[str], expected: int) -> Row:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
 
-from openvenue.replay.lobster import Day, Message, MessageType, Row
+from openvenue.replay.lobster import VISIBLE, Day, Message, MessageType, Row
 from openvenue.replay.model_book import ModelBook, Resting
 from openvenue.replay.operation import Kind, Operation, Side, opposite
 
@@ -159,7 +159,7 @@ class Planner:
 
     def _read_mentions(self) -> None:
         for message in self.day.messages:
-            if message.type not in _VISIBLE:
+            if message.type not in VISIBLE:
                 continue
             known = self._mentions.get(message.order_id)
             if known is None:
@@ -190,7 +190,7 @@ class Planner:
     # Messages
 
     def _message(self, message: Message) -> tuple[list[Request], Skip | None, Target | None, bool]:
-        if message.type not in _VISIBLE:
+        if message.type not in VISIBLE:
             return [], _SKIPS[message.type], None, False
         if message.price % PRICE_UNITS_PER_TICK:
             return [], Skip.SUB_PENNY, None, False
@@ -384,10 +384,9 @@ def _size_before(message: Message) -> int:
     """What undoing a message adds to its level."""
     if message.type is MessageType.NEW:
         return -message.size
-    return message.size if message.type in _VISIBLE else 0
+    return message.size if message.type in VISIBLE else 0
 
 
-_VISIBLE = frozenset((MessageType.NEW, MessageType.REDUCE, MessageType.DELETE, MessageType.EXECUTE))
 _SKIPS = {
     MessageType.EXECUTE_HIDDEN: Skip.HIDDEN_EXECUTION,
     MessageType.CROSS: Skip.CROSS,

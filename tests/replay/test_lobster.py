@@ -188,6 +188,17 @@ def test_a_byte_order_mark_is_no_part_of_the_first_field(tmp_path: Path) -> None
     assert len(read_day(file, None, None).messages) == 1
 
 
-def test_the_symbol_is_the_start_of_the_file_name() -> None:
-    assert symbol_of(Path("AMZN_2012-06-21_34200000_57600000_message_1.csv")) == "AMZN"
-    assert symbol_of(Path("messages.csv")) is None
+@pytest.mark.parametrize(
+    ("name", "ticker"),
+    [
+        ("AMZN_2012-06-21_34200000_57600000_message_1.csv", "AMZN"),
+        ("BRK.B_2012-06-21_34200000_57600000_message_5.csv.gz", "BRK.B"),
+        ("BF-B_2012-06-21_34200000_57600000_message_5.csv", "BF-B"),
+        ("aapl_2012-06-21_34200000_37800000_message_50.csv", "AAPL"),
+        ("SPY_morning.csv", "SPY"),
+        ("my_messages.csv", None),
+        ("messages.csv", None),
+    ],
+)
+def test_the_symbol_is_the_start_of_the_file_name(name: str, ticker: str | None) -> None:
+    assert symbol_of(Path(name)) == ticker

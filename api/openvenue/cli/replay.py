@@ -157,8 +157,10 @@ async def _prepare(venue: Venue, symbol: str) -> None:
     except Refused as error:
         if error.status == 404:
             raise CommandError(
-                f"the venue does not trade {symbol}: define it with `openvenue instruments define "
-                f"{symbol}` and give the accounts positions, or trade another with --symbol"
+                f"the venue does not trade {symbol}: replay the file in an instrument that it "
+                "trades, for example --symbol AAPL, or define it with `openvenue instruments "
+                f"define {symbol}` and give every account shares with `openvenue accounts position "
+                f"ACCOUNT {symbol} 1000000`"
             ) from error
         raise
     if asset.status != "active":

@@ -5,6 +5,7 @@ and so is one compressed with gzip. Row k of the orderbook file is the book righ
 """
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -34,6 +35,12 @@ class MessageType(IntEnum):
 VISIBLE = frozenset((MessageType.NEW, MessageType.REDUCE, MessageType.DELETE, MessageType.EXECUTE))
 
 _MESSAGE_FIELDS = 6
+
+# Of a renamed file the beginning counts where it is in capitals; in small letters it could be any
+# word, so the date must follow as LOBSTER puts it.
+_TICKER = re.compile(
+    r"(?P<ticker>[A-Z][A-Z0-9.-]*(?=_)|[A-Za-z][A-Za-z0-9.-]*(?=_\d{4}-\d\d-\d\d_))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +137,9 @@ def find_orderbook(message_file: Path) -> Path | None:
 
 
 def symbol_of(message_file: Path) -> str | None:
-    """The ticker that starts a LOBSTER file name, if it looks like one."""
-    ticker, separator, _ = message_file.name.partition("_")
-    return ticker if separator and ticker.isalpha() and ticker.isupper() else None
+    """The ticker that starts a LOBSTER file name, if it looks like one, in capitals."""
+    found = _TICKER.match(message_file.name)
+    return found["ticker"].upper() if found else None
 
 
 def _read_messages(path: Path, limit: int | None, notes: list[str]) -> Iterator[Message]:

@@ -30,6 +30,15 @@ def keys(venue: Venue, new_account: Callable[..., NewKey], tmp_path: Path) -> Pa
 
 
 def replay(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
+    """Runs the command to the summary of a venue that took everything and is in order."""
+    summary = summary_of(venue, keys, *arguments)
+    assert summary["refused"] == {}
+    assert summary["venue_book"]["equal_to_reports"] == summary["venue_book"]["read"] > 0
+    assert summary["price_time_priority"]["broken"] == 0
+    return summary
+
+
+def summary_of(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
     """Runs the command and returns its summary; the book is left empty for other tests."""
     command = [sys.executable, "-m", "openvenue.cli.main", "replay", "--url", venue.url]
     command += ["--keys", str(keys), "--symbol", "AAPL", "--json", *arguments]
@@ -40,9 +49,6 @@ def replay(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
         with venue.client(key) as client:
             client.delete("/v2/orders")
     summary: dict[str, Any] = json.loads(result.stdout)
-    assert summary["refused"] == {}
-    assert summary["venue_book"]["equal_to_reports"] == summary["venue_book"]["read"] > 0
-    assert summary["price_time_priority"]["broken"] == 0
     return summary
 
 
@@ -87,6 +93,29 @@ def test_a_small_day_with_known_answers(venue: Venue, keys: Path, tmp_path: Path
         "vanished": {"cancel": 1},
     }
     assert summary["messages_without_request"] == {"hidden_execution": 1}
+
+
+def test_what_follows_from_an_order_that_the_venue_refused_is_no_fault_of_its_matching(
+    venue: Venue, keys: Path, tmp_path: Path
+) -> None:
+    over_the_maximum = 2_000_000
+    file = write_day(
+        tmp_path,
+        [
+            (HIDDEN, row()),
+            (message(1, 7, over_the_maximum, 1_000_100, 1), row(bid=(1_000_100, 2_000_000))),
+            (message(1, 8, 50, 1_000_100, 1), row(bid=(1_000_100, 2_000_050))),
+            (message(4, 7, 20, 1_000_100, 1), row(bid=(1_000_100, 2_000_030))),
+            (message(4, 7, 1_999_980, 1_000_100, 1), row(bid=(1_000_100, 50))),
+            (message(4, 8, 50, 1_000_100, 1), row()),
+        ],
+    )
+    summary = summary_of(venue, keys, str(file))
+    assert any("place" in reason for reason in summary["refused"])
+    assert summary["executions"]["by_target"] == {"refused": 2, "named": 1}
+    assert summary["price_time_priority"] == {"kept": 1, "broken": 0, "not_judged": 2}
+    assert summary["venue_book"]["equal_to_reports"] == summary["venue_book"]["read"]
+    assert summary["rows"]["after_corrections"]["agree"] == 3
 
 
 def test_what_of_a_damaged_file_was_left_out_is_reported(

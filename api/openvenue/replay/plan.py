@@ -63,6 +63,8 @@ class Target(Enum):
     OTHER = "another announced order that was ahead in the queue"
     SEVERAL = "the named order and others: its size here is smaller than NASDAQ's"
     NOBODY = "nothing: no visible order is left at that price"
+    BEFORE_FILE = "nothing: the order rested before the file began, and no orderbook file shows it"
+    REFUSED = "others than foretold, or nobody: the venue had refused an order that belongs there"
     NOT_FORETOLD = "someone else than price-time priority gives: a fault of the venue"
 
 
@@ -242,7 +244,8 @@ class Planner:
         if named is not None and makers == ((named.key, message.size),):
             return Target.NAMED
         if not makers:
-            return Target.NOBODY
+            announced = self._mentions[message.order_id].announced_row is not None
+            return Target.NOBODY if announced or self.day.rows else Target.BEFORE_FILE
         anonymous = [key for key, _ in makers if key not in self._id_of_key]
         if named is None:
             return Target.ANONYMOUS if len(anonymous) == len(makers) else Target.OTHER

@@ -2,9 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +42,36 @@ def replay(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
 
 
 def summary_of(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
-    """Runs the command and returns its summary; the book is left empty for other tests."""
+    """Runs the command and returns its summary."""
+    with started(venue, keys, "--json", *arguments) as process:
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    summary: dict[str, Any] = json.loads(output)
+    return summary
+
+
+@contextmanager
+def started(
+    venue: Venue, keys: Path, *arguments: str, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """The command under way; afterwards the book is empty for other tests."""
     command = [sys.executable, "-m", "openvenue.cli.main", "replay", "--url", venue.url]
-    command += ["--keys", str(keys), "--symbol", "AAPL", "--json", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert result.returncode == 0, result.stderr
+    command += ["--keys", str(keys), "--symbol", "AAPL", *arguments]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
     for entry in json.loads(keys.read_text())["keys"]:
         key = NewKey(entry["key_id"], entry["secret"], 0, "")
         with venue.client(key) as client:
             client.delete("/v2/orders")
-    summary: dict[str, Any] = json.loads(result.stdout)
-    return summary
 
 
 def test_a_small_day_with_known_answers(venue: Venue, keys: Path, tmp_path: Path) -> None:
@@ -147,6 +169,46 @@ def test_a_generated_day_is_matched_as_price_time_priority_says(venue: Venue, ke
     assert summary["operations"] == 600
     assert summary["price_time_priority"]["kept"] > 50
     assert summary["venue_book"]["taken_qty"] == summary["venue_book"]["given_qty"] > 0
+
+
+def test_json_is_all_that_a_terminal_gets_for_it(venue: Venue, keys: Path) -> None:
+    arguments = ("--synthetic", "--orders", "20", "--json")
+    with started(venue, keys, *arguments, FORCE_COLOR="1") as process:
+        output, errors = process.communicate(timeout=120)
+    assert json.loads(output)["operations"] == 20
+    assert errors == ""
+
+
+@pytest.mark.parametrize("in_background", [False, True])
+def test_an_interrupted_replay_ends_with_the_summary_of_what_was_done(
+    venue: Venue, keys: Path, in_background: bool
+) -> None:
+    # A shell without job control starts what it runs in the background with SIGINT ignored.
+    before = signal.signal(
+        signal.SIGINT, signal.SIG_IGN if in_background else signal.default_int_handler
+    )
+    try:
+        arguments = ("--synthetic", "--orders", "1000000", "--json")
+        with started(venue, keys, *arguments) as process:
+            wait_for_an_order(venue, keys)
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=60)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert process.returncode == 130, errors
+    summary = json.loads(output)
+    assert summary["interrupted"] is True
+    assert 0 < summary["operations"] < 1_000_000
+    assert errors == ""
+
+
+def wait_for_an_order(venue: Venue, keys: Path) -> None:
+    entry = json.loads(keys.read_text())["keys"][0]
+    with venue.client(NewKey(entry["key_id"], entry["secret"], 0, "")) as client:
+        deadline = time.monotonic() + 60
+        while not client.get("/v2/orders").json():
+            assert time.monotonic() < deadline, "no order was entered"
+            time.sleep(0.05)
 
 
 def test_a_symbol_that_is_not_traded_is_explained(venue: Venue, keys: Path) -> None:

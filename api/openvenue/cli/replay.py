@@ -1,9 +1,11 @@
 """`openvenue replay`: real or made-up order flow through the public REST API."""
 
+import asyncio
 import json
 import secrets
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +31,9 @@ from openvenue.replay.tally import Tally
 from openvenue.replay.venue import Credentials, Refused, Venue, VenueUnavailable
 
 _FRAME_INTERVAL_S = 0.25
+
+# What a shell reports of a command that SIGINT ended.
+_EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 # LOBSTER's integers are 1e-4 dollars and whole shares; generated flow uses cents and shares.
 _LOBSTER_SCALE = Scale(price_nanos=100_000, qty_nanos=1_000_000_000)
@@ -113,41 +118,65 @@ def replay(
     address = url or running_venue(data_dir).api_url
     venue = Venue(address, _credentials(keys, data_dir), connections_max=window)
     try:
-        uvloop.run(_run(job, venue, tally, window, show=not as_json))
+        finished = uvloop.run(_run(job, venue, tally, window, show=not as_json))
     except VenueUnavailable as error:
         raise CommandError(str(error)) from error
     except Refused as error:
         raise CommandError(f"the venue at {address} refused: {error.status} {error}") from error
-    _report(job, tally, venue, as_json=as_json)
+    _report(job, tally, venue, finished=finished, as_json=as_json)
+    if not finished:
+        raise typer.Exit(_EXIT_INTERRUPTED)
 
 
-def _report(job: _Job, tally: Tally, venue: Venue, *, as_json: bool) -> None:
+def _report(job: _Job, tally: Tally, venue: Venue, *, finished: bool, as_json: bool) -> None:
     data = as_data(tally, venue.latencies_s, venue.retries)
     if as_json:
-        print_json({"symbol": job.symbol, "notes": job.notes, **data})
+        print_json({"symbol": job.symbol, "interrupted": not finished, "notes": job.notes, **data})
         return
-    console.print(as_tables(f"Replay of {job.symbol}", tally, venue.latencies_s, venue.retries))
+    title = f"Replay of {job.symbol}" if finished else f"Replay of {job.symbol}, interrupted"
+    console.print(as_tables(title, tally, venue.latencies_s, venue.retries))
     for note in job.notes:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
-async def _run(job: _Job, venue: Venue, tally: Tally, window: int, *, show: bool) -> None:
+async def _run(job: _Job, venue: Venue, tally: Tally, window: int, *, show: bool) -> bool:
+    """Whether the replay came to its end; False if SIGINT ended it, as Ctrl-C does."""
+    replaying = asyncio.ensure_future(_replay(job, venue, tally, window, show=show))
+    # Set here, as a shell starts what it runs in the background with SIGINT ignored.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, replaying.cancel)
+    try:
+        await replaying
+    except asyncio.CancelledError:
+        return False
+    finally:
+        tally.finish()
+    return True
+
+
+async def _replay(job: _Job, venue: Venue, tally: Tally, window: int, *, show: bool) -> None:
     async with venue:
         await _prepare(venue, job.symbol)
         executor = Executor(venue, job.symbol, job.scale, f"replay-{secrets.token_hex(4)}")
         tally.start()
-        done = 0
-        shown_s = 0.0
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            async for _ in carry_out(job.parts, executor, window):
-                done += 1
-                if show and time.monotonic() - shown_s > _FRAME_INTERVAL_S:
-                    shown_s = time.monotonic()
-                    live.update(
-                        view(job.symbol, tally, venue.latencies_s, job.scale, done, job.total),
-                        refresh=True,
-                    )
-        tally.finish()
+        counted = carry_out(job.parts, executor, window)
+        if show:
+            await _watch(job, venue, tally, counted)
+        else:
+            async for _ in counted:
+                pass
+
+
+async def _watch(job: _Job, venue: Venue, tally: Tally, counted: AsyncIterator[None]) -> None:
+    """Shows how far the replay is while it goes on."""
+    shown_s = 0.0
+    done = 0
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        async for _ in counted:
+            done += 1
+            if time.monotonic() - shown_s > _FRAME_INTERVAL_S:
+                shown_s = time.monotonic()
+                frame = view(job.symbol, tally, venue.latencies_s, job.scale, done, job.total)
+                live.update(frame, refresh=True)
 
 
 async def _prepare(venue: Venue, symbol: str) -> None:

@@ -211,10 +211,16 @@ def wait_for_an_order(venue: Venue, keys: Path) -> None:
             time.sleep(0.05)
 
 
-def test_a_symbol_that_is_not_traded_is_explained(venue: Venue, keys: Path) -> None:
-    command = [sys.executable, "-m", "openvenue.cli.main", "replay", "--synthetic"]
-    command += ["--url", venue.url, "--keys", str(keys), "--symbol", "NONE"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == 1
-    assert "openvenue instruments define NONE" in result.stderr
-    assert "Traceback" not in result.stderr
+@pytest.mark.parametrize("symbol", ["NONE", "../../metrics", "BRK.B", "NONE?limit=1"])
+def test_a_symbol_that_is_not_traded_is_explained(venue: Venue, keys: Path, symbol: str) -> None:
+    with started(venue, keys, "--synthetic", "--symbol", symbol) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"openvenue instruments define {symbol}" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_pair_is_traded_under_its_symbol(venue: Venue, keys: Path) -> None:
+    summary = summary_of(venue, keys, "--synthetic", "--orders", "5", "--symbol", "BTC/USD")
+    assert summary["symbol"] == "BTC/USD"
+    assert summary["venue_book"]["equal_to_reports"] == summary["venue_book"]["read"] > 0

@@ -17,7 +17,7 @@ from rich.live import Live
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, running_venue
 from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir
-from openvenue.cli.output import JsonOption, console, print_json
+from openvenue.cli.output import JsonOption, console, errors, print_json
 from openvenue.replay import lobster
 from openvenue.replay.display import view
 from openvenue.replay.execute import Executor, Scale, clear_symbol
@@ -116,7 +116,8 @@ def replay(
     else:
         job = _synthetic_job(symbol or _SYNTHETIC_SYMBOL, orders, seed, tally)
     address = url or running_venue(data_dir).api_url
-    venue = Venue(address, _credentials(keys, data_dir), connections_max=window)
+    credentials = _credentials(keys, data_dir)
+    venue = Venue(address, credentials, connections_max=window, on_wait=_say)
     try:
         finished = uvloop.run(_run(job, venue, tally, window, show=not as_json))
     except VenueUnavailable as error:
@@ -126,6 +127,11 @@ def replay(
     _report(job, tally, venue, finished=finished, as_json=as_json)
     if not finished:
         raise typer.Exit(_EXIT_INTERRUPTED)
+
+
+def _say(sentence: str) -> None:
+    """To a reader, beside what `--json` or a table says."""
+    errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def _report(job: _Job, tally: Tally, venue: Venue, *, finished: bool, as_json: bool) -> None:

@@ -144,6 +144,13 @@ def test_an_orderbook_that_lacks_its_first_row_is_refused(tmp_path: Path) -> Non
         read_day(file, orderbook, None)
 
 
+def test_files_of_one_length_but_different_days_are_noted(tmp_path: Path) -> None:
+    placed = [(message(1, order_id, 30, 1_000_100, 1), row()) for order_id in range(1, 13)]
+    file = write_day(tmp_path, placed)
+    (note,) = read_day(file, find_orderbook(file), None).notes
+    assert "only 0 of 11 rows show what their message did" in note
+
+
 def test_files_of_different_days_are_refused(tmp_path: Path) -> None:
     file = write_day(tmp_path, [(HIDDEN, row())])
     (tmp_path / "other.csv").write_text(row() + "\n" + row() + "\n")

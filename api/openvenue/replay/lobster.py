@@ -36,6 +36,9 @@ VISIBLE = frozenset((MessageType.NEW, MessageType.REDUCE, MessageType.DELETE, Me
 
 _MESSAGE_FIELDS = 6
 
+# Fewer are too few to say by them whether two files of one length are of one day.
+_CHANGES_TO_JUDGE_BY = 10
+
 # Of a renamed file the beginning counts where it is in capitals; in small letters it could be any
 # word, so the date must follow as LOBSTER puts it.
 _TICKER = re.compile(
@@ -92,29 +95,36 @@ def read_day(message_file: Path, orderbook_file: Path | None, limit: int | None)
     if orderbook_file is None:
         return Day(messages, [], tuple(notes))
     rows = list(_read_rows(orderbook_file, limit, notes))
-    if len(rows) != len(messages):
-        lengths = (
-            f"{orderbook_file} has {len(rows)} rows but {message_file} has {len(messages)} messages"
+    lengths = (
+        f"{orderbook_file} has {len(rows)} rows but {message_file} has {len(messages)} messages"
+    )
+    differ = len(rows) != len(messages)
+    common = min(len(rows), len(messages))
+    del rows[common:], messages[common:]
+    shown, changes = _changes_shown(messages, rows)
+    if differ and 2 * shown <= changes:
+        raise MalformedFile(
+            f"{lengths}, and the rows do not show what the messages did: row k must be the "
+            "book after message k, so give both files of one download"
         )
-        common = min(len(rows), len(messages))
-        del rows[common:], messages[common:]
-        if not _are_of_one_day(messages, rows):
-            raise MalformedFile(
-                f"{lengths}, and the rows do not show what the messages did: row k must be the "
-                "book after message k, so give both files of one download"
-            )
+    if differ:
         notes.append(f"{lengths}: the first {common} of both are replayed")
+    if changes >= _CHANGES_TO_JUDGE_BY and 2 * shown <= changes:
+        notes.append(
+            f"only {shown} of {changes} rows show what their message did: {orderbook_file} may be "
+            "of another day or symbol"
+        )
     return Day(messages, rows, tuple(notes))
 
 
-def _are_of_one_day(messages: list[Message], rows: list[Row]) -> bool:
-    """Whether most rows differ from the one before by just what their message did."""
+def _changes_shown(messages: list[Message], rows: list[Row]) -> tuple[int, int]:
+    """How many rows differ from the one before by just what their message did, and of how many."""
     shown = [
         _size_at(row, message) - _size_at(before, message) == _change(message)
         for message, before, row in zip(messages[1:], rows, rows[1:], strict=False)
         if message.type in VISIBLE
     ]
-    return 2 * sum(shown) > len(shown)
+    return sum(shown), len(shown)
 
 
 def _size_at(row: Row, message: Message) -> int:

@@ -224,3 +224,12 @@ def test_a_pair_is_traded_under_its_symbol(venue: Venue, keys: Path) -> None:
     summary = summary_of(venue, keys, "--synthetic", "--orders", "5", "--symbol", "BTC/USD")
     assert summary["symbol"] == "BTC/USD"
     assert summary["venue_book"]["equal_to_reports"] == summary["venue_book"]["read"] > 0
+
+
+def test_a_keys_file_without_keys_is_explained(venue: Venue, keys: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.json"
+    empty.write_text('{"keys": []}')
+    with started(venue, keys, "--synthetic", "--keys", str(empty)) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "it holds no key" in errors

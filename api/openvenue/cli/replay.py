@@ -256,6 +256,8 @@ def _credentials(keys: Path | None, data_dir: Path) -> list[Credentials]:
         return found
     try:
         entries = json.loads(keys.read_text())["keys"]
+        if not entries:
+            raise ValueError("it holds no key")
         return [Credentials(entry["key_id"], entry["secret"]) for entry in entries]
     except (ValueError, KeyError, TypeError) as error:
         raise CommandError(

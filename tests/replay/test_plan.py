@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from days import HIDDEN, message, plan, row
-from openvenue.replay.lobster import find_orderbook, read_day
+from days import HIDDEN, day, message, plan, row
+from openvenue.replay.lobster import Day, find_orderbook, read_day
 from openvenue.replay.operation import Kind
 from openvenue.replay.plan import Cause, Planner, Skip, Target
 
@@ -160,6 +160,17 @@ def test_after_corrections_the_book_agrees_with_every_row(tmp_path: Path) -> Non
     final = steps[-1].row
     assert final is not None
     assert (planner.book.top("buy", 1), planner.book.top("sell", 1)) == (final.bids, final.asks)
+
+
+@pytest.mark.parametrize(("with_rows", "met"), [(True, "NOBODY"), (False, "BEFORE_FILE")])
+def test_an_execution_that_meets_nothing_is_explained_by_what_the_file_can_show(
+    tmp_path: Path, with_rows: bool, met: str
+) -> None:
+    lines = (FIRST, (message(4, 3, 5, 1_000_100, -1), row()))
+    files = day(tmp_path, *lines)
+    planner = Planner(files if with_rows else Day(files.messages, []))
+    planner.seeds()
+    assert [step.target for step in planner.steps()] == [None, Target[met]]
 
 
 def test_without_corrections_only_messages_are_sent(tmp_path: Path) -> None:

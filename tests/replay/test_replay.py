@@ -2,9 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +33,45 @@ def keys(venue: Venue, new_account: Callable[..., NewKey], tmp_path: Path) -> Pa
 
 
 def replay(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
-    """Runs the command and returns its summary; the book is left empty for other tests."""
-    command = [sys.executable, "-m", "openvenue.cli.main", "replay", "--url", venue.url]
-    command += ["--keys", str(keys), "--symbol", "AAPL", "--json", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert result.returncode == 0, result.stderr
-    for entry in json.loads(keys.read_text())["keys"]:
-        key = NewKey(entry["key_id"], entry["secret"], 0, "")
-        with venue.client(key) as client:
-            client.delete("/v2/orders")
-    summary: dict[str, Any] = json.loads(result.stdout)
+    """Runs the command to the summary of a venue that took everything and is in order."""
+    summary = summary_of(venue, keys, *arguments)
     assert summary["refused"] == {}
     assert summary["venue_book"]["equal_to_reports"] == summary["venue_book"]["read"] > 0
     assert summary["price_time_priority"]["broken"] == 0
     return summary
+
+
+def summary_of(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
+    """Runs the command and returns its summary."""
+    with started(venue, keys, "--json", *arguments) as process:
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    summary: dict[str, Any] = json.loads(output)
+    return summary
+
+
+@contextmanager
+def started(
+    venue: Venue, keys: Path, *arguments: str, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """The command under way; afterwards the book is empty for other tests."""
+    command = [sys.executable, "-m", "openvenue.cli.main", "replay", "--url", venue.url]
+    command += ["--keys", str(keys), "--symbol", "AAPL", *arguments]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+    for entry in json.loads(keys.read_text())["keys"]:
+        key = NewKey(entry["key_id"], entry["secret"], 0, "")
+        with venue.client(key) as client:
+            client.delete("/v2/orders")
 
 
 def test_a_small_day_with_known_answers(venue: Venue, keys: Path, tmp_path: Path) -> None:
@@ -89,6 +117,41 @@ def test_a_small_day_with_known_answers(venue: Venue, keys: Path, tmp_path: Path
     assert summary["messages_without_request"] == {"hidden_execution": 1}
 
 
+def test_what_follows_from_an_order_that_the_venue_refused_is_no_fault_of_its_matching(
+    venue: Venue, keys: Path, tmp_path: Path
+) -> None:
+    over_the_maximum = 2_000_000
+    file = write_day(
+        tmp_path,
+        [
+            (HIDDEN, row()),
+            (message(1, 7, over_the_maximum, 1_000_100, 1), row(bid=(1_000_100, 2_000_000))),
+            (message(1, 8, 50, 1_000_100, 1), row(bid=(1_000_100, 2_000_050))),
+            (message(4, 7, 20, 1_000_100, 1), row(bid=(1_000_100, 2_000_030))),
+            (message(4, 7, 1_999_980, 1_000_100, 1), row(bid=(1_000_100, 50))),
+            (message(4, 8, 50, 1_000_100, 1), row()),
+        ],
+    )
+    summary = summary_of(venue, keys, str(file))
+    assert any("place" in reason for reason in summary["refused"])
+    assert summary["executions"]["by_target"] == {"refused": 2, "named": 1}
+    assert summary["price_time_priority"] == {"kept": 1, "broken": 0, "not_judged": 2}
+    assert summary["venue_book"]["equal_to_reports"] == summary["venue_book"]["read"]
+    assert summary["rows"]["after_corrections"]["agree"] == 3
+
+
+def test_what_of_a_damaged_file_was_left_out_is_reported(
+    venue: Venue, keys: Path, tmp_path: Path
+) -> None:
+    file = write_day(
+        tmp_path, [(HIDDEN, row()), (message(1, 7, 30, 1_000_100, 1), row(bid=(1_000_100, 30)))]
+    )
+    file.write_text(file.read_text() + "34200.7,1,8")
+    summary = replay(venue, keys, str(file))
+    assert summary["messages"] == 2
+    assert summary["notes"] == [f"{file}:3, its last line, is cut off and left out"]
+
+
 def test_a_real_morning_trades_as_nasdaq_did(venue: Venue, keys: Path) -> None:
     file = DATA / "AAPL_2012-06-21_34200000_message_10_first998.csv"
     if not file.exists():
@@ -108,10 +171,65 @@ def test_a_generated_day_is_matched_as_price_time_priority_says(venue: Venue, ke
     assert summary["venue_book"]["taken_qty"] == summary["venue_book"]["given_qty"] > 0
 
 
-def test_a_symbol_that_is_not_traded_is_explained(venue: Venue, keys: Path) -> None:
-    command = [sys.executable, "-m", "openvenue.cli.main", "replay", "--synthetic"]
-    command += ["--url", venue.url, "--keys", str(keys), "--symbol", "NONE"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == 1
-    assert "openvenue instruments define NONE" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_json_is_all_that_a_terminal_gets_for_it(venue: Venue, keys: Path) -> None:
+    arguments = ("--synthetic", "--orders", "20", "--json")
+    with started(venue, keys, *arguments, FORCE_COLOR="1") as process:
+        output, errors = process.communicate(timeout=120)
+    assert json.loads(output)["operations"] == 20
+    assert errors == ""
+
+
+@pytest.mark.parametrize("in_background", [False, True])
+def test_an_interrupted_replay_ends_with_the_summary_of_what_was_done(
+    venue: Venue, keys: Path, in_background: bool
+) -> None:
+    # A shell without job control starts what it runs in the background with SIGINT ignored.
+    before = signal.signal(
+        signal.SIGINT, signal.SIG_IGN if in_background else signal.default_int_handler
+    )
+    try:
+        arguments = ("--synthetic", "--orders", "1000000", "--json")
+        with started(venue, keys, *arguments) as process:
+            wait_for_an_order(venue, keys)
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=60)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert process.returncode == 130, errors
+    summary = json.loads(output)
+    assert summary["interrupted"] is True
+    assert 0 < summary["operations"] < 1_000_000
+    assert errors == ""
+
+
+def wait_for_an_order(venue: Venue, keys: Path) -> None:
+    entry = json.loads(keys.read_text())["keys"][0]
+    with venue.client(NewKey(entry["key_id"], entry["secret"], 0, "")) as client:
+        deadline = time.monotonic() + 60
+        while not client.get("/v2/orders").json():
+            assert time.monotonic() < deadline, "no order was entered"
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("symbol", ["NONE", "../../metrics", "BRK.B", "NONE?limit=1"])
+def test_a_symbol_that_is_not_traded_is_explained(venue: Venue, keys: Path, symbol: str) -> None:
+    with started(venue, keys, "--synthetic", "--symbol", symbol) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"openvenue instruments define {symbol}" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_pair_is_traded_under_its_symbol(venue: Venue, keys: Path) -> None:
+    summary = summary_of(venue, keys, "--synthetic", "--orders", "5", "--symbol", "BTC/USD")
+    assert summary["symbol"] == "BTC/USD"
+    assert summary["venue_book"]["equal_to_reports"] == summary["venue_book"]["read"] > 0
+
+
+def test_a_keys_file_without_keys_is_explained(venue: Venue, keys: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.json"
+    empty.write_text('{"keys": []}')
+    with started(venue, keys, "--synthetic", "--keys", str(empty)) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "it holds no key" in errors

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from openvenue.replay.venue import Credentials, Refused, Venue
+from openvenue.replay import venue as venue_client
+from openvenue.replay.venue import Credentials, Refused, Venue, VenueUnavailable
 
 ORDER = {"id": "1", "qty": "1", "filled_qty": "0", "filled_avg_price": None, "status": "new"}
 
@@ -22,8 +23,11 @@ class Script:
     def __init__(self) -> None:
         self.answers: Iterator[web.Response | None] = iter(())
         self.bodies: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        self.told: list[str] = []
 
     async def handle(self, request: web.Request) -> web.Response:
+        self.paths.append(request.raw_path)
         body = await request.read()
         self.bodies.append(json.loads(body) if body else {})
         answer = next(self.answers)
@@ -45,7 +49,9 @@ async def client(script: Script) -> AsyncIterator[Venue]:
     application.router.add_route("*", "/{path:.*}", script.handle)
     async with (
         TestServer(application) as server,
-        Venue(str(server.make_url("")), [Credentials("id", "secret")], 4) as venue,
+        Venue(
+            str(server.make_url("")), [Credentials("id", "secret")], 4, script.told.append
+        ) as venue,
     ):
         yield venue
 
@@ -89,3 +95,54 @@ async def test_a_cancel_that_comes_after_a_fill_is_a_refusal(client: Venue, scri
     script.answers = iter([refused, web.json_response({**ORDER, "status": "filled"})])
     with pytest.raises(Refused):
         await client.cancel(0, "1")
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "http://", "ftp://127.0.0.1", "http://127.0.0.1:99999", "venue"]
+)
+async def test_what_is_no_address_is_refused_at_once(url: str) -> None:
+    async with Venue(url, [Credentials("id", "secret")], 4) as client:
+        with pytest.raises(VenueUnavailable, match="is no address of a venue"):
+            await enter(client)
+        assert client.retries == 0
+
+
+async def test_a_long_wait_is_told_once(
+    client: Venue, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(venue_client, "_NOTICE_AFTER_S", 0.0)
+    script.answers = iter([away(), away(), web.json_response(ORDER)])
+    await enter(client)
+    (sentence,) = script.told
+    assert "waiting for http://127.0.0.1" in sentence
+    assert "503: try again" in sentence
+
+
+async def test_a_short_wait_is_not_worth_a_word(client: Venue, script: Script) -> None:
+    script.answers = iter([away(), web.json_response(ORDER)])
+    await enter(client)
+    assert script.told == []
+
+
+async def test_an_answer_that_is_not_of_a_venue_is_named_as_such(
+    client: Venue, script: Script
+) -> None:
+    script.answers = iter([web.Response(text="up 1")])
+    with pytest.raises(VenueUnavailable, match="does not answer as a venue does"):
+        await client.asset("AAPL")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "path"),
+    [
+        ("BTC/USD", "/v2/assets/BTC%2FUSD"),
+        ("../../metrics", "/v2/assets/..%2F..%2Fmetrics"),
+        ("A?b#c", "/v2/assets/A%3Fb%23c"),
+    ],
+)
+async def test_a_symbol_stays_within_its_part_of_the_path(
+    client: Venue, script: Script, symbol: str, path: str
+) -> None:
+    script.answers = iter([web.json_response({"symbol": symbol, "status": "active"})])
+    await client.asset(symbol)
+    assert script.paths == [path]

@@ -1,9 +1,11 @@
 """`openvenue replay`: real or made-up order flow through the public REST API."""
 
+import asyncio
 import json
 import secrets
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +17,11 @@ from rich.live import Live
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, running_venue
 from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir
-from openvenue.cli.output import JsonOption, console, print_json
+from openvenue.cli.output import JsonOption, console, errors, print_json
 from openvenue.replay import lobster
 from openvenue.replay.display import view
 from openvenue.replay.execute import Executor, Scale, clear_symbol
+from openvenue.replay.lines import MalformedFile
 from openvenue.replay.plan import Planner
 from openvenue.replay.session import WINDOW_DEFAULT, Part, day_parts, flow_parts
 from openvenue.replay.session import replay as carry_out
@@ -28,6 +31,9 @@ from openvenue.replay.tally import Tally
 from openvenue.replay.venue import Credentials, Refused, Venue, VenueUnavailable
 
 _FRAME_INTERVAL_S = 0.25
+
+# What a shell reports of a command that SIGINT ended.
+_EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 # LOBSTER's integers are 1e-4 dollars and whole shares; generated flow uses cents and shares.
 _LOBSTER_SCALE = Scale(price_nanos=100_000, qty_nanos=1_000_000_000)
@@ -45,6 +51,7 @@ class _Job:
     scale: Scale
     parts: Iterator[Part]
     total: int  # parts
+    notes: tuple[str, ...] = ()
 
 
 @app.command()
@@ -109,36 +116,73 @@ def replay(
     else:
         job = _synthetic_job(symbol or _SYNTHETIC_SYMBOL, orders, seed, tally)
     address = url or running_venue(data_dir).api_url
-    venue = Venue(address, _credentials(keys, data_dir), connections_max=window)
+    credentials = _credentials(keys, data_dir)
+    venue = Venue(address, credentials, connections_max=window, on_wait=_say)
     try:
-        uvloop.run(_run(job, venue, tally, window, show=not as_json))
+        finished = uvloop.run(_run(job, venue, tally, window, show=not as_json))
     except VenueUnavailable as error:
         raise CommandError(str(error)) from error
     except Refused as error:
         raise CommandError(f"the venue at {address} refused: {error.status} {error}") from error
+    _report(job, tally, venue, finished=finished, as_json=as_json)
+    if not finished:
+        raise typer.Exit(_EXIT_INTERRUPTED)
+
+
+def _say(sentence: str) -> None:
+    """To a reader, beside what `--json` or a table says."""
+    errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def _report(job: _Job, tally: Tally, venue: Venue, *, finished: bool, as_json: bool) -> None:
+    data = as_data(tally, venue.latencies_s, venue.retries)
     if as_json:
-        print_json({"symbol": job.symbol, **as_data(tally, venue.latencies_s, venue.retries)})
-    else:
-        console.print(as_tables(f"Replay of {job.symbol}", tally, venue.latencies_s, venue.retries))
+        print_json({"symbol": job.symbol, "interrupted": not finished, "notes": job.notes, **data})
+        return
+    title = f"Replay of {job.symbol}" if finished else f"Replay of {job.symbol}, interrupted"
+    console.print(as_tables(title, tally, venue.latencies_s, venue.retries))
+    for note in job.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
-async def _run(job: _Job, venue: Venue, tally: Tally, window: int, *, show: bool) -> None:
+async def _run(job: _Job, venue: Venue, tally: Tally, window: int, *, show: bool) -> bool:
+    """Whether the replay came to its end; False if SIGINT ended it, as Ctrl-C does."""
+    replaying = asyncio.ensure_future(_replay(job, venue, tally, window, show=show))
+    # Set here, as a shell starts what it runs in the background with SIGINT ignored.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, replaying.cancel)
+    try:
+        await replaying
+    except asyncio.CancelledError:
+        return False
+    finally:
+        tally.finish()
+    return True
+
+
+async def _replay(job: _Job, venue: Venue, tally: Tally, window: int, *, show: bool) -> None:
     async with venue:
         await _prepare(venue, job.symbol)
         executor = Executor(venue, job.symbol, job.scale, f"replay-{secrets.token_hex(4)}")
         tally.start()
-        done = 0
-        shown_s = 0.0
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            async for _ in carry_out(job.parts, executor, window):
-                done += 1
-                if show and time.monotonic() - shown_s > _FRAME_INTERVAL_S:
-                    shown_s = time.monotonic()
-                    live.update(
-                        view(job.symbol, tally, venue.latencies_s, job.scale, done, job.total),
-                        refresh=True,
-                    )
-        tally.finish()
+        counted = carry_out(job.parts, executor, window)
+        if show:
+            await _watch(job, venue, tally, counted)
+        else:
+            async for _ in counted:
+                pass
+
+
+async def _watch(job: _Job, venue: Venue, tally: Tally, counted: AsyncIterator[None]) -> None:
+    """Shows how far the replay is while it goes on."""
+    shown_s = 0.0
+    done = 0
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        async for _ in counted:
+            done += 1
+            if time.monotonic() - shown_s > _FRAME_INTERVAL_S:
+                shown_s = time.monotonic()
+                frame = view(job.symbol, tally, venue.latencies_s, job.scale, done, job.total)
+                live.update(frame, refresh=True)
 
 
 async def _prepare(venue: Venue, symbol: str) -> None:
@@ -148,8 +192,10 @@ async def _prepare(venue: Venue, symbol: str) -> None:
     except Refused as error:
         if error.status == 404:
             raise CommandError(
-                f"the venue does not trade {symbol}: define it with `openvenue instruments define "
-                f"{symbol}` and give the accounts positions, or trade another with --symbol"
+                f"the venue does not trade {symbol}: replay the file in an instrument that it "
+                "trades, for example --symbol AAPL, or define it with `openvenue instruments "
+                f"define {symbol}` and give every account shares with `openvenue accounts position "
+                f"ACCOUNT {symbol} 1000000`"
             ) from error
         raise
     if asset.status != "active":
@@ -176,14 +222,18 @@ def _lobster_job(
         raise CommandError(f"{file.name} does not start with a ticker: name one with --symbol")
     try:
         day = lobster.read_day(file, orderbook or lobster.find_orderbook(file), limit)
-    except lobster.MalformedFile as error:
+    except MalformedFile as error:
         raise CommandError(str(error)) from error
     if not day.messages:
         raise CommandError(f"{file} has no messages")
     planner = Planner(day, correct=corrections)
     parts_a_message = 2 if day.rows and corrections else 1
     return _Job(
-        ticker, _LOBSTER_SCALE, day_parts(planner, tally), len(day.messages) * parts_a_message
+        ticker,
+        _LOBSTER_SCALE,
+        day_parts(planner, tally),
+        len(day.messages) * parts_a_message,
+        day.notes,
     )
 
 
@@ -206,6 +256,8 @@ def _credentials(keys: Path | None, data_dir: Path) -> list[Credentials]:
         return found
     try:
         entries = json.loads(keys.read_text())["keys"]
+        if not entries:
+            raise ValueError("it holds no key")
         return [Credentials(entry["key_id"], entry["secret"]) for entry in entries]
     except (ValueError, KeyError, TypeError) as error:
         raise CommandError(

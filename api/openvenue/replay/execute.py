@@ -26,7 +26,8 @@ class Outcome:
     """What the venue reported for one operation, in the plan's units.
 
     `left` rests of the operation's own order afterwards, and `filled` is what it traded at once.
-    `makers`, of an OBSERVE, are those whose orders the venue then showed as executed further.
+    `makers`, of an OBSERVE, are those whose orders the venue then showed as executed further, and
+    `absent` the keys of foretold makers that the venue does not have, as it refused them.
     `bids` and `asks` are of a READ_BOOK, best first. `refused` is the venue's reason.
     """
 
@@ -34,6 +35,7 @@ class Outcome:
     left: int = 0
     filled: int = 0
     makers: tuple[tuple[int, int], ...] = ()
+    absent: frozenset[int] = frozenset()
     refused: str | None = None
     bids: Levels = ()
     asks: Levels = ()
@@ -81,15 +83,21 @@ class Executor:
             return Outcome(operation, refused=f"{refusal.status}: {refusal}")
 
     async def _place(self, operation: Operation) -> Outcome:
+        qty = self._qty_to_enter(operation)
+        if not qty:
+            return Outcome(operation, refused=_MAKERS_ABSENT)
         account = self._maker_account(operation.key)
-        report = await self._enter(account, operation, "gtc")
+        report = await self._enter(account, operation, qty, "gtc")
         qty, filled = self._quantities(report)
         self._handles[operation.key] = _Handle(account, report.id, qty, filled)
         return Outcome(operation, left=qty - filled, filled=filled)
 
     async def _take(self, operation: Operation) -> Outcome:
+        qty = self._qty_to_enter(operation)
+        if not qty:
+            return Outcome(operation, refused=_MAKERS_ABSENT)
         taker = len(self.venue.accounts) - 1
-        report = await self._enter(taker, operation, "ioc")
+        report = await self._enter(taker, operation, qty, "ioc")
         _, filled = self._quantities(report)
         return Outcome(operation, filled=filled)
 
@@ -118,14 +126,16 @@ class Executor:
         book = await self.venue.book(self.symbol, BOOK_DEPTH_MAX)
         return Outcome(operation, bids=self._levels(book.bids), asks=self._levels(book.asks))
 
-    async def _enter(self, account: int, operation: Operation, time_in_force: str) -> OrderReport:
+    async def _enter(
+        self, account: int, operation: Operation, qty: int, time_in_force: str
+    ) -> OrderReport:
         price = operation.price
         return await self.venue.place(
             account,
             self._client_order_id(),
             self.symbol,
             operation.side,
-            format_steps(operation.qty, self.scale.qty_nanos),
+            format_steps(qty, self.scale.qty_nanos),
             None if price is None else format_steps(price, self.scale.price_nanos),
             time_in_force,
         )
@@ -135,6 +145,7 @@ class Executor:
 
         Nothing that could fill them may be under way besides; the dispatcher sees to that.
         """
+        absent = self._absent(operation)
         seen: list[tuple[int, int]] = []
         for key, _ in operation.makers:
             handle = self._handles.get(key)
@@ -147,7 +158,16 @@ class Executor:
                 handle.filled = filled
                 if filled == handle.qty:
                     del self._handles[key]
-        return Outcome(operation, makers=tuple(seen))
+        return Outcome(operation, makers=tuple(seen), absent=absent)
+
+    def _qty_to_enter(self, operation: Operation) -> int:
+        """What is left to trade without the makers that the venue refused: it would else be taken
+        from whoever stands behind them, and one refusal would upset every later execution."""
+        absent = self._absent(operation)
+        return operation.qty - sum(qty for key, qty in operation.makers if key in absent)
+
+    def _absent(self, operation: Operation) -> frozenset[int]:
+        return frozenset(key for key, _ in operation.makers if key not in self._handles)
 
     def _quantities(self, report: OrderReport) -> tuple[int, int]:
         """Total and filled quantity."""
@@ -174,6 +194,7 @@ class Executor:
 
 
 _NEVER_RESTED = "its order was refused or had gone before"
+_MAKERS_ABSENT = "whom it would meet was refused or had gone before"
 
 
 async def clear_symbol(venue: Venue, symbol: str) -> int:

@@ -1,15 +1,19 @@
 """Reads LOBSTER message and orderbook files (https://lobsterdata.com/info/DataStructure.php).
 
-Prices are integers of 1e-4 dollars, sizes whole shares. A header line is accepted in either file.
-Row k of the orderbook file is the book right after message k.
+Prices are integers of 1e-4 dollars, sizes whole shares. A header line is accepted in either file,
+and so is one compressed with gzip. Row k of the orderbook file is the book right after message k.
 """
 
-import csv
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice
 from pathlib import Path
 from typing import Literal
+
+from openvenue.replay.lines import Line, MalformedFile, data_lines, excerpt
 
 Side = Literal["buy", "sell"]
 
@@ -27,8 +31,19 @@ class MessageType(IntEnum):
     HALT = 7
 
 
-class MalformedFile(Exception):
-    """A line is not what the format says; names the file, the line and what was expected."""
+# What changes the visible book.
+VISIBLE = frozenset((MessageType.NEW, MessageType.REDUCE, MessageType.DELETE, MessageType.EXECUTE))
+
+_MESSAGE_FIELDS = 6
+
+# Fewer are too few to say by them whether two files of one length are of one day.
+_CHANGES_TO_JUDGE_BY = 10
+
+# Of a renamed file the beginning counts where it is in capitals; in small letters it could be any
+# word, so the date must follow as LOBSTER puts it.
+_TICKER = re.compile(
+    r"(?P<ticker>[A-Z][A-Z0-9.-]*(?=_)|[A-Za-z][A-Za-z0-9.-]*(?=_\d{4}-\d\d-\d\d_))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,95 +73,164 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A stretch of one symbol's messages; `rows` is empty where there is no orderbook file."""
+    """A stretch of one symbol's messages; `rows` is empty where there is no orderbook file.
+
+    `notes` say what of the files was left out, a sentence each.
+    """
 
     messages: list[Message]
     rows: list[Row]
+    notes: tuple[str, ...] = ()
 
 
 def read_day(message_file: Path, orderbook_file: Path | None, limit: int | None) -> Day:
     """Reads the first `limit` messages (None: all) and their book rows.
 
-    Raises MalformedFile if a line does not parse or the files differ in length.
+    A last line that was cut off is left out, and so is what the longer file has beyond the other.
+    Raises MalformedFile if another line does not parse, or if files of different length are not of
+    one day.
     """
-    messages = list(_read_messages(message_file, limit))
+    notes: list[str] = []
+    messages = list(_read_messages(message_file, limit, notes))
     if orderbook_file is None:
-        return Day(messages, [])
-    rows = list(_read_rows(orderbook_file, limit))
-    if len(rows) != len(messages):
+        return Day(messages, [], tuple(notes))
+    rows = list(_read_rows(orderbook_file, limit, notes))
+    lengths = (
+        f"{orderbook_file} has {len(rows)} rows but {message_file} has {len(messages)} messages"
+    )
+    differ = len(rows) != len(messages)
+    common = min(len(rows), len(messages))
+    del rows[common:], messages[common:]
+    shown, changes = _changes_shown(messages, rows)
+    if differ and 2 * shown <= changes:
         raise MalformedFile(
-            f"{orderbook_file} has {len(rows)} rows but {message_file} has {len(messages)} "
-            "messages: row k must be the book after message k, so give both files of one download"
+            f"{lengths}, and the rows do not show what the messages did: row k must be the "
+            "book after message k, so give both files of one download"
         )
-    return Day(messages, rows)
+    if differ:
+        notes.append(f"{lengths}: the first {common} of both are replayed")
+    if changes >= _CHANGES_TO_JUDGE_BY and 2 * shown <= changes:
+        notes.append(
+            f"only {shown} of {changes} rows show what their message did: {orderbook_file} may be "
+            "of another day or symbol"
+        )
+    return Day(messages, rows, tuple(notes))
+
+
+def _changes_shown(messages: list[Message], rows: list[Row]) -> tuple[int, int]:
+    """How many rows differ from the one before by just what their message did, and of how many."""
+    shown = [
+        _size_at(row, message) - _size_at(before, message) == _change(message)
+        for message, before, row in zip(messages[1:], rows, rows[1:], strict=False)
+        if message.type in VISIBLE
+    ]
+    return sum(shown), len(shown)
+
+
+def _size_at(row: Row, message: Message) -> int:
+    return dict(row.levels(message.side)).get(message.price, 0)
+
+
+def _change(message: Message) -> int:
+    return message.size if message.type is MessageType.NEW else -message.size
 
 
 def find_orderbook(message_file: Path) -> Path | None:
-    """The orderbook file that LOBSTER's naming puts beside `message_file`, if it is there."""
-    candidate = message_file.with_name(message_file.name.replace("_message_", "_orderbook_"))
-    return candidate if candidate != message_file and candidate.is_file() else None
+    """The orderbook file that LOBSTER's naming puts beside `message_file`, if it is there; one of
+    the two may be compressed."""
+    named = message_file.with_name(message_file.name.replace("_message_", "_orderbook_"))
+    if named == message_file:
+        return None
+    plain = named.with_suffix("") if named.suffix == ".gz" else named
+    candidates = (named, plain, plain.with_name(f"{plain.name}.gz"))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def symbol_of(message_file: Path) -> str | None:
-    """The ticker that starts a LOBSTER file name, if it looks like one."""
-    ticker, separator, _ = message_file.name.partition("_")
-    return ticker if separator and ticker.isalpha() and ticker.isupper() else None
+    """The ticker that starts a LOBSTER file name, if it looks like one, in capitals."""
+    found = _TICKER.match(message_file.name)
+    return found["ticker"].upper() if found else None
 
 
-def _read_messages(path: Path, limit: int | None) -> Iterator[Message]:
-    for row, (line, fields) in enumerate(_data_lines(path, limit)):
+def _read_messages(path: Path, limit: int | None, notes: list[str]) -> Iterator[Message]:
+    for row, line in enumerate(islice(data_lines(path), limit)):
         try:
-            time_s, kind, order_id, size, price, direction = fields[:6]
-            yield Message(
-                row=row,
-                time_s=float(time_s),
-                type=MessageType(int(kind)),
-                order_id=int(order_id),
-                size=int(size),
-                price=int(price),
-                side="buy" if int(direction) > 0 else "sell",
-            )
+            yield _message(row, line.fields)
         except ValueError as error:
+            if row and line.is_cut(_MESSAGE_FIELDS):
+                notes.append(_cut(path, line))
+                return
             raise MalformedFile(
-                f"{path}:{line}: expected time,type 1-7,order id,size,price,direction, got "
-                f"{','.join(fields)!r} ({error})"
+                f"{path}:{line.number}: expected time,type 1-7,order id,size,price,direction, got "
+                f"'{excerpt(','.join(line.fields))}' ({excerpt(str(error))})"
             ) from error
 
 
-def _read_rows(path: Path, limit: int | None) -> Iterator[Row]:
-    for line, fields in _data_lines(path, limit):
+def _message(row: int, fields: list[str]) -> Message:
+    """Raises ValueError where a field cannot be what its name says."""
+    time_s, kind, order_id, size, price, direction = fields[:_MESSAGE_FIELDS]
+    message = Message(
+        row=row,
+        time_s=float(time_s),
+        type=MessageType(int(kind)),
+        order_id=int(order_id),
+        size=int(size),
+        price=int(price),
+        side="buy" if int(direction) > 0 else "sell",
+    )
+    if not 0 <= message.time_s < math.inf:
+        raise ValueError("the time is not in seconds after midnight")
+    # A cross or a halt is of no order: its size, price and direction are codes, or left at 0 or -1.
+    if message.type in (MessageType.CROSS, MessageType.HALT):
+        return message
+    if message.size <= 0 or message.price <= 0:
+        raise ValueError("size and price must be above zero")
+    if int(direction) not in (1, -1):
+        raise ValueError("the direction must be 1 or -1")
+    return message
+
+
+def _read_rows(path: Path, limit: int | None, notes: list[str]) -> Iterator[Row]:
+    fields = 0
+    for row, line in enumerate(islice(data_lines(path), limit)):
+        fields = fields or len(line.fields)
         try:
-            numbers = [int(field) for field in fields]
+            yield _row(line.fields, fields)
         except ValueError as error:
-            raise MalformedFile(f"{path}:{line}: expected integers ({error})") from error
-        if len(numbers) % 4:
+            if row and line.is_cut(fields):
+                notes.append(_cut(path, line))
+                return
             raise MalformedFile(
-                f"{path}:{line}: expected ask price, ask size, bid price, bid size for each level, "
-                f"got {len(numbers)} fields"
-            )
-        yield Row(
-            depth=len(numbers) // 4,
-            asks=_levels(numbers[0::4], numbers[1::4]),
-            bids=_levels(numbers[2::4], numbers[3::4]),
-        )
+                f"{path}:{line.number}: expected integers: ask price, ask size, bid price, bid "
+                f"size for each level, got '{excerpt(','.join(line.fields))}' "
+                f"({excerpt(str(error))})"
+            ) from error
 
 
-def _levels(prices: list[int], sizes: list[int]) -> tuple[tuple[int, int], ...]:
-    return tuple(
-        (price, size)
-        for price, size in zip(prices, sizes, strict=True)
-        if size > 0 and abs(price) != NO_LEVEL_PRICE
+def _cut(path: Path, line: Line) -> str:
+    return f"{path}:{line.number}, its last line, is cut off and left out"
+
+
+def _row(fields: list[str], expected: int) -> Row:
+    """Raises ValueError where the fields are not levels, or not as many as `expected`."""
+    if len(fields) % 4:
+        raise ValueError(f"{len(fields)} fields are no whole number of levels")
+    if len(fields) != expected:
+        raise ValueError(f"{len(fields)} fields, where the rows before have {expected}")
+    numbers = [int(field) for field in fields]
+    return Row(
+        depth=len(numbers) // 4,
+        asks=_levels(numbers[0::4], numbers[1::4]),
+        bids=_levels(numbers[2::4], numbers[3::4]),
     )
 
 
-def _data_lines(path: Path, limit: int | None) -> Iterator[tuple[int, list[str]]]:
-    """(line number, fields) of every line that is not a header or empty."""
-    count = 0
-    with path.open(newline="", encoding="ascii", errors="replace") as file:
-        for line, fields in enumerate(csv.reader(file), start=1):
-            if not fields or (line == 1 and fields[0][:1].isalpha()):
-                continue
-            if limit is not None and count >= limit:
-                return
-            count += 1
-            yield line, fields
+def _levels(prices: list[int], sizes: list[int]) -> tuple[tuple[int, int], ...]:
+    levels = tuple(
+        (price, size)
+        for price, size in zip(prices, sizes, strict=True)
+        if size != 0 and abs(price) != NO_LEVEL_PRICE
+    )
+    if any(price <= 0 or size < 0 for price, size in levels):
+        raise ValueError("a level's size and price must be above zero")
+    return levels

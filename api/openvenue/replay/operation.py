@@ -55,9 +55,14 @@ class Operation:
 
 
 def observation(operation: Operation) -> Operation:
-    """What asks for the fills of `operation`."""
+    """What asks for the fills of `operation`; its price is that of what it asks about."""
     return Operation(
-        Kind.OBSERVE, operation.key, operation.side, None, operation.qty, operation.makers
+        Kind.OBSERVE,
+        operation.key,
+        operation.side,
+        operation.price,
+        operation.qty,
+        operation.makers,
     )
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
 
-from openvenue.replay.lobster import Day, Message, MessageType, Row
+from openvenue.replay.lobster import VISIBLE, Day, Message, MessageType, Row
 from openvenue.replay.model_book import ModelBook, Resting
 from openvenue.replay.operation import Kind, Operation, Side, opposite
 
@@ -63,6 +63,8 @@ class Target(Enum):
     OTHER = "another announced order that was ahead in the queue"
     SEVERAL = "the named order and others: its size here is smaller than NASDAQ's"
     NOBODY = "nothing: no visible order is left at that price"
+    BEFORE_FILE = "nothing: the order rested before the file began, and no orderbook file shows it"
+    REFUSED = "others than foretold, or nobody: the venue had refused an order that belongs there"
     NOT_FORETOLD = "someone else than price-time priority gives: a fault of the venue"
 
 
@@ -159,7 +161,7 @@ class Planner:
 
     def _read_mentions(self) -> None:
         for message in self.day.messages:
-            if message.type not in _VISIBLE:
+            if message.type not in VISIBLE:
                 continue
             known = self._mentions.get(message.order_id)
             if known is None:
@@ -190,7 +192,7 @@ class Planner:
     # Messages
 
     def _message(self, message: Message) -> tuple[list[Request], Skip | None, Target | None, bool]:
-        if message.type not in _VISIBLE:
+        if message.type not in VISIBLE:
             return [], _SKIPS[message.type], None, False
         if message.price % PRICE_UNITS_PER_TICK:
             return [], Skip.SUB_PENNY, None, False
@@ -242,7 +244,8 @@ class Planner:
         if named is not None and makers == ((named.key, message.size),):
             return Target.NAMED
         if not makers:
-            return Target.NOBODY
+            announced = self._mentions[message.order_id].announced_row is not None
+            return Target.NOBODY if announced or self.day.rows else Target.BEFORE_FILE
         anonymous = [key for key, _ in makers if key not in self._id_of_key]
         if named is None:
             return Target.ANONYMOUS if len(anonymous) == len(makers) else Target.OTHER
@@ -384,10 +387,9 @@ def _size_before(message: Message) -> int:
     """What undoing a message adds to its level."""
     if message.type is MessageType.NEW:
         return -message.size
-    return message.size if message.type in _VISIBLE else 0
+    return message.size if message.type in VISIBLE else 0
 
 
-_VISIBLE = frozenset((MessageType.NEW, MessageType.REDUCE, MessageType.DELETE, MessageType.EXECUTE))
 _SKIPS = {
     MessageType.EXECUTE_HIDDEN: Skip.HIDDEN_EXECUTION,
     MessageType.CROSS: Skip.CROSS,

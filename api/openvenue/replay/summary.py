@@ -50,6 +50,7 @@ def as_data(tally: Tally, latencies_s: list[float], retries: int) -> dict[str, A
         "price_time_priority": {
             "kept": tally.priority_kept,
             "broken": tally.priority_broken,
+            "not_judged": tally.priority_not_judged,
         },
         "venue_book": {
             "read": tally.book_reads,
@@ -108,6 +109,8 @@ def _speed(title: str, tally: Tally, latency: Latency, retries: int) -> Table:
     table.add_row("trades", f"{tally.trades:,}, {tally.traded_qty:,} lots")
     matched = tally.priority_kept + tally.priority_broken
     table.add_row("matched exactly as price-time priority says", _of(tally.priority_kept, matched))
+    if tally.priority_not_judged:
+        table.add_row("not judged, as an order was refused there", f"{tally.priority_not_judged:,}")
     table.add_row("book from reports = GET /v1/book", _of(tally.book_reads_equal, tally.book_reads))
     return table
 

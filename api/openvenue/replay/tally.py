@@ -8,6 +8,7 @@ from openvenue.replay.execute import Levels, Outcome
 from openvenue.replay.lobster import Row
 from openvenue.replay.operation import Kind
 from openvenue.replay.plan import Cause, Skip, Step, Target
+from openvenue.replay.refusals import Refusals
 from openvenue.replay.row_check import Difference, differences
 from openvenue.replay.venue_book import VenueBook
 
@@ -46,6 +47,8 @@ class Tally:
     # Trades whose makers and quantities were exactly those that price-time priority gives.
     priority_kept: int = 0
     priority_broken: int = 0
+    # Trades that cannot be judged, as the venue had refused an order that belongs there.
+    priority_not_judged: int = 0
     messages: int = 0
     skipped: Counter[Skip] = field(default_factory=Counter)
     sizes_differing: int = 0
@@ -56,6 +59,7 @@ class Tally:
     read_directly: Agreement = field(default_factory=Agreement)
     book_reads: int = 0
     book_reads_equal: int = 0
+    _refusals: Refusals = field(default_factory=Refusals)
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=4096))
 
     def start(self) -> None:
@@ -93,16 +97,17 @@ class Tally:
         self.book.apply(outcome)
         if outcome.refused is not None:
             self.refused[f"{operation.kind.value}: {outcome.refused}"] += 1
+            self._refusals.add(operation)
             return
         self.trades += len(outcome.makers)
         self.traded_qty += outcome.filled
-        if operation.kind is Kind.OBSERVE:
-            if outcome.makers == operation.makers:
-                self.priority_kept += 1
+        if operation.kind is Kind.OBSERVE and outcome.makers == operation.makers:
+            self.priority_kept += 1
+        elif operation.kind is Kind.OBSERVE or (outcome.filled and not operation.makers):
+            if self._refusals.explain(outcome):
+                self.priority_not_judged += 1
             else:
                 self.priority_broken += 1
-        elif outcome.filled and not operation.makers:
-            self.priority_broken += 1
 
     def add_message(self, step: Step, outcomes: list[Outcome]) -> None:
         """A message whose own requests are done: what it came to, and its uncorrected row."""
@@ -112,12 +117,7 @@ class Tally:
         self.sizes_differing += step.size_differs
         if step.target is not None:
             self.executions += 1
-            as_foretold = all(
-                outcome.makers == outcome.operation.makers
-                for outcome in outcomes
-                if outcome.operation.kind is Kind.OBSERVE
-            )
-            self.executions_by_target[step.target if as_foretold else Target.NOT_FORETOLD] += 1
+            self.executions_by_target[self._met(step.target, outcomes)] += 1
         if step.row is not None:
             self._check(self.before_corrections, step.row)
 
@@ -135,6 +135,15 @@ class Tally:
         )
         if row is not None:
             self.read_directly.add(row, outcome.bids, outcome.asks)
+
+    def _met(self, target: Target, outcomes: list[Outcome]) -> Target:
+        """Who an execution met: as foretold, or why not."""
+        for outcome in outcomes:
+            looked = outcome.operation.kind is Kind.OBSERVE
+            if looked and outcome.makers != outcome.operation.makers:
+                explained = self._refusals.explain(outcome)
+                return Target.REFUSED if explained else Target.NOT_FORETOLD
+        return target
 
     def _check(self, agreement: Agreement, row: Row) -> None:
         agreement.add(row, self.book.top("buy", row.depth), self.book.top("sell", row.depth))

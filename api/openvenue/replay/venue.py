@@ -6,21 +6,28 @@ request under the same client_order_id, after the pause that the venue asks for,
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
 from openvenue.replay.operation import Side
 
+Report = TypeVar("Report")
+
 _RETRY_DEADLINE_S = 60.0
 _RETRY_PAUSE_S = 0.2
 _REQUEST_TIMEOUT_S = 30.0
 
+# How long a request goes on being sent again before that is worth a word.
+_NOTICE_AFTER_S = 2.0
+
 
 class VenueUnavailable(Exception):
-    """The venue did not take a request within the deadline."""
+    """The venue did not take a request within the deadline, or what answers is no venue."""
 
 
 class Refused(Exception):
@@ -72,19 +79,26 @@ class _ErrorBody(msgspec.Struct):
     message: str = ""
 
 
-_decode_order = msgspec.json.Decoder(OrderReport).decode
-_decode_orders = msgspec.json.Decoder(list[OrderReport]).decode
-_decode_book = msgspec.json.Decoder(BookReport).decode
-_decode_asset = msgspec.json.Decoder(Asset).decode
+_order = msgspec.json.Decoder(OrderReport)
+_orders = msgspec.json.Decoder(list[OrderReport])
+_book = msgspec.json.Decoder(BookReport)
+_asset = msgspec.json.Decoder(Asset)
 
 
 class Venue:
     """Requests of several accounts over kept connections. Use as an async context manager.
 
     `latencies_s` collects the time of every order entry, retries included; `retries` counts them.
+    `on_wait` is told once, in a sentence, when the venue has taken nothing for a while.
     """
 
-    def __init__(self, url: str, accounts: list[Credentials], connections_max: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        accounts: list[Credentials],
+        connections_max: int,
+        on_wait: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.accounts = accounts
         self.latencies_s: list[float] = []
         self.retries = 0
@@ -98,6 +112,8 @@ class Venue:
             for account in accounts
         ]
         self._connections_max = connections_max
+        self._on_wait = on_wait
+        self._waits = False
         self._http: aiohttp.ClientSession
 
     async def __aenter__(self) -> "Venue":
@@ -135,16 +151,15 @@ class Venue:
         started = time.perf_counter()
         body = await self._request("POST", "/v2/orders", account, order)
         self.latencies_s.append(time.perf_counter() - started)
-        return _decode_order(body)
+        return self._read(_order, body)
 
     async def replace(
         self, account: int, order_id: str, client_order_id: str, qty: str
     ) -> OrderReport:
         """Changes an order's total quantity; the report is of the order that takes its place."""
         change = {"qty": qty, "client_order_id": client_order_id}
-        return _decode_order(
-            await self._request("PATCH", f"/v2/orders/{order_id}", account, change)
-        )
+        body = await self._request("PATCH", f"/v2/orders/{order_id}", account, change)
+        return self._read(_order, body)
 
     async def cancel(self, account: int, order_id: str) -> None:
         """Sees to it that an order is canceled. Raises Refused where it ended in another way."""
@@ -156,25 +171,34 @@ class Venue:
                 raise
 
     async def order(self, account: int, order_id: str) -> OrderReport:
-        return _decode_order(await self._request("GET", f"/v2/orders/{order_id}", account))
+        return self._read(_order, await self._request("GET", f"/v2/orders/{order_id}", account))
 
     async def open_orders(self, account: int, symbol: str, limit: int) -> list[OrderReport]:
         """The newest `limit` (at most 500) open orders of an account in one symbol."""
-        path = f"/v2/orders?status=open&symbols={symbol}&limit={limit}"
-        return _decode_orders(await self._request("GET", path, account))
+        path = f"/v2/orders?status=open&symbols={_quoted(symbol)}&limit={limit}"
+        return self._read(_orders, await self._request("GET", path, account))
 
     async def book(self, symbol: str, depth: int) -> BookReport:
         """The best `depth` (at most 1,000) levels of each side."""
-        return _decode_book(await self._request("GET", f"/v1/book/{symbol}?depth={depth}", 0))
+        path = f"/v1/book/{_quoted(symbol)}?depth={depth}"
+        return self._read(_book, await self._request("GET", path, 0))
 
     async def asset(self, symbol: str) -> Asset:
-        return _decode_asset(await self._request("GET", f"/v2/assets/{symbol}", 0))
+        return self._read(_asset, await self._request("GET", f"/v2/assets/{_quoted(symbol)}", 0))
+
+    def _read(self, decoder: msgspec.json.Decoder[Report], body: bytes) -> Report:
+        try:
+            return decoder.decode(body)
+        except msgspec.MsgspecError as error:
+            raise VenueUnavailable(
+                f"{self._url} does not answer as a venue does ({error}): is it another server's?"
+            ) from error
 
     async def _request(
         self, method: str, path: str, account: int, body: dict[str, Any] | None = None
     ) -> bytes:
         data = msgspec.json.encode(body) if body is not None else None
-        deadline = time.monotonic() + _RETRY_DEADLINE_S
+        started = time.monotonic()
         while True:
             pause_s = _RETRY_PAUSE_S
             try:
@@ -183,20 +207,39 @@ class Venue:
                 ) as response:
                     content = await response.read()
                     if response.status < 300:
+                        self._waits = False
                         return content
                     if response.status not in (429, 503):
                         raise Refused(response.status, _message(content))
                     pause_s = float(response.headers.get("Retry-After", pause_s))
                     reason = f"{response.status}: {_message(content)}"
+            except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+                raise VenueUnavailable(
+                    f"{self._url} is no address of a venue: give one like http://127.0.0.1:8000"
+                ) from error
             except (aiohttp.ClientError, TimeoutError) as error:
                 reason = f"{type(error).__name__}: {error}"
-            if time.monotonic() + pause_s > deadline:
+            waited_s = time.monotonic() - started
+            if waited_s + pause_s > _RETRY_DEADLINE_S:
                 raise VenueUnavailable(
                     f"{method} {self._url}{path} was not taken for {_RETRY_DEADLINE_S:.0f} s "
                     f"({reason}); look at `openvenue status`"
                 )
             self.retries += 1
+            self._tell(reason, waited_s)
             await asyncio.sleep(pause_s)
+
+    def _tell(self, reason: str, waited_s: float) -> None:
+        if waited_s >= _NOTICE_AFTER_S and not self._waits:
+            self._waits = True
+            self._on_wait(
+                f"waiting for {self._url}, up to {_RETRY_DEADLINE_S:.0f} s a request ({reason})"
+            )
+
+
+def _quoted(symbol: str) -> str:
+    """As one segment of a path, whatever it holds."""
+    return quote(symbol, safe="")
 
 
 def _message(content: bytes) -> str:

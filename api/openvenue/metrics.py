@@ -140,10 +140,12 @@ ENGINE_CONNECTIONS_LOST = Counter(
     "openvenue_api_engine_connections_lost", "Engine sessions that broke."
 )
 ENGINE_FATE_UNKNOWN = Counter(
-    "openvenue_api_engine_fate_unknown", "Requests whose outcome did not come back."
+    "openvenue_api_engine_fate_unknown", "Commands whose outcome did not come back."
 )
 ENGINE_REFUSED = Counter(
-    "openvenue_api_engine_refused", "Requests not sent to the engine or not taken by it.", ["cause"]
+    "openvenue_api_engine_refused",
+    "Requests not sent to the engine, not taken or, where nothing changes, not answered by it.",
+    ["cause"],
 )
 
 DATABASE_MAX_CONNECTIONS = Gauge(

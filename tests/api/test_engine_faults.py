@@ -59,6 +59,46 @@ def test_acknowledged_orders_survive_the_engine(new_venue: Callable[..., Venue])
         assert client.get("/v2/orders").json() == acknowledged[::-1]
 
 
+def test_a_question_that_the_engine_does_not_answer_is_no_order_of_unknown_fate(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue().start(workers="1", engine_reply_timeout_s="1")
+    with venue.client(venue.open_account(1)) as client:
+        order = client.post("/v2/orders", json=limit_order()).json()
+        venue.engine.process.send_signal(signal.SIGSTOP)
+        path = f"/v2/orders/{order['id']}"
+        for method, route, body in (
+            ("GET", "/v2/account", None),
+            ("GET", "/v2/orders", None),
+            ("GET", path, None),
+            ("PATCH", path, {"qty": "2"}),
+            ("DELETE", "/v2/orders", None),
+        ):
+            answer = client.request(method, route, json=body)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert "nothing was changed" in answer.json()["detail"], route
+        venue.engine.process.send_signal(signal.SIGCONT)
+        venue.wait_until_ready()
+        assert "openvenue_api_engine_fate_unknown_total 0.0" in client.get("/metrics").text
+        assert client.get(path).json()["status"] == "new"
+
+
+def test_a_symbol_that_the_engine_cannot_be_asked_for_is_not_called_unknown(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue().start(workers="1")
+    with venue.client(venue.open_account(1)) as client:
+        assert client.get("/v2/assets/NOPE").status_code == 404
+        venue.engine.process.send_signal(signal.SIGSTOP)
+        for route in ("/v2/assets/NOPE", "/v1/book/NOPE", "/v2/orders?symbols=NOPE"):
+            assert client.get(route).status_code == 503
+        order = limit_order(symbol="NOPE")
+        assert client.post("/v2/orders", json=order).status_code == 503
+        venue.engine.process.send_signal(signal.SIGCONT)
+        venue.wait_until_ready()
+        assert client.post("/v2/orders", json=order).status_code == 422
+
+
 def test_books_that_the_engine_does_not_answer_hold_a_bounded_number_of_places(
     new_venue: Callable[..., Venue],
 ) -> None:

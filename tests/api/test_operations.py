@@ -1,5 +1,6 @@
 """What operators read of an API: metrics that show what a probe cannot."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -7,6 +8,9 @@ import httpx
 import pytest
 from openvenue.db import migrate
 from openvenue.engine import instruments as module
+from openvenue.engine.errors import EngineUnavailable
+from openvenue.engine.instruments import Instruments
+from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http.app import Application
 from prometheus_client.parser import text_string_to_metric_families
 from running_venue import Venue
@@ -74,6 +78,45 @@ async def test_unknown_symbols_do_not_make_an_engine_in_trouble_list_its_instrum
     instruments = application.worker.instruments
     monkeypatch.setattr(instruments, "_engine", engine)
     monkeypatch.setattr(instruments, "_asked_at", float("-inf"))
-    for number in range(50):
-        assert await instruments.find(f"NOPE{number}") is None
+    finding = (instruments.find(f"NOPE{number}") for number in range(50))
+    found = await asyncio.gather(*finding, return_exceptions=True)
+    # Not None, which would say that the engine does not have them.
+    assert all(isinstance(answer, EngineUnavailable) for answer in found)
     assert engine.asked == 1
+
+
+class LateEngine(FailingEngine):
+    """An engine that defines an instrument while it is being asked for all of them."""
+
+    def __init__(self, terms: pb.DefineInstrument) -> None:
+        self.asked_once = asyncio.Event()
+        self.answer_first = asyncio.Event()
+        self._terms = terms
+
+    async def ListInstruments(self, *_: object, **__: object) -> pb.ListInstrumentsResponse:
+        self.asked += 1
+        if self.asked > 1:
+            return pb.ListInstrumentsResponse(instruments=[pb.InstrumentInfo(terms=self._terms)])
+        self.asked_once.set()
+        await self.answer_first.wait()
+        return pb.ListInstrumentsResponse()
+
+
+async def test_an_answer_from_before_the_question_does_not_make_a_symbol_unknown(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = LateEngine(
+        pb.DefineInstrument(
+            instrument_id=1, symbol="NEW", asset_class=pb.ASSET_CLASS_US_EQUITY, lot_size_nanos=1
+        )
+    )
+    instruments = Instruments(engine, shard_id=0, refresh_s=60)
+    other = asyncio.create_task(instruments.find("OTHER"))
+    await engine.asked_once.wait()
+    asked_later = asyncio.create_task(instruments.find("NEW"))
+    await asyncio.sleep(0)
+    engine.answer_first.set()
+    assert await other is None
+    found = await asked_later
+    assert found is not None
+    assert (found.symbol, engine.asked) == ("NEW", 2)

@@ -205,6 +205,12 @@ def test_lists_are_filtered_by_symbol_and_side_and_bounded(client: httpx.Client)
     assert ids(client.get("/v2/orders", params={"limit": 1})) == ["c"]
 
 
+def test_a_list_may_name_so_many_symbols(client: httpx.Client) -> None:
+    names = ",".join(f"A{number}" for number in range(101))
+    assert client.get("/v2/orders", params={"symbols": names}).status_code == 422
+    assert client.get("/v2/orders", params={"symbols": names[5:]}).json() == []
+
+
 @pytest.mark.parametrize("status", ["open", "all"])
 def test_lists_go_either_way_and_page_by_time(client: httpx.Client, status: str) -> None:
     orders = [submit(client, client_order_id=name) for name in "abcd"]

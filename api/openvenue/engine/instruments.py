@@ -17,7 +17,8 @@ from openvenue.ids import IdSpace, Kind
 from openvenue.telemetry import get_logger
 
 _REFRESH_INTERVAL_MIN_S = 1.0
-_REFRESH_TIMEOUT_S = 5.0
+_REFRESH_TIMEOUT_S = 2.0
+_WAITING_MAX = 1000
 
 ASSET_CLASSES = {pb.ASSET_CLASS_US_EQUITY: "us_equity", pb.ASSET_CLASS_CRYPTO: "crypto"}
 
@@ -50,14 +51,12 @@ class Instruments:
         self._refresh_s = refresh_s
         self._by_name: dict[str, Instrument] = {}
         self._by_id: dict[int, Instrument] = {}
-        self._refreshed_at = float("-inf")
+        self.loaded = False
+        """Whether the engine has answered since the start."""
         self._asked_at = float("-inf")
-        self._refreshing: asyncio.Task[None] | None = None
-
-    @property
-    def loaded(self) -> bool:
-        """Whether the engine has been asked successfully since start."""
-        return self._refreshed_at > float("-inf")
+        self._turn = asyncio.Lock()
+        self._next_refresh: asyncio.Task[bool] | None = None
+        self._waiting = 0
 
     def get(self, symbol_or_asset_id: str) -> Instrument | None:
         """Return the instrument if it is known already; see `find`."""
@@ -66,15 +65,15 @@ class Instruments:
     async def find(self, symbol_or_asset_id: str) -> Instrument | None:
         """Return the instrument, asking the engine where it is not known yet.
 
-        Raises EngineUnavailable where nothing is known because the engine was never reached.
+        None is certain: the engine has said so since the call. Raises EngineUnavailable where it
+        does not answer, or too many wait for that.
         """
         instrument = self._by_name.get(symbol_or_asset_id)
         if instrument is not None:
             metrics.INSTRUMENT_LOOKUPS.labels("hit").inc()
             return instrument
         metrics.INSTRUMENT_LOOKUPS.labels("miss").inc()
-        await self._refresh_if_due()
-        if not self.loaded:
+        if not await self._refresh_from_now():
             raise EngineUnavailable("the instruments could not be read from the matching engine")
         return self._by_name.get(symbol_or_asset_id.lower()) or self._by_name.get(
             symbol_or_asset_id
@@ -87,7 +86,7 @@ class Instruments:
         """
         instrument = self._by_id.get(instrument_id)
         if instrument is None:
-            await self._refresh_if_due()
+            await self._refresh_from_now()
             instrument = self._by_id.get(instrument_id)
         if instrument is None:
             raise EngineUnavailable(f"instrument {instrument_id} could not be read from the engine")
@@ -100,32 +99,41 @@ class Instruments:
     async def run(self) -> None:
         """Refresh until cancelled."""
         while True:
-            await self._refresh_if_due()
+            await self._refresh_from_now()
             await asyncio.sleep(self._refresh_s if self.loaded else _REFRESH_INTERVAL_MIN_S / 10)
 
-    async def _refresh_if_due(self) -> None:
-        """Ask the engine, unless that has just been done; who comes meanwhile waits for it."""
-        if self._refreshing is None:
-            now = asyncio.get_running_loop().time()
+    async def _refresh_from_now(self) -> bool:
+        """Ask the engine, as soon as that is allowed again; whether it answered.
+
+        Who comes before that moment waits for the same answer.
+        """
+        if not self._engine.connected or self._waiting >= _WAITING_MAX:
+            return False
+        if self._next_refresh is None:
+            self._next_refresh = asyncio.create_task(self._refresh_when_due())
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self._next_refresh)
+        finally:
+            self._waiting -= 1
+
+    async def _refresh_when_due(self) -> bool:
+        loop = asyncio.get_running_loop()
+        async with self._turn:
             # Counted from the last attempt, so that an engine in trouble is left alone too.
-            if now - self._asked_at < _REFRESH_INTERVAL_MIN_S or not self._engine.connected:
-                return
-            self._asked_at = now
-            self._refreshing = asyncio.create_task(self._refresh())
-            self._refreshing.add_done_callback(self._forget_refresh)
-        await asyncio.shield(self._refreshing)
+            await asyncio.sleep(self._asked_at + _REFRESH_INTERVAL_MIN_S - loop.time())
+            self._asked_at = loop.time()
+            self._next_refresh = None  # What is defined from here on, this answer may lack.
+            return await self._refresh()
 
-    def _forget_refresh(self, _task: asyncio.Task[None]) -> None:
-        self._refreshing = None
-
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> bool:
         try:
             response = await self._engine.admin.ListInstruments(
                 pb.ListInstrumentsRequest(), timeout=_REFRESH_TIMEOUT_S
             )
         except grpc.aio.AioRpcError as error:
             _log.warning("instruments not refreshed", reason=error.code().name)
-            return
+            return False
         by_id = {info.terms.instrument_id: self._read(info.terms) for info in response.instruments}
         by_name: dict[str, Instrument] = {}
         for instrument in by_id.values():
@@ -134,7 +142,8 @@ class Instruments:
             by_name.setdefault(instrument.symbol.replace("/", ""), instrument)
         by_name.update((instrument.symbol, instrument) for instrument in by_id.values())
         self._by_id, self._by_name = by_id, by_name
-        self._refreshed_at = asyncio.get_running_loop().time()
+        self.loaded = True
+        return True
 
     def _read(self, terms: pb.DefineInstrument) -> Instrument:
         return Instrument(

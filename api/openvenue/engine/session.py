@@ -239,7 +239,6 @@ class Session:
 
     @staticmethod
     def _lose(future: asyncio.Future[pb.Reply], reason: str) -> None:
-        metrics.ENGINE_FATE_UNKNOWN.inc()
         future.set_exception(FateUnknown(f"the matching engine's reply did not come ({reason})"))
 
 

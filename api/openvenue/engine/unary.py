@@ -4,7 +4,6 @@ import asyncio
 
 import grpc
 
-from openvenue import metrics
 from openvenue.engine.errors import EngineBusy, FateUnknown
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
@@ -58,7 +57,6 @@ class UnarySession:
                 pb.SessionRequest(requests=[request]), timeout=self._reply_timeout_s
             )
         except grpc.aio.AioRpcError as error:
-            metrics.ENGINE_FATE_UNKNOWN.inc()
             raise FateUnknown(
                 f"the matching engine's reply did not come ({error.code().name})"
             ) from error

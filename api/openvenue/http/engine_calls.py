@@ -20,17 +20,32 @@ _log = get_logger(__name__)
 async def engine_reply(
     worker: Worker, request: pb.Request, client_order_id: str | None = None
 ) -> pb.Reply:
-    """Send a request to the engine and return its reply.
+    """Send a command to the engine and return its reply.
 
     Raises Problem: 503 and 429 where nothing happened, 503 that says so where the fate is unknown.
     """
+    try:
+        return await _submitted(worker, request)
+    except FateUnknown as error:
+        metrics.ENGINE_FATE_UNKNOWN.inc()
+        raise problems.fate_unknown(str(error), client_order_id) from error
+
+
+async def engine_answer(worker: Worker, query: pb.Request) -> pb.Reply:
+    """Ask the engine and return its answer. Raises Problem: 503 and 429 where there is none."""
+    try:
+        return await _submitted(worker, query)
+    except FateUnknown as error:
+        metrics.ENGINE_REFUSED.labels("no_answer").inc()
+        raise problems.unavailable(f"{error}; nothing was changed: ask again") from error
+
+
+async def _submitted(worker: Worker, request: pb.Request) -> pb.Reply:
     try:
         if worker.engine.message_due:
             # Let it leave first: the engine then works on it while this tick goes on.
             await asyncio.sleep(0)
         return await worker.engine.submit(request)
-    except FateUnknown as error:
-        raise problems.fate_unknown(str(error), client_order_id) from error
     except EngineBusy as error:
         metrics.ENGINE_REFUSED.labels("busy").inc()
         raise problems.too_many(str(error)) from error

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
-from openvenue.http.engine_calls import engine_reply
+from openvenue.http.engine_calls import engine_answer
 from openvenue.http.worker import Worker
 from openvenue.queries.projection import ProjectionLag
 from openvenue.telemetry import get_logger
@@ -37,7 +37,7 @@ async def history_of(worker: Worker, account_id: int) -> AsyncIterator[AsyncConn
 async def account_of(worker: Worker, account_id: int) -> pb.Account:
     """Return the account as the engine holds it. Raises Problem 403, 429 or 503."""
     query = pb.GetAccount(account_id=account_id)
-    reply = await engine_reply(worker, pb.Request(get_account=query))
+    reply = await engine_answer(worker, pb.Request(get_account=query))
     if reply.HasField("account"):
         return reply.account
     if reply.not_sequenced.cause == pb.NotSequenced.CAUSE_NOT_FOUND:

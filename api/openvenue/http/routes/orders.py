@@ -16,7 +16,7 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
 from openvenue.http.dependencies import AccountId, WorkerOf, json_response
-from openvenue.http.engine_calls import command_of, engine_reply, order_of
+from openvenue.http.engine_calls import command_of, engine_answer, engine_reply, order_of
 from openvenue.http.history import history_of
 from openvenue.http.openapi import REPLACE_REQUEST, accepts, answers
 from openvenue.http.order_terms import (
@@ -36,6 +36,7 @@ from openvenue.queries.orders import OrderFilter
 ENGINE_PAGE_MAX = 500
 OPEN_ORDERS_ANSWERS_MAX = 1024
 CANCEL_ALL_ORDERS_MAX = 10_000
+SYMBOLS_MAX = 100
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -73,10 +74,7 @@ async def list_orders(
     """List orders by time of creation, exclusive of `after` and `until`."""
     instrument_ids: list[int] = []
     if symbols:
-        for symbol in dict.fromkeys(symbols.split(",")):
-            instrument = worker.instruments.get(symbol.strip())
-            if instrument is not None and instrument.instrument_id not in instrument_ids:
-                instrument_ids.append(instrument.instrument_id)
+        instrument_ids = await _instruments_of(worker, symbols)
         if not instrument_ids:
             return json_response([])
     in_memory = (
@@ -168,7 +166,7 @@ async def replace_order(
     wanted: ReplaceRequest = decode_body(_decode_replace, await request.body())
     number = _order_number(worker, order_id)
     current = order_of(
-        await engine_reply(
+        await engine_answer(
             worker, pb.Request(get_order=pb.GetOrder(account_id=account_id, order_id=number))
         )
     )
@@ -237,7 +235,7 @@ async def _open_orders(
             from_order_id=stopped_at,
             limit=limit - len(orders),
         )
-        reply = await engine_reply(worker, pb.Request(list_open_orders=query))
+        reply = await engine_answer(worker, pb.Request(list_open_orders=query))
         if reply.HasField("not_sequenced"):
             raise problems.of_not_sequenced(reply.not_sequenced)
         orders += reply.order_list.orders
@@ -247,9 +245,18 @@ async def _open_orders(
     raise problems.unavailable("the account has too many open orders to search them all")
 
 
+async def _instruments_of(worker: Worker, symbols: str) -> list[int]:
+    """Return the ids of the instruments among comma-separated symbols."""
+    names = {symbol.strip() for symbol in symbols.split(",")} - {""}
+    if len(names) > SYMBOLS_MAX:
+        raise problems.invalid(f"symbols names more than {SYMBOLS_MAX} symbols")
+    found = await asyncio.gather(*(worker.instruments.find(name) for name in names))
+    return sorted({instrument.instrument_id for instrument in found if instrument is not None})
+
+
 async def _find(worker: Worker, account_id: int, query: pb.GetOrder, **by: Any) -> resources.Order:
     """Return an order from the engine, or from the database where the engine has let go of it."""
-    reply = await engine_reply(worker, pb.Request(get_order=query))
+    reply = await engine_answer(worker, pb.Request(get_order=query))
     if reply.HasField("order"):
         return await _document(worker, reply.order)
     if reply.not_sequenced.cause != pb.NotSequenced.CAUSE_NOT_FOUND:

@@ -12,7 +12,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from openvenue.settings import Settings, get_settings
+from openvenue.settings import Settings, bad_settings_end_the_process, get_settings
 from openvenue.telemetry import configure_logging
 
 _BACKLOG = 2048
@@ -57,4 +57,6 @@ def _prepare_metrics_dir() -> Path | None:
 
 
 if __name__ == "__main__":
+    with bad_settings_end_the_process():
+        get_settings()
     serve()

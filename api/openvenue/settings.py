@@ -5,11 +5,14 @@ while a process runs (`Tuning`) come from a watched file instead, see `openvenue
 """
 
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -17,6 +20,7 @@ LogFormat = Literal["json", "console"]
 Transport = Literal["session", "unary"]
 
 _DATABASE_SCHEME = "postgresql+asyncpg://"
+_PLAIN_DATABASE_SCHEMES = re.compile(r"postgres(ql)?://")
 _ENGINE_TARGET = re.compile(r"unix:.+|dns:.+|ipv[46]:.+|(?:[^:/\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -25,7 +29,9 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 class Settings(BaseSettings):
     """Validated once at start; a bad value ends the process with the name of the variable."""
 
-    model_config = SettingsConfigDict(env_prefix="OPENVENUE_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="OPENVENUE_", frozen=True, hide_input_in_errors=True
+    )
 
     database_url: SecretStr = SecretStr("postgresql+asyncpg://openvenue@127.0.0.1:5432/openvenue")
     db_pool_size: int = Field(
@@ -126,9 +132,10 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith(_DATABASE_SCHEME):
-            raise ValueError(f"must begin with {_DATABASE_SCHEME}")
-        return url
+        driven = _PLAIN_DATABASE_SCHEMES.sub(_DATABASE_SCHEME, url.get_secret_value(), count=1)
+        if not driven.startswith(_DATABASE_SCHEME):
+            raise ValueError("must begin with postgresql://")
+        return SecretStr(driven)
 
     @field_validator("engine_target")
     @classmethod
@@ -146,6 +153,26 @@ class Settings(BaseSettings):
     def stop_timeout_s(self) -> float:
         """By when a worker that was told to stop has stopped."""
         return self.shutdown_notice_s + self.drain_timeout_s + self.request_timeout_s
+
+
+def describe_bad_settings(error: ValidationError) -> str:
+    """Name the variables and what they must be, not what they are: that may hold a password."""
+    prefix = "OPENVENUE_PROJECTOR_" if error.title == "ProjectorSettings" else "OPENVENUE_"
+    sentences = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        name = "_".join(str(part) for part in problem["loc"]).upper()
+        sentences.append(f"{prefix}{name}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(sentences)
+
+
+@contextmanager
+def bad_settings_end_the_process() -> Iterator[None]:
+    """End with status 2 and a sentence where the block finds a setting that cannot work."""
+    try:
+        yield
+    except ValidationError as error:
+        print(f"error: {describe_bad_settings(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 @lru_cache(maxsize=1)

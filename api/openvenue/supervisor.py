@@ -20,7 +20,14 @@ from prometheus_client import Counter, Gauge
 from openvenue.metrics_archive import MetricsArchive
 from openvenue.settings import Settings
 from openvenue.telemetry import get_logger, set_log_level
-from openvenue.tuning import InvalidTuning, Rollout, Tuning, TuningFile, initial_tuning
+from openvenue.tuning import (
+    WORKERS_MAX,
+    InvalidTuning,
+    Rollout,
+    Tuning,
+    TuningFile,
+    initial_tuning,
+)
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -168,7 +175,8 @@ class Supervisor:
             if number in (signal.SIGTERM, signal.SIGINT):
                 return True
             target = self._rollout.target
-            workers = max(1, target.workers + (1 if number == signal.SIGTTIN else -1))
+            workers = target.workers + (1 if number == signal.SIGTTIN else -1)
+            workers = min(max(workers, 1), WORKERS_MAX)
             self._rollout.target = msgspec.structs.replace(target, workers=workers)
         return False
 

@@ -16,12 +16,15 @@ import msgspec
 
 from openvenue.settings import LogLevel, Settings
 
+GENERATION_MAX = 1 << 53  # what a metric shows exactly
+WORKERS_MAX = 64
+
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One generation of the tunable settings; the bounds are those of `Settings`."""
 
-    generation: Annotated[int, msgspec.Meta(ge=0)] = 0
-    workers: Annotated[int, msgspec.Meta(ge=1, le=64)]
+    generation: Annotated[int, msgspec.Meta(ge=0, le=GENERATION_MAX)] = 0
+    workers: Annotated[int, msgspec.Meta(ge=1, le=WORKERS_MAX)]
     db_pool_size: Annotated[int, msgspec.Meta(ge=2, le=500)]
     db_pool_overflow: Annotated[int, msgspec.Meta(ge=0, le=500)]
     grpc_channels: Annotated[int, msgspec.Meta(ge=1, le=64)]
@@ -86,7 +89,7 @@ class TuningFile:
         try:
             fields = msgspec.json.decode(content, type=dict[str, object])
             return msgspec.convert({**self._defaults, **fields}, Tuning)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidTuning(str(error)) from error
 
 

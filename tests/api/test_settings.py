@@ -1,5 +1,9 @@
 """Settings that cannot work end the process at once, with the name of what is wrong."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from openvenue.settings import Settings
 from pydantic import ValidationError
@@ -8,7 +12,7 @@ from pydantic import ValidationError
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("database_url", "postgresql://openvenue@db/openvenue"),
+        ("database_url", "mysql://openvenue@db/openvenue"),
         ("database_url", "db:5432"),
         ("engine_target", "engine"),
         ("engine_target", "http://engine:7070"),
@@ -20,6 +24,22 @@ from pydantic import ValidationError
 def test_what_cannot_work_is_refused(name: str, value: object) -> None:
     with pytest.raises(ValidationError, match=name):
         Settings(**{name: value})
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+def test_databases_are_named_as_everyone_names_them(scheme: str) -> None:
+    url = Settings(database_url=f"{scheme}://openvenue@db/openvenue").database_url
+    assert url.get_secret_value() == "postgresql+asyncpg://openvenue@db/openvenue"
+
+
+@pytest.mark.parametrize("module", ["openvenue.server", "openvenue.projector"])
+def test_what_was_set_is_not_shown_as_it_may_hold_a_password(module: str) -> None:
+    environment = {**os.environ, "OPENVENUE_DATABASE_URL": "mysql://ov:hunter2@db/openvenue"}
+    ended = subprocess.run(
+        [sys.executable, "-m", module], env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "error: OPENVENUE_DATABASE_URL: must begin with postgresql://\n"
 
 
 @pytest.mark.parametrize(

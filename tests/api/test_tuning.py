@@ -115,8 +115,10 @@ def test_a_tuning_file_out_of_bounds_changes_nothing(tmp_path: Path) -> None:
     for content in (
         *("{", "[]", '{"workers": 0}', '{"workers": 65}', '{"log_level": "loud"}'),
         '{"worker": 2}',
+        *(f'{{"generation": {number}}}' for number in (-1, (1 << 53) + 1, "9" * 400)),
+        *('{"log_level": "\udcff"}', '{"x": ' + 100_000 * "[", "\0"),
     ):
-        path.write_text(content)
+        path.write_bytes(content.encode(errors="surrogateescape"))
         with pytest.raises(InvalidTuning):
             file.read_if_changed()
         assert file.read_if_changed() is None  # Said once.
@@ -125,6 +127,16 @@ def test_a_tuning_file_out_of_bounds_changes_nothing(tmp_path: Path) -> None:
     assert tuning is not None
     assert (tuning.generation, tuning.workers, tuning.db_pool_size) == (1, 2, 3)
     assert file.read_if_changed() is None
+
+
+def test_a_tuning_file_that_is_no_text_leaves_the_venue_up(tuned: tuple[Venue, Path]) -> None:
+    venue, path = tuned
+    workers = venue.worker_pids()
+    path.write_bytes(b'{"log_level": "\xff"}')
+    wait_for(lambda: metric(venue, "openvenue_api_tuning_rejected_total") == [1])
+    write(path, generation=8)
+    wait_for(lambda: metric(venue, "openvenue_api_tuning_generation") == [8])
+    assert venue.worker_pids() == workers
 
 
 def test_stopping_finishes_what_is_in_flight(tuned: tuple[Venue, Path]) -> None:

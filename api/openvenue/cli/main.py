@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from openvenue.cli.errors import CommandError
 from openvenue.cli.output import errors
+from openvenue.settings import describe_bad_settings
 
 # No command forks with gRPC in use, and its fork handlers only complain when PostgreSQL is stopped.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
@@ -54,19 +55,9 @@ class _App(typer.Typer):
             errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
             raise SystemExit(1) from None
         except ValidationError as error:
-            sentence = f"error: {_bad_settings(error)}"
+            sentence = f"error: {describe_bad_settings(error)}"
             errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
             raise SystemExit(2) from None
-
-
-def _bad_settings(error: ValidationError) -> str:
-    """Names the variables and what they must be, not what they are: that may hold a password."""
-    prefix = "OPENVENUE_PROJECTOR_" if error.title == "ProjectorSettings" else "OPENVENUE_"
-    sentences = []
-    for problem in error.errors(include_input=False, include_url=False, include_context=False):
-        name = "_".join(str(part) for part in problem["loc"]).upper()
-        sentences.append(f"{prefix}{name}: {problem['msg'].removeprefix('Value error, ')}")
-    return "; ".join(sentences)
 
 
 app = _App(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)

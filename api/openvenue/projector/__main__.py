@@ -10,7 +10,7 @@ from openvenue.projector.health import serving_health
 from openvenue.projector.progress import Progress
 from openvenue.projector.run import ProjectionFault, follow
 from openvenue.projector.settings import ProjectorSettings
-from openvenue.settings import get_settings
+from openvenue.settings import bad_settings_end_the_process, get_settings
 from openvenue.telemetry import configure_logging, get_logger, set_log_level
 from openvenue.tuning import InvalidTuning, TuningFile
 
@@ -22,7 +22,8 @@ _log = get_logger(__name__)
 
 async def serve() -> None:
     """Runs until a signal; what is in a transaction then is either committed or projected again."""
-    settings, own = get_settings(), ProjectorSettings()
+    with bad_settings_end_the_process():
+        settings, own = get_settings(), ProjectorSettings()
     configure_logging(settings.log_level, settings.log_format)
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):

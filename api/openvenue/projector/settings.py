@@ -7,7 +7,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ProjectorSettings(BaseSettings):
     """Validated once at start. What it shares with the API is in `openvenue.settings`."""
 
-    model_config = SettingsConfigDict(env_prefix="OPENVENUE_PROJECTOR_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="OPENVENUE_PROJECTOR_", frozen=True, hide_input_in_errors=True
+    )
 
     batch_entries_max: int = Field(
         default=8192, ge=1, le=1 << 20, description="journal entries of one transaction"

@@ -139,13 +139,13 @@ class Venue:
         self.start_api(**environment)
         return self
 
-    def start_engine(self) -> None:
+    def start_engine(self, metrics_listen: str = "") -> None:
         """Start the engine, on the port that it had before if there was one."""
         port_file = self.directory / "engine.port"
         port_file.unlink(missing_ok=True)
         command = [str(engine_binary()), "serve"]
         command += ["--data-dir", str(self.directory / "journal")]
-        command += ["--listen", f"127.0.0.1:{self.engine_port}", "--metrics-listen", ""]
+        command += ["--listen", f"127.0.0.1:{self.engine_port}", "--metrics-listen", metrics_listen]
         command += ["--port-file", str(port_file), "--segment-bytes", str(4 << 20)]
         command += ["--max-orders", "65536"]
         self.engine = self._spawn("engine", command, {})

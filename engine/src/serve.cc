@@ -2,6 +2,7 @@
 
 #include <prometheus/exposer.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cctype>
@@ -127,6 +128,7 @@ class StopSignal {
     sigemptyset(&signals_);
     sigaddset(&signals_, SIGINT);
     sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
     watcher_ = std::jthread([this](const std::stop_token& ended) { watch(ended); });
   }
@@ -176,6 +178,14 @@ void ignore_signals_that_are_errors_too() {
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is a write that fails, not a death
 }
 
+// Connections take descriptors, and the journal must never lack one for its next segment.
+void allow_as_many_files_as_may_be() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) spdlog::warn("the limit on open files stays");
+}
+
 // Whoever waits for the file sees it whole or not at all.
 void write_port_file(const std::string& path, int port) {
   if (path.empty()) return;
@@ -214,6 +224,7 @@ void set_open_order_limits(const ServeOptions& options, core::Limits& limits) {
 
 void run(ServeOptions& options) {
   ignore_signals_that_are_errors_too();
+  allow_as_many_files_as_may_be();
   const StopSignal stop_signal{std::chrono::seconds(options.stop_timeout_s)};
   options.server.drain_patience =
       std::chrono::milliseconds(kDrainMsPerSecond * options.stop_timeout_s);

@@ -99,7 +99,7 @@ class Serve : public ::testing::Test {
 };
 
 TEST_F(Serve, EndsCleanlyOnSigtermAndOnSigint) {
-  for (const int number : {SIGTERM, SIGINT}) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
     EngineProcess engine(arguments());
     (void)wait_for_port();
     engine.signal(number);

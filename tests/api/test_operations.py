@@ -1,6 +1,7 @@
 """What operators read of an API: metrics that show what a probe cannot."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instruments
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http.app import Application
+from orders import limit_order
 from prometheus_client.parser import text_string_to_metric_families
 from running_venue import Venue
 
@@ -54,6 +56,33 @@ def test_the_schema_is_shown_and_readiness_depends_on_it(new_venue: Callable[...
     assert metrics_of(venue)[("schema", needed, "yes")] == 0
     migrate.upgrade(venue.settings)
     venue.wait_until_ready()
+
+
+def test_every_stage_of_an_order_in_the_engine_has_its_histogram(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue().start(projector=False, workers="1")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = "127.0.0.1:{1}".format(*probe.getsockname())
+    venue.engine.stop()
+    venue.start_engine(metrics_listen=address)
+    venue.wait_until_ready()
+    with venue.client(venue.open_account(1)) as client:
+        assert client.post("/v2/orders", json=limit_order()).status_code == 200
+
+    def counts() -> dict[str, float]:
+        return {
+            sample.labels["stage"]: sample.value
+            for family in text_string_to_metric_families(
+                httpx.get(f"http://{address}/metrics").text
+            )
+            for sample in family.samples
+            if sample.name == "openvenue_engine_stage_seconds_bucket"
+            and sample.labels["le"] == "+Inf"
+        }
+
+    wait_for(lambda: all(counts().values()))
+    assert counts().keys() == {"decode", "queue", "match", "journal", "publish"}
 
 
 class FailingEngine:

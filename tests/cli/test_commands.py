@@ -139,6 +139,27 @@ def test_the_book_benchmark_is_the_engines(run, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("book", ["fast", "naive"])
+def test_the_book_benchmark_takes_prices_that_are_worlds_apart(
+    run, tmp_path: Path, book: str
+) -> None:
+    messages = tmp_path / "messages.csv"
+    messages.write_text(
+        "seq,type,side,ioc,quantity,order_id,price\n"
+        "1,new,sell,0,10,1,100\n2,new,buy,1,14,2,2147483647\n3,new,buy,0,1,3,-5\n3,cancel,,,,3,\n"
+    )
+    reports = tmp_path / "reports.csv"
+    run("bench", "book", "--messages", str(messages), "--reports", str(reports), "--book", book)
+    assert reports.read_text().splitlines()[1:] == [
+        "ack,1,sell,1,100,10,,",
+        "ack,2,buy,2,2147483647,14,,",
+        "trade,2,,,100,10,1,2",
+        "canceled,2,buy,2,2147483647,,,",
+        "ack,3,buy,3,-5,1,,",
+        "canceled,3,buy,3,-5,,,",
+    ]
+
+
 def test_the_projection_is_rebuilt_while_the_venue_is_up(run) -> None:
     durable = run("status", "--json").data["durable_sequence"]
     assert run("projector", "rebuild", "--json").data["projected_sequence"] >= durable

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <fstream>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -137,25 +138,26 @@ void sync_directory(const std::filesystem::path& directory) {
   if (failed != 0) fail("Syncing directory", directory, error);
 }
 
+// The directory itself is locked, which nobody can take away from under a running engine; the file
+// in it only tells whose it is.
 DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
-  const std::filesystem::path path = directory / "lock";
-  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (descriptor_ < 0) fail("Opening", path, errno);
+  const std::filesystem::path holder_path = directory / "lock";
+  descriptor_ = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor_ < 0) fail("Opening directory", directory, errno);
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    std::array<char, 32> holder{};
-    const ssize_t size = ::pread(descriptor_, holder.data(), holder.size() - 1, 0);
     ::close(descriptor_);
+    std::string holder = "?";
+    std::ifstream(holder_path) >> holder;
     throw JournalError(fmt::format(
         "{} is in use by process {}: one journal has one engine. Stop that one first, or give this "
         "one a directory of its own.",
-        directory.string(), size > 0 ? holder.data() : "?"));
+        directory.string(), holder));
   }
-  // Only for the message above: the lock itself is the kernel's and ends with the process.
-  const std::string holder = fmt::format("{:<10}", ::getpid());
-  if (::pwrite(descriptor_, holder.data(), holder.size(), 0) < 0) {
-    const int error = errno;
+  std::ofstream file(holder_path, std::ios::trunc);
+  file << ::getpid() << '\n';
+  if (!file.flush()) {
     ::close(descriptor_);
-    fail("Writing", path, error);
+    throw JournalError(fmt::format("Writing {} failed", holder_path.string()));
   }
 }
 

@@ -242,6 +242,13 @@ TEST(Recovery, AStateThatExceedsTheCapacityIsRefusedWithWhatItNeeds) {
   EXPECT_THAT(refusal(directory.settings(), smaller), ::testing::HasSubstr("at least 128 orders"));
 }
 
+TEST(Recovery, ASecondEngineIsKeptOutAlsoWhereTheLockFileWasRemoved) {
+  const TemporaryDirectory directory;
+  const Recovered first = recover(directory.settings(), kSmallLimits);
+  std::filesystem::remove(directory.path() / "lock");
+  EXPECT_THAT(refusal(directory.settings()), ::testing::HasSubstr("is in use by process"));
+}
+
 TEST(Recovery, AJournalOfAnotherVersionIsRefusedNamingBoth) {
   const TemporaryDirectory directory;
   write_journal(directory.settings(), 3, 2, Ending::kClosed);

@@ -8,7 +8,7 @@
 namespace openvenue::rpc {
 namespace {
 
-constexpr int kReceiveBytesMax = 4 << 20;
+constexpr int kReceiveBytesMax = 512 << 10;  // a message of 1,024 requests takes 200 KiB
 constexpr int kSendBytesMax = 16 << 20;
 constexpr std::size_t kBufferBytesMax = std::size_t{512} << 20;  // of all connections
 constexpr int kStreamsPerConnectionMax = 128;

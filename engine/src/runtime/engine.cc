@@ -52,16 +52,15 @@ void configure(VenueExchange& exchange, FrameSink& sink, const core::Limits& lim
       exchange.last_sequence() == 0 ? now_ns : exchange.last_timestamp_ns();
   const core::Command command{exchange.last_sequence() + 1, timestamp_ns, core::Configure{limits}};
   exchange.apply(command, events);
+  if (std::holds_alternative<core::Rejected>(events.front())) {
+    throw journal::JournalError(
+        "the configured limits are not valid, or the state in the journal does not fit them: start "
+        "with limits at least as large as before");
+  }
   journal::Frame frame;
   frame.append(command, events);
   sink.write(frame);
   sink.sync();
-  if (std::holds_alternative<core::Rejected>(events.front())) {
-    throw journal::JournalError(
-        "the state in the journal does not fit the configured limits: start with limits at least "
-        "as "
-        "large as before");
-  }
 }
 
 }  // namespace

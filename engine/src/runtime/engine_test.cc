@@ -339,6 +339,26 @@ TEST(Engine, CountsSegmentsThatCannotBePreparedAndTheTimeThatItWaitsForThem) {
   }
 }
 
+TEST(Engine, AStartThatIsRefusedWritesNothing) {
+  const TemporaryDirectory directory;
+  EngineSettings settings = test_settings(directory.path());
+  {
+    TestEngine engine(settings);
+    engine.set_up_market();
+    for (int index = 0; index < 3; ++index) {
+      engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, std::to_string(index))));
+    }
+  }
+  const auto last_sequence = [&] {
+    return journal::recover(settings.journal, settings.limits).exchange->last_sequence();
+  };
+  const core::Sequence before = last_sequence();
+  EngineSettings smaller = settings;
+  smaller.limits.max_open_orders = 2;
+  EXPECT_THROW(TestEngine{smaller}, journal::JournalError);
+  EXPECT_EQ(last_sequence(), before);
+}
+
 // Engines on a clock that the test sets.
 class EngineOnAClock : public ::testing::Test {
  protected:

@@ -15,6 +15,7 @@ namespace openvenue::tools {
 namespace {
 
 constexpr std::size_t kColumns = 7;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 using Columns = std::array<std::string_view, kColumns>;
 
 struct CloseGzip {
@@ -199,13 +200,15 @@ std::string read_text(const std::filesystem::path& path) {
 std::vector<BookMessage> read_messages(const std::filesystem::path& path) {
   const std::string content = read_text(path);
   std::string_view rest = content;
+  if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
   if (take_line(rest) != kMessageHeader) {
     throw CsvError(path.string() + ":1: the first line must be " + std::string(kMessageHeader));
   }
   std::vector<BookMessage> messages;
   messages.reserve(static_cast<std::size_t>(std::count(rest.begin(), rest.end(), '\n')) + 1);
   for (std::size_t number = 2; !rest.empty(); ++number) {
-    messages.push_back(MessageLine(path, number, take_line(rest)).message());
+    const std::string_view line = take_line(rest);
+    if (!line.empty()) messages.push_back(MessageLine(path, number, line).message());
   }
   return messages;
 }

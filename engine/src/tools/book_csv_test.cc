@@ -59,6 +59,12 @@ TEST_F(BookCsvTest, ReadsEveryKindOfMessage) {
   EXPECT_EQ(messages[2].order_id, ~std::uint64_t{0});
 }
 
+TEST_F(BookCsvTest, PassesOverAByteOrderMarkAndEmptyLines) {
+  const auto messages = read_messages(
+      file("m.csv", "\xEF\xBB\xBF" + std::string(kMessageHeader) + "\r\n0,cancel,,,,1,\r\n\r\n\n"));
+  EXPECT_EQ(messages.size(), 1U);
+}
+
 TEST_F(BookCsvTest, NamesTheLineOfAWrongField) {
   EXPECT_THAT(error_of("1,new,buy,0,ten,1,5"), HasSubstr("m.csv:3: quantity"));
   EXPECT_THAT(error_of("1,new,buy,0,0,1,5"), HasSubstr("m.csv:3: quantity must be between 1"));

@@ -83,7 +83,7 @@ CONNECTIONS = Gauge(
 CONNECTIONS_REFUSED = Counter(
     "openvenue_api_connections_refused",
     "Connections ended outside of the application: too many (told to come back, cut), a head too "
-    "large, a request too slow, or no HTTP.",
+    "large, a request too slow, answers left unread, or no HTTP.",
     ["cause"],
 )
 WORKERS = Gauge(

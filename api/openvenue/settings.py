@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     request_read_timeout_s: Seconds = Field(
         default=10.0, description="from the first byte of a request to its last"
     )
+    response_write_timeout_s: Seconds = Field(
+        default=30.0, description="how long answers may wait for a client that does not read"
+    )
     connections_max: int = Field(
         default=4096, ge=1, le=65_536, description="connections that one worker serves"
     )

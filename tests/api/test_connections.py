@@ -25,6 +25,7 @@ def bounded(
             workers="1",
             connections_max=str(CONNECTIONS_MAX),
             request_read_timeout_s=str(READ_TIMEOUT_S),
+            response_write_timeout_s="1",
             request_head_bytes_max="2048",
         )
     finally:
@@ -103,6 +104,44 @@ def test_an_order_whose_body_stays_away_is_refused_and_not_carried_out(
     with bounded.client(key) as client:
         found = client.get("/v2/orders:by_client_order_id", params={"client_order_id": "cut-off"})
     assert found.status_code == 404
+
+
+def test_a_request_that_is_refused_does_not_speak_for_the_order_before_it(
+    bounded: Venue, connect: Callable[[], socket.socket]
+) -> None:
+    key = bounded.open_account(42)
+    body = json.dumps(limit_order(client_order_id="before")).encode()
+    headers = "".join(f"{name}: {value}\r\n" for name, value in key_headers(key).items())
+    connection = connect()
+    connection.sendall(
+        f"POST /v2/orders HTTP/1.1\r\nhost: venue\r\n{headers}"
+        f"content-length: {len(body)}\r\n\r\n".encode()
+        + body
+        + b"POST /v2/orders HTTP/1.1\r\nhost: venue\r\ntransfer-encoding: chunked\r\n\r\nZZZ\r\n"
+    )
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    assert received == b"" or received.startswith(b"HTTP/1.1 200")
+    with bounded.client(key) as client:
+        found = client.get("/v2/orders:by_client_order_id", params={"client_order_id": "before"})
+    assert found.status_code == 200
+
+
+def test_a_client_that_does_not_read_is_cut(
+    bounded: Venue, connect: Callable[[], socket.socket]
+) -> None:
+    connection = connect()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with pytest.raises(ConnectionError):
+        _ask_without_reading(connection)
+    assert 'refused_total{cause="unread"} 1.0' in httpx.get(f"{bounded.url}/metrics").text
+
+
+def _ask_without_reading(connection: socket.socket) -> None:
+    for _ in range(1000):
+        connection.sendall(100 * b"GET /openapi.json HTTP/1.1\r\nhost: venue\r\n\r\n")
+        time.sleep(0.01)
 
 
 def test_connections_beyond_the_limit_are_told_to_come_back_and_then_cut(

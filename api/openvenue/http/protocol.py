@@ -26,6 +26,8 @@ class ConnectionLimits:
     """Request line and headers of one request, in bytes."""
     read_timeout_s: float
     """From a request's first byte (or the connection's start) to its last."""
+    write_timeout_s: float
+    """How long answers may wait for a client that does not read."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -46,6 +48,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         # When the request that is being read began; None between requests.
         self._reading_since: float | None = self.loop.time()
+        # When the client stopped reading; None while it reads.
+        self._unread_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Serve the connection, ask its client to come back, or cut it, by how many there are."""
@@ -85,9 +89,25 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reading_since = None
         super().on_message_complete()
 
+    def pause_writing(self) -> None:
+        """The client has left too much unread."""
+        super().pause_writing()
+        self._unread_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        """The client reads on."""
+        super().resume_writing()
+        self._unread_since = None
+
     def end_if_overdue(self, now: float) -> None:
-        """Close the connection if its client has taken too long over a request."""
+        """Close the connection if its client has taken too long over a request, or an answer."""
         if (
+            self._unread_since is not None
+            and now - self._unread_since > self._limits.write_timeout_s
+        ):
+            metrics.CONNECTIONS_REFUSED.labels("unread").inc()
+            self.transport.abort()
+        elif (
             self._reading_since is not None
             and now - self._reading_since > self._limits.read_timeout_s
             # Where the worker has stopped reading, the time is its own.
@@ -101,12 +121,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(problems.bad_request(msg), "malformed")
 
     def _refuse(self, problem: Problem, cause: str) -> None:
-        """Answer outside of the application, if nothing was answered yet, and close."""
+        """Answer outside of the application, if nothing was answered yet, and close.
+
+        While requests before this one wait for their answers nothing is said: the first of them
+        would be taken for refused, which it is not.
+        """
         metrics.CONNECTIONS_REFUSED.labels(cause).inc()
         cycle = self.cycle
-        if cycle is None or (
+        unanswered = cycle is None or (
             cycle.response_complete if self._in_head else not cycle.response_started
-        ):
+        )
+        if unanswered and not self.pipeline:
             body = problem.body("")
             status = HTTPStatus(problem.status)
             head = (

@@ -59,6 +59,7 @@ class WorkerServer(uvicorn.Server):
             connections_max=settings.connections_max,
             head_bytes_max=settings.request_head_bytes_max,
             read_timeout_s=settings.request_read_timeout_s,
+            write_timeout_s=settings.response_write_timeout_s,
         )
         super().__init__(
             uvicorn.Config(

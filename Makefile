@@ -12,6 +12,9 @@ PROTO_PY := api/openvenue/engine/v1/engine_pb2.py
 # What ctest says of tests that failed, and its closing lines.
 QUIETLY := grep -vE '^ +Start +[0-9]|   Passed  |^Test project'
 
+NINJA := ninja --quiet -C
+BUILT := sed '/^ninja: no work to do/d'
+
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_PREFERENCE := only-system
@@ -50,17 +53,18 @@ $(PROTO_PY): $(PROTO) .cache/venv.stamp
 	@touch $@
 
 build/%/build.ninja: | .cache/packages.stamp
+	@echo "Building the engine ($*), once: one to three minutes"
 	@cmake --preset $* >build-$*.log 2>&1 || { cat build-$*.log; rm -f build-$*.log; exit 1; }
 	@rm -f build-$*.log
 
 .PHONY: engine
 engine: build/release/build.ninja ## Build the engine (release)
-	@ninja --quiet -C build/release openvenue-engine
+	@$(NINJA) build/release openvenue-engine | $(BUILT)
 
 # --- Use --------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: setup ## Start the whole venue and trade on it visibly (Ctrl-C stops it)
+run: setup ## Start the whole venue and trade on it visibly (Ctrl-C stops it); FILE=, ORDERS=, PORT=, ONCE=1
 	@scripts/run
 
 # --- Check ------------------------------------------------------------------------------------------
@@ -70,7 +74,7 @@ test: setup test-engine test-python ## Run the tests
 
 .PHONY: test-engine
 test-engine: build/debug/build.ninja ## Run the engine's own tests (checked build)
-	@ninja --quiet -C build/debug
+	@$(NINJA) build/debug | $(BUILT)
 	@ctest --test-dir build/debug -j 2 --output-on-failure | $(QUIETLY)
 
 .PHONY: test-python
@@ -82,17 +86,17 @@ test-sanitizers: test-asan test-tsan ## Run the engine's tests under the address
 
 .PHONY: test-asan
 test-asan: build/asan/build.ninja
-	@ninja --quiet -C build/asan
+	@$(NINJA) build/asan | $(BUILT)
 	@OPENVENUE_SEEDS=100 ctest --test-dir build/asan -j 2 --output-on-failure | $(QUIETLY)
 
 .PHONY: test-tsan
 test-tsan: build/tsan/build.ninja
-	@ninja --quiet -C build/tsan journal_test runtime_test rpc_test
+	@$(NINJA) build/tsan journal_test runtime_test rpc_test | $(BUILT)
 	@ctest --test-dir build/tsan -R '^(journal|runtime|rpc)_test' --output-on-failure | $(QUIETLY)
 
 .PHONY: soak
 soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kills
-	@ninja --quiet -C build/debug
+	@$(NINJA) build/debug | $(BUILT)
 	@OPENVENUE_SEEDS=20000 ctest --test-dir build/debug -j 2 --timeout 7200 --output-on-failure | $(QUIETLY)
 	@OPENVENUE_KILLS=200 pytest -q --timeout 7200 tests/faults
 

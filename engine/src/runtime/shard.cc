@@ -66,6 +66,9 @@ void Shard::process(const Batch& batch) {
       metrics_.abandoned_queries.Increment();
       continue;
     }
+    // Each time: a command stamped after a day's end that has not been applied would hide that end
+    // from a restart.
+    if (std::holds_alternative<core::CommandBody>(operation.body)) end_trading_day_if_due(now_ns);
     make_room();
     Reply reply = carry_out(operation, now_ns);
     flight_->reply_weight += reply.weight;
@@ -89,10 +92,6 @@ Reply Shard::carry_out(const Operation& operation, core::TimestampNs now_ns) {
   if (const auto* query = std::get_if<Query>(&operation.body)) {
     return answer(*exchange_, *query, operation.request_id);
   }
-  // Each time: a command stamped after a day's end that has not been applied would hide that end
-  // from a restart.
-  end_trading_day_if_due(now_ns);
-  make_room();
   apply(std::get<core::CommandBody>(operation.body), now_ns);
   return answer(*exchange_, command_, events_, operation.request_id);
 }

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -102,9 +103,20 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
       "Idle threads a completion queue that are kept")
       ->check(CLI::Range(1, 1024));
   add(command, "server-threads-max", server.threads_max,
-      "Threads of the gRPC server; three quarters of them may hold streams")
+      "Threads of the gRPC server; half of them may hold sessions")
       ->check(CLI::Range(rpc::ServerThreads::kMin, rpc::ServerThreads::kMax));
-  add(command, "subscribers-max", server.subscribers_max, "Journal streams at a time");
+  add(command, "subscribers-max", server.subscribers_max,
+      "Journal streams at a time; a quarter of the server threads at most")
+      ->check(CLI::Range(1, 1024));
+  add(command, "connections-max", server.connections_max,
+      "Connections at a time; each may make the server buffer 8 MiB")
+      ->check(CLI::Range(1, 4096));
+  add(command, "connections-per-peer-max", server.connections_per_peer_max,
+      "Connections of one address at a time")
+      ->check(CLI::Range(1, 4096));
+  add(command, "replies-owed-max", server.session.replies_owed_max,
+      "Replies that all clients together may be owed, in order records")
+      ->check(CLI::Range(std::uint64_t{1} << 10, std::uint64_t{1} << 30));
   add(command, "metrics-listen", options.metrics_listen,
       "host:port of the Prometheus endpoint /metrics; empty: none");
   add(command, "port-file", options.port_file, "File to write the gRPC port to once serving");
@@ -179,11 +191,20 @@ void ignore_signals_that_are_errors_too() {
 }
 
 // Connections take descriptors, and the journal must never lack one for its next segment.
-void allow_as_many_files_as_may_be() {
+void reserve_descriptors(const rpc::ServerSettings& server) {
+  constexpr rlim_t kOfAReader = 2;
+  constexpr rlim_t kOfEverythingElse = 64;
+  const rlim_t needed =
+      server.connections_max + kOfAReader * server.subscribers_max + kOfEverythingElse;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) spdlog::warn("the limit on open files stays");
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+  (void)::getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur >= needed) return;
+  throw std::runtime_error("the limit on open files is " + std::to_string(limit.rlim_cur) + ", " +
+                           std::to_string(needed) +
+                           " are needed: raise it (ulimit -n), or lower --connections-max");
 }
 
 // Whoever waits for the file sees it whole or not at all.
@@ -224,7 +245,7 @@ void set_open_order_limits(const ServeOptions& options, core::Limits& limits) {
 
 void run(ServeOptions& options) {
   ignore_signals_that_are_errors_too();
-  allow_as_many_files_as_may_be();
+  reserve_descriptors(options.server);
   const StopSignal stop_signal{std::chrono::seconds(options.stop_timeout_s)};
   options.server.drain_patience =
       std::chrono::milliseconds(kDrainMsPerSecond * options.stop_timeout_s);

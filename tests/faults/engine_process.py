@@ -16,9 +16,13 @@ START_TIMEOUT_S = 30.0
 
 
 class EngineProcess:
-    """`openvenue-engine serve` on one directory, with small segments and frequent snapshots."""
+    """`openvenue-engine serve` on one directory, with small segments and frequent snapshots.
 
-    def __init__(self, directory: Path) -> None:
+    `options` are added to its command line.
+    """
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self._options = options
         self.data = directory / "data"
         self.log = directory / "engine.log"
         self._port_file = directory / "port"
@@ -34,6 +38,7 @@ class EngineProcess:
         command += ["--port-file", str(self._port_file), "--day-end-utc", far_off]
         command += ["--segment-bytes", str(1 << 20), "--snapshot-interval", "5000"]
         command += ["--max-orders", str(1 << 21)]  # the soak looks every order up at its end
+        command += self._options
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log

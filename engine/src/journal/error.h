@@ -11,6 +11,12 @@ class JournalError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The system gave no descriptor or memory for it: it says nothing of the journal, and later it may.
+class OutOfResources : public JournalError {
+ public:
+  using JournalError::JournalError;
+};
+
 // What was asked to stop has stopped, with nothing left half done.
 class Stopped : public std::runtime_error {
  public:

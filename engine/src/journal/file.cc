@@ -32,6 +32,11 @@ std::string reason(int error) { return std::generic_category().message(error); }
 }
 
 [[noreturn]] void fail(std::string_view doing, const std::filesystem::path& path, int error) {
+  if (error == EMFILE || error == ENFILE || error == ENOMEM) {
+    throw OutOfResources(
+        fmt::format("{} {} failed: {}. Raise the limit on open files (ulimit -n) or the memory.",
+                    doing, path.string(), reason(error)));
+  }
   throw JournalError(fmt::format("{} {} failed: {}. Check the path, its permissions and the disk.",
                                  doing, path.string(), reason(error)));
 }

@@ -53,6 +53,8 @@ FrameReader::Result FrameReader::next(core::Sequence durable) {
   if (damaged_) return Result::kDamaged;
   try {
     return advance(durable);
+  } catch (const OutOfResources&) {
+    throw;  // is no damage
   } catch (const JournalError& error) {
     damaged_ = true;
     error_ = error.what();

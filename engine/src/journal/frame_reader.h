@@ -35,7 +35,7 @@ class FrameReader {
 
   // Moves to the next frame. The caller knows entries up to `durable` to be durable: where one of
   // them is not to be read, that is damage and never a torn write. kDamaged stays; the others may
-  // change as the journal grows.
+  // change as the journal grows. Throws OutOfResources.
   [[nodiscard]] Result next(core::Sequence durable);
 
   // The frame that next() moved to; valid until the next call.

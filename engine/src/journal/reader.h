@@ -29,7 +29,7 @@ class Reader {
   Reader& operator=(Reader&&) noexcept;
 
   // `events` should have capacity reserved. A live tail passes the durable sequence as `up_to` and
-  // never sees entries beyond it (kEnd instead); others pass the default.
+  // never sees entries beyond it (kEnd instead); others pass the default. Throws OutOfResources.
   [[nodiscard]] Result next(core::Command& command, core::EventBuffer& events,
                             core::Sequence up_to = ~core::Sequence{0});
 

@@ -63,6 +63,10 @@ std::vector<NamedFile> list(const Kind& kind, const std::filesystem::path& direc
     }
     files.push_back({name->sequence, it->path()});
   }
+  if (error == std::errc::too_many_files_open || error == std::errc::not_enough_memory) {
+    throw OutOfResources(fmt::format("Listing {} failed: {}. Raise the limit on open files.",
+                                     directory.string(), error.message()));
+  }
   if (error) {
     throw JournalError(fmt::format("Listing {} failed: {}. Check the path and its permissions.",
                                    directory.string(), error.message()));

@@ -65,8 +65,8 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
   response->set_snapshot_sequence(engine_.snapshot_sequence());
   response->set_state_hash(summary.state_hash);
   response->set_open_orders(summary.open_orders);
-  response->set_sessions(admission_.sessions());
-  response->set_stream_subscribers(admission_.subscribers());
+  response->set_sessions(admission_.open(StreamKind::kSession));
+  response->set_stream_subscribers(admission_.open(StreamKind::kSubscriber));
   response->set_started_ns(engine_.started_ns());
   response->set_trading_day_end_ns(engine_.next_day_end_ns());
   response->set_version(version_);

@@ -1,6 +1,7 @@
 // Clients that break the rules. Each test ends by trading through the same server: nobody else may
 // notice them.
 #include <arpa/inet.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -24,24 +25,52 @@ using testing::new_order;
 using testing::TestServer;
 using testing::TestSession;
 
-ServerSettings impatient_settings() {
+ServerSettings impatient_settings(const std::string& socket) {
   auto settings = testing::test_server_settings();
+  settings.listen.push_back(socket);
   settings.threads_max = 32;
   settings.session.stall_patience = std::chrono::milliseconds(200);
   settings.drain_patience = std::chrono::milliseconds(200);
   return settings;
 }
 
+// What a client with it can take without reading is little, so that it is found out soon.
+grpc::ChannelArguments small_window() {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16 << 10);
+  return arguments;
+}
+
 class HostileClient : public ::testing::Test {
  protected:
-  void TearDown() override {
-    TestSession session(server_.connect());
-    const auto reply = session.ask(new_order(1, 2, v1::SIDE_BUY, 1, 10, "still trading"));
+  void TearDown() override { trade("still trading"); }
+
+  // Of another peer than the tests' clients.
+  [[nodiscard]] std::shared_ptr<grpc::Channel> connect_other() const {
+    return TestServer::connect_to(socket_);
+  }
+
+  void rest_orders(std::uint64_t count) {
+    TestSession session(connect_other());
+    v1::SessionRequest message;
+    for (std::uint64_t id = 1; id <= count; ++id) {
+      *message.add_requests() =
+          new_order(id, 1, v1::SIDE_BUY, 1, 10, "resting" + std::to_string(id));
+    }
+    ASSERT_TRUE(session.send(message));
+    ASSERT_EQ(session.receive(count).size(), count);
+  }
+
+  void trade(const std::string& client_order_id) {
+    TestSession session(connect_other());
+    const auto reply = session.ask(new_order(1, 2, v1::SIDE_BUY, 1, 10, client_order_id));
     EXPECT_EQ(reply.order().status(), v1::ORDER_STATUS_NEW);
   }
 
   const TemporaryDirectory directory_;
-  TestServer server_{test_settings(directory_.path()), impatient_settings()};
+  const std::string socket_ = "unix:" + (directory_.path() / "socket").string();
+  TestServer server_{test_settings(directory_.path() / "data"), impatient_settings(socket_)};
 };
 
 // A TCP connection without any manners.
@@ -84,8 +113,9 @@ TEST_F(HostileClient, ConnectsAndSaysNothing) {
     connections.push_back(std::make_unique<RawConnection>(server_.server().port()));
     if (index % 2 == 0) connections.back()->send(kHttp2Preface);
   }
-  TestSession session(server_.connect());
-  EXPECT_TRUE(session.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "meanwhile")).has_order());
+  while (server_.engine().metrics().refused_connections.Value() == 0) std::this_thread::yield();
+  EXPECT_LE(server_.gauge("openvenue_engine_connections"), 64);
+  trade("meanwhile");
 }
 
 TEST_F(HostileClient, SendsAMessageAboveTheSizeLimit) {
@@ -161,23 +191,39 @@ TEST_F(HostileClient, AsksForMoreThanMayBeOwedToIt) {
   ASSERT_TRUE(session.send(message));
   const auto replies = session.receive(1024);
   ASSERT_EQ(replies.size(), 1024U);
-  EXPECT_EQ(replies.at(1).not_sequenced().cause(), v1::NotSequenced::CAUSE_RESOURCE_EXHAUSTED);
+  for (const auto& [id, reply] : replies) {
+    if (reply.has_order_list()) continue;
+    EXPECT_EQ(reply.not_sequenced().cause(), v1::NotSequenced::CAUSE_RESOURCE_EXHAUSTED) << id;
+  }
+}
+
+TEST_F(HostileClient, SendsAMessageThatIsNone) {
+  grpc::GenericStub stub(server_.connect());
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  const auto finish = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  const auto call = stub.PrepareCall(&context, "/openvenue.engine.v1.Trading/Session", &queue);
+  call->StartCall(nullptr);
+  ASSERT_TRUE(finish());
+  const grpc::Slice garbage(std::string(100, '\xff'));
+  call->Write(grpc::ByteBuffer(&garbage, 1), nullptr);
+  ASSERT_TRUE(finish());
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  ASSERT_TRUE(finish());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  queue.Shutdown();
+  while (finish()) continue;
 }
 
 TEST_F(HostileClient, NeverReadsAndIsDisconnectedWhileOthersTrade) {
-  TestSession other(server_.connect());
-  v1::SessionRequest resting;
-  for (std::uint64_t id = 1; id <= 500; ++id) {
-    *resting.add_requests() = new_order(id, 1, v1::SIDE_BUY, 1, 10, "resting" + std::to_string(id));
-  }
-  ASSERT_TRUE(other.send(resting));
-  other.receive(500);
-
-  // What it could take without reading is little, so that it is found out soon.
-  grpc::ChannelArguments small_window;
-  small_window.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-  small_window.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16 << 10);
-  TestSession silent(server_.connect(small_window));
+  rest_orders(500);
+  TestSession other(connect_other());
+  TestSession silent(server_.connect(small_window()));
   std::jthread flood([&silent] {
     std::uint64_t id = 0;
     while (silent.send(list_open_orders(++id, 1, 500))) continue;
@@ -192,7 +238,30 @@ TEST_F(HostileClient, NeverReadsAndIsDisconnectedWhileOthersTrade) {
   EXPECT_FALSE(silent.finish().ok());
 }
 
-TEST_F(HostileClient, OpensMoreSessionsThanThereIsRoomFor) {
+TEST_F(HostileClient, NeitherReadsNorSendsAnyMore) {
+  rest_orders(500);
+  TestSession silent(server_.connect(small_window()));
+  v1::SessionRequest message;
+  for (std::uint64_t id = 1; id <= 10; ++id) *message.add_requests() = list_open_orders(id, 1, 500);
+  ASSERT_TRUE(silent.send(message));
+  while (server_.gauge("openvenue_engine_replies_owed") == 0) std::this_thread::yield();
+  while (server_.engine().metrics().stalled_clients.Value() == 0) std::this_thread::yield();
+  EXPECT_FALSE(silent.finish().ok());
+}
+
+TEST_F(HostileClient, FollowsTheJournalWithoutReading) {
+  rest_orders(500);
+  const auto stub = v1::MarketData::NewStub(server_.connect(small_window()));
+  grpc::ClientContext context;
+  const auto stream = stub->StreamJournal(&context, {});
+  while (server_.engine().metrics().stalled_clients.Value() == 0) std::this_thread::yield();
+  while (server_.gauge("openvenue_engine_stream_subscribers") != 0) std::this_thread::yield();
+  v1::JournalBatch batch;
+  while (stream->Read(&batch)) continue;
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(HostileClient, OpensMoreSessionsThanOnePeerMayHave) {
   const auto channel = server_.connect();
   std::vector<std::unique_ptr<TestSession>> sessions;
   for (int index = 0; index < 40; ++index) {
@@ -201,13 +270,14 @@ TEST_F(HostileClient, OpensMoreSessionsThanThereIsRoomFor) {
   }
   std::size_t served = 0;
   for (const auto& session : sessions) served += session->receive(1).size();
-  EXPECT_EQ(served, 24U) << "three quarters of the server's threads";
+  EXPECT_EQ(served, 8U) << "half of the sessions, which are half of the server's threads";
   // Unary calls still find a thread.
   const auto stub = v1::Admin::NewStub(channel);
   grpc::ClientContext context;
   v1::EngineStatus status;
   EXPECT_TRUE(stub->GetStatus(&context, {}, &status).ok());
-  EXPECT_EQ(status.sessions(), 24U);
+  EXPECT_EQ(status.sessions(), 8U);
+  trade("meanwhile");
   for (const auto& session : sessions) session->cancel();
   for (const auto& session : sessions) EXPECT_FALSE(session->finish().ok());
 }

@@ -7,8 +7,6 @@
 
 namespace openvenue::rpc {
 
-std::uint64_t Intake::weight() const { return runtime::weight(operations) + malformed.size(); }
-
 Intake take_in(const v1::SessionRequest& message) {
   Intake intake;
   intake.operations.reserve(static_cast<std::size_t>(message.requests_size()));
@@ -24,15 +22,33 @@ Intake take_in(const v1::SessionRequest& message) {
   return intake;
 }
 
+std::vector<std::vector<runtime::Operation>> split(std::vector<runtime::Operation> operations,
+                                                   std::uint64_t weight_max) {
+  std::vector<std::vector<runtime::Operation>> parts;
+  if (operations.empty()) return parts;
+  if (runtime::weight(operations) <= weight_max) {
+    parts.push_back(std::move(operations));
+    return parts;
+  }
+  std::uint64_t of_part = weight_max;
+  for (runtime::Operation& operation : operations) {
+    const std::uint64_t weight = runtime::weight(operation);
+    if (parts.empty() || of_part + weight > weight_max) {
+      parts.emplace_back();
+      of_part = 0;
+    }
+    of_part += weight;
+    parts.back().push_back(std::move(operation));
+  }
+  return parts;
+}
+
 std::vector<runtime::Reply> refuse(const std::vector<runtime::Operation>& operations,
                                    runtime::Admission admission) {
   std::vector<runtime::Reply> replies;
   replies.reserve(operations.size());
   for (const runtime::Operation& operation : operations) {
-    // No room was set aside for what is too large but for the refusals themselves.
-    const std::uint32_t weight =
-        admission == runtime::Admission::kTooLarge ? 1 : runtime::weight(operation);
-    replies.push_back({operation.request_id, 0, weight, refusal(admission)});
+    replies.push_back({operation.request_id, 0, runtime::weight(operation), refusal(admission)});
   }
   return replies;
 }

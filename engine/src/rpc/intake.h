@@ -14,12 +14,14 @@ namespace openvenue::rpc {
 struct Intake {
   std::vector<runtime::Operation> operations;
   std::vector<runtime::Reply> malformed;  // the answers to requests that are no operation
-
-  // Of all replies that this message will get.
-  [[nodiscard]] std::uint64_t weight() const;
 };
 
 [[nodiscard]] Intake take_in(const v1::SessionRequest& message);
+
+// The operations in their order, in parts of at most `weight_max` each. An operation that is
+// heavier is a part of its own.
+[[nodiscard]] std::vector<std::vector<runtime::Operation>> split(
+    std::vector<runtime::Operation> operations, std::uint64_t weight_max);
 
 // The answers to operations that the ring did not take. Precondition: not kAccepted.
 [[nodiscard]] std::vector<runtime::Reply> refuse(const std::vector<runtime::Operation>& operations,

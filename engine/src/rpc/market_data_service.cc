@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "journal/error.h"
 #include "journal/reader.h"
 #include "rpc/decode.h"
 #include "rpc/encode.h"
@@ -20,7 +21,7 @@ constexpr int kEntriesPerBatchMax = 1024;
 constexpr std::size_t kBatchBytesMax = std::size_t{1} << 20;
 
 // A subscriber that has gone is noticed at most this late while nothing happens.
-constexpr std::chrono::milliseconds kIdleWait{500};
+constexpr std::chrono::milliseconds kIdleWait{100};
 
 // Reads the journal's files for one subscriber; never beyond what is durable.
 class JournalFeed {
@@ -69,11 +70,19 @@ grpc::Status MarketDataService::StreamJournal(grpc::ServerContext* context,
             "the journal ends at " + std::to_string(durable.get()) + "; " + std::to_string(from) +
                 " would leave a gap: this is another journal than the one followed before"};
   }
-  const auto slot = admission_.admit_subscriber();
+  const auto slot = admission_.admit(StreamKind::kSubscriber, context->peer());
   if (!slot) {
     metrics_.refused_streams.Increment();
     return {grpc::StatusCode::RESOURCE_EXHAUSTED, "no more journal subscribers: end one"};
   }
+  WriteTimer write_timer;
+  const auto watched = watch_.watch(
+      [&] { return write_timer.runs_longer_than(stall_patience_); },
+      [&] {
+        metrics_.stalled_clients.Increment();
+        spdlog::warn("journal stream ended: the client does not read it peer={}", context->peer());
+        context->TryCancel();
+      });
   JournalFeed feed(settings, from);
   core::Sequence sent = from - 1;
   v1::JournalBatch batch;
@@ -85,12 +94,17 @@ grpc::Status MarketDataService::StreamJournal(grpc::ServerContext* context,
     batch.Clear();
     batch.set_shard_id(settings.shard_id);
     batch.set_durable_sequence(durable.get());
-    if (!feed.fill(batch, batch.durable_sequence()) || batch.entries().empty()) {
-      spdlog::error("journal stream ended after sequence={}: {}", sent, feed.error());
-      return {grpc::StatusCode::DATA_LOSS, feed.error()};
+    try {
+      if (!feed.fill(batch, batch.durable_sequence()) || batch.entries().empty()) {
+        spdlog::error("journal stream ended after sequence={}: {}", sent, feed.error());
+        return {grpc::StatusCode::DATA_LOSS, feed.error()};
+      }
+    } catch (const journal::OutOfResources& error) {
+      spdlog::error("journal stream ended after sequence={}: {}", sent, error.what());
+      return {grpc::StatusCode::UNAVAILABLE, error.what()};
     }
     sent = batch.entries().rbegin()->sequence();
-    if (!writer->Write(batch)) break;
+    if (!write_timer.run([&] { return writer->Write(batch); })) break;
   }
   return grpc::Status::CANCELLED;
 }

@@ -3,6 +3,9 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
+
+#include "rpc/call_watch.h"
 #include "rpc/stream_admission.h"
 #include "rpc/wire.h"
 #include "runtime/engine.h"
@@ -12,8 +15,14 @@ namespace openvenue::rpc {
 
 class MarketDataService final : public v1::MarketData::Service {
  public:
-  MarketDataService(runtime::Engine& engine, runtime::Metrics& metrics, StreamAdmission& admission)
-      : engine_(engine), metrics_(metrics), admission_(admission) {}
+  // A subscriber that takes longer than `stall_patience` to read one message is disconnected.
+  MarketDataService(runtime::Engine& engine, runtime::Metrics& metrics, StreamAdmission& admission,
+                    CallWatch& watch, std::chrono::milliseconds stall_patience)
+      : engine_(engine),
+        metrics_(metrics),
+        admission_(admission),
+        watch_(watch),
+        stall_patience_(stall_patience) {}
 
   grpc::Status StreamJournal(grpc::ServerContext* context, const v1::StreamJournalRequest* request,
                              grpc::ServerWriter<v1::JournalBatch>* writer) override;
@@ -24,6 +33,8 @@ class MarketDataService final : public v1::MarketData::Service {
   runtime::Engine& engine_;
   runtime::Metrics& metrics_;
   StreamAdmission& admission_;
+  CallWatch& watch_;
+  const std::chrono::milliseconds stall_patience_;
 };
 
 }  // namespace openvenue::rpc

@@ -12,24 +12,12 @@ constexpr std::uint64_t kWeightPerMessageMax = 4096;
 
 }  // namespace
 
-template <class Condition>
-Outbox::Wait Outbox::wait_for(std::unique_lock<std::mutex>& lock,
-                              std::chrono::milliseconds patience, Condition condition) {
-  for (;;) {
-    const std::uint64_t releases_before = releases_;
-    if (released_.wait_for(lock, patience, [&] { return closed_ || condition(); })) {
-      return closed_ ? Wait::kClosed : Wait::kDone;
-    }
-    // With nothing to write it is the engine that is slow, and the client is not to blame.
-    if (writing_ && releases_ == releases_before) return Wait::kStalled;
-  }
-}
-
-Outbox::Wait Outbox::reserve(std::uint64_t weight, std::chrono::milliseconds patience) {
+bool Outbox::reserve(std::uint64_t weight) {
   std::unique_lock lock(mutex_);
-  const Wait wait = wait_for(lock, patience, [&] { return reserved_ + weight <= capacity_; });
-  if (wait == Wait::kDone) reserved_ += weight;
-  return wait;
+  released_.wait(lock, [&] { return closed_ || reserved_ + weight <= capacity_; });
+  if (closed_) return false;
+  reserved_ += weight;
+  return true;
 }
 
 void Outbox::deliver(std::vector<runtime::Reply> replies) noexcept {
@@ -53,7 +41,6 @@ bool Outbox::take(std::vector<runtime::Reply>& out) {
     out.push_back(std::move(queued_.front()));
     queued_.pop_front();
   }
-  writing_ = true;
   return true;
 }
 
@@ -61,15 +48,14 @@ void Outbox::release(const std::vector<runtime::Reply>& sent) {
   {
     const std::lock_guard lock(mutex_);
     for (const runtime::Reply& reply : sent) reserved_ -= reply.weight;
-    ++releases_;
-    writing_ = false;
   }
   released_.notify_all();
 }
 
-Outbox::Wait Outbox::wait_drained(std::chrono::milliseconds patience) {
+bool Outbox::wait_drained() {
   std::unique_lock lock(mutex_);
-  return wait_for(lock, patience, [this] { return reserved_ == 0; });
+  released_.wait(lock, [this] { return closed_ || reserved_ == 0; });
+  return !closed_;
 }
 
 void Outbox::wait_drained_until(std::chrono::steady_clock::time_point deadline) {
@@ -85,6 +71,11 @@ void Outbox::close() {
   }
   filled_.notify_all();
   released_.notify_all();
+}
+
+std::uint64_t Outbox::owed() const {
+  const std::lock_guard lock(mutex_);
+  return closed_ ? 0 : reserved_;
 }
 
 }  // namespace openvenue::rpc

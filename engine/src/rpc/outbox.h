@@ -17,17 +17,11 @@ namespace openvenue::rpc {
 
 class Outbox final : public runtime::ReplySink {
  public:
-  enum class Wait : std::uint8_t {
-    kDone,
-    kStalled,  // replies are being written, and the client took none for as long as `patience`
-    kClosed,
-  };
-
   // `capacity` is in operation weight (see runtime/operation.h).
   explicit Outbox(std::uint64_t capacity) : capacity_(capacity) {}
 
-  // Waits for room. Precondition: weight <= capacity().
-  [[nodiscard]] Wait reserve(std::uint64_t weight, std::chrono::milliseconds patience);
+  // Waits for room; false once closed. Precondition: weight <= capacity().
+  [[nodiscard]] bool reserve(std::uint64_t weight);
 
   // Precondition: room was reserved for the replies.
   void deliver(std::vector<runtime::Reply> replies) noexcept override;
@@ -41,30 +35,26 @@ class Outbox final : public runtime::ReplySink {
   // The taken replies are on their way to the client.
   void release(const std::vector<runtime::Reply>& sent);
 
-  // Waits until every reply that room was reserved for is on its way.
-  [[nodiscard]] Wait wait_drained(std::chrono::milliseconds patience);
+  // Waits until every reply that room was reserved for is on its way; false if closed before.
+  [[nodiscard]] bool wait_drained();
 
-  // The same until `deadline`, whoever is slow.
+  // The same, until `deadline`.
   void wait_drained_until(std::chrono::steady_clock::time_point deadline);
 
   // Drops what is queued and whatever is delivered from now on.
   void close();
 
   [[nodiscard]] std::uint64_t capacity() const { return capacity_; }
+  // What is reserved now.
+  [[nodiscard]] std::uint64_t owed() const;
 
  private:
-  template <class Condition>
-  Wait wait_for(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds patience,
-                Condition condition);
-
   const std::uint64_t capacity_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable filled_;
   std::condition_variable released_;
   std::deque<runtime::Reply> queued_;
   std::uint64_t reserved_ = 0;
-  bool writing_ = false;        // replies are taken and not released
-  std::uint64_t releases_ = 0;  // counts progress
   std::atomic<bool> closed_ = false;
 };
 

@@ -1,7 +1,8 @@
 // The engine's gRPC server: Trading, MarketData, Admin, the standard health service and reflection.
 //
 // Promises: a client cannot crash it, hold up other clients or make it use memory without bound:
-// message sizes, requests a message, replies owed, streams and threads are all limited.
+// connections, message sizes, requests a message, replies owed, streams and threads are all
+// limited.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -10,11 +11,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "rpc/admin_service.h"
+#include "rpc/call_watch.h"
+#include "rpc/listener.h"
 #include "rpc/market_data_service.h"
 #include "rpc/server_threads.h"
 #include "rpc/session.h"
@@ -32,15 +34,12 @@ struct ServerSettings {
   int pollers_max = 4;              // idle threads a completion queue that are kept
   std::uint32_t threads_max = 256;  // of all; ServerThreads::kMin to kMax
   std::uint32_t subscribers_max = 64;
+  std::uint32_t connections_max = 128;
+  std::uint32_t connections_per_peer_max = 64;  // see peer.h
   std::chrono::milliseconds drain_patience{
       5'000};  // of a stop, for clients to take their last replies
   SessionSettings session;
   std::string version;
-};
-
-class ListenError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
 };
 
 class Server {
@@ -50,7 +49,7 @@ class Server {
   ~Server();
 
   // Of the first TCP address; 0 if there is none.
-  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] int port() const { return listener_.port(); }
 
   // Begins a stop: turns the health service to NOT_SERVING and refuses new streams. Those that are
   // open go on. From here `drain_patience` runs.
@@ -64,13 +63,15 @@ class Server {
   void add_gauges(runtime::Metrics& metrics);
 
   const ServerSettings settings_;
+  Listener listener_;
   grpc::ResourceQuota quota_;
   StreamAdmission admission_;
+  CallWatch watch_;
   ServerThreads threads_;
   TradingService trading_;
   MarketDataService market_data_;
   AdminService admin_;
-  int port_ = 0;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
   std::optional<std::chrono::steady_clock::time_point> drained_by_;  // set by drain()
 };

@@ -12,7 +12,7 @@ namespace openvenue::rpc {
 
 class ServerThreads {
  public:
-  static constexpr std::uint32_t kMin = 8;
+  static constexpr std::uint32_t kMin = 16;  // a share for each kind of stream
   static constexpr std::uint32_t kMax = 4096;
 
   // Precondition: kMin <= threads_max <= kMax. Both references must outlive this.

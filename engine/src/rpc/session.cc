@@ -23,16 +23,21 @@ struct CloseAtEnd {
 
 }  // namespace
 
-Session::Session(runtime::Engine& engine, runtime::Metrics& metrics,
-                 const SessionSettings& settings, grpc::ServerContext& context, Stream& stream)
+Session::Session(runtime::Engine& engine, runtime::Metrics& metrics, CallWatch& watch,
+                 const SessionSettings& settings, std::uint64_t outbox_capacity,
+                 grpc::ServerContext& context, Stream& stream)
     : engine_(engine),
       metrics_(metrics),
+      watch_(watch),
       settings_(settings),
       context_(context),
       stream_(stream),
-      outbox_(std::make_shared<Outbox>(settings.outbox_capacity)) {}
+      outbox_(std::make_shared<Outbox>(outbox_capacity)) {}
 
 grpc::Status Session::run() {
+  const auto watched =
+      watch_.watch([this] { return write_timer_.runs_longer_than(settings_.stall_patience); },
+                   [this] { end_stalled(); });
   std::jthread writer;
   try {
     writer = settings_.start_thread([this] { write_replies_or_end(); });
@@ -43,10 +48,10 @@ grpc::Status Session::run() {
   }
   const CloseAtEnd closing{*outbox_};  // lets the writer end, whatever happens
   grpc::Status status;
-  v1::SessionRequest message;
-  while (status.ok() && stream_.Read(&message)) status = take(message);
-  const grpc::Status drained = check(outbox_->wait_drained(settings_.stall_patience));
-  return status.ok() ? drained : status;
+  grpc::ByteBuffer bytes;
+  while (status.ok() && stream_.Read(&bytes)) status = take(bytes);
+  const bool drained = outbox_->wait_drained();
+  return drained || !status.ok() ? status : client_gone();
 }
 
 void Session::end(std::chrono::steady_clock::time_point deadline) {
@@ -55,43 +60,53 @@ void Session::end(std::chrono::steady_clock::time_point deadline) {
   context_.TryCancel();
 }
 
-grpc::Status Session::take(const v1::SessionRequest& message) {
-  if (message.requests_size() > kRequestsPerMessageMax) {
-    return {grpc::StatusCode::INVALID_ARGUMENT,
-            "a message has " + std::to_string(message.requests_size()) +
-                " requests; send at most " + std::to_string(kRequestsPerMessageMax)};
-  }
-  Intake intake = [&] {
+grpc::Status Session::take(grpc::ByteBuffer& bytes) {
+  v1::SessionRequest message;
+  Intake intake;
+  {
     const runtime::StageTimer timer(metrics_.decode_seconds);
-    return take_in(message);
-  }();
-  metrics_.invalid_requests.Increment(static_cast<double>(intake.malformed.size()));
-  const bool too_large =
-      intake.weight() > std::min(outbox_->capacity(), engine_.settings().ring_size);
-  const std::uint64_t room =
-      too_large ? static_cast<std::uint64_t>(message.requests_size()) : intake.weight();
-  if (auto status = check(outbox_->reserve(room, settings_.stall_patience)); !status.ok()) {
-    return status;
+    if (!grpc::SerializationTraits<v1::SessionRequest>::Deserialize(&bytes, &message).ok()) {
+      metrics_.invalid_requests.Increment();
+      return {grpc::StatusCode::INVALID_ARGUMENT, "a message is no SessionRequest"};
+    }
+    if (message.requests_size() > kRequestsPerMessageMax) {
+      return {grpc::StatusCode::INVALID_ARGUMENT,
+              "a message has " + std::to_string(message.requests_size()) +
+                  " requests; send at most " + std::to_string(kRequestsPerMessageMax)};
+    }
+    intake = take_in(message);
   }
-  if (!intake.malformed.empty()) outbox_->deliver(std::move(intake.malformed));
-  if (intake.operations.empty()) return grpc::Status::OK;
-  runtime::Batch batch{std::move(intake.operations), outbox_, {}};
-  const auto admission = too_large ? runtime::Admission::kTooLarge : engine_.submit(batch);
-  if (admission != runtime::Admission::kAccepted) {
-    outbox_->deliver(refuse(batch.operations, admission));
+  metrics_.invalid_requests.Increment(static_cast<double>(intake.malformed.size()));
+  return submit(std::move(intake));
+}
+
+grpc::Status Session::submit(Intake intake) {
+  if (!intake.malformed.empty()) {
+    if (!outbox_->reserve(intake.malformed.size())) return client_gone();
+    outbox_->deliver(std::move(intake.malformed));
+  }
+  const std::uint64_t weight_max = std::min(outbox_->capacity(), engine_.queue_share());
+  for (auto& part : split(std::move(intake.operations), weight_max)) {
+    if (!outbox_->reserve(runtime::weight(part))) return client_gone();
+    runtime::Batch batch{std::move(part), outbox_, {}};
+    const auto admission = engine_.submit(batch);
+    if (admission != runtime::Admission::kAccepted) {
+      outbox_->deliver(refuse(batch.operations, admission));
+    }
   }
   return grpc::Status::OK;
 }
 
-grpc::Status Session::check(Outbox::Wait wait) {
-  if (wait == Outbox::Wait::kDone) return grpc::Status::OK;
-  if (wait == Outbox::Wait::kStalled) {
-    metrics_.stalled_clients.Increment();
-    spdlog::warn("session ended: the client does not read its replies peer={}", context_.peer());
-  }
-  // Wakes the writer if it waits for a client that does not read.
+grpc::Status Session::client_gone() {
   context_.TryCancel();
   return {grpc::StatusCode::CANCELLED, "the client does not read its replies, or has gone"};
+}
+
+// From the watch's thread. Wakes the writer, whose write then fails.
+void Session::end_stalled() {
+  metrics_.stalled_clients.Increment();
+  spdlog::warn("session ended: the client does not read its replies peer={}", context_.peer());
+  context_.TryCancel();
 }
 
 // The thread's work: what it throws would end the process.
@@ -111,7 +126,7 @@ void Session::write_replies() {
   while (outbox_->take(replies)) {
     message.Clear();
     for (const runtime::Reply& reply : replies) encode(reply, *message.add_replies());
-    if (!stream_.Write(message)) {
+    if (!write_timer_.run([&] { return stream_.Write(message); })) {
       outbox_->close();
       return;
     }

@@ -1,60 +1,79 @@
-// How many long-lived calls may run at once. Each holds a server thread for its whole life, so they
-// are kept to a share of the threads and unary calls always find one.
+// How many long-lived calls may run at once. Each holds a server thread for its whole life, so each
+// kind has a share of the threads that no other kind can take, unary calls keep the rest, and no
+// peer (see peer.h) takes more than half of a share.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace openvenue::rpc {
+
+enum class StreamKind : std::uint8_t { kSession, kSubscriber, kReflection };
 
 class StreamAdmission {
  public:
   // Held while the stream lives.
   class Slot {
    public:
-    explicit Slot(std::atomic<std::uint32_t>& count) : count_(&count) {}
-    Slot(Slot&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
+    Slot(StreamAdmission& admission, StreamKind kind, std::string peer)
+        : admission_(&admission), kind_(kind), peer_(std::move(peer)) {}
+    Slot(Slot&& other) noexcept
+        : admission_(std::exchange(other.admission_, nullptr)),
+          kind_(other.kind_),
+          peer_(std::move(other.peer_)) {}
     Slot& operator=(Slot&&) = delete;
     ~Slot() {
-      if (count_ != nullptr) --*count_;
+      if (admission_ != nullptr) admission_->give_back(kind_, peer_);
     }
 
    private:
-    std::atomic<std::uint32_t>* count_;
+    StreamAdmission* admission_;
+    StreamKind kind_;
+    std::string peer_;
   };
 
   StreamAdmission(std::uint32_t threads_max, std::uint32_t subscribers_max)
-      : subscribers_max_(subscribers_max) {
-    set_threads_max(threads_max);
-  }
+      : subscribers_max_(subscribers_max), threads_max_(threads_max) {}
 
-  // Nothing at the limit.
-  [[nodiscard]] std::optional<Slot> admit_session();
-  [[nodiscard]] std::optional<Slot> admit_subscriber();
+  // Nothing at the limit. `grpc_peer` is what grpc::ServerContext::peer() gives.
+  [[nodiscard]] std::optional<Slot> admit(StreamKind kind, const std::string& grpc_peer);
 
   // From here on nobody new is served.
   void drain() { draining_ = true; }
   [[nodiscard]] bool draining() const { return draining_; }
 
   // Streams that are above a lowered limit go on; new ones wait for room.
-  void set_threads_max(std::uint32_t threads_max) { streams_max_ = threads_max / 4 * 3; }
+  void set_threads_max(std::uint32_t threads_max) { threads_max_ = threads_max; }
 
-  [[nodiscard]] std::uint32_t sessions() const { return sessions_; }
-  [[nodiscard]] std::uint32_t subscribers() const { return subscribers_; }
+  // The share of a kind: half of the threads are for sessions, a quarter for subscribers and a
+  // sixteenth for reflection.
+  [[nodiscard]] std::uint32_t max(StreamKind kind) const;
+
+  [[nodiscard]] std::uint32_t open(StreamKind kind) const;
 
  private:
-  [[nodiscard]] std::optional<Slot> admit(std::atomic<std::uint32_t>& count,
-                                          std::uint32_t count_max);
+  struct Share {
+    std::uint32_t open = 0;
+    std::map<std::string, std::uint32_t> by_peer;
+  };
+
+  void give_back(StreamKind kind, const std::string& peer);
+  [[nodiscard]] const Share& share(StreamKind kind) const {
+    return shares_.at(static_cast<std::size_t>(kind));
+  }
+  [[nodiscard]] Share& share(StreamKind kind) { return shares_.at(static_cast<std::size_t>(kind)); }
 
   const std::uint32_t subscribers_max_;
-  std::mutex mutex_;
+  std::atomic<std::uint32_t> threads_max_;
   std::atomic<bool> draining_ = false;
-  std::atomic<std::uint32_t> streams_max_ = 0;
-  std::atomic<std::uint32_t> sessions_ = 0;
-  std::atomic<std::uint32_t> subscribers_ = 0;
+  mutable std::mutex mutex_;
+  std::array<Share, 3> shares_;
 };
 
 }  // namespace openvenue::rpc

@@ -22,7 +22,7 @@ using runtime::testing::kPatience;
 inline ServerSettings test_server_settings() {
   ServerSettings settings;
   settings.listen = {"127.0.0.1:0"};
-  settings.threads_max = 64;
+  settings.threads_max = 256;
   settings.drain_patience = std::chrono::seconds(5);
   settings.version = "test";
   return settings;
@@ -39,11 +39,15 @@ class TestServer {
 
   // On a connection of its own.
   [[nodiscard]] std::shared_ptr<grpc::Channel> connect(
-      grpc::ChannelArguments arguments = grpc::ChannelArguments()) const {
+      const grpc::ChannelArguments& arguments = grpc::ChannelArguments()) const {
+    return connect_to("127.0.0.1:" + std::to_string(server_.port()), arguments);
+  }
+  [[nodiscard]] static std::shared_ptr<grpc::Channel> connect_to(
+      const std::string& address, grpc::ChannelArguments arguments = grpc::ChannelArguments()) {
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetMaxReceiveMessageSize(16 << 20);
-    auto channel = grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_.port()),
-                                             grpc::InsecureChannelCredentials(), arguments);
+    auto channel =
+        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
     EXPECT_TRUE(channel->WaitForConnected(std::chrono::system_clock::now() + kPatience));
     return channel;
   }

@@ -1,5 +1,6 @@
 #include "rpc/trading_service.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +12,18 @@
 #include "rpc/wire.h"
 
 namespace openvenue::rpc {
+
+namespace {
+
+// Of the methods of v1::Trading, in the order of the .proto file.
+constexpr int kSessionMethod = 0;
+
+// Of one session. The least takes a message of as many requests as it may have, the most keeps the
+// delay that one session's own queue causes small.
+constexpr std::uint64_t kOutboxCapacityMin = kRequestsPerMessageMax;
+constexpr std::uint64_t kOutboxCapacityMax = 32'768;
+
+}  // namespace
 
 // A session among those that end_sessions() ends, for as long as this lives.
 class TradingService::Registration {
@@ -36,15 +49,35 @@ class TradingService::Registration {
   bool registered_ = false;
 };
 
-grpc::Status TradingService::Session(grpc::ServerContext* context, rpc::Session::Stream* stream) {
+TradingService::TradingService(runtime::Engine& engine, runtime::Metrics& metrics,
+                               StreamAdmission& admission, CallWatch& watch,
+                               const SessionSettings& settings)
+    : engine_(engine),
+      metrics_(metrics),
+      admission_(admission),
+      watch_(watch),
+      settings_(settings) {
+  // The handler that gRPC generates reads messages; this one reads bytes (see Session::Stream).
+  using Handler =
+      grpc::internal::BidiStreamingHandler<TradingService, grpc::ByteBuffer, v1::SessionResponse>;
+  MarkMethodStreamed(kSessionMethod, new Handler(
+                                         [](TradingService* service, grpc::ServerContext* context,
+                                            rpc::Session::Stream* stream) {
+                                           return service->run_session(*context, *stream);
+                                         },
+                                         this));
+}
+
+grpc::Status TradingService::run_session(grpc::ServerContext& context,
+                                         rpc::Session::Stream& stream) {
   if (admission_.draining()) return engine_stopping();
-  const auto slot = admission_.admit_session();
+  const auto slot = admission_.admit(StreamKind::kSession, context.peer());
   if (!slot) {
     metrics_.refused_streams.Increment();
     return {grpc::StatusCode::RESOURCE_EXHAUSTED,
             "no more sessions: close one, or raise the engine's server threads"};
   }
-  rpc::Session session(engine_, metrics_, settings_, *context, *stream);
+  rpc::Session session(engine_, metrics_, watch_, settings_, outbox_capacity(), context, stream);
   const Registration registration(*this, session);
   if (!registration.registered()) return engine_stopping();
   return session.run();
@@ -81,6 +114,19 @@ void TradingService::end_sessions(std::chrono::steady_clock::time_point deadline
   const std::lock_guard lock(mutex_);
   ending_ = true;
   for (rpc::Session* session : sessions_) session->end(deadline);
+}
+
+std::uint64_t TradingService::replies_owed() {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t owed = 0;
+  for (const rpc::Session* session : sessions_) owed += session->owed();
+  return owed;
+}
+
+std::uint64_t TradingService::outbox_capacity() const {
+  const std::uint64_t share =
+      settings_.replies_owed_max / std::max(admission_.max(StreamKind::kSession), 1U);
+  return std::clamp(share, kOutboxCapacityMin, kOutboxCapacityMax);
 }
 
 }  // namespace openvenue::rpc

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <unordered_set>
 
+#include "rpc/call_watch.h"
 #include "rpc/session.h"
 #include "rpc/stream_admission.h"
 #include "rpc/wire.h"
@@ -18,10 +19,8 @@ namespace openvenue::rpc {
 class TradingService final : public v1::Trading::Service {
  public:
   TradingService(runtime::Engine& engine, runtime::Metrics& metrics, StreamAdmission& admission,
-                 const SessionSettings& settings)
-      : engine_(engine), metrics_(metrics), admission_(admission), settings_(settings) {}
+                 CallWatch& watch, const SessionSettings& settings);
 
-  grpc::Status Session(grpc::ServerContext* context, rpc::Session::Stream* stream) override;
   grpc::Status Submit(grpc::ServerContext* context, const v1::SessionRequest* request,
                       v1::SessionResponse* response) override;
 
@@ -29,12 +28,20 @@ class TradingService final : public v1::Trading::Service {
   // later than at `deadline`.
   void end_sessions(std::chrono::steady_clock::time_point deadline);
 
+  // Replies that all clients are owed, in operation weight.
+  [[nodiscard]] std::uint64_t replies_owed();
+
  private:
   class Registration;
+
+  [[nodiscard]] grpc::Status run_session(grpc::ServerContext& context,
+                                         rpc::Session::Stream& stream);
+  [[nodiscard]] std::uint64_t outbox_capacity() const;
 
   runtime::Engine& engine_;
   runtime::Metrics& metrics_;
   StreamAdmission& admission_;
+  CallWatch& watch_;
   const SessionSettings settings_;
   std::mutex mutex_;
   std::unordered_set<rpc::Session*> sessions_;

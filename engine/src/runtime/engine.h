@@ -58,6 +58,9 @@ class Engine {
   // exactly one reply, unless the journal fails.
   [[nodiscard]] Admission submit(Batch& batch);
 
+  // What one sink's batches may weigh together while they wait, see IngressRing.
+  [[nodiscard]] std::uint64_t queue_share() const { return ring_.share(); }
+
   // Refuses further batches, answers all accepted ones and closes the journal. Idempotent.
   void stop();
 

@@ -20,13 +20,27 @@ Admission IngressRing::try_push(Batch& batch) {
   {
     const std::lock_guard lock(mutex_);
     if (closed_) return Admission::kStopped;
-    if (depth_ + batch_weight > capacity_) return Admission::kFull;
+    std::uint64_t none = 0;
+    std::uint64_t& of_sink = batch.sink == nullptr ? none : queued_of(*batch.sink);
+    if (!has_room(of_sink, batch_weight)) return Admission::kFull;
+    of_sink += batch_weight;
     was_empty = queued_.empty();
     depth_ += batch_weight;
     queued_.push_back(std::move(batch));
   }
   if (was_empty) filled_.notify_one();
   return Admission::kAccepted;
+}
+
+std::uint64_t& IngressRing::queued_of(ReplySink& sink) const {
+  if (sink.queued_in_turn_ != turn_) sink.queued_ = 0;
+  sink.queued_in_turn_ = turn_;
+  return sink.queued_;
+}
+
+bool IngressRing::has_room(std::uint64_t of_sink, std::uint64_t weight) const {
+  if (of_sink + weight <= capacity_ / 256) return true;
+  return depth_ + weight <= capacity_ && (of_sink == 0 || of_sink + weight <= share());
 }
 
 bool IngressRing::pop_all(std::vector<Batch>& out, std::chrono::milliseconds timeout) {
@@ -36,6 +50,7 @@ bool IngressRing::pop_all(std::vector<Batch>& out, std::chrono::milliseconds tim
   if (queued_.empty()) return !closed_;
   std::swap(out, queued_);
   depth_ = 0;
+  ++turn_;
   return true;
 }
 

@@ -2,8 +2,12 @@
 //
 // Two buffers turn round: producers fill one while the consumer works through the other. The bound
 // is in operation weight (see operation.h) and a batch goes in whole or not at all. Nobody spins.
+//
+// Nobody crowds out the rest either: a sink that has an eighth of the ring waiting gets no more in,
+// and one that has less than a 256th gets in even where the ring is full.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -26,7 +30,7 @@ struct Batch {
 
 enum class Admission : std::uint8_t {
   kAccepted,
-  kFull,      // the ring is full now; later there may be room
+  kFull,      // the ring, or the share of the batch's sink, is full now; later there may be room
   kTooLarge,  // the batch is heavier than the whole ring
   kStopped,   // the ring is closed for good
 };
@@ -34,6 +38,9 @@ enum class Admission : std::uint8_t {
 class IngressRing {
  public:
   explicit IngressRing(std::uint64_t capacity) : capacity_(capacity) {}
+
+  // What one sink may have waiting, in operation weight. A first batch may be heavier.
+  [[nodiscard]] std::uint64_t share() const { return std::max<std::uint64_t>(capacity_ / 8, 1); }
 
   // Takes the batch if it is accepted, and leaves it untouched otherwise. Never blocks.
   [[nodiscard]] Admission try_push(Batch& batch);
@@ -49,11 +56,16 @@ class IngressRing {
   [[nodiscard]] std::uint64_t depth() const;
 
  private:
+  // What the sink has waiting now.
+  [[nodiscard]] std::uint64_t& queued_of(ReplySink& sink) const;
+  [[nodiscard]] bool has_room(std::uint64_t of_sink, std::uint64_t weight) const;
+
   const std::uint64_t capacity_;
   mutable std::mutex mutex_;
   std::condition_variable filled_;
   std::vector<Batch> queued_;
   std::uint64_t depth_ = 0;
+  std::uint64_t turn_ = 1;  // counts the times that the consumer took everything
   bool closed_ = false;
 };
 

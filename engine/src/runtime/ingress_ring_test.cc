@@ -68,12 +68,49 @@ TEST(IngressRing, TellsABatchThatCanNeverFitFromOneThatMayLater) {
   EXPECT_EQ(ring.try_push(batch), Admission::kTooLarge);
 }
 
+// Whose replies nobody wants.
+class NoSink final : public ReplySink {
+  void deliver(std::vector<Reply>) noexcept override {}
+};
+
+TEST(IngressRing, GivesNoSinkMoreThanItsShare) {
+  IngressRing ring(80);
+  const auto greedy = std::make_shared<NoSink>();
+  const auto push = [&](const std::shared_ptr<ReplySink>& sink, std::size_t count) {
+    Batch batch = batch_of(count);
+    batch.sink = sink;
+    return ring.try_push(batch);
+  };
+  EXPECT_EQ(push(greedy, 6), Admission::kAccepted);
+  EXPECT_EQ(push(greedy, 4), Admission::kAccepted);
+  EXPECT_EQ(push(greedy, 1), Admission::kFull);
+  EXPECT_EQ(push(std::make_shared<NoSink>(), 1), Admission::kAccepted);
+  EXPECT_EQ(push(std::make_shared<NoSink>(), 20), Admission::kAccepted) << "the first may be more";
+  std::vector<Batch> out;
+  ASSERT_TRUE(ring.pop_all(out, milliseconds(0)));
+  EXPECT_EQ(push(greedy, 10), Admission::kAccepted);
+}
+
+TEST(IngressRing, HasRoomForALittleOfEachSinkEvenWhereItIsFull) {
+  IngressRing ring(512);
+  Batch all = batch_of(512);
+  all.sink = std::make_shared<NoSink>();
+  ASSERT_EQ(ring.try_push(all), Admission::kAccepted);
+  const auto modest = std::make_shared<NoSink>();
+  for (const auto expected : {Admission::kAccepted, Admission::kAccepted, Admission::kFull}) {
+    Batch batch = batch_of(1);
+    batch.sink = modest;
+    EXPECT_EQ(ring.try_push(batch), expected);
+  }
+}
+
 TEST(IngressRing, WeighsAListQueryByTheRecordsThatItAsksFor) {
-  IngressRing ring(100);
+  IngressRing ring(229);
   Batch batch;
   batch.operations.push_back({1, Query(ListOpenOrders{1, 0, 0, 99})});
-  EXPECT_EQ(ring.try_push(batch), Admission::kAccepted);
-  EXPECT_EQ(ring.depth(), 99U);
+  batch.operations.push_back({2, Query(GetOrder{})});
+  ASSERT_EQ(ring.try_push(batch), Admission::kAccepted);
+  EXPECT_EQ(ring.depth(), 228U) << "and by those that it may pass over";
   Batch next = batch_of(2);
   EXPECT_EQ(ring.try_push(next), Admission::kFull);
 }

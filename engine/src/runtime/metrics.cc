@@ -121,9 +121,11 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry)
       abandoned_queries(counter(*registry, "openvenue_engine_abandoned_queries_total",
                                 "Queries not carried out because their caller had gone")),
       stalled_clients(counter(*registry, "openvenue_engine_stalled_clients_total",
-                              "Sessions ended because the client did not read its replies")),
+                              "Streams ended because the client did not read them")),
       refused_streams(counter(*registry, "openvenue_engine_refused_streams_total",
-                              "Sessions and journal streams refused at their limit")),
+                              "Sessions, journal streams and reflection refused at their limit")),
+      refused_connections(counter(*registry, "openvenue_engine_refused_connections_total",
+                                  "Connections closed at once because there were too many")),
       snapshot_seconds(prometheus::BuildHistogram()
                            .Name("openvenue_engine_snapshot_seconds")
                            .Help("Time of one snapshot, from reading the journal to the disk")

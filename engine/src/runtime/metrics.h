@@ -77,6 +77,7 @@ class Metrics {
   prometheus::Counter& abandoned_queries;
   prometheus::Counter& stalled_clients;
   prometheus::Counter& refused_streams;
+  prometheus::Counter& refused_connections;
   prometheus::Histogram& snapshot_seconds;
   prometheus::Counter& snapshots;
   prometheus::Counter& snapshot_failures;

@@ -1,5 +1,8 @@
 #include "runtime/operation.h"
 
+#include "core/exchange.h"
+#include "core/fast_book.h"
+
 namespace openvenue::runtime {
 namespace {
 
@@ -9,11 +12,18 @@ constexpr std::uint32_t kAccountWeight = 16;
 // A level is looked up and encoded in a fraction of the time of an order; there are two sides.
 constexpr std::uint32_t kLevelsPerWeight = 8;
 
+constexpr std::uint32_t kOrdersVisitedMax = core::Exchange<core::FastBook>::kOrdersVisitedMax;
+
+// An order that a search passes over costs a fraction of one that it finds.
+constexpr std::uint32_t kVisitsPerWeight = 16;
+
 constexpr std::uint32_t kWholeStateWeight = 4096;
 
 struct WeightOf {
   std::uint32_t operator()(const GetOrder&) const { return 1; }
-  std::uint32_t operator()(const ListOpenOrders& query) const { return query.limit; }
+  std::uint32_t operator()(const ListOpenOrders& query) const {
+    return query.limit + kOrdersVisitedMax / kVisitsPerWeight;
+  }
   std::uint32_t operator()(const GetAccount&) const { return kAccountWeight; }
   std::uint32_t operator()(const GetBook& query) const {
     return 1 + 2 * query.depth / kLevelsPerWeight;

@@ -95,6 +95,13 @@ class ReplySink {
   virtual void deliver(std::vector<Reply> replies) noexcept = 0;
   // False once nobody waits for replies: queries are then not carried out and not answered.
   [[nodiscard]] virtual bool wanted() const noexcept { return true; }
+
+ private:
+  friend class IngressRing;
+  // What the ring holds for this sink, in operation weight, in the turn (see IngressRing) that it
+  // was counted in. The ring's lock guards it.
+  std::uint64_t queued_ = 0;
+  std::uint64_t queued_in_turn_ = 0;
 };
 
 }  // namespace openvenue::runtime

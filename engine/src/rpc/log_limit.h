@@ -1,0 +1,34 @@
+// Keeps what a client can cause as often as it likes from filling the log.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace openvenue::rpc {
+
+class LogLimit {
+ public:
+  // To be asked once an event. How many events before this one went without a line, if this one is
+  // to have a line: the first, and then one in ten seconds.
+  [[nodiscard]] std::optional<std::uint64_t> pass() {
+    constexpr std::chrono::seconds kPeriod{10};
+    const auto now = std::chrono::steady_clock::now();
+    const std::lock_guard lock(mutex_);
+    if (now < next_at_) {
+      ++held_back_;
+      return std::nullopt;
+    }
+    next_at_ = now + kPeriod;
+    return std::exchange(held_back_, 0);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::chrono::steady_clock::time_point next_at_;
+  std::uint64_t held_back_ = 0;
+};
+
+}  // namespace openvenue::rpc

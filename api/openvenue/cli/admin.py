@@ -31,12 +31,14 @@ _ADVICE = {
 class Admin:
     """Calls that raise CommandError, with advice, where the engine refuses or is away."""
 
-    def __init__(self, channel: grpc.aio.Channel, target: str) -> None:
+    def __init__(self, channel: grpc.aio.Channel, target: str, shard_id: int) -> None:
         self._stub = rpc.AdminStub(channel)
         self._target = target
+        self._shard_id = shard_id
 
     async def apply(self, request: pb.AdminRequest) -> pb.AdminResponse:
         """Carries a command out; returns once it is durable."""
+        request.shard_id = self._shard_id
         with _explained(self._target):
             response: pb.AdminResponse = await self._stub.Apply(request, timeout=_TIMEOUT_S)
         if response.reject_reason != pb.REASON_NONE:
@@ -117,4 +119,4 @@ class _explained:
 @asynccontextmanager
 async def connect_admin(settings: Settings) -> AsyncIterator[Admin]:
     async with open_channel(settings) as channel:
-        yield Admin(channel, settings.engine_target)
+        yield Admin(channel, settings.engine_target, settings.shard_id)

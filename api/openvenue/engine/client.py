@@ -137,6 +137,7 @@ class EngineClient:
         if settings.engine_transport == "unary":
             return UnarySession(
                 channel,
+                shard_id=settings.shard_id,
                 in_flight_max=settings.engine_in_flight_max,
                 reply_timeout_s=settings.engine_reply_timeout_s,
             )

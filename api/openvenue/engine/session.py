@@ -184,7 +184,7 @@ class Session:
             metrics.ENGINE_BATCHES.inc()
             metrics.ENGINE_REQUESTS.inc(len(batch))
             self._writing = True
-            await call.write(pb.SessionRequest(requests=batch))
+            await call.write(pb.SessionRequest(requests=batch, shard_id=self._shard_id))
             self._writing = False
 
     def _take_batch(self) -> list[pb.Request]:

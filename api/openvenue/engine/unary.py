@@ -18,10 +18,16 @@ class UnarySession:
     unsent = 0
 
     def __init__(
-        self, channel: grpc.aio.Channel, *, in_flight_max: int, reply_timeout_s: float
+        self,
+        channel: grpc.aio.Channel,
+        *,
+        shard_id: int,
+        in_flight_max: int,
+        reply_timeout_s: float,
     ) -> None:
         self.channel = channel
         self.in_flight_max = in_flight_max
+        self._shard_id = shard_id
         self._reply_timeout_s = reply_timeout_s
         self._stub = rpc.TradingStub(channel)
         self._calls: set[asyncio.Task[pb.Reply]] = set()
@@ -54,7 +60,8 @@ class UnarySession:
     async def _call(self, request: pb.Request) -> pb.Reply:
         try:
             response = await self._stub.Submit(
-                pb.SessionRequest(requests=[request]), timeout=self._reply_timeout_s
+                pb.SessionRequest(requests=[request], shard_id=self._shard_id),
+                timeout=self._reply_timeout_s,
             )
         except grpc.aio.AioRpcError as error:
             raise FateUnknown(

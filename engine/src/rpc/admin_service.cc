@@ -34,6 +34,7 @@ std::string log_level_name() {
 
 grpc::Status AdminService::Apply(grpc::ServerContext* context, const v1::AdminRequest* request,
                                  v1::AdminResponse* response) {
+  if (auto status = check_shard(engine_, request->shard_id()); !status.ok()) return status;
   core::CommandBody command;
   if (auto problem = decode(*request, command)) {
     return {grpc::StatusCode::INVALID_ARGUMENT, *problem};

@@ -58,11 +58,7 @@ grpc::Status MarketDataService::StreamJournal(grpc::ServerContext* context,
                                               grpc::ServerWriter<v1::JournalBatch>* writer) {
   const journal::Settings& settings = engine_.settings().journal;
   runtime::DurableWatermark& durable = engine_.durable();
-  if (request->shard_id() != settings.shard_id) {
-    return {grpc::StatusCode::INVALID_ARGUMENT, "this engine runs shard " +
-                                                    std::to_string(settings.shard_id) + ", not " +
-                                                    std::to_string(request->shard_id())};
-  }
+  if (auto status = check_shard(engine_, request->shard_id()); !status.ok()) return status;
   if (admission_.draining()) return engine_stopping();
   const core::Sequence from = std::max<core::Sequence>(request->from_sequence(), 1);
   if (from > durable.get() + 1) {
@@ -112,6 +108,7 @@ grpc::Status MarketDataService::StreamJournal(grpc::ServerContext* context,
 grpc::Status MarketDataService::GetBook(grpc::ServerContext* context,
                                         const v1::GetBookRequest* request,
                                         v1::BookSnapshot* response) {
+  if (auto status = check_shard(engine_, request->shard_id()); !status.ok()) return status;
   runtime::GetBook query;
   if (auto problem = decode(*request, query)) {
     return {grpc::StatusCode::INVALID_ARGUMENT, *problem};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "rpc/intake.h"
@@ -58,6 +59,13 @@ grpc::Status fate_unknown() {
 }
 
 grpc::Status engine_stopping() { return {grpc::StatusCode::UNAVAILABLE, "the engine is stopping"}; }
+
+grpc::Status check_shard(const runtime::Engine& engine, std::uint32_t shard_id) {
+  const std::uint32_t ours = engine.settings().journal.shard_id;
+  if (shard_id == ours) return grpc::Status::OK;
+  return {grpc::StatusCode::INVALID_ARGUMENT,
+          "this engine runs shard " + std::to_string(ours) + ", not " + std::to_string(shard_id)};
+}
 
 grpc::Status ask(runtime::Engine& engine, const grpc::ServerContext& context,
                  runtime::Operation operation, runtime::Reply& reply) {

@@ -41,6 +41,10 @@ class PendingCall final : public runtime::ReplySink {
 [[nodiscard]] grpc::Status fate_unknown();
 [[nodiscard]] grpc::Status engine_stopping();
 
+// INVALID_ARGUMENT where a request is for another shard than this engine's: its accounts,
+// instruments and orders have numbers that mean others here.
+[[nodiscard]] grpc::Status check_shard(const runtime::Engine& engine, std::uint32_t shard_id);
+
 // Carries out one operation. Not OK: RESOURCE_EXHAUSTED, UNAVAILABLE or NOT_FOUND as the engine
 // says, or DEADLINE_EXCEEDED with its fate unknown.
 [[nodiscard]] grpc::Status ask(runtime::Engine& engine, const grpc::ServerContext& context,

@@ -77,6 +77,10 @@ Server::Server(runtime::Engine& engine, runtime::Metrics& metrics, const ServerS
       grpc::InsecureServerCredentials());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) throw ListenError("the gRPC server does not start: see the lines above");
+  auto& health = *server_->GetHealthCheckService();
+  health.SetServingStatus(v1::Trading::service_full_name(), true);
+  health.SetServingStatus(v1::MarketData::service_full_name(), true);
+  health.SetServingStatus(v1::Admin::service_full_name(), true);
   add_gauges(metrics);
   listener_.start(
       [this](int listening_fd, int fd) {

@@ -34,12 +34,12 @@ void set_deadline(grpc::ClientContext& context) {
 }
 
 // Calls a unary method by name, for services whose generated code is not installed.
-template <class Response>
-Response call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method) {
-  grpc::TemplatedGenericStub<google::protobuf::Empty, Response> stub(channel);
+template <class Response, class Request = google::protobuf::Empty>
+Response call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+              const Request& request = Request()) {
+  grpc::TemplatedGenericStub<Request, Response> stub(channel);
   grpc::ClientContext context;
   set_deadline(context);
-  google::protobuf::Empty request;
   Response response;
   std::promise<grpc::Status> done;
   stub.UnaryCall(&context, method, grpc::StubOptions(), &request, &response,
@@ -48,9 +48,13 @@ Response call(const std::shared_ptr<grpc::Channel>& channel, const std::string& 
   return response;
 }
 
-// grpc.health.v1: field 1 of the response is the status, 1 meaning SERVING and 2 NOT_SERVING.
-int health(const std::shared_ptr<grpc::Channel>& channel) {
-  return call<google::protobuf::Int32Value>(channel, "/grpc.health.v1.Health/Check").value();
+// grpc.health.v1: field 1 of the request is the service, empty for all; field 1 of the response is
+// the status, 1 meaning SERVING and 2 NOT_SERVING.
+int health(const std::shared_ptr<grpc::Channel>& channel, const std::string& service = "") {
+  google::protobuf::StringValue request;
+  request.set_value(service);
+  return call<google::protobuf::Int32Value>(channel, "/grpc.health.v1.Health/Check", request)
+      .value();
 }
 
 class ServerTest : public ::testing::Test {
@@ -278,6 +282,40 @@ TEST_F(ServerTest, RefusesAJournalStreamOfAnotherShardOrBeyondTheEnd) {
   EXPECT_EQ(status_of(0, 1'000'000), grpc::StatusCode::OUT_OF_RANGE);
 }
 
+TEST_F(ServerTest, RefusesRequestsForAnotherShard) {
+  const auto refuses = [this](auto call) {
+    grpc::ClientContext context;
+    set_deadline(context);
+    EXPECT_EQ(call(context).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  };
+  const auto trading = v1::Trading::NewStub(channel_);
+  v1::SessionRequest message;
+  message.set_shard_id(3);
+  *message.add_requests() = new_order(1, 1, v1::SIDE_BUY, 1, 10, "elsewhere");
+  refuses([&](grpc::ClientContext& context) {
+    v1::SessionResponse response;
+    return trading->Submit(&context, message, &response);
+  });
+  TestSession session(channel_);
+  ASSERT_TRUE(session.send(message));
+  EXPECT_EQ(session.finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  refuses([&](grpc::ClientContext& context) {
+    v1::GetBookRequest request;
+    request.set_shard_id(3);
+    request.set_instrument_id(1);
+    request.set_depth(1);
+    v1::BookSnapshot book;
+    return v1::MarketData::NewStub(channel_)->GetBook(&context, request, &book);
+  });
+  refuses([&](grpc::ClientContext& context) {
+    v1::AdminRequest request;
+    request.set_shard_id(3);
+    request.mutable_end_trading_day();
+    v1::AdminResponse response;
+    return v1::Admin::NewStub(channel_)->Apply(&context, request, &response);
+  });
+}
+
 TEST_F(ServerTest, AppliesAdministrationAndReportsRefusals) {
   const auto stub = v1::Admin::NewStub(channel_);
   const auto open = [&](std::int64_t credit_limit_micros) {
@@ -413,9 +451,12 @@ TEST_F(ServerTest, ChangesItsLogLevelAndThreadsWhileItRuns) {
 }
 
 TEST_F(ServerTest, AnswersTheStandardHealthCheck) {
-  EXPECT_EQ(health(channel_), 1);
+  const std::vector<std::string> services = {"", v1::Trading::service_full_name(),
+                                             v1::MarketData::service_full_name(),
+                                             v1::Admin::service_full_name()};
+  for (const std::string& service : services) EXPECT_EQ(health(channel_, service), 1) << service;
   server_.server().drain();
-  EXPECT_EQ(health(channel_), 2);
+  for (const std::string& service : services) EXPECT_EQ(health(channel_, service), 2) << service;
 }
 
 TEST_F(ServerTest, RefusesNewStreamsOnceItDrainsAndKeepsThoseThatAreOpen) {

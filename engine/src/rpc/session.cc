@@ -11,6 +11,7 @@
 #include "rpc/decode.h"
 #include "rpc/encode.h"
 #include "rpc/intake.h"
+#include "rpc/pending_call.h"
 #include "rpc/wire.h"
 
 namespace openvenue::rpc {
@@ -74,6 +75,7 @@ grpc::Status Session::take(grpc::ByteBuffer& bytes) {
               "a message has " + std::to_string(message.requests_size()) +
                   " requests; send at most " + std::to_string(kRequestsPerMessageMax)};
     }
+    if (auto status = check_shard(engine_, message.shard_id()); !status.ok()) return status;
     intake = take_in(message);
   }
   metrics_.invalid_requests.Increment(static_cast<double>(intake.malformed.size()));

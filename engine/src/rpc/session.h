@@ -44,7 +44,7 @@ class Session {
 
   // Until the client half-closes and has all replies, or the stream breaks. RESOURCE_EXHAUSTED
   // where the system gives no thread for it, INVALID_ARGUMENT after a message that is no
-  // SessionRequest or has too many requests.
+  // SessionRequest, has too many requests or is for another shard.
   [[nodiscard]] grpc::Status run();
 
   // From another thread, while run() runs: waits until the replies owed so far are on their way,

@@ -90,6 +90,7 @@ grpc::Status TradingService::Submit(grpc::ServerContext* context, const v1::Sess
             "the message has " + std::to_string(request->requests_size()) +
                 " requests; send at most " + std::to_string(kRequestsPerMessageMax)};
   }
+  if (auto status = check_shard(engine_, request->shard_id()); !status.ok()) return status;
   Intake intake = [&] {
     const runtime::StageTimer timer(metrics_.decode_seconds);
     return take_in(*request);

@@ -63,7 +63,9 @@ async def get_book(
 ) -> Response:
     """Return the best price levels of one asset, as of the last durable command."""
     instrument = await _instrument(worker, symbol)
-    request = pb.GetBookRequest(instrument_id=instrument.instrument_id, depth=depth)
+    request = pb.GetBookRequest(
+        instrument_id=instrument.instrument_id, depth=depth, shard_id=worker.settings.shard_id
+    )
     with unary_call(worker):
         snapshot = await worker.engine.market_data.GetBook(
             request, timeout=worker.settings.engine_reply_timeout_s

@@ -74,9 +74,9 @@ async def test_everything_of_one_tick_is_one_message(make_client, monkeypatch) -
     sizes: list[int] = []
     request_type = pb.SessionRequest
 
-    def counting(requests: list[pb.Request]) -> pb.SessionRequest:
+    def counting(requests: list[pb.Request], shard_id: int) -> pb.SessionRequest:
         sizes.append(len(requests))
-        return request_type(requests=requests)
+        return request_type(requests=requests, shard_id=shard_id)
 
     monkeypatch.setattr("openvenue.engine.session.pb.SessionRequest", counting)
     replies = await asyncio.gather(*(client.submit(get_account()) for _ in range(100)))

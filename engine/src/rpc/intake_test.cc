@@ -18,6 +18,7 @@ std::vector<runtime::Operation> orders_looked_up(std::uint64_t count) {
 
 std::vector<std::size_t> sizes(const std::vector<std::vector<runtime::Operation>>& parts) {
   std::vector<std::size_t> sizes;
+  sizes.reserve(parts.size());
   for (const auto& part : parts) sizes.push_back(part.size());
   return sizes;
 }

@@ -178,15 +178,12 @@ Listener::Listener(const std::vector<std::string>& addresses, const Limits& limi
   }
 }
 
-Listener::~Listener() {
-  stop();
-  close_sockets();
-}
+Listener::~Listener() { stop(); }
 
 void Listener::close_sockets() {
-  for (const int fd : listening_) close(fd);
-  for (const std::string& path : unix_paths_) unlink(path.c_str());
-  if (wake_fd_ >= 0) close(wake_fd_);
+  for (const int fd : std::exchange(listening_, {})) close(fd);
+  for (const std::string& path : std::exchange(unix_paths_, {})) unlink(path.c_str());
+  if (wake_fd_ >= 0) close(std::exchange(wake_fd_, -1));
 }
 
 void Listener::start(HandOver hand_over, std::function<void()> on_refused) {
@@ -207,9 +204,11 @@ void Listener::start(HandOver hand_over, std::function<void()> on_refused) {
 }
 
 void Listener::stop() {
-  if (!thread_.joinable()) return;
-  (void)eventfd_write(wake_fd_, 1);
-  thread_.join();
+  if (thread_.joinable()) {
+    (void)eventfd_write(wake_fd_, 1);
+    thread_.join();
+  }
+  close_sockets();
 }
 
 void Listener::accept_from(int listening_fd) {

@@ -47,7 +47,7 @@ class Listener {
   // Accepts from now on, in a thread of its own. `on_refused` is called for each connection that is
   // closed at once because there are too many.
   void start(HandOver hand_over, std::function<void()> on_refused);
-  // Afterwards nothing is handed over any more. Idempotent.
+  // Afterwards nobody listens, and nothing is handed over any more. Idempotent.
   void stop();
 
   // Of the first TCP address; 0 if there is none.

@@ -283,7 +283,7 @@ TEST_F(ServerTest, RefusesAJournalStreamOfAnotherShardOrBeyondTheEnd) {
 }
 
 TEST_F(ServerTest, RefusesRequestsForAnotherShard) {
-  const auto refuses = [this](auto call) {
+  const auto refuses = [](auto call) {
     grpc::ClientContext context;
     set_deadline(context);
     EXPECT_EQ(call(context).error_code(), grpc::StatusCode::INVALID_ARGUMENT);

@@ -40,6 +40,7 @@ struct Options {
   double seconds = 5;
   std::uint32_t sessions = 4;
   int batch = 256;
+  std::uint32_t tick_us = 1'000;
   std::uint64_t in_flight = 4096;
   bool json = false;
   bool serve_echo = false;
@@ -118,6 +119,7 @@ class Load {
   [[nodiscard]] Row run(std::string load, double rate_per_s) {
     LoadPlan plan;
     plan.rate_per_s = rate_per_s / options_.sessions;
+    plan.tick = std::chrono::microseconds(options_.tick_us);
     plan.batch_max = options_.batch;
     plan.in_flight_max = options_.in_flight;
     plan.duration = std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -290,6 +292,12 @@ void add_bench_rpc_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--batch", options->batch, "Most requests a message")
       ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      ->add_option("--tick-us", options->tick_us,
+                   "Where the rate is given: how often a session sends what is due, microseconds; "
+                   "0: each request at once")
+      ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   command
       ->add_option("--in-flight", options->in_flight,

@@ -46,10 +46,10 @@ void LoadSession::send_all(SteadyClock::time_point start) {
 std::uint64_t LoadSession::due(SteadyClock::time_point start) {
   const auto batch_max = static_cast<std::uint64_t>(plan_.batch_max);
   if (plan_.rate_per_s > 0) {
-    const auto next_at =
-        start + std::chrono::duration_cast<SteadyClock::duration>(
-                    std::chrono::duration<double>(static_cast<double>(sent_) / plan_.rate_per_s));
-    std::this_thread::sleep_until(next_at);
+    auto next_in = std::chrono::duration_cast<SteadyClock::duration>(
+        std::chrono::duration<double>(static_cast<double>(sent_) / plan_.rate_per_s));
+    if (plan_.tick.count() > 0) next_in = (next_in / plan_.tick + 1) * plan_.tick;
+    std::this_thread::sleep_until(start + next_in);
     const double elapsed_s = std::chrono::duration<double>(SteadyClock::now() - start).count();
     const auto due_by_now = static_cast<std::uint64_t>(elapsed_s * plan_.rate_per_s) + 1;
     return std::min(due_by_now, sent_ + batch_max);

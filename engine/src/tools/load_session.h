@@ -19,7 +19,10 @@
 namespace openvenue::tools {
 
 struct LoadPlan {
-  double rate_per_s = 0;            // requests a second of this session; 0: as many as it takes
+  double rate_per_s = 0;  // requests a second of this session; 0: as many as it takes
+  // Where the rate is given: requests that become due within one tick leave together at its end,
+  // as an event loop sends them. They wait for it in the measured time. 0: each leaves at once.
+  std::chrono::microseconds tick{0};
   int batch_max = 256;              // requests a message
   std::uint64_t in_flight_max = 0;  // where the rate is not given: unanswered requests at a time
   std::chrono::nanoseconds warm_up{};

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 
@@ -47,15 +48,24 @@ def connect(bounded: Venue) -> Iterator[Callable[[], socket.socket]]:
     time.sleep(0.2)  # The worker's count follows.
 
 
-def order_request(key: NewKey, client_order_id: str, bytes_missing: int = 0) -> bytes:
+def order_request(
+    key: NewKey,
+    client_order_id: str,
+    *,
+    bytes_missing: int = 0,
+    chunked: bool = False,
+    **headers: str,
+) -> bytes:
     """An order as it goes over a connection, less the last of the bytes that it announces."""
     body = json.dumps(limit_order(client_order_id=client_order_id)).encode()
-    headers = "".join(f"{name}: {value}\r\n" for name, value in key_headers(key).items())
-    return (
-        f"POST /v2/orders HTTP/1.1\r\nhost: venue\r\n{headers}"
-        f"content-length: {len(body) + bytes_missing}\r\n\r\n".encode()
-        + body
+    length = {"content-length": str(len(body) + bytes_missing)}
+    if chunked:
+        length = {"transfer-encoding": "chunked"}
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    lines = "".join(
+        f"{name}: {value}\r\n" for name, value in {**key_headers(key), **length, **headers}.items()
     )
+    return f"POST /v2/orders HTTP/1.1\r\nhost: venue\r\n{lines}\r\n".encode() + body
 
 
 def answer(connection: socket.socket) -> tuple[str, dict[str, object]]:
@@ -185,6 +195,78 @@ def _sent_in_vain(connection: socket.socket, request: bytes) -> bool:
 def test_what_is_not_http_gets_a_problem(connect: Callable[[], socket.socket]) -> None:
     connection = connect()
     connection.sendall(b"HELO venue\r\n\r\n")
+    status, problem = answer(connection)
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert problem["code"] == 40010000
+
+
+UPGRADE = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAABk"}
+
+
+def answers(connection: socket.socket, count: int) -> list[tuple[int, dict[str, object]]]:
+    """Read `count` answers, and no more, of a connection that stays open."""
+    stream = connection.makefile("rb")
+    found = []
+    for _ in range(count):
+        status = int(stream.readline().split()[1])
+        length = 0
+        while (line := stream.readline()) != b"\r\n":
+            name, _, value = line.partition(b":")
+            length = int(value) if name == b"content-length" else length
+        found.append((status, json.loads(stream.read(length))))
+    return found
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("step", [1, 1 << 20])
+def test_an_order_that_asks_for_http_2_is_answered_in_http_1(
+    bounded: Venue, connect: Callable[[], socket.socket], chunked: bool, step: int
+) -> None:
+    key = bounded.open_account(50 + 2 * chunked + (step == 1))
+    connection = connect()
+    requests = order_request(key, "first", chunked=chunked, **UPGRADE)
+    requests += order_request(key, "second", chunked=chunked, **UPGRADE)
+    requests += order_request(key, "third")
+    for start in range(0, len(requests), step):
+        connection.sendall(requests[start : start + step])
+    found = answers(connection, 3)
+    assert [status for status, _ in found] == [200, 200, 200]
+    assert [order["client_order_id"] for _, order in found] == ["first", "second", "third"]
+    assert "upgrade" not in bounded.api.log.read_text().lower()
+
+
+def test_curl_with_http_2_submits_an_order(bounded: Venue) -> None:
+    key = bounded.open_account(54)
+    headers = [f"-H{name}: {value}" for name, value in key_headers(key).items()]
+    curl = ["curl", "--http2", "-sS", "-w", "\n%{http_code}", f"{bounded.url}/v2/orders"]
+    curl += [*headers, "-d", json.dumps(limit_order(client_order_id="from curl"))]
+    printed = subprocess.run(curl, capture_output=True, text=True, check=True).stdout
+    order, _, status = printed.rpartition("\n")
+    assert (status, json.loads(order)["client_order_id"]) == ("200", "from curl")
+
+
+def test_thousands_of_upgrades_at_once_are_answered(connect: Callable[[], socket.socket]) -> None:
+    connection = connect()
+    request = b"GET /healthz HTTP/1.1\r\nhost: venue\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
+    connection.sendall(3000 * request)
+    assert {status for status, _ in answers(connection, 3000)} == {200}
+
+
+def test_an_upgrade_to_websocket_is_answered_by_the_route(
+    connect: Callable[[], socket.socket],
+) -> None:
+    connection = connect()
+    connection.sendall(
+        b"GET /v2/stream HTTP/1.1\r\nhost: venue\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+    )
+    ((status, problem),) = answers(connection, 1)
+    assert (status, problem["code"]) == (404, 40410000)
+
+
+def test_a_proxys_request_is_refused(connect: Callable[[], socket.socket]) -> None:
+    connection = connect()
+    connection.sendall(b"CONNECT venue:80 HTTP/1.1\r\nhost: venue\r\n\r\n")
     status, problem = answer(connection)
     assert status == "HTTP/1.1 400 Bad Request"
     assert problem["code"] == 40010000

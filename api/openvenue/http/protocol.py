@@ -1,4 +1,8 @@
-"""HTTP/1.1 on a connection, with bounds on what a client makes the worker hold and wait for."""
+"""HTTP/1.1 on a connection, with bounds on what a client makes the worker hold and wait for.
+
+A request to go on in another protocol (`Upgrade: h2c`, as curl --http2 and Java's HttpClient send)
+is answered in this one, as RFC 9110 section 7.8 allows.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,6 +11,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, cast
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -46,6 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._limits = limits
         self._in_head = False
         self._head_bytes = 0
+        self._received_bytes = 0
         # When the request that is being read began; None between requests.
         self._reading_since: float | None = self.loop.time()
         # When the client stopped reading; None while it reads.
@@ -64,7 +70,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, keeping count of a head that does not end."""
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._received_bytes = len(data)
+        if not self._in_head:
+            self._head_bytes = 0
+        self._parse(memoryview(data))
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes_max:
@@ -80,13 +90,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The end of a request's head."""
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            return  # It is read again, without its upgrade.
         self._in_head = False
-        self._head_bytes = 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """A request's last byte."""
+        if self._in_head:
+            return  # What the parser takes for the end of a request that asks for an upgrade.
         self._reading_since = None
+        # What came along with it is not held against the next request's head.
+        self._head_bytes = -self._received_bytes
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -119,6 +134,44 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, in the form of all other errors."""
         self._refuse(problems.bad_request(msg), "malformed")
+
+    def _parse(self, rest: memoryview) -> None:
+        """Parse what came, reading requests that ask for an upgrade as if they did not."""
+        try:
+            while (head_bytes := self._feed(rest)) is not None:
+                rest = rest[head_bytes:]
+                self._begin_without_upgrade()
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _feed(self, data: memoryview) -> int | None:
+        """Parse up to the end of the next head that asks for an upgrade; return where that is.
+
+        None: there is none. Raises HttpParserError.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+                return None
+            return int(upgrade.args[0])
+        return None
+
+    def _begin_without_upgrade(self) -> None:
+        """Read the request's head again, as if it had not asked for an upgrade.
+
+        The parser takes what follows such a head for the other protocol, not for the body. Raises
+        HttpParserError.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            raise httptools.HttpParserError("this is no proxy")
+        head = [b"%s %s HTTP/%s" % (method, self.url, version.encode())]
+        head += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # As uvicorn does.
+        self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
 
     def _refuse(self, problem: Problem, cause: str) -> None:
         """Answer outside of the application, if nothing was answered yet, and close.

@@ -139,6 +139,11 @@ ENGINE_REQUESTS = Counter("openvenue_api_engine_requests", "Requests sent to the
 ENGINE_CONNECTIONS_LOST = Counter(
     "openvenue_api_engine_connections_lost", "Engine sessions that broke."
 )
+ENGINE_SILENT_SECONDS = Gauge(
+    "openvenue_api_engine_silent_seconds",
+    "How long the engine, its session up, has not answered the worker's probe; 0: it answers.",
+    multiprocess_mode="livemax",
+)
 ENGINE_FATE_UNKNOWN = Counter(
     "openvenue_api_engine_fate_unknown", "Commands whose outcome did not come back."
 )

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     engine_reply_timeout_s: Seconds = Field(
         default=5.0, description="after which the fate of a request is reported as unknown"
     )
+    engine_probe_timeout_s: Seconds = Field(
+        default=2.0, description="after which an engine that does not answer fails readiness"
+    )
     engine_keepalive_interval_s: float = Field(
         default=10.0, ge=5, le=3600, description="the engine ends connections that ask more often"
     )

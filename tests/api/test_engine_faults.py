@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import httpx
 from orders import limit_order
@@ -149,7 +150,7 @@ def test_an_engine_that_a_network_swallows_is_given_up_and_found_again(
 
         # No byte tells that the connection is dead: only its keepalive does.
         deadline = time.monotonic() + 30
-        while list(client.get("/readyz").json()["checks"]) != ["engine"]:
+        while "no session" not in client.get("/readyz").json()["checks"].get("engine", ""):
             assert time.monotonic() < deadline, client.get("/readyz").text
             time.sleep(0.05)
         refused = client.post("/v2/orders", json=body)
@@ -160,6 +161,47 @@ def test_an_engine_that_a_network_swallows_is_given_up_and_found_again(
         venue.wait_until_ready()
         assert client.post("/v2/orders", json=body).status_code == 200
         assert len(client.get("/v2/orders").json()) == 2
+
+
+def test_readiness_fails_while_the_engine_stands_still(new_venue: Callable[..., Venue]) -> None:
+    venue = new_venue().start(projector=False, workers="1", engine_reply_timeout_s="60")
+
+    def readiness(status: int, within_s: float) -> dict:
+        deadline = time.monotonic() + within_s
+        while (answer := client.get("/readyz")).status_code != status:
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.02)
+        return answer.json()
+
+    with httpx.Client(base_url=venue.url, timeout=1) as client:
+        assert readiness(200, within_s=0) == {"status": "ok", "checks": {}}
+        stopped_at = datetime.now(UTC)
+        venue.engine.process.send_signal(signal.SIGSTOP)
+        # Below the keepalive's time, after which the session is given up.
+        health = readiness(503, within_s=5)
+        assert health["checks"] == {"engine": f"no answer from 127.0.0.1:{venue.engine_port}"}
+        since = datetime.fromisoformat(health["since"]["engine"])
+        assert 0 < (since - stopped_at).total_seconds() < 5
+        assert client.get("/readyz").json() == health
+        assert client.get("/healthz").status_code == 200
+        wait_for_metric(client, "openvenue_api_engine_silent_seconds", lambda value: value > 0)
+        venue.engine.process.send_signal(signal.SIGCONT)
+        readiness(200, within_s=5)
+        wait_for_metric(client, "openvenue_api_engine_silent_seconds", lambda value: value == 0)
+
+
+def wait_for_metric(
+    client: httpx.Client, name: str, condition: Callable[[float], bool], within_s: float = 5
+) -> None:
+    deadline = time.monotonic() + within_s
+    while True:
+        (line,) = (
+            line for line in client.get("/metrics").text.splitlines() if line.startswith(f"{name} ")
+        )
+        if condition(float(line.split()[1])):
+            return
+        assert time.monotonic() < deadline, line
+        time.sleep(0.05)
 
 
 def test_requests_beyond_a_workers_bound_are_too_many(new_venue: Callable[..., Venue]) -> None:

@@ -95,6 +95,12 @@ class EngineClient:
         return rpc.MarketDataStub(self._sessions[0].channel)
 
     @property
+    def trading(self) -> "rpc.TradingAsyncStub":
+        """Stub of the trading service, on a channel that is up if one is. Calls as above."""
+        up = (session for session in self._sessions if session.connected)
+        return rpc.TradingStub(next(up, self._sessions[0]).channel)
+
+    @property
     def message_due(self) -> bool:
         """Whether a request had better wait a turn of the event loop; see `Session`."""
         return self._current is not None and self._current.message_due

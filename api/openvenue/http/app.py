@@ -22,6 +22,7 @@ from openvenue.http import problems
 from openvenue.http.openapi import install_openapi
 from openvenue.http.order_entry import submit_order
 from openvenue.http.problems import Problem
+from openvenue.http.resources import Health
 from openvenue.http.routes import account, market, operations, orders
 from openvenue.http.supervised import SupervisorLink
 from openvenue.http.worker import Worker, running_worker
@@ -134,11 +135,14 @@ class Application:
         await _send(send, 200, b'{"status":"ok","checks":{}}', _JSON)
 
     async def _get_readiness(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        found = {"worker": "it is starting"} if self.worker is None else self.worker.problems()
-        if not found:
-            await _send(send, 200, b'{"status":"ok","checks":{}}', _JSON)
+        if self.worker is None:
+            health = Health("unavailable", {"worker": "it is starting"})
+        elif found := self.worker.problems():
+            health = Health("unavailable", found, self.worker.failing_since)
+        else:
+            await self._get_health(_scope, _receive, send)
             return
-        body = msgspec.json.encode({"status": "unavailable", "checks": found})
+        body = msgspec.json.encode(health)
         await _send(send, HTTPStatus.SERVICE_UNAVAILABLE, body, _JSON)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:

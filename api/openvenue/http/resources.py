@@ -171,10 +171,11 @@ class Book(msgspec.Struct):
 
 
 class Health(msgspec.Struct):
-    """State of one worker; `checks` names what is not well."""
+    """State of one worker; `checks` names what is not well, `since` when that began."""
 
     status: Literal["ok", "unavailable"]
     checks: dict[str, str] = {}
+    since: dict[str, str] = {}
 
 
 class ProblemDocument(msgspec.Struct):

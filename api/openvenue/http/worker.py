@@ -16,9 +16,11 @@ from openvenue.db.migrate import RequiredSchema, current_revision
 from openvenue.db.tables import PROJECTION_CHANNEL
 from openvenue.engine.client import EngineClient
 from openvenue.engine.instruments import Instruments
+from openvenue.engine.probe import EngineProbe
 from openvenue.engine.trading_day import TradingDay
 from openvenue.http.auth import Authenticator
 from openvenue.http.supervised import SupervisorLink
+from openvenue.http.times import format_ns, now_ns
 from openvenue.http.views import Views
 from openvenue.queries.projection import ProjectionGate
 from openvenue.settings import Settings
@@ -44,6 +46,7 @@ class Worker:
         self.listener = Listener(settings.database_url.get_secret_value())
         self.database = Database(settings, beside=1)
         self.engine = EngineClient(settings)
+        self.probe = EngineProbe(self.engine, settings.engine_probe_timeout_s)
         self.instruments = Instruments(
             self.engine, settings.shard_id, settings.instruments_refresh_s
         )
@@ -54,6 +57,7 @@ class Worker:
         self.views = Views(settings.shard_id)
         self.exporters: list[Callable[[], None]] = [
             self.engine.export_metrics,
+            self.probe.export_metrics,
             self.database.export_metrics,
             self.authenticator.export_metrics,
         ]
@@ -63,6 +67,8 @@ class Worker:
         self._schema = RequiredSchema(settings)
         self._schema_labels: tuple[str, ...] | None = None
         self._schema_problem: str | None = "the database has not been reached yet"
+        self.failing_since: dict[str, str] = {}
+        """Since when each part has had a problem, by the last time that `problems` was called."""
 
     def problems(self) -> dict[str, str]:
         """Return what keeps this worker from serving, by part; empty when it is ready."""
@@ -71,10 +77,15 @@ class Worker:
             found["worker"] = "it is stopping"
         if not self.engine.connected:
             found["engine"] = f"no session with {self.settings.engine_target}"
+        elif self.probe.silent:
+            found["engine"] = f"no answer from {self.settings.engine_target}"
         elif not self.instruments.loaded:
             found["instruments"] = "not read from the engine yet"
         if self._schema_problem is not None:
             found["database"] = self._schema_problem
+        if found or self.failing_since:
+            now = format_ns(now_ns())
+            self.failing_since = {part: self.failing_since.get(part, now) for part in found}
         return found
 
     async def apply(self, tuning: Tuning) -> None:
@@ -94,6 +105,7 @@ class Worker:
         return [
             self.listener.run,
             self.authenticator.run,
+            self.probe.run,
             self.instruments.run,
             partial(self.supervisor.follow, self.apply),
             self._check_database,

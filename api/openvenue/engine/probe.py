@@ -1,0 +1,56 @@
+"""Whether the engine answers, found out beside the requests.
+
+A session can be up while nothing answers: a process that stands still keeps its connections, a disk
+that hangs keeps its answers back. So the engine is asked something each second, on the way that
+orders take (its ring, its shard, its journal). Who wants to know reads the last result.
+"""
+
+import asyncio
+import time
+
+import grpc
+
+from openvenue import metrics
+from openvenue.engine.client import EngineClient
+from openvenue.engine.v1 import engine_pb2 as pb
+
+_INTERVAL_S = 1.0
+# Any answer will do, also that there is no such account.
+_QUESTION = pb.SessionRequest(requests=[pb.Request(get_account=pb.GetAccount(account_id=1))])
+
+
+class EngineProbe:
+    """Asks the engine for as long as `run` does."""
+
+    def __init__(self, engine: EngineClient, timeout_s: float) -> None:
+        self._engine = engine
+        self._timeout_s = timeout_s
+        self._asked_in_vain_at: float | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether the last question was not answered in time."""
+        return self._asked_in_vain_at is not None
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            asked_at = time.monotonic()
+            if not self._engine.connected or await self._answers():
+                self._asked_in_vain_at = None
+            elif self._asked_in_vain_at is None:
+                self._asked_in_vain_at = asked_at
+            await asyncio.sleep(asked_at + _INTERVAL_S - time.monotonic())
+
+    def export_metrics(self) -> None:
+        """Set the gauge of how long there has been no answer."""
+        since = self._asked_in_vain_at
+        metrics.ENGINE_SILENT_SECONDS.set(0 if since is None else time.monotonic() - since)
+
+    async def _answers(self) -> bool:
+        try:
+            await self._engine.trading.Submit(_QUESTION, timeout=self._timeout_s)
+        except grpc.aio.AioRpcError as error:
+            # Everything else is an answer, or a connection that is lost: the session tells of that.
+            return error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
+        return True

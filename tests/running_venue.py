@@ -1,6 +1,7 @@
 """A real venue for tests: engine, API and projector processes, each on ports of its own."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -300,6 +301,13 @@ def run_apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine to its end, also where the caller is within an event loop itself."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, coroutine).result()
+
+
+def log_lines(venue: Venue, event: str) -> list[dict[str, Any]]:
+    """Return the API's log lines of an event."""
+    assert venue.api is not None
+    lines = (json.loads(line) for line in venue.api.log.read_text().splitlines())
+    return [line for line in lines if line["event"] == event]
 
 
 def key_headers(key: NewKey) -> dict[str, str]:

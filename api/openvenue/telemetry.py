@@ -7,7 +7,8 @@ can be changed at run time.
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+import time
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -77,6 +78,48 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of a module; call it with an event and keyword details."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+class Throttled:
+    """Warnings that may come by the thousand: at most one line in `interval_s` for each cause.
+
+    The first is logged at once. Of those that follow within the interval, the next line says how
+    many they were (`suppressed`): the next warning's own, or one that `flush` writes.
+    """
+
+    def __init__(
+        self,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        interval_s: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._interval_s = interval_s
+        self._clock = clock
+        # When each event and cause may be logged again, and how many were not since.
+        self._waiting: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def warning(self, event: str, cause: str, **details: Any) -> None:
+        """Log or count an event. `cause` is one of a few, `details` are shown of the first."""
+        due_at, suppressed = self._waiting.get((event, cause), (0.0, 0))
+        if (now := self._clock()) < due_at:
+            self._waiting[event, cause] = (due_at, suppressed + 1)
+            return
+        self._waiting[event, cause] = (now + self._interval_s, 0)
+        self._log.warning(event, cause=cause, suppressed=suppressed, **details)
+
+    def flush(self) -> None:
+        """Log the numbers that are due; to be called more often than every `interval_s`."""
+        now = self._clock()
+        for (event, cause), (due_at, suppressed) in list(self._waiting.items()):
+            if now < due_at:
+                continue
+            if suppressed:
+                self._waiting[event, cause] = (now + self._interval_s, 0)
+                self._log.warning(event, cause=cause, suppressed=suppressed)
+            else:
+                del self._waiting[event, cause]
 
 
 def redact(

@@ -12,7 +12,7 @@ from openvenue.keys import NewKey
 from orders import limit_order
 from prometheus_client.parser import text_string_to_metric_families
 from proxy import Proxy
-from running_venue import Venue, key_headers, run_apart
+from running_venue import Venue, key_headers, log_lines, run_apart
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -269,6 +269,8 @@ def test_requests_that_wait_for_a_check_of_their_key_are_bounded(
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "too many keys" in answer.json()["detail"]
     assert auth_metric(venue, "lookups_total", result="refused") == 1
+    (line,) = log_lines(venue, "key not looked up")
+    assert (line["cause"], line["waiting"]) == ("refused", 2)
     assert status(venue, known) == 200
     proxy.resume()
     for thread in waiting:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from openvenue.keys import NewKey
 from orders import limit_order
-from running_venue import Venue, key_headers
+from running_venue import Venue, key_headers, log_lines
 
 CONNECTIONS_MAX = 8
 READ_TIMEOUT_S = 1
@@ -192,12 +192,17 @@ def _sent_in_vain(connection: socket.socket, request: bytes) -> bool:
         return True
 
 
-def test_what_is_not_http_gets_a_problem(connect: Callable[[], socket.socket]) -> None:
+def test_what_is_not_http_gets_a_problem(
+    bounded: Venue, connect: Callable[[], socket.socket]
+) -> None:
     connection = connect()
     connection.sendall(b"HELO venue\r\n\r\n")
     status, problem = answer(connection)
     assert status == "HTTP/1.1 400 Bad Request"
     assert problem["code"] == 40010000
+    lines = log_lines(bounded, "connection refused")
+    line = next(line for line in lines if line["cause"] == "malformed")
+    assert (line["level"], line["client"]) == ("warning", "127.0.0.1")
 
 
 UPGRADE = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAABk"}

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import httpx
 from orders import limit_order
 from proxy import Proxy
-from running_venue import Venue, key_headers
+from running_venue import Venue, key_headers, log_lines
 
 
 def test_an_order_under_way_when_the_engine_dies_is_of_unknown_fate_until_it_is_looked_up(
@@ -188,6 +188,55 @@ def test_readiness_fails_while_the_engine_stands_still(new_venue: Callable[..., 
         venue.engine.process.send_signal(signal.SIGCONT)
         readiness(200, within_s=5)
         wait_for_metric(client, "openvenue_api_engine_silent_seconds", lambda value: value == 0)
+
+
+def test_a_flood_of_refusals_is_a_line_for_each_cause(new_venue: Callable[..., Venue]) -> None:
+    venue = new_venue().start(
+        projector=False, workers="1", engine_in_flight_max="2", engine_reply_timeout_s="1"
+    )
+    with venue.client(venue.open_account(1)) as client, ThreadPoolExecutor(30) as traders:
+        assert client.post("/v2/orders", json=limit_order()).status_code == 200
+        venue.engine.process.send_signal(signal.SIGSTOP)
+        orders = [limit_order(client_order_id=f"order {number}") for number in range(30)]
+        answers = list(traders.map(lambda order: client.post("/v2/orders", json=order), orders))
+        venue.engine.process.send_signal(signal.SIGCONT)
+        assert Counter(answer.status_code for answer in answers) == {429: 28, 503: 2}
+        wait_until(lambda: len(log_lines(venue, "request not carried out")) == 2)
+        first, rest = log_lines(venue, "request not carried out")
+        assert (first["cause"], first["suppressed"]) == ("busy", 0)
+        assert first["reason"] == "2 requests are waiting for the matching engine"
+        assert (rest["cause"], rest["suppressed"]) == ("busy", 27)
+        wait_until(lambda: len(log_lines(venue, "command of unknown fate")) == 2)
+        unknown, other = log_lines(venue, "command of unknown fate")
+        assert unknown["reason"] == "the matching engine's reply did not come (no reply in 1 s)"
+        assert unknown["client_order_id"] in {order["client_order_id"] for order in orders}
+        assert (other["cause"], other["suppressed"]) == ("fate_unknown", 1)
+
+
+def test_orders_beyond_the_engines_ring_are_refused_and_logged(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue(OPENVENUE_ENGINE_RING_SIZE="1").start(projector=False, workers="1")
+    with venue.client(venue.open_account(1)) as client, ThreadPoolExecutor(30) as traders:
+        statuses: Counter[int] = Counter()
+        deadline = time.monotonic() + 20
+        while not statuses[503]:
+            assert time.monotonic() < deadline, statuses
+            orders = [limit_order(qty="1") for _ in range(100)]
+            answers = traders.map(lambda order: client.post("/v2/orders", json=order), orders)
+            statuses.update(answer.status_code for answer in answers)
+        assert statuses.keys() == {200, 503}
+        line = log_lines(venue, "request not carried out")[0]
+        assert (line["cause"], line["suppressed"]) == ("ring_full", 0)
+        text = 'openvenue_api_engine_refused_total{cause="ring_full"}'
+        wait_for_metric(client, text, lambda value: value == statuses[503])
+
+
+def wait_until(condition: Callable[[], bool], within_s: float = 10) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
 
 
 def wait_for_metric(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from openvenue.telemetry import configure_logging, get_logger, set_log_level
+from openvenue.telemetry import Throttled, configure_logging, get_logger, set_log_level
 from orders import limit_order
 from running_venue import Venue
 
@@ -64,6 +64,33 @@ def test_the_level_changes_at_run_time(logged: Callable) -> None:
     set_log_level("DEBUG")
     log.debug("heard")
     assert [line["event"] for line in logged()] == ["heard"]
+
+
+def test_a_flood_of_one_cause_is_a_line_at_once_and_then_their_number(logged: Callable) -> None:
+    now = 100.0
+    throttled = Throttled(get_logger("test.flood"), interval_s=5, clock=lambda: now)
+
+    def lines() -> list[tuple[object, ...]]:
+        return [(line["event"], line["cause"], line["suppressed"]) for line in logged()]
+
+    for number in range(1000):
+        throttled.warning("refused", "busy", number=number)
+        throttled.warning("refused", "unavailable")
+        throttled.flush()
+    assert lines() == [("refused", "busy", 0), ("refused", "unavailable", 0)]
+    assert logged()[0]["number"] == 0
+    now += 5
+    throttled.flush()
+    throttled.warning("refused", "busy")
+    assert lines()[2:] == [("refused", "busy", 999), ("refused", "unavailable", 999)]
+    now += 5
+    throttled.warning("refused", "busy")
+    throttled.flush()
+    assert lines()[4:] == [("refused", "busy", 1)]
+    now += 5
+    throttled.flush()
+    throttled.flush()
+    assert len(lines()) == 5
 
 
 def test_a_running_worker_logs_neither_health_checks_nor_secrets(

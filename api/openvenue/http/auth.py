@@ -18,6 +18,7 @@ from openvenue.db.key_reader import KeyReader, KeyRow
 from openvenue.db.listener import Listener, NoAnswer, Subscription
 from openvenue.db.tables import API_KEYS_CHANNEL
 from openvenue.http import problems
+from openvenue.http.refusals import log_refusal
 from openvenue.keys import hash_secret
 from openvenue.settings import Settings
 from openvenue.telemetry import get_logger
@@ -145,6 +146,7 @@ class Authenticator:
         """Wait for the database, which is asked once for all requests with the same key."""
         if self._waiting >= self._lookups_max:
             metrics.AUTH_LOOKUPS.labels("refused").inc()
+            log_refusal("key not looked up", "refused", waiting=self._waiting)
             raise problems.unavailable("too many keys are waiting to be checked")
         lookup = self._lookups.get(key_id)
         if lookup is None:
@@ -160,6 +162,7 @@ class Authenticator:
             self._waiting -= 1
         if entry is None:
             metrics.AUTH_LOOKUPS.labels("failed").inc()
+            log_refusal("key not looked up", "failed", waiting=self._waiting)
             raise problems.unavailable("the key cannot be checked at the moment")
         return entry
 

@@ -11,6 +11,7 @@ from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
+from openvenue.http.refusals import log_refusal
 from openvenue.http.worker import Worker
 from openvenue.telemetry import get_logger
 
@@ -28,6 +29,12 @@ async def engine_reply(
         return await _submitted(worker, request)
     except FateUnknown as error:
         metrics.ENGINE_FATE_UNKNOWN.inc()
+        log_refusal(
+            "command of unknown fate",
+            "fate_unknown",
+            reason=str(error),
+            client_order_id=client_order_id,
+        )
         raise problems.fate_unknown(str(error), client_order_id) from error
 
 
@@ -36,7 +43,7 @@ async def engine_answer(worker: Worker, query: pb.Request) -> pb.Reply:
     try:
         return await _submitted(worker, query)
     except FateUnknown as error:
-        metrics.ENGINE_REFUSED.labels("no_answer").inc()
+        _count_refusal("no_answer", str(error))
         raise problems.unavailable(f"{error}; nothing was changed: ask again") from error
 
 
@@ -47,10 +54,10 @@ async def _submitted(worker: Worker, request: pb.Request) -> pb.Reply:
             await asyncio.sleep(0)
         return await worker.engine.submit(request)
     except EngineBusy as error:
-        metrics.ENGINE_REFUSED.labels("busy").inc()
+        _count_refusal("busy", str(error))
         raise problems.too_many(str(error)) from error
     except EngineUnavailable as error:
-        metrics.ENGINE_REFUSED.labels("unavailable").inc()
+        _count_refusal("unavailable", str(error))
         raise problems.unavailable(str(error)) from error
 
 
@@ -61,15 +68,16 @@ def unary_call(worker: Worker) -> Iterator[None]:
     Raises Problem: 429 where all are taken, 503 where the call in the block fails.
     """
     if worker.unary_calls >= worker.settings.unary_calls_max:
-        metrics.ENGINE_REFUSED.labels("busy").inc()
-        raise problems.too_many("as many books are being read as this worker reads at once")
+        reason = "as many books are being read as this worker reads at once"
+        _count_refusal("unary_busy", reason)
+        raise problems.too_many(reason)
     worker.unary_calls += 1
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        raise problems.unavailable(
-            f"the matching engine did not answer ({error.code().name})"
-        ) from error
+        reason = f"the matching engine did not answer ({error.code().name})"
+        _count_refusal("no_answer", reason)
+        raise problems.unavailable(reason) from error
     finally:
         worker.unary_calls -= 1
 
@@ -100,6 +108,16 @@ def order_of(reply: pb.Reply, instrument: Instrument | None = None) -> pb.Order:
         return reply.order
     if body == "reject":
         raise problems.of_reject(reply.reject.reason, instrument)
-    if reply.not_sequenced.cause == pb.NotSequenced.CAUSE_RESOURCE_EXHAUSTED:
-        metrics.ENGINE_REFUSED.labels("ring_full").inc()
-    raise problems.of_not_sequenced(reply.not_sequenced)
+    raise not_taken(reply.not_sequenced)
+
+
+def not_taken(refusal: pb.NotSequenced) -> problems.Problem:
+    """Return the Problem of a request that the engine did not take; nothing happened."""
+    if refusal.cause == pb.NotSequenced.CAUSE_RESOURCE_EXHAUSTED:
+        _count_refusal("ring_full", refusal.message)
+    return problems.of_not_sequenced(refusal)
+
+
+def _count_refusal(cause: str, reason: str) -> None:
+    metrics.ENGINE_REFUSED.labels(cause).inc()
+    log_refusal("request not carried out", cause, reason=reason)

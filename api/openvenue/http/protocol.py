@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from openvenue import metrics
 from openvenue.http import problems
 from openvenue.http.problems import Problem
+from openvenue.http.refusals import log_refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         count = len(self.connections)
         if count > 2 * self._limits.connections_max:
-            metrics.CONNECTIONS_REFUSED.labels("cut").inc()
+            self._count_refusal("cut")
             transport.abort()
         elif count > self._limits.connections_max:
-            metrics.CONNECTIONS_REFUSED.labels("told").inc()
+            self._count_refusal("told")
             self.app = _come_back
 
     def data_received(self, data: bytes) -> None:
@@ -120,7 +121,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unread_since is not None
             and now - self._unread_since > self._limits.write_timeout_s
         ):
-            metrics.CONNECTIONS_REFUSED.labels("unread").inc()
+            self._count_refusal("unread")
             self.transport.abort()
         elif (
             self._reading_since is not None
@@ -179,7 +180,7 @@ class BoundedProtocol(HttpToolsProtocol):
         While requests before this one wait for their answers nothing is said: the first of them
         would be taken for refused, which it is not.
         """
-        metrics.CONNECTIONS_REFUSED.labels(cause).inc()
+        self._count_refusal(cause)
         cycle = self.cycle
         unanswered = cycle is None or (
             cycle.response_complete if self._in_head else not cycle.response_started
@@ -196,6 +197,10 @@ class BoundedProtocol(HttpToolsProtocol):
             )
             self.transport.write(head.encode() + body)
         self.transport.close()
+
+    def _count_refusal(self, cause: str) -> None:
+        metrics.CONNECTIONS_REFUSED.labels(cause).inc()
+        log_refusal("connection refused", cause, client=self.client and self.client[0])
 
 
 def bounded(limits: ConnectionLimits) -> type[asyncio.Protocol]:

@@ -19,6 +19,7 @@ from openvenue.engine.instruments import Instruments
 from openvenue.engine.probe import EngineProbe
 from openvenue.engine.trading_day import TradingDay
 from openvenue.http.auth import Authenticator
+from openvenue.http.refusals import flush_refusals
 from openvenue.http.supervised import SupervisorLink
 from openvenue.http.times import format_ns, now_ns
 from openvenue.http.views import Views
@@ -60,6 +61,7 @@ class Worker:
             self.probe.export_metrics,
             self.database.export_metrics,
             self.authenticator.export_metrics,
+            flush_refusals,
         ]
         self.unary_calls = 0
         self.draining = False

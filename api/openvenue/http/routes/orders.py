@@ -16,7 +16,7 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
 from openvenue.http.dependencies import AccountId, WorkerOf, json_response
-from openvenue.http.engine_calls import command_of, engine_answer, engine_reply, order_of
+from openvenue.http.engine_calls import command_of, engine_answer, engine_reply, not_taken, order_of
 from openvenue.http.history import history_of
 from openvenue.http.openapi import REPLACE_REQUEST, accepts, answers
 from openvenue.http.order_terms import (
@@ -237,7 +237,7 @@ async def _open_orders(
         )
         reply = await engine_answer(worker, pb.Request(list_open_orders=query))
         if reply.HasField("not_sequenced"):
-            raise problems.of_not_sequenced(reply.not_sequenced)
+            raise not_taken(reply.not_sequenced)
         orders += reply.order_list.orders
         stopped_at = reply.order_list.stopped_at_order_id
         if stopped_at == 0 or len(orders) == limit:
@@ -260,7 +260,7 @@ async def _find(worker: Worker, account_id: int, query: pb.GetOrder, **by: Any) 
     if reply.HasField("order"):
         return await _document(worker, reply.order)
     if reply.not_sequenced.cause != pb.NotSequenced.CAUSE_NOT_FOUND:
-        raise problems.of_not_sequenced(reply.not_sequenced)
+        raise not_taken(reply.not_sequenced)
     async with history_of(worker, account_id) as connection:
         row = await order_queries.find_order(connection, worker.settings.shard_id, account_id, **by)
     if row is None:

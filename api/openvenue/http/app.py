@@ -12,9 +12,10 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from openvenue import metrics
 from openvenue.engine.errors import EngineError
@@ -35,6 +36,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _ORDER_ENTRY = "POST /v2/orders"
+_ROUTERS: tuple[APIRouter, ...] = (
+    orders.router,
+    account.router,
+    market.router,
+    operations.router,
+)
 
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", problems.MEDIA_TYPE.encode())
@@ -63,7 +70,9 @@ class Application:
         self._hot: dict[tuple[str, str], Callable[[Scope, Receive, Send], Awaitable[None]]] = {
             ("POST", "/v2/orders"): self._post_order,
             ("GET", "/healthz"): self._get_health,
+            ("HEAD", "/healthz"): self._get_health,
             ("GET", "/readyz"): self._get_readiness,
+            ("HEAD", "/readyz"): self._get_readiness,
         }
         self._orders_accepted = metrics.PendingCounter(
             metrics.HTTP_REQUESTS.labels(_ORDER_ENTRY, "200")
@@ -87,6 +96,15 @@ class Application:
             worker.exporters.append(self.export_metrics)
             self.worker = worker
             yield worker
+
+    def methods_at(self, path: str) -> set[str]:
+        """Return the methods that a path has; none where there is no such path."""
+        methods = {method for method, hot_path in self._hot if hot_path == path}
+        for router in (self._routed.router, *_ROUTERS):
+            for route in router.routes:
+                if isinstance(route, Route) and route.path_regex.match(path):
+                    methods |= route.methods or set()
+        return methods
 
     def supervised(self) -> bool:
         """Whether the supervisor is still there."""
@@ -202,13 +220,17 @@ def _routed_application(application: Application) -> FastAPI:
             app.state.worker = worker
             yield
 
-    app = FastAPI(lifespan=lifespan, docs_url="/docs", redoc_url=None)
-    for router in (orders.router, account.router, market.router, operations.router):
+    async def answer_http_exception(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return await _answer_problem(request, _problem_of(error, application, request.scope["path"]))
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    for router in _ROUTERS:
         app.include_router(router)
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(EngineError, _answer_engine_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
-    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(Exception, _answer_failure)
     install_openapi(app)
     return app
@@ -237,16 +259,17 @@ async def _answer_validation_error(request: Request, error: Exception) -> Respon
     return await _answer_problem(request, problems.invalid(details))
 
 
-async def _answer_http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        problem = Problem(405, problems.METHOD_NOT_ALLOWED, "endpoint does not have this method")
-    elif error.status_code == HTTPStatus.NOT_FOUND:
-        problem = problems.not_found("endpoint not found.")
-    else:
-        problem = problems.bad_request(str(error.detail))
-    problem.headers.update(error.headers or {})
-    return await _answer_problem(request, problem)
+def _problem_of(error: HTTPException, application: Application, path: str) -> Problem:
+    """Return the problem of a request that no route takes."""
+    if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        return problems.bad_request(str(error.detail))
+    if methods := application.methods_at(path):
+        # The router names those of its first route, and knows nothing of the hot ones.
+        return problems.method_not_allowed(methods)
+    without_slash = path.rstrip("/")
+    if without_slash != path and application.methods_at(without_slash):
+        return problems.not_found(f"endpoint not found: leave out the slash after {without_slash}")
+    return problems.not_found("endpoint not found.")
 
 
 async def _answer_failure(request: Request, error: Exception) -> Response:

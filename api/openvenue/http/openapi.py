@@ -3,11 +3,13 @@
 Schemas come from the same structs that encode and decode, so the document cannot drift from them.
 """
 
+import functools
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 
 from openvenue.http import problems, resources
@@ -110,14 +112,23 @@ _HOT_PATHS: dict[str, dict[str, Any]] = {
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Make `app` serve the document."""
+    """Make `app` serve the document, and a page to read it on.
 
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
-        return app.openapi_schema
+    FastAPI would encode the document anew for each who asks.
+    """
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    @functools.cache
+    def encoded() -> bytes:
+        return msgspec.json.encode(_document(app))
+
+    async def get_document(_request: Request) -> Response:
+        return Response(encoded(), media_type="application/json")
+
+    async def get_page(_request: Request) -> Response:
+        return get_swagger_ui_html(openapi_url="openapi.json", title="OpenVenue")
+
+    app.add_route("/openapi.json", get_document)
+    app.add_route("/docs", get_page)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

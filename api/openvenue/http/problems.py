@@ -5,7 +5,7 @@ No status here is 504, and no order whose fate is unknown is reported as failed:
 resend on 504, and give up on a failure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -111,6 +111,16 @@ def order_not_found() -> Problem:
 def not_found(detail: str) -> Problem:
     """404."""
     return Problem(HTTPStatus.NOT_FOUND, NOT_FOUND, detail)
+
+
+def method_not_allowed(methods: Iterable[str]) -> Problem:
+    """405: the path has other methods, which `Allow` names (RFC 9110, section 15.5.6)."""
+    return Problem(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        METHOD_NOT_ALLOWED,
+        "endpoint does not have this method",
+        headers={"allow": ", ".join(sorted(methods))},
+    )
 
 
 def too_large(bytes_max: int) -> Problem:

@@ -268,7 +268,7 @@ def test_requests_that_wait_for_a_check_of_their_key_are_bounded(
     answer = httpx.get(f"{venue.url}/v2/clock", headers=strangers[2])
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "too many keys" in answer.json()["detail"]
-    assert auth_metric(venue, "lookups_total", result="refused") == 1
+    wait_for(lambda: auth_metric(venue, "lookups_total", result="refused") == 1)
     (line,) = log_lines(venue, "key not looked up")
     assert (line["cause"], line["waiting"]) == ("refused", 2)
     assert status(venue, known) == 200

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -149,3 +150,22 @@ async def test_an_answer_from_before_the_question_does_not_make_a_symbol_unknown
     found = await asked_later
     assert found is not None
     assert (found.symbol, engine.asked) == ("NEW", 2)
+
+
+def test_the_metrics_are_collected_by_one_at_a_time_and_kept_for_a_second(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue().start(projector=False, workers="1")
+    with httpx.Client(base_url=venue.url, timeout=15) as client, ThreadPoolExecutor(20) as scrapers:
+
+        def scrape(_: int = 0) -> str:
+            answer = client.get("/metrics")
+            assert answer.status_code == 200
+            return answer.text
+
+        # Each request is counted, so that no two collections are alike.
+        started = time.monotonic()
+        found = {scrape(), *scrapers.map(scrape, range(20)), *(scrape() for _ in range(5))}
+        assert len(found) <= 1 + (time.monotonic() - started) // 1
+        time.sleep(1.01)
+        assert scrape() not in found

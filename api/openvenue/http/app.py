@@ -222,7 +222,9 @@ def _routed_application(application: Application) -> FastAPI:
 
     async def answer_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return await _answer_problem(request, _problem_of(error, application, request.scope["path"]))
+        return await _answer_problem(
+            request, _problem_of(error, application, request.scope["path"])
+        )
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     for router in _ROUTERS:

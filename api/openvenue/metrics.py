@@ -201,3 +201,13 @@ PROJECTION_WAIT_SECONDS = Histogram(
 PROJECTION_TIMEOUTS = Counter(
     "openvenue_api_projection_timeouts", "Reads given up because the projection lagged too far."
 )
+
+# Shown from the start, at zero: a rate misses an event that its counter begins with.
+for _counter, _values in (
+    (CONNECTIONS_REFUSED, ("told", "cut", "head", "slow", "malformed", "unread")),
+    (AUTH_LOOKUPS, ("hit", "stale", "miss", "failed", "refused")),
+    (INSTRUMENT_LOOKUPS, ("hit", "miss")),
+    (ENGINE_REFUSED, ("busy", "unary_busy", "ring_full", "unavailable", "no_answer")),
+):
+    for _value in _values:
+        _counter.labels(_value)

@@ -86,6 +86,36 @@ def test_every_stage_of_an_order_in_the_engine_has_its_histogram(
     assert counts().keys() == {"decode", "queue", "match", "journal", "publish"}
 
 
+def test_known_labels_are_shown_before_anything_happened(new_venue: Callable[..., Venue]) -> None:
+    venue = new_venue().start(projector=False, workers="1")
+    shown = metrics_of(venue)
+    for name, labels in {
+        "connections_refused_total": ("told", "cut", "head", "slow", "malformed", "unread"),
+        "auth_lookups_total": ("hit", "stale", "miss", "failed", "refused"),
+        "instrument_lookups_total": ("hit", "miss"),
+        "engine_refused_total": ("busy", "unary_busy", "ring_full", "unavailable", "no_answer"),
+    }.items():
+        assert {key[1]: value for key, value in shown.items() if key[0] == name} == dict.fromkeys(
+            labels, 0
+        )
+    for status in ("200", "400", "401", "403", "413", "422", "429", "500", "503"):
+        assert shown[("requests_total", "POST /v2/orders", status)] == 0
+    assert not any(name[0].startswith("openvenue_projector") for name in shown)
+
+
+def test_the_instruments_of_orders_are_counted(new_venue: Callable[..., Venue]) -> None:
+    venue = new_venue().start(projector=False, workers="1")
+    with venue.client(venue.open_account(1)) as client:
+        for symbol, status in (("AAPL", 200), ("BTC/USD", 200), ("AAPL", 200), ("NOPE", 422)):
+            order = limit_order(symbol=symbol, qty="1")
+            assert client.post("/v2/orders", json=order).status_code == status
+
+    def lookups(result: str) -> float:
+        return metrics_of(venue)[("instrument_lookups_total", result)]
+
+    wait_for(lambda: (lookups("hit"), lookups("miss")) == (3, 1))
+
+
 class FailingEngine:
     """An engine whose administrative calls are counted and fail."""
 

@@ -89,6 +89,25 @@ async def test_probes_and_metrics_follow_the_stream(engine: Venue, flow: Flow, p
     assert metric(port, "lag_sequences") == 0
 
 
+async def test_only_metrics_of_the_projector_are_shown_and_all_of_them_from_the_start(
+    engine: Venue, port: str
+) -> None:
+    engine.start_projector(projector_http_port=port)
+    await until(lambda: is_ready(port))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        text = (await client.get("/metrics")).text
+    families = list(text_string_to_metric_families(text))
+    prefixes = ("openvenue_projector_", "process_", "python_info")
+    assert [family.name for family in families if not family.name.startswith(prefixes)] == []
+    causes = {
+        sample.labels["cause"]
+        for family in families
+        for sample in family.samples
+        if sample.name == "openvenue_projector_failures_total"
+    }
+    assert causes == {"engine", "connection", "offset", "schema"}
+
+
 async def test_who_stands_by_is_ready(engine: Venue, flow: Flow, port: str) -> None:
     engine.start_projector()
     await wait_until_projected(engine.database_url, await asyncio.to_thread(flow.send, 100))

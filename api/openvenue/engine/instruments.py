@@ -57,10 +57,18 @@ class Instruments:
         self._turn = asyncio.Lock()
         self._next_refresh: asyncio.Task[bool] | None = None
         self._waiting = 0
+        self._hits = metrics.PendingCounter(metrics.INSTRUMENT_LOOKUPS.labels("hit"))
+
+    def export_metrics(self) -> None:
+        """Export what was counted in memory."""
+        self._hits.export()
 
     def get(self, symbol_or_asset_id: str) -> Instrument | None:
         """Return the instrument if it is known already; see `find`."""
-        return self._by_name.get(symbol_or_asset_id)
+        instrument = self._by_name.get(symbol_or_asset_id)
+        if instrument is not None:
+            self._hits.pending += 1
+        return instrument
 
     async def find(self, symbol_or_asset_id: str) -> Instrument | None:
         """Return the instrument, asking the engine where it is not known yet.
@@ -68,9 +76,8 @@ class Instruments:
         None is certain: the engine has said so since the call. Raises EngineUnavailable where it
         does not answer, or too many wait for that.
         """
-        instrument = self._by_name.get(symbol_or_asset_id)
+        instrument = self.get(symbol_or_asset_id)
         if instrument is not None:
-            metrics.INSTRUMENT_LOOKUPS.labels("hit").inc()
             return instrument
         metrics.INSTRUMENT_LOOKUPS.labels("miss").inc()
         if not await self._refresh_from_now():

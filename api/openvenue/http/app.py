@@ -36,6 +36,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _ORDER_ENTRY = "POST /v2/orders"
+_ORDER_ENTRY_FAILURES = (400, 401, 403, 413, 422, 429, 500, 503)
 _ROUTERS: tuple[APIRouter, ...] = (
     orders.router,
     account.router,
@@ -74,6 +75,8 @@ class Application:
             ("GET", "/readyz"): self._get_readiness,
             ("HEAD", "/readyz"): self._get_readiness,
         }
+        for status in _ORDER_ENTRY_FAILURES:
+            metrics.HTTP_REQUESTS.labels(_ORDER_ENTRY, str(status))  # Shown from the start.
         self._orders_accepted = metrics.PendingCounter(
             metrics.HTTP_REQUESTS.labels(_ORDER_ENTRY, "200")
         )

@@ -59,6 +59,7 @@ class Worker:
         self.exporters: list[Callable[[], None]] = [
             self.engine.export_metrics,
             self.probe.export_metrics,
+            self.instruments.export_metrics,
             self.database.export_metrics,
             self.authenticator.export_metrics,
             flush_refusals,

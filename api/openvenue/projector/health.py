@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from openvenue.projector.metrics import REGISTRY
 from openvenue.projector.progress import Progress
 
 
@@ -27,7 +28,9 @@ async def serving_health(host: str, port: int, progress: Progress) -> AsyncItera
         )
 
     async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
+        return web.Response(
+            body=generate_latest(REGISTRY), headers={"content-type": CONTENT_TYPE_LATEST}
+        )
 
     application = web.Application()
     application.router.add_get("/healthz", health)

@@ -1,29 +1,60 @@
-"""Prometheus metrics of the projector. Rates come from the counters."""
+"""Prometheus metrics of the projector. Rates come from the counters.
 
-from prometheus_client import Counter, Gauge, Histogram
+They have a registry of their own: the default one also holds the metrics of an API worker, which
+come with the engine client.
+"""
 
-SEQUENCE = Gauge("openvenue_projector_sequence", "Last sequence number in the database.")
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+SEQUENCE = Gauge(
+    "openvenue_projector_sequence", "Last sequence number in the database.", registry=REGISTRY
+)
 LAG_SEQUENCES = Gauge(
     "openvenue_projector_lag_sequences",
     "Durable journal entries that are not in the database; NaN: unknown, for want of a stream.",
+    registry=REGISTRY,
 )
 LAG_SECONDS = Gauge(
     "openvenue_projector_lag_seconds",
     "How long the database has been missing entries, or may have been; 0: it holds all of them.",
+    registry=REGISTRY,
 )
-ENTRIES = Counter("openvenue_projector_entries", "Journal entries projected.")
-ROWS = Counter("openvenue_projector_rows", "Rows written.")
+ENTRIES = Counter("openvenue_projector_entries", "Journal entries projected.", registry=REGISTRY)
+ROWS = Counter("openvenue_projector_rows", "Rows written.", registry=REGISTRY)
 BATCH_ENTRIES = Histogram(
     "openvenue_projector_batch_entries",
     "Journal entries of a transaction.",
     buckets=(1, 4, 16, 64, 256, 1024, 4096, 16384),
+    registry=REGISTRY,
 )
 TRANSACTION_SECONDS = Histogram(
     "openvenue_projector_transaction_seconds",
     "A transaction, commit included.",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+    registry=REGISTRY,
 )
 FAILURES = Counter(
-    "openvenue_projector_failures", "Times it had to start over, by what was away.", ["cause"]
+    "openvenue_projector_failures",
+    "Times it had to start over, by what was away.",
+    ["cause"],
+    registry=REGISTRY,
 )
-ACTIVE = Gauge("openvenue_projector_active", "1: this process projects; 0: it waits or retries.")
+ACTIVE = Gauge(
+    "openvenue_projector_active",
+    "1: this process projects; 0: it waits or retries.",
+    registry=REGISTRY,
+)
+
+for _cause in ("engine", "connection", "offset", "schema"):
+    FAILURES.labels(_cause)  # From the start: a rate misses an event that its counter begins with.

@@ -1,11 +1,17 @@
 """The OpenAPI document covers every route, and every answer agrees with it."""
 
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from openvenue.keys import NewKey
-from running_venue import Venue, key_headers
+from orders import limit_order
+from running_venue import Venue, key_headers, run_apart
 from schemathesis.checks import (
     content_type_conformance,
     not_a_server_error,
@@ -35,7 +41,9 @@ OPERATIONS = {
     ("/v2/clock", "get"),
     ("/v1/book/{symbol}", "get"),
     ("/healthz", "get"),
+    ("/healthz", "head"),
     ("/readyz", "get"),
+    ("/readyz", "head"),
     ("/metrics", "get"),
 }
 
@@ -75,3 +83,114 @@ def test_every_answer_agrees_with_the_document(
         case.call_and_validate(headers=key_headers(account), checks=CHECKS)
 
     answers_agree()
+
+
+def test_both_headers_of_a_key_are_required_together(document: dict) -> None:
+    open_to_all = {("/healthz", "get"), ("/healthz", "head"), ("/readyz", "get")}
+    open_to_all |= {("/readyz", "head"), ("/metrics", "get")}
+    for path, method in OPERATIONS:
+        operation = document["paths"][path][method]
+        expected = None if (path, method) in open_to_all else [{"KeyId": [], "SecretKey": []}]
+        assert operation.get("security") == expected, (path, method)
+
+
+def test_canceling_all_answers_what_is_documented(document: dict, client: httpx.Client) -> None:
+    assert client.post("/v2/orders", json=limit_order()).status_code == 200
+    answered = client.delete("/v2/orders").status_code
+    statuses = document["paths"]["/v2/orders"]["delete"]["responses"]
+    assert [status for status in statuses if status.startswith("2")] == [str(answered)] == ["207"]
+
+
+ORDER_ID = "00000000-0000-8000-8000-000000000001"
+REQUESTS = [
+    ("POST", "/v2/orders", "/v2/orders"),
+    ("GET", "/v2/orders", "/v2/orders"),
+    ("GET", "/v2/orders", "/v2/orders?status=all"),
+    ("GET", "/v2/orders", "/v2/orders?limit=0"),
+    ("GET", "/v2/orders", "/v2/orders?symbols=NOPE"),
+    ("DELETE", "/v2/orders", "/v2/orders"),
+    ("GET", "/v2/orders/{order_id}", f"/v2/orders/{ORDER_ID}"),
+    ("GET", "/v2/orders/{order_id}", "/v2/orders/nope"),
+    ("PATCH", "/v2/orders/{order_id}", f"/v2/orders/{ORDER_ID}"),
+    ("DELETE", "/v2/orders/{order_id}", f"/v2/orders/{ORDER_ID}"),
+    ("GET", "/v2/orders:by_client_order_id", "/v2/orders:by_client_order_id?client_order_id=x"),
+    ("GET", "/v2/orders:by_client_order_id", "/v2/orders:by_client_order_id"),
+    ("GET", "/v2/account", "/v2/account"),
+    ("GET", "/v2/positions", "/v2/positions"),
+    ("GET", "/v2/positions/{symbol_or_asset_id}", "/v2/positions/AAPL"),
+    ("GET", "/v2/positions/{symbol_or_asset_id}", "/v2/positions/NOPE"),
+    ("GET", "/v2/assets", "/v2/assets"),
+    ("GET", "/v2/assets", "/v2/assets?status=nope"),
+    ("GET", "/v2/assets/{symbol_or_asset_id}", "/v2/assets/AAPL"),
+    ("GET", "/v2/assets/{symbol_or_asset_id}", "/v2/assets/NOPE"),
+    ("GET", "/v2/clock", "/v2/clock"),
+    ("GET", "/v1/book/{symbol}", "/v1/book/AAPL"),
+    ("GET", "/v1/book/{symbol}", "/v1/book/AAPL?depth=0"),
+    ("GET", "/v1/book/{symbol}", "/v1/book/NOPE"),
+    ("GET", "/readyz", "/readyz"),
+    ("GET", "/healthz", "/healthz"),
+    ("GET", "/metrics", "/metrics"),
+]
+
+
+class Documented:
+    """Sends one request of each kind and holds every answer against the document."""
+
+    def __init__(self, venue: Venue) -> None:
+        self.schema = schemathesis.openapi.from_url(f"{venue.url}/openapi.json")
+        self.document = httpx.get(f"{venue.url}/openapi.json").json()
+
+    def check_all(self, client: httpx.Client) -> set[int]:
+        """Return the statuses that came."""
+        found = set()
+        undocumented = []
+        for method, path, url in REQUESTS:
+            body = {"POST": limit_order(), "PATCH": {"qty": "1"}}.get(method)
+            answer = client.request(method, url, json=body)
+            found.add(answer.status_code)
+            responses = self.document["paths"][path][method.lower()]["responses"]
+            media_type = answer.headers.get("content-type", "").partition(";")[0]
+            response = responses.get(str(answer.status_code), {})
+            if media_type not in response.get("content", {"": None}):
+                undocumented.append((method, url, answer.status_code, media_type))
+            elif media_type.endswith("json"):
+                self.schema[path][method].validate_response(answer)
+        assert undocumented == []
+        return found
+
+
+def test_every_refusal_is_documented(new_venue: Callable[..., Venue]) -> None:
+    venue = new_venue().start(
+        workers="1", engine_in_flight_max="1", unary_calls_max="1", engine_reply_timeout_s="5"
+    )
+    documented = Documented(venue)
+    key = venue.open_account(1)
+    without_account = run_apart(venue._create_key(99))
+    with venue.client(key) as client, venue.client(without_account) as stranger:
+        assert documented.check_all(client) >= {200, 207, 404, 422}
+        assert documented.check_all(stranger) >= {200, 403}
+        assert 401 in documented.check_all(httpx.Client(base_url=venue.url))
+        for body, status in ((b"{", 400), (b" " * 100_000, 413)):
+            for method, path in (
+                ("POST", "/v2/orders"),
+                ("PATCH", "/v2/orders/{order_id}"),
+            ):
+                answer = client.request(method, path.format(order_id=ORDER_ID), content=body)
+                assert answer.status_code == status
+                assert (
+                    str(status) in documented.document["paths"][path][method.lower()]["responses"]
+                )
+
+        # The engine stands still, with as much under way as there may be.
+        venue.engine.process.send_signal(signal.SIGSTOP)
+        with ThreadPoolExecutor(2) as others:
+            waiting = [others.submit(client.get, path) for path in ("/v2/account", "/v1/book/AAPL")]
+            time.sleep(0.3)
+            assert documented.check_all(client) >= {429}
+            assert [answer.result().status_code for answer in waiting] == [503, 503]
+        venue.engine.stop(signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while "no session" not in client.get("/readyz").text:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert documented.check_all(client) >= {503}

@@ -118,6 +118,13 @@ def not_taken(refusal: pb.NotSequenced) -> problems.Problem:
     return problems.of_not_sequenced(refusal)
 
 
+def not_answered(reply: pb.Reply) -> problems.Problem:
+    """Return the Problem of a query about an account: 403 where it is not open, or 503."""
+    if reply.not_sequenced.cause == pb.NotSequenced.CAUSE_NOT_FOUND:
+        return problems.of_reject(pb.REASON_UNKNOWN_ACCOUNT)
+    return not_taken(reply.not_sequenced)
+
+
 def _count_refusal(cause: str, reason: str) -> None:
     metrics.ENGINE_REFUSED.labels(cause).inc()
     log_refusal("request not carried out", cause, reason=reason)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
-from openvenue.http.engine_calls import engine_answer, not_taken
+from openvenue.http.engine_calls import engine_answer, not_answered
 from openvenue.http.worker import Worker
 from openvenue.queries.projection import ProjectionLag
 from openvenue.telemetry import get_logger
@@ -40,6 +40,4 @@ async def account_of(worker: Worker, account_id: int) -> pb.Account:
     reply = await engine_answer(worker, pb.Request(get_account=query))
     if reply.HasField("account"):
         return reply.account
-    if reply.not_sequenced.cause == pb.NotSequenced.CAUSE_NOT_FOUND:
-        raise problems.of_reject(pb.REASON_UNKNOWN_ACCOUNT)
-    raise not_taken(reply.not_sequenced)
+    raise not_answered(reply)

@@ -17,6 +17,13 @@ from openvenue.http import problems, resources
 _REF = "#/components/schemas/{name}"
 _SECURED: list[dict[str, list[str]]] = [{"KeyId": [], "SecretKey": []}]
 
+_DESCRIPTION = (
+    "Any request may also be answered with 400, 408 or 431 where it is not HTTP, too slow or its "
+    "headers are too large, and with 503 where the worker has as many connections as it may; the "
+    "connection is closed then. A method that a path lacks is answered with 405, and `Allow` names "
+    "those that it has. Every error is a problem document (RFC 9457)."
+)
+
 _DECIMAL = {
     "oneOf": [{"type": "string"}, {"type": "number"}],
     "description": "A decimal, as a string or a number; read exactly, never as a float.",
@@ -80,6 +87,27 @@ REPLACE_REQUEST = {
     },
 }
 
+
+def _probe(name: str, summary: str, method: str) -> dict[str, Any]:
+    """Return the operation of a probe; HEAD answers as GET does, without the body."""
+    body = answers(resources.Health, 503, secured=False)
+    unavailable = body["responses"]["503"]
+    unavailable["content"] = {
+        "application/json": {"schema": _schema(resources.Health)},
+        # From a worker that has as many connections as it may.
+        **unavailable["content"],
+    }
+    if method == "head":
+        for response in body["responses"].values():
+            del response["content"]
+    return {
+        "tags": ["operations"],
+        "operationId": name if method == "get" else f"{name}_{method}",
+        "summary": summary,
+        **body,
+    }
+
+
 _HOT_PATHS: dict[str, dict[str, Any]] = {
     "/v2/orders": {
         "post": {
@@ -93,20 +121,10 @@ _HOT_PATHS: dict[str, dict[str, Any]] = {
         }
     },
     "/healthz": {
-        "get": {
-            "tags": ["operations"],
-            "operationId": "healthz",
-            "summary": "Whether the process lives",
-            **answers(resources.Health, secured=False),
-        }
+        method: _probe("healthz", "Whether the process lives", method) for method in ("get", "head")
     },
     "/readyz": {
-        "get": {
-            "tags": ["operations"],
-            "operationId": "readyz",
-            "summary": "Whether it can serve",
-            **answers(resources.Health, secured=False),
-        }
+        method: _probe("readyz", "Whether it can serve", method) for method in ("get", "head")
     },
 }
 
@@ -136,6 +154,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         title="OpenVenue",
         version=version("openvenue"),
         summary="A trading venue in the dialect of the Alpaca Trading API.",
+        description=_DESCRIPTION,
         routes=app.routes,
     )
     for path, operations in _HOT_PATHS.items():
@@ -154,16 +173,22 @@ def _document(app: FastAPI) -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(structs, ref_template=_REF)
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(schemas)
-    _strip_default_validation(document)
+    _correct(document)
     return document
 
 
-def _strip_default_validation(document: dict[str, Any]) -> None:
-    """Drop FastAPI's own 422 shape: ours is a problem document."""
+def _correct(document: dict[str, Any]) -> None:
+    """Put right what FastAPI adds by itself.
+
+    Its own 422 shape, where ours is a problem document; and each header of a key as a requirement
+    of its own, of which one would do, where both are needed.
+    """
     ours = answers(None, 422, secured=False)["responses"]["422"]
     for operations in document["paths"].values():
         for operation in operations.values():
             if "422" in operation["responses"]:
                 operation["responses"]["422"] = ours
+            if "security" in operation:
+                operation["security"] = _SECURED
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)

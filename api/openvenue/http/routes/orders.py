@@ -16,7 +16,14 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
 from openvenue.http.dependencies import AccountId, WorkerOf, json_response
-from openvenue.http.engine_calls import command_of, engine_answer, engine_reply, not_taken, order_of
+from openvenue.http.engine_calls import (
+    command_of,
+    engine_answer,
+    engine_reply,
+    not_answered,
+    not_taken,
+    order_of,
+)
 from openvenue.http.history import history_of
 from openvenue.http.openapi import REPLACE_REQUEST, accepts, answers
 from openvenue.http.order_terms import (
@@ -58,7 +65,7 @@ class ReplaceRequest(msgspec.Struct):
 _decode_replace = msgspec.json.Decoder(ReplaceRequest).decode
 
 
-@router.get("/v2/orders", openapi_extra=answers(list[resources.Order], 422))
+@router.get("/v2/orders", openapi_extra=answers(list[resources.Order], 403, 422, 429))
 async def list_orders(
     worker: WorkerOf,
     account_id: AccountId,
@@ -104,7 +111,11 @@ async def list_orders(
     return json_response([await _row_document(worker, row) for row in rows])
 
 
-@router.delete("/v2/orders", openapi_extra=answers(list[resources.CancelResult], 429, status=207))
+@router.delete(
+    "/v2/orders",
+    status_code=HTTPStatus.MULTI_STATUS,
+    openapi_extra=answers(list[resources.CancelResult], 403, 429, status=207),
+)
 async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response:
     """Cancel the account's open orders, newest first, at most 10,000 a call.
 
@@ -129,10 +140,12 @@ async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response
         results += await asyncio.gather(
             *(_cancel_result(worker, account_id, order.order_id) for order in page)
         )
-    return json_response(results, status=207)
+    return json_response(results, HTTPStatus.MULTI_STATUS)
 
 
-@router.get("/v2/orders:by_client_order_id", openapi_extra=answers(resources.Order, 404, 422))
+@router.get(
+    "/v2/orders:by_client_order_id", openapi_extra=answers(resources.Order, 403, 404, 422, 429)
+)
 async def get_order_by_client_order_id(
     worker: WorkerOf, account_id: AccountId, client_order_id: str
 ) -> Response:
@@ -142,7 +155,7 @@ async def get_order_by_client_order_id(
     return json_response(await _find(worker, account_id, query, client_order_id=client_order_id))
 
 
-@router.get("/v2/orders/{order_id}", openapi_extra=answers(resources.Order, 404, 422))
+@router.get("/v2/orders/{order_id}", openapi_extra=answers(resources.Order, 403, 404, 422, 429))
 async def get_order(
     worker: WorkerOf, account_id: AccountId, order_id: str, nested: bool = False
 ) -> Response:
@@ -190,7 +203,9 @@ async def replace_order(
 
 
 @router.delete(
-    "/v2/orders/{order_id}", status_code=204, openapi_extra=answers(None, 404, 422, 429, status=204)
+    "/v2/orders/{order_id}",
+    status_code=204,
+    openapi_extra=answers(None, 403, 404, 422, 429, status=204),
 )
 async def cancel_order(worker: WorkerOf, account_id: AccountId, order_id: str) -> Response:
     """Cancel what is left of an order."""
@@ -236,8 +251,8 @@ async def _open_orders(
             limit=limit - len(orders),
         )
         reply = await engine_answer(worker, pb.Request(list_open_orders=query))
-        if reply.HasField("not_sequenced"):
-            raise not_taken(reply.not_sequenced)
+        if not reply.HasField("order_list"):
+            raise not_answered(reply)
         orders += reply.order_list.orders
         stopped_at = reply.order_list.stopped_at_order_id
         if stopped_at == 0 or len(orders) == limit:

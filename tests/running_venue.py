@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import grpc
 import httpx
-from openvenue.db import migrate
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.keys import NewKey, create_key
@@ -106,7 +105,7 @@ class ChildProcess:
 
 @dataclass
 class Venue:
-    """One engine, API and projector on a database; `stop` ends what runs."""
+    """One engine, API and projector on a migrated database; `stop` ends what runs."""
 
     directory: Path
     database_url: str
@@ -131,8 +130,7 @@ class Venue:
         return f"http://127.0.0.1:{self.api_port}"
 
     def start(self, *, projector: bool = True, **environment: str) -> "Venue":
-        """Migrate the database, start every process and wait until the API is ready."""
-        migrate.upgrade(self.settings)
+        """Start every process and wait until the API is ready."""
         self.start_engine()
         self.define_instruments()
         if projector:
@@ -160,6 +158,8 @@ class Venue:
             "OPENVENUE_API_PORT": str(self.api_port),
             "OPENVENUE_API_PORT_FILE": str(port_file),
             "OPENVENUE_DRAIN_TIMEOUT_S": "1",
+            # Many tests name symbols that there are not.
+            "OPENVENUE_INSTRUMENTS_ASK_INTERVAL_S": "0.05",
             **{f"OPENVENUE_{name.upper()}": value for name, value in environment.items()},
         }
         self.api = self._spawn("api", [sys.executable, "-m", "openvenue.server"], extra)

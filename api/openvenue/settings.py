@@ -129,6 +129,9 @@ class Settings(BaseSettings):
     )
     auth_cache_entries_max: int = Field(default=10_000, ge=1, le=1_000_000)
     instruments_refresh_s: Seconds = 30.0
+    instruments_ask_interval_s: Seconds = Field(
+        default=1.0, description="least time between two questions for symbols that are not known"
+    )
 
     tuning_file: Path | None = None
 

@@ -206,6 +206,8 @@ def test_no_order_waits_for_a_database_that_hangs(
             thread.start()
         for _ in range(200):
             assert client.post("/v2/orders", json=limit_order()).status_code == 200
+        assert any(thread.is_alive() for thread in history)
+        proxy.resume()
     for thread in history:
         thread.join()
 

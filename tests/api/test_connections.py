@@ -19,10 +19,10 @@ READ_TIMEOUT_S = 1
 
 @pytest.fixture(scope="module")
 def bounded(
-    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]
+    tmp_path_factory: pytest.TempPathFactory, new_migrated_database: Callable[[], str]
 ) -> Iterator[Venue]:
     """A venue with one worker and narrow bounds."""
-    venue = Venue(tmp_path_factory.mktemp("bounded"), new_database())
+    venue = Venue(tmp_path_factory.mktemp("bounded"), new_migrated_database())
     try:
         yield venue.start(
             workers="1",

@@ -91,10 +91,15 @@ def test_a_symbol_that_the_engine_cannot_be_asked_for_is_not_called_unknown(
     with venue.client(venue.open_account(1)) as client:
         assert client.get("/v2/assets/NOPE").status_code == 404
         venue.engine.process.send_signal(signal.SIGSTOP)
-        for route in ("/v2/assets/NOPE", "/v1/book/NOPE", "/v2/orders?symbols=NOPE"):
-            assert client.get(route).status_code == 503
         order = limit_order(symbol="NOPE")
-        assert client.post("/v2/orders", json=order).status_code == 503
+        with ThreadPoolExecutor(4) as askers:
+            answers = [
+                askers.submit(client.get, "/v2/assets/NOPE"),
+                askers.submit(client.get, "/v1/book/NOPE"),
+                askers.submit(client.get, "/v2/orders?symbols=NOPE"),
+                askers.submit(client.post, "/v2/orders", json=order),
+            ]
+        assert [answer.result().status_code for answer in answers] == [503] * 4
         venue.engine.process.send_signal(signal.SIGCONT)
         venue.wait_until_ready()
         assert client.post("/v2/orders", json=order).status_code == 422

@@ -75,7 +75,8 @@ def test_the_demo_keys_work_with_a_database_that_was_made_anew(tmp_path: Path) -
 def test_a_venue_that_was_killed_leaves_nothing_that_keeps_the_next_from_starting(
     tmp_path: Path,
 ) -> None:
-    killed = Up(tmp_path / "data").wait_until_up()
+    drains = {"OPENVENUE_DRAIN_TIMEOUT_S": "3"}
+    killed = Up(tmp_path / "data", variables=drains).wait_until_up()
     entered = httpx.post(f"{killed.url}/v2/orders", json=ORDER, headers=killed.headers())
     # A connection that stays open, so that the API does not end at once.
     with httpx.Client(base_url=killed.url) as client:

@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flow import ACCOUNTS, Flow
-from openvenue.db import migrate
 from running_venue import Venue
 
 
 @pytest.fixture
 async def engine(new_venue: Callable[..., Venue]) -> Venue:
-    """A migrated database and an engine with three accounts that can trade; nothing else runs."""
+    """A database and an engine with three accounts that can trade; nothing else runs."""
     venue = new_venue()
-    await asyncio.to_thread(migrate.upgrade, venue.settings)
     await asyncio.to_thread(venue.start_engine)
     await asyncio.to_thread(venue.define_instruments)
     for account_id in ACCOUNTS:

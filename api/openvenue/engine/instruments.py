@@ -1,7 +1,7 @@
 """The instruments of the venue, kept in memory: every order needs one, and they hardly change.
 
-Filled from the engine at start, periodically, and when somebody asks for an unknown symbol (at most
-once a second, so that a stream of wrong symbols costs the engine nothing).
+Filled from the engine at start, periodically, and when somebody asks for an unknown symbol (once in
+an interval, by default a second, so that a stream of wrong symbols costs the engine nothing).
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.ids import IdSpace, Kind
 from openvenue.telemetry import get_logger
 
-_REFRESH_INTERVAL_MIN_S = 1.0
+_LOADING_POLL_S = 0.1
 _REFRESH_TIMEOUT_S = 2.0
 _WAITING_MAX = 1000
 
@@ -45,10 +45,13 @@ class Instrument:
 class Instruments:
     """Look-ups by symbol, public asset id and engine id."""
 
-    def __init__(self, engine: EngineClient, shard_id: int, refresh_s: float) -> None:
+    def __init__(
+        self, engine: EngineClient, shard_id: int, refresh_s: float, ask_interval_s: float = 1.0
+    ) -> None:
         self._engine = engine
         self._ids = IdSpace(shard_id, Kind.INSTRUMENT)
         self._refresh_s = refresh_s
+        self._ask_interval_s = ask_interval_s
         self._by_name: dict[str, Instrument] = {}
         self._by_id: dict[int, Instrument] = {}
         self.loaded = False
@@ -107,7 +110,7 @@ class Instruments:
         """Refresh until cancelled."""
         while True:
             await self._refresh_from_now()
-            await asyncio.sleep(self._refresh_s if self.loaded else _REFRESH_INTERVAL_MIN_S / 10)
+            await asyncio.sleep(self._refresh_s if self.loaded else _LOADING_POLL_S)
 
     async def _refresh_from_now(self) -> bool:
         """Ask the engine, as soon as that is allowed again; whether it answered.
@@ -128,7 +131,7 @@ class Instruments:
         loop = asyncio.get_running_loop()
         async with self._turn:
             # Counted from the last attempt, so that an engine in trouble is left alone too.
-            await asyncio.sleep(self._asked_at + _REFRESH_INTERVAL_MIN_S - loop.time())
+            await asyncio.sleep(self._asked_at + self._ask_interval_s - loop.time())
             self._asked_at = loop.time()
             self._next_refresh = None  # What is defined from here on, this answer may lack.
             return await self._refresh()

@@ -49,7 +49,10 @@ class Worker:
         self.engine = EngineClient(settings)
         self.probe = EngineProbe(self.engine, settings.shard_id, settings.engine_probe_timeout_s)
         self.instruments = Instruments(
-            self.engine, settings.shard_id, settings.instruments_refresh_s
+            self.engine,
+            settings.shard_id,
+            settings.instruments_refresh_s,
+            settings.instruments_ask_interval_s,
         )
         self.authenticator = Authenticator(settings, self.listener)
         self.trading_day = TradingDay(self.engine)

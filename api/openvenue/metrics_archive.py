@@ -9,11 +9,13 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from prometheus_client import Metric
 from prometheus_client.mmap_dict import MmapedDict
-from prometheus_client.multiprocess import mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -21,8 +23,8 @@ _KINDS = ("counter", "histogram")
 _ARCHIVE = "ended"
 
 
-class MetricsArchive:
-    """The metrics directory of a group of processes."""
+class MetricsArchive(Collector):
+    """The metrics directory of a group of processes, to be collected while `reading`."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -38,13 +40,21 @@ class MetricsArchive:
         with self._locked(fcntl.LOCK_SH):
             yield
 
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics of all processes, those that ended included."""
+        files = [str(file) for file in self._directory.glob("*.db") if not _is_empty(file)]
+        merged: Iterable[Metric] = MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+        return merged
+
     def take_over(self, pid: int) -> None:
         """Add what the ended process `pid` counted to the archive, and remove its files."""
         with self._locked(fcntl.LOCK_EX):
             mark_process_dead(pid, str(self._directory))  # type: ignore[no-untyped-call]
             for kind in _KINDS:
                 ended = self._directory / f"{kind}_{pid}.db"
-                if ended.exists():
+                if ended.exists() and _is_empty(ended):
+                    ended.unlink()
+                elif ended.exists():
                     self._add(ended, self._directory / f"{kind}_{_ARCHIVE}.db")
 
     def _add(self, ended: Path, archive: Path) -> None:
@@ -66,3 +76,8 @@ class MetricsArchive:
         with (self._directory / "lock").open("ab") as lock:
             fcntl.flock(lock, mode)
             yield
+
+
+def _is_empty(file: Path) -> bool:
+    """Whether its process has made the file and has yet to write what makes it one of metrics."""
+    return file.stat().st_size == 0

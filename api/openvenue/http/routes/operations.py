@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from openvenue.metrics_archive import MetricsArchive
 
@@ -50,8 +49,9 @@ async def get_metrics() -> Response:
 
 def _collect() -> bytes:
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    with MetricsArchive.of_environment().reading():
+    archive = MetricsArchive.of_environment()
+    registry.register(archive)
+    with archive.reading():
         return generate_latest(registry)
 
 

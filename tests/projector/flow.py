@@ -10,7 +10,12 @@ import grpc
 from openvenue.db.tables import PROJECTION_CHANNEL
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.projector.progress import Progress
+from openvenue.projector.run import follow
+from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import PROJECTED_TABLES
+from pydantic import SecretStr
+from running_venue import Venue
 
 ACCOUNTS = (1, 2, 3)
 BATCH = 100
@@ -105,6 +110,14 @@ async def checksums(database_url: str) -> dict[str, str]:
         return digests
     finally:
         await connection.close()
+
+
+async def project_into(database_url: str, venue: Venue, until_sequence: int) -> None:
+    """Projects a venue's journal, up to a sequence number, into a database that may be another."""
+    settings = venue.settings.model_copy(update={"database_url": SecretStr(database_url)})
+    own = ProjectorSettings(rest_max_ms=0)
+    async with asyncio.timeout(60):
+        await follow(settings, own, Progress(), asyncio.Event(), until_sequence)
 
 
 async def projected_sequence(database_url: str) -> int:

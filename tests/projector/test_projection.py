@@ -4,16 +4,22 @@ import asyncio
 import contextlib
 import random
 import signal
+from collections.abc import Callable
 
 import asyncpg
 import pytest
 from entries import new_order
-from flow import ACCOUNTS, Flow, checksums, projected_sequence, wait_until_projected
+from flow import (
+    ACCOUNTS,
+    Flow,
+    checksums,
+    project_into,
+    projected_sequence,
+    wait_until_projected,
+)
 from openvenue.db.database import Database
 from openvenue.projector.fold import Batch, Sizes
-from openvenue.projector.progress import Progress
 from openvenue.projector.rebuild import rebuild
-from openvenue.projector.run import follow
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
 from openvenue.queries.orders import OrderFilter, list_orders
@@ -25,8 +31,7 @@ OWN = ProjectorSettings(rest_max_ms=0)
 
 
 async def project(venue: Venue, until_sequence: int) -> None:
-    async with asyncio.timeout(60):
-        await follow(venue.settings, OWN, Progress(), asyncio.Event(), until_sequence)
+    await project_into(venue.database_url, venue, until_sequence)
 
 
 async def test_the_projection_is_what_the_engine_holds(engine: Venue, flow: Flow) -> None:
@@ -78,6 +83,17 @@ async def test_a_rebuild_gives_the_same_rows_and_leaves_keys_alone(
     finally:
         await connection.close()
     assert await checksums(engine.database_url) == before
+
+
+async def test_a_rebuild_from_an_empty_database_gives_the_same_rows(
+    engine: Venue, flow: Flow, new_migrated_database: Callable[[], str]
+) -> None:
+    engine.start_projector()
+    last = await asyncio.to_thread(flow.send, 2000)
+    await wait_until_projected(engine.database_url, last)
+    anew = new_migrated_database()
+    await project_into(anew, engine, last)
+    assert await checksums(anew) == await checksums(engine.database_url)
 
 
 async def test_a_rebuild_that_was_interrupted_is_finished_by_the_next_projector(

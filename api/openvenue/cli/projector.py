@@ -9,6 +9,7 @@ import typer
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
 from openvenue.cli.errors import CommandError
 from openvenue.cli.output import JsonOption, print_record
+from openvenue.db.connection import BROKEN_CONNECTION
 from openvenue.projector import __main__ as process
 from openvenue.projector.rebuild import rebuild as rebuild_projection
 from openvenue.projector.run import ProjectionFault
@@ -38,6 +39,11 @@ def rebuild(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = Fa
         sequence = asyncio.run(rebuild_projection(settings, ProjectorSettings()))
     except ProjectionFault as error:
         raise CommandError(str(error)) from error
-    except (grpc.aio.AioRpcError, OSError, asyncpg.PostgresError) as error:
+    except (
+        grpc.aio.AioRpcError,
+        OSError,
+        asyncpg.PostgresError,
+        *BROKEN_CONNECTION,
+    ) as error:
         raise CommandError(f"engine or database do not answer ({error})") from error
     print_record({"projected_sequence": sequence}, as_json=as_json)

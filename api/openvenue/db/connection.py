@@ -16,6 +16,10 @@ _KEEPALIVE_INTERVAL_S = 5
 _KEEPALIVE_PROBES = 3
 _USER_TIMEOUT_MS = 20_000
 
+# What asyncpg raises of a connection that is no more; the second where its server said good-bye and
+# the socket has not ended yet.
+BROKEN_CONNECTION = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 
 class WatchedConnection(asyncpg.Connection):  # type: ignore[misc]
     """A connection whose socket has keepalive and a bound on unacknowledged data."""

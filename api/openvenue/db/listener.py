@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from openvenue.db.connection import connect_options, driver_url
+from openvenue.db.connection import BROKEN_CONNECTION, connect_options, driver_url
 from openvenue.telemetry import get_logger
 
 _RETRY_S = 0.5
@@ -54,7 +54,7 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, TimeoutError, asyncpg.PostgresError, *BROKEN_CONNECTION) as error:
                 _log.warning("database notifications interrupted", reason=_reason(error))
             except NoAnswer as error:
                 _log.warning("database notifications interrupted", reason=str(error))
@@ -74,7 +74,7 @@ class Listener:
             if self._connection is not None:
                 self._connection.terminate()
             raise NoAnswer(f"no answer in {timeout_s:g} s") from None
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.PostgresError, *BROKEN_CONNECTION) as error:
             raise NoAnswer(_reason(error)) from error
 
     async def _listen(self) -> None:

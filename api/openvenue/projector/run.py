@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import grpc
 
+from openvenue.db.connection import BROKEN_CONNECTION
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
@@ -32,7 +33,7 @@ _REST_PER_TRANSACTION = 3.0  # so that transactions take a quarter of the time w
 _DATABASE_AWAY = (
     OSError,
     TimeoutError,
-    asyncpg.InterfaceError,
+    *BROKEN_CONNECTION,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from openvenue.db.connection import connect_options, driver_url
+from openvenue.db.connection import BROKEN_CONNECTION, connect_options, driver_url
 from openvenue.db.tables import PROJECTION_CHANNEL
 from openvenue.projector import text_format as fmt
 from openvenue.projector.fold import Batch, ExecutionRow, OrderRow, Sizes
@@ -183,7 +183,7 @@ class Store:
         """Closes the connection, which gives the lock back. Never raises, never hangs."""
         try:
             await self._connection.close(timeout=5)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (OSError, TimeoutError, asyncpg.PostgresError, *BROKEN_CONNECTION):
             self._connection.terminate()
 
     async def lock(self) -> bool:

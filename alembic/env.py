@@ -1,11 +1,13 @@
-"""Runs migrations, one process at a time, all of them in one transaction.
+"""Runs migrations, one process at a time, each of them in a transaction of its own.
 
-An advisory lock makes concurrent migrators (pods of one rollout) wait for each other; who comes
-second finds nothing left to do. A migration waits for a table's lock only so long, because whoever
-comes to the table after it waits behind it: it fails then, having changed nothing, to be run again.
+An advisory lock makes concurrent migrators (pods of one rollout) take turns; who comes second finds
+nothing left to do. A migration waits for a table's lock only so long, because whoever comes to the
+table after it waits behind it: it fails then, to be run again. What it leaves undone is a whole
+migration, but for an index that is built beside trading: its next run builds that anew.
 """
 
 import asyncio
+import time
 
 from openvenue.db.connection import connect_options
 from openvenue.db.tables import metadata
@@ -17,18 +19,35 @@ from alembic import context
 
 CONNECT_TIMEOUT_S = 10
 ADVISORY_LOCK = 0x6F70656E76656E75  # "openvenu"
+TURN_POLL_S = 0.1
 
 
 def migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
+    take_turn(connection)
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_server_default=True,
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-        # From here on only: migrators may wait longer for each other.
-        lock_timeout = f"{round(settings().migration_lock_timeout_s * 1000)}ms"
-        connection.execute(
-            text("SELECT set_config('lock_timeout', :bound, true)"), {"bound": lock_timeout}
-        )
         context.run_migrations()
+
+
+def take_turn(connection: Connection) -> None:
+    """Hold the lock until the connection is closed. Raises TimeoutError if others hold it too long.
+
+    It is polled for, as an index that is built beside trading waits for every transaction that
+    began earlier, those that wait for a lock included.
+    """
+    deadline = time.monotonic() + settings().migration_statement_timeout_s
+    asked = text("SELECT pg_try_advisory_lock(:key)")
+    while not connection.scalar(asked, {"key": ADVISORY_LOCK}):
+        connection.rollback()
+        if time.monotonic() > deadline:
+            raise TimeoutError("another process has been migrating this database for too long")
+        time.sleep(TURN_POLL_S)
+    connection.rollback()
 
 
 def settings() -> Settings:
@@ -36,15 +55,20 @@ def settings() -> Settings:
     return given or get_settings()
 
 
+def bound(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
 async def connect_and_migrate() -> None:
-    statement_timeout = f"{round(settings().migration_statement_timeout_s * 1000)}ms"
+    options = connect_options(
+        "openvenue-migration",
+        lock_timeout=bound(settings().migration_lock_timeout_s),
+        statement_timeout=bound(settings().migration_statement_timeout_s),
+    )
     engine = create_async_engine(
         settings().database_url.get_secret_value(),
         poolclass=pool.NullPool,
-        connect_args={
-            "timeout": CONNECT_TIMEOUT_S,
-            **connect_options("openvenue-migration", statement_timeout=statement_timeout),
-        },
+        connect_args={"timeout": CONNECT_TIMEOUT_S, **options},
     )
     try:
         async with engine.connect() as connection:
@@ -54,7 +78,12 @@ async def connect_and_migrate() -> None:
 
 
 def render_sql() -> None:
-    context.configure(dialect_name="postgresql", target_metadata=metadata, literal_binds=True)
+    context.configure(
+        dialect_name="postgresql",
+        target_metadata=metadata,
+        literal_binds=True,
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
         context.run_migrations()
 

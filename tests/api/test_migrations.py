@@ -80,7 +80,7 @@ def test_concurrent_migrators_wait_for_each_other(settings: Settings) -> None:
 
 
 def test_a_migration_gives_way_to_a_transaction_that_holds_a_table(settings: Settings) -> None:
-    migrate.upgrade(settings)
+    migrate.upgrade(settings, "0001")
     impatient = Settings(database_url=settings.database_url, migration_lock_timeout_s=0.2)
 
     async def downgrade_beside_a_reader() -> None:
@@ -92,7 +92,47 @@ def test_a_migration_gives_way_to_a_transaction_that_holds_a_table(settings: Set
         await engine.dispose()
 
     run_apart(downgrade_beside_a_reader())
+    assert revision_of(settings) == "0001"
+    migrate.upgrade(settings)
     migrate.check(settings)
+
+
+def test_an_index_is_built_beside_trading_and_anew_where_that_was_interrupted(
+    settings: Settings,
+) -> None:
+    migrate.upgrade(settings, "0003")
+    impatient = Settings(database_url=settings.database_url, migration_lock_timeout_s=0.2)
+
+    async def build_beside_a_writer() -> None:
+        engine = create_async_engine(settings.database_url.get_secret_value())
+        async with engine.connect() as writer, engine.connect() as other:
+            await writer.execute(text("LOCK TABLE orders IN ROW EXCLUSIVE MODE"))
+            # It waits for the writer, and nobody waits for it meanwhile.
+            building = asyncio.ensure_future(asyncio.to_thread(migrate.upgrade, impatient))
+            while not building.done():
+                await other.execute(text("SET LOCAL lock_timeout = '50ms'"))
+                await other.execute(text("LOCK TABLE orders IN ROW EXCLUSIVE MODE"))
+                await other.rollback()
+            with pytest.raises(DBAPIError, match="lock timeout"):
+                await building
+        await engine.dispose()
+
+    run_apart(build_beside_a_writer())
+    assert revision_of(settings) == "0003"
+    assert run_apart(invalid_indexes(settings)) == ["orders_account_instrument_created_idx"]
+    migrate.upgrade(settings)
+    migrate.check(settings)
+    assert run_apart(invalid_indexes(settings)) == []
+
+
+async def invalid_indexes(settings: Settings) -> list[str]:
+    engine = create_async_engine(settings.database_url.get_secret_value())
+    async with engine.connect() as connection:
+        names = await connection.scalars(
+            text("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
+        )
+    await engine.dispose()
+    return list(names)
 
 
 def test_a_schema_that_is_missing_or_old_is_refused_and_a_newer_one_serves(

@@ -126,6 +126,14 @@ orders = Table(
 )
 # An account's orders by time of creation; times follow the sequence, ids settle equal ones.
 Index("orders_account_created_idx", orders.c.account_id, orders.c.created_at, orders.c.order_id)
+# Those in one instrument, which may be few of them.
+Index(
+    "orders_account_instrument_created_idx",
+    orders.c.account_id,
+    orders.c.instrument_id,
+    orders.c.created_at,
+    orders.c.order_id,
+)
 # Those open alone: few, beside a history that only grows.
 Index(
     "orders_open_idx",
@@ -154,10 +162,9 @@ executions = Table(
     _one_of("liquidity", "maker", "taker"),
     _one_of("side", "buy", "sell"),
 )
+# For people: no query of the venue's own looks executions up. By order also finds those of an
+# account, through its orders.
 Index("executions_order_idx", executions.c.shard_id, executions.c.order_id)
-Index(
-    "executions_account_idx", executions.c.account_id, executions.c.shard_id, executions.c.trade_id
-)
 
 projection_offsets = Table(
     "projection_offsets",

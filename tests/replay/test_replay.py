@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -200,6 +201,20 @@ def test_an_interrupted_replay_ends_with_the_summary_of_what_was_done(
     assert summary["interrupted"] is True
     assert 0 < summary["operations"] < 1_000_000
     assert errors == ""
+
+
+def test_where_there_is_no_terminal_lines_tell_how_far_it_is(venue: Venue, keys: Path) -> None:
+    with started(venue, keys, "--synthetic", "--orders", "1000000") as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    told = [
+        re.match(r"replaying AAPL: ([\d,]+) of 1,000,000 after \d+ s, ", line) for line in lines
+    ]
+    done = [int(found[1].replace(",", "")) for found in told if found]
+    assert 0 < done[0] < done[1]
+    assert "Replay of AAPL, interrupted" in output
 
 
 def wait_for_an_order(venue: Venue, keys: Path) -> None:

@@ -19,7 +19,7 @@ from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir
 from openvenue.cli.output import JsonOption, console, errors, print_json
 from openvenue.replay import lobster
-from openvenue.replay.display import view
+from openvenue.replay.display import line, view
 from openvenue.replay.execute import Executor, Scale, clear_symbol
 from openvenue.replay.lines import MalformedFile
 from openvenue.replay.plan import Planner
@@ -31,6 +31,7 @@ from openvenue.replay.tally import Tally
 from openvenue.replay.venue import Credentials, Refused, Venue, VenueUnavailable
 
 _FRAME_INTERVAL_S = 0.25
+_LINE_INTERVAL_S = 2.0
 
 # What a shell reports of a command that SIGINT ended.
 _EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -165,11 +166,13 @@ async def _replay(job: _Job, venue: Venue, tally: Tally, window: int, *, show: b
         executor = Executor(venue, job.symbol, job.scale, f"replay-{secrets.token_hex(4)}")
         tally.start()
         counted = carry_out(job.parts, executor, window)
-        if show:
-            await _watch(job, venue, tally, counted)
-        else:
+        if not show:
             async for _ in counted:
                 pass
+        elif console.is_terminal:
+            await _watch(job, venue, tally, counted)
+        else:
+            await _tell(job, venue, tally, counted)
 
 
 async def _watch(job: _Job, venue: Venue, tally: Tally, counted: AsyncIterator[None]) -> None:
@@ -183,6 +186,17 @@ async def _watch(job: _Job, venue: Venue, tally: Tally, counted: AsyncIterator[N
                 shown_s = time.monotonic()
                 frame = view(job.symbol, tally, venue.latencies_s, job.scale, done, job.total)
                 live.update(frame, refresh=True)
+
+
+async def _tell(job: _Job, venue: Venue, tally: Tally, counted: AsyncIterator[None]) -> None:
+    """Says how far the replay is in lines, for a log or a pipe."""
+    told_s = time.monotonic()
+    done = 0
+    async for _ in counted:
+        done += 1
+        if time.monotonic() - told_s > _LINE_INTERVAL_S:
+            told_s = time.monotonic()
+            _say(line(job.symbol, tally, venue.latencies_s, done, job.total))
 
 
 async def _prepare(venue: Venue, symbol: str) -> None:

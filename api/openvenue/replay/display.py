@@ -1,4 +1,4 @@
-"""The live view of a replay: speed, latency, trades and the top of the book."""
+"""How far a replay is: a live view for a terminal, and a line for where there is none."""
 
 from rich.console import RenderableType
 from rich.progress_bar import ProgressBar
@@ -16,7 +16,7 @@ _LATENCY_SAMPLE = 1000
 def view(
     symbol: str, tally: Tally, latencies_s: list[float], scale: Scale, done: int, total: int
 ) -> RenderableType:
-    """One frame."""
+    """One frame: speed, latency, trades and the top of the book."""
     latency = Latency.of(latencies_s[-_LATENCY_SAMPLE:])
     table = Table.grid(padding=(0, 2))
     table.add_row("replaying", symbol, ProgressBar(total=total, completed=done, width=40))
@@ -29,6 +29,16 @@ def view(
         agreement = tally.before_corrections
         table.add_row("book rows", f"{100 * agreement.agreed / agreement.rows:.1f} % agree", "")
     return table
+
+
+def line(symbol: str, tally: Tally, latencies_s: list[float], done: int, total: int) -> str:
+    """The view's numbers that matter, in a sentence."""
+    latency = Latency.of(latencies_s[-_LATENCY_SAMPLE:])
+    return (
+        f"replaying {symbol}: {done:,} of {total:,} after {tally.elapsed_s:,.0f} s, "
+        f"{tally.recent_per_s():,.0f} orders/s, p99 {latency.p99_ms:.1f} ms, "
+        f"{tally.trades:,} trades"
+    )
 
 
 def _best(tally: Tally, side: str, scale: Scale) -> str:

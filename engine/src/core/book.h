@@ -64,6 +64,7 @@ concept OrderBook = requires(B book, const B& view, typename B::Pool& pool, Slot
   book.transfer(slot, slot);   // the first's order goes on as the second, at the same place
   book.fill_front(side, qty);  // by at most the front's leaves; gone when nothing is left
   { view.front(side) } -> std::same_as<BookFront>;
+  { view.resting_lots() } -> std::same_as<QtyLots>;  // on both sides, in constant time
   { view.sweep(request) } -> std::same_as<SweepResult>;
   view.list_levels(side, std::size_t{}, levels);  // appends the best levels, best first
   view.list_queue(side, price, slots);            // appends one level's slots in time priority

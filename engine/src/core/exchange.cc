@@ -7,6 +7,7 @@
 
 #include "core/administration.h"
 #include "core/auditor.h"
+#include "core/conservation.h"
 #include "core/digest.h"
 #include "core/exchange_state.h"
 #include "core/fast_book.h"
@@ -48,21 +49,29 @@ struct Exchange<Book>::State : ExchangeState<Book> {
   explicit State(const Limits& pool_sizes) : ExchangeState<Book>(checked(pool_sizes)) {}
 
 #ifdef OPENVENUE_CHECKED
-  // Cash is asserted after every command. The whole state is audited every so many commands that a
-  // command pays for a bounded number of records: small states after every one.
-  void audit() {
-    if (this->ledger.cash_total_micros() != this->ledger.cash_adjusted_micros()) {
-      abort_with("cash was made or lost", this->last_sequence);
-    }
-    const std::size_t records = std::size_t{this->orders.records()} + this->ledger.accounts() +
-                                this->ledger.positions() + this->instruments.size();
-    if (++commands_since_audit * kRecordsAuditedPerCommand < records) return;
-    commands_since_audit = 0;
-    const char* violation = auditor.find_violation(*this);
+  // Conservation is asserted after every command. The whole state is audited every so many commands
+  // that a command pays for a bounded number of records: small states after every one.
+  void audit(const Command& command, const EventBuffer& events) {
+    must_be_none(conservation.find_violation(*this, command, events));
+    if (!audit_due()) return;
+    must_be_none(conservation.find_drift(*this));
+    must_be_none(auditor.find_violation(*this));
+  }
+
+  void must_be_none(const char* violation) const {
     if (violation != nullptr) abort_with(violation, this->last_sequence);
   }
 
+  bool audit_due() {
+    const std::size_t records = std::size_t{this->orders.records()} + this->ledger.accounts() +
+                                this->ledger.positions() + this->instruments.size();
+    if (++commands_since_audit * kRecordsAuditedPerCommand < records) return false;
+    commands_since_audit = 0;
+    return true;
+  }
+
   static constexpr std::size_t kRecordsAuditedPerCommand = 64;
+  Conservation<Book> conservation{this->capacity};
   Auditor<Book> auditor{this->capacity};
   std::size_t commands_since_audit = 0;
 #endif
@@ -116,7 +125,7 @@ void Exchange<Book>::apply(const Command& command, EventBuffer& events) {
   events.clear();
   std::visit(Dispatch<Book>{*state_, events}, command.body);
 #ifdef OPENVENUE_CHECKED
-  state_->audit();
+  state_->audit(command, events);
 #endif
 }
 
@@ -254,6 +263,9 @@ template <class Book>
 bool Exchange<Book>::restore(ByteReader& in) {
   auto restored = std::make_unique<State>(state_->capacity);
   if (!read_state<Book>(in, *restored)) return false;
+#ifdef OPENVENUE_CHECKED
+  restored->conservation.begin(*restored);
+#endif
   state_ = std::move(restored);
   return true;
 }
@@ -275,6 +287,13 @@ void Exchange<Book>::check_invariants() const {
   const char* violation = Auditor<Book>(state_->capacity).find_violation(*state_);
   if (violation != nullptr) abort_with(violation, state_->last_sequence);
 }
+
+#ifdef OPENVENUE_CHECKED
+template <class Book>
+ExchangeState<Book>& Exchange<Book>::state() {
+  return *state_;
+}
+#endif
 
 template class Exchange<FastBook>;
 template class Exchange<NaiveBook>;

@@ -21,6 +21,9 @@
 
 namespace openvenue::core {
 
+template <class Book>
+struct ExchangeState;
+
 // An order as it stands: open, or ended and still remembered. Limits::max_orders bounds both
 // together; the order that ended longest ago is forgotten first, an open one never.
 struct Order {
@@ -146,6 +149,11 @@ class Exchange {
   // Aborts with a message if an invariant does not hold: cash and positions conserved, reservations
   // equal to what open orders need, books uncrossed and equal to the open orders.
   void check_invariants() const;
+
+#ifdef OPENVENUE_CHECKED
+  // For tests, which break it on purpose.
+  [[nodiscard]] ExchangeState<Book>& state();
+#endif
 
  private:
   struct State;

@@ -33,12 +33,14 @@ void FastBook::add(Slot slot, Side side, PriceTicks price_ticks, QtyLots qty_lot
   (level.tail == kNoSlot ? level.head : pool_->nodes_[level.tail].next) = slot;
   level.tail = slot;
   level.qty_lots += qty_lots;
+  resting_lots_ += qty_lots;
   ++level.orders;
 }
 
 void FastBook::remove(Slot slot) {
   const Node& node = pool_->nodes_[slot];
   pool_->levels_[node.level].qty_lots -= node.leaves_lots;
+  resting_lots_ -= node.leaves_lots;
   unlink(slot);
 }
 
@@ -46,6 +48,7 @@ void FastBook::reduce(Slot slot, QtyLots by_lots) {
   Node& node = pool_->nodes_[slot];
   node.leaves_lots -= by_lots;
   pool_->levels_[node.level].qty_lots -= by_lots;
+  resting_lots_ -= by_lots;
 }
 
 void FastBook::transfer(Slot from, Slot to) {

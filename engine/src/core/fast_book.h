@@ -68,6 +68,7 @@ class FastBook {
   void transfer(Slot from, Slot to);
   void fill_front(Side side, QtyLots qty_lots);
   [[nodiscard]] BookFront front(Side side) const;
+  [[nodiscard]] QtyLots resting_lots() const { return resting_lots_; }
   [[nodiscard]] SweepResult sweep(const SweepRequest& request) const;
   void list_levels(Side side, std::size_t depth, std::vector<BookLevel>& out) const;
   void list_queue(Side side, PriceTicks price_ticks, std::vector<Slot>& out) const;
@@ -91,6 +92,7 @@ class FastBook {
   ZeroedArray<LevelIndex> level_at_;
   PriceBitmap occupied_;
   std::array<LevelIndex, 2> best_{};
+  QtyLots resting_lots_ = 0;
 };
 
 }  // namespace openvenue::core

@@ -36,7 +36,6 @@ Slot Ledger::add_account(const Account& account) {
   accounts_[slot] = {account, {}, {}};
   by_account_.insert(hash_number(account.account), slot);
   credit_total_micros_ += account.credit_limit_micros;
-  cash_total_micros_ += account.cash_micros;
   return slot;
 }
 
@@ -89,22 +88,17 @@ Reason Ledger::adjust_cash(Slot account, CashMicros amount_micros) {
       WideInteger{accounts_[account].account.buying_power_micros()} + amount_micros;
   if (power < 0) return Reason::kInsufficientCash;
   cash_adjusted_micros_ += amount_micros;
-  move_cash(account, amount_micros);
+  accounts_[account].account.cash_micros += amount_micros;
   return Reason::kNone;
 }
 
 void Ledger::settle(Slot buyer, Slot buyer_position, Slot seller, Slot seller_position,
                     QtyLots qty_lots, CashMicros lot_value_micros) {
   const CashMicros value_micros = qty_lots * lot_value_micros;
-  move_cash(buyer, -value_micros);
-  move_cash(seller, value_micros);
+  accounts_[buyer].account.cash_micros -= value_micros;
+  accounts_[seller].account.cash_micros += value_micros;
   trade_position(positions_[buyer_position], Side::kBuy, qty_lots, lot_value_micros);
   trade_position(positions_[seller_position], Side::kSell, qty_lots, lot_value_micros);
-}
-
-void Ledger::move_cash(Slot account, CashMicros amount_micros) {
-  accounts_[account].account.cash_micros += amount_micros;
-  cash_total_micros_ += amount_micros;
 }
 
 void trade_position(Position& position, Side side, QtyLots qty_lots, CashMicros lot_value_micros) {

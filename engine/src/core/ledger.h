@@ -1,8 +1,7 @@
 // Accounts and positions: what is owned, what is reserved, and how a trade settles.
 //
-// Money and lots move only through this class, which keeps their totals, so that conservation can
-// be asserted after every command in constant time. Amounts cannot leave the 64-bit range: deposits
-// and credit are bounded in total, so no account can hold more than kAccountCashMax.
+// Amounts cannot leave the 64-bit range: deposits and credit are bounded in total, so no account
+// can hold more than kAccountCashMax.
 #pragma once
 
 #include <cstdint>
@@ -60,14 +59,11 @@ class Ledger {
   void settle(Slot buyer, Slot buyer_position, Slot seller, Slot seller_position, QtyLots qty_lots,
               CashMicros lot_value_micros);
 
-  [[nodiscard]] CashMicros cash_total_micros() const { return cash_total_micros_; }
   [[nodiscard]] CashMicros cash_adjusted_micros() const { return cash_adjusted_micros_; }
   // Takes over the sum of all adjustments from a snapshot.
   void restore_cash_adjusted(CashMicros amount_micros) { cash_adjusted_micros_ = amount_micros; }
 
  private:
-  void move_cash(Slot account, CashMicros amount_micros);
-
   ZeroedArray<AccountRecord> accounts_;
   ZeroedArray<Position> positions_;
   SlotLinks position_links_;
@@ -75,7 +71,6 @@ class Ledger {
   SlotIndex by_position_;
   std::uint32_t accounts_used_ = 0;
   std::uint32_t positions_used_ = 0;
-  CashMicros cash_total_micros_ = 0;     // of all accounts, by following every movement
   CashMicros cash_adjusted_micros_ = 0;  // deposits less withdrawals
   CashMicros credit_total_micros_ = 0;
 };

@@ -10,11 +10,13 @@ void NaiveBook::add(Slot slot, Side side, PriceTicks price_ticks, QtyLots qty_lo
   Queue& queue = levels(side)[key(side, price_ticks)];
   queue.push_back({slot, qty_lots});
   places_[slot] = {side, price_ticks, std::prev(queue.end())};
+  resting_lots_ += qty_lots;
 }
 
 void NaiveBook::remove(Slot slot) {
   const Place place = places_.at(slot);
   const auto level = levels(place.side).find(key(place.side, place.price_ticks));
+  resting_lots_ -= place.resting->leaves_lots;
   level->second.erase(place.resting);
   if (level->second.empty()) levels(place.side).erase(level);
   places_.erase(slot);
@@ -22,6 +24,7 @@ void NaiveBook::remove(Slot slot) {
 
 void NaiveBook::reduce(Slot slot, QtyLots by_lots) {
   places_.at(slot).resting->leaves_lots -= by_lots;
+  resting_lots_ -= by_lots;
 }
 
 void NaiveBook::transfer(Slot from, Slot to) {
@@ -34,6 +37,7 @@ void NaiveBook::transfer(Slot from, Slot to) {
 void NaiveBook::fill_front(Side side, QtyLots qty_lots) {
   Resting& resting = levels(side).begin()->second.front();
   resting.leaves_lots -= qty_lots;
+  resting_lots_ -= qty_lots;
   if (resting.leaves_lots == 0) remove(resting.slot);
 }
 

@@ -27,6 +27,7 @@ class NaiveBook {
   void transfer(Slot from, Slot to);
   void fill_front(Side side, QtyLots qty_lots);
   [[nodiscard]] BookFront front(Side side) const;
+  [[nodiscard]] QtyLots resting_lots() const { return resting_lots_; }
   [[nodiscard]] SweepResult sweep(const SweepRequest& request) const;
   void list_levels(Side side, std::size_t depth, std::vector<BookLevel>& out) const;
   void list_queue(Side side, PriceTicks price_ticks, std::vector<Slot>& out) const;
@@ -54,6 +55,7 @@ class NaiveBook {
   Levels bids_;
   Levels asks_;
   std::map<Slot, Place> places_;
+  QtyLots resting_lots_ = 0;
 };
 
 }  // namespace openvenue::core

@@ -1,0 +1,73 @@
+// Checks after every command that it neither made nor lost cash or lots.
+//
+// It remembers what each record held after the last command that touched it, and keeps the totals
+// of that. After a command it looks at the records that the command and its events name, moves the
+// totals by what changed in them, and compares them with what was brought in. So the check costs
+// what the command cost, whatever the size of the state. A record that changes although nothing
+// names it is not seen here; find_drift() compares them all.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/command.h"
+#include "core/event.h"
+#include "core/exchange_state.h"
+#include "core/types.h"
+#include "core/wide_integer.h"
+#include "core/zeroed_array.h"
+
+namespace openvenue::core {
+
+template <class Book>
+class Conservation {
+ public:
+  // For a state of that capacity that is still empty. Takes all the memory it will need.
+  explicit Conservation(const Limits& capacity);
+
+  // Takes the state for right, as it was restored. Precondition: nothing was checked before.
+  void begin(const ExchangeState<Book>& state);
+
+  // What is wrong after the command, in words, or null.
+  [[nodiscard]] const char* find_violation(const ExchangeState<Book>& state, const Command& command,
+                                           const EventBuffer& events);
+
+  // The same of the records that no command since has named. Reads everything, changes nothing.
+  [[nodiscard]] const char* find_drift(const ExchangeState<Book>& state) const;
+
+ private:
+  // Of one instrument, over all positions and open orders.
+  struct Totals {
+    WideInteger held_lots;      // by positions
+    WideInteger brought_lots;   // by adjustments
+    WideInteger reserved_lots;  // in positions
+    WideInteger buy_lots;       // left to be filled of open orders
+    WideInteger sell_lots;
+    bool touched;  // by this command, or it is not in touched_
+  };
+  struct Held {
+    QtyLots qty_lots;
+    QtyLots reserved_lots;
+  };
+
+  // Records what came from outside, as the command says and not as the state does.
+  void count_adjustment(const ExchangeState<Book>& state, const CommandBody& body,
+                        const Event& event);
+  void absorb_named(const ExchangeState<Book>& state, const CommandBody& body);
+  void absorb_named(const ExchangeState<Book>& state, const Event& event);
+  void absorb_account(const ExchangeState<Book>& state, Slot slot);
+  void absorb_position(const ExchangeState<Book>& state, Slot slot);
+  void absorb_order(const ExchangeState<Book>& state, Slot slot);
+  Totals& touch(Slot instrument);
+  [[nodiscard]] const char* check(const ExchangeState<Book>& state, Slot instrument) const;
+
+  ZeroedArray<CashMicros> cash_micros_;  // by account
+  ZeroedArray<Held> held_;               // by position
+  ZeroedArray<QtyLots> leaves_lots_;     // by order
+  ZeroedArray<Totals> totals_;           // by instrument
+  std::vector<Slot> touched_;            // instruments
+  WideInteger cash_total_micros_ = 0;
+  WideInteger cash_brought_micros_ = 0;
+};
+
+}  // namespace openvenue::core

@@ -1,32 +1,46 @@
 #include "core/fast_book.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace openvenue::core {
 
 static_assert(OrderBook<FastBook>);
 
 FastBook::LevelIndex FastBook::Pool::acquire_level() {
-  if (free_ == 0) return ++levels_used_;
-  const LevelIndex level = free_;
-  free_ = levels_[level].next_free;
+  if (free_level_ == 0) return ++levels_used_;
+  const LevelIndex level = free_level_;
+  free_level_ = levels_[level].next_free;
   return level;
 }
 
 void FastBook::Pool::release_level(LevelIndex level) {
-  levels_[level].next_free = free_;
-  free_ = level;
+  levels_[level].next_free = free_level_;
+  free_level_ = level;
+}
+
+// A free page is all zeros but for its first entry, which says which one is free next.
+FastBook::PageIndex FastBook::Pool::acquire_page() {
+  if (free_page_ == 0) return pages_used_ += kPageTicks;
+  const PageIndex page = free_page_;
+  free_page_ = std::exchange(pages_[page], 0);
+  return page;
+}
+
+void FastBook::Pool::release_page(PageIndex page) {
+  pages_[page] = free_page_;
+  free_page_ = page;
 }
 
 FastBook::FastBook(Pool& pool, PriceTicks min_price_ticks, PriceTicks max_price_ticks)
     : pool_(&pool),
       min_price_ticks_(min_price_ticks),
       max_price_ticks_(max_price_ticks),
-      level_at_(static_cast<std::size_t>(max_price_ticks - min_price_ticks) + 1),
-      occupied_(static_cast<std::uint32_t>(level_at_.size())) {}
+      page_at_(offset(max_price_ticks) / kPageTicks + 1),
+      occupied_(offset(max_price_ticks) + 1) {}
 
 void FastBook::add(Slot slot, Side side, PriceTicks price_ticks, QtyLots qty_lots) {
-  LevelIndex index_of_level = level_at_[offset(price_ticks)];
+  LevelIndex index_of_level = level_at(offset(price_ticks));
   if (index_of_level == 0) index_of_level = open_level(side, price_ticks);
   Level& level = pool_->levels_[index_of_level];
   pool_->nodes_[slot] = {qty_lots, level.tail, kNoSlot, index_of_level};
@@ -65,13 +79,6 @@ void FastBook::fill_front(Side side, QtyLots qty_lots) {
   if (pool_->nodes_[slot].leaves_lots == 0) unlink(slot);
 }
 
-BookFront FastBook::front(Side side) const {
-  const LevelIndex best = best_[index(side)];
-  if (best == 0) return {};
-  const Level& level = pool_->levels_[best];
-  return {level.head, level.price_ticks, pool_->nodes_[level.head].leaves_lots};
-}
-
 SweepResult FastBook::sweep(const SweepRequest& request) const {
   SweepResult result;
   std::uint32_t fills_left = request.fills_max;
@@ -106,7 +113,7 @@ void FastBook::list_levels(Side side, std::size_t depth, std::vector<BookLevel>&
 
 void FastBook::list_queue(Side side, PriceTicks price_ticks, std::vector<Slot>& out) const {
   if (price_ticks < min_price_ticks_ || price_ticks > max_price_ticks_) return;
-  const LevelIndex at = level_at_[offset(price_ticks)];
+  const LevelIndex at = level_at(offset(price_ticks));
   const LevelIndex best = best_[index(side)];
   // One array serves both sides: the level is this side's if it is not better than its best.
   if (at == 0 || best == 0) return;
@@ -119,8 +126,9 @@ void FastBook::list_queue(Side side, PriceTicks price_ticks, std::vector<Slot>& 
 FastBook::LevelIndex FastBook::open_level(Side side, PriceTicks price_ticks) {
   const LevelIndex opened = pool_->acquire_level();
   pool_->levels_[opened] = {price_ticks, 0, kNoSlot, kNoSlot, 0, 0};
-  level_at_[offset(price_ticks)] = opened;
-  occupied_.insert(offset(price_ticks));
+  const std::uint32_t at = offset(price_ticks);
+  if (occupied_.insert(at)) page_at_[at / kPageTicks] = pool_->acquire_page();
+  level_at(at) = opened;
   LevelIndex& best = best_[index(side)];
   if (best == 0 || better(side, price_ticks, pool_->levels_[best].price_ticks)) best = opened;
   return opened;
@@ -130,8 +138,8 @@ void FastBook::close_level(LevelIndex level) {
   if (level == best_[0]) best_[0] = next_worse(Side::kBuy, level);
   if (level == best_[1]) best_[1] = next_worse(Side::kSell, level);
   const std::uint32_t at = offset(pool_->levels_[level].price_ticks);
-  occupied_.erase(at);
-  level_at_[at] = 0;
+  level_at(at) = 0;
+  if (occupied_.erase(at)) pool_->release_page(std::exchange(page_at_[at / kPageTicks], 0));
   pool_->release_level(level);
 }
 
@@ -147,7 +155,7 @@ FastBook::LevelIndex FastBook::next_worse(Side side, LevelIndex level) const {
   const std::uint32_t at = offset(pool_->levels_[level].price_ticks);
   const std::uint32_t next =
       side == Side::kBuy ? occupied_.next_below(at) : occupied_.next_above(at);
-  return next == PriceBitmap::kNone ? 0 : level_at_[next];
+  return next == PriceBitmap::kNone ? 0 : level_at(next);
 }
 
 }  // namespace openvenue::core

@@ -31,6 +31,16 @@ TEST(PriceBitmap, FindsTheNextMembersThatASetFinds) {
   }
 }
 
+TEST(PriceBitmap, SaysWhenABlockGetsItsFirstMemberAndLosesItsLast) {
+  PriceBitmap bitmap(1'000);
+  EXPECT_TRUE(bitmap.insert(64));
+  EXPECT_FALSE(bitmap.insert(127));
+  EXPECT_TRUE(bitmap.insert(128));
+  EXPECT_FALSE(bitmap.erase(64));
+  EXPECT_TRUE(bitmap.erase(127));
+  EXPECT_TRUE(bitmap.erase(128));
+}
+
 TEST(PriceBitmap, CoversTheWidestPriceRange) {
   constexpr std::uint32_t kLast = (1U << 26) - 1;
   PriceBitmap bitmap(kLast + 1);

@@ -11,6 +11,7 @@ enum ExitCode : int {
   kExitJournalFailed = 4,   // a write or sync failed while running: restart once the disk is well
   kExitCannotListen = 5,
   kExitStopOverdue = 6,  // the stop took too long; all that was acknowledged is on the disk
+  kExitOutOfMemory = 7,  // restart it with more memory or lower limits
 };
 
 }  // namespace openvenue

@@ -25,6 +25,7 @@
 #include "rpc/server.h"
 #include "runtime/engine.h"
 #include "runtime/metrics.h"
+#include "runtime/out_of_memory.h"
 #include "runtime/trading_day.h"
 
 namespace openvenue {
@@ -77,17 +78,23 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
   add(command, "day-end-utc", options.day_end_utc, "When DAY orders expire, HH:MM UTC")
       ->check(check_day_end);
   add(command, "max-orders", engine.limits.max_orders,
-      "Order records: open ones and the newest ended ones");
+      "Order records: open ones and the newest ended ones")
+      ->check(CLI::Range(2U, core::kOrdersMax));
   add(command, "max-open-orders", options.max_open_orders,
-      "Open orders, fewer than order records; 0: three quarters of them");
+      "Open orders, fewer than order records; 0: three quarters of them")
+      ->check(CLI::Range(0U, core::kOrdersMax - 1));
   add(command, "max-open-orders-per-account", options.max_open_orders_per_account,
-      "Open orders of one account; 0: a quarter of all");
-  add(command, "max-accounts", engine.limits.max_accounts, "Accounts");
-  add(command, "max-instruments", engine.limits.max_instruments, "Instruments");
+      "Open orders of one account; 0: a quarter of all")
+      ->check(CLI::Range(0U, core::kOrdersMax - 1));
+  add(command, "max-accounts", engine.limits.max_accounts, "Accounts")
+      ->check(CLI::Range(1U, core::kAccountsMax));
+  add(command, "max-instruments", engine.limits.max_instruments, "Instruments")
+      ->check(CLI::Range(1U, core::kInstrumentsMax));
   add(command, "max-positions", engine.limits.max_positions,
-      "Pairs of account and instrument that ever held something");
-  add(command, "max-fills", engine.limits.max_fills_per_command,
-      "Fills that one command may cause");
+      "Pairs of account and instrument that ever held something")
+      ->check(CLI::Range(1U, core::kPositionsMax));
+  add(command, "max-fills", engine.limits.max_fills_per_command, "Fills that one command may cause")
+      ->check(CLI::Range(1U, core::kOrdersMax));
 }
 
 void add_server_options(CLI::App& command, ServeOptions& options) {
@@ -243,6 +250,17 @@ void set_open_order_limits(const ServeOptions& options, core::Limits& limits) {
                                            : std::max(limits.max_open_orders / 4, 1U);
 }
 
+void check_memory(const core::Limits& limits) {
+  constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
+  const std::uint64_t needed = runtime::VenueExchange::pool_bytes(limits);
+  const std::uint64_t there = runtime::memory_bytes_max();
+  if (needed <= there) return;
+  throw std::invalid_argument(
+      "the limits allow a state of " + std::to_string(needed / kMebibyte) + " MiB, but there are " +
+      std::to_string(there / kMebibyte) +
+      " MiB of memory: lower --max-orders, --max-accounts or --max-positions, or give it more");
+}
+
 void run(ServeOptions& options) {
   ignore_signals_that_are_errors_too();
   reserve_descriptors(options.server);
@@ -251,6 +269,7 @@ void run(ServeOptions& options) {
       std::chrono::milliseconds(kDrainMsPerSecond * options.stop_timeout_s);
   options.engine.trading_day = *runtime::TradingDay::parse(options.day_end_utc);
   set_open_order_limits(options, options.engine.limits);
+  check_memory(options.engine.limits);
   options.server.version = OPENVENUE_VERSION;
 
   runtime::Metrics metrics;
@@ -272,6 +291,7 @@ void run(ServeOptions& options) {
 
 int serve(ServeOptions& options) {
   set_up_logging(options.log_level, options.log_format);
+  runtime::end_when_memory_runs_out(options.log_format == "json", kExitOutOfMemory);
   try {
     run(options);
     return kExitOk;

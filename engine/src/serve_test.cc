@@ -4,10 +4,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <utility>
@@ -33,9 +35,12 @@ std::vector<char*> null_terminated(std::vector<std::string>& strings) {
 
 class EngineProcess {
  public:
+  // `command` starts the engine, which comes behind it with its arguments.
   explicit EngineProcess(std::vector<std::string> arguments,
-                         std::vector<std::string> environment = {}) {
+                         std::vector<std::string> environment = {},
+                         const std::vector<std::string>& command = {}) {
     arguments.insert(arguments.begin(), OPENVENUE_ENGINE_BINARY);
+    arguments.insert(arguments.begin(), command.begin(), command.end());
     std::vector<char*> argv = null_terminated(arguments);
     std::vector<char*> envp = null_terminated(environment);
     EXPECT_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), envp.data()), 0);
@@ -78,6 +83,19 @@ class Serve : public ::testing::Test {
             "4096",
             "--log-level",
             "error"};
+  }
+
+  // An option may be given once only.
+  [[nodiscard]] std::vector<std::string> arguments_with(const std::string& option,
+                                                        const std::string& value) {
+    std::vector<std::string> changed = arguments();
+    const auto given = std::find(changed.begin(), changed.end(), option);
+    if (given == changed.end()) {
+      changed.insert(changed.end(), {option, value});
+    } else {
+      *std::next(given) = value;
+    }
+    return changed;
   }
 
   [[nodiscard]] std::filesystem::path port_file() const { return directory_.path() / "port"; }
@@ -146,13 +164,39 @@ TEST_F(Serve, TakesItsOptionsFromTheEnvironmentToo) {
   EXPECT_EQ(engine.wait(), kExitOk);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Two GiB of address space, and limits that need more than four.
+TEST_F(Serve, RefusesLimitsThatCannotFitIntoMemory) {
+  EngineProcess engine(arguments_with("--max-orders", "16000000"), {},
+                       {"/bin/sh", "-c", "ulimit -v 2097152; exec \"$0\" \"$@\""});
+  EXPECT_EQ(engine.wait(), kExitFailed);
+  EXPECT_FALSE(std::filesystem::exists(directory_.path() / "data"));
+}
+
+TEST_F(Serve, EndsWithACodeOfItsOwnWhereMemoryRunsOut) {
+  EngineProcess engine(arguments(), {}, {"/bin/sh", "-c", "ulimit -v 200000; exec \"$0\" \"$@\""});
+  EXPECT_EQ(engine.wait(), kExitOutOfMemory);
+}
+#endif
+
 TEST_F(Serve, RefusesOptionsThatMeanNothing) {
   for (const auto& [option, value] : std::vector<std::pair<std::string, std::string>>{
-           {"--day-end-utc", "25:00"}, {"--ring-size", "0"}, {"--log-format", "xml"}}) {
-    auto with_bad_option = arguments();
-    with_bad_option.insert(with_bad_option.end(), {option, value});
-    EngineProcess engine(with_bad_option);
-    EXPECT_GE(engine.wait(), 100) << option;
+           {"--day-end-utc", "25:00"},
+           {"--ring-size", "0"},
+           {"--log-format", "xml"},
+           {"--max-orders", "1"},
+           {"--max-orders", "16777217"},
+           {"--max-open-orders", "16777216"},
+           {"--max-open-orders-per-account", "4000000000"},
+           {"--max-accounts", "0"},
+           {"--max-accounts", "4000000000"},
+           {"--max-instruments", "0"},
+           {"--max-instruments", "1048577"},
+           {"--max-positions", "0"},
+           {"--max-positions", "67108865"},
+           {"--max-fills", "0"}}) {
+    EngineProcess engine(arguments_with(option, value));
+    EXPECT_GE(engine.wait(), 100) << option << ' ' << value;
   }
 }
 

@@ -125,5 +125,8 @@ constexpr PriceTicks kPriceTicksMax = PriceTicks{1} << 40;
 constexpr QtyLots kOrderQtyLotsMax = QtyLots{1} << 38;
 constexpr CashMicros kTickValueMicrosMax = CashMicros{1} << 47;
 constexpr std::uint32_t kOrdersMax = 1U << 24;
+constexpr std::uint32_t kAccountsMax = 1U << 24;
+constexpr std::uint32_t kInstrumentsMax = 1U << 20;
+constexpr std::uint32_t kPositionsMax = 1U << 26;
 
 }  // namespace openvenue::core

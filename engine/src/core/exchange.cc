@@ -26,9 +26,18 @@ namespace {
   std::abort();
 }
 
+bool in_range(std::uint32_t limit, std::uint32_t bound) { return limit >= 1 && limit <= bound; }
+
 const Limits& checked(const Limits& capacity) {
   if (capacity.max_orders < 2 || capacity.max_orders > kOrdersMax) {
     throw std::invalid_argument("max_orders must be between 2 and 16777216");
+  }
+  if (!in_range(capacity.max_accounts, kAccountsMax) ||
+      !in_range(capacity.max_instruments, kInstrumentsMax) ||
+      !in_range(capacity.max_positions, kPositionsMax)) {
+    throw std::invalid_argument(
+        "max_accounts must be between 1 and 16777216, max_instruments between 1 and 1048576, and "
+        "max_positions between 1 and 67108864");
   }
   if (capacity.max_open_orders == 0 || capacity.max_open_orders >= capacity.max_orders) {
     throw std::invalid_argument("max_open_orders must be at least 1 and below max_orders");
@@ -127,6 +136,13 @@ void Exchange<Book>::apply(const Command& command, EventBuffer& events) {
 #ifdef OPENVENUE_CHECKED
   state_->audit(command, events);
 #endif
+}
+
+template <class Book>
+std::uint64_t Exchange<Book>::pool_bytes(const Limits& limits) {
+  return OrderStore::bytes(limits.max_orders) +
+         Ledger::bytes(limits.max_accounts, limits.max_positions) +
+         std::uint64_t{limits.max_instruments} * sizeof(InstrumentRecord<Book>);
 }
 
 template <class Book>

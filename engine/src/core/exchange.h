@@ -101,6 +101,9 @@ class Exchange {
     return std::size_t{limits.max_fills_per_command} + 4;
   }
 
+  // What the pools take at least once they are full, without what orders at prices far apart need.
+  [[nodiscard]] static std::uint64_t pool_bytes(const Limits& limits);
+
   // What one query may cost those who wait behind it.
   static constexpr std::size_t kOrdersVisitedMax = 2048;
 

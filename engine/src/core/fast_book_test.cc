@@ -4,11 +4,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "core/command.h"
 
@@ -21,10 +22,11 @@ constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
 
 // Of this process, mapped to memory that is in use.
 std::uint64_t resident_bytes() {
-  std::uint64_t size = 0;
-  std::uint64_t resident = 0;
-  std::ifstream("/proc/self/statm") >> size >> resident;
-  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  std::ifstream status("/proc/self/status");
+  std::uint64_t kibibytes = 0;
+  for (std::string word; status >> word && word != "VmRSS:";) continue;
+  status >> kibibytes;
+  return kibibytes << 10;
 }
 
 TEST(FastBook, KeepsNothingLargeOfPricesThatWereUsedOnce) {

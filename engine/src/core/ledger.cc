@@ -26,6 +26,12 @@ Ledger::Ledger(std::uint32_t max_accounts, std::uint32_t max_positions)
       by_account_(max_accounts),
       by_position_(max_positions) {}
 
+std::uint64_t Ledger::bytes(std::uint32_t max_accounts, std::uint32_t max_positions) {
+  return max_accounts * std::uint64_t{sizeof(AccountRecord)} +
+         max_positions * std::uint64_t{sizeof(Position)} + SlotLinks::bytes(max_positions) +
+         SlotIndex::bytes(max_accounts) + SlotIndex::bytes(max_positions);
+}
+
 Slot Ledger::find_account(AccountId account) const {
   return by_account_.find(hash_number(account),
                           [&](Slot slot) { return accounts_[slot].account.account == account; });

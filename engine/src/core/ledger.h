@@ -29,6 +29,8 @@ struct AccountRecord {
 class Ledger {
  public:
   Ledger(std::uint32_t max_accounts, std::uint32_t max_positions);
+  // What it takes once it is full.
+  [[nodiscard]] static std::uint64_t bytes(std::uint32_t max_accounts, std::uint32_t max_positions);
 
   // --- accounts
   [[nodiscard]] Slot find_account(AccountId account) const;

@@ -20,6 +20,11 @@ OrderStore::OrderStore(std::uint32_t capacity)
       by_client_order_id_(capacity),
       hash_seed_((std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()) {}
 
+std::uint64_t OrderStore::bytes(std::uint32_t capacity) {
+  return capacity * std::uint64_t{sizeof(Order) + sizeof(OrderOwner) + sizeof(ReplaceTerms)} +
+         2 * SlotLinks::bytes(capacity) + 2 * SlotIndex::bytes(capacity);
+}
+
 Slot OrderStore::find(OrderId order_id) const {
   return by_order_id_.find(hash_number(order_id),
                            [&](Slot slot) { return orders_[slot].order_id == order_id; });

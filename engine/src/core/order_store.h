@@ -36,6 +36,8 @@ struct ReplaceTerms {
 class OrderStore {
  public:
   explicit OrderStore(std::uint32_t capacity);
+  // What it takes once it is full.
+  [[nodiscard]] static std::uint64_t bytes(std::uint32_t capacity);
 
   [[nodiscard]] Slot find(OrderId order_id) const;
   [[nodiscard]] Slot find(AccountId account, const ClientOrderId& id) const;

@@ -16,8 +16,12 @@ namespace openvenue::core {
 class SlotIndex {
  public:
   explicit SlotIndex(std::uint32_t max_records)
-      : entries_(std::bit_ceil(std::size_t{max_records} * 2)),
+      : entries_(entries_for(max_records)),
         mask_(static_cast<std::uint32_t>(entries_.size() - 1)) {}
+
+  [[nodiscard]] static std::uint64_t bytes(std::uint32_t max_records) {
+    return entries_for(max_records) * sizeof(Entry);
+  }
 
   // The slot under `hash` for which `is_it(slot)` holds, or kNoSlot.
   template <class Predicate>
@@ -52,6 +56,9 @@ class SlotIndex {
   }
 
  private:
+  static std::size_t entries_for(std::uint32_t max_records) {
+    return std::bit_ceil(std::size_t{max_records} * 2);
+  }
   struct Entry {
     std::uint32_t hash;
     std::uint32_t slot_plus_one;  // 0: free, so that fresh memory is an empty index

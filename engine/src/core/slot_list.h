@@ -19,6 +19,7 @@ struct SlotList {
 class SlotLinks {
  public:
   explicit SlotLinks(std::size_t slots) : links_(slots) {}
+  [[nodiscard]] static std::uint64_t bytes(std::size_t slots) { return slots * sizeof(Links); }
 
   void push_back(SlotList& list, Slot slot) {
     links_[slot] = {list.tail, kNoSlot};

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "journal/error.h"
+#include "runtime/out_of_memory.h"
 
 namespace openvenue::runtime {
 namespace {
@@ -30,6 +31,7 @@ core::Sequence Snapshotter::due_after(core::Sequence sequence) const {
 }
 
 void Snapshotter::run() {
+  const MemoryMayRunOut snapshots_can_fail;
   std::unique_lock lock(mutex_);
   for (;;) {
     wait_until_wanted(lock);

@@ -66,7 +66,7 @@ struct SegmentHeader {
 
 enum FrameFlags : std::uint16_t {
   kEntries = 0,
-  kCleanEnd = 1,    // no entries: the writer was closed here
+  kCleanEnd = 1,  // no entries: all before was synced, and the writer stopped or had nothing to do
   kSegmentEnd = 2,  // no entries: the journal goes on in the next segment, which exists
 };
 

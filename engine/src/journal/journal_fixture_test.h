@@ -176,7 +176,7 @@ inline std::vector<Entry> write_journal(const Settings& settings, int frames, in
   Market market(7);
   std::vector<Entry> written =
       append_frames(*recovered.exchange, recovered.writer, market, frames, entries);
-  if (ending == Ending::kClosed) recovered.writer.close();
+  if (ending == Ending::kClosed) recovered.writer.mark_end();
   return written;
 }
 

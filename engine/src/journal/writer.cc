@@ -68,7 +68,7 @@ struct Writer::State {
 
   void write(Frame& frame);
   void sync();
-  void close();
+  void mark_end();
 
   // After one failure every further attempt fails too: what reached the disk is no longer known.
   template <class Action>
@@ -157,7 +157,7 @@ void Writer::State::sync() {
 
 // A mark only ever follows entries, so that a segment never holds marks alone and no two segments
 // begin with the same entry.
-void Writer::State::close() {
+void Writer::State::mark_end() {
   if (!tail.ends_with_entries) return;
   sync();
   append_mark(kCleanEnd);
@@ -258,8 +258,8 @@ void Writer::sync() {
   state_->attempt([&] { state_->sync(); });
 }
 
-void Writer::close() {
-  state_->attempt([&] { state_->close(); });
+void Writer::mark_end() {
+  state_->attempt([&] { state_->mark_end(); });
 }
 
 core::Sequence Writer::next_sequence() const { return state_->tail.next_sequence; }

@@ -72,8 +72,9 @@ class Writer {
   void write(Frame& frame);
   // One fdatasync of what has been written since the last.
   void sync();
-  // Records a clean end, so that damage to the last frame is told from a torn write.
-  void close();
+  // Syncs, and records that all up to here was synced, so that damage to the last group of frames
+  // is told from a torn write. Does nothing where that is recorded. Writing may go on behind it.
+  void mark_end();
 
   [[nodiscard]] core::Sequence next_sequence() const;
   [[nodiscard]] std::uint64_t bytes_written() const;

@@ -123,17 +123,17 @@ TEST(Writer, NothingIsLeftOfThePreparedSegmentAfterTheWriterIsGone) {
   EXPECT_FALSE(std::filesystem::exists(directory.path() / "next-segment.tmp"));
 }
 
-TEST(Writer, CloseMarksACleanEndOnce) {
+TEST(Writer, MarksACleanEndOnce) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings();
   write_journal(settings, 1, 1, Ending::kClosed);
-  for (int restart = 0; restart < 3; ++restart) recover(settings, kSmallLimits).writer.close();
+  for (int restart = 0; restart < 3; ++restart) recover(settings, kSmallLimits).writer.mark_end();
   EXPECT_EQ(marks_and_frames(settings), (std::vector{kEntries, kCleanEnd}));
 }
 
 TEST(Writer, ClosingAnUnusedJournalWritesNothing) {
   const TemporaryDirectory directory;
-  recover(directory.settings(), kSmallLimits).writer.close();
+  recover(directory.settings(), kSmallLimits).writer.mark_end();
   EXPECT_TRUE(list_segments(directory.path(), 0).empty());
 }
 
@@ -146,10 +146,29 @@ TEST(Writer, AppendingContinuesBehindACleanEnd) {
     Recovered recovered = recover(settings, kSmallLimits);
     const auto more = append_frames(*recovered.exchange, recovered.writer, market, 1, 2);
     written.insert(written.end(), more.begin(), more.end());
-    recovered.writer.close();
+    recovered.writer.mark_end();
   }
   EXPECT_GT(list_segments(directory.path(), 0).size(), 1U);
   EXPECT_TRUE(read_journal(settings).entries == written);
+}
+
+TEST(Writer, AppendingContinuesBehindTheMarksOfAWriterThatHadNothingToDo) {
+  const TemporaryDirectory directory;
+  const Settings settings = directory.settings(kSegmentBytesMin);
+  Market market(4);
+  std::vector<Entry> written;
+  {
+    Recovered recovered = recover(settings, kSmallLimits);
+    for (int pause = 0; pause < 40; ++pause) {
+      const auto more = append_frames(*recovered.exchange, recovered.writer, market, 1, 2);
+      written.insert(written.end(), more.begin(), more.end());
+      recovered.writer.mark_end();
+      recovered.writer.mark_end();
+    }
+  }
+  EXPECT_GT(list_segments(directory.path(), 0).size(), 1U);
+  EXPECT_TRUE(read_journal(settings).entries == written);
+  EXPECT_EQ(refusal(settings), "");
 }
 
 TEST(Writer, AFrameSaysWhatWasDurableWhenItWasWritten) {
@@ -205,7 +224,7 @@ TEST(Writer, AFailedWriteThrowsWithFileAndOffsetAndIsNeverRetried) {
   }
   EXPECT_THROW(recovered.writer.write(frame), JournalError);
   EXPECT_THROW(recovered.writer.sync(), JournalError);
-  EXPECT_THROW(recovered.writer.close(), JournalError);
+  EXPECT_THROW(recovered.writer.mark_end(), JournalError);
   EXPECT_TRUE(read_journal(directory.settings()).entries == written);
 }
 

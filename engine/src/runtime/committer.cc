@@ -2,10 +2,18 @@
 
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <exception>
 #include <utility>
 
 namespace openvenue::runtime {
+namespace {
+
+// Longer than a client that waits for each answer takes to send its next order, so that no order
+// waits for a mark; short, because until then nothing says that the last group was synced.
+constexpr std::chrono::milliseconds kIdle{20};
+
+}  // namespace
 
 Committer::Committer(std::unique_ptr<FrameSink> sink, FlightQueue& handed_over,
                      FlightQueue& durable, FlightQueue& free_flights, DurableWatermark& watermark,
@@ -21,7 +29,7 @@ Committer::Committer(std::unique_ptr<FrameSink> sink, FlightQueue& handed_over,
 
 void Committer::run() {
   std::vector<Flight*> flights;
-  while (handed_over_.pop_all(flights)) {
+  while (next(flights)) {
     if (failed_) {
       discard(flights);
       continue;
@@ -33,11 +41,7 @@ void Committer::run() {
       discard(flights);
     }
   }
-  try {
-    if (!failed_) sink_->close();
-  } catch (const std::exception& error) {
-    fail(error.what());
-  }
+  if (!failed_) mark_end();
   durable_.close();
 }
 
@@ -63,6 +67,20 @@ void Committer::commit(const std::vector<Flight*>& flights) {
     metrics_.journal_seconds.Observe(seconds_between(flight->handed_over_at, now));
   }
   durable_.push_all(flights);
+}
+
+bool Committer::next(std::vector<Flight*>& flights) {
+  // The replies to what is marked have left by then.
+  if (!failed_ && !handed_over_.wait_for(kIdle)) mark_end();
+  return handed_over_.pop_all(flights);
+}
+
+void Committer::mark_end() {
+  try {
+    sink_->mark_end();
+  } catch (const std::exception& error) {
+    fail(error.what());
+  }
 }
 
 void Committer::fail(const std::string& what) {

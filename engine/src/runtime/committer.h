@@ -1,5 +1,6 @@
 // The journal thread: group commit. It writes every frame that has queued while the last sync ran,
-// syncs once, and only then lets their replies go to the publisher.
+// syncs once, and only then lets their replies go to the publisher. When nothing has come for a
+// moment it marks what it wrote last as synced, so that damage to it is told from a torn write.
 #pragma once
 
 #include <functional>
@@ -26,11 +27,15 @@ class Committer {
             FlightQueue& free_flights, DurableWatermark& watermark, OnDurable on_durable,
             OnFailure on_failure, Metrics& metrics);
 
-  // Runs until `handed_over` is closed and empty; then closes the journal and `durable`.
+  // Runs until `handed_over` is closed and empty; then marks the journal's end and closes
+  // `durable`.
   void run();
 
  private:
   void commit(const std::vector<Flight*>& flights);
+  // Waits for flights and takes them, as Handover::pop_all does; marks the journal's end meanwhile.
+  [[nodiscard]] bool next(std::vector<Flight*>& flights);
+  void mark_end();
   void fail(const std::string& what);
   void discard(const std::vector<Flight*>& flights);
 

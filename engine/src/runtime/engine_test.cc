@@ -5,11 +5,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <future>
 #include <new>
 #include <stop_token>
 
 #include "journal/error.h"
+#include "journal/format.h"
+#include "journal/frame_reader.h"
 #include "journal/reader.h"
+#include "journal/segment.h"
 #include "runtime/test_engine.h"
 
 namespace openvenue::runtime {
@@ -220,7 +226,7 @@ TEST(Engine, TakesAFailureOfAnyKindWhileWritingForTheJournalsEnd) {
    public:
     void write(journal::Frame&) override { throw std::bad_alloc(); }
     void sync() override {}
-    void close() override {}
+    void mark_end() override {}
   };
   const TemporaryDirectory directory;
   { TestEngine first(test_settings(directory.path())); }  // the limits are in the journal
@@ -234,6 +240,81 @@ TEST(Engine, TakesAFailureOfAnyKindWhileWritingForTheJournalsEnd) {
   engine->stop();
   EXPECT_EQ(collector->size(), 0U);
   EXPECT_EQ(engine.metrics().journal_failures.Value(), 1);
+}
+
+// As it is after a kill: a copy of the journal of an engine that runs.
+void copy_journal(const std::filesystem::path& from, const std::filesystem::path& to) {
+  for (const auto& segment : journal::list_segments(from, 0)) {
+    std::filesystem::copy_file(segment.path, to / segment.path.filename(),
+                               std::filesystem::copy_options::overwrite_existing);
+  }
+}
+
+TEST(Engine, WhenIdleMarksWhatItWroteSoThatDamageToItIsRefusedAndNotCutOff) {
+  const TemporaryDirectory directory;
+  const TemporaryDirectory copy;
+  TestEngine engine(test_settings(directory.path()));
+  engine.set_up_market();
+  engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "a")));
+
+  std::uint64_t last_frame = 0;
+  std::filesystem::path segment;
+  const auto marked = [&] {
+    copy_journal(directory.path(), copy.path());
+    journal::FrameReader frames(copy.path(), 0, 1);
+    while (frames.next(0) == journal::FrameReader::Result::kFrame) {
+      if (frames.last_flags() == journal::kEntries) last_frame = frames.header().offset;
+      segment = frames.path();
+    }
+    return frames.last_flags() == journal::kCleanEnd;
+  };
+  const auto deadline = std::chrono::steady_clock::now() + testing::kPatience;
+  while (!marked()) ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+
+  std::fstream(segment, std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(static_cast<std::streamoff>(last_frame + journal::kFrameHeaderBytes + 4))
+      .put('X');
+  journal::Settings settings = test_settings(copy.path()).journal;
+  try {
+    (void)journal::recover(settings, test_settings(copy.path()).limits);
+    FAIL() << "an acknowledged order was dropped";
+  } catch (const journal::JournalError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("was durable"));
+  }
+}
+
+TEST(Engine, RepliesDoNotWaitForTheMark) {
+  class HeldMark final : public FrameSink {
+   public:
+    HeldMark(std::unique_ptr<FrameSink> inner, std::shared_future<void> answered)
+        : inner_(std::move(inner)), answered_(std::move(answered)) {}
+    void write(journal::Frame& frame) override {
+      inner_->write(frame);
+      written_ = true;
+    }
+    void sync() override { inner_->sync(); }
+    void mark_end() override {
+      if (written_) {
+        EXPECT_EQ(answered_.wait_for(testing::kPatience), std::future_status::ready);
+      }
+      inner_->mark_end();
+    }
+
+   private:
+    std::unique_ptr<FrameSink> inner_;
+    std::shared_future<void> answered_;
+    bool written_ = false;
+  };
+  const TemporaryDirectory directory;
+  { TestEngine first(test_settings(directory.path())); }  // the limits are in the journal
+  std::promise<void> answered;
+  EngineSeams seams;
+  seams.wrap_sink = [held = answered.get_future().share()](std::unique_ptr<FrameSink> sink) {
+    return std::make_unique<HeldMark>(std::move(sink), held);
+  };
+  TestEngine engine(test_settings(directory.path()), seams);
+  engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "a")));
+  answered.set_value();
 }
 
 TEST(Engine, StopsWhileItRecovers) {

@@ -15,7 +15,7 @@ class FrameSink {
   virtual ~FrameSink() = default;
   virtual void write(journal::Frame& frame) = 0;
   virtual void sync() = 0;
-  virtual void close() = 0;
+  virtual void mark_end() = 0;
 };
 
 class JournalSink final : public FrameSink {
@@ -25,7 +25,7 @@ class JournalSink final : public FrameSink {
       : writer_(std::move(writer)), metrics_(metrics) {}
   void write(journal::Frame& frame) override;
   void sync() override;
-  void close() override { writer_.close(); }
+  void mark_end() override { writer_.mark_end(); }
 
  private:
   void report_preparation();

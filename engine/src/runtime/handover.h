@@ -2,6 +2,7 @@
 // is a fixed number of recycled flights.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
@@ -36,6 +37,12 @@ class Handover {
     filled_.wait(lock, [this] { return closed_ || !items_.empty(); });
     std::swap(out, items_);
     return !out.empty();
+  }
+
+  // Whether there is something to pop, or nothing ever will be, by the end of `time`.
+  [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) {
+    std::unique_lock lock(mutex_);
+    return filled_.wait_for(lock, time, [this] { return closed_ || !items_.empty(); });
   }
 
   void close() {

@@ -107,7 +107,7 @@ class SyncGate {
       gate_.pass();
       inner_->sync();
     }
-    void close() override { inner_->close(); }
+    void mark_end() override { inner_->mark_end(); }
 
    private:
     SyncGate& gate_;

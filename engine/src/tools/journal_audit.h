@@ -20,8 +20,8 @@ namespace openvenue::tools {
 using OnProgress = std::function<void(std::uint64_t entries)>;
 
 enum class Ending {
-  kClean,  // the writer was closed
-  kOpen,   // it is running, or was killed between two writes
+  kClean,  // all was synced: the writer was stopped, or has or had nothing to do
+  kOpen,   // it is running, or was killed soon after a write
   kTorn,   // it was killed within a write, or is writing now
 };
 

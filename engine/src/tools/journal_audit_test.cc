@@ -51,7 +51,7 @@ TEST_F(JournalAudit, StatsCountEveryCommandEventAndFrame) {
 TEST_F(JournalAudit, TheEndingTellsACleanStopFromAKill) {
   write_journal(settings_, 2, 2, Ending::kKilled);
   EXPECT_EQ(read_stats(settings_, kSilent).ending, tools::Ending::kOpen);
-  recover(settings_, kSmallLimits).writer.close();
+  recover(settings_, kSmallLimits).writer.mark_end();
   EXPECT_EQ(read_stats(settings_, kSilent).ending, tools::Ending::kClean);
 }
 

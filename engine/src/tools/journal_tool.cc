@@ -65,9 +65,9 @@ std::string_view name_of(Ending ending) {
 std::string describe(const JournalStats& stats) {
   switch (stats.ending) {
     case Ending::kClean:
-      return "clean: the engine was stopped";
+      return "clean: all of it was synced, and the engine was stopped or has nothing to do";
     case Ending::kOpen:
-      return "open: the engine is running, or was killed";
+      return "open: the engine is writing, or was killed while it wrote";
     case Ending::kTorn:
       return fmt::format(
           "torn: {} bytes of an unfinished write, never acknowledged; the next start cuts them off",

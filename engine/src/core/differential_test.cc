@@ -1,9 +1,11 @@
 // The fast book must be indistinguishable from the naive one, on any flow.
 //
 // OPENVENUE_SEEDS sets the number of seeds (1,000 by default); a failure names its seed.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <set>
 #include <string>
 
 #include "core/exchange.h"
@@ -13,6 +15,9 @@
 
 namespace openvenue::core {
 namespace {
+
+using testing::Each;
+using testing::Gt;
 
 constexpr int kCommandsPerSeed = 1'000;
 constexpr Sequence kCommandsPerHash = 16;
@@ -114,6 +119,38 @@ TEST(Differential, FastAndNaiveBooksAgreeOnEveryFlow) {
     run(seed);
     if (HasFatalFailure()) return;
   }
+}
+
+TEST(Differential, RandomFlowsUseFewPricesClustersAndAllPrices) {
+  std::vector<std::size_t> prices;
+  std::vector<PriceTicks> highest;
+  std::vector<std::size_t> trades;
+  for (std::uint64_t seed = 3; seed <= 5; ++seed) {
+    RandomFlow flow(seed, 256);
+    Exchange<FastBook> exchange(flow.limits());
+    EventBuffer events;
+    std::set<PriceTicks> seen;
+    std::size_t traded = 0;
+    for (const Command& command : flow.opening()) exchange.apply(command, events);
+    for (int i = 0; i < 2'000; ++i) {
+      exchange.apply(flow.next(), events);
+      for (const Event& event : events) {
+        const auto* trade = std::get_if<Trade>(&event);
+        if (trade == nullptr) continue;
+        seen.insert(trade->price_ticks);
+        ++traded;
+      }
+    }
+    prices.push_back(seen.size());
+    highest.push_back(seen.empty() ? 0 : *seen.rbegin());
+    trades.push_back(traded);
+  }
+  EXPECT_THAT(trades, Each(Gt(200U)));
+  EXPECT_LT(prices[0], 30U) << "few";
+  EXPECT_LT(highest[0], 100);
+  EXPECT_LT(prices[1], 130U) << "clusters";
+  EXPECT_GT(highest[1], 10'000);
+  EXPECT_GT(prices[2], 130U) << "all";
 }
 
 // A generator that never reached a rule would prove nothing about it.

@@ -1,5 +1,6 @@
-// A reproducible stream of commands that meets every rule of the exchange often: few prices, tiny
-// pools, poor accounts, repeated and contradictory commands, cancels of orders long gone.
+// A reproducible stream of commands that meets every rule of the exchange often: tiny pools, poor
+// accounts, repeated and contradictory commands, cancels of orders long gone. Of three seeds one
+// keeps to a few prices, one has clusters of them far apart, and one uses the whole range.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,6 @@ namespace openvenue::core {
 class RandomFlow {
  public:
   static constexpr PriceTicks kMinPrice = 1;
-  static constexpr PriceTicks kMaxPrice = 100;
 
   // Pools of about `max_orders` records, and other bounds to match, for an Exchange to be made
   // with.
@@ -27,6 +27,10 @@ class RandomFlow {
     limits_.max_open_orders = max_orders * 3 / 4;
     limits_.max_open_orders_per_account = max_orders / 2;
     spread_ = between(1, 12);
+    // Now and then the widest range there is: books of it take long to make.
+    if (seed % 3 != 0) max_price_ = seed % 50 == 1 ? kPriceRangeTicksMax : PriceTicks{1} << 20;
+    if (seed % 3 == 0) centers_ = {max_price_ / 2};
+    if (seed % 3 == 1) choose_clusters();
   }
 
   [[nodiscard]] const Limits& limits() const { return limits_; }
@@ -39,7 +43,7 @@ class RandomFlow {
     }
     for (AccountId id = 1; id <= limits_.max_accounts; ++id) {
       commands.push_back(stamp(terms(id)));
-      commands.push_back(stamp(AdjustBalance{id, between(0, 200'000)}));
+      commands.push_back(stamp(AdjustBalance{id, cash(0, 200'000)}));
       commands.push_back(stamp(AdjustPosition{id, instrument(), between(0, 300), between(0, 999)}));
     }
     return commands;
@@ -63,7 +67,7 @@ class RandomFlow {
       case 1:
         return stamp(terms(account()));
       case 2:
-        return stamp(AdjustBalance{account(), between(-50'000, 60'000)});
+        return stamp(AdjustBalance{account(), cash(-50'000, 60'000)});
       case 3:
         return stamp(AdjustPosition{account(), instrument(), between(-80, 100), between(-50, 50)});
       case 4:
@@ -93,8 +97,20 @@ class RandomFlow {
     return back < sequence_ ? sequence_ - back : 1;
   }
   PriceTicks price() {
-    if (one_in(100)) return between(-1, kMaxPrice + 1);
-    return kMaxPrice / 2 + between(-spread_, spread_);
+    if (one_in(100)) return between(-1, max_price_ + 1);
+    if (centers_.empty()) return between(kMinPrice, max_price_);
+    return centers_[index(centers_.size())] + between(-spread_, spread_);
+  }
+  // At both ends of the range, and where the words of a book's bitmap and of its summaries begin.
+  void choose_clusters() {
+    centers_ = {kMinPrice + spread_, max_price_ - spread_};
+    for (const PriceTicks block : {64, 64 * 64, 64 * 64 * 64}) {
+      centers_.push_back(kMinPrice + block * between(1, max_price_ / block - 1));
+    }
+  }
+  // So much that it buys about as many lots whatever the prices are.
+  CashMicros cash(CashMicros first, CashMicros last) {
+    return between(first, last) * (max_price_ / 100);
   }
   ClientOrderId client_order_id() {
     if (one_in(30)) return ClientOrderId("c" + std::to_string(between(0, ++ids_)));
@@ -135,13 +151,13 @@ class RandomFlow {
     terms.tick_size_nanos = 10'000'000;
     terms.lot_size_nanos = 1'000'000;
     terms.min_price_ticks = kMinPrice;
-    terms.max_price_ticks = one_in(10) ? kMaxPrice + 1 : kMaxPrice;
+    terms.max_price_ticks = one_in(10) ? max_price_ + 1 : max_price_;
     terms.max_order_qty_lots = between(30, 1'000);
     return terms;
   }
 
   OpenAccount terms(AccountId id) {
-    return {id, Name(std::to_string(between(0, 9))), one_in(3), one_in(2) ? 0 : between(0, 90'000)};
+    return {id, Name(std::to_string(between(0, 9))), one_in(3), one_in(2) ? 0 : cash(0, 90'000)};
   }
 
   Configure configuration() {
@@ -173,7 +189,9 @@ class RandomFlow {
 
   std::mt19937_64 random_;
   Limits limits_;
-  PriceTicks spread_ = 1;
+  PriceTicks max_price_ = 100;
+  std::vector<PriceTicks> centers_;  // of the prices in use; none: all prices alike
+  PriceTicks spread_ = 1;            // around them
   Sequence sequence_ = 0;
   std::int64_t ids_ = 0;
   std::vector<CommandBody> recent_;

@@ -43,7 +43,6 @@ class OutOfMemory : public ::testing::Test {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     GTEST_SKIP() << "a sanitizer takes more address space than can be limited";
 #endif
-    GTEST_FLAG_SET(death_test_style, "threadsafe");
   }
 };
 
@@ -82,9 +81,9 @@ TEST_F(OutOfMemory, InTheShardThreadNothingIsAnsweredAnyMore) {
    public:
     void deliver(std::vector<Reply>) noexcept override { std::_Exit(1); }
   };
+  const TemporaryDirectory directory;  // of this process, which outlives the one that ends
   EXPECT_EXIT(
       {
-        const TemporaryDirectory directory;
         TestEngine engine(test_settings(directory.path()));
         engine.set_up_market();
         std::vector<Operation> wide_instruments;

@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from openvenue.db import migrate
@@ -23,8 +23,12 @@ UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespac
 
 
 @pytest.fixture
-def settings(new_database: Callable[[], str]) -> Settings:
-    return Settings(database_url=SecretStr(new_database()))
+def settings(
+    new_database: Callable[[], str], drop_database: Callable[[str], None]
+) -> Iterator[Settings]:
+    url = new_database()
+    yield Settings(database_url=SecretStr(url))
+    drop_database(url)
 
 
 def names_in_schema(settings: Settings) -> set[str]:

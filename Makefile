@@ -79,7 +79,7 @@ test-engine: build/debug/build.ninja ## Run the engine's own tests (checked buil
 
 .PHONY: test-python
 test-python: setup ## Run the Python, end-to-end and fault tests
-	@pytest -q -n 2 --dist worksteal
+	@pytest -q -n 4 --dist worksteal
 
 .PHONY: test-sanitizers
 test-sanitizers: test-asan test-tsan ## Run the engine's tests under the address, undefined and thread sanitizers

@@ -1,11 +1,14 @@
 """What one client may make a worker hold or wait for is bounded, and said when it is reached."""
 
+import itertools
 import json
 import re
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 import httpx
 import pytest
@@ -15,6 +18,7 @@ from running_venue import Venue, key_headers, log_lines
 
 CONNECTIONS_MAX = 8
 READ_TIMEOUT_S = 1
+ACCOUNTS = itertools.count(60)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +82,16 @@ def answer(connection: socket.socket) -> tuple[str, dict[str, object]]:
     return head.split(b"\r\n")[0].decode(), json.loads(body)
 
 
+def read_answer(stream: BinaryIO) -> tuple[int, dict[str, object]]:
+    """Read one answer of several on a connection; return its status and document."""
+    status = int(stream.readline().split()[1])
+    length = 0
+    while (line := stream.readline()) != b"\r\n":
+        name, _, value = line.partition(b":")
+        length = int(value) if name == b"content-length" else length
+    return status, json.loads(stream.read(length))
+
+
 def test_a_head_that_does_not_end_is_refused(connect: Callable[[], socket.socket]) -> None:
     connection = connect()
     connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: venue\r\n")
@@ -123,22 +137,62 @@ def test_an_order_whose_body_stays_away_is_refused_and_not_carried_out(
     assert found.status_code == 404
 
 
-def test_a_request_that_is_refused_does_not_speak_for_the_order_before_it(
+@pytest.mark.parametrize(
+    ("refused", "more", "status"),
+    [
+        (
+            b"POST /v2/orders HTTP/1.1\r\nhost: v\r\ntransfer-encoding: chunked\r\n\r\nZZZ\r\n",
+            b"more that nobody reads",
+            400,
+        ),
+        (b"HELO venue\r\n\r\n", b"", 400),
+        (b"\x00\x01", b"\x00", 400),
+        (b"GET /healthz HTTP/1.1\r\nx-more: ", 4096 * b"y", 431),
+        (b"GET /healthz HTTP/1.1\r\n", b"", 408),
+    ],
+)
+@pytest.mark.parametrize("orders", [1, 3])
+def test_the_answers_to_orders_come_before_the_refusal_of_what_follows_them(
+    bounded: Venue,
+    connect: Callable[[], socket.socket],
+    refused: bytes,
+    more: bytes,
+    status: int,
+    orders: int,
+) -> None:
+    key = bounded.open_account(next(ACCOUNTS))
+    connection = connect()
+    ids = [f"before {number}" for number in range(orders)]
+    # The orders wait for their answers while what follows them is refused.
+    bounded.engine.process.send_signal(signal.SIGSTOP)
+    try:
+        connection.sendall(b"".join(order_request(key, name) for name in ids) + refused)
+        time.sleep(0.2)
+        connection.sendall(more)
+        time.sleep(READ_TIMEOUT_S + 0.5 if status == 408 else 0.2)
+    finally:
+        bounded.engine.process.send_signal(signal.SIGCONT)
+    with connection.makefile("rb") as stream:
+        *answered, last = (read_answer(stream) for _ in range(orders + 1))
+        assert stream.read() == b""
+    assert [(code, order["client_order_id"]) for code, order in answered] == [
+        (200, name) for name in ids
+    ]
+    assert (last[0], last[1]["status"]) == (status, status)
+
+
+def test_a_request_behind_a_refused_one_is_not_carried_out(
     bounded: Venue, connect: Callable[[], socket.socket]
 ) -> None:
-    key = bounded.open_account(42)
+    key = bounded.open_account(next(ACCOUNTS))
     connection = connect()
-    connection.sendall(
-        order_request(key, "before")
-        + b"POST /v2/orders HTTP/1.1\r\nhost: venue\r\ntransfer-encoding: chunked\r\n\r\nZZZ\r\n"
-    )
-    received = b""
-    while chunk := connection.recv(65536):
-        received += chunk
-    assert received == b"" or received.startswith(b"HTTP/1.1 200")
+    refused = b"GET / HTTP/1.1\r\nhost: v\r\ntransfer-encoding: chunked\r\n\r\nZZZ\r\n"
+    connection.sendall(order_request(key, "before") + refused + order_request(key, "behind"))
+    with connection.makefile("rb") as stream:
+        assert [read_answer(stream)[0] for _ in range(2)] == [200, 400]
+        assert stream.read() == b""
     with bounded.client(key) as client:
-        found = client.get("/v2/orders:by_client_order_id", params={"client_order_id": "before"})
-    assert found.status_code == 200
+        assert [order["client_order_id"] for order in client.get("/v2/orders").json()] == ["before"]
 
 
 def test_a_client_that_does_not_read_is_cut(
@@ -217,16 +271,8 @@ UPGRADE = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-set
 
 def answers(connection: socket.socket, count: int) -> list[tuple[int, dict[str, object]]]:
     """Read `count` answers, and no more, of a connection that stays open."""
-    stream = connection.makefile("rb")
-    found = []
-    for _ in range(count):
-        status = int(stream.readline().split()[1])
-        length = 0
-        while (line := stream.readline()) != b"\r\n":
-            name, _, value = line.partition(b":")
-            length = int(value) if name == b"content-length" else length
-        found.append((status, json.loads(stream.read(length))))
-    return found
+    with connection.makefile("rb") as stream:
+        return [read_answer(stream) for _ in range(count)]
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -53,6 +53,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._received_bytes = 0
+        # What is left to say before the connection closes; nothing that comes is read any more.
+        self._last_words: bytes | None = None
         # When the request that is being read began; None between requests.
         self._reading_since: float | None = self.loop.time()
         # When the client stopped reading; None while it reads.
@@ -71,11 +73,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, keeping count of a head that does not end."""
+        if self._last_words is not None:
+            return
         self._unset_keepalive_if_required()
         self._received_bytes = len(data)
         if not self._in_head:
             self._head_bytes = 0
         self._parse(memoryview(data))
+        if self._last_words is not None:
+            return
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes_max:
@@ -114,6 +120,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """The client reads on."""
         super().resume_writing()
         self._unread_since = None
+
+    def on_response_complete(self) -> None:
+        """An answer's last byte: the next one's turn, or the end of a refused connection."""
+        was_last = not self.pipeline
+        super().on_response_complete()
+        if was_last and self._last_words is not None:
+            self._close_with_last_words()
 
     def end_if_overdue(self, now: float) -> None:
         """Close the connection if its client has taken too long over a request, or an answer."""
@@ -175,27 +188,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
 
     def _refuse(self, problem: Problem, cause: str) -> None:
-        """Answer outside of the application, if nothing was answered yet, and close.
+        """Answer outside of the application, and close.
 
-        While requests before this one wait for their answers nothing is said: the first of them
-        would be taken for refused, which it is not.
+        Requests before this one are answered first: the client takes answers in their order, and
+        the first of them is not refused.
         """
         self._count_refusal(cause)
+        self._reading_since = None
         cycle = self.cycle
-        unanswered = cycle is None or (
-            cycle.response_complete if self._in_head else not cycle.response_started
-        )
-        if unanswered and not self.pipeline:
-            body = problem.body("")
-            status = HTTPStatus(problem.status)
-            head = (
-                f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-                f"date: {formatdate(usegmt=True)}\r\n"
-                f"content-type: {problems.MEDIA_TYPE}\r\n"
-                f"content-length: {len(body)}\r\n"
-                "connection: close\r\n\r\n"
-            )
-            self.transport.write(head.encode() + body)
+        # The request that is refused, where its head was whole; then it has a cycle of its own.
+        begun = cycle is not None and not self._in_head and cycle.more_body
+        answered = begun and cycle.response_started
+        self._last_words = b"" if answered else _closing_answer(problem)
+        if begun and self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()  # Its turn has not come, and does not.
+        elif begun or cycle is None or cycle.response_complete:
+            self._close_with_last_words()
+
+    def _close_with_last_words(self) -> None:
+        if self._last_words and not self.transport.is_closing():
+            self.transport.write(self._last_words)
         self.transport.close()
 
     def _count_refusal(self, cause: str) -> None:
@@ -210,6 +222,20 @@ def bounded(limits: ConnectionLimits) -> type[asyncio.Protocol]:
         return BoundedProtocol(*arguments, **named, limits=limits)
 
     return cast("type[asyncio.Protocol]", make)
+
+
+def _closing_answer(problem: Problem) -> bytes:
+    """Return the whole response of a problem that ends its connection."""
+    body = problem.body("")
+    status = HTTPStatus(problem.status)
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+        f"date: {formatdate(usegmt=True)}\r\n"
+        f"content-type: {problems.MEDIA_TYPE}\r\n"
+        f"content-length: {len(body)}\r\n"
+        "connection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 async def _come_back(_scope: Any, _receive: Any, send: Callable[[Any], Any]) -> None:

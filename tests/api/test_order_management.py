@@ -234,11 +234,30 @@ def test_open_orders_read_the_same_from_the_engine_and_from_the_database(
     )
 
 
-def test_a_list_always_holds_what_was_just_acknowledged(client: httpx.Client) -> None:
-    for number in range(20):
+# Lists that the engine does not keep, which come from the database.
+OF_THE_HISTORY = [
+    {"status": "all"},
+    {"direction": "asc", "after": "2020-01-01"},
+    {"side": "buy"},
+    {"after": "2020-01-01"},
+    {"until": "2100-01-01"},
+    {"symbols": "AAPL,BTC/USD"},
+]
+OF_THE_ENGINE = [{}, {"status": "open"}, {"limit": 5}, {"symbols": "AAPL"}, {"symbols": "AAPL,NO"}]
+
+
+@pytest.mark.parametrize("query", [*OF_THE_ENGINE, *OF_THE_HISTORY])
+def test_a_list_always_holds_what_was_just_acknowledged(
+    client: httpx.Client, query: dict[str, object]
+) -> None:
+    newest = -1 if query.get("direction") == "asc" else 0
+    for number in range(10):
         name = f"order {number}"
-        submit(client, client_order_id=name)
-        assert ids(client.get("/v2/orders", params={"status": "all", "limit": 1})) == [name]
+        order = submit(client, client_order_id=name)
+        assert ids(client.get("/v2/orders", params=query))[newest] == name
+        if number % 2 and "status" not in query:
+            assert client.delete(f"/v2/orders/{order['id']}").status_code == 204
+            assert name not in ids(client.get("/v2/orders", params=query))
 
 
 @pytest.mark.parametrize(
@@ -260,7 +279,10 @@ def test_a_history_that_lags_is_unavailable_rather_than_short(
         response = client.get("/v2/orders", params={"status": "all"})
         assert (response.status_code, response.json()["code"]) == (503, 50310000)
         assert response.headers["retry-after"] == "1"
-        assert len(client.get("/v2/orders").json()) == 1
+        for query in OF_THE_ENGINE:
+            assert len(client.get("/v2/orders", params=query).json()) == 1
+        for query in OF_THE_HISTORY:
+            assert client.get("/v2/orders", params=query).status_code == 503
         lagging.start_projector()
         lagging.wait_until_projected(client)
         assert len(client.get("/v2/orders", params={"status": "all"}).json()) == 1

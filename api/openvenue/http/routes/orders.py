@@ -1,7 +1,8 @@
 """Orders: read, list, replace, cancel. Submitting is in `openvenue.http.order_entry`.
 
-Open orders are answered from the engine's memory. Ended ones come from the database, after it holds
-everything that the account has been told.
+The newest open orders, of all symbols or of one, and every single order that the engine still holds
+are answered from its memory. All other lists and orders come from the database, after it holds
+everything that the account has been told: so either way a client reads what it wrote.
 """
 
 import asyncio
@@ -78,7 +79,13 @@ async def list_orders(
     side: Literal["buy", "sell"] | None = None,
     nested: Annotated[bool, Query(description="Ignored: no order has legs.")] = False,
 ) -> Response:
-    """List orders by time of creation, exclusive of `after` and `until`."""
+    """List orders by time of creation, exclusive of `after` and `until`.
+
+    It shows all that the account was told before. Open orders, newest first, of all symbols or
+    of one, come from the engine. With `direction=asc`, `side`, `after`, `until` or several
+    symbols, and with `status` closed or all, they come from the history: 503 where that is too
+    far behind.
+    """
     instrument_ids: list[int] = []
     if symbols:
         instrument_ids = await _instruments_of(worker, symbols)

@@ -1,5 +1,7 @@
 """`openvenue up`: comes up from nothing, goes down cleanly, and comes back with its data."""
 
+import asyncio
+import fcntl
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ import httpx
 import psutil
 import pytest
 from command_line import OPENVENUE, Up, openvenue
+from openvenue.cli.local import venue
 from running_venue import engine_binary
 
 ORDER = {
@@ -92,6 +95,16 @@ def test_a_venue_that_was_killed_leaves_nothing_that_keeps_the_next_from_startin
         assert httpx.get(second.url + path, headers=second.headers()).status_code == 200
     finally:
         assert second.stop() == 0
+
+
+async def test_an_engine_that_is_still_ending_is_waited_for(tmp_path: Path) -> None:
+    held = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    waiting = asyncio.create_task(venue._journal_released(tmp_path))
+    done, _ = await asyncio.wait((waiting,), timeout=0.3)
+    assert not done
+    os.close(held)
+    await waiting
 
 
 def test_a_database_named_in_the_environment_is_used(

@@ -5,6 +5,7 @@ order. Its data stays in the data directory, so the next start continues where t
 """
 
 import asyncio
+import fcntl
 import os
 import sys
 import time
@@ -32,6 +33,8 @@ from openvenue.settings import Settings
 
 _ENGINE_READY_TIMEOUT_S = 120.0
 _API_READY_TIMEOUT_S = 60.0
+# The engine's own bound of a stop, and the end of its process.
+_JOURNAL_RELEASE_TIMEOUT_S = 20.0
 _POLL_S = 0.1
 _POSTGRES_POLL_S = 0.5
 # What is left of a server that died holds its shared memory for moments, until it notices.
@@ -99,6 +102,7 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
         await _finished(asyncio.to_thread(_migrate, settings))
 
         report("starting the engine")
+        await _journal_released(plan.data_dir.engine)
         engine = await _start(stack, _engine(plan))
         await _engine_ready(engine, settings)
         if plan.with_demo:
@@ -237,6 +241,30 @@ def _migrate(settings: Settings) -> None:
             f"the database cannot be migrated ({error}): check that --database-url names a "
             "PostgreSQL that is up and whose user may create tables"
         ) from error
+
+
+async def _journal_released(directory: Path) -> None:
+    """Waits for the engine of a venue that was killed, which ends by itself a moment later.
+
+    One that holds the journal for longer is another venue's: the next engine refuses and names it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        async with asyncio.timeout(_JOURNAL_RELEASE_TIMEOUT_S):
+            while not _lock(descriptor):  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 async def _engine_ready(engine: Child, settings: Settings) -> None:

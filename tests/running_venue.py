@@ -1,13 +1,14 @@
 """A real venue for tests: engine, API and projector processes, each on ports of its own."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +101,29 @@ class ChildProcess:
         """Signal it and return its exit status."""
         if self.running:
             self.process.send_signal(number)
+            self.resume()
         return self.process.wait(STOP_TIMEOUT_S)
+
+    def pause(self) -> None:
+        """Let it do nothing more until `resume`.
+
+        SIGSTOP alone takes effect when one of the threads gets to it; the others work until then.
+        """
+        self.process.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while any(state != "T" for state in self._thread_states()):
+            assert time.monotonic() < deadline, "it does not pause"
+            time.sleep(0.001)
+
+    def resume(self) -> None:
+        """Let it go on, if it was paused."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def _thread_states(self) -> Iterator[str]:
+        for file in Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):  # a thread may end
+                # After the name in parentheses, which may hold anything.
+                yield file.read_text().rpartition(")")[2].split()[0]
 
 
 @dataclass

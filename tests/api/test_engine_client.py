@@ -94,11 +94,11 @@ async def test_requests_beyond_the_bound_are_refused_at_once(
     broken_venue: Venue, make_client
 ) -> None:
     client = await make_client(engine_in_flight_max=3)
-    broken_venue.engine.process.send_signal(signal.SIGSTOP)
+    broken_venue.engine.pause()
     waiting = [client.submit(get_account()) for _ in range(3)]
     with pytest.raises(EngineBusy, match="3 requests are waiting"):
         client.submit(get_account())
-    broken_venue.engine.process.send_signal(signal.SIGCONT)
+    broken_venue.engine.resume()
     assert len(await asyncio.gather(*waiting)) == 3
 
 
@@ -106,18 +106,18 @@ async def test_a_reply_that_takes_too_long_leaves_the_fate_unknown(
     broken_venue: Venue, make_client
 ) -> None:
     client = await make_client(engine_reply_timeout_s=0.3)
-    broken_venue.engine.process.send_signal(signal.SIGSTOP)
+    broken_venue.engine.pause()
     with pytest.raises(FateUnknown, match="no reply in"):
         await client.submit(new_order())
     assert client.in_flight == 0
-    broken_venue.engine.process.send_signal(signal.SIGCONT)
+    broken_venue.engine.resume()
 
 
 async def test_a_killed_engine_leaves_the_fate_unknown_and_the_client_heals(
     broken_venue: Venue, make_client
 ) -> None:
     client = await make_client()
-    broken_venue.engine.process.send_signal(signal.SIGSTOP)
+    broken_venue.engine.pause()
     lost = client.submit(new_order("lost"))
     await asyncio.sleep(0.05)  # until it is on its way; there is nothing to observe it by
     broken_venue.engine.stop(signal.SIGKILL)
@@ -145,7 +145,7 @@ async def test_what_is_reported_as_never_sent_is_never_sent(
     broken_venue: Venue, make_client
 ) -> None:
     client = await make_client(engine_reply_timeout_s=0.5, engine_in_flight_max=65_536)
-    broken_venue.engine.process.send_signal(signal.SIGSTOP)
+    broken_venue.engine.pause()
     # Far more than the connection's buffers hold, so that the last ones cannot leave.
     ids = [f"{number:0>128}" for number in range(60_000)]
     outcomes = await asyncio.gather(
@@ -160,7 +160,7 @@ async def test_what_is_reported_as_never_sent_is_never_sent(
     assert 0 < len(unsent) < len(ids)
     assert client.in_flight == client.unsent == 0
 
-    broken_venue.engine.process.send_signal(signal.SIGCONT)
+    broken_venue.engine.resume()
     await until_accepted(client, new_order("sent afterwards"))
     for client_order_id in unsent[:: len(unsent) // 100 + 1]:
         query = pb.GetOrder(account_id=1, client_order_id=client_order_id)
@@ -217,11 +217,11 @@ async def test_a_full_channel_leaves_its_requests_to_the_others(
     broken_venue: Venue, make_client
 ) -> None:
     client = await make_client(grpc_channels=3, engine_in_flight_max=30)
-    broken_venue.engine.process.send_signal(signal.SIGSTOP)
+    broken_venue.engine.pause()
     waiting = [client.submit(get_account()) for _ in range(30)]
     with pytest.raises(EngineBusy, match="30 requests are waiting"):
         client.submit(get_account())
-    broken_venue.engine.process.send_signal(signal.SIGCONT)
+    broken_venue.engine.resume()
     assert len(await asyncio.gather(*waiting)) == 30
 
 

@@ -18,12 +18,12 @@ from running_venue import Venue, key_headers, log_lines
 def test_an_order_under_way_when_the_engine_dies_is_of_unknown_fate_until_it_is_looked_up(
     new_venue: Callable[..., Venue],
 ) -> None:
-    venue = new_venue().start()
+    venue = new_venue().start(workers="1")
     key = venue.open_account(1)
     body = limit_order(client_order_id="under way")
     with venue.client(key) as client:
         assert client.get("/v2/orders").json() == []
-        venue.engine.process.send_signal(signal.SIGSTOP)
+        venue.engine.pause()
         threading.Timer(0.3, lambda: venue.engine.process.kill()).start()
         lost = client.post("/v2/orders", json=body)
         assert lost.status_code == 503
@@ -51,7 +51,7 @@ def test_an_order_under_way_when_the_engine_dies_is_of_unknown_fate_until_it_is_
 
 
 def test_acknowledged_orders_survive_the_engine(new_venue: Callable[..., Venue]) -> None:
-    venue = new_venue().start()
+    venue = new_venue().start(workers="1")
     with venue.client(venue.open_account(1)) as client:
         acknowledged = [client.post("/v2/orders", json=limit_order()).json() for _ in range(20)]
         venue.engine.stop(signal.SIGKILL)
@@ -66,7 +66,7 @@ def test_a_question_that_the_engine_does_not_answer_is_no_order_of_unknown_fate(
     venue = new_venue().start(workers="1", engine_reply_timeout_s="1")
     with venue.client(venue.open_account(1)) as client:
         order = client.post("/v2/orders", json=limit_order()).json()
-        venue.engine.process.send_signal(signal.SIGSTOP)
+        venue.engine.pause()
         path = f"/v2/orders/{order['id']}"
         for method, route, body in (
             ("GET", "/v2/account", None),
@@ -78,7 +78,7 @@ def test_a_question_that_the_engine_does_not_answer_is_no_order_of_unknown_fate(
             answer = client.request(method, route, json=body)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
             assert "nothing was changed" in answer.json()["detail"], route
-        venue.engine.process.send_signal(signal.SIGCONT)
+        venue.engine.resume()
         venue.wait_until_ready()
         assert "openvenue_api_engine_fate_unknown_total 0.0" in client.get("/metrics").text
         assert client.get(path).json()["status"] == "new"
@@ -90,7 +90,7 @@ def test_a_symbol_that_the_engine_cannot_be_asked_for_is_not_called_unknown(
     venue = new_venue().start(workers="1")
     with venue.client(venue.open_account(1)) as client:
         assert client.get("/v2/assets/NOPE").status_code == 404
-        venue.engine.process.send_signal(signal.SIGSTOP)
+        venue.engine.pause()
         order = limit_order(symbol="NOPE")
         with ThreadPoolExecutor(4) as askers:
             answers = [
@@ -100,7 +100,7 @@ def test_a_symbol_that_the_engine_cannot_be_asked_for_is_not_called_unknown(
                 askers.submit(client.post, "/v2/orders", json=order),
             ]
         assert [answer.result().status_code for answer in answers] == [503] * 4
-        venue.engine.process.send_signal(signal.SIGCONT)
+        venue.engine.resume()
         venue.wait_until_ready()
         assert client.post("/v2/orders", json=order).status_code == 422
 
@@ -111,10 +111,10 @@ def test_books_that_the_engine_does_not_answer_hold_a_bounded_number_of_places(
     venue = new_venue().start(workers="1", unary_calls_max="2", engine_reply_timeout_s="2")
     with venue.client(venue.open_account(1)) as client:
         assert client.get("/v1/book/AAPL").status_code == 200
-        venue.engine.process.send_signal(signal.SIGSTOP)
+        venue.engine.pause()
         with ThreadPoolExecutor(5) as readers:
             answers = list(readers.map(lambda _: client.get("/v1/book/AAPL"), range(5)))
-        venue.engine.process.send_signal(signal.SIGCONT)
+        venue.engine.resume()
         assert sorted(answer.status_code for answer in answers) == [429, 429, 429, 503, 503]
         assert {answer.headers["retry-after"] for answer in answers} == {"1"}
         assert client.get("/v1/book/AAPL").status_code == 200
@@ -181,7 +181,7 @@ def test_readiness_fails_while_the_engine_stands_still(new_venue: Callable[..., 
     with httpx.Client(base_url=venue.url, timeout=1) as client:
         assert readiness(200, within_s=0) == {"status": "ok", "checks": {}}
         stopped_at = datetime.now(UTC)
-        venue.engine.process.send_signal(signal.SIGSTOP)
+        venue.engine.pause()
         # Below the keepalive's time, after which the session is given up.
         health = readiness(503, within_s=5)
         assert health["checks"] == {"engine": f"no answer from 127.0.0.1:{venue.engine_port}"}
@@ -190,7 +190,7 @@ def test_readiness_fails_while_the_engine_stands_still(new_venue: Callable[..., 
         assert client.get("/readyz").json() == health
         assert client.get("/healthz").status_code == 200
         wait_for_metric(client, "openvenue_api_engine_silent_seconds", lambda value: value > 0)
-        venue.engine.process.send_signal(signal.SIGCONT)
+        venue.engine.resume()
         readiness(200, within_s=5)
         wait_for_metric(client, "openvenue_api_engine_silent_seconds", lambda value: value == 0)
 
@@ -201,10 +201,10 @@ def test_a_flood_of_refusals_is_a_line_for_each_cause(new_venue: Callable[..., V
     )
     with venue.client(venue.open_account(1)) as client, ThreadPoolExecutor(30) as traders:
         assert client.post("/v2/orders", json=limit_order()).status_code == 200
-        venue.engine.process.send_signal(signal.SIGSTOP)
+        venue.engine.pause()
         orders = [limit_order(client_order_id=f"order {number}") for number in range(30)]
         answers = list(traders.map(lambda order: client.post("/v2/orders", json=order), orders))
-        venue.engine.process.send_signal(signal.SIGCONT)
+        venue.engine.resume()
         assert Counter(answer.status_code for answer in answers) == {429: 28, 503: 2}
         wait_until(lambda: len(log_lines(venue, "request not carried out")) == 2)
         first, rest = log_lines(venue, "request not carried out")
@@ -262,7 +262,7 @@ def test_requests_beyond_a_workers_bound_are_too_many(new_venue: Callable[..., V
     venue = new_venue().start(projector=False, workers="1", engine_in_flight_max="2")
     with venue.client(venue.open_account(1)) as client:
         assert client.post("/v2/orders", json=limit_order()).status_code == 200
-        venue.engine.process.send_signal(signal.SIGSTOP)
+        venue.engine.pause()
         answers: list[httpx.Response] = []
         waiting = [
             threading.Thread(
@@ -278,7 +278,7 @@ def test_requests_beyond_a_workers_bound_are_too_many(new_venue: Callable[..., V
             time.sleep(0.01)
         assert (answers[0].status_code, answers[0].headers["retry-after"]) == (429, "1")
         assert answers[0].json()["code"] == 42910000
-        venue.engine.process.send_signal(signal.SIGCONT)
+        venue.engine.resume()
         for thread in waiting:
             thread.join()
         assert Counter(answer.status_code for answer in answers) == {200: 2, 429: 1}

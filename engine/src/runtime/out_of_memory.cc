@@ -30,7 +30,9 @@ constexpr const char* kJsonLine =
 const char* line_format = kTextLine;
 int code_at_end = EXIT_FAILURE;
 std::atomic_flag ending;
-thread_local bool may_run_out = false;
+// True at first and not false: mold 1.10 lays a program's only thread-local of zeros out in a way
+// that the system refuses to load.
+thread_local bool must_not_run_out = true;
 
 // Calls nothing that might allocate.
 void write_last_line() {
@@ -50,7 +52,7 @@ void write_last_line() {
 }
 
 void on_failed_allocation() {
-  if (may_run_out) throw std::bad_alloc();
+  if (!must_not_run_out) throw std::bad_alloc();
   // Where several threads fail at once, one speaks for all.
   while (ending.test_and_set()) ::pause();
   write_last_line();
@@ -65,8 +67,8 @@ void end_when_memory_runs_out(bool log_is_json, int exit_code) {
   std::set_new_handler(on_failed_allocation);
 }
 
-MemoryMayRunOut::MemoryMayRunOut() { may_run_out = true; }
-MemoryMayRunOut::~MemoryMayRunOut() { may_run_out = false; }
+MemoryMayRunOut::MemoryMayRunOut() { must_not_run_out = false; }
+MemoryMayRunOut::~MemoryMayRunOut() { must_not_run_out = true; }
 
 std::uint64_t memory_bytes_max() {
   std::uint64_t bytes = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *

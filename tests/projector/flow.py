@@ -129,7 +129,7 @@ async def projected_sequence(database_url: str) -> int:
         await connection.close()
 
 
-async def wait_until_projected(database_url: str, sequence: int) -> None:
+async def wait_until_projected(database_url: str, sequence: int, timeout_s: float = 30.0) -> None:
     """Waits for the notification that `sequence` is in the database."""
     reached = asyncio.Event()
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
@@ -141,6 +141,6 @@ async def wait_until_projected(database_url: str, sequence: int) -> None:
     try:
         await connection.add_listener(PROJECTION_CHANNEL, notified)
         if await projected_sequence(database_url) < sequence:
-            await asyncio.wait_for(reached.wait(), 30)
+            await asyncio.wait_for(reached.wait(), timeout_s)
     finally:
         await connection.close()

@@ -1,0 +1,314 @@
+"""What passes between the operator's stages: the custom resource's spec, what was observed, what was planned.
+
+Values only: no clock, no calls. Times are Unix seconds; field names in JSON are camelCase, as in the
+custom resource. `observe` makes an `Observation`, `plan` a `Plan` of it, `act` carries out `Plan.step`,
+`report` writes the status, in which `Memory` comes back with the next observation.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A value that compares by content and has a JSON form."""
+
+
+# --- The custom resource ----------------------------------------------------------------------------
+
+
+class Mode(StrEnum):
+    """What the operator may do."""
+
+    AUTO = "Auto"
+    PLAN = "Plan"
+    PAUSED = "Paused"
+
+
+class Bounds(Value):
+    """Least and greatest value, both allowed."""
+
+    min: int
+    max: int
+
+
+class ApiSpec(Value):
+    """The API's Deployment, and within which bounds it is tuned."""
+
+    deployment: str
+    replicas: Bounds = Bounds(min=1, max=4)
+    workers_per_pod: Bounds = Bounds(min=1, max=2)
+    db_pool_size: Bounds = Bounds(min=2, max=10)
+    """Kept database connections of a worker."""
+    db_pool_overflow: Bounds = Bounds(min=0, max=5)
+    """Further connections of a worker under load."""
+    grpc_channels: Bounds = Bounds(min=1, max=2)
+    """Engine sessions of a worker."""
+    log_level: str = "WARNING"
+
+
+class EngineSpec(Value):
+    """The engine's StatefulSet."""
+
+    stateful_set: str
+    server_threads: Bounds = Bounds(min=64, max=256)
+    """Threads of its gRPC server; half of them may hold sessions."""
+
+
+class ConnectionsSpec(Value):
+    """The budget of database connections: cap, or what the server allows, less what is left free."""
+
+    cap: int | None = None
+    headroom: int = 3
+    projector: int = 2
+    migration: int = 1
+
+
+class Targets(Value):
+    """Load at which the API is neither too small nor too large."""
+
+    cpu_percent: int = 70
+    """Of one processor, a worker."""
+    event_loop_lag_ms: int = 20
+    pool_wait_ms: int = 5
+    p99_ms: int = 50
+    in_flight_percent: int = 50
+    """Of what a worker may have under way at the engine."""
+
+
+class TuningSpec(Value):
+    """The tuning law's targets and times."""
+
+    targets: Targets = Targets()
+    up_window_seconds: int = 30
+    down_window_seconds: int = 300
+    cooldown_seconds: int = 60
+    dead_band_percent: int = 10
+    max_metrics_age_seconds: int = 15
+
+
+class VenueSpec(Value):
+    """`spec` of a Venue."""
+
+    mode: Mode = Mode.AUTO
+    api: ApiSpec
+    engine: EngineSpec
+    connections: ConnectionsSpec = ConnectionsSpec()
+    tuning: TuningSpec = TuningSpec()
+
+
+# --- What was observed ------------------------------------------------------------------------------
+
+
+class PodLoad(Value):
+    """Load of one pod between two readings of its metrics, all workers together."""
+
+    seconds: float
+    """Between the two readings."""
+    orders_per_s: float
+    requests_per_s: float
+    cpu_cores: float
+    event_loop_lag_ms: float
+    """99th percentile, ms."""
+    pool_wait_ms: float
+    """99th percentile, ms; 0 where nothing waited."""
+    p99_ms: float
+    """Of order entry."""
+    in_flight: float
+    """Requests at the engine, not answered."""
+
+
+class PodReport(Value):
+    """What a pod says of itself on /metrics. Never made from nonsense: see `observe`."""
+
+    read_at: float
+    workers: int
+    """That serve requests."""
+    workers_wanted: int
+    workers_leaving: int
+    generations: tuple[int, ...]
+    """Tuning generation of each worker."""
+    db_pool_size: int
+    """Connections that the pools of all its workers may keep."""
+    db_pool_overflow: int
+    """Connections that they may open beyond."""
+    db_connections: int
+    """Connections that they hold."""
+    load: PodLoad | None
+    """None at the first reading."""
+
+
+class Pod(Value):
+    """A pod of the API, in whatever state."""
+
+    name: str
+    uid: str
+    created_at: float
+    ready: bool
+    terminating: bool
+    restarts: int
+    """Of its containers, together."""
+    nudged_generation: int | None
+    """What its annotation says."""
+    report: PodReport | None
+    """None where it cannot be asked, or answers nonsense."""
+    problem: str | None = None
+    """Why there is no report, in words."""
+
+
+class Deployment(Value):
+    """The API's Deployment. `replicas` None: it does not exist."""
+
+    uid: str
+    replicas: int
+    max_surge: int
+    """Pods beyond `replicas` in a rollout, resolved to a number."""
+    max_unavailable: int
+    min_ready_seconds: int
+    grace_seconds: int
+    """How long a pod may take to stop."""
+    rolling_out: bool
+    autoscaler_max: int | None
+    """`maxReplicas` of an HPA that owns `replicas`; None: there is no such HPA."""
+
+
+class Tuning(Value, rename=None):
+    """Content of the tuning file; bounds and meaning are those of `openvenue.tuning.Tuning`."""
+
+    generation: int
+    workers: int
+    db_pool_size: int
+    db_pool_overflow: int
+    grpc_channels: int
+    log_level: str
+
+
+class Database(Value):
+    """The database server's connections, as the API's pods read them."""
+
+    read_at: float
+    max_connections: int
+    reserved_connections: int
+    """That only superusers and reserved roles get."""
+    used_connections: int
+    """By all clients, this venue's or not."""
+
+
+class Engine(Value):
+    """The engine's gRPC server."""
+
+    server_threads: int
+
+
+class Observation(Value):
+    """All that a plan is made from, besides the spec and the clock."""
+
+    generation: int
+    """metadata.generation of the Venue."""
+    deployment: Deployment | None
+    pods: tuple[Pod, ...]
+    applied: Tuning | None
+    """In the tuning ConfigMap; None: there is none yet."""
+    started_with: Tuning | None
+    """What pods without a tuning file run, from the Deployment's environment; generation 0."""
+    database: Database | None
+    engine: Engine | None
+    other_venue: str | None
+    """Name of an older Venue that tunes the same Deployment."""
+
+
+# --- What was planned -------------------------------------------------------------------------------
+
+
+class Allocation(Value):
+    """How the API is, or is to be, set up."""
+
+    replicas: int
+    workers: int
+    """A pod."""
+    db_pool_size: int
+    """A worker."""
+    db_pool_overflow: int
+    """A worker."""
+    grpc_channels: int
+    """A worker."""
+    server_threads: int
+    """Of the engine."""
+
+    @property
+    def connections_per_pod(self) -> int:
+        """Database connections that one pod may hold."""
+        return self.workers * (self.db_pool_size + self.db_pool_overflow)
+
+
+class Budget(Value):
+    """Where the database's connections go, in the worst intermediate state."""
+
+    limit: int
+    pods_at_most: int
+    connections_per_pod: int
+    rest: int
+    """Projector and migration."""
+    total: int
+    """pods_at_most × connections_per_pod + rest; never above `limit` in a plan that is carried out."""
+
+
+class Memory(Value):
+    """What the law has to remember from one plan to the next; kept in the status."""
+
+    high_since: float | None = None
+    low_since: float | None = None
+    changed_at: float | None = None
+    """When the target was last changed: the cooldown runs from here."""
+    target: Allocation | None = None
+    """What the steps lead to."""
+
+
+class Step(Value):
+    """What is to be written now. None or empty: nothing."""
+
+    tuning: Tuning | None = None
+    """New content of the tuning ConfigMap."""
+    replicas: int | None = None
+    server_threads: int | None = None
+    nudge: tuple[str, ...] = ()
+    """Names of pods whose annotation is to say the tuning's generation, so that they read it now."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be written."""
+        return self == Step()
+
+
+class Input(Value):
+    """A figure that the plan was made from, and how old it was."""
+
+    name: str
+    value: float
+    target: float | None
+    age_seconds: float
+
+
+class Plan(Value):
+    """What to do, and why."""
+
+    feasible: bool
+    problem: str | None
+    """Which numbers clash and what would fit, where not feasible; else None."""
+    fresh: bool
+    """Whether metrics are there and young enough to tune by."""
+    stale_because: str | None
+    settled: bool
+    """Every pod runs the target, and there is nothing left to write."""
+    inputs: tuple[Input, ...]
+    current: Allocation | None
+    target: Allocation | None
+    budget: Budget | None
+    binding: str
+    """The constraint that keeps the target from being larger (or smaller), in words."""
+    next_step: str
+    """What is written or waited for next, in words."""
+    reason: str
+    """Why the target is what it is: for the Event of a change."""
+    step: Step
+    memory: Memory

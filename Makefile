@@ -12,6 +12,8 @@ PROTO_PY := api/openvenue/engine/v1/engine_pb2.py
 # What ctest says of tests that failed, and its closing lines.
 QUIETLY := grep -vE '^ +Start +[0-9]|   Passed  |^Test project'
 
+NODE := PYTHONPATH=tests/cluster python -m node
+
 NINJA := ninja --quiet -C
 BUILT := sed '/^ninja: no work to do/d'
 
@@ -116,6 +118,14 @@ audit: .cache/venv.stamp ## Look for known vulnerabilities in the locked depende
 .PHONY: bench
 bench: setup ## Measure the book, the engine and the REST path (minutes)
 	@python -m bench
+
+.PHONY: cluster-up
+cluster-up: setup ## Start a real Kubernetes node on this machine, in namespaces of its own (as root)
+	@$(NODE) up
+
+.PHONY: cluster-down
+cluster-down: setup ## End that node and remove all that it wrote
+	@$(NODE) down
 
 .PHONY: clean
 clean: ## Remove what was built; the venue's data in var/ stays

@@ -1,0 +1,68 @@
+"""Starts and removes the node: `python -m node up`, `down`."""
+
+import subprocess
+import sys
+import time
+
+import typer
+
+from node import addons, components, credentials, namespaces
+from node.layout import BIN, KUBECONFIG, LOGS, PARTS, NodeError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+
+@app.command()
+def up() -> None:
+    """Build what is missing and start the node; does nothing where it runs already."""
+    if namespaces.holder() is not None:
+        print(f"The node is up already: export KUBECONFIG={KUBECONFIG}")
+        return
+    subprocess.run([PARTS / "build"], check=True)
+    began = time.monotonic()
+    namespaces.remove()
+    try:
+        _start()
+    except BaseException:
+        # Its files stay for whoever wants to know why; the next `up` or `down` removes them.
+        print(f"The node did not come up; its logs are in {LOGS}", file=sys.stderr)
+        raise
+    print(f"The node is up after {time.monotonic() - began:.0f} s: export KUBECONFIG={KUBECONFIG}")
+
+
+@app.command()
+def down() -> None:
+    """End the node and remove all that it wrote."""
+    namespaces.remove()
+
+
+def _start() -> None:
+    LOGS.mkdir(parents=True)
+    (BIN / "kubectl").unlink(missing_ok=True)
+    (BIN / "kubectl").symlink_to("kubernetes")
+    namespaces.create()
+    credentials.create()
+    for component in (components.ETCD, components.REGISTRY_SERVER, components.CONTAINERD):
+        components.start(component)
+    components.wait_until_healthy(components.ETCD)
+    components.start(components.API_SERVER)
+    components.wait_until_healthy(components.REGISTRY_SERVER)
+    print("Making the images of the node's own pods")
+    addons.push_images()
+    print("Waiting for the API server")
+    components.wait_until_healthy(components.API_SERVER)
+    for component in (components.CONTROLLER_MANAGER, components.SCHEDULER, components.PROXY):
+        components.start(component)
+    components.wait_until_healthy(components.CONTAINERD)
+    components.start(components.KUBELET)
+    addons.install()
+    print("Waiting for the node and its pods")
+    components.wait_until_healthy(components.KUBELET)
+    addons.wait_until_ready()
+
+
+if __name__ == "__main__":
+    try:
+        app(standalone_mode=True)
+    except NodeError as error:
+        sys.exit(f"error: {error}")

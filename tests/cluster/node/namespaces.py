@@ -1,0 +1,166 @@
+"""The namespaces that the node lives in, and its link to the host.
+
+One process, `pause`, is the first of a process namespace and holds the others open. Ending it ends
+every process inside, and with the last one the mounts and the network go.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from node.layout import (
+    BIN,
+    HOST_IP,
+    LINK_NET,
+    LOGS,
+    NAME,
+    NODE_IP,
+    POD_NET,
+    SERVICE_NET,
+    STATE,
+    NodeError,
+)
+
+_HOLDER_FILE = STATE / "holder.pid"
+_HOST_LINK = f"{NAME}0"
+# Where programs write whatever they are told; inside, these are folders of the state directory.
+_FIXED_DIRS = (Path("/var/lib/kubelet"), Path("/var/lib/cni"), Path("/var/log/containers"))
+_CGROUPS = Path("/sys/fs/cgroup")
+_PREFIX_LENGTH = LINK_NET.split("/")[1]
+
+
+def holder() -> int | None:
+    """Process id of the namespaces' first process, None if there is none."""
+    try:
+        pid = int(_HOLDER_FILE.read_text())
+        if Path(f"/proc/{pid}/exe").resolve() == (BIN / "pause").resolve():
+            return pid
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def create() -> None:
+    """Make the namespaces, link them to the host, and prepare their mounts."""
+    unshare = subprocess.Popen(
+        ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", str(BIN / "pause")],
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=(LOGS / "namespaces.log").open("wb"),
+    )
+    pid = _only_child(unshare)
+    _HOLDER_FILE.write_text(f"{pid}\n")
+    _link(pid)
+    inside("mount", "-t", "tmpfs", "tmpfs", "/run")
+    for directory in _FIXED_DIRS:
+        directory.mkdir(exist_ok=True)
+        own = STATE / directory.name
+        own.mkdir()
+        inside("mount", "--bind", str(own), str(directory))
+    inside("mount", "--make-rshared", "/")
+    for controller in _CGROUPS.iterdir():
+        if controller.is_dir():
+            (controller / NAME).mkdir(exist_ok=True)
+    _prepare_cpuset()
+
+
+def entering(*command: str) -> list[str]:
+    """Return the command line that runs `command` inside. Raises NodeError without a node."""
+    pid = holder()
+    if pid is None:
+        raise NodeError("there is no node: start one with `make cluster-up`")
+    return ["nsenter", f"--target={pid}", "--net", "--mount", "--pid", "--", *command]
+
+
+def inside(*command: str) -> None:
+    """Run a short command inside. Raises NodeError where it fails."""
+    done = subprocess.run(entering(*command), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise NodeError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+
+def remove() -> None:
+    """End every process inside and undo what is left outside, if anything is."""
+    pid = holder()
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+        _wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the node's processes do not end")
+    if Path(f"/sys/class/net/{_HOST_LINK}").exists():
+        subprocess.run(["ip", "link", "delete", _HOST_LINK], check=False, capture_output=True)
+    for controller in _CGROUPS.iterdir():
+        _remove_cgroup(controller / NAME)
+    for directory in _FIXED_DIRS:
+        if directory.exists() and not any(directory.iterdir()):
+            directory.rmdir()
+    shutil.rmtree(STATE, ignore_errors=True)
+
+
+def _only_child(process: subprocess.Popen[bytes]) -> int:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    found: list[str] = []
+
+    def has_child() -> bool:
+        if process.poll() is not None:
+            raise NodeError(
+                "cannot make namespaces (root is needed): "
+                + (LOGS / "namespaces.log").read_text().strip()
+            )
+        found[:] = children.read_text().split()
+        # It is still unshare itself until it has become the program.
+        return bool(found) and os.readlink(f"/proc/{found[0]}/exe").endswith("/pause")
+
+    _wait_until(has_child, "the namespaces do not come up")
+    return int(found[0])
+
+
+def _link(pid: int) -> None:
+    for command in (
+        f"ip link add {_HOST_LINK} type veth peer name eth0 netns {pid}",
+        f"ip address add {HOST_IP}/{_PREFIX_LENGTH} dev {_HOST_LINK}",
+        f"ip link set {_HOST_LINK} up",
+        f"ip route add {POD_NET} via {NODE_IP} dev {_HOST_LINK} onlink",
+        f"ip route add {SERVICE_NET} via {NODE_IP} dev {_HOST_LINK} onlink",
+    ):
+        done = subprocess.run(command.split(), capture_output=True, text=True)
+        if done.returncode != 0:
+            raise NodeError(f"{command}: {done.stderr.strip()}")
+    inside("ip", "link", "set", "lo", "up")
+    inside("ip", "address", "add", f"{NODE_IP}/{_PREFIX_LENGTH}", "dev", "eth0")
+    inside("ip", "link", "set", "eth0", "up")
+    # Programs that look for "the" address of a machine take that of its default route.
+    inside("ip", "route", "add", "default", "via", HOST_IP)
+    inside("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+
+
+def _prepare_cpuset() -> None:
+    """Give the node's group of cgroup v1's cpuset its processors: it begins with none."""
+    group = _CGROUPS / "cpuset" / NAME
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if (group / name).exists():
+            (group / name).write_text((group.parent / name).read_text())
+
+
+def _remove_cgroup(group: Path) -> None:
+    if not group.is_dir():
+        return
+    for child in group.iterdir():
+        if child.is_dir():
+            _remove_cgroup(child)
+    try:
+        group.rmdir()
+    except OSError:
+        time.sleep(0.2)  # Its last process is still on its way out.
+        group.rmdir()
+
+
+def _wait_until(condition: Callable[[], bool], problem: str) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > deadline:
+            raise NodeError(problem)
+        time.sleep(0.02)

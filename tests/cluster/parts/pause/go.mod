@@ -1,0 +1,3 @@
+module openvenue.dev/cluster/pause
+
+go 1.26

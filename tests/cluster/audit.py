@@ -1,0 +1,114 @@
+"""Holds what clients were told against journal and database, order by order, to the cent."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal
+
+import asyncpg
+import grpc
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.ids import IdSpace, Kind
+from order_flow import Bot, Ledger
+
+PROJECTION_TIMEOUT_S = 60
+
+
+class Journal:
+    """All orders of the journal, read from the engine as the projector reads it."""
+
+    def __init__(self, engine_target: str) -> None:
+        self.orders: Counter[tuple[int, str]] = Counter()
+        """How often each account and client_order_id made an order."""
+        self.last_sequence = 0
+        self.deposits_micros = 0
+        with grpc.insecure_channel(engine_target) as channel:
+            durable = rpc.AdminStub(channel).GetStatus(pb.GetStatusRequest()).durable_sequence
+            stream = rpc.MarketDataStub(channel).StreamJournal(
+                pb.StreamJournalRequest(from_sequence=1), timeout=120
+            )
+            while self.last_sequence < durable:
+                for entry in next(stream).entries:
+                    self._take(entry)
+            stream.cancel()
+
+    def _take(self, entry: pb.JournalEntry) -> None:
+        assert entry.sequence == self.last_sequence + 1, f"a gap after {self.last_sequence}"
+        self.last_sequence = entry.sequence
+        command = entry.WhichOneof("command")
+        made = any(event.WhichOneof("body") == "order_accepted" for event in entry.events)
+        if command == "new_order" and made:
+            order = entry.new_order
+            self.orders[order.account_id, order.client_order_id] += 1
+        if command == "adjust_balance" and not _rejected(entry):
+            self.deposits_micros += entry.adjust_balance.amount_micros
+
+
+def check(
+    ledgers: Iterable[Ledger], bots: Iterable[Bot], *, engine_target: str, database_url: str
+) -> int:
+    """Fail where an order was lost, doubled, invented or denied, or where money does not add up.
+
+    Returns the number of orders that were compared.
+    """
+    journal = Journal(engine_target)
+    rows, cash = asyncio.run(_read_database(database_url, journal.last_sequence))
+
+    doubled = [key for key, count in journal.orders.items() if count != 1]
+    assert not doubled, f"made more than once: {doubled[:5]}"
+    doubled = [key for key, count in Counter(key for key, _ in rows).items() if count != 1]
+    assert not doubled, f"in the database more than once: {doubled[:5]}"
+    stored = dict(rows)
+    assert set(stored) == set(journal.orders), (
+        f"journal and database differ: {sorted(set(stored) ^ set(journal.orders))[:5]}"
+    )
+    compared = 0
+    for ledger in ledgers:
+        account_id = ledger.key.account_id
+        assert not ledger.unsettled, f"not settled: {sorted(ledger.unsettled)[:5]}"
+        for client_order_id, order in ledger.taken.items():
+            found = stored.get((account_id, client_order_id))
+            assert found == order["id"], f"lost: {client_order_id} is {found}, not {order['id']}"
+        for client_order_id in ledger.refused:
+            assert (account_id, client_order_id) not in stored, f"denied: {client_order_id}"
+        invented = {name for account, name in stored if account == account_id} - set(ledger.taken)
+        assert not invented, f"never acknowledged, and there: {sorted(invented)[:5]}"
+        compared += len(ledger.taken)
+    for bot in bots:
+        lost = {name for name in bot.taken if (bot.key.account_id, name) not in stored}
+        assert not lost, f"lost: {sorted(lost)[:5]}"
+        compared += len(bot.taken)
+    assert cash * 1_000_000 == journal.deposits_micros, "money was made or lost"
+    return compared
+
+
+def _rejected(entry: pb.JournalEntry) -> bool:
+    return any(event.WhichOneof("body") == "rejected" for event in entry.events)
+
+
+async def _read_database(
+    url: str, sequence: int
+) -> tuple[list[tuple[tuple[int, str], str]], Decimal]:
+    """Return orders by account and client_order_id with their ids, and the sum of all cash."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        deadline = time.monotonic() + PROJECTION_TIMEOUT_S
+        while (await connection.fetchval("SELECT sequence FROM projection_offsets")) < sequence:
+            assert time.monotonic() < deadline, "the projection does not catch up"
+            await asyncio.sleep(0.2)
+        orders = await connection.fetch(
+            "SELECT account_id, client_order_id, shard_id, order_id FROM orders"
+            " WHERE replaces IS NULL"
+        )
+        cash = await connection.fetchval("SELECT sum(cash) FROM accounts")
+    finally:
+        await connection.close()
+    return [
+        (
+            (row["account_id"], row["client_order_id"]),
+            IdSpace(row["shard_id"], Kind.ORDER).format(row["order_id"]),
+        )
+        for row in orders
+    ], cash

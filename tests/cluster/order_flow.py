@@ -1,0 +1,301 @@
+"""Accounts that trade through the ingress without a pause, and remember every answer they got.
+
+`OrderFlow` sends many orders by plain HTTP and sends what got no answer again, under the same
+client_order_id, as a careful bot does. Some requests that the venue says it did not carry out are
+left at that, so that the audit can see whether that was true. `AlpacaBot` and `CcxtBot` are the
+libraries that people use, unchanged.
+"""
+
+import asyncio
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import ccxt
+from alpaca.common.exceptions import APIError
+from alpaca.trading.client import TradingClient
+from alpaca.trading.enums import OrderSide, TimeInForce
+from alpaca.trading.requests import LimitOrderRequest
+
+REQUEST_TIMEOUT_S = 20
+# After this long without an answer that settles a request, the flow itself has failed.
+RETRY_DEADLINE_S = 180
+GIVEN_UP_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Key:
+    """An account's key, as `openvenue keys create --json` shows it."""
+
+    account_id: int
+    key_id: str
+    secret: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What authorizes a request."""
+        return {"APCA-API-KEY-ID": self.key_id, "APCA-API-SECRET-KEY": self.secret}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one request. `status` None: the connection broke, or nothing came in time."""
+
+    at: float
+    request: str
+    status: int | None
+    body: Any = None
+    retry_after: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is the venue's fault: a broken connection or a 5xx."""
+        return self.status is None or self.status >= 500
+
+    def __str__(self) -> str:
+        return f"{self.at:.2f} {self.request}: {self.status or 'no answer'} {self.body}"
+
+
+@dataclass
+class Ledger:
+    """All that one account was told, by client_order_id."""
+
+    key: Key
+    taken: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Orders answered with a 2xx, as first reported."""
+    refused: set[str] = field(default_factory=set)
+    """Orders whose last answer says that they are not there: 4xx, or not carried out."""
+    unsettled: set[str] = field(default_factory=set)
+    """Orders under way, and of unknown fate."""
+    answers: list[Answer] = field(default_factory=list)
+
+
+class OrderFlow:
+    """Several accounts' flow, in a thread of its own. Use as a context manager."""
+
+    def __init__(
+        self, url: str, keys: Iterable[Key], symbol: str, *, connections: int = 4, seed: int = 1
+    ) -> None:
+        self.ledgers = [Ledger(key) for key in keys]
+        self._url = url
+        self._symbol = symbol
+        self._connections = connections
+        self._random = random.Random(seed)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> "OrderFlow":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End it: what is under way is settled first. Raises what ended it before, if anything."""
+        self._stop.set()
+        self._thread.join(RETRY_DEADLINE_S + REQUEST_TIMEOUT_S)
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def answers(self) -> list[Answer]:
+        """All answers so far, by the time they came."""
+        found = [answer for ledger in self.ledgers for answer in list(ledger.answers)]
+        return sorted(found, key=lambda answer: answer.at)
+
+    def failures_since(self, since: float) -> list[Answer]:
+        """Broken connections and 5xx from then on."""
+        return [answer for answer in self.answers if answer.at >= since and answer.failed]
+
+    def wait_for_orders(self, count: int, timeout_s: float = 60) -> None:
+        """Wait until so many more orders were taken: the venue trades."""
+        target = self.taken + count
+        deadline = time.monotonic() + timeout_s
+        while self.taken < target:
+            if self._failure is not None:
+                raise self._failure
+            assert time.monotonic() < deadline, "\n".join(map(str, self.answers[-5:]))
+            time.sleep(0.05)
+
+    @property
+    def taken(self) -> int:
+        """Orders answered with a 2xx."""
+        return sum(len(ledger.taken) for ledger in self.ledgers)
+
+    def summary(self) -> Counter[str]:
+        """Answers by status."""
+        return Counter(str(answer.status or "broken") for answer in self.answers)
+
+    async def _run(self) -> None:
+        try:
+            connector = aiohttp.TCPConnector(limit=0)
+            timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as http,
+                asyncio.TaskGroup() as tasks,
+            ):
+                for ledger in self.ledgers:
+                    for lane in range(self._connections):
+                        tasks.create_task(self._trade(http, ledger, lane))
+        except BaseException as failure:
+            self._failure = failure
+
+    async def _trade(self, http: aiohttp.ClientSession, ledger: Ledger, lane: int) -> None:
+        number = 0
+        while not self._stop.is_set():
+            number += 1
+            client_order_id = f"{ledger.key.account_id}-{lane}-{number}"
+            await self._enter(http, ledger, client_order_id)
+            order = ledger.taken.get(client_order_id)
+            if order is not None and self._random.random() < 0.5:
+                await self._request(http, ledger, "DELETE", f"/v2/orders/{order['id']}")
+            await asyncio.sleep(self._random.uniform(0.0, 0.05))
+
+    async def _enter(self, http: aiohttp.ClientSession, ledger: Ledger, order_id: str) -> None:
+        terms = {
+            "symbol": self._symbol,
+            "qty": str(self._random.randint(1, 9)),
+            "side": self._random.choice(["buy", "sell"]),
+            "type": "limit",
+            "time_in_force": self._random.choice(["gtc", "gtc", "ioc"]),
+            "limit_price": f"{100 + self._random.randint(-5, 5) / 100:.2f}",
+            "client_order_id": order_id,
+        }
+        ledger.unsettled.add(order_id)
+        deadline = time.monotonic() + RETRY_DEADLINE_S
+        certainly_not_there = True
+        while True:
+            answer = await self._request(http, ledger, "POST", "/v2/orders", terms)
+            if answer.status is not None and answer.status < 300:
+                ledger.taken[order_id] = answer.body
+                break
+            not_carried_out = _says_not_carried_out(answer)
+            certainly_not_there = certainly_not_there and not_carried_out
+            refused = answer.status is not None and answer.status < 500 and answer.status != 429
+            gives_up = certainly_not_there and self._random.random() < GIVEN_UP_SHARE
+            if refused or gives_up:
+                ledger.refused.add(order_id)
+                break
+            assert time.monotonic() < deadline, f"not settled: {answer}"
+            await asyncio.sleep(float(answer.retry_after or 0.2))
+        ledger.unsettled.discard(order_id)
+
+    async def _request(
+        self,
+        http: aiohttp.ClientSession,
+        ledger: Ledger,
+        method: str,
+        path: str,
+        body: dict[str, str] | None = None,
+    ) -> Answer:
+        what = f"{method} {path} {body['client_order_id'] if body else ''}".rstrip()
+        began = time.monotonic()
+        status, content, retry_after = None, None, None
+        try:
+            async with http.request(
+                method, self._url + path, json=body, headers=ledger.key.headers
+            ) as response:
+                status = response.status
+                retry_after = response.headers.get("Retry-After")
+                if "json" in response.headers.get("Content-Type", ""):
+                    content = await response.json(content_type=None)
+                else:
+                    content = await response.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            status, content = None, repr(error)
+        answer = Answer(time.time(), what, status, content, retry_after, time.monotonic() - began)
+        ledger.answers.append(answer)
+        return answer
+
+
+class Bot(threading.Thread):
+    """A library's client that enters, reads and cancels orders, one after the other."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(daemon=True)
+        self.key = key
+        self.taken: set[str] = set()
+        self.failures: list[Answer] = []
+        self._stopping = threading.Event()
+
+    def __enter__(self) -> "Bot":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self.join(60)
+
+    def run(self) -> None:
+        """Trade until it is told to stop; what fails is noted and left at that."""
+        number = 0
+        while not self._stopping.wait(0.1):
+            number += 1
+            name = f"{type(self).__name__}-{number}"
+            try:
+                self.trade(name)
+            except (APIError, OSError, ccxt.BaseError) as error:
+                status = getattr(error, "status_code", None)
+                self.failures.append(Answer(time.time(), name, status, str(error)))
+
+    def trade(self, client_order_id: str) -> None:
+        """Enter an order, read it and cancel it."""
+        raise NotImplementedError
+
+
+class AlpacaBot(Bot):
+    """alpaca-py."""
+
+    def __init__(self, url: str, key: Key, symbol: str) -> None:
+        super().__init__(key)
+        self._client = TradingClient(key.key_id, key.secret, url_override=url)
+        self._symbol = symbol
+
+    def trade(self, client_order_id: str) -> None:
+        order = self._client.submit_order(
+            LimitOrderRequest(
+                symbol=self._symbol,
+                qty=1,
+                side=OrderSide.BUY,
+                time_in_force=TimeInForce.GTC,
+                limit_price=1.0,
+                client_order_id=client_order_id,
+            )
+        )
+        self.taken.add(client_order_id)
+        assert self._client.get_order_by_id(order.id).client_order_id == client_order_id
+        self._client.cancel_order_by_id(order.id)
+
+
+class CcxtBot(Bot):
+    """ccxt's alpaca."""
+
+    def __init__(self, url: str, key: Key, symbol: str) -> None:
+        super().__init__(key)
+        self._exchange = ccxt.alpaca({"apiKey": key.key_id, "secret": key.secret})
+        self._exchange.urls["api"]["trader"] = url
+        self._symbol = symbol
+
+    def trade(self, client_order_id: str) -> None:
+        params = {"clientOrderId": client_order_id}
+        order = self._exchange.create_order(self._symbol, "limit", "buy", 0.1, 1.0, params)
+        self.taken.add(client_order_id)
+        self._exchange.cancel_order(order["id"], self._symbol)
+
+
+def _says_not_carried_out(answer: Answer) -> bool:
+    """Whether the venue itself says that nothing happened: its problem document names no id."""
+    return (
+        answer.status in (429, 503)
+        and isinstance(answer.body, dict)
+        and "code" in answer.body
+        and "client_order_id" not in answer.body
+    )

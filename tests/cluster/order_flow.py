@@ -8,11 +8,13 @@ libraries that people use, unchanged.
 
 import asyncio
 import random
+import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -58,6 +60,11 @@ class Answer:
         """Whether it is the venue's fault: a broken connection or a 5xx."""
         return self.status is None or self.status >= 500
 
+    @property
+    def refused(self) -> bool:
+        """Whether it is no success, whosever fault."""
+        return self.status is None or self.status >= 400
+
     def __str__(self) -> str:
         return f"{self.at:.2f} {self.request}: {self.status or 'no answer'} {self.body}"
 
@@ -77,16 +84,21 @@ class Ledger:
 
 
 class OrderFlow:
-    """Several accounts' flow, in a thread of its own. Use as a context manager."""
+    """Several accounts' flow, in a thread of its own. Use as a context manager.
+
+    Flows that follow each other may go on with the same ledgers.
+    """
 
     def __init__(
-        self, url: str, keys: Iterable[Key], symbol: str, *, connections: int = 4, seed: int = 1
+        self, url: str, ledgers: Iterable[Ledger], symbol: str, *, connections: int = 4
     ) -> None:
-        self.ledgers = [Ledger(key) for key in keys]
+        self.ledgers = list(ledgers)
+        self.began_at = time.time()
+        self._name = secrets.token_hex(4)
         self._url = url
         self._symbol = symbol
         self._connections = connections
-        self._random = random.Random(seed)
+        self._random = random.Random(self._name)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self._failure: BaseException | None = None
@@ -107,13 +119,22 @@ class OrderFlow:
 
     @property
     def answers(self) -> list[Answer]:
-        """All answers so far, by the time they came."""
+        """All answers of this flow so far, by the time they came."""
         found = [answer for ledger in self.ledgers for answer in list(ledger.answers)]
-        return sorted(found, key=lambda answer: answer.at)
+        return sorted(
+            (answer for answer in found if answer.at >= self.began_at),
+            key=lambda answer: answer.at,
+        )
 
-    def failures_since(self, since: float) -> list[Answer]:
-        """Broken connections and 5xx from then on."""
-        return [answer for answer in self.answers if answer.at >= since and answer.failed]
+    @property
+    def failures(self) -> list[Answer]:
+        """Broken connections and 5xx."""
+        return [answer for answer in self.answers if answer.failed]
+
+    def longest_outage_s(self) -> float:
+        """Longest time in which no order was taken."""
+        at = [a.at for a in self.answers if a.request.startswith("POST") and not a.refused]
+        return max((later - earlier for earlier, later in pairwise(at)), default=0.0)
 
     def wait_for_orders(self, count: int, timeout_s: float = 60) -> None:
         """Wait until so many more orders were taken: the venue trades."""
@@ -152,7 +173,7 @@ class OrderFlow:
         number = 0
         while not self._stop.is_set():
             number += 1
-            client_order_id = f"{ledger.key.account_id}-{lane}-{number}"
+            client_order_id = f"{self._name}-{lane}-{number}"
             await self._enter(http, ledger, client_order_id)
             order = ledger.taken.get(client_order_id)
             if order is not None and self._random.random() < 0.5:

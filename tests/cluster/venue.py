@@ -85,9 +85,22 @@ class InstalledVenue:
         (pod,) = self.namespace.pods("engine")
         return f"{pod['status']['podIP']}:7070"
 
+    def ready_pods(self, component: str) -> list[dict[str, Any]]:
+        """Pods of a component that are ready and are to stay."""
+        return [
+            pod
+            for pod in self.namespace.pods(component)
+            if "deletionTimestamp" not in pod["metadata"] and _is_ready(pod)
+        ]
+
     def ready(self) -> bool:
         """Whether the API takes orders, as seen through the ingress."""
         try:
             return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
         except httpx.TransportError:
             return False
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)

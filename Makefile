@@ -102,6 +102,16 @@ soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kill
 	@OPENVENUE_SEEDS=20000 ctest --test-dir build/debug -j 2 --timeout 7200 --output-on-failure | $(QUIETLY)
 	@OPENVENUE_KILLS=200 pytest -q --timeout 7200 tests/faults
 
+.PHONY: test-cluster
+test-cluster: setup ## Run the tests on a Kubernetes cluster: KUBECONFIG's, or a node of their own (as root)
+	@tests/cluster/parts/build
+	@pytest -q -m cluster --timeout 1200
+
+.PHONY: soak-cluster
+soak-cluster: setup ## Run the long form of those: every fault 20 times
+	@tests/cluster/parts/build
+	@OPENVENUE_FAULTS=20 pytest -q -m cluster --timeout 7200 tests/cluster/test_under_fire.py
+
 .PHONY: lint
 lint: setup build/debug/build.ninja ## Check formatting, types, layers and common mistakes
 	@scripts/lint

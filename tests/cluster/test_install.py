@@ -36,7 +36,7 @@ def test_from_nothing_to_orders_through_the_ingress_and_away_again(
     with OrderFlow(venue.url, ledgers, SYMBOL) as flow:
         flow.wait_for_orders(50)
         # A setting changes and comes back while everyone trades.
-        venue.install(helm, "api.workers=2")
+        venue.install(helm, "api.start.workers=2")
         flow.wait_for_orders(50)
         namespace.helm(helm, "rollback", "demo", "1", "--wait", "--timeout=3m")
         flow.wait_for_orders(50)

@@ -68,7 +68,7 @@ def market(cluster: Cluster) -> Iterator[Market]:
         yield Market(venue)
 
 
-@pytest.mark.parametrize("values", [("image.tag=next",), ("api.podAnnotations.changed=yes",)])
+@pytest.mark.parametrize("values", [("image.api.tag=next",), ("api.podAnnotations.changed=yes",)])
 def test_a_rollout_of_the_api_fails_no_request(market: Market, values: tuple[str, ...]) -> None:
     for _ in range(FAULTS // 2 or 1):
         with market.trading() as flow:

@@ -37,15 +37,21 @@ class InstalledVenue:
 
     def install_operator(self, helm: int, *values: str) -> None:
         """Install or upgrade the operator in the same namespace."""
-        self._deploy(helm, "openvenue-operator", str(OPERATOR_CHART), *values)
+        tag = f"image.tag={self.tag}"
+        self._deploy(helm, "openvenue-operator", str(OPERATOR_CHART), tag, *values)
 
     def install(self, helm: int, *values: str) -> None:
         """Install or upgrade the venue and wait until it is ready."""
-        self._deploy(helm, self.release, str(VENUE_CHART), *values)
+        settings = (
+            "ingress.enabled=true",
+            f"image.engine.tag={self.tag}",
+            f"image.api.tag={self.tag}",
+        )
+        self._deploy(helm, self.release, str(VENUE_CHART), *settings, *values)
 
     def _deploy(self, helm: int, release: str, chart: str, *values: str) -> None:
         registry = self.namespace.cluster.registry
-        settings = [f"image.registry={registry}", f"image.tag={self.tag}", *values]
+        settings = [f"image.registry={registry}", *values]
         options = [part for value in settings for part in ("--set", value)]
         # Helm 4 has renamed it.
         atomic = "--atomic" if helm == 3 else "--rollback-on-failure"

@@ -25,6 +25,7 @@ _COMMANDS = {
     "keys": "openvenue.cli.keys:app",
     "instruments": "openvenue.cli.instruments:app",
     "journal": "openvenue.cli.engine_commands:journal",
+    "migrate": "openvenue.cli.migrate:app",
     "snapshot": "openvenue.cli.status:snapshot_app",
     "projector": "openvenue.cli.projector:app",
     "bench": "openvenue.cli.engine_commands:bench",

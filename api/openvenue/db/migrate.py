@@ -3,13 +3,52 @@
 Safe to run from several processes at once: an advisory lock lets one work while the others wait.
 """
 
+import asyncio
+from dataclasses import dataclass
+
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.ext.asyncio import AsyncConnection
+from alembic.util.exc import CommandError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from alembic import command
+from openvenue.db.connection import connect_options
 from openvenue.settings import Settings
+
+_CONNECT_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """The revision that a database was at, and is at now.
+
+    `newer` where that is none of this code's, but made by a newer version.
+    """
+
+    before: str | None
+    after: str | None
+    newer: bool
+
+
+def bring_up_to_date(settings: Settings) -> Migrated:
+    """Apply the migrations that are missing, but leave a newer version's schema as it is.
+
+    So an older version is no failure on a database that a newer one has migrated, as it is after a
+    rollback. Blocks, like `upgrade`.
+    """
+    required = RequiredSchema(settings)
+    before = asyncio.run(_revision_of(settings))
+    if not required.is_newer(before):
+        try:
+            upgrade(settings)
+        except CommandError:
+            # The newer version may have had its turn in between.
+            if not required.is_newer(asyncio.run(_revision_of(settings))):
+                raise
+    after = asyncio.run(_revision_of(settings))
+    return Migrated(before, after, required.is_newer(after))
 
 
 def upgrade(settings: Settings, revision: str = "head") -> None:
@@ -45,9 +84,13 @@ class RequiredSchema:
         self.revision = head
         self._older = {script.revision for script in scripts.walk_revisions()} - {head}
 
+    def is_newer(self, current: str | None) -> bool:
+        """Whether a newer version made the revision `current`."""
+        return current is not None and current != self.revision and current not in self._older
+
     def problem_with(self, current: str | None) -> str | None:
         """Return what is wrong with a database at revision `current`, None if nothing is."""
-        if current is None or current in self._older:
+        if current != self.revision and not self.is_newer(current):
             return f"its schema is at {current or 'nothing'}, {self.revision} is needed"
         return None
 
@@ -57,6 +100,19 @@ async def current_revision(connection: AsyncConnection) -> str | None:
     return await connection.run_sync(
         lambda sync: MigrationContext.configure(sync).get_current_revision()
     )
+
+
+async def _revision_of(settings: Settings) -> str | None:
+    engine = create_async_engine(
+        settings.database_url.get_secret_value(),
+        poolclass=NullPool,
+        connect_args={"timeout": _CONNECT_TIMEOUT_S, **connect_options("openvenue-migration")},
+    )
+    try:
+        async with engine.connect() as connection:
+            return await current_revision(connection)
+    finally:
+        await engine.dispose()
 
 
 def _config(settings: Settings) -> Config:

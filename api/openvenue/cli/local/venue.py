@@ -235,7 +235,7 @@ def _api(plan: Plan, environment: dict[str, str]) -> Child:
 
 def _migrate(settings: Settings) -> None:
     try:
-        migrate.upgrade(settings)
+        migrate.bring_up_to_date(settings)
     except (OSError, SQLAlchemyError, MigrationError) as error:
         raise CommandError(
             f"the database cannot be migrated ({error}): check that --database-url names a "

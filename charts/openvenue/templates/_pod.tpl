@@ -87,7 +87,11 @@ spec:
   {{- with .topologySpreadConstraints }}
   topologySpreadConstraints:
     {{- range . }}
-    - {{ merge (deepCopy .) (dict "labelSelector" (dict "matchLabels" $selected)) | toYaml | nindent 6 | trim }}
+    {{- $spread := . }}
+    {{- if not (hasKey . "labelSelector") }}
+    {{- $spread = set (deepCopy .) "labelSelector" (dict "matchLabels" $selected) }}
+    {{- end }}
+    - {{ toYaml $spread | nindent 6 | trim }}
     {{- end }}
   {{- end }}
 {{- end -}}

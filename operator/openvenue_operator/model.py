@@ -150,6 +150,8 @@ class Pod(Value):
     """Of its containers, together."""
     nudged_generation: int | None
     """What its annotation says."""
+    nudged_at: float | None = None
+    """When the annotation was set, by what it says."""
     report: PodReport | None
     """None where it cannot be asked, or answers nonsense."""
     problem: str | None = None
@@ -215,6 +217,8 @@ class Observation(Value):
     engine: Engine | None
     other_venue: str | None
     """Name of an older Venue that tunes the same Deployment."""
+    obstacle: str | None = None
+    """Why the last step could not be written, in words."""
 
 
 # --- What was planned -------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""Keeps a venue's API tuned to its load, within the database's connections: observe ▸ plan ▸ act ▸ report."""
+"""Keeps a venue's API tuned to its load, within the database's connections."""

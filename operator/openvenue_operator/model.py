@@ -1,8 +1,8 @@
-"""What passes between the operator's stages: the custom resource's spec, what was observed, what was planned.
+"""What passes between the operator's stages: the resource's spec, what was observed and planned.
 
-Values only: no clock, no calls. Times are Unix seconds; field names in JSON are camelCase, as in the
-custom resource. `observe` makes an `Observation`, `plan` a `Plan` of it, `act` carries out `Plan.step`,
-`report` writes the status, in which `Memory` comes back with the next observation.
+Values only: no clock, no calls. Times are Unix seconds; field names in JSON are camelCase, as in
+the custom resource. `observe` makes an `Observation`, `plan` a `Plan` of it, `act` carries out
+`Plan.step`, `report` writes the status, in which `Memory` comes back with the next observation.
 """
 
 from enum import StrEnum
@@ -14,7 +14,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A value that compares by content and has a JSON form."""
 
 
-# --- The custom resource ----------------------------------------------------------------------------
+# --- The custom resource --------------------------------------------------------------------------
 
 
 class Mode(StrEnum):
@@ -25,14 +25,14 @@ class Mode(StrEnum):
     PAUSED = "Paused"
 
 
-class Bounds(Value):
+class Bounds(Value, frozen=True, kw_only=True):
     """Least and greatest value, both allowed."""
 
     min: int
     max: int
 
 
-class ApiSpec(Value):
+class ApiSpec(Value, frozen=True, kw_only=True):
     """The API's Deployment, and within which bounds it is tuned."""
 
     deployment: str
@@ -47,7 +47,7 @@ class ApiSpec(Value):
     log_level: str = "WARNING"
 
 
-class EngineSpec(Value):
+class EngineSpec(Value, frozen=True, kw_only=True):
     """The engine's StatefulSet."""
 
     stateful_set: str
@@ -55,8 +55,8 @@ class EngineSpec(Value):
     """Threads of its gRPC server; half of them may hold sessions."""
 
 
-class ConnectionsSpec(Value):
-    """The budget of database connections: cap, or what the server allows, less what is left free."""
+class ConnectionsSpec(Value, frozen=True, kw_only=True):
+    """The database connections: cap, or what the server allows, less what is left free."""
 
     cap: int | None = None
     headroom: int = 3
@@ -64,7 +64,7 @@ class ConnectionsSpec(Value):
     migration: int = 1
 
 
-class Targets(Value):
+class Targets(Value, frozen=True, kw_only=True):
     """Load at which the API is neither too small nor too large."""
 
     cpu_percent: int = 70
@@ -76,7 +76,7 @@ class Targets(Value):
     """Of what a worker may have under way at the engine."""
 
 
-class TuningSpec(Value):
+class TuningSpec(Value, frozen=True, kw_only=True):
     """The tuning law's targets and times."""
 
     targets: Targets = Targets()
@@ -87,7 +87,7 @@ class TuningSpec(Value):
     max_metrics_age_seconds: int = 15
 
 
-class VenueSpec(Value):
+class VenueSpec(Value, frozen=True, kw_only=True):
     """`spec` of a Venue."""
 
     mode: Mode = Mode.AUTO
@@ -97,10 +97,10 @@ class VenueSpec(Value):
     tuning: TuningSpec = TuningSpec()
 
 
-# --- What was observed ------------------------------------------------------------------------------
+# --- What was observed ----------------------------------------------------------------------------
 
 
-class PodLoad(Value):
+class PodLoad(Value, frozen=True, kw_only=True):
     """Load of one pod between two readings of its metrics, all workers together."""
 
     seconds: float
@@ -118,7 +118,7 @@ class PodLoad(Value):
     """Requests at the engine, not answered."""
 
 
-class PodReport(Value):
+class PodReport(Value, frozen=True, kw_only=True):
     """What a pod says of itself on /metrics. Never made from nonsense: see `observe`."""
 
     read_at: float
@@ -138,7 +138,7 @@ class PodReport(Value):
     """None at the first reading."""
 
 
-class Pod(Value):
+class Pod(Value, frozen=True, kw_only=True):
     """A pod of the API, in whatever state."""
 
     name: str
@@ -158,7 +158,7 @@ class Pod(Value):
     """Why there is no report, in words."""
 
 
-class Deployment(Value):
+class Deployment(Value, frozen=True, kw_only=True):
     """The API's Deployment. `replicas` None: it does not exist."""
 
     uid: str
@@ -174,7 +174,7 @@ class Deployment(Value):
     """`maxReplicas` of an HPA that owns `replicas`; None: there is no such HPA."""
 
 
-class Tuning(Value, rename=None):
+class Tuning(Value, frozen=True, kw_only=True, rename=None):
     """Content of the tuning file; bounds and meaning are those of `openvenue.tuning.Tuning`."""
 
     generation: int
@@ -185,7 +185,7 @@ class Tuning(Value, rename=None):
     log_level: str
 
 
-class Database(Value):
+class Database(Value, frozen=True, kw_only=True):
     """The database server's connections, as the API's pods read them."""
 
     read_at: float
@@ -196,13 +196,13 @@ class Database(Value):
     """By all clients, this venue's or not."""
 
 
-class Engine(Value):
+class Engine(Value, frozen=True, kw_only=True):
     """The engine's gRPC server."""
 
     server_threads: int
 
 
-class Observation(Value):
+class Observation(Value, frozen=True, kw_only=True):
     """All that a plan is made from, besides the spec and the clock."""
 
     generation: int
@@ -221,10 +221,10 @@ class Observation(Value):
     """Why the last step could not be written, in words."""
 
 
-# --- What was planned -------------------------------------------------------------------------------
+# --- What was planned -----------------------------------------------------------------------------
 
 
-class Allocation(Value):
+class Allocation(Value, frozen=True, kw_only=True):
     """How the API is, or is to be, set up."""
 
     replicas: int
@@ -245,7 +245,7 @@ class Allocation(Value):
         return self.workers * (self.db_pool_size + self.db_pool_overflow)
 
 
-class Budget(Value):
+class Budget(Value, frozen=True, kw_only=True):
     """Where the database's connections go, in the worst intermediate state."""
 
     limit: int
@@ -254,10 +254,10 @@ class Budget(Value):
     rest: int
     """Projector and migration."""
     total: int
-    """pods_at_most × connections_per_pod + rest; never above `limit` in a plan that is carried out."""
+    """`pods_at_most` times `connections_per_pod` and `rest`; a plan carried out keeps to `limit`."""
 
 
-class Memory(Value):
+class Memory(Value, frozen=True, kw_only=True):
     """What the law has to remember from one plan to the next; kept in the status."""
 
     high_since: float | None = None
@@ -268,7 +268,7 @@ class Memory(Value):
     """What the steps lead to."""
 
 
-class Step(Value):
+class Step(Value, frozen=True, kw_only=True):
     """What is to be written now. None or empty: nothing."""
 
     tuning: Tuning | None = None
@@ -276,7 +276,7 @@ class Step(Value):
     replicas: int | None = None
     server_threads: int | None = None
     nudge: tuple[str, ...] = ()
-    """Names of pods whose annotation is to say the tuning's generation, so that they read it now."""
+    """Names of pods whose annotation is to say the tuning's generation: they read it then."""
 
     @property
     def empty(self) -> bool:
@@ -284,7 +284,7 @@ class Step(Value):
         return self == Step()
 
 
-class Input(Value):
+class Input(Value, frozen=True, kw_only=True):
     """A figure that the plan was made from, and how old it was."""
 
     name: str
@@ -293,7 +293,7 @@ class Input(Value):
     age_seconds: float
 
 
-class Plan(Value):
+class Plan(Value, frozen=True, kw_only=True):
     """What to do, and why."""
 
     feasible: bool

@@ -1,0 +1,273 @@
+"""Makes a pod's report of what it serves on /metrics, and none of what cannot be true.
+
+    text ─ read ▸ Reading ─ report_of (with an earlier Reading of the same pod) ▸ PodReport
+
+A text that lacks a figure, holds one that no API can have, or counters that went back, is Nonsense
+as a whole: who is wrong about one thing is not believed about another.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from openvenue_operator.model import Database, PodLoad, PodReport
+
+ORDER_ENTRY = "POST /v2/orders"
+
+WORKERS_MAX = 64
+CONNECTIONS_MAX = 262_143  # PostgreSQL's own bound of max_connections
+COUNT_MAX = float(1 << 53)
+CORES_MAX = 1024.0
+CLOCK_SKEW_MAX_S = 60.0
+SECONDS_MIN = 0.9
+"""Between two readings: the API's own figures are up to a second old."""
+
+
+class Nonsense(ValueError):
+    """What a pod answered cannot be used; the message says why."""
+
+
+class Distribution(NamedTuple):
+    """A histogram: upper bounds in seconds, and how many observations are at most that large."""
+
+    bounds: tuple[float, ...]
+    counts: tuple[float, ...]
+
+    def since(self, earlier: "Distribution") -> "Distribution":
+        """Return what was observed after `earlier`; that may be empty, where nothing ever was."""
+        if not earlier.bounds:
+            return self
+        if self.bounds != earlier.bounds:
+            raise Nonsense("a histogram has other buckets than before")
+        counts = tuple(
+            now - before for now, before in zip(self.counts, earlier.counts, strict=True)
+        )
+        if any(count < 0 for count in counts) or list(counts) != sorted(counts):
+            raise Nonsense("a histogram went back")
+        return Distribution(self.bounds, counts)
+
+    def quantile(self, share: float) -> float:
+        """Return the value that `share` of the observations do not exceed; 0 where there are none.
+
+        Interpolated within its bucket, as PromQL's histogram_quantile does; of what lies beyond the
+        last finite bound, that bound.
+        """
+        if not self.counts or self.counts[-1] == 0:
+            return 0.0
+        rank = share * self.counts[-1]
+        below, lower = 0.0, 0.0
+        for bound, count in zip(self.bounds, self.counts, strict=True):
+            if count >= rank:
+                if math.isinf(bound):
+                    return lower
+                return lower + (bound - lower) * (rank - below) / (count - below)
+            below, lower = count, bound
+        return lower
+
+
+_NOTHING = Distribution((), ())
+
+
+class Reading(NamedTuple):
+    """One pod's metrics at one time, checked."""
+
+    read_at: float
+    workers: int
+    workers_wanted: int
+    workers_leaving: int
+    generations: tuple[int, ...]
+    db_pool_size: int
+    db_pool_overflow: int
+    db_connections: int
+    in_flight: float
+    orders: float
+    requests: float
+    cpu_s: float
+    lag: Distribution
+    pool_wait: Distribution
+    order_latency: Distribution
+    database: Database | None
+
+
+def read(text: str, read_at: float) -> Reading:
+    """Take the figures out of a text in Prometheus' format. Raises Nonsense."""
+    samples = _Samples(text)
+    requests = samples.all("openvenue_api_requests_total")
+    return Reading(
+        read_at=read_at,
+        workers=samples.whole("openvenue_api_workers", WORKERS_MAX),
+        workers_wanted=samples.whole("openvenue_api_workers_wanted", WORKERS_MAX),
+        workers_leaving=samples.whole("openvenue_api_workers_leaving", COUNT_MAX),
+        generations=tuple(
+            sorted(
+                _whole(sample, COUNT_MAX)
+                for sample in samples.required("openvenue_api_tuning_generation")
+            )
+        ),
+        db_pool_size=samples.whole("openvenue_api_db_pool_size", CONNECTIONS_MAX),
+        db_pool_overflow=samples.whole("openvenue_api_db_pool_overflow_max", CONNECTIONS_MAX),
+        db_connections=samples.whole("openvenue_api_db_pool_connections", CONNECTIONS_MAX),
+        in_flight=samples.sum("openvenue_api_engine_in_flight", COUNT_MAX),
+        orders=sum(
+            _finite(sample, COUNT_MAX)
+            for sample in requests
+            if sample.labels.get("route") == ORDER_ENTRY and sample.labels.get("status") == "200"
+        ),
+        requests=sum(_finite(sample, COUNT_MAX) for sample in requests),
+        cpu_s=samples.sum("openvenue_api_cpu_seconds_total", COUNT_MAX),
+        lag=samples.distribution("openvenue_api_event_loop_lag_seconds"),
+        pool_wait=samples.distribution("openvenue_api_db_pool_wait_seconds"),
+        order_latency=samples.distribution("openvenue_api_request_seconds", ORDER_ENTRY),
+        database=_database(samples, read_at),
+    )
+
+
+def report_of(reading: Reading, earlier: Reading | None) -> PodReport:
+    """Say what a pod is and, where it was read before, under which load. Raises Nonsense."""
+    return PodReport(
+        read_at=reading.read_at,
+        workers=reading.workers,
+        workers_wanted=reading.workers_wanted,
+        workers_leaving=reading.workers_leaving,
+        generations=reading.generations,
+        db_pool_size=reading.db_pool_size,
+        db_pool_overflow=reading.db_pool_overflow,
+        db_connections=reading.db_connections,
+        load=_load(reading, earlier) if earlier else None,
+    )
+
+
+def _load(now: Reading, before: Reading) -> PodLoad | None:
+    seconds = now.read_at - before.read_at
+    if seconds < SECONDS_MIN:
+        return None
+
+    def rate(later: float, earlier: float, what: str) -> float:
+        if later < earlier:
+            raise Nonsense(f"{what} went back from {earlier:g} to {later:g}")
+        return (later - earlier) / seconds
+
+    cpu_cores = rate(now.cpu_s, before.cpu_s, "the processor time")
+    if cpu_cores > CORES_MAX:
+        raise Nonsense(f"{cpu_cores:.0f} processors were used")
+    return PodLoad(
+        seconds=seconds,
+        orders_per_s=rate(now.orders, before.orders, "the number of orders"),
+        requests_per_s=rate(now.requests, before.requests, "the number of requests"),
+        cpu_cores=cpu_cores,
+        event_loop_lag_ms=1e3 * now.lag.since(before.lag).quantile(0.99),
+        pool_wait_ms=1e3 * now.pool_wait.since(before.pool_wait).quantile(0.99),
+        p99_ms=1e3 * now.order_latency.since(before.order_latency).quantile(0.99),
+        in_flight=now.in_flight,
+    )
+
+
+def _database(samples: "_Samples", read_at: float) -> Database | None:
+    """The database's figures; None as long as the pod has not read them."""
+    observed_at = samples.sum(
+        "openvenue_api_database_observed_timestamp_seconds", COUNT_MAX, optional=True
+    )
+    if observed_at == 0:
+        return None
+    if observed_at > read_at + CLOCK_SKEW_MAX_S:
+        raise Nonsense(f"the database was read {observed_at - read_at:.0f} s from now")
+    most = samples.whole("openvenue_api_database_max_connections", CONNECTIONS_MAX)
+    reserved = samples.whole("openvenue_api_database_reserved_connections", CONNECTIONS_MAX)
+    if reserved >= most:
+        raise Nonsense(f"of {most} database connections {reserved} are reserved")
+    return Database(
+        read_at=min(observed_at, read_at),
+        max_connections=most,
+        reserved_connections=reserved,
+        used_connections=samples.whole("openvenue_api_database_connections", CONNECTIONS_MAX),
+    )
+
+
+class _Samples:
+    """The samples of a text, by name."""
+
+    def __init__(self, text: str) -> None:
+        self._named: dict[str, list[Sample]] = {}
+        try:
+            for family in text_string_to_metric_families(text):
+                for sample in family.samples:
+                    self._named.setdefault(sample.name, []).append(sample)
+        except Exception as error:
+            # The parser was made for texts that are right: on others it fails in many ways.
+            raise Nonsense(f"not Prometheus' text format ({error})") from error
+
+    def all(self, name: str) -> list[Sample]:
+        """The samples of a name, if any."""
+        return self._named.get(name, [])
+
+    def required(self, name: str) -> list[Sample]:
+        """The samples of a name, of which there must be some."""
+        if name not in self._named:
+            raise Nonsense(f"{name} is missing")
+        return self._named[name]
+
+    def sum(self, name: str, most: float, *, optional: bool = False) -> float:
+        """The sum of a name's samples, each between 0 and `most`."""
+        samples = self.all(name) if optional else self.required(name)
+        return sum(_finite(sample, most) for sample in samples)
+
+    def whole(self, name: str, most: float) -> int:
+        """The sum of a name's samples, which are whole numbers between 0 and `most`."""
+        total = sum(_whole(sample, most) for sample in self.required(name))
+        if total > most:
+            raise Nonsense(f"{name} is {total}")
+        return total
+
+    def distribution(self, name: str, route: str | None = None) -> Distribution:
+        """A histogram; empty where nothing was observed yet."""
+        samples = [
+            sample
+            for sample in self.all(f"{name}_bucket")
+            if route is None or sample.labels.get("route") == route
+        ]
+        if not samples:
+            return _NOTHING
+        buckets = sorted((_bound(sample), _finite(sample, COUNT_MAX)) for sample in samples)
+        bounds = tuple(bound for bound, _count in buckets)
+        counts = tuple(count for _bound, count in buckets)
+        if len(set(bounds)) != len(bounds) or not math.isinf(bounds[-1]):
+            raise Nonsense(f"{name} has buckets twice, or no last one")
+        if not _ascending(counts):
+            raise Nonsense(f"{name} has buckets that hold less than smaller ones")
+        return Distribution(bounds, counts)
+
+
+def _bound(sample: Sample) -> float:
+    try:
+        bound = float(sample.labels["le"])
+    except (KeyError, ValueError) as error:
+        raise Nonsense(f"{sample.name} has a bucket without a bound") from error
+    if math.isnan(bound) or bound < 0:
+        raise Nonsense(f"{sample.name} has a bucket up to {bound}")
+    return bound
+
+
+def _ascending(counts: Iterable[float]) -> bool:
+    before = 0.0
+    for count in counts:
+        if count < before:
+            return False
+        before = count
+    return True
+
+
+def _finite(sample: Sample, most: float) -> float:
+    value = float(sample.value)
+    if not 0 <= value <= most:  # NaN is not
+        raise Nonsense(f"{sample.name} is {value:g}")
+    return value
+
+
+def _whole(sample: Sample, most: float) -> int:
+    value = _finite(sample, most)
+    if not value.is_integer():
+        raise Nonsense(f"{sample.name} is {value:g}")
+    return int(value)

@@ -1,0 +1,45 @@
+"""Prometheus metrics of the operator."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+TICKS = Counter(
+    "openvenue_operator_ticks",
+    "Looks at a venue, by how they ended: settled, progressing, held, paused, standing_by, failed.",
+    ["result"],
+)
+TICK_SECONDS = Histogram(
+    "openvenue_operator_tick_seconds",
+    "How long a look at a venue took, with all that was written.",
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20),
+)
+LAST_TICK = Gauge(
+    "openvenue_operator_last_tick_timestamp_seconds",
+    "When a venue was last looked at to the end (Unix time).",
+    ["namespace", "venue"],
+)
+WRITES = Counter(
+    "openvenue_operator_writes",
+    "Things written: tuning, replicas, nudge, engine, status, lease, event.",
+    ["kind"],
+)
+API_CALLS = Counter(
+    "openvenue_operator_api_calls",
+    "Calls of the Kubernetes API but for the watch of Venues, by verb, resource and HTTP status.",
+    ["verb", "resource", "status"],
+)
+SCRAPE_PROBLEMS = Counter(
+    "openvenue_operator_scrape_problems", "Pods' metrics that could not be had or not be believed."
+)
+FEASIBLE = Gauge(
+    "openvenue_operator_feasible",
+    "1: the venue's spec fits into its connection budget.",
+    ["namespace", "venue"],
+)
+
+# Shown from the start, at zero: a rate misses an event that its counter begins with.
+for _counter, _values in (
+    (TICKS, ("settled", "progressing", "held", "paused", "standing_by", "failed")),
+    (WRITES, ("tuning", "replicas", "nudge", "engine", "status", "lease", "event")),
+):
+    for _value in _values:
+        _counter.labels(_value)

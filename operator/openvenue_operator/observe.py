@@ -1,0 +1,333 @@
+"""Gathers what a plan is made from: the cluster's objects, the pods' and the engine's own word.
+
+Reads only, and each time anew: no cache can be stale. Beside the `Observation` it returns the
+`Addresses` of what was observed, for `act`.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from lightkube import ApiError, AsyncClient, operators
+from lightkube.resources.apps_v1 import Deployment as DeploymentResource
+from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
+from lightkube.resources.core_v1 import ConfigMap
+from lightkube.resources.core_v1 import Pod as PodResource
+from openvenue.settings import Settings
+
+from openvenue_operator.cluster import NUDGE_ANNOTATION, Venue
+from openvenue_operator.engine import EngineClient
+from openvenue_operator.model import (
+    Database,
+    Deployment,
+    Observation,
+    Pod,
+    Tuning,
+    VenueSpec,
+)
+from openvenue_operator.scrape import Answer, Scraper, Target
+
+TUNING_KEY = "tuning.json"
+API_PORT_NAME = "http"
+API_PORT = 8000
+ENGINE_PORT_NAME = "grpc"
+ENGINE_PORT = 7070
+
+
+# An object as the client decodes it. Its types allow for anything to be missing; the API server's
+# schemas do not.
+Live = Any
+
+
+class VenueObject(NamedTuple):
+    """A Venue as it is in the cluster."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: VenueSpec
+    status: Mapping[str, Any]
+    older: str | None
+    """Name of an older Venue for the same Deployment."""
+
+
+class Addresses(NamedTuple):
+    """Which very objects were observed; what is written, is written to these and no later ones."""
+
+    deployment_uid: str | None
+    tuning_version: str | None
+    """resourceVersion of the tuning ConfigMap; None: there was none."""
+    pod_uids: Mapping[str, str]
+    """By name."""
+    engine: str | None
+    """host:port"""
+
+
+class InvalidSpec(ValueError):
+    """A Venue's spec that this operator does not understand."""
+
+
+async def find_venue(client: AsyncClient, namespace: str, name: str) -> VenueObject | None:
+    """Return a Venue; None where there is none. Raises InvalidSpec."""
+    venues = [
+        venue
+        for venue in await _list(client, Venue, namespace)
+        if not venue.metadata.deletionTimestamp
+    ]
+    found = next((venue for venue in venues if venue.metadata.name == name), None)
+    if found is None:
+        return None
+    try:
+        spec = msgspec.convert(found["spec"], VenueSpec)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise InvalidSpec(f"spec of Venue {name}: {error}") from error
+    rivals = [venue for venue in venues if _deployment_of(venue) == spec.api.deployment]
+    eldest = min(rivals, key=_age)
+    return VenueObject(
+        namespace=namespace,
+        name=name,
+        uid=found.metadata.uid,
+        generation=found.metadata.generation,
+        spec=spec,
+        status=found.get("status") or {},
+        older=None if eldest is found else eldest.metadata.name,
+    )
+
+
+async def observe(
+    client: AsyncClient, scraper: Scraper, engine: EngineClient, venue: VenueObject
+) -> tuple[Observation, Addresses]:
+    """Look at everything that belongs to a Venue. Raises what the client raises."""
+    namespace, spec = venue.namespace, venue.spec
+    live, autoscalers, tuning, engine_pod = await asyncio.gather(
+        _get(client, DeploymentResource, spec.api.deployment, namespace),
+        _list(client, HorizontalPodAutoscaler, namespace),
+        _get(client, ConfigMap, tuning_name(spec), namespace),
+        _get(client, PodResource, f"{spec.engine.stateful_set}-0", namespace),
+    )
+    engine_address = _address(engine_pod, ENGINE_PORT_NAME, ENGINE_PORT) if engine_pod else None
+    pods: list[Live] = []
+    if live is not None:
+        pods = [
+            pod
+            for pod in await _list(client, PodResource, namespace, _labels(live.spec.selector))
+            # One that has ended holds no connections, whatever it still is there for.
+            if (pod.status.phase if pod.status else None) not in ("Succeeded", "Failed")
+        ]
+    answers, engine_settings = await asyncio.gather(
+        scraper.read_all(
+            Target(pod.metadata.uid, _restarts(pod), _metrics_url(pod)) for pod in pods
+        ),
+        engine.settings(engine_address),
+    )
+    observation = Observation(
+        generation=venue.generation,
+        deployment=_deployment(live, autoscalers) if live else None,
+        pods=tuple(_pod(pod, answers[pod.metadata.uid]) for pod in pods),
+        applied=_tuning(tuning),
+        started_with=started_with(live) if live else None,
+        database=_freshest(answer.database for answer in answers.values()),
+        engine=engine_settings,
+        other_venue=venue.older,
+    )
+    addresses = Addresses(
+        deployment_uid=live.metadata.uid if live else None,
+        tuning_version=tuning.metadata.resourceVersion if tuning else None,
+        pod_uids={pod.metadata.name: pod.metadata.uid for pod in pods},
+        engine=engine_address,
+    )
+    return observation, addresses
+
+
+def tuning_name(spec: VenueSpec) -> str:
+    """Name of the ConfigMap that the API's pods read their tuning from."""
+    return f"{spec.api.deployment}-tuning"
+
+
+def nudge_value(generation: int, now: float) -> str:
+    """What the annotation says: a generation, and when it was set, so that it can be set again."""
+    return f"{generation}.{int(now)}"
+
+
+def nudged(annotation: str | None) -> tuple[int | None, float | None]:
+    """Take generation and time out of the annotation; None where it says nothing that can be."""
+    generation, _dot, at = (annotation or "").partition(".")
+    if not generation.isdecimal():
+        return None, None
+    return int(generation), float(at) if at.isdecimal() else None
+
+
+def started_with(deployment: Live) -> Tuning | None:
+    """What pods without a tuning file run, by their environment; None where that cannot work."""
+    pod_spec = deployment.spec.template.spec
+    container = _container(pod_spec.containers, API_PORT_NAME) or pod_spec.containers[0]
+    given = {variable.name: variable.value for variable in container.env or () if variable.value}
+    fields = {
+        name: given.get(f"OPENVENUE_{name.upper()}", Settings.model_fields[name].default)
+        for name in Tuning.__struct_fields__
+        if name != "generation"
+    }
+    try:
+        return msgspec.convert({**fields, "generation": 0}, Tuning, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+async def _get(client: AsyncClient, resource: type[Any], name: str, namespace: str) -> Live:
+    """Return an object, or None where there is none."""
+    try:
+        return await client.get(resource, name, namespace=namespace)
+    except ApiError as error:
+        if error.status.code == 404:
+            return None
+        raise
+
+
+async def _list(
+    client: AsyncClient, resource: type[Any], namespace: str, labels: Any = None
+) -> list[Live]:
+    return [item async for item in client.list(resource, namespace=namespace, labels=labels)]
+
+
+def _labels(selector: Live) -> Any:
+    """The selector in the client's form."""
+    wanted: list[tuple[str, Any]] = list((selector.matchLabels or {}).items())
+    for expression in selector.matchExpressions or ():
+        values = expression.values or []
+        operator = {
+            "In": operators.in_(values),
+            "NotIn": operators.not_in(values),
+            "Exists": operators.exists(),
+            "DoesNotExist": operators.not_exists(),
+        }[expression.operator]
+        wanted.append((expression.key, operator))
+    return wanted
+
+
+def _deployment(live: Live, autoscalers: Sequence[Live]) -> Deployment:
+    spec, status = live.spec, live.status
+    replicas = 1 if spec.replicas is None else spec.replicas
+    surge, unavailable = _rolling(spec, replicas)
+    updated = (status.updatedReplicas if status else None) or 0
+    existing = (status.replicas if status else None) or 0
+    seen = (status.observedGeneration if status else None) or 0
+    return Deployment(
+        uid=live.metadata.uid,
+        replicas=replicas,
+        max_surge=surge,
+        max_unavailable=unavailable,
+        min_ready_seconds=spec.minReadySeconds or 0,
+        grace_seconds=_or(spec.template.spec.terminationGracePeriodSeconds, 30),
+        # As `kubectl rollout status` says it.
+        rolling_out=(live.metadata.generation or 0) > seen
+        or updated < replicas
+        or existing > updated,
+        autoscaler_max=next(
+            (
+                scaler.spec.maxReplicas
+                for scaler in autoscalers
+                if scaler.spec.scaleTargetRef.kind == "Deployment"
+                and scaler.spec.scaleTargetRef.name == live.metadata.name
+            ),
+            None,
+        ),
+    )
+
+
+def _rolling(spec: Live, replicas: int) -> tuple[int, int]:
+    """How many pods a rollout adds and may miss, as the Deployment's controller resolves it."""
+    strategy = spec.strategy
+    if strategy is not None and strategy.type == "Recreate":
+        return 0, replicas
+    rolling = strategy.rollingUpdate if strategy else None
+    surge = _resolve(_or(rolling.maxSurge if rolling else None, "25%"), replicas, math.ceil)
+    unavailable = _resolve(
+        _or(rolling.maxUnavailable if rolling else None, "25%"), replicas, math.floor
+    )
+    return surge, unavailable if surge or unavailable else 1
+
+
+def _resolve(value: int | str, replicas: int, rounded: Callable[[float], int]) -> int:
+    if isinstance(value, str) and value.endswith("%"):
+        return rounded(int(value[:-1]) * replicas / 100)
+    return int(value)
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _pod(pod: Live, answer: Answer) -> Pod:
+    conditions = (pod.status.conditions if pod.status else None) or ()
+    generation, at = nudged((pod.metadata.annotations or {}).get(NUDGE_ANNOTATION))
+    return Pod(
+        name=pod.metadata.name,
+        uid=pod.metadata.uid,
+        created_at=pod.metadata.creationTimestamp.timestamp(),
+        ready=any(one.type == "Ready" and one.status == "True" for one in conditions),
+        terminating=pod.metadata.deletionTimestamp is not None,
+        restarts=_restarts(pod),
+        nudged_generation=generation,
+        nudged_at=at,
+        report=answer.report,
+        problem=answer.problem,
+    )
+
+
+def _restarts(pod: Live) -> int:
+    containers = (pod.status.containerStatuses if pod.status else None) or ()
+    return sum(container.restartCount for container in containers)
+
+
+def _metrics_url(pod: Live) -> str | None:
+    address = _address(pod, API_PORT_NAME, API_PORT)
+    return f"http://{address}/metrics" if address else None
+
+
+def _address(pod: Live, port_name: str, default_port: int) -> str | None:
+    """Return host:port of a pod's named port."""
+    host = pod.status.podIP if pod.status else None
+    if not host:
+        return None
+    container = _container(pod.spec.containers, port_name)
+    port = next(
+        (port.containerPort for port in container.ports if port.name == port_name)
+        if container
+        else iter(()),
+        default_port,
+    )
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _container(containers: Sequence[Live], port_name: str) -> Live:
+    for container in containers:
+        if any(port.name == port_name for port in container.ports or ()):
+            return container
+    return None
+
+
+def _tuning(config_map: Live) -> Tuning | None:
+    """What the ConfigMap says; None where it is not there or says nothing that can be used."""
+    if config_map is None:
+        return None
+    try:
+        return msgspec.json.decode((config_map.data or {}).get(TUNING_KEY, ""), type=Tuning)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _freshest(facts: Any) -> Database | None:
+    return max((one for one in facts if one is not None), key=lambda one: one.read_at, default=None)
+
+
+def _deployment_of(venue: Live) -> str | None:
+    api = (venue.get("spec") or {}).get("api") or {}
+    deployment = api.get("deployment")
+    return deployment if isinstance(deployment, str) else None
+
+
+def _age(venue: Live) -> tuple[Any, str]:
+    return venue.metadata.creationTimestamp, venue.metadata.name

@@ -1,0 +1,131 @@
+"""Reads the metrics of all pods at once, within bounds of time and size, and keeps what it read.
+
+Earlier readings are kept in memory only: an operator that starts anew knows no load until it has
+read each pod twice.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import aiohttp
+
+from openvenue_operator import metrics
+from openvenue_operator.exposition import Nonsense, Reading, read, report_of
+from openvenue_operator.model import Database, PodReport
+
+TIMEOUT_S = 2.0
+TEXT_BYTES_MAX = 512 << 10
+"""Twenty times what an API with a hundred routes shows."""
+CONCURRENT_MAX = 16
+LOAD_WINDOW_S = 9.0
+"""Load is measured over at least so long, once the pod has been read for so long."""
+KEPT_S = 30.0
+
+
+class Target(NamedTuple):
+    """A pod to read."""
+
+    uid: str
+    restarts: int
+    """Of its containers: each begins with counters of its own."""
+    url: str | None
+    """None: it has no address yet."""
+
+
+class Answer(NamedTuple):
+    """What one pod said: a report, or why there is none."""
+
+    report: PodReport | None
+    problem: str | None
+    database: Database | None = None
+
+
+class Scraper:
+    """Reads the pods of one venue."""
+
+    def __init__(self, session: aiohttp.ClientSession, clock: Callable[[], float]) -> None:
+        self._session = session
+        self._clock = clock
+        self._earlier: dict[tuple[str, int], list[Reading]] = {}
+
+    async def read_all(self, targets: Iterable[Target]) -> Mapping[str, Answer]:
+        """Return each pod's answer, by its uid. Takes `TIMEOUT_S` for every 16 pods at most."""
+        targets = list(targets)
+        known = {(target.uid, target.restarts) for target in targets}
+        self._earlier = {key: kept for key, kept in self._earlier.items() if key in known}
+        turns = asyncio.Semaphore(CONCURRENT_MAX)
+
+        async def take_turn(target: Target) -> Answer:
+            async with turns:
+                return await self._read_one(target)
+
+        answers = await asyncio.gather(*(take_turn(target) for target in targets))
+        return {target.uid: answer for target, answer in zip(targets, answers, strict=True)}
+
+    async def _read_one(self, target: Target) -> Answer:
+        if target.url is None:
+            return Answer(None, "has no address yet")
+        try:
+            reading = read(await self._fetch(target.url), self._clock())
+            earlier = self._remember((target.uid, target.restarts), reading)
+            return Answer(report_of(reading, earlier), None, reading.database)
+        except TimeoutError:
+            problem = f"does not answer within {TIMEOUT_S:g} s"
+        except aiohttp.ClientError as error:
+            problem = f"cannot be asked ({str(error) or type(error).__name__})"
+        except Nonsense as error:
+            problem = f"answers nonsense: {error}"
+        metrics.SCRAPE_PROBLEMS.inc()
+        return Answer(None, problem[:200])
+
+    async def _fetch(self, url: str) -> str:
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            self._session.get(
+                url,
+                allow_redirects=False,
+                # Unpacked it could be of any size.
+                headers={"Accept-Encoding": "identity"},
+            ) as response,
+        ):
+            if response.status != 200:
+                raise Nonsense(f"HTTP status {response.status}")
+            content = bytearray()
+            async for chunk in response.content.iter_any():
+                content += chunk
+                if len(content) > TEXT_BYTES_MAX:
+                    raise Nonsense(f"more than {TEXT_BYTES_MAX} bytes")
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise Nonsense("not UTF-8") from error
+
+    def _remember(self, key: tuple[str, int], reading: Reading) -> Reading | None:
+        """Keep a reading, and return the one to compare it with: also where that will not do.
+
+        So counters that went back make one answer nonsense, and the next are compared with those.
+        """
+        kept = [
+            earlier
+            for earlier in self._earlier.get(key, [])
+            if reading.read_at - KEPT_S <= earlier.read_at < reading.read_at
+        ]
+        old_enough = [
+            earlier for earlier in kept if reading.read_at - earlier.read_at >= LOAD_WINDOW_S
+        ]
+        base = old_enough[-1] if old_enough else (kept[0] if kept else None)
+        if base is not None and _went_back(reading, kept[-1]):
+            self._earlier[key] = [reading]
+        else:
+            self._earlier[key] = [*kept, reading]
+        return base
+
+
+def new_session() -> aiohttp.ClientSession:
+    """Return a session for `Scraper`; the caller closes it."""
+    return aiohttp.ClientSession(auto_decompress=False, trust_env=False)
+
+
+def _went_back(now: Reading, before: Reading) -> bool:
+    return now.requests < before.requests or now.cpu_s < before.cpu_s or now.orders < before.orders

@@ -1,0 +1,44 @@
+"""Every setting of the operator: environment variables prefixed `OPENVENUE_OPERATOR_`."""
+
+import socket
+from typing import Annotated
+
+from openvenue.settings import LogFormat, LogLevel
+from pydantic import Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class OperatorSettings(BaseSettings):
+    """Validated once at start; a bad value ends the process with the name of the variable."""
+
+    model_config = SettingsConfigDict(env_prefix="OPENVENUE_OPERATOR_", frozen=True)
+
+    namespaces: Annotated[str, NoDecode] = Field(
+        default="", description="whose Venues are tuned, separated by commas; empty: all"
+    )
+    identity: str = Field(
+        default_factory=socket.gethostname,
+        min_length=1,
+        max_length=253,
+        description="what tells this operator from others: namespace and name of its pod",
+    )
+    tick_s: Seconds = Field(default=5.0, description="between two looks at a venue that is settled")
+    progress_tick_s: Seconds = Field(
+        default=1.5, description="between two looks at a venue while something changes"
+    )
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(
+        default=8080, ge=0, le=65_535, description="of /healthz and /metrics; 0: any that is free"
+    )
+    hang_timeout_s: Seconds = Field(
+        default=90.0, description="after which a venue without a finished look fails /healthz"
+    )
+    log_level: LogLevel = "INFO"
+    log_format: LogFormat = "json"
+
+    @property
+    def namespace_names(self) -> tuple[str, ...]:
+        """The namespaces; none: all."""
+        return tuple(name for part in self.namespaces.split(",") if (name := part.strip()))

@@ -254,7 +254,7 @@ class Budget(Value, frozen=True, kw_only=True):
     rest: int
     """Projector and migration."""
     total: int
-    """`pods_at_most` times `connections_per_pod` and `rest`; a plan carried out keeps to `limit`."""
+    """`pods_at_most` times `connections_per_pod`, and `rest`; at most `limit` when carried out."""
 
 
 class Memory(Value, frozen=True, kw_only=True):

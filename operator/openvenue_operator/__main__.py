@@ -1,0 +1,77 @@
+"""The operator's process: `python -m openvenue_operator`, ended by SIGTERM or SIGINT."""
+
+import argparse
+import asyncio
+
+import kopf
+from lightkube import ApiError, AsyncClient
+from openvenue.settings import bad_settings_end_the_process
+from openvenue.telemetry import configure_logging, get_logger
+
+from openvenue_operator.cluster import Venue, connect
+from openvenue_operator.handlers import Loops, kopf_settings, registry_of
+from openvenue_operator.probes import serving
+from openvenue_operator.scrape import new_session
+from openvenue_operator.settings import OperatorSettings
+
+_KIND_POLL_S = 2.0
+
+_log = get_logger(__name__)
+
+
+async def serve(settings: OperatorSettings) -> None:
+    """Run until a signal."""
+    async with connect() as client, new_session() as session:
+        loops = Loops(client, session, settings)
+        async with serving(settings.http_host, settings.http_port, loops, settings.hang_timeout_s):
+            namespaces = settings.namespace_names
+            await _wait_for_kind(client, namespaces[0] if namespaces else "*")
+            _log.info("operator started", identity=settings.identity, namespaces=namespaces)
+            await kopf.operator(
+                registry=registry_of(loops),
+                settings=kopf_settings(),
+                clusterwide=not namespaces,
+                namespaces=namespaces,
+            )
+
+
+async def _wait_for_kind(client: AsyncClient, namespace: str) -> None:
+    """Wait until the API server knows Venues, which kopf looks for only once."""
+    while True:
+        try:
+            async for _venue in client.list(Venue, namespace=namespace, chunk_size=1):
+                break
+        except ApiError as error:
+            if error.status.code not in (403, 404):
+                raise
+            _log.warning("no Venues can be read yet", problem=str(error))
+            await asyncio.sleep(_KIND_POLL_S)
+        else:
+            return
+
+
+def main() -> None:
+    """Read the settings and run."""
+    argparse.ArgumentParser(
+        prog="python -m openvenue_operator",
+        description="Tunes the APIs of OpenVenue's Venues in a Kubernetes cluster.",
+        epilog=_describe_settings(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    with bad_settings_end_the_process():
+        settings = OperatorSettings()
+    configure_logging(settings.log_level, settings.log_format)
+    asyncio.run(serve(settings))
+
+
+def _describe_settings() -> str:
+    prefix = OperatorSettings.model_config["env_prefix"]
+    lines = [
+        f"  {prefix}{name.upper()}: {field.description or 'see the API'}"
+        for name, field in OperatorSettings.model_fields.items()
+    ]
+    return "\n".join(["environment variables:", *lines])
+
+
+if __name__ == "__main__":
+    main()

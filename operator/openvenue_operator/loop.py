@@ -1,0 +1,222 @@
+"""Looks at one Venue again and again: observe ▸ plan ▸ report ▸ act.
+
+The plan is written down before it is carried out. So an operator that ends between any two writes
+is followed by one that knows what was begun, and when.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple
+
+import aiohttp
+import httpx2
+import msgspec
+from lightkube import AsyncClient
+from openvenue.telemetry import get_logger
+
+from openvenue_operator import metrics
+from openvenue_operator.act import Hands, act
+from openvenue_operator.engine import EngineClient
+from openvenue_operator.lease import HOLD_S, VenueLease
+from openvenue_operator.model import Memory, Mode, Observation, Plan, VenueSpec
+from openvenue_operator.observe import InvalidSpec, VenueObject, find_venue, observe
+from openvenue_operator.plan import plan
+from openvenue_operator.report import Happening, announce, changes, turns, write_status
+from openvenue_operator.scrape import Scraper
+from openvenue_operator.settings import OperatorSettings
+from openvenue_operator.status import Status, status_needs_write, status_of
+
+FAILURE_DELAY_MAX_S = 30.0
+
+_log = get_logger(__name__)
+
+
+class Result(StrEnum):
+    """How a look at a Venue ended."""
+
+    SETTLED = "settled"
+    PROGRESSING = "progressing"
+    HELD = "held"
+    """Something keeps the step from being carried out: Plan mode, or an owner of a field."""
+    PAUSED = "paused"
+    STANDING_BY = "standing_by"
+    """Another operator tunes it."""
+    FAILED = "failed"
+    GONE = "gone"
+
+
+class Seen(NamedTuple):
+    """What a plan was made from: enough to make it again elsewhere."""
+
+    spec: VenueSpec
+    observation: Observation
+    memory: Memory
+    now: float
+
+
+class VenueLoop:
+    """Tunes one Venue for as long as it is there."""
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        session: aiohttp.ClientSession,
+        settings: OperatorSettings,
+        namespace: str,
+        name: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.namespace = namespace
+        self.name = name
+        self.finished_at = time.monotonic()
+        """When a look last came to its end, well or not (monotonic)."""
+        self.seen: Seen | None = None
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+        self._scraper = Scraper(session, clock)
+        self._engine = EngineClient()
+        self._lease = VenueLease(client, settings.identity)
+        self._holder: str | None = None
+        self._obstacle: str | None = None
+        self._failures = 0
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at once: the Venue has changed."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Look until the Venue is gone."""
+        try:
+            while True:
+                result = await self.look()
+                # One of the same name may have come while this one was found to be gone.
+                if result is Result.GONE and not self._awake.is_set():
+                    return
+                await self._rest(self._delay_s(result))
+        finally:
+            await self._engine.close()
+
+    async def release(self) -> None:
+        """Let another operator have the Venue at once."""
+        if self._holder == self._settings.identity:
+            await self._lease.release(self.namespace, self.name)
+
+    async def look(self) -> Result:
+        """Look at the Venue once, and do what there is to do. Never raises what a call can."""
+        started_at = time.monotonic()
+        try:
+            async with asyncio.timeout(HOLD_S):
+                result = await self._look()
+            self._failures = 0
+        except TimeoutError:
+            result = self._failed(f"not done within {HOLD_S:g} s")
+        except (httpx2.HTTPError, OSError, InvalidSpec) as error:
+            result = self._failed(f"{type(error).__name__}: {error}")
+        except Exception:
+            # A fault of this program, which other Venues may not suffer from.
+            _log.exception("look failed by a fault", namespace=self.namespace, venue=self.name)
+            result = self._failed("a fault, see above")
+        self.finished_at = time.monotonic()
+        metrics.TICK_SECONDS.observe(self.finished_at - started_at)
+        if result is not Result.GONE:
+            metrics.TICKS.labels(result).inc()
+            metrics.LAST_TICK.labels(self.namespace, self.name).set(time.time())
+        return result
+
+    async def _look(self) -> Result:
+        venue = await find_venue(self._client, self.namespace, self.name)
+        if venue is None:
+            return Result.GONE
+        if venue.spec.mode is Mode.PAUSED:
+            return Result.PAUSED
+        if not await self._holds(venue):
+            return Result.STANDING_BY
+        observation, addresses = await observe(self._client, self._scraper, self._engine, venue)
+        observation = msgspec.structs.replace(observation, obstacle=self._obstacle)
+        previous = _status(venue)
+        now = self._clock()
+        self.seen = Seen(venue.spec, observation, previous.memory if previous else Memory(), now)
+        planned = plan(*self.seen)
+        metrics.FEASIBLE.labels(self.namespace, self.name).set(planned.feasible)
+        await self._report(venue, observation, planned, previous, now)
+        if venue.spec.mode is not Mode.AUTO or planned.step.empty:
+            self._obstacle = None
+            return _result(planned)
+        for change in changes(observation, planned, venue.spec):
+            await announce(self._client, venue, self._settings.identity, change)
+        applied = planned.step.tuning or observation.applied
+        generation = applied.generation if applied else 0
+        self._obstacle = await act(
+            Hands(self._client, self._engine), venue, planned.step, addresses, generation, now
+        )
+        return Result.HELD if self._obstacle else Result.PROGRESSING
+
+    async def _holds(self, venue: VenueObject) -> bool:
+        """Whether it is this operator that tunes the Venue; where not, say who does, once."""
+        holder, before = await self._lease.holder(venue), self._holder
+        self._holder = holder
+        if holder == self._settings.identity:
+            return True
+        if holder != before:
+            note = f"{self._settings.identity} stands by: {holder} tunes this Venue"
+            happening = Happening("Normal", "StandingBy", "StandBy", note)
+            await announce(self._client, venue, self._settings.identity, happening)
+        return False
+
+    async def _report(
+        self,
+        venue: VenueObject,
+        observation: Observation,
+        planned: Plan,
+        previous: Status | None,
+        now: float,
+    ) -> None:
+        status = status_of(venue.spec, observation, planned, previous, now)
+        if not status_needs_write(previous, status, now):
+            return
+        await write_status(self._client, venue, status)
+        for happening in turns(venue.status, msgspec.to_builtins(status)):
+            await announce(self._client, venue, self._settings.identity, happening)
+
+    def _failed(self, problem: str) -> Result:
+        self._failures += 1
+        _log.warning("look failed", namespace=self.namespace, venue=self.name, problem=problem)
+        return Result.FAILED
+
+    def _delay_s(self, result: Result) -> float:
+        if result is Result.PROGRESSING:
+            return self._settings.progress_tick_s
+        if result is Result.FAILED:
+            doublings = min(self._failures - 1, 10)
+            return min(self._settings.progress_tick_s * (1 << doublings), FAILURE_DELAY_MAX_S)
+        return self._settings.tick_s
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._awake.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._awake.clear()
+
+
+def _result(planned: Plan) -> Result:
+    if planned.settled:
+        return Result.SETTLED
+    return Result.PROGRESSING if planned.step.empty else Result.HELD
+
+
+def _status(venue: VenueObject) -> Status | None:
+    """The Venue's status; None where there is none, or none that this version can read."""
+    if not venue.status:
+        return None
+    try:
+        return msgspec.convert(venue.status, Status)
+    except msgspec.ValidationError as error:
+        _log.warning("status not understood", venue=venue.name, problem=str(error))
+        return None

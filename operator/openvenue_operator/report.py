@@ -1,0 +1,149 @@
+"""Tells what the operator found and did: the Venue's status, and Events with the reasons."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from lightkube import ApiError, AsyncClient
+from lightkube.models.core_v1 import ObjectReference
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.events_v1 import Event
+from lightkube.types import PatchType
+from openvenue.telemetry import get_logger
+
+from openvenue_operator import metrics
+from openvenue_operator.cluster import FIELD_MANAGER, GROUP, VERSION, Venue
+from openvenue_operator.model import Observation, Plan, Tuning, VenueSpec
+from openvenue_operator.observe import VenueObject
+
+NOTE_CHARACTERS_MAX = 1000
+_API_VERSION = f"{GROUP}/{VERSION}"
+_GOOD = {"Ready": "True", "Degraded": "False", "BudgetSatisfied": "True", "MetricsFresh": "True"}
+"""Conditions whose changes are told, and how they should be. Others follow from what is changed."""
+
+_log = get_logger(__name__)
+
+
+class Happening(NamedTuple):
+    """Something worth an Event."""
+
+    kind: str
+    """Normal or Warning."""
+    reason: str
+    """One word in CamelCase."""
+    action: str
+    """What was done, one word in CamelCase."""
+    note: str
+
+
+async def write_status(client: AsyncClient, venue: VenueObject, status: msgspec.Struct) -> None:
+    """Replace the Venue's status; it is this operator's alone."""
+    body = {
+        "apiVersion": _API_VERSION,
+        "kind": "Venue",
+        "metadata": {"name": venue.name, "namespace": venue.namespace, "uid": venue.uid},
+        "status": msgspec.to_builtins(status),
+    }
+    await client.patch(
+        Venue.Status,
+        venue.name,
+        body,
+        namespace=venue.namespace,
+        patch_type=PatchType.APPLY,
+        field_manager=FIELD_MANAGER,
+        force=True,
+    )
+    metrics.WRITES.labels("status").inc()
+
+
+async def announce(
+    client: AsyncClient, venue: VenueObject, identity: str, happening: Happening
+) -> None:
+    """Post an Event on the Venue. One that cannot be posted is logged and let go."""
+    now = datetime.now(UTC)
+    event = Event(
+        # The API server wants all six digits of the fraction.
+        eventTime=now.replace(microsecond=now.microsecond or 1),
+        metadata=ObjectMeta(generateName=f"{venue.name}.", namespace=venue.namespace),
+        regarding=ObjectReference(
+            apiVersion=_API_VERSION,
+            kind="Venue",
+            namespace=venue.namespace,
+            name=venue.name,
+            uid=venue.uid,
+        ),
+        reportingController=f"{GROUP}/operator",
+        reportingInstance=identity[:128],
+        type=happening.kind,
+        reason=happening.reason,
+        action=happening.action,
+        note=happening.note[:NOTE_CHARACTERS_MAX],
+    )
+    _log.info(
+        "event",
+        namespace=venue.namespace,
+        venue=venue.name,
+        reason=happening.reason,
+        note=happening.note,
+    )
+    try:
+        await client.create(event)
+    except ApiError as error:
+        _log.warning("event not posted", reason=happening.reason, problem=str(error))
+        return
+    metrics.WRITES.labels("event").inc()
+
+
+def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening]:
+    """Return what is worth an Event about conditions that changed from one status to the next.
+
+    Both in their JSON form. What was never otherwise is worth one only where it is bad.
+    """
+    was = {one["type"]: one["status"] for one in before.get("conditions") or ()}
+    found = []
+    for condition in after.get("conditions") or ():
+        name, status = condition["type"], condition["status"]
+        good = _GOOD.get(name)
+        if good is None or was.get(name, good) == status:
+            continue
+        found.append(
+            Happening(
+                kind="Normal" if status == good else "Warning",
+                reason=condition["reason"],
+                action=f"{name}{status}",
+                note=f"{name} is {status}: {condition['message']}",
+            )
+        )
+    return found
+
+
+def changes(observation: Observation, plan: Plan, spec: VenueSpec) -> list[Happening]:
+    """Return an Event for each change that the plan's step makes to how the venue is set up."""
+    step, found = plan.step, []
+    live = observation.deployment
+    if step.tuning is not None:
+        what = _difference(observation.applied or observation.started_with, step.tuning)
+        found.append(("TuningChanged", "Tune", f"generation {step.tuning.generation}: {what}"))
+    if step.replicas is not None and live is not None:
+        what = f"{spec.api.deployment} from {live.replicas} to {step.replicas} pods"
+        found.append(("Scaled", "Scale", what))
+    if step.server_threads is not None and observation.engine is not None:
+        what = f"threads from {observation.engine.server_threads} to {step.server_threads}"
+        found.append(("EngineTuned", "Tune", what))
+    return [
+        Happening("Normal", reason, action, f"{what}: {plan.reason}")
+        for reason, action, what in found
+    ]
+
+
+def _difference(before: Tuning | None, after: Tuning) -> str:
+    """Which settings change, and from what to what."""
+    if before is None:
+        return "first tuning"
+    pairs = [
+        f"{name} {getattr(before, name)} to {getattr(after, name)}"
+        for name in Tuning.__struct_fields__
+        if name != "generation" and getattr(before, name) != getattr(after, name)
+    ]
+    return ", ".join(pairs) or "as it was"

@@ -84,6 +84,9 @@ class VenueLoop:
         self._failures = 0
         self._awake = asyncio.Event()
 
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
     def wake(self) -> None:
         """Look at once: the Venue has changed."""
         self._awake.set()
@@ -98,6 +101,7 @@ class VenueLoop:
                     return
                 await self._rest(self._delay_s(result))
         finally:
+            metrics.forget(str(self))
             await self._engine.close()
 
     async def release(self) -> None:
@@ -118,13 +122,13 @@ class VenueLoop:
             result = self._failed(f"{type(error).__name__}: {error}")
         except Exception:
             # A fault of this program, which other Venues may not suffer from.
-            _log.exception("look failed by a fault", namespace=self.namespace, venue=self.name)
+            _log.exception("look failed by a fault", venue=str(self))
             result = self._failed("a fault, see above")
         self.finished_at = time.monotonic()
         metrics.TICK_SECONDS.observe(self.finished_at - started_at)
         if result is not Result.GONE:
             metrics.TICKS.labels(result).inc()
-            metrics.LAST_TICK.labels(self.namespace, self.name).set(time.time())
+            metrics.LAST_TICK.labels(str(self)).set(time.time())
         return result
 
     async def _look(self) -> Result:
@@ -141,7 +145,7 @@ class VenueLoop:
         now = self._clock()
         self.seen = Seen(venue.spec, observation, previous.memory if previous else Memory(), now)
         planned = plan(*self.seen)
-        metrics.FEASIBLE.labels(self.namespace, self.name).set(planned.feasible)
+        metrics.FEASIBLE.labels(str(self)).set(planned.feasible)
         await self._report(venue, observation, planned, previous, now)
         if venue.spec.mode is not Mode.AUTO or planned.step.empty:
             self._obstacle = None
@@ -184,7 +188,7 @@ class VenueLoop:
 
     def _failed(self, problem: str) -> Result:
         self._failures += 1
-        _log.warning("look failed", namespace=self.namespace, venue=self.name, problem=problem)
+        _log.warning("look failed", venue=str(self), problem=problem)
         return Result.FAILED
 
     def _delay_s(self, result: Result) -> float:

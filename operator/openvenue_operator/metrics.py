@@ -1,5 +1,7 @@
 """Prometheus metrics of the operator."""
 
+from contextlib import suppress
+
 from prometheus_client import Counter, Gauge, Histogram
 
 TICKS = Counter(
@@ -14,8 +16,8 @@ TICK_SECONDS = Histogram(
 )
 LAST_TICK = Gauge(
     "openvenue_operator_last_tick_timestamp_seconds",
-    "When a venue was last looked at to the end (Unix time).",
-    ["namespace", "venue"],
+    "When a venue was last looked at to the end (Unix time); by namespace/name.",
+    ["venue"],
 )
 WRITES = Counter(
     "openvenue_operator_writes",
@@ -32,8 +34,8 @@ SCRAPE_PROBLEMS = Counter(
 )
 FEASIBLE = Gauge(
     "openvenue_operator_feasible",
-    "1: the venue's spec fits into its connection budget.",
-    ["namespace", "venue"],
+    "1: the venue's spec fits into its connection budget; by namespace/name.",
+    ["venue"],
 )
 
 # Shown from the start, at zero: a rate misses an event that its counter begins with.
@@ -43,3 +45,10 @@ for _counter, _values in (
 ):
     for _value in _values:
         _counter.labels(_value)
+
+
+def forget(venue: str) -> None:
+    """Show no more of a venue that is gone."""
+    for gauge in (LAST_TICK, FEASIBLE):
+        with suppress(KeyError):
+            gauge.remove(venue)

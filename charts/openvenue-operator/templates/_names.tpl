@@ -1,0 +1,54 @@
+{{/*
+How the chart names and labels things.
+*/}}
+
+{{/* Name of every object. */}}
+{{- define "openvenue-operator.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the pod is selected by. */}}
+{{- define "openvenue-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{/* Labels of an object. */}}
+{{- define "openvenue-operator.labels" -}}
+{{ include "openvenue-operator.selectorLabels" . }}
+app.kubernetes.io/part-of: openvenue
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* The image's reference. */}}
+{{- define "openvenue-operator.image" -}}
+{{- $image := .Values.image -}}
+{{- $repository := $image.repository -}}
+{{- with $image.registry -}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) $repository -}}
+{{- end -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The namespaces that are watched, as YAML; empty where all are. */}}
+{{- define "openvenue-operator.namespaces" -}}
+{{- if not .Values.watch.clusterWide -}}
+{{- default (list .Release.Namespace) .Values.watch.namespaces | toYaml -}}
+{{- end -}}
+{{- end -}}

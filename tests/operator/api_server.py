@@ -1,0 +1,263 @@
+"""A real Kubernetes API server on etcd, on loopback: objects, admission and access rules, no nodes.
+
+Pods are objects whose status a test writes. Every call is in the audit log, by whom and with what
+result. The programs are those of the cluster tests (tests/cluster/parts/build).
+"""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import trustme
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(os.environ.get("OPENVENUE_CLUSTER_BIN") or ROOT / ".cache/cluster/bin")
+START_TIMEOUT_S = 60.0
+ADMIN = "admin"
+
+
+class Call(NamedTuple):
+    """A call of the API, as the audit log tells it."""
+
+    user: str
+    verb: str
+    resource: str
+    """`plural.group/subresource`; empty for what is no resource."""
+    namespace: str
+    name: str
+    status: int
+
+    @property
+    def writes(self) -> bool:
+        return self.verb not in ("get", "list", "watch")
+
+
+def missing_programs() -> str | None:
+    """Say why an API server cannot be started here, or None."""
+    missing = [name for name in ("etcd", "kubernetes") if not (BIN / name).exists()]
+    return f"{BIN} lacks {', '.join(missing)}: run tests/cluster/parts/build" if missing else None
+
+
+@dataclass
+class ApiServer:
+    """etcd and kube-apiserver; `users` may log in by name, beside the administrator."""
+
+    directory: Path
+    users: Sequence[str] = ()
+    port: int = 0
+    _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _audited_bytes: int = 0
+
+    @contextmanager
+    def running(self) -> Iterator["ApiServer"]:
+        """Start both, and end them with the context."""
+        self._write_credentials()
+        self.port, etcd_port, peer_port = _free_ports(3)
+        self._etcd = f"http://127.0.0.1:{etcd_port}"
+        self._peer = f"http://127.0.0.1:{peer_port}"
+        try:
+            self._start_etcd()
+            self.start()
+            yield self
+        finally:
+            self.stop()
+            self._stop("etcd")
+
+    def start(self) -> None:
+        """Start the API server, on the port that it had before, and wait until it serves."""
+        self._spawn("kube-apiserver", self._command())
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            try:
+                answer = self.ask("GET", "/readyz")
+                if answer.status_code == 200:
+                    return
+                said = answer.text
+            except httpx.TransportError as error:
+                said = repr(error)
+            assert self._processes["kube-apiserver"].poll() is None, f"ended: {self._log()}"
+            assert time.monotonic() < deadline, f"not ready ({said}): {self._log()}"
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End the API server; what it stored stays."""
+        self._stop("kube-apiserver")
+
+    def kubeconfig(self, user: str = ADMIN) -> Path:
+        """Return a kubeconfig file of a user."""
+        path = self.directory / f"{user.replace(':', '-')}.kubeconfig"
+        # YAML is a superset of JSON.
+        cluster = {"server": self.url, "certificate-authority": str(self._ca)}
+        context = {"cluster": "test", "user": "test"}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "test", "user": {"token": _token(user)}}],
+            "contexts": [{"name": "test", "context": context}],
+            "current-context": "test",
+        }
+        path.write_text(json.dumps(config))
+        return path
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    def ask(self, method: str, path: str, user: str = ADMIN, **how: Any) -> httpx.Response:
+        """Make one call."""
+        headers = {"Authorization": f"Bearer {_token(user)}", **how.pop("headers", {})}
+        with httpx.Client(base_url=self.url, verify=str(self._ca), timeout=10) as client:
+            return client.request(method, path, headers=headers, **how)
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl as the administrator and return what it prints."""
+        done = subprocess.run(
+            [str(BIN / "kubectl"), f"--kubeconfig={self.kubeconfig()}", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        """Apply objects as `kubectl apply` does."""
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(listed))
+
+    def new_calls(self, user: str) -> list[Call]:
+        """Return the calls of a user that ended since this was last asked."""
+        log = self.directory / "audit.log"
+        with log.open("rb") as file:
+            file.seek(self._audited_bytes)
+            content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._audited_bytes += len(whole)
+        calls = (_call(json.loads(line)) for line in whole.splitlines())
+        return [call for call in calls if call.user == user]
+
+    def _command(self) -> list[str]:
+        return [
+            str(BIN / "kubernetes"),
+            "kube-apiserver",
+            f"--etcd-servers={self._etcd}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={self.port}",
+            # No Endpoints for the Service `kubernetes`: they may not be loopback addresses.
+            "--endpoint-reconciler-type=none",
+            f"--cert-dir={self.directory}",
+            f"--tls-cert-file={self.directory / 'server.crt'}",
+            f"--tls-private-key-file={self.directory / 'server.key'}",
+            f"--token-auth-file={self.directory / 'tokens.csv'}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={self.directory / 'accounts.pub'}",
+            f"--service-account-signing-key-file={self.directory / 'accounts.key'}",
+            "--authorization-mode=RBAC",
+            # Nobody makes the ServiceAccounts that it would want.
+            "--disable-admission-plugins=ServiceAccount",
+            f"--audit-policy-file={self.directory / 'audit.yaml'}",
+            f"--audit-log-path={self.directory / 'audit.log'}",
+            "--service-cluster-ip-range=10.255.0.0/24",
+            "--profiling=false",
+        ]
+
+    def _start_etcd(self) -> None:
+        command = [str(BIN / "etcd"), f"--data-dir={self.directory / 'etcd'}"]
+        command += [f"--listen-client-urls={self._etcd}", f"--advertise-client-urls={self._etcd}"]
+        command += [f"--listen-peer-urls={self._peer}", "--unsafe-no-fsync", "--log-level=error"]
+        self._spawn("etcd", command)
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def _stop(self, name: str) -> None:
+        process = self._processes.pop(name, None)
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _log(self) -> str:
+        return (self.directory / "kube-apiserver.log").read_text()[-2000:]
+
+    def _write_credentials(self) -> None:
+        authority = trustme.CA()
+        self._ca = self.directory / "ca.crt"
+        authority.cert_pem.write_to_path(str(self._ca))
+        served = authority.issue_cert("127.0.0.1")
+        served.private_key_pem.write_to_path(str(self.directory / "server.key"))
+        served.cert_chain_pems[0].write_to_path(str(self.directory / "server.crt"))
+        lines = [f'{_token(ADMIN)},{ADMIN},{ADMIN},"system:masters"']
+        lines += [
+            f'{_token(user)},{user},{user},"system:serviceaccounts"' for user in self.users
+        ]
+        (self.directory / "tokens.csv").write_text("\n".join(lines) + "\n")
+        policy = {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            "omitStages": ["RequestReceived"],
+            "rules": [{"level": "Metadata"}],
+        }
+        (self.directory / "audit.yaml").write_text(json.dumps(policy))
+        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        (self.directory / "accounts.key").write_bytes(
+            private.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.TraditionalOpenSSL,
+                serialization.NoEncryption(),
+            )
+        )
+        (self.directory / "accounts.pub").write_bytes(
+            private.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+
+
+def _call(entry: dict[str, Any]) -> Call:
+    wanted = entry.get("objectRef") or {}
+    resource = wanted.get("resource", "")
+    if wanted.get("apiGroup"):
+        resource += f".{wanted['apiGroup']}"
+    if wanted.get("subresource"):
+        resource += f"/{wanted['subresource']}"
+    return Call(
+        user=entry["user"]["username"],
+        verb=entry["verb"],
+        resource=resource,
+        namespace=wanted.get("namespace", ""),
+        name=wanted.get("name", ""),
+        status=(entry.get("responseStatus") or {}).get("code", 0),
+    )
+
+
+def _token(user: str) -> str:
+    return f"token-of-{user}"
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

@@ -14,8 +14,10 @@ from node.layout import BIN, ROOT
 
 OPERATOR_CHART = ROOT / "charts/openvenue-operator"
 VENUE_CHART = ROOT / "charts/openvenue"
-TAG = "test"
-"""Of the images of this checkout."""
+TAG = f"test-{int(time.time())}"
+"""Of the images of this checkout. New each time: nodes do not pull a tag that they have again."""
+NEXT_TAG = f"{TAG}-next"
+"""The same images, for a rollout."""
 
 
 class CommandFailed(AssertionError):

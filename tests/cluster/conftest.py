@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import TAG, Cluster
+from cluster import NEXT_TAG, TAG, Cluster, run
 from node import addons, layout, namespaces
 from node.__main__ import up
 
@@ -63,6 +63,10 @@ def build_and_push(registry: str) -> None:
         check=True,
         stdout=sys.stderr,
     )
+    # The same under another name, to roll out.
+    for image in ("openvenue", "openvenue-engine"):
+        reference = f"{registry}/{image}:{TAG}"
+        run([str(layout.BIN / "crane"), "tag", "--insecure", reference, NEXT_TAG])
 
 
 @pytest.hookimpl(wrapper=True)

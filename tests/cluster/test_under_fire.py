@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from audit import check
-from cluster import TAG, Cluster, eventually
+from cluster import NEXT_TAG, TAG, Cluster, eventually
 from node import components, layout
 from order_flow import AlpacaBot, Bot, CcxtBot, Ledger, OrderFlow
 from venue import PAIR, SYMBOL, InstalledVenue
@@ -68,7 +68,9 @@ def market(cluster: Cluster) -> Iterator[Market]:
         yield Market(venue)
 
 
-@pytest.mark.parametrize("values", [("image.api.tag=next",), ("api.podAnnotations.changed=yes",)])
+@pytest.mark.parametrize(
+    "values", [(f"image.api.tag={NEXT_TAG}",), ("api.podAnnotations.changed=yes",)]
+)
 def test_a_rollout_of_the_api_fails_no_request(market: Market, values: tuple[str, ...]) -> None:
     for _ in range(FAULTS // 2 or 1):
         with market.trading() as flow:

@@ -82,6 +82,7 @@ class Reading(NamedTuple):
     db_pool_size: int
     db_pool_overflow: int
     db_connections: int
+    db_in_use: int
     in_flight: float
     orders: float
     requests: float
@@ -110,6 +111,13 @@ def read(text: str, read_at: float) -> Reading:
         db_pool_size=samples.whole("openvenue_api_db_pool_size", CONNECTIONS_MAX),
         db_pool_overflow=samples.whole("openvenue_api_db_pool_overflow_max", CONNECTIONS_MAX),
         db_connections=samples.whole("openvenue_api_db_pool_connections", CONNECTIONS_MAX),
+        db_in_use=int(
+            sum(
+                _finite(sample, CONNECTIONS_MAX)
+                for sample in samples.required("openvenue_api_db_pool_connections")
+                if sample.labels.get("state") == "in_use"
+            )
+        ),
         in_flight=samples.sum("openvenue_api_engine_in_flight", COUNT_MAX),
         orders=sum(
             _finite(sample, COUNT_MAX)
@@ -136,6 +144,7 @@ def report_of(reading: Reading, earlier: Reading | None) -> PodReport:
         db_pool_size=reading.db_pool_size,
         db_pool_overflow=reading.db_pool_overflow,
         db_connections=reading.db_connections,
+        db_in_use=reading.db_in_use,
         load=_load(reading, earlier) if earlier else None,
     )
 

@@ -6,12 +6,17 @@ the custom resource. `observe` makes an `Observation`, `plan` a `Plan` of it, `a
 """
 
 from enum import StrEnum
+from typing import Any, Self
 
 import msgspec
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A value that compares by content and has a JSON form."""
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy in which these fields differ."""
+        return msgspec.structs.replace(self, **changes)
 
 
 # --- The custom resource --------------------------------------------------------------------------
@@ -134,6 +139,8 @@ class PodReport(Value, frozen=True, kw_only=True):
     """Connections that they may open beyond."""
     db_connections: int
     """Connections that they hold."""
+    db_in_use: int = 0
+    """Of these, at work at the moment of the reading."""
     load: PodLoad | None
     """None at the first reading."""
 
@@ -261,7 +268,15 @@ class Memory(Value, frozen=True, kw_only=True):
     """What the law has to remember from one plan to the next; kept in the status."""
 
     high_since: float | None = None
+    """Since when more workers are asked for."""
     low_since: float | None = None
+    """Since when fewer would do."""
+    pool_high_since: float | None = None
+    pool_low_since: float | None = None
+    pool_short_at: int | None = None
+    """Connections of a worker with which queries had to wait: pools shrink no more to so few."""
+    may_hold: int | None = None
+    """Database connections that any one pod may hold, until all have taken over what is applied."""
     changed_at: float | None = None
     """When the target was last changed: the cooldown runs from here."""
     target: Allocation | None = None
@@ -299,9 +314,17 @@ class Plan(Value, frozen=True, kw_only=True):
     feasible: bool
     problem: str | None
     """Which numbers clash and what would fit, where not feasible; else None."""
+    hold: str | None = None
+    """Why nothing may be changed at all: another Venue's Deployment, none, or no budget known."""
     fresh: bool
     """Whether metrics are there and young enough to tune by."""
     stale_because: str | None
+    running: int = 0
+    """Pods that run the applied tuning."""
+    pods: int = 0
+    """Pods there are, those on their way out included."""
+    load: dict[str, float] = {}
+    """The figures by name: ordersPerSecond, p99Ms and so on; empty where there are none."""
     settled: bool
     """Every pod runs the target, and there is nothing left to write."""
     inputs: tuple[Input, ...]

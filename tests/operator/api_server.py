@@ -207,9 +207,7 @@ class ApiServer:
         served.private_key_pem.write_to_path(str(self.directory / "server.key"))
         served.cert_chain_pems[0].write_to_path(str(self.directory / "server.crt"))
         lines = [f'{_token(ADMIN)},{ADMIN},{ADMIN},"system:masters"']
-        lines += [
-            f'{_token(user)},{user},{user},"system:serviceaccounts"' for user in self.users
-        ]
+        lines += [f'{_token(user)},{user},{user},"system:serviceaccounts"' for user in self.users]
         (self.directory / "tokens.csv").write_text("\n".join(lines) + "\n")
         policy = {
             "apiVersion": "audit.k8s.io/v1",

@@ -1,0 +1,149 @@
+"""The database's connections: how many the venue may hold, and how many it may come to hold.
+
+Two questions, each answered for the worst that can happen before the next look: how many pods there
+may be, and what each of them may hold. All of it is arithmetic on an `Observation`.
+"""
+
+from openvenue_operator.model import (
+    Allocation,
+    Budget,
+    Deployment,
+    Observation,
+    Pod,
+    Tuning,
+    VenueSpec,
+)
+
+
+def rest(spec: VenueSpec) -> int:
+    """Connections of the venue's that are not the API's: projector and migration."""
+    return spec.connections.projector + spec.connections.migration
+
+
+def limit(spec: VenueSpec, observation: Observation, may_hold: int) -> int | None:
+    """Connections that the venue may hold; None where nobody knows.
+
+    `may_hold` is what its pods may hold each. What the database counts beyond all that the venue
+    may hold is somebody else's for certain, and is theirs where it exceeds the headroom.
+    """
+    database, cap = observation.database, spec.connections.cap
+    known = [] if cap is None else [cap]
+    others = 0
+    if database is not None:
+        known.append(database.max_connections - database.reserved_connections)
+        venues = len(observation.pods) * may_hold + rest(spec)
+        others = max(0, database.used_connections - venues)
+    return min(known) - max(spec.connections.headroom, others) if known else None
+
+
+def limit_in_words(spec: VenueSpec, observation: Observation) -> str:
+    """Where the limit comes from."""
+    database, cap = observation.database, spec.connections.cap
+    headroom = f"{spec.connections.headroom} headroom"
+    if database is None or (
+        cap is not None and cap < database.max_connections - database.reserved_connections
+    ):
+        return f"{cap} of connections.cap - {headroom}"
+    return (
+        f"{database.max_connections} of the server - {database.reserved_connections} reserved "
+        f"- {headroom}"
+    )
+
+
+def pods_at_most(deployment: Deployment, replicas: int, pods: tuple[Pod, ...] = ()) -> int:
+    """Pods that may hold connections at a time, with this many `replicas`, before the next look.
+
+    Those that serve: a rollout adds `max_surge`. Those that drain: where a new pod counts as
+    available only after an old one's grace period (`min_ready_seconds`), a rollout has no more than
+    `max_surge` + `max_unavailable` of them at a time, and begins with them only after what drains
+    now has gone; otherwise all that there are may drain beside their successors.
+    """
+    draining = sum(pod.terminating for pod in pods)
+    staying = len(pods) - draining
+    most = max(staying, max(replicas, deployment.autoscaler_max or 0) + deployment.max_surge)
+    if deployment.min_ready_seconds >= deployment.grace_seconds:
+        by_rollout = deployment.max_surge + deployment.max_unavailable
+        return most + max(by_rollout, draining + deployment.max_unavailable)
+    return most + draining + most
+
+
+def budget_of(
+    spec: VenueSpec,
+    deployment: Deployment,
+    *,
+    replicas: int,
+    connections_per_pod: int,
+    limit: int,
+    pods: tuple[Pod, ...] = (),
+) -> Budget:
+    """Where the connections go in the worst case, with that many pods of that size."""
+    most = pods_at_most(deployment, replicas, pods)
+    return Budget(
+        limit=limit,
+        pods_at_most=most,
+        connections_per_pod=connections_per_pod,
+        rest=rest(spec),
+        total=most * connections_per_pod + rest(spec),
+    )
+
+
+def per_pod(tuning: Tuning | None) -> int:
+    """Connections that a pod with this tuning may hold."""
+    if tuning is None:
+        return 0
+    return tuning.workers * (tuning.db_pool_size + tuning.db_pool_overflow)
+
+
+def runs(pod: Pod, tuning: Tuning) -> bool:
+    """Whether a pod says that all its workers run `tuning`, and none is left that ran another."""
+    report = pod.report
+    return (
+        report is not None
+        and report.workers_leaving == 0
+        and report.workers == tuning.workers
+        and len(report.generations) == tuning.workers
+        and all(generation == tuning.generation for generation in report.generations)
+    )
+
+
+def may_hold(observation: Observation, remembered: int | None) -> int:
+    """Return the connections that any one pod may hold now.
+
+    What is applied, once every pod runs it; until then also what pods say that they may hold, and
+    what was `remembered` of the time before. Before the first tuning, what they start with.
+    """
+    applied = observation.applied
+    says = [
+        pod.report.db_pool_size + pod.report.db_pool_overflow
+        for pod in observation.pods
+        if pod.report is not None
+    ]
+    if applied is not None and all_run(observation, applied):
+        return max([per_pod(applied), *says])
+    return max([per_pod(applied or observation.started_with), remembered or 0, *says])
+
+
+def all_run(observation: Observation, tuning: Tuning) -> bool:
+    """Whether every pod that stays runs `tuning`, and those that go hold no more than it allows."""
+    return all(
+        (pod.report is not None and _holds(pod) <= per_pod(tuning))
+        if pod.terminating
+        else runs(pod, tuning)
+        for pod in observation.pods
+    )
+
+
+def fits(allocation: Allocation, deployment: Deployment, spec: VenueSpec, limit: int) -> bool:
+    """Whether an allocation's worst case is within the limit, once what goes on now is over."""
+    most = pods_at_most(deployment, allocation.replicas)
+    return most * allocation.connections_per_pod + rest(spec) <= limit
+
+
+def sessions_at_most(allocation: Allocation, deployment: Deployment) -> int:
+    """Engine sessions that the API's pods may have at a time."""
+    most = pods_at_most(deployment, allocation.replicas)
+    return most * allocation.workers * allocation.grpc_channels
+
+
+def _holds(pod: Pod) -> int:
+    return pod.report.db_pool_size + pod.report.db_pool_overflow if pod.report else 0

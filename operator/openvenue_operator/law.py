@@ -1,0 +1,260 @@
+"""The tuning law: how many workers and connections the measured load asks for.
+
+Derived in docs/tuning.md. In short: what scales with the number of workers (processor time,
+requests under way) says in proportion how many are needed. What does not (latencies, which rise
+without bound as a worker fills up) only says that more are needed, one at a time, and only where
+the workers are busy: no worker makes a slow disk faster. A dead band, a time for which a wish
+must last, a bound on each change and a pause after it keep the number from swinging.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from openvenue_operator.model import Allocation, ApiSpec, Input, Memory, Pod, PodLoad, VenueSpec
+
+IN_FLIGHT_MAX = 4096
+"""Requests that one worker may have at the engine, unless the chart's values say otherwise."""
+GROWTH_MAX = 2.0
+"""No change makes more of the workers than this factor."""
+BUSY_SHARE = 0.5
+"""From this share of the processor's target on, late answers count as a lack of workers.
+
+And only where fewer workers would stay below it are there fewer: so a steady load, whatever its
+answers take, never has the number go down and up again."""
+LATE_RATIO = 1.25
+"""Demand that a late answer stands for, relative to what there is."""
+POOL_GROWTH = 1.5
+"""A pool in which queries wait too long becomes this much larger, or by one."""
+
+
+class Load(NamedTuple):
+    """What the pods that report bear together."""
+
+    pods: int
+    workers: int
+    age_s: float
+    orders_per_s: float
+    cpu_percent: float
+    """Of one processor, a worker."""
+    in_flight_percent: float
+    event_loop_lag_ms: float
+    p99_ms: float
+    pool_wait_ms: float
+    connections_in_use: float
+    """A worker."""
+
+    def inputs(self, spec: VenueSpec) -> tuple[Input, ...]:
+        """The figures beside their targets."""
+        targets = spec.tuning.targets
+        figures: tuple[tuple[str, float, float | None], ...] = (
+            ("ordersPerSecond", self.orders_per_s, None),
+            ("cpuPercent", self.cpu_percent, targets.cpu_percent),
+            ("inFlightPercent", self.in_flight_percent, targets.in_flight_percent),
+            ("eventLoopLagMs", self.event_loop_lag_ms, targets.event_loop_lag_ms),
+            ("p99Ms", self.p99_ms, targets.p99_ms),
+            ("poolWaitMs", self.pool_wait_ms, targets.pool_wait_ms),
+            ("connectionsInUse", self.connections_in_use, None),
+        )
+        return tuple(
+            Input(
+                name=name,
+                value=round(value, 1),
+                target=None if target is None else float(target),
+                age_seconds=round(self.age_s, 1),
+            )
+            for name, value, target in figures
+        )
+
+
+class Demand(NamedTuple):
+    """What the load asks for, relative to what there is."""
+
+    proportional: float
+    """By what scales with the number of workers; 1: as many as there are."""
+    ratio: float
+    """By that, and by answers that are late."""
+    because: str
+    """Which figure says so."""
+    pool_short: bool
+    pool_idle: bool
+
+
+class Wish(NamedTuple):
+    """What the law makes of a demand: an allocation, why, and what it remembers."""
+
+    allocation: Allocation
+    reason: str | None
+    """None: as it was."""
+    memory: Memory
+
+
+def load_of(pods: Iterable[Pod], now: float) -> Load | None:
+    """Sum up the ready pods that report a load; None where none does."""
+    found: list[tuple[float, PodLoad, int, int]] = [
+        (now - pod.report.read_at, pod.report.load, pod.report.workers, pod.report.db_in_use)
+        for pod in pods
+        if pod.ready
+        and not pod.terminating
+        and pod.report is not None
+        and pod.report.load is not None
+        and pod.report.workers > 0
+    ]
+    if not found:
+        return None
+    loads = [load for _age, load, _workers, _in_use in found]
+    workers = sum(workers for _age, _load, workers, _in_use in found)
+    orders_per_s = sum(load.orders_per_s for load in loads)
+
+    def of_orders(figure: Callable[[PodLoad], float]) -> float:
+        if orders_per_s <= 0:
+            return max(map(figure, loads))
+        return sum(figure(load) * load.orders_per_s for load in loads) / orders_per_s
+
+    return Load(
+        pods=len(found),
+        workers=workers,
+        age_s=max(age for age, *_rest in found),
+        orders_per_s=orders_per_s,
+        cpu_percent=100 * sum(load.cpu_cores for load in loads) / workers,
+        in_flight_percent=100 * sum(load.in_flight for load in loads) / (workers * IN_FLIGHT_MAX),
+        event_loop_lag_ms=of_orders(lambda load: load.event_loop_lag_ms),
+        p99_ms=of_orders(lambda load: load.p99_ms),
+        pool_wait_ms=max(load.pool_wait_ms for load in loads),
+        connections_in_use=sum(in_use for *_rest, in_use in found) / workers,
+    )
+
+
+def demand_of(
+    load: Load, current: Allocation, spec: VenueSpec, pool_short_at: int | None
+) -> Demand:
+    """Hold a load against its targets. In pools of `pool_short_at` queries had to wait."""
+    targets = spec.tuning.targets
+    cpu = load.cpu_percent / targets.cpu_percent
+    figures = [
+        (cpu, f"workers use {load.cpu_percent:.0f}% of a processor"),
+        (
+            load.in_flight_percent / targets.in_flight_percent,
+            f"{load.in_flight_percent:.0f}% of what may be under way is",
+        ),
+    ]
+    proportional = max(ratio for ratio, _because in figures)
+    if cpu >= BUSY_SHARE:
+        if load.event_loop_lag_ms > targets.event_loop_lag_ms:
+            figures.append((LATE_RATIO, f"event loops are {load.event_loop_lag_ms:.0f} ms late"))
+        if load.p99_ms > targets.p99_ms:
+            figures.append((LATE_RATIO, f"99% of orders take up to {load.p99_ms:.0f} ms"))
+    ratio, because = max(figures)
+    held = current.db_pool_size + current.db_pool_overflow
+    return Demand(
+        proportional=proportional,
+        ratio=ratio,
+        because=because,
+        pool_short=load.pool_wait_ms > targets.pool_wait_ms,
+        # One connection of each worker always listens; one more is room for a query.
+        pool_idle=load.pool_wait_ms <= targets.pool_wait_ms / 2
+        and load.connections_in_use + 1 < held - 1
+        and (pool_short_at is None or held - 1 > pool_short_at),
+    )
+
+
+def wish(demand: Demand, current: Allocation, spec: VenueSpec, memory: Memory, now: float) -> Wish:
+    """Take the next decision: nothing, unless something was asked for long enough."""
+    tuning = spec.tuning
+    band = tuning.dead_band_percent / 100
+    workers = current.replicas * current.workers
+    fewer = fewer_workers(current, spec.api)
+    room = fewer is not None and demand.proportional * workers < BUSY_SHARE * (
+        fewer.replicas * fewer.workers
+    )
+    memory = memory.replace(
+        high_since=_since(memory.high_since, demand.ratio > 1 + band, now),
+        low_since=_since(memory.low_since, room, now),
+        pool_high_since=_since(memory.pool_high_since, demand.pool_short, now),
+        pool_low_since=_since(memory.pool_low_since, demand.pool_idle, now),
+    )
+    if memory.changed_at is not None and now - memory.changed_at < tuning.cooldown_seconds:
+        return Wish(current, None, memory)
+    if _lasted(memory.high_since, tuning.up_window_seconds, now):
+        wanted = math.ceil(workers * min(demand.ratio, GROWTH_MAX))
+        more = with_workers(current, max(wanted, workers + 1), spec.api)
+        if more != current:
+            return _decided(more, f"{demand.because}: more workers", memory, now)
+    if _lasted(memory.pool_high_since, tuning.up_window_seconds, now):
+        larger = _larger_pool(current, spec.api)
+        if larger != current:
+            short_at = current.db_pool_size + current.db_pool_overflow
+            memory = memory.replace(pool_short_at=short_at)
+            return _decided(larger, "queries wait for connections: larger pools", memory, now)
+    if fewer is not None and _lasted(memory.low_since, tuning.down_window_seconds, now):
+        reason = f"{demand.because}, which fewer workers can bear: fewer workers"
+        return _decided(fewer, reason, memory, now)
+    if _lasted(memory.pool_low_since, tuning.down_window_seconds, now):
+        smaller = _smaller_pool(current, spec.api)
+        if smaller != current:
+            return _decided(smaller, "connections lie idle: smaller pools", memory, now)
+    return Wish(current, None, memory)
+
+
+def with_workers(current: Allocation, workers: int, api: ApiSpec) -> Allocation:
+    """Return the smallest allocation with at least so many workers, or as many as may be.
+
+    Workers of the pods that are there come first: they start in a second, without a rollout.
+    """
+    per_pod, pods = api.workers_per_pod, api.replicas
+    replicas = min(max(math.ceil(workers / per_pod.max), pods.min), pods.max)
+    each = min(max(math.ceil(workers / replicas), per_pod.min), per_pod.max)
+    return current.replace(replicas=replicas, workers=each)
+
+
+def fewer_workers(current: Allocation, api: ApiSpec) -> Allocation | None:
+    """Return the next smaller allocation, None where there is none."""
+    workers = current.replicas * current.workers
+    for wanted in range(workers - 1, 0, -1):
+        smaller = with_workers(current, wanted, api)
+        if smaller.replicas * smaller.workers < workers:
+            return smaller
+    return None
+
+
+def _larger_pool(current: Allocation, api: ApiSpec) -> Allocation:
+    size = min(
+        max(math.ceil(current.db_pool_size * POOL_GROWTH), current.db_pool_size + 1),
+        api.db_pool_size.max,
+    )
+    if size > current.db_pool_size:
+        return current.replace(db_pool_size=size)
+    overflow = min(current.db_pool_overflow + 1, api.db_pool_overflow.max)
+    return current.replace(db_pool_overflow=overflow)
+
+
+def _smaller_pool(current: Allocation, api: ApiSpec) -> Allocation:
+    if current.db_pool_overflow > api.db_pool_overflow.min:
+        return current.replace(db_pool_overflow=current.db_pool_overflow - 1)
+    return current.replace(db_pool_size=max(current.db_pool_size - 1, api.db_pool_size.min))
+
+
+def _since(since: float | None, holds: bool, now: float) -> float | None:
+    """When a condition that holds began to hold."""
+    if not holds:
+        return None
+    return now if since is None else min(since, now)
+
+
+def _lasted(since: float | None, seconds: float, now: float) -> bool:
+    return since is not None and now - since >= seconds
+
+
+def _decided(allocation: Allocation, reason: str, memory: Memory, now: float) -> Wish:
+    """A change: what was asked for until now was asked of the allocation before it."""
+    return Wish(
+        allocation,
+        reason,
+        memory.replace(
+            high_since=None,
+            low_since=None,
+            pool_high_since=None,
+            pool_low_since=None,
+            changed_at=now,
+        ),
+    )

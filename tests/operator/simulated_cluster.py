@@ -1,0 +1,265 @@
+"""A Deployment, its pods and the operator's steps, a second at a time and as unlucky as may be.
+
+Pods start, take over what the tuning file says, and stop, whenever the test lets them. Each is
+counted as if it held all the connections that it may.
+"""
+
+from dataclasses import dataclass, field
+
+from openvenue_operator.budget import per_pod, rest
+from openvenue_operator.model import (
+    Database,
+    Deployment,
+    Engine,
+    Memory,
+    Observation,
+    Plan,
+    Pod,
+    PodLoad,
+    PodReport,
+    Step,
+    Tuning,
+    VenueSpec,
+)
+from openvenue_operator.plan import plan
+
+
+@dataclass
+class SimulatedPod:
+    """One pod of the API."""
+
+    name: str
+    revision: int
+    created_at: float
+    running: Tuning
+    nudged: tuple[int, float] | None = None
+    ready_at: float | None = None
+    stops_at: float | None = None
+
+    @property
+    def holds(self) -> int:
+        """Connections that it may hold."""
+        return per_pod(self.running)
+
+
+@dataclass
+class SimulatedCluster:
+    """A venue's API on a cluster, with the operator beside it."""
+
+    spec: VenueSpec
+    start_with: Tuning
+    max_connections: int
+    reserved_connections: int = 3
+    max_surge: int = 1
+    max_unavailable: int = 0
+    min_ready_seconds: int = 30
+    grace_seconds: int = 30
+    autoscaler_max: int | None = None
+    replicas: int = 1
+    now: float = 1000.0
+    load: PodLoad | None = None
+    revision: int = 0
+    applied: Tuning | None = None
+    server_threads: int = 64
+    pods: list[SimulatedPod] = field(default_factory=list)
+    silent: set[str] = field(default_factory=set)
+    memory: Memory = field(default_factory=Memory)
+    writes: list[Step] = field(default_factory=list)
+    _numbers: int = 0
+
+    @property
+    def connections(self) -> int:
+        """What the venue may hold together, right now."""
+        return sum(pod.holds for pod in self.pods) + rest(self.spec)
+
+    @property
+    def limit(self) -> int:
+        """What it may."""
+        allowed = self.max_connections - self.reserved_connections
+        return min(allowed, self.spec.connections.cap or allowed) - self.spec.connections.headroom
+
+    # --- What the cluster does --------------------------------------------------------------------
+
+    def pass_time(self, seconds: float) -> None:
+        """Let pods that are to stop stop, and the Deployment's controller work."""
+        self.now += seconds
+        self.pods = [pod for pod in self.pods if pod.stops_at is None or pod.stops_at > self.now]
+        self._control()
+
+    def roll_out(self) -> None:
+        """Change the pod template."""
+        self.revision += 1
+
+    def become_ready(self, choice: int) -> None:
+        """Let one of the starting pods become ready."""
+        starting = [pod for pod in self.pods if pod.ready_at is None and pod.stops_at is None]
+        if starting:
+            starting[choice % len(starting)].ready_at = self.now
+
+    def read_file(self, choice: int) -> None:
+        """Let one of the pods take over what the file says."""
+        behind = [pod for pod in self._staying if self.applied and pod.running != self.applied]
+        if behind and self.applied:
+            behind[choice % len(behind)].running = self.applied
+
+    def scale_by_hand(self, replicas: int) -> None:
+        """`kubectl scale`, or the autoscaler."""
+        self.replicas = replicas
+
+    @property
+    def _staying(self) -> list[SimulatedPod]:
+        return [pod for pod in self.pods if pod.stops_at is None]
+
+    def _control(self) -> None:
+        """One round of the Deployment's controller."""
+        staying = self._staying
+        old = [pod for pod in staying if pod.revision != self.revision]
+        new = [pod for pod in staying if pod.revision == self.revision]
+        while len(staying) > self.replicas + (self.max_surge if old else 0):
+            pod = staying.pop()
+            self._stop(pod)
+        new = [pod for pod in staying if pod.revision == self.revision]
+        while len(new) < self.replicas and len(staying) < self.replicas + (
+            self.max_surge if old else 0
+        ):
+            made = self._start()
+            new.append(made)
+            staying.append(made)
+        available = [
+            pod
+            for pod in staying
+            if pod.ready_at is not None and self.now - pod.ready_at >= self.min_ready_seconds
+        ]
+        for pod in [pod for pod in staying if pod.revision != self.revision]:
+            is_available = pod in available
+            least = self.replicas - self.max_unavailable
+            if is_available and len(available) <= least:
+                continue
+            if is_available:
+                available.remove(pod)
+            self._stop(pod)
+
+    def _start(self) -> SimulatedPod:
+        self._numbers += 1
+        pod = SimulatedPod(
+            name=f"pod-{self._numbers}",
+            revision=self.revision,
+            created_at=self.now,
+            running=self.applied or self.start_with,
+        )
+        self.pods.append(pod)
+        return pod
+
+    def _stop(self, pod: SimulatedPod) -> None:
+        if pod.ready_at is None:
+            # It has no clients to wait for.
+            self.pods.remove(pod)
+        pod.stops_at = self.now + self.grace_seconds - 0.5
+
+    # --- What the operator does -------------------------------------------------------------------
+
+    def observe(self) -> Observation:
+        """What it sees."""
+        return Observation(
+            generation=1,
+            deployment=Deployment(
+                uid="d",
+                replicas=self.replicas,
+                max_surge=self.max_surge,
+                max_unavailable=self.max_unavailable,
+                min_ready_seconds=self.min_ready_seconds,
+                grace_seconds=self.grace_seconds,
+                rolling_out=any(pod.revision != self.revision for pod in self.pods),
+                autoscaler_max=self.autoscaler_max,
+            ),
+            pods=tuple(self._observe(pod) for pod in self.pods),
+            applied=self.applied,
+            started_with=self.start_with,
+            database=Database(
+                read_at=self.now,
+                max_connections=self.max_connections,
+                reserved_connections=self.reserved_connections,
+                used_connections=self.connections,
+            )
+            if any(pod.name not in self.silent for pod in self.pods)
+            else None,
+            engine=Engine(server_threads=self.server_threads),
+            other_venue=None,
+        )
+
+    def _observe(self, pod: SimulatedPod) -> Pod:
+        running = pod.running
+        is_silent = pod.name in self.silent or (pod.ready_at is None and pod.stops_at is None)
+        report = PodReport(
+            read_at=self.now,
+            workers=running.workers,
+            workers_wanted=running.workers,
+            workers_leaving=0,
+            generations=(running.generation,) * running.workers,
+            db_pool_size=running.workers * running.db_pool_size,
+            db_pool_overflow=running.workers * running.db_pool_overflow,
+            db_connections=pod.holds,
+            load=self.load,
+        )
+        return Pod(
+            name=pod.name,
+            uid=pod.name,
+            created_at=pod.created_at,
+            ready=pod.ready_at is not None and pod.stops_at is None,
+            terminating=pod.stops_at is not None,
+            restarts=0,
+            nudged_generation=pod.nudged[0] if pod.nudged else None,
+            nudged_at=pod.nudged[1] if pod.nudged else None,
+            report=None if is_silent else report,
+            problem="is silent" if is_silent else None,
+        )
+
+    def look(self, writes: int = 9) -> Plan:
+        """One look of the operator, which is killed after so many writes."""
+        planned = plan(self.spec, self.observe(), self.memory, self.now)
+        self.memory = planned.memory
+        step = planned.step
+        if not step.empty:
+            self.writes.append(step)
+        if step.server_threads is not None and writes > 0:
+            self.server_threads = step.server_threads
+            writes -= 1
+        if step.tuning is not None and writes > 0:
+            self.applied = step.tuning
+            writes -= 1
+        if step.replicas is not None and writes > 0:
+            self.replicas = step.replicas
+            writes -= 1
+        for pod in self.pods:
+            if pod.name in step.nudge and writes > 0 and self.applied:
+                pod.nudged = (self.applied.generation, self.now)
+                writes -= 1
+        return planned
+
+    def settle(self, seconds: int = 1200) -> Plan:
+        """Let everything happen that is to happen, without bad luck."""
+        self.silent.clear()
+        for _ in range(seconds // 2):
+            self.pass_time(2)
+            for _pod in self.pods:
+                self.become_ready(0)
+                self.read_file(0)
+            self.look()
+        return plan(self.spec, self.observe(), self.memory, self.now)
+
+
+def with_load(load: PodLoad, **figures: float) -> PodLoad:
+    """A load in which these figures differ."""
+    return load.replace(**figures)
+
+
+IDLE = PodLoad(
+    seconds=10,
+    orders_per_s=0,
+    requests_per_s=1,
+    cpu_cores=0.01,
+    event_loop_lag_ms=1,
+    pool_wait_ms=0,
+    p99_ms=1,
+    in_flight=0,
+)

@@ -1,0 +1,162 @@
+"""What holds for every spec, rollout and failure: the budget, the order of steps, and an end."""
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from openvenue_operator.budget import per_pod
+from openvenue_operator.model import (
+    ApiSpec,
+    Bounds,
+    ConnectionsSpec,
+    EngineSpec,
+    Tuning,
+    VenueSpec,
+)
+from simulated_cluster import IDLE, SimulatedCluster, with_load
+
+
+def bounds(least: int, most: int) -> st.SearchStrategy[Bounds]:
+    return st.tuples(st.integers(least, most), st.integers(least, most)).map(
+        lambda pair: Bounds(min=min(pair), max=max(pair))
+    )
+
+
+specs = st.builds(
+    VenueSpec,
+    api=st.builds(
+        ApiSpec,
+        deployment=st.just("api"),
+        replicas=bounds(1, 4),
+        workers_per_pod=bounds(1, 3),
+        db_pool_size=bounds(2, 8),
+        db_pool_overflow=bounds(0, 4),
+        grpc_channels=bounds(1, 2),
+    ),
+    engine=st.just(EngineSpec(stateful_set="engine", server_threads=Bounds(min=64, max=256))),
+    connections=st.builds(
+        ConnectionsSpec,
+        cap=st.one_of(st.none(), st.integers(20, 120)),
+        headroom=st.integers(0, 5),
+    ),
+)
+starts = st.builds(
+    Tuning,
+    generation=st.just(0),
+    workers=st.integers(1, 3),
+    db_pool_size=st.integers(2, 6),
+    db_pool_overflow=st.integers(0, 4),
+    grpc_channels=st.integers(1, 2),
+    log_level=st.just("WARNING"),
+)
+clusters = st.builds(
+    SimulatedCluster,
+    spec=specs,
+    start_with=starts,
+    max_connections=st.integers(15, 200),
+    max_surge=st.integers(1, 2),
+    max_unavailable=st.integers(0, 1),
+    min_ready_seconds=st.sampled_from([0, 30]),
+    replicas=st.integers(1, 3),
+)
+# What happens, and to which pod; a number of writes after which the operator is killed.
+happenings = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 7)), max_size=120)
+
+
+def happen(cluster: SimulatedCluster, what: int, choice: int) -> None:
+    """Let one thing happen."""
+    if what == 0:
+        cluster.roll_out()
+    elif what == 1:
+        cluster.become_ready(choice)
+    elif what in (2, 3):
+        cluster.read_file(choice)
+    elif what == 4:
+        cluster.look(writes=choice % 3)
+    elif what == 5 and cluster.pods:
+        cluster.silent ^= {cluster.pods[choice % len(cluster.pods)].name}
+    elif what == 6:
+        cpu = (0.0, 0.3, 0.9, 1.8)[choice % 4]
+        wait = (0.0, 50.0)[choice // 4]
+        cluster.load = with_load(IDLE, cpu_cores=cpu, pool_wait_ms=wait, orders_per_s=100)
+    elif what == 7:
+        cluster.pass_time(choice * 10)
+    else:
+        cluster.look()
+    cluster.pass_time(1)
+
+
+def begin(cluster: SimulatedCluster) -> None:
+    """Start with pods that fit the budget whatever happens before the operator first looks."""
+    cluster.load = IDLE
+    draining = (
+        cluster.max_surge + cluster.max_unavailable
+        if cluster.min_ready_seconds >= cluster.grace_seconds
+        else cluster.replicas + cluster.max_surge
+    )
+    worst = (cluster.replicas + cluster.max_surge + draining) * per_pod(cluster.start_with)
+    assume(worst + cluster.connections <= cluster.limit)
+    cluster.pass_time(1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(clusters, happenings)
+def test_connections_stay_within_the_budget_at_every_moment(
+    cluster: SimulatedCluster, happened: list[tuple[int, int]]
+) -> None:
+    begin(cluster)
+    for what, choice in happened:
+        happen(cluster, what, choice)
+        assert cluster.connections <= cluster.limit
+
+
+@settings(max_examples=60, deadline=None)
+@given(clusters, st.lists(st.tuples(st.sampled_from([0, 1, 2, 7, 8]), st.integers(0, 7))))
+def test_a_venue_that_has_taken_all_that_it_may_can_still_be_rolled_out(
+    cluster: SimulatedCluster, happened: list[tuple[int, int]]
+) -> None:
+    begin(cluster)
+    cluster.load = with_load(IDLE, cpu_cores=2.9, pool_wait_ms=50, orders_per_s=100)
+    cluster.settle(1200)
+    for what, choice in happened:
+        happen(cluster, what, choice)
+        assert cluster.connections <= cluster.limit
+    cluster.roll_out()
+    for _ in range(40):
+        cluster.pass_time(3)
+        cluster.become_ready(0)
+        cluster.look()
+        assert cluster.connections <= cluster.limit
+
+
+@settings(max_examples=80, deadline=None)
+@given(clusters, happenings)
+def test_nothing_grows_before_every_pod_has_taken_over_what_shrinks(
+    cluster: SimulatedCluster, happened: list[tuple[int, int]]
+) -> None:
+    begin(cluster)
+    for what, choice in happened:
+        before, replicas = cluster.applied or cluster.start_with, cluster.replicas
+        most = max((pod.holds for pod in cluster.pods if pod.stops_at is None), default=0)
+        happen(cluster, what, choice)
+        after = cluster.applied or cluster.start_with
+        if per_pod(after) > per_pod(before) or (what in (4, 8) and cluster.replicas > replicas):
+            assert most <= per_pod(before)
+
+
+@settings(max_examples=80, deadline=None)
+@given(clusters, happenings)
+def test_it_comes_to_an_end_wherever_it_was_killed(
+    cluster: SimulatedCluster, happened: list[tuple[int, int]]
+) -> None:
+    begin(cluster)
+    for what, choice in happened:
+        happen(cluster, what, choice)
+    cluster.load = with_load(IDLE, cpu_cores=0.35, orders_per_s=100)
+    planned = cluster.settle(4000)
+    assert planned.settled or not planned.feasible
+    writes = len(cluster.writes)
+    cluster.settle(1200)
+    assert len(cluster.writes) == writes, "a steady load had something changed"
+    if planned.feasible and planned.target:
+        api = cluster.spec.api
+        assert api.replicas.min <= cluster.replicas <= api.replicas.max
+        assert cluster.connections <= cluster.limit

@@ -1,0 +1,87 @@
+"""Renders a chart as Helm does, and looks at what came out."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts/openvenue"
+PROGRAMS = Path(os.environ.get("OPENVENUE_CLUSTER_BIN", ROOT / ".cache/cluster/bin"))
+HELMS = ("helm3", "helm4")
+KUBERNETES_VERSION = "1.36.0"
+
+# What the charts may render and Kubernetes does not have by itself.
+DEFINITIONS = (
+    "openvenue.dev/v1alpha1/Venue",
+    "postgresql.cnpg.io/v1/Cluster",
+    "gateway.networking.k8s.io/v1/HTTPRoute",
+    "monitoring.coreos.com/v1/PodMonitor",
+)
+VALUE_SETS = sorted((CHART / "ci").glob("*-values.yaml"))
+
+Manifest = dict[str, Any]
+
+
+class Refused(Exception):
+    """Helm did not render the chart; the message is its own."""
+
+
+def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run one of the cluster's programs, whatever comes of it."""
+    return subprocess.run([PROGRAMS / program, *arguments], capture_output=True, text=True)
+
+
+def template(
+    *arguments: str | Path,
+    helm: str = "helm4",
+    release: str = "demo",
+    values: Path | dict[str, Any] | None = None,
+    chart: Path = CHART,
+) -> str:
+    """What `helm template` prints. Raises Refused."""
+    known = [f"--api-versions={definition}" for definition in DEFINITIONS]
+    if isinstance(values, dict):
+        known += [f"--set-json={key}={json.dumps(value)}" for key, value in values.items()]
+    elif values is not None:
+        known += [f"--values={values}"]
+    done = run(
+        helm, "template", release, chart, "--namespace=venues",
+        f"--kube-version={KUBERNETES_VERSION}", *known, *arguments,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise Refused(done.stderr)
+    return done.stdout
+
+
+def manifests(text: str) -> list[Manifest]:
+    """The objects in what Helm printed."""
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def render(*arguments: str | Path, **options: Any) -> list[Manifest]:
+    """The objects that a chart renders. Raises Refused."""
+    return manifests(template(*arguments, **options))
+
+
+def find(objects: list[Manifest], kind: str, name: str) -> Manifest:
+    """The object of that kind whose name ends like that."""
+    found = [
+        each for each in objects if each["kind"] == kind and each["metadata"]["name"].endswith(name)
+    ]
+    assert len(found) == 1, f"{len(found)} objects are {kind} …{name}"
+    return found[0]
+
+
+def pod_templates(objects: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    """Name and pod template of everything that makes pods."""
+    for each in objects:
+        name = f"{each['kind']}/{each['metadata']['name']}"
+        if each["kind"] == "Pod":
+            yield name, each
+        elif "template" in each.get("spec", {}):
+            yield name, each["spec"]["template"]

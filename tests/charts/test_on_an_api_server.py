@@ -1,0 +1,268 @@
+"""What Kubernetes' own API server says of the chart, and what Helm does there over revisions."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_server import ApiServer, api_server
+from chart import CHART, HELMS, VALUE_SETS, Manifest, pod_templates, render, run, template
+
+every_value_set = pytest.mark.parametrize(
+    "values", [None, *VALUE_SETS], ids=lambda each: each and each.stem
+)
+every_helm = pytest.mark.parametrize("helm", HELMS)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with api_server(tmp_path_factory.mktemp("api-server")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def schemas(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The API server's schemas as kubeconform wants them: a file a kind, nothing else allowed."""
+    done = server.kubectl("get", "--raw=/openapi/v2")
+    assert done.returncode == 0, done.stderr
+    definitions = json.loads(done.stdout)["definitions"]
+    for name, definition in definitions.items():
+        if name.endswith(".IntOrString"):
+            definition["type"] = ["string", "integer"]
+        elif name.endswith(".Quantity"):
+            definition["type"] = ["string", "number"]
+        elif (
+            "properties" in definition and "x-kubernetes-preserve-unknown-fields" not in definition
+        ):
+            definition.setdefault("additionalProperties", False)
+    directory = tmp_path_factory.mktemp("schemas")
+    shared = directory / "definitions.json"
+    shared.write_text(json.dumps({"definitions": definitions}))
+    for name, definition in definitions.items():
+        for known in definition.get("x-kubernetes-group-version-kind", []):
+            # Of the group that has no name kubeconform says that it is called like its version.
+            group, version = known["group"] or known["version"], known["version"]
+            file = directory / f"{group}_{version}_{known['kind'].lower()}.json"
+            file.write_text(json.dumps({"$ref": f"{shared.as_uri()}#/definitions/{name}"}))
+    return directory
+
+
+def check(schemas: Path, text: str, file: Path) -> str:
+    """What kubeconform has against some manifests; nothing, where it is content."""
+    file.write_text(text)
+    place = f"{schemas}/{{{{.Group}}}}_{{{{.ResourceAPIVersion}}}}_{{{{.ResourceKind}}}}.json"
+    done = run("kubeconform", "-strict", "-schema-location", place, file)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@every_value_set
+def test_kubeconform_finds_nothing(values: Path | None, schemas: Path, tmp_path: Path) -> None:
+    assert check(schemas, template(values=values), tmp_path / "manifests.yaml") == ""
+
+
+def test_kubeconform_would_find_something(schemas: Path, tmp_path: Path) -> None:
+    text = template()
+    assert "minReadySeconds:" in text
+    broken = text.replace("minReadySeconds:", "minimumReadySeconds:")
+    assert "minimumReadySeconds" in check(schemas, broken, tmp_path / "manifests.yaml")
+
+
+def prepare(server: ApiServer, namespace: str, objects: list[Manifest]) -> str:
+    """A namespace with the accounts that the pods run as: without them no pod is admitted."""
+    server.create_namespace(namespace)
+    accounts = [each for each in objects if each["kind"] == "ServiceAccount"]
+    listed = {"apiVersion": "v1", "kind": "List", "items": accounts}
+    done = server.kubectl("create", "-f=-", "--namespace", namespace, given=json.dumps(listed))
+    assert done.returncode == 0, done.stderr
+    return namespace
+
+
+def ask(server: ApiServer, namespace: str, given: str) -> str:
+    """What the API server has against some objects; nothing, where it would take them."""
+    done = server.kubectl(
+        "apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts",
+        "--namespace", namespace, "-f=-", given=given,
+    )  # fmt: skip
+    # Of what makes pods that it would not admit it only warns.
+    return done.stderr if done.returncode != 0 or "PodSecurity" in done.stderr else ""
+
+
+@every_value_set
+def test_the_api_server_takes_every_object(values: Path | None, server: ApiServer) -> None:
+    namespace = f"objects-{values.stem if values else 'default'}"
+    prepare(server, namespace, render(values=values))
+    # A PriorityClass is the cluster's, and this one has none but Kubernetes' own.
+    text = template(values=values).replace("priorityClassName: venue", "")
+    assert ask(server, namespace, text) == ""
+
+
+@every_value_set
+def test_its_pod_security_admission_takes_every_pod(values: Path | None, server: ApiServer) -> None:
+    objects = render(values=values)
+    namespace = prepare(server, f"pods-{values.stem if values else 'default'}", objects)
+    for name, pod in pod_templates(objects):
+        assert ask(server, namespace, as_pod(name, pod)) == ""
+
+
+def test_its_pod_security_admission_would_refuse_one(server: ApiServer) -> None:
+    objects = render()
+    namespace = prepare(server, "pods-refused", objects)
+    for name, pod in pod_templates(objects):
+        worse = copy.deepcopy(pod)
+        del worse["spec"]["securityContext"]["seccompProfile"]
+        assert "violates PodSecurity" in ask(server, namespace, as_pod(name, worse))
+
+
+def as_pod(name: str, template: Manifest) -> str:
+    """A pod of a template, with claims as a StatefulSet adds them."""
+    spec = copy.deepcopy(template["spec"])
+    mounted = {each["name"] for each in spec["containers"][0]["volumeMounts"]}
+    there = {each["name"] for each in spec["volumes"]}
+    claims = [
+        {"name": each, "persistentVolumeClaim": {"claimName": each}} for each in mounted - there
+    ]
+    spec["volumes"] += claims
+    # Admission knows no priority classes but those that exist.
+    spec.pop("priorityClassName", None)
+    metadata = {"name": name.split("/")[1].lower(), "labels": template["metadata"]["labels"]}
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+
+
+class Release:
+    """A release of the chart in a namespace of its own."""
+
+    def __init__(self, server: ApiServer, helm: str, namespace: str) -> None:
+        self._server = server
+        self._helm = helm
+        self.namespace = server.create_namespace(namespace)
+
+    def deploy(self, **values: Any) -> None:
+        """Install or upgrade with these values and no others."""
+        given = [f"--set-json={k.replace('__', '.')}={json.dumps(v)}" for k, v in values.items()]
+        self._server.helm(
+            self._helm,
+            "upgrade",
+            "--install",
+            "demo",
+            CHART,
+            "--namespace",
+            self.namespace,
+            *given,
+        )
+
+    def run(self, command: str, *arguments: str) -> str:
+        """Another of Helm's commands on it."""
+        return self._server.helm(
+            self._helm, command, "demo", *arguments, "--namespace", self.namespace
+        )
+
+    def get(self, kind: str, name: str = "") -> dict[str, Any]:
+        """One of its objects, or the list of all of a kind."""
+        return self._server.get(self.namespace, kind, name and f"demo-openvenue-{name}")
+
+    def identities(self, kind: str) -> dict[str, str]:
+        """UID by name, of all of a kind: whether one is the same as before."""
+        items = self.get(kind)["items"]
+        return {each["metadata"]["name"]: each["metadata"]["uid"] for each in items}
+
+    def apply_as_operator(self, replicas: int, *options: str) -> None:
+        """Set the replicas as the operator does."""
+        deployment = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "demo-openvenue-api", "namespace": self.namespace},
+            "spec": {"replicas": replicas},
+        }
+        done = self._server.kubectl(
+            "apply", "--server-side", "--field-manager=openvenue-operator", "-f=-", *options,
+            given=json.dumps(deployment),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    def scale(self, replicas: int) -> None:
+        """Set the replicas by hand."""
+        done = self._server.kubectl(
+            "scale", "--namespace", self.namespace, "deployment/demo-openvenue-api",
+            f"--replicas={replicas}",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def release(server: ApiServer, helm: str, request: pytest.FixtureRequest) -> Release:
+    name = request.function.__name__.removeprefix("test_").replace("_", "-")
+    return Release(server, helm, f"{helm}-{name}"[:60].rstrip("-"))
+
+
+@every_helm
+def test_upgrades_and_a_rollback_leave_the_operators_replicas(release: Release) -> None:
+    release.deploy()
+    # Helm 3 creates without server-side apply, and so owns the replicas that it did not send.
+    release.apply_as_operator(3, "--force-conflicts")
+    for values in ({"api__start__workers": 2}, {}, {"image__api__tag": "2"}):
+        release.deploy(**values)
+        assert release.get("deployment", "api")["spec"]["replicas"] == 3
+    release.run("rollback", "1")
+    deployment = release.get("deployment", "api")
+    assert deployment["spec"]["replicas"] == 3
+    # And the operator can go on without force: nobody else has taken the field over.
+    release.apply_as_operator(4)
+    assert release.get("deployment", "api")["spec"]["replicas"] == 4
+
+
+@every_helm
+def test_upgrades_and_a_rollback_leave_replicas_set_by_hand(release: Release) -> None:
+    release.deploy(venue__enabled=False)
+    release.scale(5)
+    release.deploy(venue__enabled=False, api__start__workers=3)
+    release.run("rollback", "1")
+    assert release.get("deployment", "api")["spec"]["replicas"] == 5
+
+
+@every_helm
+def test_an_upgrade_that_does_not_concern_the_migration_leaves_its_job(release: Release) -> None:
+    release.deploy()
+    before = release.identities("jobs")
+    release.deploy(api__start__workers=2)
+    release.run("rollback", "1")
+    assert release.identities("jobs") == before
+
+
+@every_helm
+def test_a_new_version_has_a_migration_of_its_own_and_so_has_the_way_back(
+    release: Release,
+) -> None:
+    release.deploy()
+    first = release.identities("jobs")
+    release.deploy(image__api__tag="2")
+    second = release.identities("jobs")
+    assert not first.keys() & second.keys()
+    release.run("rollback", "1")
+    third = release.identities("jobs")
+    assert third.keys() == first.keys()
+    assert not set(third.values()) & set(first.values()), "it is the old Job, and never ran"
+
+
+@every_helm
+def test_a_migration_that_failed_runs_again_once_its_job_is_deleted(
+    release: Release, server: ApiServer
+) -> None:
+    release.deploy()
+    before = release.identities("jobs")
+    (migration,) = (name for name in before if "migration" in name)
+    done = server.kubectl("delete", "job", migration, "--namespace", release.namespace)
+    assert done.returncode == 0, done.stderr
+    release.deploy()
+    after = release.identities("jobs")
+    assert after.keys() == before.keys()
+    assert after[migration] != before[migration]
+
+
+@every_helm
+def test_what_uninstalling_leaves_behind_is_what_holds_data(release: Release) -> None:
+    release.deploy()
+    release.run("uninstall")
+    for kind in ("deployments", "statefulsets", "jobs", "services", "networkpolicies", "venues"):
+        assert release.get(kind)["items"] == []

@@ -1,0 +1,163 @@
+"""What the chart renders, whatever the values: by Helm 3 and Helm 4, for any cluster."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chart import (
+    CHART,
+    HELMS,
+    ROOT,
+    VALUE_SETS,
+    manifests,
+    pod_templates,
+    render,
+    run,
+    template,
+)
+
+every_value_set = pytest.mark.parametrize(
+    "values", [None, *VALUE_SETS], ids=lambda each: each and each.stem
+)
+
+
+@pytest.mark.parametrize("helm", HELMS)
+def test_helm_finds_nothing_to_complain_about(helm: str) -> None:
+    for values in VALUE_SETS:
+        done = run(helm, "lint", "--strict", CHART, f"--values={values}")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_unit_tests_pass() -> None:
+    done = run("helm-unittest", CHART)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"Tests: +\d{2,} passed", done.stdout), "no test ran"
+
+
+@every_value_set
+def test_both_helms_render_the_same(values: Path | None) -> None:
+    first, second = (manifests(template(helm=helm, values=values)) for helm in HELMS)
+    assert sorted(first, key=_identity) == sorted(second, key=_identity)
+
+
+def _identity(manifest: dict[str, Any]) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
+@every_value_set
+def test_every_render_is_the_same(values: Path | None) -> None:
+    assert template(values=values) == template(values=values)
+
+
+@every_value_set
+def test_no_two_objects_have_one_name(values: Path | None) -> None:
+    names = [_identity(each) for each in render(values=values)]
+    assert len(names) == len(set(names))
+
+
+@every_value_set
+def test_every_object_says_what_it_belongs_to(values: Path | None) -> None:
+    for each in render(values=values):
+        labels = each["metadata"]["labels"]
+        assert labels["app.kubernetes.io/name"] == "openvenue"
+        assert labels["app.kubernetes.io/instance"] == "demo"
+        assert labels["app.kubernetes.io/part-of"] == "openvenue"
+        assert labels["app.kubernetes.io/managed-by"] == "Helm"
+        assert labels["app.kubernetes.io/version"]
+
+
+@every_value_set
+def test_every_service_selects_the_pods_of_one_workload(values: Path | None) -> None:
+    objects = render(values=values)
+    templates = dict(pod_templates(objects))
+    for service in (each for each in objects if each["kind"] == "Service"):
+        selector = service["spec"]["selector"].items()
+        selected = [
+            name
+            for name, each in templates.items()
+            if selector <= each["metadata"]["labels"].items()
+        ]
+        assert len(selected) == 1, service["metadata"]["name"]
+        ports = {
+            port["name"]
+            for container in templates[selected[0]]["spec"]["containers"]
+            for port in container["ports"]
+        }
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+@every_value_set
+def test_every_network_policy_but_the_first_is_for_pods_that_there_are(values: Path | None) -> None:
+    objects = render(values=values)
+    labels = [each["metadata"]["labels"].items() for _, each in pod_templates(objects)]
+    for policy in (each for each in objects if each["kind"] == "NetworkPolicy"):
+        selector = policy["spec"]["podSelector"]["matchLabels"].items()
+        assert any(selector <= each for each in labels), policy["metadata"]["name"]
+
+
+def test_the_longest_release_name_fits() -> None:
+    for each in render(release="a" * 53):
+        # A StatefulSet's pods have a label of its name and ten characters more.
+        longest = 52 if each["kind"] == "StatefulSet" else 63
+        assert len(each["metadata"]["name"]) <= longest, each["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("engine.resource", {}),
+        ("api.replicas", 3),
+        ("api.start.workers", "two"),
+        ("api.start.workers", 0),
+        ("api.start.workers", 65),
+        ("api.start.dbPoolSize", 1),
+        ("api.resources", {"request": {"cpu": 1}}),
+        ("database.mode", "sqlite"),
+        ("database.bundled.password", "secret"),
+        ("engine.dayEndUtc", "noon"),
+        ("engine.stopTimeoutSeconds", 0),
+        ("venue.mode", "auto"),
+        ("venue.api.workersPerPod.min", 0),
+        ("venue.api.dbPoolSize", {"min": 2, "max": 10, "start": 4}),
+        ("venue.tuning.targets.cpuPercent", 101),
+        ("image.api.digest", "sha256:123"),
+        ("networkPolicy.dnsPorts", []),
+        ("migrations", {}),
+    ],
+)
+@pytest.mark.parametrize("helm", HELMS)
+def test_the_schema_refuses(helm: str, path: str, value: object) -> None:
+    done = run(helm, "lint", CHART, f"--set-json={path}={json.dumps(value)}")
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    # Helm names the place as a path, and the key itself where there is none of that name.
+    assert path.split(".")[-1] in said or path.rsplit(".", 1)[0].replace(".", "/") in said, said
+
+
+def test_a_parent_chart_may_hand_down_its_globals() -> None:
+    assert render(values={"global": {"anything": 1}})
+
+
+def test_documentation_and_schema_are_those_of_the_values() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/chart-docs", "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_migration_runs_once_for_each_content() -> None:
+    def name(**settings: Any) -> str:
+        objects = render(values={key.replace("__", "."): each for key, each in settings.items()})
+        names = [each["metadata"]["name"] for each in objects if each["kind"] == "Job"]
+        (found,) = (each for each in names if "-migration-" in each)
+        return str(found)
+
+    same = {name(), name(api__start__workers=2), name(venue__mode="Plan")}
+    assert len(same) == 1
+    different = {name(image__api__tag="2"), name(jobs__podLabels={"a": "b"})}
+    different |= {name(migration__waitSeconds=30)}
+    assert len(different - same) == 3

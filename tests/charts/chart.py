@@ -11,6 +11,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/openvenue"
+OPERATOR_CHART = ROOT / "charts/openvenue-operator"
 PROGRAMS = Path(os.environ.get("OPENVENUE_CLUSTER_BIN", ROOT / ".cache/cluster/bin"))
 HELMS = ("helm3", "helm4")
 KUBERNETES_VERSION = "1.36.0"

@@ -1,9 +1,12 @@
 """The charts' tests need Helm and its companions, which `tests/cluster/parts/build` makes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from api_server import ApiServer
 from chart import PROGRAMS
+from kinds import define
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -17,3 +20,11 @@ def programs() -> None:
     """Say what to do where they are not there."""
     if not (PROGRAMS / "helm4").exists():
         pytest.fail(f"no Helm in {PROGRAMS}: run tests/cluster/parts/build", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def server(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """An API server that knows every kind which the charts render."""
+    with ApiServer(tmp_path_factory.mktemp("api-server")).running() as started:
+        define(started)
+        yield started

@@ -2,13 +2,23 @@
 
 import copy
 import json
-from collections.abc import Iterator
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import ApiServer, api_server
-from chart import CHART, HELMS, VALUE_SETS, Manifest, pod_templates, render, run, template
+from api_server import ApiServer
+from chart import (
+    CHART,
+    HELMS,
+    PROGRAMS,
+    VALUE_SETS,
+    Manifest,
+    pod_templates,
+    render,
+    run,
+    template,
+)
 
 every_value_set = pytest.mark.parametrize(
     "values", [None, *VALUE_SETS], ids=lambda each: each and each.stem
@@ -17,17 +27,9 @@ every_helm = pytest.mark.parametrize("helm", HELMS)
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    with api_server(tmp_path_factory.mktemp("api-server")) as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
 def schemas(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The API server's schemas as kubeconform wants them: a file a kind, nothing else allowed."""
-    done = server.kubectl("get", "--raw=/openapi/v2")
-    assert done.returncode == 0, done.stderr
-    definitions = json.loads(done.stdout)["definitions"]
+    definitions = json.loads(server.kubectl("get", "--raw=/openapi/v2"))["definitions"]
     for name, definition in definitions.items():
         if name.endswith(".IntOrString"):
             definition["type"] = ["string", "integer"]
@@ -69,50 +71,55 @@ def test_kubeconform_would_find_something(schemas: Path, tmp_path: Path) -> None
     assert "minimumReadySeconds" in check(schemas, broken, tmp_path / "manifests.yaml")
 
 
-def prepare(server: ApiServer, namespace: str, objects: list[Manifest]) -> str:
-    """A namespace with the accounts that the pods run as: without them no pod is admitted."""
-    server.create_namespace(namespace)
-    accounts = [each for each in objects if each["kind"] == "ServiceAccount"]
-    listed = {"apiVersion": "v1", "kind": "List", "items": accounts}
-    done = server.kubectl("create", "-f=-", "--namespace", namespace, given=json.dumps(listed))
-    assert done.returncode == 0, done.stderr
-    return namespace
-
-
 def ask(server: ApiServer, namespace: str, given: str) -> str:
     """What the API server has against some objects; nothing, where it would take them."""
-    done = server.kubectl(
-        "apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts",
-        "--namespace", namespace, "-f=-", given=given,
+    done = subprocess.run(
+        [
+            PROGRAMS / "kubernetes", "kubectl", "--kubeconfig", server.kubeconfig(),
+            "apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts",
+            "--namespace", namespace, "-f=-",
+        ],
+        input=given, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     # Of what makes pods that it would not admit it only warns.
     return done.stderr if done.returncode != 0 or "PodSecurity" in done.stderr else ""
 
 
+@pytest.fixture(scope="session")
+def restricted(server: ApiServer) -> str:
+    """A namespace under the restricted pod-security profile."""
+    return create_namespace(server, "venues")
+
+
+def create_namespace(server: ApiServer, name: str) -> str:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    metadata = {"name": name, "labels": labels}
+    server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    return name
+
+
 @every_value_set
-def test_the_api_server_takes_every_object(values: Path | None, server: ApiServer) -> None:
-    namespace = f"objects-{values.stem if values else 'default'}"
-    prepare(server, namespace, render(values=values))
+def test_the_api_server_takes_every_object(
+    values: Path | None, server: ApiServer, restricted: str
+) -> None:
     # A PriorityClass is the cluster's, and this one has none but Kubernetes' own.
     text = template(values=values).replace("priorityClassName: venue", "")
-    assert ask(server, namespace, text) == ""
+    assert ask(server, restricted, text) == ""
 
 
 @every_value_set
-def test_its_pod_security_admission_takes_every_pod(values: Path | None, server: ApiServer) -> None:
-    objects = render(values=values)
-    namespace = prepare(server, f"pods-{values.stem if values else 'default'}", objects)
-    for name, pod in pod_templates(objects):
-        assert ask(server, namespace, as_pod(name, pod)) == ""
+def test_its_pod_security_admission_takes_every_pod(
+    values: Path | None, server: ApiServer, restricted: str
+) -> None:
+    for name, pod in pod_templates(render(values=values)):
+        assert ask(server, restricted, as_pod(name, pod)) == ""
 
 
-def test_its_pod_security_admission_would_refuse_one(server: ApiServer) -> None:
-    objects = render()
-    namespace = prepare(server, "pods-refused", objects)
-    for name, pod in pod_templates(objects):
+def test_its_pod_security_admission_would_refuse_one(server: ApiServer, restricted: str) -> None:
+    for name, pod in pod_templates(render()):
         worse = copy.deepcopy(pod)
         del worse["spec"]["securityContext"]["seccompProfile"]
-        assert "violates PodSecurity" in ask(server, namespace, as_pod(name, worse))
+        assert "violates PodSecurity" in ask(server, restricted, as_pod(name, worse))
 
 
 def as_pod(name: str, template: Manifest) -> str:
@@ -136,31 +143,33 @@ class Release:
     def __init__(self, server: ApiServer, helm: str, namespace: str) -> None:
         self._server = server
         self._helm = helm
-        self.namespace = server.create_namespace(namespace)
+        self.namespace = create_namespace(server, namespace)
 
     def deploy(self, **values: Any) -> None:
         """Install or upgrade with these values and no others."""
         given = [f"--set-json={k.replace('__', '.')}={json.dumps(v)}" for k, v in values.items()]
-        self._server.helm(
-            self._helm,
-            "upgrade",
-            "--install",
-            "demo",
-            CHART,
-            "--namespace",
-            self.namespace,
-            *given,
-        )
+        self.run("upgrade", CHART, "--install", *given)
 
-    def run(self, command: str, *arguments: str) -> str:
-        """Another of Helm's commands on it."""
-        return self._server.helm(
-            self._helm, command, "demo", *arguments, "--namespace", self.namespace
+    def run(self, command: str, *arguments: str | Path) -> str:
+        """Run one of Helm's commands on it; fails the test where Helm does."""
+        kubeconfig = self._server.kubeconfig()
+        done = subprocess.run(
+            [PROGRAMS / self._helm, command, "demo", *arguments, "--namespace", self.namespace],
+            # Nothing of the user's own settings of Helm.
+            env={"KUBECONFIG": str(kubeconfig), "HOME": str(kubeconfig.parent)},
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
+        assert done.returncode == 0, f"{self._helm} {command}: {done.stderr}"
+        return done.stdout
 
     def get(self, kind: str, name: str = "") -> dict[str, Any]:
         """One of its objects, or the list of all of a kind."""
-        return self._server.get(self.namespace, kind, name and f"demo-openvenue-{name}")
+        named = [f"demo-openvenue-{name}"] if name else []
+        said = self._server.kubectl("get", "--namespace", self.namespace, kind, *named, "-o=json")
+        found: dict[str, Any] = json.loads(said)
+        return found
 
     def identities(self, kind: str) -> dict[str, str]:
         """UID by name, of all of a kind: whether one is the same as before."""
@@ -175,19 +184,10 @@ class Release:
             "metadata": {"name": "demo-openvenue-api", "namespace": self.namespace},
             "spec": {"replicas": replicas},
         }
-        done = self._server.kubectl(
+        self._server.kubectl(
             "apply", "--server-side", "--field-manager=openvenue-operator", "-f=-", *options,
-            given=json.dumps(deployment),
+            stdin=json.dumps(deployment),
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-
-    def scale(self, replicas: int) -> None:
-        """Set the replicas by hand."""
-        done = self._server.kubectl(
-            "scale", "--namespace", self.namespace, "deployment/demo-openvenue-api",
-            f"--replicas={replicas}",
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
@@ -213,9 +213,13 @@ def test_upgrades_and_a_rollback_leave_the_operators_replicas(release: Release) 
 
 
 @every_helm
-def test_upgrades_and_a_rollback_leave_replicas_set_by_hand(release: Release) -> None:
+def test_upgrades_and_a_rollback_leave_replicas_set_by_hand(
+    release: Release, server: ApiServer
+) -> None:
     release.deploy(venue__enabled=False)
-    release.scale(5)
+    server.kubectl(
+        "scale", "--namespace", release.namespace, "deployment/demo-openvenue-api", "--replicas=5"
+    )
     release.deploy(venue__enabled=False, api__start__workers=3)
     release.run("rollback", "1")
     assert release.get("deployment", "api")["spec"]["replicas"] == 5
@@ -252,8 +256,7 @@ def test_a_migration_that_failed_runs_again_once_its_job_is_deleted(
     release.deploy()
     before = release.identities("jobs")
     (migration,) = (name for name in before if "migration" in name)
-    done = server.kubectl("delete", "job", migration, "--namespace", release.namespace)
-    assert done.returncode == 0, done.stderr
+    server.kubectl("delete", "job", migration, "--namespace", release.namespace)
     release.deploy()
     after = release.identities("jobs")
     assert after.keys() == before.keys()

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 
 URL = os.environ["OPENVENUE_URL"]
-PATIENCE_S = 60.0
+PATIENCE_S = float(os.environ.get("OPENVENUE_TEST_PATIENCE_S", "60"))
 
 
 def status_of(path: str, headers: dict[str, str]) -> int | str:

@@ -20,7 +20,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(os.environ.get("OPENVENUE_CLUSTER_BIN") or ROOT / ".cache/cluster/bin")
 START_TIMEOUT_S = 60.0
 ADMIN = "admin"
@@ -123,7 +123,7 @@ class ApiServer:
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as the administrator and return what it prints."""
         done = subprocess.run(
-            [str(BIN / "kubectl"), f"--kubeconfig={self.kubeconfig()}", *arguments],
+            [str(BIN / "kubernetes"), "kubectl", f"--kubeconfig={self.kubeconfig()}", *arguments],
             input=stdin,
             capture_output=True,
             text=True,

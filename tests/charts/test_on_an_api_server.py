@@ -142,7 +142,7 @@ class Release:
 
     def __init__(self, server: ApiServer, helm: str, namespace: str) -> None:
         self._server = server
-        self._helm = helm
+        self.helm = helm
         self.namespace = create_namespace(server, namespace)
 
     def deploy(self, **values: Any) -> None:
@@ -154,14 +154,14 @@ class Release:
         """Run one of Helm's commands on it; fails the test where Helm does."""
         kubeconfig = self._server.kubeconfig()
         done = subprocess.run(
-            [PROGRAMS / self._helm, command, "demo", *arguments, "--namespace", self.namespace],
+            [PROGRAMS / self.helm, command, "demo", *arguments, "--namespace", self.namespace],
             # Nothing of the user's own settings of Helm.
             env={"KUBECONFIG": str(kubeconfig), "HOME": str(kubeconfig.parent)},
             capture_output=True,
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, f"{self._helm} {command}: {done.stderr}"
+        assert done.returncode == 0, f"{self.helm} {command}: {done.stderr}"
         return done.stdout
 
     def get(self, kind: str, name: str = "") -> dict[str, Any]:
@@ -223,6 +223,19 @@ def test_upgrades_and_a_rollback_leave_replicas_set_by_hand(
     release.deploy(venue__enabled=False, api__start__workers=3)
     release.run("rollback", "1")
     assert release.get("deployment", "api")["spec"]["replicas"] == 5
+
+
+def test_helm_4_takes_over_what_helm_3_installed(server: ApiServer) -> None:
+    release = Release(server, "helm3", "from-helm3-to-helm4")
+    release.deploy()
+    release.apply_as_operator(3, "--force-conflicts")
+    release.helm = "helm4"
+    release.deploy(api__start__workers=2)
+    release.deploy(image__api__tag="2")
+    release.run("rollback", "1")
+    deployment = release.get("deployment", "api")
+    assert deployment["spec"]["replicas"] == 3
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":0.1.0")
 
 
 @every_helm

@@ -27,17 +27,23 @@ def test_every_image_is_built_from_a_file_that_there_is() -> None:
         assert (ROOT / artifact["docker"]["dockerfile"]).is_file()
 
 
-def test_the_images_that_are_built_are_those_that_are_deployed() -> None:
+@pytest.mark.parametrize(
+    ("release", "images"),
+    [("openvenue", ["openvenue-engine", "openvenue"]), ("openvenue-operator", ["openvenue"])],
+)
+def test_the_images_that_are_built_are_those_that_are_deployed(
+    release: str, images: list[str]
+) -> None:
     settings = {
         key: value.replace("{{.", "").replace("}}", "")
-        for key, value in RELEASES["openvenue"]["setValueTemplates"].items()
+        for key, value in RELEASES[release]["setValueTemplates"].items()
     }
     digest = f"sha256:{'a' * 64}"
     values = {key: digest if "DIGEST" in value else value for key, value in settings.items()}
-    text = str(render(values=values))
-    for artifact in CONFIG["build"]["artifacts"]:
-        name = artifact["image"].replace("-", "_")
-        assert f"IMAGE_REPO_{name}@{digest}" in text
+    text = str(render(values=values, chart=ROOT / RELEASES[release]["chartPath"]))
+    assert set(images) <= {artifact["image"] for artifact in CONFIG["build"]["artifacts"]}
+    for image in images:
+        assert f"IMAGE_REPO_{image.replace('-', '_')}@{digest}" in text
 
 
 @pytest.mark.parametrize("profile", ["bundled-database", "external-database"])

@@ -68,7 +68,7 @@ spec:
       {{- end }}
   volumes:
     - name: tmp
-      emptyDir: {{ with .tmpMedium }}{medium: {{ . }}, sizeLimit: 64Mi}{{ else }}{sizeLimit: 256Mi}{{ end }}
+      emptyDir: {{ with .tmpMedium }}{medium: {{ . }}, sizeLimit: 256Mi}{{ else }}{sizeLimit: 256Mi}{{ end }}
     {{- with include (printf "openvenue.%s.volumes" .component) $root | trim }}
     {{- . | nindent 4 }}
     {{- end }}

@@ -1,0 +1,78 @@
+"""What `helm test` runs and what the notes tell people to do, against a real venue."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from chart import CHART, run
+from running_venue import Venue
+
+SCRIPT = (CHART / "files/test_answers.py").read_text()
+
+
+def run_against(url: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, "OPENVENUE_URL": url, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_helm_test_passes_where_a_venue_is_up(venue: Venue) -> None:
+    done = run_against(venue.url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("401, expected 401") == 2
+
+
+def test_helm_test_fails_where_nobody_answers() -> None:
+    done = run_against("http://127.0.0.1:9", OPENVENUE_TEST_PATIENCE_S="0")
+    assert done.returncode == 1
+    assert "expected 200" in done.stdout
+
+
+@pytest.fixture
+def notes() -> str:
+    """What Helm prints when it has installed the chart."""
+    done = run("helm4", "install", "demo", CHART, "--dry-run=client", "--set=venue.enabled=false")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.partition("NOTES:")[2]
+
+
+def test_the_notes_end_with_an_order_that_is_taken(
+    notes: str, new_venue: Callable[..., Venue]
+) -> None:
+    started = new_venue().start()
+    commands = notes.partition("A first order:")[2]
+    assert commands.count("curl") == 1
+    # In place of what needs a cluster: the same command line beside the venue, at its own address.
+    kubectl = "kubectl -n default"
+    assert f"{kubectl} exec deployment/demo-openvenue-api -- openvenue" in commands
+    here = f"{Path(sys.executable).parent}/openvenue"
+    commands = commands.replace(f"{kubectl} exec deployment/demo-openvenue-api -- openvenue", here)
+    lines = [line for line in commands.splitlines() if "port-forward" not in line]
+    script = "\n".join(lines).replace("URL=http://127.0.0.1:8000", f"URL={started.url}")
+    # The person reads key and secret off the answer.
+    script = script.replace("venue keys create 1", "made=$(venue keys create 1 --json)")
+    for name, part in (("KEY", "key_id"), ("SECRET", "secret")):
+        program = f"import json, sys; print(json.load(sys.stdin)['{part}'])"
+        script = script.replace(
+            f"{name}=...", f'{name}=$({sys.executable} -c "{program}" <<<"$made")'
+        )
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env={
+            **os.environ,
+            "OPENVENUE_ENGINE_TARGET": f"127.0.0.1:{started.engine_port}",
+            "OPENVENUE_DATABASE_URL": started.database_url,
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    order = json.loads(done.stdout.splitlines()[-1])
+    assert (order["symbol"], order["status"]) == ("AMZN", "new"), order

@@ -1,0 +1,140 @@
+"""Who reaches whom under the network policies, worked out as Kubernetes defines them.
+
+The node of the cluster tests has no network plug-in that enforces policies, so this is where they
+are tried: a connection is allowed if the policies of its source let it out and those of its
+destination let it in. https://kubernetes.io/docs/concepts/services-networking/network-policies/
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+from chart import Manifest, pod_templates, render
+
+NAMESPACE = "venues"
+
+
+class Pod(NamedTuple):
+    """What policies see of a pod."""
+
+    namespace: str
+    labels: dict[str, str]
+
+
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether a label selector fits some labels."""
+    for expression in selector.get("matchExpressions", []):
+        assert expression["operator"] == "In"
+        if labels.get(expression["key"]) not in expression["values"]:
+            return False
+    return selector.get("matchLabels", {}).items() <= labels.items()
+
+
+def is_peer(peer: dict[str, Any], pod: Pod) -> bool:
+    assert "ipBlock" not in peer
+    namespace_labels = {"kubernetes.io/metadata.name": pod.namespace}
+    if "namespaceSelector" in peer:
+        if not selects(peer["namespaceSelector"], namespace_labels):
+            return False
+    elif pod.namespace != NAMESPACE:
+        return False
+    return selects(peer.get("podSelector", {}), pod.labels)
+
+
+def allowed(policies: list[Manifest], way: str, pod: Pod, other: Pod, port: int) -> bool:
+    """Whether the policies of `pod` let it talk to `other`, in a `way` of Ingress or Egress."""
+    rules, peers = ("ingress", "from") if way == "Ingress" else ("egress", "to")
+    own = [
+        policy["spec"]
+        for policy in policies
+        if pod.namespace == NAMESPACE
+        and way in policy["spec"]["policyTypes"]
+        and selects(policy["spec"]["podSelector"], pod.labels)
+    ]
+    return not own or any(
+        any(each["port"] == port for each in rule["ports"])
+        and (peers not in rule or any(is_peer(peer, other) for peer in rule[peers]))
+        for spec in own
+        for rule in spec.get(rules, [])
+    )
+
+
+def reachable(**values: Any) -> set[tuple[str, str, int]]:
+    """Every source, destination and port between which a connection is allowed."""
+    objects = render(values={key.replace("__", "."): each for key, each in values.items()})
+    policies = [each for each in objects if each["kind"] == "NetworkPolicy"]
+    pods = {
+        pod["metadata"]["labels"]["app.kubernetes.io/component"]: Pod(
+            NAMESPACE, pod["metadata"]["labels"]
+        )
+        for _, pod in pod_templates(objects)
+    }
+    operator = {
+        "app.kubernetes.io/name": "openvenue-operator",
+        "app.kubernetes.io/component": "operator",
+    }
+    pods["operator"] = Pod("operators", operator)
+    pods["ingress"] = Pod("traefik", {"app.kubernetes.io/name": "traefik"})
+    pods["prometheus"] = Pod("monitoring", {"app.kubernetes.io/name": "prometheus"})
+    pods["neighbour"] = Pod(NAMESPACE, {"app.kubernetes.io/name": "neighbour"})
+    pods["dns"] = Pod("kube-system", {"k8s-app": "kube-dns"})
+    pods["kubernetes"] = Pod("kube-system", {"component": "kube-apiserver"})
+    ports = (53, 443, 5432, 7070, 7071, 8000, 8001)
+    return {
+        (source, destination, port)
+        for (source, destination), port in itertools.product(itertools.permutations(pods, 2), ports)
+        if allowed(policies, "Egress", pods[source], pods[destination], port)
+        and allowed(policies, "Ingress", pods[destination], pods[source], port)
+    }
+
+
+OURS = {"engine", "api", "projector", "migration", "database", "database-secret", "test"}
+OUTSIDE = {"operator", "ingress", "prometheus", "neighbour", "dns", "kubernetes"}
+WITHIN = {
+    ("api", "engine", 7070),
+    ("projector", "engine", 7070),
+    ("api", "database", 5432),
+    ("projector", "database", 5432),
+    ("migration", "database", 5432),
+    ("test", "api", 8000),
+}
+OPERATOR = {
+    ("operator", "engine", 7070),
+    ("operator", "engine", 7071),
+    ("operator", "api", 8000),
+    ("operator", "projector", 8001),
+}
+
+
+def into_the_venue(connections: set[tuple[str, str, int]]) -> set[tuple[str, str, int]]:
+    return {each for each in connections if each[1] in OURS}
+
+
+def test_everyone_reaches_the_api_and_nothing_else() -> None:
+    api = {(source, "api", 8000) for source in OUTSIDE}
+    assert into_the_venue(reachable()) == WITHIN | OPERATOR | api
+
+
+def test_only_those_reach_the_api_and_the_metrics_that_are_named() -> None:
+    def named(namespace: str) -> list[dict[str, Any]]:
+        labels = {"kubernetes.io/metadata.name": namespace}
+        return [{"namespaceSelector": {"matchLabels": labels}}]
+
+    found = reachable(
+        networkPolicy__apiFrom=named("traefik"), networkPolicy__metricsFrom=named("monitoring")
+    )
+    metrics = {("engine", 7071), ("api", 8000), ("projector", 8001)}
+    assert into_the_venue(found) == WITHIN | OPERATOR | {("ingress", "api", 8000)} | {
+        ("prometheus", component, port) for component, port in metrics
+    }
+
+
+def test_the_venue_reaches_names_and_the_password_kubernetes_and_no_one_else() -> None:
+    out = {each for each in reachable() if each[0] in OURS and each[1] in OUTSIDE}
+    # Names may be answered by whatever the cluster has for it.
+    names = {each for each in out if each[2] == 53}
+    assert {source for source, _, _ in names} == OURS - {"engine", "database"}
+    assert {(source, port) for source, _, port in out - names} == {("database-secret", 443)}
+
+
+def test_without_policies_everyone_reaches_everything() -> None:
+    assert ("neighbour", "engine", 7070) in reachable(networkPolicy__enabled=False)

@@ -83,6 +83,38 @@ def test_concurrent_migrators_wait_for_each_other(settings: Settings) -> None:
     migrate.check(settings)
 
 
+def test_an_older_version_leaves_a_newer_schema_even_if_that_came_in_between(
+    settings: Settings,
+) -> None:
+    migrate.upgrade(settings, "0001")
+    older_version = Settings(database_url=settings.database_url, migration_statement_timeout_s=30)
+
+    async def take_the_turn_of_a_newer_version() -> migrate.Migrated:
+        engine = create_async_engine(settings.database_url.get_secret_value())
+        async with engine.connect() as newer:
+            lock = {"key": 0x6F70656E76656E75}
+            await newer.execute(text("SELECT pg_advisory_lock(:key)"), lock)
+            await newer.commit()
+            older = asyncio.ensure_future(
+                asyncio.to_thread(migrate.bring_up_to_date, older_version)
+            )
+            # It has read the revision, and what it does now is to ask for its turn.
+            asking = text(
+                "SELECT 1 FROM pg_stat_activity WHERE application_name = 'openvenue-migration' AND "
+                "(query LIKE 'ROLLBACK%' OR query LIKE 'SELECT pg_try_advisory_lock%')"
+            )
+            while not (await newer.execute(asking)).all():
+                await newer.rollback()
+                await asyncio.sleep(0.05)
+            await newer.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+            await newer.commit()
+        await engine.dispose()
+        return await older
+
+    done = run_apart(take_the_turn_of_a_newer_version())
+    assert done == migrate.Migrated(before="0001", after="9999", newer=True)
+
+
 def test_a_migration_gives_way_to_a_transaction_that_holds_a_table(settings: Settings) -> None:
     migrate.upgrade(settings, "0001")
     impatient = Settings(database_url=settings.database_url, migration_lock_timeout_s=0.2)

@@ -103,10 +103,13 @@ async def current_revision(connection: AsyncConnection) -> str | None:
 
 
 async def _revision_of(settings: Settings) -> str | None:
+    options = connect_options(
+        "openvenue-migration", lock_timeout=f"{round(settings.migration_lock_timeout_s * 1000)}ms"
+    )
     engine = create_async_engine(
         settings.database_url.get_secret_value(),
         poolclass=NullPool,
-        connect_args={"timeout": _CONNECT_TIMEOUT_S, **connect_options("openvenue-migration")},
+        connect_args={"timeout": _CONNECT_TIMEOUT_S, **options},
     )
     try:
         async with engine.connect() as connection:

@@ -7,6 +7,7 @@ result. The programs are those of the cluster tests (tests/cluster/parts/build).
 import json
 import os
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -62,7 +63,7 @@ class ApiServer:
     def running(self) -> Iterator["ApiServer"]:
         """Start both, and end them with the context."""
         self._write_credentials()
-        self.port, etcd_port, peer_port = _free_ports(3)
+        self.port, etcd_port, peer_port = free_ports(3)
         self._etcd = f"http://127.0.0.1:{etcd_port}"
         self._peer = f"http://127.0.0.1:{peer_port}"
         try:
@@ -117,7 +118,8 @@ class ApiServer:
     def ask(self, method: str, path: str, user: str = ADMIN, **how: Any) -> httpx.Response:
         """Make one call."""
         headers = {"Authorization": f"Bearer {_token(user)}", **how.pop("headers", {})}
-        with httpx.Client(base_url=self.url, verify=str(self._ca), timeout=10) as client:
+        context = ssl.create_default_context(cafile=self._ca)
+        with httpx.Client(base_url=self.url, verify=context, timeout=10) as client:
             return client.request(method, path, headers=headers, **how)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
@@ -239,7 +241,7 @@ def _call(entry: dict[str, Any]) -> Call:
     if wanted.get("subresource"):
         resource += f"/{wanted['subresource']}"
     return Call(
-        user=entry["user"]["username"],
+        user=entry["user"].get("username", ""),
         verb=entry["verb"],
         resource=resource,
         namespace=wanted.get("namespace", ""),
@@ -252,7 +254,7 @@ def _token(user: str) -> str:
     return f"token-of-{user}"
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:
         return [one.getsockname()[1] for one in sockets]

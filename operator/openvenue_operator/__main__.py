@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 
 import kopf
 from lightkube import ApiError, AsyncClient
@@ -15,6 +16,8 @@ from openvenue_operator.scrape import new_session
 from openvenue_operator.settings import OperatorSettings
 
 _KIND_POLL_S = 2.0
+# Tell of every call and event, which the metrics count.
+_QUIET_LOGGERS = ("httpx2", "kopf")
 
 _log = get_logger(__name__)
 
@@ -61,6 +64,8 @@ def main() -> None:
     with bad_settings_end_the_process():
         settings = OperatorSettings()
     configure_logging(settings.log_level, settings.log_format)
+    for name in _QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     asyncio.run(serve(settings))
 
 

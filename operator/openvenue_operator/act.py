@@ -11,6 +11,7 @@ import msgspec
 from lightkube import ApiError, AsyncClient
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Pod
+from msgspec.structs import replace
 
 from openvenue_operator import metrics
 from openvenue_operator.cluster import FIELD_MANAGER, NUDGE_ANNOTATION, Contested, apply
@@ -34,26 +35,38 @@ class Hands(NamedTuple):
     engine: EngineClient
 
 
+class Outcome(NamedTuple):
+    """How much of a step was carried out."""
+
+    done: Step
+    obstacle: str | None
+    """What kept the rest from being written, in words."""
+
+
 async def act(
     hands: Hands, venue: VenueObject, step: Step, addresses: Addresses, generation: int, now: float
-) -> str | None:
-    """Write what the step says; return what kept it from being written, in words, or None.
+) -> Outcome:
+    """Write what the step says, until something stands in the way.
 
     `generation` is the tuning's that pods are nudged to read. Raises what the client raises where
     the API server cannot be reached or refuses for another reason than an owner of the field.
     """
+    done = Step()
     try:
         if step.server_threads is not None:
             await set_server_threads(hands.engine, addresses, step.server_threads)
+            done = replace(done, server_threads=step.server_threads)
         if step.tuning is not None:
             await write_tuning(hands.client, venue, addresses, step.tuning)
+            done = replace(done, tuning=step.tuning)
         if step.replicas is not None:
             await set_replicas(hands.client, venue, addresses, step.replicas)
+            done = replace(done, replicas=step.replicas)
         for name in step.nudge:
             await nudge(hands.client, venue, addresses, name, nudge_value(generation, now))
     except (Contested, EngineUnreachable) as error:
-        return str(error)
-    return None
+        return Outcome(done, str(error))
+    return Outcome(step, None)
 
 
 async def set_server_threads(engine: EngineClient, addresses: Addresses, count: int) -> None:
@@ -133,7 +146,8 @@ async def nudge(
         "metadata": {
             "name": name,
             "namespace": venue.namespace,
-            "uid": addresses.pod_uids.get(name),
+            # Never makes one that is not there.
+            "uid": addresses.pod_uids[name],
             "annotations": {NUDGE_ANNOTATION: value},
         },
     }

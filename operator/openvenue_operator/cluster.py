@@ -73,7 +73,10 @@ class CountingTransport(httpx2.AsyncHTTPTransport):
         return response
 
 
-def connect(config: SingleConfig | None = None) -> AsyncClient:
+def connect(
+    config: SingleConfig | None = None,
+    transport: type[httpx2.AsyncHTTPTransport] = CountingTransport,
+) -> AsyncClient:
     """Return a client: of the pod's service account, or of KUBECONFIG outside of a cluster."""
     config = config or KubeConfig.from_env().get()
     if config is None or config.user is None:
@@ -83,7 +86,7 @@ def connect(config: SingleConfig | None = None) -> AsyncClient:
         config=config,
         field_manager=FIELD_MANAGER,
         timeout=httpx2.Timeout(CALL_TIMEOUT_S),
-        transport=CountingTransport(verify=verify),
+        transport=transport(verify=verify),
         trust_env=False,
     )
 

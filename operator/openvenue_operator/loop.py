@@ -23,7 +23,7 @@ from openvenue_operator.lease import HOLD_S, VenueLease
 from openvenue_operator.model import Memory, Mode, Observation, Plan, VenueSpec
 from openvenue_operator.observe import InvalidSpec, VenueObject, find_venue, observe
 from openvenue_operator.plan import plan
-from openvenue_operator.report import Happening, announce, changes, turns, write_status
+from openvenue_operator.report import Happening, announce, changes, json_form, turns, write_status
 from openvenue_operator.scrape import Scraper
 from openvenue_operator.settings import OperatorSettings
 from openvenue_operator.status import Status, status_needs_write, status_of
@@ -150,13 +150,17 @@ class VenueLoop:
         if venue.spec.mode is not Mode.AUTO or planned.step.empty:
             self._obstacle = None
             return _result(planned)
-        for change in changes(observation, planned, venue.spec):
-            await announce(self._client, venue, self._settings.identity, change)
         applied = planned.step.tuning or observation.applied
-        generation = applied.generation if applied else 0
-        self._obstacle = await act(
-            Hands(self._client, self._engine), venue, planned.step, addresses, generation, now
+        done, self._obstacle = await act(
+            Hands(self._client, self._engine),
+            venue,
+            planned.step,
+            addresses,
+            applied.generation if applied else 0,
+            now,
         )
+        for change in changes(observation, done, planned.reason, venue.spec):
+            await announce(self._client, venue, self._settings.identity, change)
         return Result.HELD if self._obstacle else Result.PROGRESSING
 
     async def _holds(self, venue: VenueObject) -> bool:
@@ -183,7 +187,7 @@ class VenueLoop:
         if not status_needs_write(previous, status, now):
             return
         await write_status(self._client, venue, status)
-        for happening in turns(venue.status, msgspec.to_builtins(status)):
+        for happening in turns(venue.status, json_form(status)):
             await announce(self._client, venue, self._settings.identity, happening)
 
     def _failed(self, problem: str) -> Result:

@@ -14,7 +14,7 @@ from openvenue.telemetry import get_logger
 
 from openvenue_operator import metrics
 from openvenue_operator.cluster import FIELD_MANAGER, GROUP, VERSION, Venue
-from openvenue_operator.model import Observation, Plan, Tuning, VenueSpec
+from openvenue_operator.model import Observation, Step, Tuning, VenueSpec
 from openvenue_operator.observe import VenueObject
 
 NOTE_CHARACTERS_MAX = 1000
@@ -43,7 +43,7 @@ async def write_status(client: AsyncClient, venue: VenueObject, status: msgspec.
         "apiVersion": _API_VERSION,
         "kind": "Venue",
         "metadata": {"name": venue.name, "namespace": venue.namespace, "uid": venue.uid},
-        "status": msgspec.to_builtins(status),
+        "status": json_form(status),
     }
     await client.patch(
         Venue.Status,
@@ -57,6 +57,19 @@ async def write_status(client: AsyncClient, venue: VenueObject, status: msgspec.
     metrics.WRITES.labels("status").inc()
 
 
+def json_form(value: msgspec.Struct) -> Any:
+    """Return a value as an object of the API server, where nothing is null: it is absent."""
+    return _without_nulls(msgspec.to_builtins(value))
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [_without_nulls(one) for one in value]
+    return value
+
+
 async def announce(
     client: AsyncClient, venue: VenueObject, identity: str, happening: Happening
 ) -> None:
@@ -65,7 +78,7 @@ async def announce(
     event = Event(
         # The API server wants all six digits of the fraction.
         eventTime=now.replace(microsecond=now.microsecond or 1),
-        metadata=ObjectMeta(generateName=f"{venue.name}.", namespace=venue.namespace),
+        metadata=ObjectMeta(generateName=f"{venue.name}-", namespace=venue.namespace),
         regarding=ObjectReference(
             apiVersion=_API_VERSION,
             kind="Venue",
@@ -118,9 +131,9 @@ def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening
     return found
 
 
-def changes(observation: Observation, plan: Plan, spec: VenueSpec) -> list[Happening]:
-    """Return an Event for each change that the plan's step makes to how the venue is set up."""
-    step, found = plan.step, []
+def changes(observation: Observation, step: Step, reason: str, spec: VenueSpec) -> list[Happening]:
+    """Return an Event for each change that a step has made to how the venue is set up."""
+    found = []
     live = observation.deployment
     if step.tuning is not None:
         what = _difference(observation.applied or observation.started_with, step.tuning)
@@ -131,10 +144,7 @@ def changes(observation: Observation, plan: Plan, spec: VenueSpec) -> list[Happe
     if step.server_threads is not None and observation.engine is not None:
         what = f"threads from {observation.engine.server_threads} to {step.server_threads}"
         found.append(("EngineTuned", "Tune", what))
-    return [
-        Happening("Normal", reason, action, f"{what}: {plan.reason}")
-        for reason, action, what in found
-    ]
+    return [Happening("Normal", name, action, f"{what}: {reason}") for name, action, what in found]
 
 
 def _difference(before: Tuning | None, after: Tuning) -> str:

@@ -1,0 +1,76 @@
+"""Fixtures of the operator's tests: a real API server with the operator's chart in it."""
+
+import itertools
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+from api_server import BIN, ROOT, ApiServer, missing_programs
+from lightkube import AsyncClient
+from lightkube.config.kubeconfig import KubeConfig
+from openvenue_operator.cluster import connect
+
+OPERATOR_NAMESPACE = "operators"
+OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:openvenue-operator"
+"""The chart's ServiceAccount, as which the operator's calls are made."""
+SECOND_OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:second"
+OTHERS = "system:serviceaccount:operators:others"
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """The API server that the tests share, each in a namespace of its own."""
+    if (problem := missing_programs()) is not None:
+        pytest.skip(problem)
+    users = (OPERATOR, SECOND_OPERATOR, OTHERS)
+    with ApiServer(tmp_path_factory.mktemp("api-server"), users).running() as server:
+        server.kubectl("create", "namespace", OPERATOR_NAMESPACE)
+        server.kubectl("apply", "-f", "-", stdin=render_chart())
+        server.kubectl("wait", "--for=condition=Established", "crd/venues.openvenue.dev")
+        yield server
+
+
+@pytest.fixture
+def new_namespace(api_server: ApiServer) -> Callable[[], str]:
+    """Make a namespace with the chart's Role in it, each time it is called."""
+
+    def make() -> str:
+        name = f"venues-{next(_NUMBERS)}"
+        api_server.kubectl("create", "namespace", name)
+        watched = ("--set", f"watch.namespaces={{{name}}}")
+        objects = render_chart(*watched, "-s", "templates/rbac.yaml")
+        api_server.kubectl("apply", "-f", "-", stdin=objects)
+        return name
+
+    return make
+
+
+@pytest.fixture
+def namespace(new_namespace: Callable[[], str]) -> str:
+    """A namespace of the test's own."""
+    return new_namespace()
+
+
+@pytest.fixture
+async def admin(api_server: ApiServer) -> AsyncIterator[AsyncClient]:
+    """A client that may do everything."""
+    async with AsyncClient(KubeConfig.from_file(api_server.kubeconfig()).get()) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(api_server: ApiServer) -> AsyncIterator[AsyncClient]:
+    """A client with the operator's rights."""
+    async with connect(KubeConfig.from_file(api_server.kubeconfig(OPERATOR)).get()) as client:
+        yield client
+
+
+def render_chart(*options: str) -> str:
+    """Return the operator's chart as Helm renders it."""
+    helm = [str(BIN / "helm4"), "template", "openvenue-operator"]
+    chart = str(ROOT / "charts/openvenue-operator")
+    command = [*helm, chart, "--namespace", OPERATOR_NAMESPACE, *options]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+_NUMBERS = itertools.count(1)

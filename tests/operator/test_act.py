@@ -1,0 +1,247 @@
+"""Each write on a real API server: made twice, on what has gone, and against other owners."""
+
+import json
+from typing import Any
+
+import pytest
+from api_server import ApiServer
+from lightkube import ApiError, AsyncClient
+from lightkube.models.meta_v1 import ManagedFieldsEntry
+from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
+from openvenue_operator.act import Hands, act, nudge, set_replicas, write_tuning
+from openvenue_operator.cluster import Call, Contested, call_of, declarers
+from openvenue_operator.engine import EngineClient
+from openvenue_operator.model import Step, Tuning
+from openvenue_operator.observe import (
+    Addresses,
+    VenueObject,
+    find_venue,
+    nudge_value,
+    nudged,
+    observe,
+)
+from openvenue_operator.scrape import Scraper, new_session
+from running_venue import Venue
+
+TUNING = Tuning(
+    generation=1, workers=2, db_pool_size=3, db_pool_overflow=1, grpc_channels=1, log_level="INFO"
+)
+
+
+class Place:
+    """A namespace with a Venue and its Deployment, and what was observed of it."""
+
+    def __init__(self, server: ApiServer, client: AsyncClient, namespace: str) -> None:
+        self.server = server
+        self.client = client
+        self.namespace = namespace
+
+    async def look(self) -> tuple[VenueObject, Addresses]:
+        found = await find_venue(self.client, self.namespace, VENUE)
+        assert found is not None
+        async with new_session() as session:
+            scraper = Scraper(session, lambda: 0.0)
+            _observation, addresses = await observe(self.client, scraper, EngineClient(), found)
+        return found, addresses
+
+    def get(self, kind: str, name: str) -> Any:
+        arguments = ("get", kind, name, "-n", self.namespace, "-o", "json", "--show-managed-fields")
+        return json.loads(self.server.kubectl(*arguments))
+
+    def replicas(self) -> int:
+        return int(self.get("deployment", DEPLOYMENT)["spec"]["replicas"])
+
+    def declare_replicas(self, count: int, manager: str) -> None:
+        """As a GitOps tool does."""
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": DEPLOYMENT, "namespace": self.namespace},
+            "spec": {"replicas": count},
+        }
+        how = ("apply", "--server-side", "--force-conflicts", f"--field-manager={manager}")
+        self.server.kubectl(*how, "-f", "-", stdin=json.dumps(body))
+
+
+@pytest.fixture
+def place(api_server: ApiServer, client: AsyncClient, namespace: str) -> Place:
+    api_server.apply(deployment(namespace), venue(namespace))
+    return Place(api_server, client, namespace)
+
+
+pytestmark = pytest.mark.cluster
+
+
+async def test_replicas_that_came_with_the_deployment_are_taken_over(place: Place) -> None:
+    found, addresses = await place.look()
+    for _ in range(2):
+        await set_replicas(place.client, found, addresses, 3)
+    live = place.get("deployment", DEPLOYMENT)
+    assert live["spec"]["replicas"] == 3
+    owned = [
+        entry["fieldsV1"]
+        for entry in live["metadata"]["managedFields"]
+        if entry["manager"] == "openvenue-operator"
+    ]
+    assert owned == [{"f:spec": {"f:replicas": {}}}]
+
+
+async def test_a_write_that_changes_nothing_leaves_the_object_as_it_is(place: Place) -> None:
+    found, addresses = await place.look()
+    await set_replicas(place.client, found, addresses, 2)
+    before = place.get("deployment", DEPLOYMENT)["metadata"]["resourceVersion"]
+    await set_replicas(place.client, found, addresses, 2)
+    assert place.get("deployment", DEPLOYMENT)["metadata"]["resourceVersion"] == before
+
+
+async def test_replicas_set_by_kubectl_scale_are_set_back(place: Place) -> None:
+    found, addresses = await place.look()
+    await set_replicas(place.client, found, addresses, 2)
+    scale = ("scale", "deployment", DEPLOYMENT, "-n", place.namespace, "--replicas=7")
+    place.server.kubectl(*scale)
+    await set_replicas(place.client, found, addresses, 2)
+    assert place.replicas() == 2
+
+
+async def test_replicas_that_another_manager_declares_are_left_to_it(place: Place) -> None:
+    place.declare_replicas(3, "flux")
+    found, addresses = await place.look()
+    with pytest.raises(Contested, match=r"spec\.replicas of Deployment venue-api .* flux"):
+        await set_replicas(place.client, found, addresses, 2)
+    assert place.replicas() == 3
+    # Of the same opinion, both may own it.
+    await set_replicas(place.client, found, addresses, 3)
+
+
+async def test_a_deployment_that_was_made_anew_is_not_written_to(place: Place) -> None:
+    found, addresses = await place.look()
+    place.server.kubectl("delete", "deployment", DEPLOYMENT, "-n", place.namespace)
+    with pytest.raises(ApiError):
+        await set_replicas(place.client, found, addresses, 3)
+    place.server.apply(deployment(place.namespace))
+    with pytest.raises(ApiError):
+        await set_replicas(place.client, found, addresses, 3)
+    assert place.replicas() == 1
+
+
+async def test_the_tuning_is_written_whole_and_belongs_to_the_deployment(place: Place) -> None:
+    found, addresses = await place.look()
+    await write_tuning(place.client, found, addresses, TUNING)
+    made = place.get("configmap", f"{DEPLOYMENT}-tuning")
+    assert json.loads(made["data"]["tuning.json"]) == {
+        "generation": 1,
+        "workers": 2,
+        "db_pool_size": 3,
+        "db_pool_overflow": 1,
+        "grpc_channels": 1,
+        "log_level": "INFO",
+    }
+    (owner,) = made["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("Deployment", addresses.deployment_uid)
+
+
+async def test_who_has_not_seen_the_last_tuning_cannot_write_over_it(place: Place) -> None:
+    found, addresses = await place.look()
+    await write_tuning(place.client, found, addresses, TUNING)
+    found, stale = await place.look()
+    _found, fresh = await place.look()
+    newer = Tuning(**{**_fields(TUNING), "generation": 2, "workers": 4})
+    await write_tuning(place.client, found, fresh, newer)
+    older = Tuning(**{**_fields(TUNING), "generation": 2, "workers": 1})
+    with pytest.raises(ApiError) as refused:
+        await write_tuning(place.client, found, stale, older)
+    assert refused.value.status.code == 409
+    data = place.get("configmap", f"{DEPLOYMENT}-tuning")["data"]
+    assert json.loads(data["tuning.json"])["workers"] == 4
+
+
+async def test_a_pod_is_nudged_and_one_that_has_gone_is_not_missed(place: Place) -> None:
+    pod = engine_pod(place.namespace, 1)
+    pod["metadata"] = {
+        "name": "api-1",
+        "namespace": place.namespace,
+        "labels": {"app.kubernetes.io/component": "api", "app.kubernetes.io/instance": DEPLOYMENT},
+    }
+    place.server.apply(pod)
+    found, addresses = await place.look()
+    for _ in range(2):
+        await nudge(place.client, found, addresses, "api-1", nudge_value(7, 1_800_000_000.5))
+    annotations = place.get("pod", "api-1")["metadata"]["annotations"]
+    assert nudged(annotations["openvenue.dev/tuning-generation"]) == (7, 1_800_000_000.0)
+    place.server.kubectl("delete", "pod", "api-1", "-n", place.namespace, "--now")
+    await nudge(place.client, found, addresses, "api-1", nudge_value(8, 1_800_000_000.0))
+    assert place.server.kubectl("get", "pods", "-n", place.namespace, "-o", "name") == ""
+
+
+async def test_a_real_engine_is_asked_and_told(place: Place, venue: Venue) -> None:
+    place.server.apply(engine_pod(place.namespace, venue.engine_port))
+    patch = json.dumps({"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}})
+    status = ("--subresource=status", "--type=merge", "-p", patch)
+    place.server.kubectl("patch", "pod", f"{ENGINE}-0", "-n", place.namespace, *status)
+    found, addresses = await place.look()
+    assert addresses.engine == f"127.0.0.1:{venue.engine_port}"
+    engine = EngineClient()
+    before = await engine.settings(addresses.engine)
+    assert before is not None
+    threads = before.server_threads + 16
+    hands = Hands(place.client, engine)
+    done = await act(hands, found, Step(server_threads=threads), addresses, 0, 0.0)
+    after = await engine.settings(addresses.engine)
+    await act(hands, found, Step(server_threads=before.server_threads), addresses, 0, 0.0)
+    await engine.close()
+    assert done.obstacle is None
+    assert after is not None
+    assert after.server_threads == threads
+
+
+async def test_an_engine_that_is_away_is_an_obstacle_and_stops_what_comes_after(
+    place: Place,
+) -> None:
+    found, addresses = await place.look()
+    hands = Hands(place.client, EngineClient())
+    step = Step(server_threads=128, replicas=2)
+    done = await act(hands, found, step, addresses, 0, 0.0)
+    assert "engine" in (done.obstacle or "")
+    assert done.done == Step()
+    away = addresses._replace(engine="127.0.0.1:1")
+    assert "127.0.0.1:1" in ((await act(hands, found, step, away, 0, 0.0)).obstacle or "")
+    assert place.replicas() == 1
+
+
+def test_only_those_who_declare_a_field_are_its_other_owners() -> None:
+    def entry(manager: str, operation: str, fields: Any) -> ManagedFieldsEntry:
+        return ManagedFieldsEntry(manager=manager, operation=operation, fieldsV1=fields)
+
+    replicas = {"f:spec": {"f:replicas": {}}}
+    managed = [
+        entry("argocd", "Apply", replicas),
+        entry("helm", "Update", replicas),
+        entry("kubectl", "Update", replicas),
+        entry("openvenue-operator", "Apply", replicas),
+        entry("other", "Apply", {"f:spec": {"f:paused": {}}}),
+        entry("empty", "Apply", None),
+    ]
+    assert declarers(managed, ("spec", "replicas")) == ["argocd"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "call"),
+    [
+        ("GET", "/api/v1/namespaces/a/pods", Call("list", "pods")),
+        ("GET", "/api/v1/namespaces/a/pods/b", Call("get", "pods")),
+        ("PATCH", "/apis/apps/v1/namespaces/a/deployments/b", Call("patch", "deployments.apps")),
+        (
+            "PATCH",
+            "/apis/openvenue.dev/v1alpha1/namespaces/a/venues/b/status",
+            Call("patch", "venues.openvenue.dev/status"),
+        ),
+        ("GET", "/apis/openvenue.dev/v1alpha1/venues", Call("list", "venues.openvenue.dev")),
+        ("GET", "/version", Call("get", "other")),
+    ],
+)
+def test_calls_are_counted_in_the_words_of_a_role(method: str, path: str, call: Call) -> None:
+    assert call_of(method, path) == call
+
+
+def _fields(tuning: Tuning) -> dict[str, Any]:
+    return {name: getattr(tuning, name) for name in Tuning.__struct_fields__}

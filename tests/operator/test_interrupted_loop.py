@@ -1,0 +1,234 @@
+"""A loop whose process ends after any one write, or whose calls fail: it comes to the same state."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import grpc
+import httpx2
+import pytest
+from api_server import ApiServer
+from conftest import OPERATOR
+from exposition_text import PodMetrics
+from lightkube import AsyncClient
+from lightkube.config.kubeconfig import KubeConfig
+from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue_operator.cluster import CountingTransport, connect
+from openvenue_operator.engine import EngineClient
+from openvenue_operator.loop import Result, VenueLoop
+from openvenue_operator.scrape import new_session
+from openvenue_operator.settings import OperatorSettings
+from simulated_pods import SimulatedPods
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+WITHIN_S = 40.0
+
+
+class Killed(BaseException):
+    """The operator's process ended."""
+
+
+class Interruption:
+    """What happens to the calls of a loop."""
+
+    def __init__(self) -> None:
+        self.writes = 0
+        self.kill_after: int | None = None
+        self.fails: Callable[[httpx2.Request], httpx2.Response | None] | None = None
+
+    def wrote(self) -> None:
+        self.writes += 1
+        if self.writes == self.kill_after:
+            raise Killed
+
+    def transport(self) -> type[httpx2.AsyncHTTPTransport]:
+        interruption = self
+
+        class Interrupted(CountingTransport):
+            async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+                failure = interruption.fails(request) if interruption.fails else None
+                if failure is not None:
+                    return failure
+                response = await super().handle_async_request(request)
+                if request.method != "GET":
+                    interruption.wrote()
+                return response
+
+        return Interrupted
+
+
+class SimulatedEngine(rpc.AdminServicer):
+    """An engine's settings."""
+
+    def __init__(self) -> None:
+        self.server_threads = 64
+
+    async def Tune(self, request: pb.TuneRequest, context: Any) -> pb.TuneResponse:
+        if request.HasField("server_threads_max"):
+            self.server_threads = request.server_threads_max
+        return pb.TuneResponse(log_level="info", server_threads_max=self.server_threads)
+
+
+@asynccontextmanager
+async def serving(engine: SimulatedEngine) -> AsyncIterator[int]:
+    server = grpc.aio.server()
+    rpc.add_AdminServicer_to_server(engine, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(None)
+
+
+@contextmanager
+def killed_after_engine_writes(
+    monkeypatch: pytest.MonkeyPatch, interruption: Interruption
+) -> Iterator[None]:
+    original = EngineClient.set_server_threads
+
+    async def set_and_count(self: EngineClient, address: str, count: int) -> None:
+        await original(self, address, count)
+        interruption.wrote()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EngineClient, "set_server_threads", set_and_count)
+        yield
+
+
+class Course:
+    """One course of the same events, each in a namespace of its own."""
+
+    def __init__(
+        self, server: ApiServer, admin: AsyncClient, namespace: str, interruption: Interruption
+    ) -> None:
+        self.server = server
+        self.admin = admin
+        self.namespace = namespace
+        self.interruption = interruption
+        self.kills = 0
+
+    async def run(self) -> dict[str, Any]:
+        """Let a venue come up and be changed, with the operator begun anew whenever it ends."""
+        engine = SimulatedEngine()
+        async with serving(engine) as port:
+            self.server.apply(deployment(self.namespace), engine_pod(self.namespace, port))
+            status = json.dumps({"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}})
+            self.server.kubectl(
+                "patch", "pod", f"{ENGINE}-0", "-n", self.namespace,
+                "--subresource=status", "--type=merge", "-p", status,
+            )  # fmt: skip
+            start = PodMetrics(workers=2, db_pool_size=5, db_pool_overflow=5)
+            pods = SimulatedPods(self.admin, self.namespace, DEPLOYMENT, start, drain_s=0.3)
+            async with pods.running():
+                # More of everything, then less pods with more workers.
+                await self._settle(replicas=3, workers=1, pool=3)
+                await self._settle(replicas=1, workers=3, pool=2)
+                running = {
+                    (pod.metrics.workers, pod.metrics.db_pool_size, pod.metrics.db_pool_overflow)
+                    for pod in pods.pods.values()
+                }
+                tuning = self._get("configmap", f"{DEPLOYMENT}-tuning")["data"]["tuning.json"]
+                written = json.loads(tuning)
+                assert pods.generations == {written.pop("generation")}
+        return {
+            "replicas": self._get("deployment", DEPLOYMENT)["spec"]["replicas"],
+            "tuning": written,
+            "running": running,
+            "engine": engine.server_threads,
+        }
+
+    async def _settle(self, **bounds: int) -> None:
+        self.server.apply(venue(self.namespace, **bounds))
+        wanted = self._get("venue", VENUE)["metadata"]["generation"]
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            try:
+                await self._operate_until_settled(wanted, deadline)
+            except Killed:
+                self.kills += 1
+            else:
+                return
+
+    async def _operate_until_settled(self, generation: int, deadline: float) -> None:
+        settings = OperatorSettings(identity="test/operator")
+        config = KubeConfig.from_file(self.server.kubeconfig(OPERATOR)).get()
+        async with (
+            connect(config, self.interruption.transport()) as client,
+            new_session() as session,
+        ):
+            loop = VenueLoop(client, session, settings, self.namespace, VENUE)
+            while await loop.look() is not Result.SETTLED or not self._is_told(generation):
+                assert time.monotonic() < deadline, self._get("venue", VENUE).get("status")
+                await asyncio.sleep(0.1)
+
+    def _is_told(self, generation: int) -> bool:
+        status = self._get("venue", VENUE).get("status") or {}
+        return bool(status.get("observedGeneration") == generation)
+
+    def _get(self, kind: str, name: str) -> Any:
+        return json.loads(
+            self.server.kubectl("get", kind, name, "-n", self.namespace, "-o", "json")
+        )
+
+
+@pytest.fixture
+def new_course(
+    api_server: ApiServer, admin: AsyncClient, new_namespace: Callable[[], str]
+) -> Callable[[Interruption], Course]:
+    return lambda interruption: Course(api_server, admin, new_namespace(), interruption)
+
+
+async def test_killed_after_any_write_it_comes_to_the_same_state(
+    new_course: Callable[[Interruption], Course], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untouched = Interruption()
+    with killed_after_engine_writes(monkeypatch, untouched):
+        wanted = await new_course(untouched).run()
+    assert wanted["replicas"] == 1
+    assert wanted["running"] == {(3, 2, 0)}
+    assert untouched.writes > 8
+    for number in range(1, untouched.writes + 1):
+        interruption = Interruption()
+        interruption.kill_after = number
+        course = new_course(interruption)
+        with killed_after_engine_writes(monkeypatch, interruption):
+            assert await course.run() == wanted, f"killed after write {number}"
+        assert course.kills <= 1
+
+
+@pytest.mark.parametrize("failure", ["429", "500", "410", "cut", "slow"])
+async def test_calls_that_fail_only_delay_it(
+    new_course: Callable[[Interruption], Course], failure: str
+) -> None:
+    chance = random.Random(failure)
+
+    def fail(request: httpx2.Request) -> httpx2.Response | None:
+        if chance.random() > 0.15:
+            return None
+        if failure == "cut":
+            raise httpx2.ReadError("cut", request=request)
+        if failure == "slow":
+            raise httpx2.ReadTimeout("slow", request=request)
+        status = {
+            "kind": "Status",
+            "code": int(failure),
+            "message": "injected",
+            "status": "Failure",
+        }
+        return httpx2.Response(
+            int(failure), json=status, headers={"Retry-After": "1"}, request=request
+        )
+
+    interruption = Interruption()
+    interruption.fails = fail
+    result = await new_course(interruption).run()
+    assert result["replicas"] == 1
+    assert result["running"] == {(3, 2, 0)}

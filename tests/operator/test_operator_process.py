@@ -1,0 +1,357 @@
+"""The operator's process on a real API server, with the rights that its chart gives it."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from api_server import ApiServer, Call
+from conftest import OPERATOR, OTHERS, SECOND_OPERATOR, render_chart
+from lightkube import AsyncClient
+from objects import DEPLOYMENT, VENUE, autoscaler, deployment, venue
+from operator_process import running_operator
+from simulated_pods import SimulatedPods
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+WITHIN_S = 30.0
+
+
+@pytest.fixture
+async def pods(
+    api_server: ApiServer, namespace: str, admin: AsyncClient
+) -> AsyncIterator[SimulatedPods]:
+    """An API Deployment whose pods are simulated."""
+    api_server.apply(deployment(namespace))
+    async with SimulatedPods(admin, namespace, DEPLOYMENT).running() as simulated:
+        yield simulated
+
+
+async def eventually(condition: Callable[[], Any], within_s: float = WITHIN_S) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.1)
+
+
+class Cluster:
+    """What tests ask of a namespace."""
+
+    def __init__(self, server: ApiServer, namespace: str) -> None:
+        self.server = server
+        self.namespace = namespace
+
+    def get(self, kind: str, name: str) -> Any:
+        found = self.server.kubectl(
+            "get", kind, name, "-n", self.namespace, "-o", "json", "--ignore-not-found"
+        )
+        return json.loads(found) if found else None
+
+    def tuning(self) -> Any:
+        found = self.get("configmap", f"{DEPLOYMENT}-tuning")
+        return json.loads(found["data"]["tuning.json"]) if found else None
+
+    def replicas(self) -> int:
+        return int(self.get("deployment", DEPLOYMENT)["spec"]["replicas"])
+
+    def condition(self, kind: str, name: str = VENUE) -> Any:
+        status = self.get("venue", name).get("status") or {}
+        return next((one for one in status.get("conditions", []) if one["type"] == kind), None)
+
+    def is_tuned(self, name: str = VENUE) -> bool:
+        condition = self.condition("Tuned", name)
+        return condition is not None and condition["status"] == "True"
+
+
+@pytest.fixture
+def cluster(api_server: ApiServer, namespace: str) -> Cluster:
+    return Cluster(api_server, namespace)
+
+
+async def test_it_brings_pods_workers_and_pools_to_what_the_bounds_ask_for(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    with running_operator(api_server, tmp_path, namespace):
+        api_server.apply(venue(namespace, replicas=3, workers=2, pool=4, overflow=1))
+        await eventually(cluster.is_tuned)
+    assert cluster.replicas() == 3
+    assert {
+        (pod.metrics.workers, pod.metrics.db_pool_size, pod.metrics.db_pool_overflow)
+        for pod in pods.pods.values()
+    } == {(2, 4, 1)}
+    assert pods.generations == {cluster.tuning()["generation"]}
+
+
+async def test_every_change_has_an_event_with_its_reason(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    with running_operator(api_server, tmp_path, namespace):
+        api_server.apply(venue(namespace, replicas=2))
+        await eventually(cluster.is_tuned)
+    events = json.loads(
+        api_server.kubectl("get", "events.events.k8s.io", "-n", namespace, "-o", "json")
+    )["items"]
+    notes = {event["reason"]: event["note"] for event in events}
+    assert "from 1 to 2 pods: " in notes["Scaled"]
+    assert "generation 1: " in notes["TuningChanged"]
+    assert all(event["regarding"]["name"] == VENUE for event in events)
+
+
+async def test_while_nothing_changes_it_writes_nothing_at_all(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    with running_operator(api_server, tmp_path, namespace) as operator:
+        api_server.apply(venue(namespace, replicas=2))
+        await eventually(cluster.is_tuned)
+        await asyncio.sleep(12)  # The load that is shown has become steady by then.
+        api_server.new_calls(OPERATOR)
+        before = _looks(operator.get("/metrics").text)
+        await asyncio.sleep(10)
+        looks = _looks(operator.get("/metrics").text) - before
+        calls = api_server.new_calls(OPERATOR)
+    assert looks >= 10
+    assert [call for call in calls if call.writes] == []
+
+
+async def test_it_makes_the_calls_that_its_role_names_and_no_others(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    api_server.new_calls(OPERATOR)
+    with running_operator(api_server, tmp_path, namespace):
+        # A field with another owner is looked up: the only use of some verbs.
+        api_server.kubectl("scale", "deployment", DEPLOYMENT, "-n", namespace, "--replicas=3")
+        api_server.apply(venue(namespace, replicas=2))
+        await eventually(cluster.is_tuned)
+        api_server.apply(venue(namespace, replicas=1, workers=2))
+        await eventually(lambda: cluster.replicas() == 1 and cluster.is_tuned())
+    made = set()
+    for call in api_server.new_calls(OPERATOR):
+        if call.resource:
+            made.add((call.verb, call.resource))
+        if (call.verb, call.status) == ("patch", 201):
+            # Server-side apply of what is not there yet is a creation too.
+            made.add(("create", call.resource))
+    assert made == _permitted()
+
+
+def _permitted() -> set[tuple[str, str]]:
+    role = next(
+        one
+        for one in yaml.safe_load_all(render_chart("-s", "templates/rbac.yaml"))
+        if one["kind"] == "Role"
+    )
+    return {
+        (verb, _joined(resource, group))
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def _joined(resource: str, group: str) -> str:
+    plural, _slash, subresource = resource.partition("/")
+    return plural + (f".{group}" if group else "") + (f"/{subresource}" if subresource else "")
+
+
+async def test_plan_mode_writes_the_status_and_nothing_else(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    api_server.new_calls(OPERATOR)
+    with running_operator(api_server, tmp_path, namespace):
+        api_server.apply(venue(namespace, replicas=2, mode="Plan"))
+        await eventually(lambda: cluster.get("venue", VENUE).get("status"))
+        await asyncio.sleep(2)
+        written = _written(api_server.new_calls(OPERATOR))
+        assert written <= {"venues.openvenue.dev/status", "leases.coordination.k8s.io", EVENTS}
+        assert cluster.replicas() == 1
+        api_server.apply(venue(namespace, replicas=2, mode="Auto"))
+        await eventually(lambda: cluster.replicas() == 2, within_s=3)
+
+
+EVENTS = "events.events.k8s.io"
+
+
+async def test_paused_writes_nothing(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    api_server.apply(venue(namespace, replicas=2, mode="Paused"))
+    api_server.new_calls(OPERATOR)
+    with running_operator(api_server, tmp_path, namespace):
+        await asyncio.sleep(3)
+        calls = api_server.new_calls(OPERATOR)
+        assert ("list", "venues.openvenue.dev") in {(call.verb, call.resource) for call in calls}
+        assert _written(calls) == set()
+        api_server.apply(venue(namespace, replicas=2))
+        await eventually(lambda: cluster.replicas() == 2, within_s=3)
+        api_server.apply(venue(namespace, replicas=3, mode="Paused"))
+        await asyncio.sleep(3)
+        assert cluster.replicas() == 2
+
+
+async def test_what_people_change_by_hand_is_set_back(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    with running_operator(api_server, tmp_path, namespace):
+        api_server.apply(venue(namespace, replicas=2))
+        await eventually(cluster.is_tuned)
+        api_server.kubectl("scale", "deployment", DEPLOYMENT, "-n", namespace, "--replicas=5")
+        await eventually(lambda: cluster.replicas() == 2)
+        patch = json.dumps({"data": {"tuning.json": "{}"}})
+        name = f"{DEPLOYMENT}-tuning"
+        api_server.kubectl("patch", "configmap", name, "-n", namespace, "-p", patch)
+        await eventually(lambda: cluster.tuning().get("workers") == 1)
+        api_server.kubectl("delete", "configmap", name, "-n", namespace)
+        await eventually(lambda: cluster.tuning() is not None)
+
+
+async def test_replicas_that_somebody_else_declares_are_left_alone(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    declared = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": DEPLOYMENT, "namespace": namespace},
+        "spec": {"replicas": 3},
+    }
+    apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=argocd", "-f", "-")
+    api_server.kubectl(*apply, stdin=json.dumps(declared))
+    with running_operator(api_server, tmp_path, namespace):
+        api_server.apply(venue(namespace, replicas=2))
+        await eventually(
+            lambda: "argocd" in ((cluster.condition("Degraded") or {}).get("message") or "")
+        )
+        assert cluster.replicas() == 3
+
+
+async def test_an_autoscaler_keeps_the_replicas(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    api_server.apply(autoscaler(namespace, maximum=3))
+    api_server.kubectl("scale", "deployment", DEPLOYMENT, "-n", namespace, "--replicas=3")
+    with running_operator(api_server, tmp_path, namespace):
+        api_server.apply(venue(namespace, replicas=2, workers=2))
+        await eventually(lambda: (cluster.tuning() or {}).get("workers") == 2)
+        await asyncio.sleep(2)
+        assert cluster.replicas() == 3
+
+
+async def test_of_two_venues_on_one_deployment_the_older_wins_and_the_other_says_why_not(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    api_server.apply(venue(namespace, replicas=2))
+    await asyncio.sleep(1.1)  # Creation times are whole seconds.
+    api_server.apply(venue(namespace, "younger", replicas=4))
+    with running_operator(api_server, tmp_path, namespace):
+        await eventually(cluster.is_tuned)
+        await eventually(lambda: cluster.condition("Degraded", "younger"))
+        assert VENUE in cluster.condition("Degraded", "younger")["message"]
+        await asyncio.sleep(2)
+        assert cluster.replicas() == 2
+        api_server.kubectl("delete", "venue", VENUE, "-n", namespace)
+        await eventually(lambda: cluster.replicas() == 4)
+
+
+async def test_of_two_operators_one_tunes_and_the_other_stands_by(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    subject = {"kind": "ServiceAccount", "name": "second", "namespace": "operators"}
+    api_server.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "second", "namespace": namespace},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Role",
+                "name": "openvenue-operator",
+            },
+            "subjects": [subject],
+        }
+    )
+    with running_operator(api_server, tmp_path, namespace) as first:
+        api_server.apply(venue(namespace, replicas=2))
+        await eventually(cluster.is_tuned)
+        api_server.new_calls(SECOND_OPERATOR)
+        with running_operator(
+            api_server, tmp_path, namespace, user=SECOND_OPERATOR, identity="test/operator-2"
+        ) as second:
+            await eventually(lambda: 'result="standing_by"} 0.0' not in second.get("/metrics").text)
+            api_server.apply(venue(namespace, replicas=3))
+            await eventually(lambda: cluster.replicas() == 3)
+            await eventually(cluster.is_tuned)
+            await asyncio.sleep(3)
+            written = _written(api_server.new_calls(SECOND_OPERATOR))
+            assert written == {"leases.coordination.k8s.io", EVENTS}
+            events = api_server.kubectl("get", "events.events.k8s.io", "-n", namespace)
+            assert "StandingBy" in events
+            # One that ends gives way at once; one that was killed, as soon as it does not answer.
+            assert first.stop() == 0
+            api_server.apply(venue(namespace, replicas=2))
+            await eventually(lambda: cluster.replicas() == 2, within_s=10)
+            second.kill()
+    with running_operator(api_server, tmp_path, namespace, identity="test/operator-3"):
+        api_server.apply(venue(namespace, replicas=1))
+        await eventually(lambda: cluster.replicas() == 1, within_s=60)
+
+
+async def test_it_survives_an_api_server_that_restarts(
+    api_server: ApiServer, namespace: str, cluster: Cluster, tmp_path: Path, admin: AsyncClient
+) -> None:
+    api_server.apply(deployment(namespace), venue(namespace, replicas=1))
+    with running_operator(api_server, tmp_path, namespace) as operator:
+        await eventually(lambda: cluster.condition("Degraded"))
+        api_server.stop()
+        await asyncio.sleep(2)
+        assert operator.get("/healthz").status_code == 200
+        api_server.start()
+        async with SimulatedPods(admin, namespace, DEPLOYMENT).running():
+            api_server.apply(venue(namespace, replicas=2))
+            await eventually(lambda: cluster.replicas() == 2 and cluster.is_tuned())
+            assert operator.process.poll() is None
+            api_server.apply(venue(namespace, "later", deployment="another"))
+            await eventually(lambda: cluster.condition("Degraded", "later"), within_s=90)
+
+
+async def test_a_venue_has_no_finalizer_and_leaves_nothing_behind_that_waits(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    with running_operator(api_server, tmp_path, namespace) as operator:
+        api_server.apply(venue(namespace))
+        await eventually(cluster.is_tuned)
+        operator.kill()
+    metadata = cluster.get("venue", VENUE)["metadata"]
+    assert "finalizers" not in metadata
+    assert [name for name in metadata.get("annotations", {}) if "kubectl" not in name] == []
+    api_server.kubectl("delete", "venue", VENUE, "-n", namespace, "--timeout=5s")
+    lease = cluster.get("lease", f"openvenue-operator.{VENUE}")
+    assert lease["metadata"]["ownerReferences"][0]["kind"] == "Venue"
+    tuning = cluster.get("configmap", f"{DEPLOYMENT}-tuning")
+    assert tuning["metadata"]["ownerReferences"][0]["kind"] == "Deployment"
+
+
+async def test_others_cannot_do_what_the_operator_can(
+    api_server: ApiServer, namespace: str
+) -> None:
+    """The rights come from the chart's Role, and from nothing else in this API server."""
+    path = f"/apis/openvenue.dev/v1alpha1/namespaces/{namespace}/venues"
+    assert api_server.ask("GET", path, OTHERS).status_code == 403
+    assert api_server.ask("GET", path, OPERATOR).status_code == 200
+    secrets = f"/api/v1/namespaces/{namespace}/secrets"
+    assert api_server.ask("GET", secrets, OPERATOR).status_code == 403
+
+
+def _written(calls: list[Call]) -> set[str]:
+    return {call.resource for call in calls if call.writes}
+
+
+def _looks(metrics: str) -> float:
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in metrics.splitlines()
+        if line.startswith("openvenue_operator_ticks_total{")
+    )

@@ -1,4 +1,4 @@
-"""A loop whose process ends after any one write, or whose calls fail: it comes to the same state."""
+"""A loop whose process ends after any one write, or whose calls fail, comes to the same state."""
 
 import asyncio
 import json

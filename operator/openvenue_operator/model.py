@@ -283,6 +283,15 @@ class Memory(Value, frozen=True, kw_only=True):
     """What the steps lead to."""
 
 
+class Situation(Value, frozen=True, kw_only=True):
+    """All that a plan is made from: the same situation has the same plan, here or elsewhere."""
+
+    spec: VenueSpec
+    observation: Observation
+    memory: Memory
+    now: float
+
+
 class Step(Value, frozen=True, kw_only=True):
     """What is to be written now. None or empty: nothing."""
 

@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
 
 import aiohttp
 import httpx2
@@ -20,7 +19,7 @@ from openvenue_operator import metrics
 from openvenue_operator.act import Hands, act
 from openvenue_operator.engine import EngineClient
 from openvenue_operator.lease import HOLD_S, VenueLease
-from openvenue_operator.model import Memory, Mode, Observation, Plan, VenueSpec
+from openvenue_operator.model import Memory, Mode, Observation, Plan, Situation
 from openvenue_operator.observe import InvalidSpec, VenueObject, find_venue, observe
 from openvenue_operator.plan import plan
 from openvenue_operator.report import Happening, announce, changes, json_form, turns, write_status
@@ -47,15 +46,6 @@ class Result(StrEnum):
     GONE = "gone"
 
 
-class Seen(NamedTuple):
-    """What a plan was made from: enough to make it again elsewhere."""
-
-    spec: VenueSpec
-    observation: Observation
-    memory: Memory
-    now: float
-
-
 class VenueLoop:
     """Tunes one Venue for as long as it is there."""
 
@@ -72,7 +62,8 @@ class VenueLoop:
         self.name = name
         self.finished_at = time.monotonic()
         """When a look last came to its end, well or not (monotonic)."""
-        self.seen: Seen | None = None
+        self.situation: Situation | None = None
+        """Which the last plan was made from."""
         self._client = client
         self._settings = settings
         self._clock = clock
@@ -143,8 +134,9 @@ class VenueLoop:
         observation = msgspec.structs.replace(observation, obstacle=self._obstacle)
         previous = _status(venue)
         now = self._clock()
-        self.seen = Seen(venue.spec, observation, previous.memory if previous else Memory(), now)
-        planned = plan(*self.seen)
+        memory = previous.memory if previous else Memory()
+        self.situation = Situation(spec=venue.spec, observation=observation, memory=memory, now=now)
+        planned = plan(venue.spec, observation, memory, now)
         metrics.FEASIBLE.labels(str(self)).set(planned.feasible)
         await self._report(venue, observation, planned, previous, now)
         if venue.spec.mode is not Mode.AUTO or planned.step.empty:

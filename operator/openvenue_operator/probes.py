@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from openvenue_operator.loop import Seen
+from openvenue_operator.model import Situation
 
 
 class Looking(Protocol):
@@ -18,7 +18,7 @@ class Looking(Protocol):
     namespace: str
     name: str
     finished_at: float
-    seen: Seen | None
+    situation: Situation | None
 
 
 @asynccontextmanager
@@ -38,18 +38,18 @@ async def serving(
     async def show_metrics(_request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def show_seen(request: web.Request) -> web.Response:
+    async def show_situation(request: web.Request) -> web.Response:
         wanted = (request.match_info["namespace"], request.match_info["name"])
         for loop in loops:
-            if (loop.namespace, loop.name) == wanted and loop.seen is not None:
-                body = msgspec.json.encode(loop.seen._asdict(), order="deterministic")
+            if (loop.namespace, loop.name) == wanted and loop.situation is not None:
+                body = msgspec.json.encode(loop.situation, order="deterministic")
                 return web.Response(body=body, content_type="application/json")
         raise web.HTTPNotFound(text="no plan was made for such a Venue by this operator")
 
     app = web.Application()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/metrics", show_metrics)
-    app.router.add_get("/venues/{namespace}/{name}", show_seen)
+    app.router.add_get("/venues/{namespace}/{name}", show_situation)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -6,6 +6,7 @@ result. The programs are those of the cluster tests (tests/cluster/parts/build).
 
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -94,11 +95,22 @@ class ApiServer:
         """End the API server; what it stored stays."""
         self._stop("kube-apiserver")
 
-    def kubeconfig(self, user: str = ADMIN) -> Path:
-        """Return a kubeconfig file of a user."""
-        path = self.directory / f"{user.replace(':', '-')}.kubeconfig"
+    def pause(self) -> None:
+        """Let it do nothing more until `resume`."""
+        self._processes["kube-apiserver"].send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._processes["kube-apiserver"].send_signal(signal.SIGCONT)
+
+    def kubeconfig(self, user: str = ADMIN, port: int | None = None) -> Path:
+        """Return a kubeconfig file of a user; with `port`, one that goes there."""
+        path = self.directory / f"{user.replace(':', '-')}-{port}.kubeconfig"
         # YAML is a superset of JSON.
-        cluster = {"server": self.url, "certificate-authority": str(self._ca)}
+        cluster = {
+            "server": f"https://127.0.0.1:{port}" if port else self.url,
+            "certificate-authority": str(self._ca),
+        }
         context = {"cluster": "test", "user": "test"}
         config = {
             "apiVersion": "v1",

@@ -9,7 +9,8 @@ class Proxy:
     """Passes bytes on to a TCP port or a Unix socket; runs in a thread of its own.
 
     `stall` makes it swallow what it is sent, like a network that drops every packet: connections
-    stay open, new ones are accepted, and nothing comes back. `cut` resets all connections.
+    stay open, new ones are accepted, and nothing comes back. `strand` does so to the connections
+    that there are, and lets new ones work. `cut` resets all connections.
     """
 
     def __init__(self, *, port: int | None = None, unix_path: str | None = None) -> None:
@@ -17,6 +18,7 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stalled = False
+        self._stranded: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 
@@ -35,6 +37,10 @@ class Proxy:
     def stall(self) -> None:
         """Pass nothing on from now on."""
         self._stalled = True
+
+    def strand(self) -> None:
+        """Pass nothing more on of the connections that are open now."""
+        self._stranded |= self._writers
 
     def resume(self) -> None:
         """Serve new connections again; those that were open when it stalled are lost."""
@@ -77,7 +83,7 @@ class Proxy:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(65_536):
-                if not self._stalled:
+                if not self._stalled and writer not in self._stranded:
                     writer.write(data)
                     await writer.drain()
         except ConnectionError:

@@ -32,7 +32,7 @@ async def serve(settings: OperatorSettings) -> None:
             _log.info("operator started", identity=settings.identity, namespaces=namespaces)
             await kopf.operator(
                 registry=registry_of(loops),
-                settings=kopf_settings(),
+                settings=kopf_settings(settings.watch_silence_s),
                 clusterwide=not namespaces,
                 namespaces=namespaces,
             )

@@ -113,9 +113,10 @@ def registry_of(loops: Loops) -> kopf.OperatorRegistry:
     return registry
 
 
-def kopf_settings() -> kopf.OperatorSettings:
+def kopf_settings(watch_silence_s: float) -> kopf.OperatorSettings:
     """Return how kopf runs here: it watches Venues, and calls nothing else."""
     settings = kopf.OperatorSettings()
+    settings.watching.inactivity_timeout = watch_silence_s
     settings.scanning.disabled = True  # Watches neither namespaces nor CustomResourceDefinitions.
     settings.posting.enabled = False
     settings.peering.standalone = True  # See `lease`.

@@ -176,7 +176,10 @@ class VenueLoop:
         now: float,
     ) -> None:
         status = status_of(venue.spec, observation, planned, previous, now)
-        if not status_needs_write(previous, status, now):
+        remembered = previous.memory if previous else Memory()
+        # What a step is made from has to outlive this process before the step is made.
+        must = not planned.step.empty and status.memory != remembered
+        if not must and not status_needs_write(previous, status, now):
             return
         await write_status(self._client, venue, status)
         for happening in turns(venue.status, json_form(status)):

@@ -35,6 +35,11 @@ class OperatorSettings(BaseSettings):
     hang_timeout_s: Seconds = Field(
         default=90.0, description="after which a venue without a finished look fails /healthz"
     )
+    watch_silence_s: Seconds = Field(
+        default=70.0,
+        description="after which a watch that says nothing is begun anew; the API server speaks "
+        "every minute",
+    )
     log_level: LogLevel = "INFO"
     log_format: LogFormat = "json"
 

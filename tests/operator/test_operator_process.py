@@ -14,6 +14,7 @@ from conftest import OPERATOR, OTHERS, SECOND_OPERATOR, render_chart
 from lightkube import AsyncClient
 from objects import DEPLOYMENT, VENUE, autoscaler, deployment, venue
 from operator_process import running_operator
+from proxy import Proxy
 from simulated_pods import SimulatedPods
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
@@ -315,6 +316,40 @@ async def test_it_survives_an_api_server_that_restarts(
             assert operator.process.poll() is None
             api_server.apply(venue(namespace, "later", deployment="another"))
             await eventually(lambda: cluster.condition("Degraded", "later"), within_s=90)
+
+
+async def test_it_survives_an_api_server_that_stands_still(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    with running_operator(api_server, tmp_path, namespace) as operator:
+        api_server.apply(venue(namespace))
+        await eventually(cluster.is_tuned)
+        api_server.pause()
+        try:
+            await asyncio.sleep(8)  # More than a call may take.
+            assert operator.get("/healthz").status_code == 200
+        finally:
+            api_server.resume()
+        api_server.apply(venue(namespace, replicas=2))
+        await eventually(lambda: cluster.replicas() == 2 and cluster.is_tuned())
+
+
+async def test_a_watch_that_has_gone_silent_is_begun_anew(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    with (
+        Proxy(port=api_server.port) as proxy,
+        running_operator(
+            api_server, tmp_path, namespace, api_port=proxy.port, watch_silence_s="10"
+        ),
+    ):
+        api_server.apply(venue(namespace))
+        await eventually(cluster.is_tuned)
+        proxy.strand()
+        # The loop that there is does without the watch; a Venue that is new is found by it.
+        api_server.apply(venue(namespace, replicas=2), venue(namespace, "new", deployment="other"))
+        await eventually(lambda: cluster.replicas() == 2)
+        await eventually(lambda: cluster.condition("Degraded", "new"))
 
 
 async def test_a_venue_has_no_finalizer_and_leaves_nothing_behind_that_waits(

@@ -31,7 +31,7 @@ def serve(settings: Settings | None = None) -> None:
         listener.set_inheritable(True)
         if settings.api_port_file is not None:
             settings.api_port_file.write_text(f"{listener.getsockname()[1]}\n")
-        made = _prepare_metrics_dir()
+        made = _prepare_metrics_dir(settings.metrics_dir)
         try:
             # prometheus_client looks for the directory when it is first imported.
             from openvenue.supervisor import Supervisor
@@ -42,17 +42,20 @@ def serve(settings: Settings | None = None) -> None:
                 shutil.rmtree(made, ignore_errors=True)
 
 
-def _prepare_metrics_dir() -> Path | None:
-    """Give the workers an empty directory to share metrics in; return it if it was made here."""
-    given = os.environ.get(_METRICS_DIR_VARIABLE)
+def _prepare_metrics_dir(given: Path | None) -> Path | None:
+    """Give the workers an empty directory to share metrics in; return it if it was made here.
+
+    Its variable is set for this process's own workers alone: whatever else had it in its
+    environment, a command that is run in the same container for example, would show up as a worker.
+    """
     if given is None:
         made = Path(tempfile.mkdtemp(prefix="openvenue-metrics-"))
         os.environ[_METRICS_DIR_VARIABLE] = str(made)
         return made
-    directory = Path(given)
-    directory.mkdir(parents=True, exist_ok=True)
-    for leftover in directory.glob("*.db"):
+    given.mkdir(parents=True, exist_ok=True)
+    for leftover in given.glob("*.db"):
         leftover.unlink()
+    os.environ[_METRICS_DIR_VARIABLE] = str(given)
     return None
 
 

@@ -134,6 +134,10 @@ class Settings(BaseSettings):
     )
 
     tuning_file: Path | None = None
+    metrics_dir: Path | None = Field(
+        default=None,
+        description="where workers share their metrics, emptied at the start; absent: a new one",
+    )
 
     log_level: LogLevel = "WARNING"
     log_format: LogFormat = "json"

@@ -24,6 +24,8 @@ CORES_MAX = 1024.0
 CLOCK_SKEW_MAX_S = 60.0
 SECONDS_MIN = 0.9
 """Between two readings: the API's own figures are up to a second old."""
+OBSERVATIONS_MIN = 50
+"""For a 99th percentile: that of fewer is the worst one's."""
 
 
 class Nonsense(ValueError):
@@ -35,6 +37,11 @@ class Distribution(NamedTuple):
 
     bounds: tuple[float, ...]
     counts: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """Observations in all."""
+        return self.counts[-1] if self.counts else 0.0
 
     def since(self, earlier: "Distribution") -> "Distribution":
         """Return what was observed after `earlier`; that may be empty, where nothing ever was."""
@@ -167,11 +174,16 @@ def _load(now: Reading, before: Reading) -> PodLoad | None:
         orders_per_s=rate(now.orders, before.orders, "the number of orders"),
         requests_per_s=rate(now.requests, before.requests, "the number of requests"),
         cpu_cores=cpu_cores,
-        event_loop_lag_ms=1e3 * now.lag.since(before.lag).quantile(0.99),
-        pool_wait_ms=1e3 * now.pool_wait.since(before.pool_wait).quantile(0.99),
-        p99_ms=1e3 * now.order_latency.since(before.order_latency).quantile(0.99),
+        event_loop_lag_ms=_p99_ms(now.lag.since(before.lag)),
+        pool_wait_ms=_p99_ms(now.pool_wait.since(before.pool_wait)),
+        p99_ms=_p99_ms(now.order_latency.since(before.order_latency)),
         in_flight=now.in_flight,
     )
+
+
+def _p99_ms(distribution: Distribution) -> float:
+    """Return the 99th percentile in ms; 0 where there were too few to speak of one."""
+    return 1e3 * distribution.quantile(0.99) if distribution.total >= OBSERVATIONS_MIN else 0.0
 
 
 def _database(samples: "_Samples", read_at: float) -> Database | None:

@@ -134,7 +134,7 @@ class VenueLoop:
         observation = msgspec.structs.replace(observation, obstacle=self._obstacle)
         previous = _status(venue)
         now = self._clock()
-        memory = previous.memory if previous else Memory()
+        memory = (previous and previous.memory) or Memory()
         self.situation = Situation(spec=venue.spec, observation=observation, memory=memory, now=now)
         planned = plan(venue.spec, observation, memory, now)
         metrics.FEASIBLE.labels(str(self)).set(planned.feasible)

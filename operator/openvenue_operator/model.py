@@ -313,7 +313,7 @@ class Input(Value, frozen=True, kw_only=True):
 
     name: str
     value: float
-    target: float | None
+    target: float | None = None
     age_seconds: float
 
 

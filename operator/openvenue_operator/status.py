@@ -1,5 +1,8 @@
 """A Venue's status, made from a plan: what is well, what is not, and what happens next.
 
+The API server leaves out what is null, so whatever may be has that as its default; and it makes
+null of an object that has become empty, so those that may be empty are left out as well.
+
 It is written only where it says something new: an idle venue's stays as it is, and of one under
 load the figures are renewed from time to time, where they have moved by more than their noise.
 """
@@ -58,9 +61,9 @@ class ApiStatus(Value, frozen=True, kw_only=True):
 class ConnectionsStatus(Value, frozen=True, kw_only=True):
     """The database connections."""
 
-    used: int | None
+    used: int | None = None
     """That the venue's pods hold."""
-    budget: int | None
+    budget: int | None = None
     text: str
     """Both, for people."""
 
@@ -68,8 +71,8 @@ class ConnectionsStatus(Value, frozen=True, kw_only=True):
 class LoadStatus(Value, frozen=True, kw_only=True):
     """What the API bears."""
 
-    orders_per_second: int | None
-    p99_ms: int | None
+    orders_per_second: int
+    p99_ms: int
 
 
 class PlanStatus(Value, frozen=True, kw_only=True):
@@ -78,8 +81,8 @@ class PlanStatus(Value, frozen=True, kw_only=True):
     next_step: str
     binding: str
     reason: str
-    target: Allocation | None
-    worst_case: Budget | None
+    target: Allocation | None = None
+    worst_case: Budget | None = None
     inputs: tuple[Input, ...]
     made_at: str
 
@@ -89,12 +92,12 @@ class Status(Value, frozen=True, kw_only=True):
 
     observed_generation: int
     written_at: float
-    api: ApiStatus | None
+    api: ApiStatus | None = None
     connections: ConnectionsStatus
-    load: LoadStatus
+    load: LoadStatus | None = None
     conditions: tuple[Condition, ...]
     plan: PlanStatus
-    memory: Memory = Memory()
+    memory: Memory | None = None
 
 
 def status_of(
@@ -124,9 +127,10 @@ def status_of(
             used=used, budget=budget, text=f"{_or_unknown(used)}/{_or_unknown(budget)}"
         ),
         load=LoadStatus(
-            orders_per_second=_whole(plan.load.get("ordersPerSecond")),
-            p99_ms=_whole(plan.load.get("p99Ms")),
-        ),
+            orders_per_second=round(plan.load["ordersPerSecond"]), p99_ms=round(plan.load["p99Ms"])
+        )
+        if plan.load
+        else None,
         conditions=_conditions(observation, plan, ready, previous, now),
         plan=PlanStatus(
             next_step=plan.next_step,
@@ -137,7 +141,7 @@ def status_of(
             inputs=plan.inputs,
             made_at=_time(now),
         ),
-        memory=plan.memory,
+        memory=None if plan.memory == Memory() else plan.memory,
     )
 
 
@@ -158,13 +162,13 @@ def _told(status: Status) -> Any:
 
     Of what the law remembers, the beginnings of its windows may be lost: they begin again.
     """
-    memory = status.memory
+    memory = status.memory or Memory()
     plan = status.plan
     return (
         status.observed_generation,
         status.api,
         status.connections.budget,
-        status.load.orders_per_second is None,
+        status.load is None,
         [(one.type, one.status, one.reason, one.observed_generation) for one in status.conditions],
         (plan.next_step, plan.target, plan.worst_case),
         (memory.changed_at, memory.target, memory.may_hold, memory.pool_short_at),
@@ -174,8 +178,8 @@ def _told(status: Status) -> Any:
 def _figures(status: Status) -> list[float]:
     return [
         float(status.connections.used or 0),
-        float(status.load.orders_per_second or 0),
-        float(status.load.p99_ms or 0),
+        float(status.load.orders_per_second if status.load else 0),
+        float(status.load.p99_ms if status.load else 0),
     ]
 
 
@@ -263,10 +267,6 @@ def _condition(
         last_transition_time=before.last_transition_time if before and unchanged else _time(now),
         observed_generation=generation,
     )
-
-
-def _whole(figure: float | None) -> int | None:
-    return None if figure is None else round(figure)
 
 
 def _or_unknown(figure: int | None) -> str:

@@ -46,7 +46,7 @@ def test_what_dead_workers_counted_stays_in_a_bounded_number_of_files(
     new_venue: Callable[..., Venue], tmp_path: Path
 ) -> None:
     directory = tmp_path / "metrics"
-    venue = new_venue(PROMETHEUS_MULTIPROC_DIR=str(directory)).start(workers="1")
+    venue = new_venue(OPENVENUE_METRICS_DIR=str(directory)).start(workers="1")
     key = venue.open_account(1)
     answered = 0
     files = set()

@@ -69,6 +69,15 @@ engine: build/release/build.ninja ## Build the engine (release)
 run: setup ## Start the whole venue and trade on it visibly (Ctrl-C stops it); FILE=, ORDERS=, PORT=, ONCE=1
 	@scripts/run
 
+.PHONY: images
+images: .cache/packages.stamp ## Build the container images of this checkout (as root); TAG=, PUSH=registry
+	@scripts/build-images $(if $(TAG),--tag $(TAG)) $(if $(PUSH),--push $(PUSH))
+
+.PHONY: sbom
+sbom: images ## Write down what is in the images: build/sbom/*.spdx.json; TAG=
+	@tests/cluster/parts/build syft
+	@scripts/make-sbom $(if $(TAG),--tag $(TAG))
+
 # --- Check ------------------------------------------------------------------------------------------
 
 .PHONY: test

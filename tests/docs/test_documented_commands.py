@@ -25,6 +25,8 @@ START_TIMEOUT_S = 60.0
 RUN_ELSEWHERE = {
     "make test\n": "this suite is part of it",
     "make run\n": "test_make_run.py",
+    "make images\n": "tests/images",
+    "make sbom\n": "tests/images/test_sbom.py",
 }
 
 

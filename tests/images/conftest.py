@@ -1,5 +1,6 @@
 """Fixtures of the images' tests: the images of this checkout, built and mounted."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from image import Image, Pod, mounted
 from running_venue import ROOT
 
 BASE = os.environ.get("BASE_IMAGE", "docker.io/library/debian:bookworm-slim")
-TAG = f"images-test-{os.getpid()}"
+# Of each checkout its own.
+TAG = f"images-test-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,15 +23,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def built() -> Iterator[None]:
-    """Build the images; their layers stay for the next time, their names do not."""
+def built() -> None:
+    """Build the images. They stay: with them their layers would go, which the next build takes."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount and run images here")
     build = [ROOT / "scripts/build-images", "--tag", TAG]
     subprocess.run(build, check=True, stdout=sys.stderr)
-    yield
-    names = [f"localhost/{name}:{TAG}" for name in ("openvenue-engine", "openvenue")]
-    subprocess.run(["buildah", "rmi", *names], check=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,20 @@
 """Fixtures of the operator's tests: a real API server with the operator's chart in it."""
 
 import itertools
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
-from api_server import BIN, ROOT, ApiServer, missing_programs
+from api_server import ApiServer, missing_programs
+from installed_operator import (
+    OPERATOR,
+    OPERATOR_NAMESPACE,
+    OTHERS,
+    SECOND_OPERATOR,
+    render_chart,
+)
 from lightkube import AsyncClient
 from lightkube.config.kubeconfig import KubeConfig
 from openvenue_operator.cluster import connect
-
-OPERATOR_NAMESPACE = "operators"
-OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:openvenue-operator"
-"""The chart's ServiceAccount, as which the operator's calls are made."""
-SECOND_OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:second"
-OTHERS = "system:serviceaccount:operators:others"
 
 
 @pytest.fixture(scope="session")
@@ -63,14 +63,6 @@ async def client(api_server: ApiServer) -> AsyncIterator[AsyncClient]:
     """A client with the operator's rights."""
     async with connect(KubeConfig.from_file(api_server.kubeconfig(OPERATOR)).get()) as client:
         yield client
-
-
-def render_chart(*options: str) -> str:
-    """Return the operator's chart as Helm renders it."""
-    helm = [str(BIN / "helm4"), "template", "openvenue-operator"]
-    chart = str(ROOT / "charts/openvenue-operator")
-    command = [*helm, chart, "--namespace", OPERATOR_NAMESPACE, *options]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 _NUMBERS = itertools.count(1)

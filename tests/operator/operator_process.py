@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 from api_server import ApiServer, free_ports
-from conftest import OPERATOR
+from installed_operator import OPERATOR
 
 STOP_TIMEOUT_S = 30.0
 

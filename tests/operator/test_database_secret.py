@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from api_server import ApiServer
-from conftest import OTHERS, SECOND_OPERATOR
+from installed_operator import OTHERS, SECOND_OPERATOR
 from sqlalchemy import make_url
 
 pytestmark = pytest.mark.cluster

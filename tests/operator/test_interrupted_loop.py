@@ -12,8 +12,8 @@ import grpc
 import httpx2
 import pytest
 from api_server import ApiServer
-from conftest import OPERATOR
 from exposition_text import PodMetrics
+from installed_operator import OPERATOR
 from lightkube import AsyncClient
 from lightkube.config.kubeconfig import KubeConfig
 from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue

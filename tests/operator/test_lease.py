@@ -5,7 +5,7 @@ import math
 
 import pytest
 from api_server import ApiServer
-from conftest import OPERATOR
+from installed_operator import OPERATOR
 from lightkube import AsyncClient
 from objects import DEPLOYMENT, ENGINE, VENUE, venue
 from openvenue_operator.lease import (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from api_server import BIN, ROOT, ApiServer
-from conftest import render_chart
+from installed_operator import render_chart
 from openvenue_operator.settings import OperatorSettings
 
 pytestmark = pytest.mark.cluster

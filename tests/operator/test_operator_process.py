@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from api_server import ApiServer, Call
-from conftest import OPERATOR, OTHERS, SECOND_OPERATOR, render_chart
+from installed_operator import OPERATOR, OTHERS, SECOND_OPERATOR, render_chart
 from lightkube import AsyncClient
 from objects import DEPLOYMENT, VENUE, autoscaler, deployment, venue
 from operator_process import running_operator

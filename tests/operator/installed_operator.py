@@ -1,0 +1,19 @@
+"""The operator's chart in the tests' API server, and the users that there are."""
+
+import subprocess
+
+from api_server import BIN, ROOT
+
+OPERATOR_NAMESPACE = "operators"
+OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:openvenue-operator"
+"""The chart's ServiceAccount, as which the operator's calls are made."""
+SECOND_OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:second"
+OTHERS = "system:serviceaccount:operators:others"
+
+
+def render_chart(*options: str) -> str:
+    """Return the operator's chart as Helm renders it."""
+    helm = [str(BIN / "helm4"), "template", "openvenue-operator"]
+    chart = str(ROOT / "charts/openvenue-operator")
+    command = [*helm, chart, "--namespace", OPERATOR_NAMESPACE, *options]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -369,6 +369,20 @@ async def test_a_venue_has_no_finalizer_and_leaves_nothing_behind_that_waits(
     assert tuning["metadata"]["ownerReferences"][0]["kind"] == "Deployment"
 
 
+async def test_it_finds_the_venues_of_all_namespaces(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    wide = ("--set", "watch.clusterWide=true", "--set", "fullnameOverride=second")
+    rights = render_chart(*wide, "-s", "templates/rbac.yaml")
+    api_server.kubectl("apply", "-f", "-", stdin=rights)
+    try:
+        with running_operator(api_server, tmp_path, "", user=SECOND_OPERATOR):
+            api_server.apply(venue(namespace, replicas=2))
+            await eventually(lambda: cluster.replicas() == 2 and cluster.is_tuned())
+    finally:
+        api_server.kubectl("delete", "-f", "-", stdin=rights)
+
+
 async def test_others_cannot_do_what_the_operator_can(
     api_server: ApiServer, namespace: str
 ) -> None:

@@ -1,0 +1,110 @@
+"""The chart is upgraded and rolled back after the operator has tuned: neither notices."""
+
+import asyncio
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_server import BIN, ROOT, ApiServer
+from lightkube import AsyncClient
+from operator_process import running_operator
+from simulated_pods import SimulatedPods
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
+
+CHART = ROOT / "charts/openvenue"
+RELEASE = "ov"
+DEPLOYMENT = "ov-openvenue-api"
+VENUE = "ov-openvenue"
+WITHIN_S = 40.0
+
+
+class Release:
+    """A release of the chart on an API server without nodes."""
+
+    def __init__(self, server: ApiServer, namespace: str, helm: str) -> None:
+        self.server = server
+        self.namespace = namespace
+        self._helm = helm
+
+    def helm(self, *arguments: str) -> None:
+        """Run Helm; without --force of any kind, and it must succeed."""
+        command = [str(BIN / self._helm), f"--kubeconfig={self.server.kubeconfig()}"]
+        done = subprocess.run(
+            [*command, f"--namespace={self.namespace}", *arguments], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+    def deploy(self, note: str) -> None:
+        """Install or upgrade, with something in the pods that has changed."""
+        bounds = {"min": 2, "max": 2}
+        venue: dict[str, Any] = {
+            "api": {
+                "replicas": {"min": 3, "max": 3},
+                "workersPerPod": bounds,
+                "dbPoolSize": bounds,
+                "dbPoolOverflow": {"min": 0, "max": 5},
+            }
+        }
+        start = {"workers": 2, "dbPoolSize": 2, "dbPoolOverflow": 0}
+        api = {"podAnnotations": {"note": note}, "start": start}
+        values = [f"--set-json=venue={json.dumps(venue)}", f"--set-json=api={json.dumps(api)}"]
+        values += ["--set=database.bundled.maxConnections=100"]
+        self.helm("upgrade", "--install", RELEASE, str(CHART), *values)
+
+    def get(self, kind: str, name: str) -> Any:
+        arguments = ("get", kind, name, "-n", self.namespace, "-o", "json", "--show-managed-fields")
+        return json.loads(self.server.kubectl(*arguments))
+
+    def replicas(self) -> int:
+        return int(self.get("deployment", DEPLOYMENT)["spec"]["replicas"])
+
+    def is_tuned(self) -> bool:
+        found = self.get("venue", VENUE)
+        conditions = (found.get("status") or {}).get("conditions", [])
+        return any(one["type"] == "Tuned" and one["status"] == "True" for one in conditions)
+
+
+@pytest.mark.parametrize("helm", ["helm3", "helm4"])
+async def test_upgrades_and_rollbacks_leave_what_the_operator_set(
+    api_server: ApiServer, admin: AsyncClient, namespace: str, helm: str, tmp_path: Path
+) -> None:
+    release = Release(api_server, namespace, helm)
+    release.deploy("first")
+    async with SimulatedPods(admin, namespace, DEPLOYMENT).running():
+        with running_operator(api_server, tmp_path, namespace):
+            await _until(lambda: release.replicas() == 3 and release.is_tuned())
+            version = _tuning_version(release)
+            for note in ("second", "third", "fourth"):
+                release.deploy(note)
+                assert release.replicas() == 3
+            release.helm("rollback", RELEASE, "1")
+            assert release.replicas() == 3
+            await asyncio.sleep(2)
+    live = release.get("deployment", DEPLOYMENT)
+    assert live["spec"]["template"]["metadata"]["annotations"]["note"] == "first"
+    assert _owners_of_replicas(live) == {("openvenue-operator", "Apply")}
+    assert _tuning_version(release) == version
+
+
+def _tuning_version(release: Release) -> str:
+    found = release.get("configmap", f"{DEPLOYMENT}-tuning")
+    return str(found["metadata"]["resourceVersion"])
+
+
+def _owners_of_replicas(live: Any) -> set[tuple[str, str]]:
+    return {
+        (entry["manager"], entry["operation"])
+        for entry in live["metadata"]["managedFields"]
+        if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
+    }
+
+
+async def _until(condition: Any) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.2)

@@ -20,7 +20,14 @@ from venue import PAIR, SYMBOL, InstalledVenue
 
 FAULTS = int(os.environ.get("OPENVENUE_FAULTS", "2"))
 # Low enough for the budget to bind.
-SETTINGS = ("database.bundled.maxConnections=40", "venue.api.replicas.min=2")
+SETTINGS = (
+    "database.bundled.maxConnections=40",
+    "venue.api.replicas.min=2",
+    "api.start.dbPoolSize=3",
+    "api.start.dbPoolOverflow=2",
+    "api.shutdown.noticeSeconds=3",
+    "api.shutdown.drainSeconds=3",
+)
 
 
 class Market:

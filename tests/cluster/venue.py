@@ -36,9 +36,12 @@ class InstalledVenue:
         return self.namespace.cluster.ingress_url
 
     def install_operator(self, helm: int, *values: str) -> None:
-        """Install or upgrade the operator in the same namespace."""
-        tag = f"image.tag={self.tag}"
-        self._deploy(helm, "openvenue-operator", str(OPERATOR_CHART), tag, *values)
+        """Install or upgrade the operator in the same namespace.
+
+        The kind Venue stays when an operator is uninstalled: the next one takes it over.
+        """
+        chart = (str(OPERATOR_CHART), "--take-ownership")
+        self._deploy(helm, "openvenue-operator", chart, f"image.tag={self.tag}", *values)
 
     def install(self, helm: int, *values: str) -> None:
         """Install or upgrade the venue and wait until it is ready."""
@@ -47,16 +50,24 @@ class InstalledVenue:
             f"image.engine.tag={self.tag}",
             f"image.api.tag={self.tag}",
         )
-        self._deploy(helm, self.release, str(VENUE_CHART), *settings, *values)
+        self._deploy(helm, self.release, (str(VENUE_CHART),), *settings, *values)
 
-    def _deploy(self, helm: int, release: str, chart: str, *values: str) -> None:
+    def _deploy(self, helm: int, release: str, chart: tuple[str, ...], *values: str) -> None:
         registry = self.namespace.cluster.registry
         settings = [f"image.registry={registry}", *values]
         options = [part for value in settings for part in ("--set", value)]
         # Helm 4 has renamed it.
         atomic = "--atomic" if helm == 3 else "--rollback-on-failure"
         self.namespace.helm(
-            helm, "upgrade", "--install", release, chart, "--wait", atomic, "--timeout=4m", *options
+            helm,
+            "upgrade",
+            "--install",
+            release,
+            *chart,
+            "--wait",
+            atomic,
+            "--timeout=4m",
+            *options,
         )
 
     def command(self, *arguments: str) -> Any:

@@ -14,19 +14,23 @@ from pathlib import Path
 import pytest
 from audit import check
 from cluster import NEXT_TAG, TAG, Cluster, eventually
+from connections import ConnectionWatch
 from node import components, layout
 from order_flow import AlpacaBot, Bot, CcxtBot, Ledger, OrderFlow
 from venue import PAIR, SYMBOL, InstalledVenue
 
 FAULTS = int(os.environ.get("OPENVENUE_FAULTS", "2"))
-# Low enough for the budget to bind.
+# Low enough for the budget to bind; the server keeps 3 for superusers, the Venue 3 as headroom.
+MAX_CONNECTIONS = 40
+BUDGET = MAX_CONNECTIONS - 3 - 3
 SETTINGS = (
-    "database.bundled.maxConnections=40",
+    f"database.bundled.maxConnections={MAX_CONNECTIONS}",
     "venue.api.replicas.min=2",
     "api.start.dbPoolSize=3",
     "api.start.dbPoolOverflow=2",
     "api.shutdown.noticeSeconds=3",
     "api.shutdown.drainSeconds=3",
+    "api.engineReplyTimeoutSeconds=3",
 )
 
 
@@ -38,6 +42,13 @@ class Market:
         self.ledgers = [Ledger(venue.open_account(number)) for number in (1, 2, 3)]
         self._bot_keys = [venue.open_account(number) for number in (11, 12)]
         self.bots: list[Bot] = []
+
+    def pods(self) -> dict[str, int]:
+        """Identities of the API's pods, and how often their containers were restarted."""
+        return {
+            pod["metadata"]["uid"]: pod["status"]["containerStatuses"][0]["restartCount"]
+            for pod in self.venue.ready_pods("api")
+        }
 
     @contextmanager
     def trading(self) -> Iterator[OrderFlow]:
@@ -53,9 +64,14 @@ class Market:
             for bot in bots:
                 stack.enter_context(bot)
             flow.wait_for_orders(20)
+            watch = stack.enter_context(ConnectionWatch(self.venue.database_url))
             yield flow
             flow.wait_for_orders(20, timeout_s=120)
-        print(f"{flow.summary()}, longest outage {flow.longest_outage_s():.2f} s")
+        print(
+            f"{flow.summary()}, longest outage {flow.longest_outage_s():.2f} s, "
+            f"{watch.most} connections at most in {watch.readings} readings"
+        )
+        assert 0 < watch.most <= BUDGET
         check(
             self.ledgers,
             self.bots,
@@ -78,21 +94,40 @@ def market(cluster: Cluster) -> Iterator[Market]:
 @pytest.mark.parametrize(
     "values", [(f"image.api.tag={NEXT_TAG}",), ("api.podAnnotations.changed=yes",)]
 )
-def test_a_rollout_of_the_api_fails_no_request(market: Market, values: tuple[str, ...]) -> None:
-    for _ in range(FAULTS // 2 or 1):
-        with market.trading() as flow:
+def test_upgrades_and_rollbacks_of_the_api_fail_no_request(
+    market: Market, values: tuple[str, ...]
+) -> None:
+    with market.trading() as flow:
+        for _ in range(max(1, FAULTS // 2)):
             market.venue.install(4, *SETTINGS, *values)
             flow.wait_for_orders(20)
-            market.venue.install(4, *SETTINGS)
-        assert flow.failures == []
-
-
-def test_helm_upgrades_and_rollbacks_fail_no_request(market: Market) -> None:
-    with market.trading() as flow:
-        for _ in range(FAULTS):
-            market.venue.install(4, *SETTINGS, "api.podAnnotations.changed=again")
             market.venue.namespace.helm(4, "rollback", "demo", "--wait", "--timeout=4m")
+            flow.wait_for_orders(20)
     assert flow.failures == []
+
+
+def test_tuning_fails_no_request_and_restarts_no_pod(market: Market) -> None:
+    before = market.pods()
+    with market.trading() as flow:
+        for _ in range(max(1, FAULTS // 2)):
+            for bounds in (
+                {"workersPerPod": {"min": 2, "max": 2}},
+                {"dbPoolSize": {"min": 2, "max": 2}, "dbPoolOverflow": {"min": 1, "max": 1}},
+                {"grpcChannels": {"min": 2, "max": 2}, "logLevel": "INFO"},
+                {
+                    "workersPerPod": {"min": 1, "max": 1},
+                    "dbPoolSize": {"min": 5, "max": 5},
+                    "grpcChannels": {"min": 1, "max": 1},
+                    "logLevel": "WARNING",
+                },
+            ):
+                began = time.monotonic()
+                market.venue.change_bounds(**bounds)
+                eventually("tuned", market.venue.is_tuned, timeout_s=120)
+                print(f"{bounds}: {time.monotonic() - began:.1f} s")
+                flow.wait_for_orders(20)
+    assert flow.failures == []
+    assert market.pods() == before
 
 
 def test_the_operator_may_be_killed(market: Market) -> None:
@@ -148,5 +183,6 @@ def test_the_kubelet_may_be_restarted(market: Market, cluster: Cluster) -> None:
 
 def _kill(market: Market, component: str) -> None:
     """End a pod at once, without asking it."""
+    eventually(f"{component} is ready", lambda: market.venue.ready_pods(component))
     pod = market.venue.ready_pods(component)[0]["metadata"]["name"]
     market.venue.namespace.kubectl("delete", "pod", pod, "--grace-period=0", "--force")

@@ -102,6 +102,22 @@ class InstalledVenue:
         (pod,) = self.namespace.pods("engine")
         return f"{pod['status']['podIP']}:7070"
 
+    def change_bounds(self, **api: Any) -> None:
+        """Change what the Venue's spec says of the API."""
+        patch = json.dumps({"spec": {"api": api}})
+        self.namespace.kubectl("patch", "venue", self.name, "--type=merge", "-p", patch)
+
+    def is_tuned(self) -> bool:
+        """Whether the Venue says, of its spec as it is now, that its target runs."""
+        venue = self.namespace.get("venue", self.name)
+        generation = venue["metadata"]["generation"]
+        return any(
+            one["type"] == "Tuned"
+            and one["status"] == "True"
+            and one["observedGeneration"] == generation
+            for one in venue.get("status", {}).get("conditions", [])
+        )
+
     def ready_pods(self, component: str) -> list[dict[str, Any]]:
         """Pods of a component that are ready and are to stay."""
         return [

@@ -176,7 +176,7 @@ class VenueLoop:
         now: float,
     ) -> None:
         status = status_of(venue.spec, observation, planned, previous, now)
-        remembered = previous.memory if previous else Memory()
+        remembered = previous.memory if previous else None
         # What a step is made from has to outlive this process before the step is made.
         must = not planned.step.empty and status.memory != remembered
         if not must and not status_needs_write(previous, status, now):

@@ -189,7 +189,8 @@ def _next(target: Allocation, situation: _Situation) -> tuple[Step, str]:
     current = situation.current
     goal = _tuning(target, running, spec)
     shrunk = _tuning(_smaller(current, target), running, spec)
-    if _differs(shrunk, running):
+    # The first is written in any case: pods may run something else than their Deployment says.
+    if observation.applied is None or _differs(shrunk, running):
         fewer = target.replicas if target.replicas < deployment.replicas else None
         goes_on = per_pod(goal) > per_pod(shrunk) or goal.grpc_channels > shrunk.grpc_channels
         tuning = shrunk if goes_on else goal
@@ -224,7 +225,7 @@ def _next(target: Allocation, situation: _Situation) -> tuple[Step, str]:
         return Step(nudge=nudged), f"has {len(nudged)} pods read generation {running.generation}"
     if not _in_place(situation, target):
         return Step(), "waits for pods to start or stop"
-    if target.server_threads < current.server_threads:
+    if observation.engine is not None and target.server_threads < current.server_threads:
         step = Step(server_threads=target.server_threads)
         return step, _words(step)
     return Step(), "nothing: all pods run the target"

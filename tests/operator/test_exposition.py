@@ -11,7 +11,14 @@ from exposition_text import PodMetrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openvenue.keys import NewKey
-from openvenue_operator.exposition import Distribution, Nonsense, Reading, read, report_of
+from openvenue_operator.exposition import (
+    OBSERVATIONS_MIN,
+    Distribution,
+    Nonsense,
+    Reading,
+    read,
+    report_of,
+)
 from running_venue import Venue
 
 NOW = 1_800_000_000.0
@@ -24,21 +31,22 @@ def test_a_real_api_says_what_it_runs_and_under_which_load(
     with venue.client(new_account()) as client:
         client.post("/v2/orders", json={**order, "time_in_force": "day"})
         before = _read(venue)
-        for _ in range(20):
+        for _ in range(60):
             answer = client.post("/v2/orders", json={**order, "time_in_force": "day"})
             assert answer.status_code == 200
         deadline = time.monotonic() + 20
-        while (after := _read(venue)).orders < before.orders + 20:
+        # Ten timers a second of each worker are too few for a percentile at first.
+        while (after := _read(venue)).orders < before.orders + 60 or (
+            after.lag.since(before.lag).total < OBSERVATIONS_MIN
+        ):
             assert time.monotonic() < deadline
-            time.sleep(0.2)
-    assert after.read_at - before.read_at >= 0.9
     report = report_of(after, before)
     assert (report.workers, report.workers_wanted, report.workers_leaving) == (2, 2, 0)
     assert report.generations == (0, 0)
     assert (report.db_pool_size, report.db_pool_overflow) == (10, 10)
     assert 2 <= report.db_connections <= 20
     assert report.load is not None
-    assert report.load.orders_per_s == pytest.approx(20 / report.load.seconds)
+    assert report.load.orders_per_s == pytest.approx(60 / report.load.seconds)
     assert report.load.requests_per_s >= report.load.orders_per_s
     assert 0 < report.load.cpu_cores < 4
     assert 0 < report.load.p99_ms < 5000
@@ -56,7 +64,8 @@ def _read(venue: Venue) -> Reading:
 def test_load_is_what_happened_between_two_readings() -> None:
     pod = PodMetrics()
     before = read(pod.text(), NOW)
-    pod.work(10, cores=0.5, orders_per_s=300, p99_s=0.01)
+    for _ in range(10):
+        pod.work(1, cores=0.5, orders_per_s=300, p99_s=0.01)
     pod.pool_wait_s = {0.05: 1, 0.001: 999}
     pod.in_flight = 7
     load = report_of(read(pod.text(), NOW + 10), before).load
@@ -67,6 +76,15 @@ def test_load_is_what_happened_between_two_readings() -> None:
     assert 5 < load.event_loop_lag_ms <= 10
     assert load.pool_wait_ms <= 1
     assert load.in_flight == 7
+
+
+def test_of_few_observations_there_is_no_percentile() -> None:
+    pod = PodMetrics()
+    before = read(pod.text(), NOW)
+    pod.latency_s = {0.5: OBSERVATIONS_MIN - 1}
+    load = report_of(read(pod.text(), NOW + 10), before).load
+    assert load is not None
+    assert load.p99_ms == 0.0
 
 
 def test_the_first_reading_and_one_too_soon_know_no_load() -> None:

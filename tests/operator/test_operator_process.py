@@ -87,6 +87,52 @@ async def test_it_brings_pods_workers_and_pools_to_what_the_bounds_ask_for(
     assert pods.generations == {cluster.tuning()["generation"]}
 
 
+def roomy_venue(namespace: str) -> dict[str, Any]:
+    """A Venue that leaves the law a choice, and little time."""
+    made = venue(namespace)
+    made["spec"]["api"]["replicas"] = {"min": 1, "max": 3}
+    made["spec"]["tuning"] = {
+        "upWindowSeconds": 2,
+        "downWindowSeconds": 600,
+        "cooldownSeconds": 1,
+        "maxMetricsAgeSeconds": 5,
+    }
+    return made
+
+
+async def test_load_makes_it_grow_up_to_the_bounds(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    with running_operator(api_server, tmp_path, namespace):
+        api_server.apply(roomy_venue(namespace))
+        await eventually(cluster.is_tuned)
+        assert cluster.replicas() == 1
+        pods.cores = 0.95
+        await eventually(lambda: cluster.replicas() == 3, within_s=60)
+
+
+async def test_by_nonsense_it_does_not_tune_and_says_so(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    def freshness(status: str) -> bool:
+        condition = cluster.condition("MetricsFresh")
+        return condition is not None and condition["status"] == status
+
+    with running_operator(api_server, tmp_path, namespace):
+        api_server.apply(roomy_venue(namespace))
+        await eventually(lambda: cluster.is_tuned() and freshness("True"))
+        (pod,) = pods.pods.values()
+        pods.cores = 0.95
+        pod.answer = pod.metrics.text().replace("cpu_seconds_total", "cpu_seconds_total NaN #")
+        await eventually(lambda: freshness("False"))
+        assert "nonsense" in cluster.condition("MetricsFresh")["message"]
+        await asyncio.sleep(8)
+        assert cluster.replicas() == 1
+        pod.answer = None
+        await eventually(lambda: freshness("True"))
+        await eventually(lambda: cluster.replicas() == 3, within_s=60)
+
+
 async def test_every_change_has_an_event_with_its_reason(
     api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -4,8 +4,9 @@ import argparse
 import asyncio
 import logging
 
+import httpx2
 import kopf
-from lightkube import ApiError, AsyncClient
+from lightkube import AsyncClient
 from openvenue.settings import bad_settings_end_the_process
 from openvenue.telemetry import configure_logging, get_logger
 
@@ -44,9 +45,8 @@ async def _wait_for_kind(client: AsyncClient, namespace: str) -> None:
         try:
             async for _venue in client.list(Venue, namespace=namespace, chunk_size=1):
                 break
-        except ApiError as error:
-            if error.status.code not in (403, 404):
-                raise
+        except (httpx2.HTTPError, OSError) as error:
+            # Neither kind nor rights may be there yet, nor the API server itself.
             _log.warning("no Venues can be read yet", problem=str(error))
             await asyncio.sleep(_KIND_POLL_S)
         else:

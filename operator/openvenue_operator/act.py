@@ -25,6 +25,9 @@ from openvenue_operator.observe import (
     tuning_name,
 )
 
+REFUSALS = (400, 403, 422)
+"""Answers of the API server that will be the same next time, until somebody does something."""
+
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -49,7 +52,8 @@ async def act(
     """Write what the step says, until something stands in the way.
 
     `generation` is the tuning's that pods are nudged to read. Raises what the client raises where
-    the API server cannot be reached or refuses for another reason than an owner of the field.
+    the API server cannot be reached, or what was observed has changed meanwhile: the next look
+    begins anew.
     """
     done = Step()
     try:
@@ -66,6 +70,10 @@ async def act(
             await nudge(hands.client, venue, addresses, name, nudge_value(generation, now))
     except (Contested, EngineUnreachable) as error:
         return Outcome(done, str(error))
+    except ApiError as error:
+        if error.status.code not in REFUSALS:
+            raise
+        return Outcome(done, f"the API server refuses it: {error}")
     return Outcome(step, None)
 
 

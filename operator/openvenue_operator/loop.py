@@ -18,7 +18,7 @@ from openvenue.telemetry import get_logger
 from openvenue_operator import metrics
 from openvenue_operator.act import Hands, act
 from openvenue_operator.engine import EngineClient
-from openvenue_operator.lease import HOLD_S, VenueLease
+from openvenue_operator.lease import HOLD_S, SOMEBODY_FASTER, VenueLease
 from openvenue_operator.model import Memory, Mode, Observation, Plan, Situation
 from openvenue_operator.observe import InvalidSpec, VenueObject, find_venue, observe
 from openvenue_operator.plan import plan
@@ -161,7 +161,7 @@ class VenueLoop:
         self._holder = holder
         if holder == self._settings.identity:
             return True
-        if holder != before:
+        if holder not in (before, SOMEBODY_FASTER):
             note = f"{self._settings.identity} stands by: {holder} tunes this Venue"
             happening = Happening("Normal", "StandingBy", "StandBy", note)
             await announce(self._client, venue, self._settings.identity, happening)

@@ -32,8 +32,11 @@ class OperatorSettings(BaseSettings):
     http_port: int = Field(
         default=8080, ge=0, le=65_535, description="of /healthz and /metrics; 0: any that is free"
     )
-    hang_timeout_s: Seconds = Field(
-        default=90.0, description="after which a venue without a finished look fails /healthz"
+    hang_timeout_s: float = Field(
+        default=90.0,
+        ge=60,
+        le=3600,
+        description="after which a venue without a finished look fails /healthz",
     )
     watch_silence_s: Seconds = Field(
         default=70.0,

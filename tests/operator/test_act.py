@@ -1,6 +1,7 @@
 """Each write on a real API server: made twice, on what has gone, and against other owners."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -111,6 +112,19 @@ async def test_replicas_that_another_manager_declares_are_left_to_it(place: Plac
     assert place.replicas() == 3
     # Of the same opinion, both may own it.
     await set_replicas(place.client, found, addresses, 3)
+
+
+async def test_what_the_api_server_refuses_is_an_obstacle(place: Place) -> None:
+    found, addresses = await place.look()
+    place.server.kubectl("delete", "role", "openvenue-operator", "-n", place.namespace)
+    deadline = time.monotonic() + 10
+    while True:  # The API server takes a moment to notice.
+        hands = Hands(place.client, EngineClient())
+        done = await act(hands, found, Step(replicas=2), addresses, 0, 0.0)
+        if done.obstacle is not None:
+            break
+        assert time.monotonic() < deadline
+    assert "forbidden" in done.obstacle
 
 
 async def test_a_deployment_that_was_made_anew_is_not_written_to(place: Place) -> None:

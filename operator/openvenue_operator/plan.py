@@ -175,7 +175,11 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
             if not fits(asked, deployment, spec, bound)
             else f"engine.serverThreads.max of {spec.engine.server_threads.max}"
         )
-    target = target.replace(server_threads=_threads_for(target, situation))
+    target = target.replace(
+        server_threads=_threads_for(target, situation)
+        if observation.engine is not None
+        else current.server_threads  # Nobody is there to be told another number.
+    )
     step, next_step = _next(target, situation)
     return described(target, step, next_step, binding=because, problem=None)
 

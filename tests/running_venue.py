@@ -175,6 +175,11 @@ class Venue:
 
     def start_api(self, **environment: str) -> None:
         """Start the API with these further OPENVENUE_ settings; wait until it is ready."""
+        self.spawn_api(**environment)
+        self.wait_until_ready()
+
+    def spawn_api(self, **environment: str) -> None:
+        """Start the API with these further OPENVENUE_ settings; wait until it listens."""
         port_file = self.directory / "api.port"
         port_file.unlink(missing_ok=True)
         extra = {
@@ -187,7 +192,6 @@ class Venue:
         }
         self.api = self._spawn("api", [sys.executable, "-m", "openvenue.server"], extra)
         self.api_port = self._wait_for_port(port_file, self.api)
-        self.wait_until_ready()
 
     def start_projector(self, **environment: str) -> None:
         """Start the projector with these further OPENVENUE_ settings."""

@@ -5,6 +5,7 @@ say back what they run, and that they are alive. SIGTTIN and SIGTTOU change the 
 one.
 """
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -63,6 +64,7 @@ _TARGET_GENERATION = Gauge(
     multiprocess_mode="livemax",
 )
 
+_PROCESSES = multiprocessing.get_context("spawn")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Tuning).decode
 _log = get_logger(__name__)
@@ -75,11 +77,17 @@ class WorkersFailed(RuntimeError):
 class Worker:
     """A worker process and the supervisor's end of the pipe to it."""
 
-    def __init__(self, listener: socket.socket, tuning: Tuning, *, patient: bool) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(
-            target=_run_worker, args=(listener, theirs, tuning, patient)
+    def __init__(
+        self,
+        listener: socket.socket,
+        tuning: Tuning,
+        ever_ready: ctypes.c_bool,
+        *,
+        patient: bool,
+    ) -> None:
+        self._pipe, theirs = _PROCESSES.Pipe()
+        self.process: SpawnProcess = _PROCESSES.Process(
+            target=_run_worker, args=(listener, theirs, tuning, ever_ready, patient)
         )
         self.process.start()
         theirs.close()
@@ -143,6 +151,8 @@ class Supervisor:
         self._leaving: list[Worker] = []
         self._archive = MetricsArchive.of_environment()
         self._served = False
+        # In memory that the workers share. A worker of one that never was ready has no clients.
+        self._ever_ready = _PROCESSES.RawValue(ctypes.c_bool, False)
         self._spawn_not_before = 0.0
         self._respawn_interval_s = _RESPAWN_INTERVAL_S
         self._signals: list[int] = []
@@ -241,7 +251,7 @@ class Supervisor:
             len(self._workers) + len(self._leaving) < current.workers
             and time.monotonic() >= self._spawn_not_before
         ):
-            worker = Worker(self._listener, current, patient=self._served)
+            worker = Worker(self._listener, current, self._ever_ready, patient=self._served)
             self._workers.append(worker)
             _log.info("worker started", pid=worker.pid)
         while len(self._workers) > current.workers:
@@ -276,9 +286,13 @@ class Supervisor:
 
 
 def _run_worker(
-    listener: socket.socket, supervisor: Connection, tuning: Tuning, patient: bool
+    listener: socket.socket,
+    supervisor: Connection,
+    tuning: Tuning,
+    ever_ready: ctypes.c_bool,
+    patient: bool,
 ) -> None:
     # Imported in the worker, so that the parent stays small and starts fast.
     from openvenue.http.serving import run_worker
 
-    run_worker(listener, supervisor, tuning, RETIRE_SIGNAL, patient=patient)
+    run_worker(listener, supervisor, tuning, ever_ready, RETIRE_SIGNAL, patient=patient)

@@ -1,6 +1,7 @@
 """Fixtures of the API tests."""
 
 import asyncio
+import ctypes
 import multiprocessing
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -32,7 +33,9 @@ async def application(venue: Venue) -> AsyncIterator[Application]:
     _supervisor, worker = multiprocessing.Pipe()
     made = Application(
         venue.settings,
-        follow_supervisor=lambda: SupervisorLink(worker, initial_tuning(venue.settings)),
+        follow_supervisor=lambda: SupervisorLink(
+            worker, initial_tuning(venue.settings), ctypes.c_bool()
+        ),
         patience_s=0,
     )
     async with made._routed.router.lifespan_context(made._routed):

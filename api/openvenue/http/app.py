@@ -68,6 +68,7 @@ class Application:
         self._routed = _routed_application(self)
         self.worker: Worker | None = None
         self.connections = 0
+        self.leaves = False
         self._hot: dict[tuple[str, str], Callable[[Scope, Receive, Send], Awaitable[None]]] = {
             ("POST", "/v2/orders"): self._post_order,
             ("GET", "/healthz"): self._get_health,
@@ -94,7 +95,10 @@ class Application:
     async def running(self) -> AsyncIterator[Worker]:
         """Run the worker that the requests need."""
         async with running_worker(
-            self._settings, self._follow_supervisor(), patience_s=self._patience_s
+            self._settings,
+            self._follow_supervisor(),
+            patience_s=self._patience_s,
+            leaves=lambda: self.leaves,
         ) as worker:
             worker.exporters.append(self.export_metrics)
             self.worker = worker
@@ -112,6 +116,10 @@ class Application:
     def supervised(self) -> bool:
         """Whether the supervisor is still there."""
         return self.worker is None or not self.worker.supervisor.gone.is_set()
+
+    def may_have_clients(self) -> bool:
+        """Whether clients can have been sent here: nobody is before a worker has been ready."""
+        return self.worker is not None and bool(self.worker.supervisor.ever_ready.value)
 
     def drain(self, *, stopping: bool) -> None:
         """Ask clients to leave from now on; where the venue is stopping, fail readiness too."""

@@ -1,6 +1,7 @@
 """One worker process: uvicorn around the application, leaving without failing a request."""
 
 import asyncio
+import ctypes
 import gc
 import math
 import signal
@@ -31,6 +32,7 @@ def run_worker(
     listener: socket.socket,
     supervisor: Connection,
     tuning: Tuning,
+    ever_ready: ctypes.c_bool,
     retire_signal: signal.Signals,
     *,
     patient: bool,
@@ -43,7 +45,7 @@ def run_worker(
     configure_logging(settings.log_level, settings.log_format)
     application = Application(
         settings,
-        follow_supervisor=lambda: SupervisorLink(supervisor, tuning),
+        follow_supervisor=lambda: SupervisorLink(supervisor, tuning, ever_ready),
         patience_s=_PATIENCE_S if patient else 0.0,
     )
     server = WorkerServer(application, settings)
@@ -83,13 +85,17 @@ class WorkerServer(uvicorn.Server):
 
     def retire(self, _signal: int, _frame: FrameType | None) -> None:
         """Leave to the other workers; the venue stays up, so readiness is not touched."""
-        self.should_exit = True
+        self._leave()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take the parent's SIGTERM as the end of the venue; Ctrl-C is the parent's to handle."""
         if sig == signal.SIGTERM:
             self._stopping = True
-            self.should_exit = True
+            self._leave()
+
+    def _leave(self) -> None:
+        self._application.leaves = True
+        self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         """Also end when the parent is gone, so that no orphan holds the socket."""
@@ -107,8 +113,15 @@ class WorkerServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Fail readiness, stop accepting, let clients leave by themselves, then stop."""
+        """Fail readiness, stop accepting, let clients leave by themselves, then stop.
+
+        Where no worker has been ready yet there are no clients, and it stops at once: what waits
+        for the database or the engine must not keep connections for the time of a drain.
+        """
         self._application.drain(stopping=self._stopping)
+        if not self._application.may_have_clients():
+            await super().shutdown(sockets)
+            return
         if self._stopping:
             await self._wait_while(self._settings.shutdown_notice_s, lambda: True)
         for server in self.servers:

@@ -1,6 +1,7 @@
 """A worker's end of the pipe to its supervisor: what to run comes in, what runs goes out."""
 
 import asyncio
+import ctypes
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 
@@ -13,11 +14,15 @@ _decode = msgspec.json.Decoder(Tuning).decode
 
 
 class SupervisorLink:
-    """Follows the supervisor; `gone` is set when it has ended."""
+    """Follows the supervisor; `gone` is set when it has ended.
 
-    def __init__(self, pipe: Connection, tuning: Tuning) -> None:
+    `ever_ready` is shared by all its workers: whether any of them has been ready.
+    """
+
+    def __init__(self, pipe: Connection, tuning: Tuning, ever_ready: ctypes.c_bool) -> None:
         self._pipe = pipe
         self._wanted = tuning
+        self.ever_ready = ever_ready
         self._changed = asyncio.Event()
         self._changed.set()
         self.gone = asyncio.Event()

@@ -89,6 +89,8 @@ class Worker:
             found["instruments"] = "not read from the engine yet"
         if self._schema_problem is not None:
             found["database"] = self._schema_problem
+        if not found:
+            self.supervisor.ever_ready.value = True
         if found or self.failing_since:
             now = format_ns(now_ns())
             self.failing_since = {part: self.failing_since.get(part, now) for part in found}
@@ -163,11 +165,15 @@ class Worker:
 
 @contextlib.asynccontextmanager
 async def running_worker(
-    settings: Settings, supervisor: SupervisorLink, *, patience_s: float
+    settings: Settings,
+    supervisor: SupervisorLink,
+    *,
+    patience_s: float,
+    leaves: Callable[[], bool],
 ) -> AsyncIterator[Worker]:
     """Start a worker's connections and tasks, and stop them in the reverse order.
 
-    Waits up to `patience_s` until it can serve.
+    Waits up to `patience_s` until it can serve, unless it `leaves`.
     """
     worker = Worker(settings, supervisor)
     async with contextlib.AsyncExitStack() as stack:
@@ -176,7 +182,9 @@ async def running_worker(
         tasks = [asyncio.create_task(_keep_running(run)) for run in worker.background_tasks()]
         deadline = time.monotonic() + patience_s
         try:
-            while worker.problems() and time.monotonic() < deadline:  # noqa: ASYNC110
+            while (  # noqa: ASYNC110
+                worker.problems() and time.monotonic() < deadline and not leaves()
+            ):
                 await asyncio.sleep(_READY_POLL_S)
             yield worker
         finally:

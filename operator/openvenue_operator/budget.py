@@ -87,6 +87,14 @@ def budget_of(
     )
 
 
+def in_words(budget: Budget) -> str:
+    """The sum of the worst case."""
+    return (
+        f"{budget.pods_at_most} pods at most x {budget.connections_per_pod} + {budget.rest} "
+        f"= {budget.total} connections of {budget.limit}"
+    )
+
+
 def per_pod(tuning: Tuning | None) -> int:
     """Connections that a pod with this tuning may hold."""
     if tuning is None:

@@ -22,10 +22,10 @@ from openvenue_operator.lease import HOLD_S, SOMEBODY_FASTER, VenueLease
 from openvenue_operator.model import Memory, Mode, Observation, Plan, Situation
 from openvenue_operator.observe import InvalidSpec, VenueObject, find_venue, observe
 from openvenue_operator.plan import plan
-from openvenue_operator.report import Happening, announce, changes, json_form, turns, write_status
+from openvenue_operator.report import Happening, announce, changes, turns, write_status
 from openvenue_operator.scrape import Scraper
 from openvenue_operator.settings import OperatorSettings
-from openvenue_operator.status import Status, status_needs_write, status_of
+from openvenue_operator.status import Status, json_form, status_needs_write, status_of
 
 FAILURE_DELAY_MAX_S = 30.0
 

@@ -16,6 +16,7 @@ from openvenue_operator import metrics
 from openvenue_operator.cluster import FIELD_MANAGER, GROUP, VERSION, Venue
 from openvenue_operator.model import Observation, Step, Tuning, VenueSpec
 from openvenue_operator.observe import VenueObject
+from openvenue_operator.status import json_form
 
 NOTE_CHARACTERS_MAX = 1000
 _API_VERSION = f"{GROUP}/{VERSION}"
@@ -55,19 +56,6 @@ async def write_status(client: AsyncClient, venue: VenueObject, status: msgspec.
         force=True,
     )
     metrics.WRITES.labels("status").inc()
-
-
-def json_form(value: msgspec.Struct) -> Any:
-    """Return a value as an object of the API server, where nothing is null: it is absent."""
-    return _without_nulls(msgspec.to_builtins(value))
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
-    if isinstance(value, list | tuple):
-        return [_without_nulls(one) for one in value]
-    return value
 
 
 async def announce(

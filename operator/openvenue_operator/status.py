@@ -10,6 +10,9 @@ load the figures are renewed from time to time, where they have moved by more th
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
+from openvenue_operator.budget import in_words
 from openvenue_operator.model import (
     Allocation,
     Budget,
@@ -84,7 +87,8 @@ class PlanStatus(Value, frozen=True, kw_only=True):
     target: Allocation | None = None
     worst_case: Budget | None = None
     inputs: tuple[Input, ...]
-    made_at: str
+    made_at: str | None = None
+    """None where nothing was observed."""
 
 
 class Status(Value, frozen=True, kw_only=True):
@@ -132,17 +136,35 @@ def status_of(
         if plan.load
         else None,
         conditions=_conditions(observation, plan, ready, previous, now),
-        plan=PlanStatus(
-            next_step=plan.next_step,
-            binding=plan.binding,
-            reason=plan.reason,
-            target=plan.target,
-            worst_case=plan.budget,
-            inputs=plan.inputs,
-            made_at=_time(now),
-        ),
+        plan=plan_status(plan, now),
         memory=None if plan.memory == Memory() else plan.memory,
     )
+
+
+def plan_status(plan: Plan, now: float) -> PlanStatus:
+    """Say what is to be done, and why: `status.plan`."""
+    return PlanStatus(
+        next_step=plan.next_step,
+        binding=plan.binding,
+        reason=plan.reason,
+        target=plan.target,
+        worst_case=plan.budget,
+        inputs=plan.inputs,
+        made_at=_time(now),
+    )
+
+
+def json_form(value: msgspec.Struct) -> Any:
+    """Return a value as an object of the API server, where nothing is null: it is absent."""
+    return _without_nulls(msgspec.to_builtins(value))
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [_without_nulls(one) for one in value]
+    return value
 
 
 def status_needs_write(previous: Status | None, status: Status, now: float) -> bool:
@@ -238,14 +260,10 @@ def _budget_satisfied(plan: Plan) -> tuple[str, bool | None, str, str]:
     budget = plan.budget
     if budget is None:
         return "BudgetSatisfied", None, "Unknown", "no pod tells what the database allows"
-    sum_in_words = (
-        f"{budget.pods_at_most} pods at most x {budget.connections_per_pod} + {budget.rest} "
-        f"= {budget.total} connections of {budget.limit}"
-    )
     if plan.problem is not None and plan.hold is None:
         return "BudgetSatisfied", False, "Infeasible", plan.problem
     within = budget.total <= budget.limit
-    return "BudgetSatisfied", within, "Within" if within else "Exceeded", sum_in_words
+    return "BudgetSatisfied", within, "Within" if within else "Exceeded", in_words(budget)
 
 
 def _condition(

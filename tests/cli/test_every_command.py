@@ -52,6 +52,7 @@ def test_without_a_venue_a_command_says_how_to_get_one(command: str) -> None:
         "instruments define",
         "journal verify",
         "projector rebuild",
+        "plan",
         "bench book",
     ],
 )
@@ -72,6 +73,10 @@ def test_every_command_has_help(command: str) -> None:
         ("replay", "--synthetic"),
         ("replay pyproject.toml --format itch", "lobster"),
         ("replay pyproject.toml", "--symbol"),
+        ("plan", "-f"),
+        ("plan -f nowhere.yaml", "cannot be read"),
+        ("plan -f pyproject.toml", "not YAML"),
+        ("plan --situation pyproject.toml", "no situation"),
     ],
 )
 def test_bad_input_is_answered_with_what_would_be_good(command: str, advice: str) -> None:

@@ -14,7 +14,8 @@ from openvenue_operator.model import (
     Tuning,
     VenueSpec,
 )
-from openvenue_operator.report import changes, json_form, turns
+from openvenue_operator.report import changes, turns
+from openvenue_operator.status import json_form
 
 SPEC = VenueSpec(api=ApiSpec(deployment="api"), engine=EngineSpec(stateful_set="engine"))
 TUNING = Tuning(

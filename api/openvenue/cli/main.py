@@ -28,6 +28,7 @@ _COMMANDS = {
     "migrate": "openvenue.cli.migrate:app",
     "snapshot": "openvenue.cli.status:snapshot_app",
     "projector": "openvenue.cli.projector:app",
+    "plan": "openvenue.cli.plan:app",
     "bench": "openvenue.cli.engine_commands:bench",
 }
 

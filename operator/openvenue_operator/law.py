@@ -8,7 +8,7 @@ must last, a bound on each change and a pause after it keep the number from swin
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from openvenue_operator.model import Allocation, ApiSpec, Input, Memory, Pod, PodLoad, VenueSpec
@@ -81,12 +81,12 @@ class Demand(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """What the law makes of a demand: an allocation, why, and what it remembers."""
+    """What the law would have: another allocation, and why."""
 
     allocation: Allocation
-    reason: str | None
-    """None: as it was."""
+    reason: str
     memory: Memory
+    """As it is once the wish has been granted."""
 
 
 def load_of(pods: Iterable[Pod], now: float) -> Load | None:
@@ -158,63 +158,89 @@ def demand_of(
     )
 
 
-def wish(demand: Demand, current: Allocation, spec: VenueSpec, memory: Memory, now: float) -> Wish:
-    """Take the next decision: nothing, unless something was asked for long enough."""
-    tuning = spec.tuning
-    band = tuning.dead_band_percent / 100
-    workers = current.replicas * current.workers
+def watched(
+    demand: Demand | None, current: Allocation, spec: VenueSpec, memory: Memory, now: float
+) -> Memory:
+    """Return the memory in which it is noted since when what is asked for; by None, nothing is."""
+    if demand is None:
+        return memory.replace(
+            high_since=None, low_since=None, pool_high_since=None, pool_low_since=None
+        )
     fewer = fewer_workers(current, spec.api)
-    room = fewer is not None and demand.proportional * workers < BUSY_SHARE * (
-        fewer.replicas * fewer.workers
-    )
-    memory = memory.replace(
-        high_since=_since(memory.high_since, demand.ratio > 1 + band, now),
-        low_since=_since(memory.low_since, room, now),
+    borne = demand.proportional * current.replicas * current.workers
+    return memory.replace(
+        high_since=_since(memory.high_since, is_high(demand, spec), now),
+        low_since=_since(
+            memory.low_since,
+            fewer is not None and borne < BUSY_SHARE * fewer.replicas * fewer.workers,
+            now,
+        ),
         pool_high_since=_since(memory.pool_high_since, demand.pool_short, now),
         pool_low_since=_since(memory.pool_low_since, demand.pool_idle, now),
     )
+
+
+def is_high(demand: Demand, spec: VenueSpec) -> bool:
+    """Whether more workers are asked for."""
+    return demand.ratio > 1 + spec.tuning.dead_band_percent / 100
+
+
+def wishes(
+    demand: Demand, current: Allocation, spec: VenueSpec, memory: Memory, now: float
+) -> Iterator[Wish]:
+    """What was asked for long enough, the most pressing first; nothing while it cools down.
+
+    One of them is to be granted, the first for which there is room.
+    """
+    tuning, api = spec.tuning, spec.api
     if memory.changed_at is not None and now - memory.changed_at < tuning.cooldown_seconds:
-        return Wish(current, None, memory)
+        return
     if _lasted(memory.high_since, tuning.up_window_seconds, now):
+        workers = current.replicas * current.workers
         wanted = math.ceil(workers * min(demand.ratio, GROWTH_MAX))
-        more = with_workers(current, max(wanted, workers + 1), spec.api)
+        more = more_workers(current, max(wanted, workers + 1), api)
         if more != current:
-            return _decided(more, f"{demand.because}: more workers", memory, now)
+            yield _decided(more, f"{demand.because}: more workers", memory, now)
     if _lasted(memory.pool_high_since, tuning.up_window_seconds, now):
-        larger = _larger_pool(current, spec.api)
+        larger = _larger_pool(current, api)
         if larger != current:
             short_at = current.db_pool_size + current.db_pool_overflow
-            memory = memory.replace(pool_short_at=short_at)
-            return _decided(larger, "queries wait for connections: larger pools", memory, now)
+            known = memory.replace(pool_short_at=short_at)
+            yield _decided(larger, "queries wait for connections: larger pools", known, now)
+    fewer = fewer_workers(current, api)
     if fewer is not None and _lasted(memory.low_since, tuning.down_window_seconds, now):
         reason = f"{demand.because}, which fewer workers can bear: fewer workers"
-        return _decided(fewer, reason, memory, now)
+        yield _decided(fewer, reason, memory, now)
     if _lasted(memory.pool_low_since, tuning.down_window_seconds, now):
-        smaller = _smaller_pool(current, spec.api)
+        smaller = _smaller_pool(current, api)
         if smaller != current:
-            return _decided(smaller, "connections lie idle: smaller pools", memory, now)
-    return Wish(current, None, memory)
+            yield _decided(smaller, "connections lie idle: smaller pools", memory, now)
 
 
-def with_workers(current: Allocation, workers: int, api: ApiSpec) -> Allocation:
+def more_workers(current: Allocation, workers: int, api: ApiSpec) -> Allocation:
     """Return the smallest allocation with at least so many workers, or as many as may be.
 
-    Workers of the pods that are there come first: they start in a second, without a rollout.
+    Workers of the pods that are there come first: they start in a second, without a rollout. And
+    there is no less of anything: what shrinks does so first, and nothing may while more is needed.
     """
-    per_pod, pods = api.workers_per_pod, api.replicas
-    replicas = min(max(math.ceil(workers / per_pod.max), pods.min), pods.max)
-    each = min(max(math.ceil(workers / replicas), per_pod.min), per_pod.max)
+    replicas = min(
+        max(math.ceil(workers / api.workers_per_pod.max), current.replicas), api.replicas.max
+    )
+    each = min(max(math.ceil(workers / replicas), current.workers), api.workers_per_pod.max)
     return current.replace(replicas=replicas, workers=each)
 
 
 def fewer_workers(current: Allocation, api: ApiSpec) -> Allocation | None:
-    """Return the next smaller allocation, None where there is none."""
-    workers = current.replicas * current.workers
-    for wanted in range(workers - 1, 0, -1):
-        smaller = with_workers(current, wanted, api)
-        if smaller.replicas * smaller.workers < workers:
-            return smaller
-    return None
+    """Return the allocation with a pod less, or a worker less in each; None where none may be.
+
+    Whichever leaves more workers.
+    """
+    smaller = []
+    if current.replicas > api.replicas.min:
+        smaller.append(current.replace(replicas=current.replicas - 1))
+    if current.workers > api.workers_per_pod.min:
+        smaller.append(current.replace(workers=current.workers - 1))
+    return max(smaller, key=lambda one: one.replicas * one.workers, default=None)
 
 
 def _larger_pool(current: Allocation, api: ApiSpec) -> Allocation:

@@ -35,6 +35,7 @@ from openvenue_operator.model import (
     Pod,
     Step,
     Tuning,
+    Value,
     VenueSpec,
 )
 
@@ -69,8 +70,18 @@ class _Situation(NamedTuple):
             db_pool_size=self.running.db_pool_size,
             db_pool_overflow=self.running.db_pool_overflow,
             grpc_channels=self.running.grpc_channels,
-            server_threads=engine.server_threads if engine else self.spec.engine.server_threads.max,
+            # An engine that cannot be asked cannot be told either: nothing is built on its threads.
+            server_threads=engine.server_threads if engine else self.spec.engine.server_threads.min,
         )
+
+
+class _Choice(Value, frozen=True, kw_only=False):
+    """A target, and what goes with it."""
+
+    target: Allocation
+    reason: str
+    binding: str
+    memory: Memory
 
 
 def plan(spec: VenueSpec, observation: Observation, memory: Memory, now: float) -> Plan:
@@ -103,18 +114,11 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
     if stale_because is not None:
         load = None
     asked = _within_bounds(memory.target or current, spec)
-    reason, because = "its bounds", "the bounds of the spec"
+    demand = None
     if load is not None and _in_place(situation, asked):
         demand = law.demand_of(load, asked, spec, memory.pool_short_at)
-        because = f"the load: {demand.because}"
-        wish = law.wish(demand, asked, spec, memory, now)
-        asked, memory = wish.allocation, wish.memory
-        reason = wish.reason or "the load is as it was"
-    else:
-        memory = memory.replace(
-            high_since=None, low_since=None, pool_high_since=None, pool_low_since=None
-        )
-        reason = _why(memory, asked, current)
+    memory = law.watched(demand, asked, spec, memory, now)
+    choice = _Choice(asked, _why(memory, asked, current), "the bounds of the spec", memory)
 
     def described(
         target: Allocation | None, step: Step, next_step: str, *, binding: str, problem: str | None
@@ -147,9 +151,9 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
             ),
             binding=binding,
             next_step=_in_mode(spec.mode, next_step, step),
-            reason=reason,
+            reason=choice.reason,
             step=step,
-            memory=memory.replace(target=target),
+            memory=choice.memory.replace(target=target),
         )
 
     if bound is None:
@@ -168,20 +172,33 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
         return described(
             memory.target, Step(), f"nothing: {problem}", binding=problem, problem=problem
         )
-    target = _fitted(asked, situation)
-    if target != asked:
-        because = (
-            f"the budget of {bound} connections ({limit_in_words(spec, observation)})"
-            if not fits(asked, deployment, spec, bound)
-            else f"engine.serverThreads.max of {spec.engine.server_threads.max}"
-        )
-    target = target.replace(
-        server_threads=_threads_for(target, situation)
+    choice = _chosen(choice, demand, situation)
+    target = choice.target.replace(
+        server_threads=_threads_for(choice.target, situation)
         if observation.engine is not None
         else current.server_threads  # Nobody is there to be told another number.
     )
     step, next_step = _next(target, situation)
-    return described(target, step, next_step, binding=because, problem=None)
+    return described(target, step, next_step, binding=choice.binding, problem=None)
+
+
+def _chosen(kept: _Choice, demand: law.Demand | None, situation: _Situation) -> _Choice:
+    """Grant the first of the law's wishes for which there is room; else keep what there is."""
+    spec = situation.spec
+    fitted = kept.replace(target=_fitted(kept.target, situation))
+    refused = None if fitted.target == kept.target else kept.target
+    if demand is not None:
+        fitted = fitted.replace(binding=_of_load(demand, kept.target, spec))
+        for wish in law.wishes(demand, kept.target, spec, kept.memory, situation.now):
+            target = _fitted(wish.allocation, situation)
+            if target != fitted.target:
+                refused = None if target == wish.allocation else wish.allocation
+                fitted = _Choice(target, wish.reason, fitted.binding, wish.memory)
+                break
+            refused = refused or wish.allocation
+    if refused is None:
+        return fitted
+    return fitted.replace(binding=_limit_of(refused, situation))
 
 
 # --- Steps ----------------------------------------------------------------------------------------
@@ -487,6 +504,27 @@ def _pods_in_words(deployment: Deployment) -> str:
     if deployment.autoscaler_max is not None:
         return f"the autoscaler's maximum of {deployment.autoscaler_max}, and a rollout's"
     return "those of api.replicas.min, and a rollout's"
+
+
+def _of_load(demand: law.Demand, allocation: Allocation, spec: VenueSpec) -> str:
+    """What the load says of the number of workers."""
+    at_most = allocation.replicas * allocation.workers >= (
+        spec.api.replicas.max * spec.api.workers_per_pod.max
+    )
+    if at_most and law.is_high(demand, spec):
+        return (
+            f"api.replicas.max of {spec.api.replicas.max} and api.workersPerPod.max of "
+            f"{spec.api.workers_per_pod.max}, though {demand.because}"
+        )
+    return f"the load: {demand.because}"
+
+
+def _limit_of(allocation: Allocation, situation: _Situation) -> str:
+    """What an allocation exceeds."""
+    spec, observation, deployment, _running, _holds, bound, _now = situation
+    if bound is not None and not fits(allocation, deployment, spec, bound):
+        return f"the budget of {bound} connections ({limit_in_words(spec, observation)})"
+    return f"engine.serverThreads.max of {spec.engine.server_threads.max}"
 
 
 def _why(memory: Memory, asked: Allocation, current: Allocation) -> str:

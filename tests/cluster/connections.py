@@ -8,6 +8,7 @@ from collections.abc import Callable
 import asyncpg
 
 _INTERVAL_S = 0.1
+_DATABASE_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, LookupError)
 _COUNT = """
     SELECT count(*) FROM pg_stat_activity
     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -17,7 +18,8 @@ _COUNT = """
 class ConnectionWatch:
     """Watches from a thread of its own, by one connection more. Use as a context manager.
 
-    `url` is asked anew for each connection, as the database may move.
+    `url` is asked anew for each connection, as the database may move; it raises LookupError while
+    there is none.
     """
 
     def __init__(self, url: Callable[[], str]) -> None:
@@ -38,7 +40,7 @@ class ConnectionWatch:
     async def _watch(self) -> None:
         while not self._stopping.is_set():
             # While the database is away nobody holds connections.
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, AssertionError):
+            with contextlib.suppress(*_DATABASE_AWAY):
                 await self._count()
             await asyncio.sleep(_INTERVAL_S)
 

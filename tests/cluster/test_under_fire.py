@@ -65,6 +65,7 @@ class Market:
                 stack.enter_context(bot)
             flow.wait_for_orders(20)
             watch = stack.enter_context(ConnectionWatch(self.venue.database_url))
+            eventually("connections are counted", lambda: watch.readings)
             yield flow
             flow.wait_for_orders(20, timeout_s=120)
         print(

@@ -92,10 +92,10 @@ class InstalledVenue:
         return Key(account_id, key["key_id"], key["secret"])
 
     def database_url(self) -> str:
-        """The database's URL, as it is reached from the host."""
-        (pod,) = self.namespace.pods("database")
+        """The database's URL, as it is reached from the host. Raises LookupError without one."""
         url = self.namespace.secret(f"{self.name}-database", "url")
-        return url.replace(f"{self.name}-database", pod["status"]["podIP"])
+        address = self.ready_pods("database")[0]["status"]["podIP"]
+        return url.replace(f"{self.name}-database", address)
 
     def engine_target(self) -> str:
         """Where the engine's gRPC is reached from the host."""

@@ -138,6 +138,10 @@ audit: .cache/venv.stamp ## Look for known vulnerabilities in the locked depende
 bench: setup ## Measure the book, the engine and the REST path (minutes)
 	@python -m bench
 
+.PHONY: bench-cluster
+bench-cluster: setup ## Measure a venue on that node (a quarter of an hour)
+	@PYTHONPATH=tests/cluster python -m bench.on_cluster
+
 .PHONY: cluster-up
 cluster-up: setup ## Start a real Kubernetes node on this machine, in namespaces of its own (as root)
 	@$(NODE) up

@@ -37,3 +37,57 @@ def _draw_growth(seen: dict[str, dict[str, list[float]]], path: Path) -> None:
     axes.legend(frameon=False)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
+
+
+def draw_ways(seen: dict[str, Any], path: Path) -> None:
+    """Draw where the time of a single order goes, from the client's side, as stacked bars."""
+    mean = {
+        way: statistics.median(1e3 / run[0] for run in seen[way]["orders 1"])
+        for way in ("ingress", "pod", "loopback")
+    }
+    inside = seen["inside"]
+    engine = sum(value for stage, value in inside.items() if stage != "api")
+    parts = {
+        "engine, disk included": engine,
+        "API": max(0.0, inside["api"] - engine),
+        "pod's network and HTTP": max(0.0, mean["pod"] - inside["api"]),
+        "ingress controller": max(0.0, mean["ingress"] - mean["pod"]),
+    }
+    figure, axes = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
+    left = 0.0
+    colours = ("#b5651d", "#1b6ca8", "#6a994e", "#8d99ae")
+    for (name, value), colour in zip(parts.items(), colours, strict=True):
+        axes.barh(0, value, left=left, color=colour, label=f"{name}: {value:.2f} ms")
+        left += value
+    axes.barh(1, mean["loopback"], color="#cccccc", label=f"no cluster: {mean['loopback']:.2f} ms")
+    axes.set(xlabel="mean time of one order, one connection, ms", yticks=[0, 1])
+    axes.set_yticklabels(["through the ingress", "on loopback"])
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def draw_tuning_run(seen: dict[str, Any], by_hand: dict[str, list[float]], path: Path) -> None:
+    """Draw how the operator tunes a venue that starts mis-tuned, beside the best hand-found one."""
+    series = seen["series"]
+    at = [one["at_s"] for one in series]
+    best = max(statistics.median(runs) for runs in by_hand.values())
+    figure, (orders, settings, used) = plt.subplots(
+        3, 1, figsize=(6.4, 5.6), sharex=True, layout="constrained"
+    )
+    orders.plot(at, [one["orders_per_s"] for one in series], color="#1b6ca8")
+    orders.axhline(best, color="#b5651d", linestyle="--", label="best by hand")
+    orders.set(ylabel="orders/s", ylim=(0, None))
+    orders.legend(frameon=False, loc="lower right")
+    settings.step(at, [one["pods"] for one in series], where="post", label="pods")
+    settings.step(at, [one["workers"] for one in series], where="post", label="workers a pod")
+    settings.set(ylim=(0, None))
+    settings.legend(frameon=False, loc="lower right")
+    used.plot(at, [one["connections"] for one in series], color="#6a994e", label="in use")
+    used.plot(
+        at, [one["budget"] for one in series], color="#b5651d", linestyle="--", label="budget"
+    )
+    used.set(ylabel="database connections", xlabel="seconds", ylim=(0, None))
+    used.legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)

@@ -22,6 +22,7 @@ import ccxt
 from alpaca.common.exceptions import APIError
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import OrderSide, TimeInForce
+from alpaca.trading.models import Order
 from alpaca.trading.requests import LimitOrderRequest
 
 REQUEST_TIMEOUT_S = 20
@@ -291,8 +292,11 @@ class AlpacaBot(Bot):
                 client_order_id=client_order_id,
             )
         )
+        assert isinstance(order, Order)
         self.taken.add(client_order_id)
-        assert self._client.get_order_by_id(order.id).client_order_id == client_order_id
+        read = self._client.get_order_by_id(order.id)
+        assert isinstance(read, Order)
+        assert read.client_order_id == client_order_id
         self._client.cancel_order_by_id(order.id)
 
 

@@ -1,0 +1,323 @@
+"""Measure a venue on a Kubernetes node: `make bench-cluster`, with the node of `make cluster-up`.
+
+What the way through the ingress costs, how long changes take, what the operator uses while idle,
+and how it brings a venue that starts mis-tuned to where it should be.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from cluster import TAG, Cluster, Namespace, eventually
+from node import addons, layout
+from rich.console import Console
+from venue import InstalledVenue
+
+from bench.load import load
+from bench.pictures import draw_tuning_run, draw_ways
+from bench.servers import venue as local_venue
+
+NAMESPACE = "bench"
+WARM_UP_S = 5
+MAX_CONNECTIONS = 40
+SYMBOL = "AMZN"
+SETTINGS = (
+    f"database.bundled.maxConnections={MAX_CONNECTIONS}",
+    "api.start.dbPoolSize=2",
+    "api.start.dbPoolOverflow=0",
+    "venue.api.replicas.max=2",
+)
+PLANNING = ("venue.mode=Plan",)
+
+console = Console(stderr=True)
+Results = dict[str, Any]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.on_cluster", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=10, help="of each load (default 10)")
+    parser.add_argument("--runs", type=int, default=3, help="of each measurement (default 3)")
+    parser.add_argument("--tuning-seconds", type=int, default=240, help="of the tuned run")
+    parser.add_argument("--json", type=Path, help="file to write every figure to")
+    parser.add_argument("--pictures", type=Path, help="folder to draw pictures into (SVG)")
+    arguments = parser.parse_args()
+
+    cluster = Cluster(layout.KUBECONFIG, layout.REGISTRY, f"http://{layout.INGRESS_SERVICE_IP}")
+    subprocess.run(
+        [layout.ROOT / "scripts/build-images", "--tag", TAG, "--push", layout.REGISTRY],
+        check=True,
+        stdout=sys.stderr,
+    )
+    addons.empty_released_volumes()
+    results: Results = {}
+    with cluster.namespace(NAMESPACE) as namespace, tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(namespace, Path(scratch), arguments.seconds, arguments.runs)
+        for name, measure in (
+            ("ways", bench.ways),
+            ("changes", bench.changes),
+            ("idle operator", bench.idle_operator),
+            ("by hand", bench.by_hand),
+            ("tuned", lambda: bench.tuned(arguments.tuning_seconds)),
+        ):
+            console.print(f"Measuring: {name}")
+            results[name] = measure()
+            console.print_json(json.dumps(_without_series(results[name])))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1))
+    if arguments.pictures:
+        draw_ways(results["ways"], arguments.pictures / "cluster-ways.svg")
+        draw_tuning_run(results["tuned"], results["by hand"], arguments.pictures / "tuning-run.svg")
+    return 0
+
+
+class Bench:
+    """One venue in a namespace of its own, and the figures that are taken of it."""
+
+    def __init__(self, namespace: Namespace, scratch: Path, seconds: int, runs: int) -> None:
+        self._venue = InstalledVenue(namespace, "bench", TAG)
+        self._namespace = namespace
+        self._scratch = scratch
+        self._seconds = seconds
+        self._runs = runs
+        self._venue.install_operator(4)
+        self._venue.install(4, *SETTINGS, *PLANNING)
+        self._venue.command("instruments", "define", SYMBOL)
+        keys = [self._venue.open_account(number) for number in (1, 2)]
+        self._keys = scratch / "keys.txt"
+        self._keys.write_text("".join(f"{key.key_id} {key.secret}\n" for key in keys))
+
+    # --- What is measured -------------------------------------------------------------------------
+
+    def ways(self) -> Results:
+        """Orders and health checks through the ingress, straight to the pod, and on loopback."""
+        with local_venue(self._scratch / "local", workers=1) as local:
+            ways = {
+                "ingress": (self._venue.url, self._keys),
+                "pod": (self._pod_url(), self._keys),
+                "loopback": (local.url, local.keys),
+            }
+            found: Results = {name: {} for name in ways}
+            for connections in (1, 64):
+                for _ in range(self._runs):
+                    for name, (url, keys) in ways.items():
+                        for what, path, script, given in (
+                            ("orders", "/v2/orders", "order_flow.lua", [str(keys)]),
+                            ("health", "/healthz", "report.lua", []),
+                        ):
+                            seen = load(url + path, script, connections, self._seconds, *given)
+                            assert seen.failures == 0, f"{name}: {seen.failures} failures"
+                            found[name].setdefault(f"{what} {connections}", []).append(
+                                [seen.per_second, seen.p50_ms, seen.p99_ms]
+                            )
+            before = self._spent()
+            load(
+                self._venue.url + "/v2/orders", "order_flow.lua", 1, self._seconds, str(self._keys)
+            )
+            after = self._spent()
+        found["inside"] = {
+            stage: 1e3 * (after[stage][0] - before[stage][0]) / (after[stage][1] - before[stage][1])
+            for stage in before
+            if after[stage][1] > before[stage][1]
+        }
+        return found
+
+    def changes(self) -> Results:
+        """How long changes take, from the wish until everything runs."""
+        self._venue.install(4, *SETTINGS)
+        eventually("tuned", self._venue.is_tuned, timeout_s=120)
+
+        def bounds(**api: Any) -> Callable[[], None]:
+            def change() -> None:
+                self._venue.change_bounds(**api)
+                eventually("tuned", self._venue.is_tuned, timeout_s=120, interval_s=0.1)
+
+            return change
+
+        def exactly(value: int) -> dict[str, int]:
+            return {"min": value, "max": value}
+
+        def roll_out() -> None:
+            self._namespace.kubectl("rollout", "restart", self._venue.api)
+            self._namespace.kubectl("rollout", "status", self._venue.api)
+
+        def restart_engine() -> None:
+            self._namespace.kubectl("delete", "pod", f"{self._venue.name}-engine-0")
+            eventually("ready", self._takes_orders, timeout_s=120, interval_s=0.05)
+
+        steps: dict[str, Callable[[], None]] = {
+            "pool larger": bounds(dbPoolSize=exactly(5)),
+            "pool smaller": bounds(dbPoolSize=exactly(2)),
+            "one worker more": bounds(workersPerPod=exactly(2)),
+            "one worker less": bounds(workersPerPod=exactly(1)),
+            "rollout of one pod": roll_out,
+            "engine restart": restart_engine,
+        }
+        return {name: _seconds_of(step) for name, step in steps.items()}
+
+    def idle_operator(self, seconds: int = 120) -> Results:
+        """What the operator uses while nothing happens."""
+        time.sleep(30)
+        before = self._operator_metrics()
+        time.sleep(seconds)
+        after = self._operator_metrics()
+        hour = 3600 / seconds
+        return {
+            "cpu_percent": round(100 * (after["cpu"] - before["cpu"]) / seconds, 2),
+            "memory_mib": round(after["memory"] / (1 << 20), 1),
+            "api_calls_an_hour": round(hour * (after["calls"] - before["calls"])),
+            "writes_an_hour": round(hour * (after["writes"] - before["writes"])),
+        }
+
+    def by_hand(self) -> Results:
+        """Orders a second with every setting that there is room for on this node."""
+        found = {}
+        for replicas, workers in ((1, 1), (1, 2), (2, 1), (2, 2)):
+            self._venue.change_bounds(
+                replicas={"min": replicas, "max": replicas},
+                workersPerPod={"min": workers, "max": workers},
+            )
+            eventually("tuned", self._venue.is_tuned, timeout_s=180)
+            self._load(WARM_UP_S)
+            found[f"{replicas} x {workers}"] = [
+                self._load(self._seconds) for _ in range(self._runs)
+            ]
+        return found
+
+    def tuned(self, seconds: int) -> Results:
+        """Start with one worker and a pool of two; let the operator see to it, under load."""
+        self._venue.change_bounds(replicas={"min": 1, "max": 1}, workersPerPod={"min": 1, "max": 1})
+        eventually("tuned", self._venue.is_tuned, timeout_s=180)
+        series: list[Results] = []
+        with self._under_load(seconds):
+            time.sleep(WARM_UP_S)
+            began, bounded = time.monotonic(), True
+            earlier, at = self._orders(), began
+            while (elapsed := time.monotonic() - began) < seconds - WARM_UP_S - 5:
+                if bounded and elapsed > 20:
+                    self._venue.change_bounds(
+                        replicas={"min": 1, "max": 2}, workersPerPod={"min": 1, "max": 2}
+                    )
+                    bounded = False
+                time.sleep(2)
+                now, orders = time.monotonic(), self._orders()
+                venue = self._namespace.get("venue", self._venue.name)
+                status = venue["status"]
+                series.append(
+                    {
+                        "at_s": round(now - began, 1),
+                        "orders_per_s": round((orders - earlier) / (now - at)),
+                        "pods": int(status["api"]["pods"].split("/")[0]),
+                        "workers": status["api"]["workers"],
+                        "connections": status["connections"].get("used"),
+                        "budget": status["connections"].get("budget"),
+                        "next": status["plan"]["nextStep"],
+                    }
+                )
+                earlier, at = orders, now
+        last = [one["orders_per_s"] for one in series[-15:]]
+        return {"series": series, "at_the_end": statistics.median(last)}
+
+    # --- How --------------------------------------------------------------------------------------
+
+    def _load(self, seconds: int) -> float:
+        """Orders a second through the ingress."""
+        url = self._venue.url + "/v2/orders"
+        seen = load(url, "order_flow.lua", 64, seconds, str(self._keys))
+        return round(seen.per_second)
+
+    @contextmanager
+    def _under_load(self, seconds: int) -> Iterator[None]:
+        thread = threading.Thread(target=self._load, args=(seconds,))
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
+    def _takes_orders(self) -> bool:
+        key_id, secret = self._keys.read_text().split()[:2]
+        answer = httpx.post(
+            self._venue.url + "/v2/orders",
+            headers={"APCA-API-KEY-ID": key_id, "APCA-API-SECRET-KEY": secret},
+            json={
+                "symbol": SYMBOL,
+                "qty": "1",
+                "side": "buy",
+                "type": "limit",
+                "time_in_force": "ioc",
+                "limit_price": "1",
+            },
+        )
+        return answer.status_code == 200
+
+    def _pod_url(self) -> str:
+        return f"http://{self._venue.ready_pods('api')[0]['status']['podIP']}:8000"
+
+    def _orders(self) -> float:
+        """Orders that the engine has taken: one command each."""
+        return self._sum(self._engine_metrics(), "openvenue_engine_durable_sequence")
+
+    def _engine_metrics(self) -> str:
+        (pod,) = self._venue.ready_pods("engine")
+        return httpx.get(f"http://{pod['status']['podIP']}:7071/metrics").text
+
+    def _spent(self) -> dict[str, tuple[float, float]]:
+        """Seconds and count of each stage of an order until now."""
+        time.sleep(1.5)  # The API's figures are up to a second old.
+        engine, api = self._engine_metrics(), httpx.get(self._pod_url() + "/metrics").text
+        found = {
+            f"engine: {stage}": (
+                self._sum(engine, "openvenue_engine_stage_seconds_sum", f'stage="{stage}"'),
+                self._sum(engine, "openvenue_engine_stage_seconds_count", f'stage="{stage}"'),
+            )
+            for stage in sorted(set(re.findall(r'stage_seconds_sum{stage="(\w+)"', engine)))
+        }
+        route = 'route="POST /v2/orders"'
+        found["api"] = (
+            self._sum(api, "openvenue_api_request_seconds_sum", route),
+            self._sum(api, "openvenue_api_request_seconds_count", route),
+        )
+        return found
+
+    def _operator_metrics(self) -> dict[str, float]:
+        (pod,) = self._venue.ready_pods("operator")
+        text = httpx.get(f"http://{pod['status']['podIP']}:8080/metrics").text
+        return {
+            "cpu": self._sum(text, "process_cpu_seconds_total"),
+            "memory": self._sum(text, "process_resident_memory_bytes"),
+            "calls": self._sum(text, "openvenue_operator_api_calls_total"),
+            "writes": self._sum(text, "openvenue_operator_writes_total"),
+        }
+
+    @staticmethod
+    def _sum(text: str, name: str, label: str = "") -> float:
+        return sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in text.splitlines()
+            if re.match(rf"{name}[ {{]", line) and label in line
+        )
+
+
+def _seconds_of(step: Callable[[], None]) -> float:
+    began = time.monotonic()
+    step()
+    return round(time.monotonic() - began, 1)
+
+
+def _without_series(result: Results) -> Results:
+    return {key: value for key, value in result.items() if key != "series"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

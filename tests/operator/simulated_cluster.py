@@ -58,6 +58,8 @@ class SimulatedCluster:
     replicas: int = 1
     now: float = 1000.0
     load: PodLoad | None = None
+    db_in_use: int = 0
+    """Database connections at work in each pod."""
     revision: int = 0
     applied: Tuning | None = None
     server_threads: int = 64
@@ -199,6 +201,7 @@ class SimulatedCluster:
             db_pool_size=running.workers * running.db_pool_size,
             db_pool_overflow=running.workers * running.db_pool_overflow,
             db_connections=pod.holds,
+            db_in_use=self.db_in_use,
             load=self.load,
         )
         return Pod(

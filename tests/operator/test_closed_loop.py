@@ -1,0 +1,149 @@
+"""The law on a venue whose load answers to what it does: it comes to rest, and stays there."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from observed import spec, tuning
+from openvenue_operator.model import Bounds, Step
+from simulated_cluster import SimulatedCluster
+from simulated_load import TICK_S, Clients, trade
+
+MINUTE = 60.0
+HOUR = 3600.0
+WIDE = spec(
+    replicas=Bounds(min=1, max=6),
+    workers_per_pod=Bounds(min=1, max=4),
+    db_pool_size=Bounds(min=2, max=20),
+    db_pool_overflow=Bounds(min=0, max=5),
+)
+CHANGES_UP_MAX = 12
+"""Five doublings and what pools take, from the least that those bounds allow to the greatest."""
+
+
+def mistuned(**fields: Any) -> SimulatedCluster:
+    """One pod of one worker with a pool of two."""
+    known = {
+        "spec": WIDE,
+        "start_with": tuning(0, workers=1, db_pool_size=2),
+        "max_connections": 500,
+        "min_ready_seconds": 31,
+        "grace_seconds": 31,
+    }
+    return SimulatedCluster(**(known | fields))
+
+
+def changes(cluster: SimulatedCluster, since: int = 0) -> list[Step]:
+    """Steps that changed more than annotations."""
+    return [step for step in cluster.writes[since:] if step.tuning is not None or step.replicas]
+
+
+@pytest.mark.parametrize("orders_per_s", [50, 300, 900, 2000, 5000])
+def test_a_mistuned_venue_comes_to_rest_within_its_targets(orders_per_s: float) -> None:
+    cluster = mistuned()
+    planned = trade(cluster, HOUR, lambda _: orders_per_s)
+    written = len(cluster.writes)
+    trade(cluster, HOUR, lambda _: orders_per_s)
+    assert changes(cluster, written) == []
+    assert planned.settled
+    assert planned.target is not None
+    assert cluster.load is not None
+    targets = cluster.spec.tuning.targets
+    served = cluster.load.orders_per_s * planned.target.replicas
+    assert served == pytest.approx(orders_per_s)
+    assert cluster.load.p99_ms <= targets.p99_ms
+    assert cluster.load.pool_wait_ms <= targets.pool_wait_ms
+    # No more workers than those of which half would be too few.
+    workers = planned.target.replicas * planned.target.workers
+    least = math.ceil(orders_per_s * Clients().order_cpu_s / (targets.cpu_percent / 100 * 1.1))
+    assert least <= workers <= max(2 * least, least + 1)
+
+
+def test_it_grows_within_minutes_and_shrinks_within_the_hour() -> None:
+    cluster = mistuned()
+    grown = trade(cluster, 10 * MINUTE, lambda _: 2000)
+    assert grown.target is not None
+    assert grown.target.replicas * grown.target.workers >= 6
+    shrunk = trade(cluster, 2 * HOUR, lambda _: 50)
+    assert shrunk.target is not None
+    assert shrunk.target.replicas * shrunk.target.workers == 1
+
+
+def test_without_room_it_takes_what_there_is_and_rests() -> None:
+    cluster = mistuned(max_connections=40)
+    planned = trade(cluster, HOUR, lambda _: 5000)
+    written = len(cluster.writes)
+    again = trade(cluster, HOUR, lambda _: 5000)
+    assert changes(cluster, written) == []
+    assert again.binding.startswith("the budget of 34 connections")
+    assert again.memory.changed_at == planned.memory.changed_at
+    assert cluster.connections <= cluster.limit
+
+
+def test_more_workers_come_without_fewer_on_the_way() -> None:
+    cluster = mistuned(replicas=3)
+    least, rate = 3, 2500.0
+    for _ in range(300):
+        trade(cluster, 2, lambda _: rate)
+        staying = [pod for pod in cluster.pods if pod.stops_at is None]
+        workers = sum(pod.running.workers for pod in staying)
+        assert workers >= least
+        least = max(least, workers)
+    assert least > 6
+
+
+def swinging(low: float, high: float, half_period_s: int) -> Callable[[float], float]:
+    """A load that is high and low in turn."""
+    return lambda now: high if now // half_period_s % 2 else low
+
+
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@given(st.floats(20, 5000), st.floats(20, 5000), st.integers(4, 280))
+def test_a_load_that_swings_faster_than_the_down_window_only_ever_adds_workers(
+    low: float, high: float, half_period_s: int
+) -> None:
+    cluster, load = mistuned(), swinging(low, high, half_period_s)
+    counts = []
+    for _ in range(20):
+        planned = trade(cluster, 3 * MINUTE, load)
+        assert planned.target is not None
+        counts.append(planned.target.replicas * planned.target.workers)
+    assert counts == sorted(counts)
+    written = len(cluster.writes)
+    trade(cluster, HOUR / 2, load)
+    assert len(changes(cluster, written)) <= 2
+
+
+@settings(max_examples=4, deadline=None, phases=[Phase.generate])
+@given(st.floats(20, 500), st.floats(500, 4000), st.integers(300, 3600))
+def test_changes_are_a_cooldown_apart_and_few_in_each_period(
+    low: float, high: float, half_period_s: int
+) -> None:
+    cluster, load = mistuned(), swinging(low, high, half_period_s)
+    changed_at = []
+    for _ in range(int(2 * HOUR / TICK_S)):
+        at = trade(cluster, TICK_S, load).memory.changed_at
+        if at is not None and at not in changed_at:
+            changed_at.append(at)
+    apart = [later - earlier for earlier, later in pairwise(changed_at)]
+    assert all(one >= WIDE.tuning.cooldown_seconds for one in apart)
+    halves = 2 * HOUR // half_period_s + 1
+    # Up it doubles, down it goes one by one in a down window each.
+    ups, downs = CHANGES_UP_MAX, half_period_s // WIDE.tuning.down_window_seconds
+    assert len(changed_at) <= halves * (ups + downs)
+
+
+def test_a_disk_that_is_slow_gets_no_more_workers() -> None:
+    cluster = mistuned()
+    trade(cluster, 5 * MINUTE, lambda _: 50)
+    written = len(cluster.writes)
+    for _ in range(600):
+        assert cluster.load is not None
+        cluster.load = cluster.load.replace(p99_ms=400, event_loop_lag_ms=1)
+        cluster.pass_time(2)
+        cluster.look()
+    assert changes(cluster, written) == []

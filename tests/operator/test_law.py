@@ -1,0 +1,280 @@
+"""The tuning law by example: what is asked for, when it is granted, and what leaves it as it is."""
+
+from typing import Any
+
+import pytest
+from observed import NOW, allocation, deployment, exactly, load, pod, silent, spec, tuning
+from observed import planned as plan_of
+from openvenue_operator import law
+from openvenue_operator.model import Allocation, Bounds, Memory, Plan, TuningSpec, VenueSpec
+
+SPEC = spec(replicas=Bounds(min=1, max=8), workers_per_pod=Bounds(min=1, max=4))
+
+
+def demand(current: Allocation, short_at: int | None = None, **figures: Any) -> law.Demand:
+    """What a load of these figures asks for; `workers` run, all in one pod."""
+    runs = tuning(workers=current.workers)
+    in_use = figures.pop("db_in_use", 0)
+    found = law.load_of([pod(runs=runs, load=load(**figures), db_in_use=in_use)], NOW)
+    assert found is not None
+    return law.demand_of(found, current, SPEC, short_at)
+
+
+def granted(
+    asked: law.Demand,
+    current: Allocation,
+    *,
+    lasting_s: float = 1000,
+    spec: VenueSpec = SPEC,
+    changed_at: float | None = None,
+) -> law.Wish | None:
+    """What is granted first, after a demand has lasted so long."""
+    memory = Memory(target=current, changed_at=changed_at)
+    memory = law.watched(asked, current, spec, memory, NOW - lasting_s)
+    memory = law.watched(asked, current, spec, memory, NOW)
+    return next(law.wishes(asked, current, spec, memory, NOW), None)
+
+
+ONE = allocation(db_pool_size=2)
+TWO = allocation(workers=2, db_pool_size=2)
+
+
+# --- How many workers -----------------------------------------------------------------------------
+
+
+def test_processor_time_says_in_proportion_how_many_workers_are_needed() -> None:
+    wish = granted(demand(TWO, cpu_cores=1.96), TWO)  # 98% of one, where 70% are the target
+    assert wish is not None
+    assert (wish.allocation.replicas, wish.allocation.workers) == (1, 3)
+    assert wish.reason == "workers use 98% of a processor: more workers"
+
+
+def test_no_change_makes_more_than_twice_as_many() -> None:
+    strict = SPEC.replace(tuning=TuningSpec(targets=SPEC.tuning.targets.replace(cpu_percent=10)))
+    found = law.load_of([pod(runs=tuning(workers=2), load=load(cpu_cores=1.96))], NOW)
+    assert found is not None
+    asked = law.demand_of(found, TWO, strict, None)
+    assert asked.ratio > 9
+    wish = granted(asked, TWO, spec=strict)
+    assert wish is not None
+    assert wish.allocation.workers == 4
+
+
+def test_within_the_dead_band_nothing_changes() -> None:
+    assert granted(demand(ONE, cpu_cores=0.76), ONE) is None  # 109% of the target
+    assert granted(demand(ONE, cpu_cores=0.78), ONE) is not None  # 111%
+
+
+def test_a_demand_has_to_last() -> None:
+    window_s = SPEC.tuning.up_window_seconds
+    assert granted(demand(ONE, cpu_cores=1), ONE, lasting_s=window_s - 1) is None
+    assert granted(demand(ONE, cpu_cores=1), ONE, lasting_s=window_s) is not None
+
+
+def test_a_demand_that_was_interrupted_begins_anew() -> None:
+    high, none = demand(ONE, cpu_cores=1), demand(ONE, cpu_cores=0.6)
+    memory = law.watched(high, ONE, SPEC, Memory(), NOW - 100)
+    memory = law.watched(none, ONE, SPEC, memory, NOW - 10)
+    memory = law.watched(high, ONE, SPEC, memory, NOW)
+    assert memory.high_since == NOW
+
+
+def test_after_a_change_it_cools_down() -> None:
+    asked = demand(ONE, cpu_cores=1)
+    cooldown_s = SPEC.tuning.cooldown_seconds
+    assert granted(asked, ONE, changed_at=NOW - cooldown_s + 1) is None
+    wish = granted(asked, ONE, changed_at=NOW - cooldown_s)
+    assert wish is not None
+    assert wish.memory.changed_at == NOW
+    assert wish.memory.high_since is None
+
+
+def test_answers_that_are_late_ask_for_one_more_where_workers_are_busy() -> None:
+    for late in ({"p99_ms": 60}, {"event_loop_lag_ms": 30}):
+        wish = granted(demand(ONE, cpu_cores=0.4, **late), ONE)
+        assert wish is not None
+        assert wish.allocation.workers == 2
+
+
+def test_answers_that_are_late_while_processors_idle_ask_for_nothing() -> None:
+    asked = demand(ONE, cpu_cores=0.2, p99_ms=900, event_loop_lag_ms=900)
+    assert granted(asked, ONE) is None
+
+
+def test_requests_under_way_count_as_load() -> None:
+    wish = granted(demand(ONE, cpu_cores=0.1, in_flight=0.8 * law.IN_FLIGHT_MAX), ONE)
+    assert wish is not None
+    assert wish.reason == "80% of what may be under way is: more workers"
+
+
+def test_fewer_workers_come_one_by_one_and_only_where_they_stay_far_below_the_target() -> None:
+    assert granted(demand(TWO, cpu_cores=0.36), TWO) is None  # one would bear 51% of its target
+    wish = granted(demand(TWO, cpu_cores=0.34), TWO)
+    assert wish is not None
+    assert wish.allocation.workers == 1
+    window_s = SPEC.tuning.down_window_seconds
+    assert granted(demand(TWO, cpu_cores=0.34), TWO, lasting_s=window_s - 1) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "becomes"),
+    [((1, 1), (1, 2)), ((1, 4), (2, 4)), ((3, 1), (3, 2)), ((4, 2), (4, 3)), ((8, 4), (8, 4))],
+)
+def test_more_workers_are_first_those_of_the_pods_that_are_there(
+    shape: tuple[int, int], becomes: tuple[int, int]
+) -> None:
+    replicas, workers = shape
+    current = allocation(replicas=replicas, workers=workers)
+    more = law.more_workers(current, replicas * workers + 1, SPEC.api)
+    assert (more.replicas, more.workers) == becomes
+
+
+@pytest.mark.parametrize(
+    ("shape", "becomes"),
+    [((1, 2), (1, 1)), ((2, 4), (2, 3)), ((4, 1), (3, 1)), ((3, 2), (2, 2)), ((1, 1), None)],
+)
+def test_fewer_workers_are_as_few_less_as_can_be(
+    shape: tuple[int, int], becomes: tuple[int, int] | None
+) -> None:
+    fewer = law.fewer_workers(allocation(replicas=shape[0], workers=shape[1]), SPEC.api)
+    assert (fewer and (fewer.replicas, fewer.workers)) == becomes
+
+
+# --- Connections ----------------------------------------------------------------------------------
+
+
+def test_a_pool_in_which_queries_wait_grows_by_half() -> None:
+    current = allocation(db_pool_size=4)
+    wish = granted(demand(current, pool_wait_ms=6), current)
+    assert wish is not None
+    assert wish.allocation.db_pool_size == 6
+    assert wish.memory.pool_short_at == 4
+
+
+def test_where_no_more_may_be_kept_there_are_more_under_load() -> None:
+    current = allocation(db_pool_size=10)
+    wish = granted(demand(current, pool_wait_ms=6), current)
+    assert wish is not None
+    assert (wish.allocation.db_pool_size, wish.allocation.db_pool_overflow) == (10, 1)
+
+
+def test_idle_connections_go_one_by_one_those_beyond_the_kept_ones_first() -> None:
+    current = allocation(db_pool_size=5, db_pool_overflow=1)
+    wish = granted(demand(current, db_in_use=1), current)
+    assert wish is not None
+    assert (wish.allocation.db_pool_size, wish.allocation.db_pool_overflow) == (5, 0)
+    current = wish.allocation
+    wish = granted(demand(current, db_in_use=1), current)
+    assert wish is not None
+    assert wish.allocation.db_pool_size == 4
+
+
+def test_a_pool_does_not_shrink_to_where_queries_waited() -> None:
+    current = allocation(db_pool_size=6)
+    assert granted(demand(current, short_at=5), current) is None
+    assert granted(demand(current, short_at=4), current) is not None
+
+
+# --- What is measured -----------------------------------------------------------------------------
+
+
+def test_the_load_of_pods_is_summed_up_and_latencies_weigh_by_orders() -> None:
+    found = law.load_of(
+        [
+            pod("1", load=load(orders_per_s=300, cpu_cores=0.9, p99_ms=10, pool_wait_ms=1)),
+            pod("2", load=load(orders_per_s=100, cpu_cores=0.3, p99_ms=50, pool_wait_ms=7)),
+        ],
+        NOW,
+    )
+    assert found is not None
+    assert found.orders_per_s == 400
+    assert found.cpu_percent == pytest.approx(60)
+    assert found.p99_ms == pytest.approx(20)
+    assert found.pool_wait_ms == 7
+
+
+def test_pods_of_nonsense_on_their_way_or_read_once_are_not_averaged_in() -> None:
+    found = law.load_of(
+        [
+            pod("1", load=load(cpu_cores=0.5)),
+            silent("2"),
+            pod("3", ready=False, load=load(cpu_cores=0)),
+            pod("4", terminating=True, load=load(cpu_cores=0)),
+            pod("5", load=None),
+        ],
+        NOW,
+    )
+    assert found is not None
+    assert found.pods == 1
+    assert found.cpu_percent == pytest.approx(50)
+
+
+def test_what_nobody_reports_is_no_load() -> None:
+    assert law.load_of([silent()], NOW) is None
+
+
+# --- In a plan ------------------------------------------------------------------------------------
+
+HOT = load(cpu_cores=1.0)
+LONG_AGO = Memory(target=allocation(), high_since=NOW - 1000)
+
+
+def grew(planned: Plan) -> bool:
+    return planned.target is not None and planned.target.replicas * planned.target.workers > 1
+
+
+def test_a_hot_pod_gets_another_worker() -> None:
+    assert grew(plan_of(pod(load=HOT), memory=LONG_AGO))
+
+
+def test_a_pod_of_nonsense_holds_no_other_back_but_a_majority_of_them_does() -> None:
+    two = Memory(target=allocation(replicas=2), high_since=NOW - 1000)
+    assert plan_of(pod(load=HOT), pod("2", load=HOT, ready=True), memory=two).fresh
+    planned = plan_of(pod(load=HOT), silent("2"), silent("3"))
+    assert not planned.fresh
+    assert planned.stale_because == "2 of 3 pods do not say how they are: answers nonsense"
+
+
+@pytest.mark.parametrize(
+    ("stale", "because"),
+    [
+        (pod(load=HOT, read_at=NOW - 16), "metrics are 16 s old"),
+        (pod(load=None), "pods were read only once"),
+        (pod(load=HOT, ready=False), "no pod of the API is ready"),
+        (silent(), "1 of 1 pods do not say how they are: answers nonsense"),
+    ],
+)
+def test_what_is_not_known_now_is_not_acted_on_and_windows_begin_anew(
+    stale: Any, because: str
+) -> None:
+    planned = plan_of(stale, memory=LONG_AGO)
+    assert planned.stale_because == because
+    assert not grew(planned)
+    assert planned.memory.high_since is None
+    assert planned.inputs == ()
+
+
+def test_pods_that_start_are_waited_for_before_more_are_asked_for() -> None:
+    memory = Memory(target=allocation(replicas=2), high_since=NOW - 1000)
+    starting = silent("api-2", ready=False)
+    planned = plan_of(pod(load=HOT), starting, memory=memory, deployment=deployment(2))
+    assert planned.target == allocation(replicas=2)
+    assert planned.step.empty
+
+
+def test_bounds_of_one_value_leave_nothing_to_the_law() -> None:
+    fixed = spec(
+        replicas=exactly(1),
+        workers_per_pod=exactly(1),
+        db_pool_size=exactly(5),
+        db_pool_overflow=exactly(0),
+    )
+    planned = plan_of(
+        pod(load=load(cpu_cores=1, p99_ms=900, pool_wait_ms=900)), spec=fixed, memory=LONG_AGO
+    )
+    assert planned.settled
+    assert planned.memory.changed_at is None
+    assert planned.binding == (
+        "api.replicas.max of 1 and api.workersPerPod.max of 1, though workers use 100% of a "
+        "processor"
+    )

@@ -23,31 +23,42 @@ def rest(spec: VenueSpec) -> int:
 def limit(spec: VenueSpec, observation: Observation, may_hold: int) -> int | None:
     """Connections that the venue may hold; None where nobody knows.
 
-    `may_hold` is what its pods may hold each. What the database counts beyond all that the venue
-    may hold is somebody else's for certain, and is theirs where it exceeds the headroom.
+    `may_hold` is what its pods may hold each.
     """
-    database, cap = observation.database, spec.connections.cap
-    known = [] if cap is None else [cap]
-    others = 0
-    if database is not None:
-        known.append(database.max_connections - database.reserved_connections)
-        venues = len(observation.pods) * may_hold + rest(spec)
-        others = max(0, database.used_connections - venues)
-    return min(known) - max(spec.connections.headroom, others) if known else None
+    allowed = _allowed(spec, observation)
+    if allowed is None:
+        return None
+    return allowed - max(spec.connections.headroom, _of_others(spec, observation, may_hold))
 
 
-def limit_in_words(spec: VenueSpec, observation: Observation) -> str:
+def limit_in_words(spec: VenueSpec, observation: Observation, may_hold: int) -> str:
     """Where the limit comes from."""
     database, cap = observation.database, spec.connections.cap
-    headroom = f"{spec.connections.headroom} headroom"
-    if database is None or (
-        cap is not None and cap < database.max_connections - database.reserved_connections
-    ):
-        return f"{cap} of connections.cap - {headroom}"
+    headroom, others = spec.connections.headroom, _of_others(spec, observation, may_hold)
+    free = f"{others} of others" if others > headroom else f"{headroom} headroom"
+    if database is None or _allowed(spec, observation) == cap:
+        return f"{cap} of connections.cap - {free}"
     return (
         f"{database.max_connections} of the server - {database.reserved_connections} reserved "
-        f"- {headroom}"
+        f"- {free}"
     )
+
+
+def _allowed(spec: VenueSpec, observation: Observation) -> int | None:
+    """What the server allows, or the cap where that is less."""
+    database, cap = observation.database, spec.connections.cap
+    if database is None:
+        return cap
+    server = database.max_connections - database.reserved_connections
+    return server if cap is None else min(cap, server)
+
+
+def _of_others(spec: VenueSpec, observation: Observation, may_hold: int) -> int:
+    """What the database counts beyond all that the venue may hold: somebody else's for certain."""
+    if observation.database is None:
+        return 0
+    venues = len(observation.pods) * may_hold + rest(spec)
+    return max(0, observation.database.used_connections - venues)
 
 
 def pods_at_most(deployment: Deployment, replicas: int, pods: tuple[Pod, ...] = ()) -> int:

@@ -473,7 +473,7 @@ def _has_replicas(situation: _Situation) -> bool:
 
 def _clash(least: Allocation, situation: _Situation) -> str:
     """Which numbers clash, and what would fit."""
-    spec, observation, deployment, _running, _holds, bound, _now = situation
+    spec, observation, deployment, _running, holds, bound, _now = situation
     if bound is None or fits(least, deployment, spec, bound):
         needed = _threads_needed(least, situation)
         return (
@@ -495,7 +495,7 @@ def _clash(least: Allocation, situation: _Situation) -> str:
         f"the least that the bounds allow is {most} pods at a time ({_pods_in_words(deployment)}) "
         f"with {least.workers} workers of {least.db_pool_size}+{least.db_pool_overflow} "
         f"connections, and {rest(spec)} for projector and migration: {total} connections, but the "
-        f"budget is {bound} ({limit_in_words(spec, observation)}): "
+        f"budget is {bound} ({limit_in_words(spec, observation, holds)}): "
         f"{remedy}raise the budget by {total - bound}"
     )
 
@@ -521,9 +521,9 @@ def _of_load(demand: law.Demand, allocation: Allocation, spec: VenueSpec) -> str
 
 def _limit_of(allocation: Allocation, situation: _Situation) -> str:
     """What an allocation exceeds."""
-    spec, observation, deployment, _running, _holds, bound, _now = situation
+    spec, observation, deployment, _running, holds, bound, _now = situation
     if bound is not None and not fits(allocation, deployment, spec, bound):
-        return f"the budget of {bound} connections ({limit_in_words(spec, observation)})"
+        return f"the budget of {bound} connections ({limit_in_words(spec, observation, holds)})"
     return f"engine.serverThreads.max of {spec.engine.server_threads.max}"
 
 

@@ -7,6 +7,7 @@ It is written only where it says something new: an idle venue's stays as it is, 
 load the figures are renewed from time to time, where they have moved by more than their noise.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +31,8 @@ NOISE_SHARE = 0.15
 """A figure that has moved by less than this share of itself has not moved."""
 NOISE_FLOOR = 5.0
 """Nor has one that has moved by less than this: orders a second, milliseconds, percent."""
+
+_FIGURES = re.compile(r"\d+")
 
 
 class Condition(Value, frozen=True, kw_only=True):
@@ -189,17 +192,26 @@ def _told(status: Status) -> Any:
     return (
         status.observed_generation,
         status.api,
-        status.connections.budget,
+        status.connections.budget is None,
         status.load is None,
-        [(one.type, one.status, one.reason, one.observed_generation) for one in status.conditions],
-        (plan.next_step, plan.target, plan.worst_case),
+        [
+            (one.type, one.status, one.reason, _without_figures(one.message))
+            for one in status.conditions
+        ],
+        (_without_figures(plan.next_step), plan.target),
+        plan.worst_case and plan.worst_case.replace(limit=0),
         (memory.changed_at, memory.target, memory.may_hold, memory.pool_short_at),
     )
+
+
+def _without_figures(words: str) -> str:
+    return _FIGURES.sub("#", words)
 
 
 def _figures(status: Status) -> list[float]:
     return [
         float(status.connections.used or 0),
+        float(status.connections.budget or 0),
         float(status.load.orders_per_second if status.load else 0),
         float(status.load.p99_ms if status.load else 0),
     ]

@@ -1,0 +1,266 @@
+"""A Venue's status says how it is, and is written only where it says something new."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from observed import (
+    NOW,
+    allocation,
+    database,
+    deployment,
+    exactly,
+    load,
+    observation,
+    pod,
+    silent,
+    spec,
+    tuning,
+)
+from openvenue_operator.model import Memory, Observation, VenueSpec
+from openvenue_operator.plan import plan
+from openvenue_operator.status import (
+    FIGURES_INTERVAL_S,
+    Condition,
+    Status,
+    json_form,
+    status_needs_write,
+    status_of,
+)
+
+AT_REST = Memory(target=allocation(), may_hold=5)
+
+
+def status(
+    *pods: Any,
+    spec: VenueSpec = spec(),  # noqa: B008
+    previous: Status | None = None,
+    memory: Memory = AT_REST,
+    now: float = NOW,
+    **fields: Any,
+) -> Status:
+    """The status of a venue with these pods."""
+    seen: Observation = observation(*pods, **fields)
+    found = plan(spec, seen, memory, now)
+    return status_of(spec, seen, found, previous, now)
+
+
+def condition(of: Status, kind: str) -> Condition:
+    return next(one for one in of.conditions if one.type == kind)
+
+
+def states(of: Status) -> dict[str, str]:
+    return {one.type: one.status for one in of.conditions}
+
+
+WELL = {
+    "Ready": "True",
+    "Progressing": "False",
+    "Degraded": "False",
+    "BudgetSatisfied": "True",
+    "MetricsFresh": "True",
+    "Tuned": "True",
+}
+
+
+# --- Conditions -----------------------------------------------------------------------------------
+
+
+def test_a_venue_at_rest_is_well() -> None:
+    assert states(status(pod())) == WELL
+
+
+@pytest.mark.parametrize(
+    ("pods", "fields", "differs"),
+    [
+        # A change under way.
+        ((pod(),), {"spec": spec(db_pool_size=exactly(3))}, {"Progressing": "True", "Tuned": ""}),
+        # A pod that does not start.
+        (
+            (pod(), silent(ready=False)),
+            {"deployment": deployment(2), "memory": Memory(target=allocation(replicas=2))},
+            {"Progressing": "True", "Degraded": "", "Tuned": ""},
+        ),
+        # No pod at all.
+        (
+            (),
+            {"deployment": deployment(1)},
+            {"Ready": "False", "Progressing": "True", "MetricsFresh": "False", "Tuned": ""},
+        ),
+        # Minima that do not fit.
+        (
+            (pod(),),
+            {"spec": spec(replicas=exactly(4)), "database": database(max_connections=20)},
+            {"Degraded": "True", "BudgetSatisfied": "False", "Tuned": ""},
+        ),
+        # Nothing known of the database.
+        ((pod(),), {"database": None}, {"BudgetSatisfied": "Unknown"}),
+        # Metrics that are old.
+        ((pod(read_at=NOW - 60),), {}, {"MetricsFresh": "False"}),
+        # Another Venue's Deployment.
+        (
+            (pod(),),
+            {"other_venue": "elder"},
+            {
+                "Degraded": "True",
+                "BudgetSatisfied": "Unknown",
+                "MetricsFresh": "False",
+                "Tuned": "",
+            },
+        ),
+        # What the last step could not write.
+        ((pod(),), {"obstacle": "helm owns spec.replicas"}, {"Degraded": "True", "Tuned": ""}),
+        # More connections than there may be, until what shrinks has shrunk.
+        (
+            (pod(runs=tuning(db_pool_size=9)),),
+            {
+                "applied": tuning(db_pool_size=9),
+                "database": database(max_connections=25),
+                "memory": Memory(target=allocation(db_pool_size=9)),
+            },
+            {"Progressing": "True", "BudgetSatisfied": "False", "Tuned": ""},
+        ),
+    ],
+)
+def test_each_condition_says_what_it_is_about(
+    pods: tuple[Any, ...], fields: dict[str, Any], differs: dict[str, str]
+) -> None:
+    expected = {name: state or "False" for name, state in (WELL | differs).items()}
+    assert states(status(*pods, **fields)) == expected
+
+
+def test_degraded_is_not_said_of_a_pod_that_starts() -> None:
+    starting = silent(ready=False)
+    memory = Memory(target=allocation(replicas=2))
+    found = status(pod(), starting, deployment=deployment(2), memory=memory)
+    assert condition(found, "Degraded").reason == "Changing"
+    assert condition(found, "Degraded").message == "1 of 2 pods are ready"
+
+
+def test_each_is_about_the_generation_that_was_planned_for() -> None:
+    found = status(pod(), generation=7)
+    assert found.observed_generation == 7
+    assert {one.observed_generation for one in found.conditions} == {7}
+
+
+def test_a_condition_keeps_the_time_at_which_it_last_turned() -> None:
+    def at(seconds: float) -> str:
+        return datetime.fromtimestamp(NOW + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    first = status(pod())
+    later = status(pod(read_at=NOW + 60), previous=first, now=NOW + 60)
+    stale = status(pod(), previous=later, now=NOW + 120)
+    assert condition(later, "MetricsFresh").last_transition_time == at(0)
+    assert condition(stale, "MetricsFresh").last_transition_time == at(120)
+    assert condition(stale, "Ready").last_transition_time == at(0)
+
+
+# --- Figures --------------------------------------------------------------------------------------
+
+
+def test_it_shows_what_runs_and_what_it_bears() -> None:
+    runs = tuning(3, workers=2, db_pool_overflow=1)
+    found = status(
+        pod("1", runs, load=load(orders_per_s=410.4, p99_ms=12.4), db_connections=7),
+        silent("2"),
+        applied=runs,
+        deployment=deployment(2),
+    )
+    form = json_form(found)
+    assert form["api"] == {
+        "pods": "2/2",
+        "onGeneration": "1/2",
+        "generation": 3,
+        "workers": 2,
+        "pool": "5+1",
+        "channels": 1,
+    }
+    assert form["connections"] == {"used": 7, "budget": 94, "text": "7/94"}
+    assert form["load"] == {"ordersPerSecond": 410, "p99Ms": 12}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        status(pod()),
+        status(pod(), other_venue="elder"),
+        status(deployment=None),
+        status(pod(load=None), database=None, memory=Memory()),
+    ],
+)
+def test_it_comes_back_from_the_api_server_as_it_was(found: Status) -> None:
+    assert msgspec.convert(json.loads(json.dumps(json_form(found))), Status) == found
+
+
+def test_it_fits_one_screen() -> None:
+    found = json_form(status(pod(), pod("2"), spec=spec(replicas=exactly(4))))
+    assert len(msgspec.yaml.encode(found).splitlines()) < 120
+
+
+# --- When it is written ---------------------------------------------------------------------------
+
+
+def test_the_first_one_is_written() -> None:
+    assert status_needs_write(None, status(pod()), NOW)
+
+
+def test_at_rest_it_is_not_written_however_often_one_looks() -> None:
+    written = status(pod())
+    for seconds in range(0, 4000, 2):
+        now = NOW + seconds
+        idle = pod(read_at=now - seconds % 5, db_connections=1 + seconds % 3)
+        seen = database(read_at=now, used_connections=5 + seconds % 4)
+        found = status(idle, previous=written, now=now, database=seen)
+        assert not status_needs_write(written, found, now)
+
+
+def test_under_load_noise_is_not_written_and_what_moves_is_from_time_to_time() -> None:
+    def under(orders_per_s: float, after_s: float) -> Status:
+        now = NOW + after_s
+        busy = pod(read_at=now, load=load(orders_per_s=orders_per_s))
+        return status(busy, now=now, database=database(read_at=now))
+
+    written = under(1000, 0)
+    later_s = FIGURES_INTERVAL_S
+    assert not status_needs_write(written, under(1149, later_s), NOW + later_s)
+    assert status_needs_write(written, under(1151, later_s), NOW + later_s)
+    assert not status_needs_write(written, under(9000, later_s - 1), NOW + later_s - 1)
+
+
+def test_what_others_hold_of_the_database_is_noise_too() -> None:
+    def beside(others: int, after_s: float = 0, **fields: Any) -> Status:
+        return status(pod(), database=database(used_connections=8 + others), **fields)
+
+    written = beside(20)
+    assert not status_needs_write(written, beside(22), NOW + 1)
+    assert not status_needs_write(written, beside(24), NOW + 100)
+    assert status_needs_write(written, beside(40), NOW + 100)
+    clash = {"spec": spec(replicas=exactly(20))}
+    assert not status_needs_write(beside(60, **clash), beside(62, **clash), NOW + 1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"generation": 2},
+        {"spec": spec(db_pool_size=exactly(3))},
+        {"database": None},
+        {"other_venue": "elder"},
+        {"obstacle": "helm owns spec.replicas"},
+        {"memory": AT_REST.replace(changed_at=NOW)},
+        {"deployment": deployment(2)},
+    ],
+)
+def test_whatever_else_changes_is_written_at_once(fields: dict[str, Any]) -> None:
+    assert status_needs_write(status(pod()), status(pod(), **fields), NOW + 1)
+
+
+def test_another_reason_for_old_metrics_is_written_and_their_age_is_not() -> None:
+    def stale(*pods: Any, now: float) -> Status:
+        return status(*pods, now=now, database=None)
+
+    written = stale(pod(), now=NOW + 20)
+    assert not status_needs_write(written, stale(pod(), now=NOW + 25), NOW + 25)
+    assert status_needs_write(written, stale(pod(load=None), now=NOW + 25), NOW + 25)

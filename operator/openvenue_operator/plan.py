@@ -246,7 +246,7 @@ def _next(target: Allocation, situation: _Situation) -> tuple[Step, str]:
         return Step(nudge=nudged), f"has {len(nudged)} pods read generation {running.generation}"
     if not _in_place(situation, target):
         return Step(), "waits for pods to start or stop"
-    if observation.engine is not None and target.server_threads < current.server_threads:
+    if target.server_threads < current.server_threads:
         step = Step(server_threads=target.server_threads)
         return step, _words(step)
     return Step(), "nothing: all pods run the target"

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from node.layout import BIN, ROOT
 
 OPERATOR_CHART = ROOT / "charts/openvenue-operator"
 VENUE_CHART = ROOT / "charts/openvenue"
-TAG = f"test-{int(time.time())}"
+TAG = os.environ.get("OPENVENUE_TEST_TAG") or f"test-{int(time.time())}"
 """Of the images of this checkout. New each time: nodes do not pull a tag that they have again."""
 NEXT_TAG = f"{TAG}-next"
 """The same images, for a rollout."""

@@ -1,0 +1,152 @@
+"""The commands for a cluster in the documents run as written.
+
+Fenced blocks tagged `sh cluster` and `python cluster` are those. The blocks of one document run in
+one shell, in order, from the project's root, with `helm` and `kubectl` on the PATH; the variables
+that a document defines with a default are set to what the cluster of the tests has. Blocks that
+need what a test has not are named here with the reason.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from cluster import TAG, VENUE_CHART, Cluster, run
+from node.layout import BIN, ROOT
+
+INSTALL = ROOT / "docs/install.md"
+OPERATE = ROOT / "docs/operate.md"
+BLOCK = re.compile(r"^```(sh|python) cluster\n(.*?)^```", re.MULTILINE | re.DOTALL)
+VALUES = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+HOST = "venue.documents.test"
+
+# What blocks begin with that run elsewhere, and why.
+NOT_HERE = {
+    "k3d cluster create": "makes a cluster, with Docker",
+    "kind create cluster": "makes a cluster, with Docker",
+    "docker build": "the images are those that the tests have built",
+    "kubectl delete customresourcedefinition": "others on the cluster may have Venues",
+    "kubectl apply --filename - <<END\napiVersion: snapshot": "needs a storage driver with snapshots",
+    "kubectl config use-context": "needs a second cluster",
+    "kubectl create secret generic venue-database": "needs a second database",
+}
+
+
+def script(document: Path) -> str:
+    """The document's commands for a cluster as one shell script that says what it does."""
+    parts = ["set -euo pipefail\n"]
+    for language, code in BLOCK.findall(document.read_text()):
+        reason = next((why for start, why in NOT_HERE.items() if code.startswith(start)), None)
+        if reason is not None:
+            first = code.splitlines()[0]
+            print(f"not run here, since it {reason}: {first}")
+        elif language == "python":
+            parts.append(f"python - <<'END_OF_PROGRAM'\n{code}END_OF_PROGRAM\n")
+        else:
+            parts.append(code)
+    return "".join(parts)
+
+
+class Shell:
+    """Runs a document's commands against a cluster, with all that they write in one directory."""
+
+    def __init__(self, cluster: Cluster, directory: Path, namespace: str) -> None:
+        self._directory = directory
+        programs = directory / "bin"
+        programs.mkdir()
+        (programs / "helm").symlink_to(BIN / "helm4")
+        (programs / "kubectl").symlink_to(BIN / "kubectl")
+        # The commands choose a namespace in it.
+        kubeconfig = directory / "kubeconfig"
+        shutil.copy(cluster.kubeconfig, kubeconfig)
+        ingress = urlsplit(cluster.ingress_url)
+        # Names that curl and Python look up, for these commands alone.
+        (directory / "hosts").write_text(f"{ingress.hostname} {HOST}\n127.0.0.1 localhost\n")
+        self.environment = {
+            **os.environ,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "HOME": str(directory),
+            "KUBECONFIG": str(kubeconfig),
+            "REGISTRY": cluster.registry,
+            "TAG": TAG,
+            "NAMESPACE": namespace,
+            "HOST": HOST,
+            "URL": f"{ingress.scheme}://{HOST}" + (f":{ingress.port}" if ingress.port else ""),
+            "BACKUP": str(directory / "backup"),
+        }
+
+    def run(self, commands: str) -> str:
+        """Run commands and return what they say. What fails is shown with all before it."""
+        private_names = ["unshare", "--mount"]
+        if os.geteuid() != 0:
+            private_names += ["--user", "--map-root-user"]
+        done = subprocess.run(
+            [
+                *private_names, "bash", "-c",
+                'mount --bind "$0" /etc/hosts && exec bash -xc "$1"',
+                self._directory / "hosts", commands,
+            ],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=900,
+        )  # fmt: skip
+        print(done.stdout)
+        assert done.returncode == 0, done.stdout[-6000:]
+        return done.stdout
+
+
+@pytest.fixture
+def shell(cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Shell]:
+    """A shell whose namespace is gone afterwards, whatever the commands have left."""
+    namespace = f"documents-{request.node.callspec.id}"
+    try:
+        yield Shell(cluster, tmp_path, namespace)
+    finally:
+        cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
+
+
+@pytest.mark.parametrize("document", [pytest.param(INSTALL, id="install")])
+def test_the_install_document_ends_with_an_order_and_leaves_nothing(
+    document: Path, shell: Shell, cluster: Cluster
+) -> None:
+    said = shell.run(script(document))
+    assert '"status":"new"' in said.replace(" ", "")
+    assert "OrderStatus.NEW" in said
+    namespaces = cluster.kubectl("get", "namespaces", "-o", "name").split()
+    assert f"namespace/{shell.environment['NAMESPACE']}" not in namespaces
+
+
+def test_the_values_for_production_are_values_of_the_chart(tmp_path: Path) -> None:
+    (values,) = VALUES.findall(INSTALL.read_text())
+    file = tmp_path / "values.yaml"
+    file.write_text(values)
+    kinds = (
+        "openvenue.dev/v1alpha1/Venue",
+        "postgresql.cnpg.io/v1/Cluster",
+        "monitoring.coreos.com/v1/PodMonitor",
+    )
+    known = [option for kind in kinds for option in ("--api-versions", kind)]
+    rendered = run(
+        [str(BIN / "helm4"), "template", "demo", str(VENUE_CHART), "-f", str(file), *known]
+    )
+    for kind in ("kind: Cluster", "kind: PodMonitor", "kind: Ingress"):
+        assert kind in rendered
+
+
+def test_every_exception_is_still_documented() -> None:
+    blocks = [code for path in (INSTALL, OPERATE) for _, code in BLOCK.findall(path.read_text())]
+    for start in NOT_HERE:
+        assert any(code.startswith(start) for code in blocks), start
+
+
+def _install(environment: Mapping[str, str]) -> str:
+    """What install.md installs, up to its first order."""
+    return script(INSTALL).partition("helm uninstall")[0]

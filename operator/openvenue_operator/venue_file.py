@@ -115,6 +115,14 @@ def _violations(spec: VenueSpec) -> Iterator[str]:
             f"least {needed}: replicas.min x workersPerPod.min x (dbPoolSize.min + "
             "dbPoolOverflow.min) + projector + migration + headroom"
         )
+    sessions_of_pod = api.workers_per_pod.min * api.grpc_channels.min
+    threads = max(4 * sessions_of_pod, 2 * (api.replicas.min * sessions_of_pod + 2))
+    if threads > spec.engine.server_threads.max:
+        yield (
+            f"engine.serverThreads.max is {spec.engine.server_threads.max} and must be at least "
+            f"{threads}: half of them for replicas.min x workersPerPod.min x grpcChannels.min "
+            "sessions and 2 others, a quarter for the sessions of one pod"
+        )
 
 
 def _is_bounds(value: Any) -> bool:

@@ -53,6 +53,10 @@ def test_the_venue_is_found_among_other_objects() -> None:
             "upWindowSeconds must not be above downWindowSeconds",
         ),
         (manifest(connections={"cap": 7}), "connections.cap, which is 7 and must be at least 8"),
+        (
+            with_api(replicas={"min": 127, "max": 127}),
+            "engine.serverThreads.max is 256 and must be at least 258",
+        ),
     ],
 )
 def test_what_the_api_server_refuses_is_refused_here(text: str, sentence: str) -> None:

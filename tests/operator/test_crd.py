@@ -1,0 +1,316 @@
+"""The kind Venue: it says what the model says, and refuses what can be seen not to work."""
+
+import json
+import time
+import types
+from collections.abc import Iterator
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+import pytest
+import yaml
+from api_server import ApiServer
+from crd import definition, fields
+from lightkube import AsyncClient
+from objects import venue
+from openvenue.tuning import Tuning as ReadTuning
+from openvenue_operator.model import ApiSpec, EngineSpec, Mode, Situation, VenueSpec
+from openvenue_operator.observe import find_venue
+from openvenue_operator.offline import plan_of, render
+from openvenue_operator.report import write_status
+from openvenue_operator.status import Status, plan_status, status_of
+from situations import situation
+
+VERSION = definition()["spec"]["versions"][0]
+SCHEMA = VERSION["schema"]["openAPIV3Schema"]["properties"]
+
+
+def defaulted(schema: dict[str, Any], value: Any) -> Any:
+    """Fill in defaults as the API server does: before what is inside of them is looked at."""
+    if schema["type"] != "object":
+        return value
+    filled = dict(value)
+    for name, field in schema["properties"].items():
+        if name not in filled and "default" in field:
+            filled[name] = field["default"]
+        if name in filled:
+            filled[name] = defaulted(field, filled[name])
+    return filled
+
+
+def kinds(struct: type[msgspec.Struct], path: str = "") -> Iterator[tuple[str, str]]:
+    """Every field of a struct by its path in JSON, and which type of JSON it has."""
+    for field in msgspec.structs.fields(struct):
+        here = f"{path}.{field.encode_name}".lstrip(".")
+        options = [field.type]
+        if get_origin(field.type) in (Union, types.UnionType):
+            options = [one for one in get_args(field.type) if one is not types.NoneType]
+        (kind,) = options
+        if get_origin(kind) is tuple:
+            yield here, "array"
+            kind, here = get_args(kind)[0], f"{here}[]"
+        elif issubclass(kind, msgspec.Struct):
+            yield here, "object"
+        else:
+            names = {int: "integer", float: "number", bool: "boolean"}
+            yield here, names.get(kind, "string")
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            yield from kinds(kind, here)
+
+
+@pytest.mark.parametrize(("part", "struct"), [("spec", VenueSpec), ("status", Status)])
+def test_it_has_the_fields_of_the_model_and_no_others(
+    part: str, struct: type[msgspec.Struct]
+) -> None:
+    said = {path: field["type"] for path, field in fields(SCHEMA[part])}
+    assert said == dict(kinds(struct))
+
+
+def test_its_defaults_are_those_of_the_model() -> None:
+    least = {"api": {"deployment": "a"}, "engine": {"statefulSet": "e"}}
+    spec = msgspec.convert(defaulted(SCHEMA["spec"], least), VenueSpec)
+    assert spec == VenueSpec(api=ApiSpec(deployment="a"), engine=EngineSpec(stateful_set="e"))
+
+
+def test_every_field_is_described() -> None:
+    for part in ("spec", "status"):
+        assert SCHEMA[part]["description"]
+        for path, field in fields(SCHEMA[part], part):
+            assert field.get("description"), path
+
+
+def test_every_number_has_bounds() -> None:
+    for path, field in fields(SCHEMA["spec"]):
+        if field["type"] == "integer":
+            assert field["minimum"] <= field["maximum"], path
+
+
+def test_what_it_allows_the_api_takes() -> None:
+    bounds = {
+        "workers": "workersPerPod",
+        "db_pool_size": "dbPoolSize",
+        "db_pool_overflow": "dbPoolOverflow",
+        "grpc_channels": "grpcChannels",
+    }
+    api = SCHEMA["spec"]["properties"]["api"]["properties"]
+    good: dict[str, Any] = {
+        "workers": 1,
+        "db_pool_size": 2,
+        "db_pool_overflow": 0,
+        "grpc_channels": 1,
+        "log_level": "INFO",
+    }
+    for name, field in bounds.items():
+        least, most = (api[field]["properties"]["min"][one] for one in ("minimum", "maximum"))
+        for value in (least, most):
+            msgspec.convert({**good, name: value}, ReadTuning)
+        for value in (least - 1, most + 1):
+            with pytest.raises(msgspec.ValidationError):
+                msgspec.convert({**good, name: value}, ReadTuning)
+    for level in api["logLevel"]["enum"]:
+        msgspec.convert({**good, "log_level": level}, ReadTuning)
+
+
+def test_its_modes_are_those_of_the_model() -> None:
+    assert SCHEMA["spec"]["properties"]["mode"]["enum"] == list(Mode)
+
+
+def test_its_columns_show_fields_that_there_are() -> None:
+    known = {f".{part}.{path}" for part in SCHEMA for path, _field in fields(SCHEMA[part])}
+    for column in VERSION["additionalPrinterColumns"]:
+        path = column["jsonPath"]
+        assert path in known | {".metadata.creationTimestamp"} or path.startswith(
+            ".status.conditions[?(@.type=="
+        ), path
+
+
+SITUATIONS = {
+    "settled": situation(),
+    "nothing known": situation(database=None, engine=None),
+    "no deployment": situation(deployment=None, pods=()),
+    "before the first pod": situation(pods=(), applied=None, database=None),
+}
+
+# --- On a real API server -------------------------------------------------------------------------
+
+
+def refusal(api_server: ApiServer, namespace: str, body: dict[str, Any]) -> str:
+    """Send a Venue and return why it is refused; empty where it is not."""
+    path = f"/apis/openvenue.dev/v1alpha1/namespaces/{namespace}/venues"
+    answer = api_server.ask("POST", f"{path}?dryRun=All&fieldValidation=Strict", json=body)
+    return "" if answer.status_code == 201 else str(answer.json()["message"])
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The spec of a Venue with one field changed; those around it get their defaults."""
+    spec: dict[str, Any] = {"api": {"deployment": "a"}, "engine": {"statefulSet": "e"}}
+    node = spec
+    *above, last = path.split(".")
+    for name in above:
+        node = node.setdefault(name, {})
+    node[last] = value
+    return spec
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("api.replicas", {"min": 3, "max": 2}, "min of 3 is above max of 2"),
+        ("api.workersPerPod", {"min": 2, "max": 1}, "min of 2 is above max of 1"),
+        ("api.dbPoolSize", {"min": 9, "max": 8}, "min of 9 is above max of 8"),
+        ("api.dbPoolOverflow", {"min": 1, "max": 0}, "min of 1 is above max of 0"),
+        ("api.grpcChannels", {"min": 2, "max": 1}, "min of 2 is above max of 1"),
+        ("engine.serverThreads", {"min": 99, "max": 64}, "min of 99 is above max of 64"),
+        ("api.replicas", {"min": 0, "max": 2}, "greater than or equal to 1"),
+        ("api.dbPoolSize", {"min": 1, "max": 2}, "greater than or equal to 2"),
+        ("api.replicas", {"min": 2}, "spec.api.replicas.max: Required value"),
+        ("api.deployment", "", "at least 1 chars"),
+        ("connections.cap", 7, "2 + migration 1 + headroom 3 = 8 connections, and"),
+        ("connections.headroom", -1, "greater than or equal to 0"),
+        ("tuning.downWindowSeconds", 29, "upWindowSeconds must not be above downWindowSeconds"),
+        ("tuning.deadBandPercent", 51, "less than or equal to 50"),
+        (
+            "api.replicas",
+            {"min": 200, "max": 200},
+            "200 x workersPerPod.min 1 x grpcChannels.min 1 sessions",
+        ),
+        ("mode", "auto", 'supported values: "Auto", "Plan", "Paused"'),
+        ("api.workers", 3, 'unknown field "spec.api.workers"'),
+    ],
+)
+def test_it_refuses_what_cannot_work(
+    api_server: ApiServer, namespace: str, path: str, value: Any, said: str
+) -> None:
+    body = venue(namespace) | {"spec": changed(path, value)}
+    assert said in refusal(api_server, namespace, body)
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("mode", "Plan"),
+        ("connections.cap", 8),
+        ("tuning.downWindowSeconds", 30),
+        ("api.replicas", {"min": 126, "max": 126}),
+    ],
+)
+def test_it_takes_what_just_works(
+    api_server: ApiServer, namespace: str, path: str, value: Any
+) -> None:
+    body = venue(namespace) | {"spec": changed(path, value)}
+    assert refusal(api_server, namespace, body) == ""
+
+
+@pytest.mark.cluster
+def test_the_api_server_fills_in_the_models_defaults(api_server: ApiServer, namespace: str) -> None:
+    body = venue(namespace) | {"spec": changed("mode", "Auto")}
+    api_server.apply(body)
+    live = json.loads(api_server.kubectl("get", "vn", "venue", "-n", namespace, "-o", "json"))
+    spec = msgspec.convert(live["spec"], VenueSpec)
+    assert spec == VenueSpec(api=ApiSpec(deployment="a"), engine=EngineSpec(stateful_set="e"))
+
+
+@pytest.mark.cluster
+def test_a_venue_stays_with_its_deployment(api_server: ApiServer, namespace: str) -> None:
+    api_server.apply(venue(namespace))
+    path = f"/apis/openvenue.dev/v1alpha1/namespaces/{namespace}/venues/venue"
+    answer = api_server.ask(
+        "PATCH",
+        path,
+        content=json.dumps({"spec": {"api": {"deployment": "another"}}}),
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
+    assert answer.status_code == 422
+    assert "a Venue keeps its Deployment" in answer.json()["message"]
+
+
+@pytest.mark.cluster
+def test_kubectl_explains_every_field(api_server: ApiServer, namespace: str) -> None:
+    del namespace
+    for part in ("spec", "status"):
+        told = api_server.kubectl("explain", f"venues.{part}", "--recursive")
+        names = {path.rpartition(".")[2] for path, _field in fields(SCHEMA[part])}
+        assert names <= set(told.split())
+    assert "left free, for people" in api_server.kubectl(
+        "explain", "venues.spec.connections.headroom"
+    )
+
+
+@pytest.mark.cluster
+def test_a_wait_does_not_pass_on_what_was_said_of_an_older_spec(
+    api_server: ApiServer, namespace: str
+) -> None:
+    api_server.apply(venue(namespace))
+    path = f"/apis/openvenue.dev/v1alpha1/namespaces/{namespace}/venues/venue"
+    patch = {"Content-Type": "application/merge-patch+json"}
+
+    def say_tuned(generation: int) -> None:
+        condition = {
+            "type": "Tuned",
+            "status": "True",
+            "reason": "TargetRuns",
+            "message": "all pods run the target",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+            "observedGeneration": generation,
+        }
+        body = {"status": {"conditions": [condition]}}
+        answer = api_server.ask("PATCH", f"{path}/status", content=json.dumps(body), headers=patch)
+        assert answer.status_code == 200, answer.text
+
+    def wait(timeout_s: float) -> bool:
+        started_at = time.monotonic()
+        try:
+            api_server.kubectl(
+                *("wait", "--for=condition=Tuned", "vn/venue", "-n", namespace),
+                f"--timeout={timeout_s}s",
+            )
+        except AssertionError:
+            assert time.monotonic() - started_at >= timeout_s, "it did not wait"
+            return False
+        return True
+
+    say_tuned(1)
+    assert wait(5)
+    api_server.apply(venue(namespace, mode="Plan"))
+    assert not wait(1)
+    say_tuned(2)
+    assert wait(5)
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("seen", SITUATIONS.values(), ids=SITUATIONS)
+async def test_a_status_is_taken_as_it_is_and_shows_the_plan_that_is_made_offline(
+    api_server: ApiServer, namespace: str, client: AsyncClient, seen: Situation
+) -> None:
+    api_server.apply(venue(namespace))
+    found = await find_venue(client, namespace, "venue")
+    assert found is not None
+    made = status_of(seen.spec, seen.observation, plan_of(seen), None, seen.now)
+    await write_status(client, found, made)
+    live = json.loads(api_server.kubectl("get", "vn", "venue", "-n", namespace, "-o", "json"))
+    kept = msgspec.convert(live["status"], Status)
+    assert kept == made
+    assert render(kept.plan) == render(plan_status(plan_of(seen), seen.now))
+    assert yaml.safe_load(render(kept.plan)) == live["status"]["plan"]
+
+
+@pytest.mark.cluster
+async def test_its_columns_say_whether_it_is_well_and_why_not(
+    api_server: ApiServer, namespace: str, client: AsyncClient
+) -> None:
+    api_server.apply(venue(namespace))
+    found = await find_venue(client, namespace, "venue")
+    assert found is not None
+    seen = SITUATIONS["settled"]
+    await write_status(
+        client, found, status_of(seen.spec, seen.observation, plan_of(seen), None, seen.now)
+    )
+    heading, row = api_server.kubectl("get", "vn", "-n", namespace).splitlines()
+    assert heading.split()[:-1] == [
+        *("NAME", "READY", "MODE", "PODS", "WORKERS", "POOL", "CONNECTIONS", "ORDERS/S", "P99")
+    ]
+    assert row.split()[:-1] == [*("venue", "True", "Auto", "2/2", "1", "3+1", "6/94", "1000", "8")]
+    _heading, wide = api_server.kubectl("get", "vn", "-n", namespace, "-o", "wide").splitlines()
+    assert "nothing: all pods run the target" in wide

@@ -1,8 +1,8 @@
 """Fixtures of the tests on a cluster: `KUBECONFIG`'s where it is set, else a node of their own.
 
 A cluster that is given needs the images where its nodes can pull them (OPENVENUE_TEST_REGISTRY,
-OPENVENUE_TEST_TAG) and an ingress controller (OPENVENUE_TEST_INGRESS_URL). Of a test that failed, the logs, events and
-objects of its namespaces are kept in .cache/cluster/failures.
+OPENVENUE_TEST_TAG) and an ingress controller (OPENVENUE_TEST_INGRESS_URL). Of a test that failed,
+the logs, events and objects of its namespaces are kept in .cache/cluster/failures.
 """
 
 import os

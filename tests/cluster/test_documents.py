@@ -30,7 +30,7 @@ NOT_HERE = {
     "kind create cluster": "makes a cluster, with Docker",
     "docker build": "the images are those that the tests have built",
     "kubectl delete customresourcedefinition": "others on the cluster may have Venues",
-    "kubectl apply --filename - <<END\napiVersion: snapshot": "needs a storage driver with snapshots",
+    "kubectl apply --filename - <<END\napiVersion: snapshot": "needs a driver with snapshots",
     "kubectl config use-context": "needs a second cluster",
     "kubectl create secret generic venue-database": "needs a second database",
 }

@@ -50,10 +50,10 @@ def test_what_runs_as_planned_is_left_alone() -> None:
     assert found.next_step == "nothing: all pods run the target"
 
 
-def test_the_first_plan_is_what_runs() -> None:
+def test_the_first_plan_writes_down_what_runs() -> None:
     first = tuning(0, workers=2, db_pool_size=4)
     found = planned(pod(runs=first), applied=None, started_with=first, memory=Memory())
-    assert found.step.empty
+    assert found.step.tuning == first.replace(generation=1)
     assert found.target == allocation(workers=2, db_pool_size=4)
     assert found.reason == "the first plan: what runs, within the bounds"
 
@@ -223,8 +223,7 @@ def test_the_threads_of_an_engine_that_cannot_be_asked_are_left_alone() -> None:
         engine=EngineSpec(stateful_set="engine", server_threads=Bounds(min=64, max=256)),
     )
     assert with_channels(None, channels=1, spec=one).step.empty
-    # What needs more of them than there surely are, asks for them first: `act` stops there.
-    assert with_channels(None, channels=1).step.server_threads == THREADS
+    assert with_channels(None, channels=1).step.server_threads is None
 
 
 # --- What cannot be -------------------------------------------------------------------------------

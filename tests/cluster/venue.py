@@ -11,6 +11,12 @@ from order_flow import Key
 SYMBOL = "AAPL"
 PAIR = "BTC/USD"
 
+# So that several venues find room on a node of two processors.
+SMALL = tuple(
+    f"{component}.resources.requests.cpu=10m"
+    for component in ("engine", "api", "projector", "jobs", "database.bundled")
+)
+
 
 @dataclass(frozen=True)
 class InstalledVenue:
@@ -50,7 +56,7 @@ class InstalledVenue:
             f"image.engine.tag={self.tag}",
             f"image.api.tag={self.tag}",
         )
-        self._deploy(helm, self.release, (str(VENUE_CHART),), *settings, *values)
+        self._deploy(helm, self.release, (str(VENUE_CHART),), *settings, *SMALL, *values)
 
     def _deploy(self, helm: int, release: str, chart: tuple[str, ...], *values: str) -> None:
         registry = self.namespace.cluster.registry

@@ -35,7 +35,6 @@ from openvenue_operator.model import (
     Pod,
     Step,
     Tuning,
-    Value,
     VenueSpec,
 )
 
@@ -75,7 +74,7 @@ class _Situation(NamedTuple):
         )
 
 
-class _Choice(Value, frozen=True, kw_only=False):
+class _Choice(NamedTuple):
     """A target, and what goes with it."""
 
     target: Allocation
@@ -185,10 +184,10 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
 def _chosen(kept: _Choice, demand: law.Demand | None, situation: _Situation) -> _Choice:
     """Grant the first of the law's wishes for which there is room; else keep what there is."""
     spec = situation.spec
-    fitted = kept.replace(target=_fitted(kept.target, situation))
+    fitted = kept._replace(target=_fitted(kept.target, situation))
     refused = None if fitted.target == kept.target else kept.target
     if demand is not None:
-        fitted = fitted.replace(binding=_of_load(demand, kept.target, spec))
+        fitted = fitted._replace(binding=_of_load(demand, kept.target, spec))
         for wish in law.wishes(demand, kept.target, spec, kept.memory, situation.now):
             target = _fitted(wish.allocation, situation)
             if target != fitted.target:
@@ -198,7 +197,7 @@ def _chosen(kept: _Choice, demand: law.Demand | None, situation: _Situation) -> 
             refused = refused or wish.allocation
     if refused is None:
         return fitted
-    return fitted.replace(binding=_limit_of(refused, situation))
+    return fitted._replace(binding=_limit_of(refused, situation))
 
 
 # --- Steps ----------------------------------------------------------------------------------------

@@ -63,6 +63,25 @@ def test_a_mistuned_venue_comes_to_rest_within_its_targets(orders_per_s: float) 
     assert least <= workers <= max(2 * least, least + 1)
 
 
+@settings(max_examples=5, deadline=None, phases=[Phase.generate])
+@given(
+    st.floats(1, 8000),
+    st.integers(1, 4),
+    st.integers(2, 12),
+    st.integers(30, 500),
+    st.builds(Clients, st.floats(0.0005, 0.01), st.floats(0.001, 0.1), st.floats(0, 2)),
+)
+def test_under_any_steady_load_it_comes_to_rest(
+    orders_per_s: float, workers: int, pool: int, max_connections: int, clients: Clients
+) -> None:
+    start = tuning(0, workers=workers, db_pool_size=pool)
+    cluster = mistuned(start_with=start, max_connections=max_connections)
+    trade(cluster, 2 * HOUR, lambda _: orders_per_s, clients)
+    written = len(cluster.writes)
+    trade(cluster, HOUR / 2, lambda _: orders_per_s, clients)
+    assert changes(cluster, written) == []
+
+
 def test_it_grows_within_minutes_and_shrinks_within_the_hour() -> None:
     cluster = mistuned()
     grown = trade(cluster, 10 * MINUTE, lambda _: 2000)

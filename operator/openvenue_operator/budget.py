@@ -36,7 +36,9 @@ def limit_in_words(spec: VenueSpec, observation: Observation, may_hold: int) -> 
     database, cap = observation.database, spec.connections.cap
     headroom, others = spec.connections.headroom, _of_others(spec, observation, may_hold)
     free = f"{others} of others" if others > headroom else f"{headroom} headroom"
-    if database is None or _allowed(spec, observation) == cap:
+    if database is None:
+        return "nobody knows what the database allows"
+    if _allowed(spec, observation) == cap:
         return f"{cap} of connections.cap - {free}"
     return (
         f"{database.max_connections} of the server - {database.reserved_connections} reserved "
@@ -45,10 +47,13 @@ def limit_in_words(spec: VenueSpec, observation: Observation, may_hold: int) -> 
 
 
 def _allowed(spec: VenueSpec, observation: Observation) -> int | None:
-    """What the server allows, or the cap where that is less."""
+    """What the server allows, or the cap where that is less.
+
+    A cap alone is not enough: the server may allow less than it.
+    """
     database, cap = observation.database, spec.connections.cap
     if database is None:
-        return cap
+        return None
     server = database.max_connections - database.reserved_connections
     return server if cap is None else min(cap, server)
 

@@ -354,14 +354,18 @@ def _least(spec: VenueSpec, current: Allocation) -> Allocation:
 
 
 def _fitted(asked: Allocation, situation: _Situation) -> Allocation:
-    """Take away what does not fit: overflow first, then pools, then workers and pods."""
+    """Take away what does not fit: overflow first, then pools, then workers and pods.
+
+    Where it is sessions that do not fit: channels first, then workers and pods.
+    """
     api = situation.spec.api
     while not _has_room(asked, situation):
-        if not _has_sessions(asked, situation) and asked.grpc_channels > api.grpc_channels.min:
+        has_sessions = _has_sessions(asked, situation)
+        if not has_sessions and asked.grpc_channels > api.grpc_channels.min:
             asked = asked.replace(grpc_channels=asked.grpc_channels - 1)
-        elif asked.db_pool_overflow > api.db_pool_overflow.min:
+        elif has_sessions and asked.db_pool_overflow > api.db_pool_overflow.min:
             asked = asked.replace(db_pool_overflow=asked.db_pool_overflow - 1)
-        elif asked.db_pool_size > api.db_pool_size.min:
+        elif has_sessions and asked.db_pool_size > api.db_pool_size.min:
             asked = asked.replace(db_pool_size=asked.db_pool_size - 1)
         else:
             fewer = law.fewer_workers(asked, api)

@@ -15,7 +15,7 @@ from openvenue_operator.model import (
     Step,
 )
 from openvenue_operator.plan import plan
-from situations import DEPLOYMENT, LOAD, NOW, SPEC, TUNING, pod, report, situation
+from situations import DEPLOYMENT, LOAD, NOW, OBSERVATION, SPEC, TUNING, pod, report, situation
 
 
 def planned(of: Situation) -> Plan:
@@ -165,6 +165,33 @@ def test_as_long_as_nobody_knows_what_the_database_allows_nothing_grows() -> Non
     found = planned(situation(spec, database=None))
     assert found.step == Step()
     assert "how many connections" in found.next_step
+
+
+def test_a_cap_above_what_the_server_allows_lets_nothing_grow_while_the_server_is_silent() -> None:
+    spec = SPEC.replace(
+        api=SPEC.api.replace(replicas=Bounds(min=2, max=2), db_pool_size=Bounds(min=9, max=9)),
+        connections=ConnectionsSpec(cap=90),
+    )
+    server = OBSERVATION.database
+    assert server is not None
+    small = server.replace(max_connections=40)
+    assert not planned(situation(spec, database=small)).feasible
+    silent = planned(situation(spec, database=small.replace(read_at=NOW - 60)))
+    assert silent.step == Step()
+    assert silent.budget is None
+
+
+def test_where_sessions_do_not_fit_pools_stay_as_they_are() -> None:
+    spec = SPEC.replace(
+        api=SPEC.api.replace(workers_per_pod=Bounds(min=1, max=8)),
+        engine=EngineSpec(stateful_set="venue-engine", server_threads=Bounds(min=16, max=16)),
+    )
+    running = planned(situation()).target
+    assert running is not None
+    target = planned(situation(spec, Memory(target=running.replace(workers=2)))).target
+    assert target is not None
+    assert target.replicas * target.workers < 2 * 2
+    assert (target.db_pool_size, target.db_pool_overflow) == (3, 1)
 
 
 # --- Metrics --------------------------------------------------------------------------------------

@@ -72,6 +72,9 @@ class VenueLoop:
         self._lease = VenueLease(client, settings.identity)
         self._holder: str | None = None
         self._obstacle: str | None = None
+        self._memory: Memory | None = None
+        """Of the last plan; None: much may have happened since, also by another operator."""
+        self._uid: str | None = None
         self._failures = 0
         self._awake = asyncio.Event()
 
@@ -126,17 +129,22 @@ class VenueLoop:
         venue = await find_venue(self._client, self.namespace, self.name)
         if venue is None:
             return Result.GONE
+        if venue.uid != self._uid:
+            self._uid, self._memory, self._obstacle = venue.uid, None, None
         if venue.spec.mode is Mode.PAUSED:
+            self._memory = None
             return Result.PAUSED
         if not await self._holds(venue):
+            self._memory = None
             return Result.STANDING_BY
         observation, addresses = await observe(self._client, self._scraper, self._engine, venue)
         observation = msgspec.structs.replace(observation, obstacle=self._obstacle)
         previous = _status(venue)
         now = self._clock()
-        memory = (previous and previous.memory) or Memory()
+        memory = self._memory or _remembered(previous)
         self.situation = Situation(spec=venue.spec, observation=observation, memory=memory, now=now)
         planned = plan(venue.spec, observation, memory, now)
+        self._memory = planned.memory
         metrics.FEASIBLE.labels(str(self)).set(planned.feasible)
         await self._report(venue, observation, planned, previous, now)
         if venue.spec.mode is not Mode.AUTO or planned.step.empty:
@@ -212,6 +220,18 @@ def _result(planned: Plan) -> Result:
     if planned.settled:
         return Result.SETTLED
     return Result.PROGRESSING if planned.step.empty else Result.HELD
+
+
+def _remembered(status: Status | None) -> Memory:
+    """What the last operator left: its target and when it changed it.
+
+    Not since when the load was high or low, which nobody has followed in between; nor is the
+    status written whenever that changes.
+    """
+    memory = (status and status.memory) or Memory()
+    return memory.replace(
+        high_since=None, low_since=None, pool_high_since=None, pool_low_since=None
+    )
 
 
 def _status(venue: VenueObject) -> Status | None:

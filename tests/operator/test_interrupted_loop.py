@@ -232,3 +232,35 @@ async def test_calls_that_fail_only_delay_it(
     result = await new_course(interruption).run()
     assert result["replicas"] == 1
     assert result["running"] == {(3, 2, 0)}
+
+
+async def test_windows_go_on_without_a_write_and_begin_anew_with_another_process(
+    api_server: ApiServer, admin: AsyncClient, namespace: str
+) -> None:
+    roomy = venue(namespace)
+    roomy["spec"]["api"]["replicas"] = {"min": 1, "max": 2}
+    roomy["spec"]["tuning"] = {"upWindowSeconds": 3600, "downWindowSeconds": 3600}
+    api_server.apply(deployment(namespace), roomy)
+    config = KubeConfig.from_file(api_server.kubeconfig(OPERATOR)).get()
+    settings = OperatorSettings(identity="test/operator")
+
+    async def high_since(loop: VenueLoop) -> float:
+        deadline = time.monotonic() + WITHIN_S
+        while loop.situation is None or loop.situation.memory.high_since is None:
+            assert time.monotonic() < deadline
+            await loop.look()
+            await asyncio.sleep(0.2)
+        return loop.situation.memory.high_since
+
+    async with (
+        SimulatedPods(admin, namespace, DEPLOYMENT, cores=0.95).running(),
+        connect(config) as client,
+        new_session() as session,
+    ):
+        first = VenueLoop(client, session, settings, namespace, VENUE)
+        since = await high_since(first)
+        await asyncio.sleep(1.5)
+        await first.look()
+        assert await high_since(first) == since
+        second = VenueLoop(client, session, settings, namespace, VENUE)
+        assert await high_since(second) > since

@@ -19,16 +19,17 @@ import pytest
 from cluster import NEXT_TAG, TAG, VENUE_CHART, Cluster, run
 from node.layout import BIN, ROOT
 
+README = ROOT / "README.md"
 INSTALL = ROOT / "docs/install.md"
 OPERATE = ROOT / "docs/operate.md"
 BLOCK = re.compile(r"^```(sh|python) cluster\n(.*?)^```", re.MULTILINE | re.DOTALL)
 VALUES = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-HOST = "venue.documents.test"
 
 # What blocks begin with that run elsewhere, and why.
 NOT_HERE = {
     "k3d cluster create": "makes a cluster, with Docker",
     "kind create cluster": "makes a cluster, with Docker",
+    "helm install openvenue-operator charts/openvenue-operator --wait\n": "install.md does it",
     "docker build": "the images are those that the tests have built",
     "kubectl delete customresourcedefinition": "others on the cluster may have Venues",
     "kubectl apply --filename - <<END\napiVersion: snapshot": "needs a driver with snapshots",
@@ -66,7 +67,8 @@ class Shell:
         shutil.copy(cluster.kubeconfig, kubeconfig)
         ingress = urlsplit(cluster.ingress_url)
         # Names that curl and Python look up, for these commands alone.
-        (directory / "hosts").write_text(f"{ingress.hostname} {HOST}\n127.0.0.1 localhost\n")
+        host = f"{namespace}.test"
+        (directory / "hosts").write_text(f"{ingress.hostname} {host}\n127.0.0.1 localhost\n")
         self.environment = {
             **os.environ,
             "PS4": "+ $SECONDS s: ",
@@ -77,8 +79,8 @@ class Shell:
             "TAG": TAG,
             "NEW_TAG": NEXT_TAG,
             "NAMESPACE": namespace,
-            "HOST": HOST,
-            "URL": f"{ingress.scheme}://{HOST}" + (f":{ingress.port}" if ingress.port else ""),
+            "HOST": host,
+            "URL": f"{ingress.scheme}://{host}" + (f":{ingress.port}" if ingress.port else ""),
             "BACKUP": str(directory / "backup"),
         }
 
@@ -156,7 +158,15 @@ def test_the_values_for_production_are_values_of_the_chart(tmp_path: Path) -> No
         assert kind in rendered
 
 
+def test_no_other_document_has_commands_for_a_cluster() -> None:
+    documents = [README, *(ROOT / "docs").rglob("*.md")]
+    have = {path for path in documents if BLOCK.search(path.read_text())}
+    assert have == {README, INSTALL, OPERATE}
+    assert script(README) == "set -euo pipefail\n"
+
+
 def test_every_exception_is_still_documented() -> None:
-    blocks = [code for path in (INSTALL, OPERATE) for _, code in BLOCK.findall(path.read_text())]
+    documents = (README, INSTALL, OPERATE)
+    blocks = [code for path in documents for _, code in BLOCK.findall(path.read_text())]
     for start in NOT_HERE:
         assert any(code.startswith(start) for code in blocks), start

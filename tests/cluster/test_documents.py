@@ -45,7 +45,7 @@ def script(document: Path) -> str:
         reason = next((why for start, why in NOT_HERE.items() if code.startswith(start)), None)
         if reason is not None:
             first = code.splitlines()[0]
-            print(f"not run here, since it {reason}: {first}")
+            print(f"not run here ({reason}): {first}")
         elif language == "python":
             parts.append(f"python - <<'END_OF_PROGRAM'\n{code}END_OF_PROGRAM\n")
         else:

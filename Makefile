@@ -114,7 +114,7 @@ soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kill
 .PHONY: test-cluster
 test-cluster: setup ## Run the tests on a Kubernetes cluster: KUBECONFIG's, or a node of their own (as root)
 	@tests/cluster/parts/build
-	@pytest -q -m cluster --timeout 1200
+	@pytest -q -n 3 --dist loadgroup -m cluster --timeout 1200
 
 .PHONY: soak-cluster
 soak-cluster: setup ## Run the long form of those: every fault 20 times

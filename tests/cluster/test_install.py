@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from alpaca.trading.client import TradingClient
 from audit import check
-from cluster import TAG, Cluster, Namespace
+from cluster import TAG, Cluster, Namespace, eventually
 from order_flow import Ledger, OrderFlow
 from venue import SYMBOL, InstalledVenue
 
@@ -45,5 +45,6 @@ def test_from_nothing_to_orders_through_the_ingress_and_away_again(
     assert check(flow.ledgers, [], engine_target=engine, database_url=database) > 150
     namespace.helm(helm, "uninstall", "demo", "--wait", "--timeout=3m")
     namespace.helm(helm, "uninstall", "openvenue-operator", "--wait", "--timeout=3m")
-    left = namespace.kubectl("get", "deployments,statefulsets,jobs,pods", "-o", "name").split()
-    assert left == []
+    kinds = "deployments,statefulsets,jobs,pods"
+    # Helm 3 does not wait for the pods.
+    eventually("nothing runs", lambda: not namespace.kubectl("get", kinds, "-o", "name"))

@@ -46,6 +46,10 @@ def holder() -> int | None:
 
 def create() -> None:
     """Make the namespaces, link them to the host, and prepare their mounts."""
+    if Path(f"/sys/class/net/{_HOST_LINK}").exists():
+        raise NodeError(
+            "a node of another checkout is up on this machine: end it there with `make cluster-down`"
+        )
     unshare = subprocess.Popen(
         ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", str(BIN / "pause")],
         start_new_session=True,
@@ -85,13 +89,16 @@ def inside(*command: str) -> None:
 
 
 def remove() -> None:
-    """End every process inside and undo what is left outside, if anything is."""
+    """End every process inside and undo what is left outside, if this checkout has a node.
+
+    The link to the host goes with the network namespace.
+    """
+    if not STATE.exists():
+        return
     pid = holder()
     if pid is not None:
         os.kill(pid, signal.SIGKILL)
         _wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the node's processes do not end")
-    if Path(f"/sys/class/net/{_HOST_LINK}").exists():
-        subprocess.run(["ip", "link", "delete", _HOST_LINK], check=False, capture_output=True)
     for controller in _CGROUPS.iterdir():
         _remove_cgroup(controller / NAME)
     for directory in _FIXED_DIRS:

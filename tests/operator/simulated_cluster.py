@@ -61,6 +61,7 @@ class SimulatedCluster:
     db_in_use: int = 0
     """Database connections at work in each pod."""
     revision: int = 0
+    rolled_out_at: float = 0.0
     applied: Tuning | None = None
     server_threads: int = 64
     pods: list[SimulatedPod] = field(default_factory=list)
@@ -89,8 +90,13 @@ class SimulatedCluster:
         self._control()
 
     def roll_out(self) -> None:
-        """Change the pod template."""
-        self.revision += 1
+        """Change the pod template, unless pods may still drain that the last change made go.
+
+        No budget has room for any number of rollouts at once: docs/tuning.md says so.
+        """
+        if self.now - self.rolled_out_at >= self.grace_seconds:
+            self.revision += 1
+            self.rolled_out_at = self.now
 
     def become_ready(self, choice: int) -> None:
         """Let one of the starting pods become ready."""

@@ -119,6 +119,7 @@ def test_a_venue_that_has_taken_all_that_it_may_can_still_be_rolled_out(
     for what, choice in happened:
         happen(cluster, what, choice)
         assert cluster.connections <= cluster.limit
+    cluster.pass_time(cluster.grace_seconds)
     cluster.roll_out()
     for _ in range(40):
         cluster.pass_time(3)

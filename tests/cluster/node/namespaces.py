@@ -48,7 +48,7 @@ def create() -> None:
     """Make the namespaces, link them to the host, and prepare their mounts."""
     if Path(f"/sys/class/net/{_HOST_LINK}").exists():
         raise NodeError(
-            "a node of another checkout is up on this machine: end it there with `make cluster-down`"
+            "a node of another checkout is up here: end it there with `make cluster-down`"
         )
     unshare = subprocess.Popen(
         ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", str(BIN / "pause")],

@@ -84,7 +84,6 @@ class Shell:
         (directory / "hosts").write_text(f"{ingress.hostname} {host}\n127.0.0.1 localhost\n")
         self.environment = {
             **os.environ,
-            "PS4": "+ $SECONDS s: ",
             "PATH": f"{programs}:{os.environ['PATH']}",
             "HOME": str(directory),
             "KUBECONFIG": str(kubeconfig),

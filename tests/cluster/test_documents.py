@@ -66,11 +66,27 @@ def script(document: Path) -> str:
     return "".join(parts)
 
 
+def kind_is_taken(cluster: Cluster) -> bool:
+    """Whether the kind `Venue` belongs to a release that is still there."""
+    kind = ("customresourcedefinition", "venues.openvenue.dev", "--ignore-not-found", "-o", "json")
+    found = cluster.kubectl("get", *kind)
+    if not found:
+        return False
+    annotations = json.loads(found)["metadata"].get("annotations", {})
+    release, namespace = (
+        annotations.get(f"meta.helm.sh/release-{part}", "") for part in ("name", "namespace")
+    )
+    selector = f"--selector=owner=helm,name={release}"
+    records = cluster.kubectl("get", "secrets", f"--namespace={namespace}", selector, "-o", "name")
+    return bool(records)
+
+
 class Shell:
     """Runs a document's commands against a cluster, with all that they write in one directory."""
 
     def __init__(self, cluster: Cluster, directory: Path, namespace: str) -> None:
         self._directory = directory
+        self._kind_is_taken = kind_is_taken(cluster)
         programs = directory / "bin"
         programs.mkdir()
         (programs / "helm").symlink_to(BIN / "helm4")
@@ -98,6 +114,9 @@ class Shell:
 
     def run(self, commands: str) -> str:
         """Run commands and return what they say. What fails is shown with all before it."""
+        if self._kind_is_taken:
+            # As the document says of a cluster whose operator is to keep it.
+            commands = commands.replace("--take-ownership", "--set crd.enabled=false")
         private_names = ["unshare", "--mount"]
         if os.geteuid() != 0:
             private_names += ["--user", "--map-root-user"]

@@ -128,11 +128,17 @@ class ApiServer:
         return f"https://127.0.0.1:{self.port}"
 
     def ask(self, method: str, path: str, user: str = ADMIN, **how: Any) -> httpx.Response:
-        """Make one call."""
+        """Make one call, again where the server says that it is not that far yet."""
         headers = {"Authorization": f"Bearer {_token(user)}", **how.pop("headers", {})}
         context = ssl.create_default_context(cafile=self._ca)
         with httpx.Client(base_url=self.url, verify=context, timeout=10) as client:
-            return client.request(method, path, headers=headers, **how)
+            deadline = time.monotonic() + 30
+            while True:
+                answer = client.request(method, path, headers=headers, **how)
+                # The storage of a kind that has just been defined begins so.
+                if answer.status_code != 429 or time.monotonic() > deadline:
+                    return answer
+                time.sleep(0.5)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as the administrator and return what it prints."""

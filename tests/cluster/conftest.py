@@ -19,14 +19,10 @@ from node.__main__ import up
 FAILURES = layout.ROOT / ".cache/cluster/failures"
 
 
-# Before the plugin that distributes the tests reads their groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.cluster)
-            # There is one node: its tests follow each other, whatever runs beside them.
-            item.add_marker(pytest.mark.xdist_group("node"))
 
 
 @pytest.fixture(scope="session")

@@ -16,14 +16,10 @@ BASE = os.environ.get("BASE_IMAGE", "docker.io/library/debian:bookworm-slim")
 TAG = f"images-test-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 
 
-# Before the plugin that distributes the tests reads their groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.cluster)
-            # They build images, as those on a node do: one after the other.
-            item.add_marker(pytest.mark.xdist_group("node"))
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,9 @@ START_TIMEOUT_S = 60.0
 
 FETCH = """
 import json, sys, urllib.request, urllib.error
+
+# They build images, as the tests on a node do: one after the other.
+pytestmark = pytest.mark.xdist_group("node")
 method, url, headers, body = sys.argv[1:]
 request = urllib.request.Request(url, body.encode() or None, json.loads(headers), method=method)
 try:

@@ -37,7 +37,7 @@ def holder() -> int | None:
     """Process id of the namespaces' first process, None if there is none."""
     try:
         pid = int(_HOLDER_FILE.read_text())
-        if Path(f"/proc/{pid}/exe").resolve() == (BIN / "pause").resolve():
+        if Path(os.readlink(f"/proc/{pid}/exe")).name == "pause":
             return pid
     except (OSError, ValueError):
         pass

@@ -38,6 +38,7 @@ SETTINGS = (
     "api.start.dbPoolOverflow=0",
     "venue.api.replicas.max=2",
 )
+PARTS = ("ways", "changes", "idle-operator", "by-hand", "tuned")
 PLANNING = ("venue.mode=Plan",)
 
 console = Console(stderr=True)
@@ -49,6 +50,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=10, help="of each load (default 10)")
     parser.add_argument("--runs", type=int, default=3, help="of each measurement (default 3)")
     parser.add_argument("--tuning-seconds", type=int, default=240, help="of the tuned run")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part alone")
     parser.add_argument("--json", type=Path, help="file to write every figure to")
     parser.add_argument("--pictures", type=Path, help="folder to draw pictures into (SVG)")
     arguments = parser.parse_args()
@@ -63,21 +65,25 @@ def main() -> int:
     results: Results = {}
     with cluster.namespace(NAMESPACE) as namespace, tempfile.TemporaryDirectory() as scratch:
         bench = Bench(namespace, Path(scratch), arguments.seconds, arguments.runs)
-        for name, measure in (
-            ("ways", bench.ways),
-            ("changes", bench.changes),
-            ("idle operator", bench.idle_operator),
-            ("by hand", bench.by_hand),
-            ("tuned", lambda: bench.tuned(arguments.tuning_seconds)),
-        ):
+        measures: dict[str, Callable[[], Results]] = {
+            "ways": bench.ways,
+            "changes": bench.changes,
+            "idle-operator": bench.idle_operator,
+            "by-hand": bench.by_hand,
+            "tuned": lambda: bench.tuned(arguments.tuning_seconds),
+        }
+        for name in arguments.only or PARTS:
             console.print(f"Measuring: {name}")
-            results[name] = measure()
+            results[name] = measures[name]()
             console.print_json(json.dumps(_without_series(results[name])))
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
     if arguments.pictures:
-        draw_ways(results["ways"], arguments.pictures / "cluster-ways.svg")
-        draw_tuning_run(results["tuned"], results["by hand"], arguments.pictures / "tuning-run.svg")
+        if "ways" in results:
+            draw_ways(results["ways"], arguments.pictures / "cluster-ways.svg")
+        if "tuned" in results and "by-hand" in results:
+            drawn = arguments.pictures / "tuning-run.svg"
+            draw_tuning_run(results["tuned"], results["by-hand"], drawn)
     return 0
 
 

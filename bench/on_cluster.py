@@ -36,10 +36,11 @@ SETTINGS = (
     f"database.bundled.maxConnections={MAX_CONNECTIONS}",
     "api.start.dbPoolSize=2",
     "api.start.dbPoolOverflow=0",
-    "venue.api.replicas.max=2",
+    # One of each until a measurement says otherwise.
+    "venue.api.replicas.max=1",
+    "venue.api.workersPerPod.max=1",
 )
 PARTS = ("ways", "changes", "idle-operator", "by-hand", "tuned")
-PLANNING = ("venue.mode=Plan",)
 
 console = Console(stderr=True)
 Results = dict[str, Any]
@@ -97,7 +98,7 @@ class Bench:
         self._seconds = seconds
         self._runs = runs
         self._venue.install_operator(4)
-        self._venue.install(4, *SETTINGS, *PLANNING)
+        self._venue.install(4, *SETTINGS)
         self._venue.command("instruments", "define", SYMBOL)
         keys = [self._venue.open_account(number) for number in (1, 2)]
         self._keys = scratch / "keys.txt"
@@ -140,7 +141,6 @@ class Bench:
 
     def changes(self) -> Results:
         """How long changes take, from the wish until everything runs."""
-        self._venue.install(4, *SETTINGS)
         eventually("tuned", self._venue.is_tuned, timeout_s=120)
 
         def bounds(**api: Any) -> Callable[[], None]:

@@ -114,7 +114,8 @@ soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kill
 .PHONY: test-cluster
 test-cluster: setup ## Run the tests on a Kubernetes cluster: KUBECONFIG's, or a node of their own (as root)
 	@tests/cluster/parts/build
-	@pytest -q -n 3 --dist loadgroup -m cluster --timeout 1200
+	@pytest -q -n 3 --dist worksteal -m cluster --timeout 1200 tests/charts tests/operator
+	@pytest -q -m cluster --timeout 1200 tests/images tests/cluster  # One node: one after the other.
 
 .PHONY: soak-cluster
 soak-cluster: setup ## Run the long form of those: every fault 20 times

@@ -20,9 +20,6 @@ import pytest
 from cluster import NEXT_TAG, TAG, VENUE_CHART, Cluster, run
 from node.layout import BIN, ROOT
 
-# There is one node: its tests follow each other, whatever runs beside them.
-pytestmark = pytest.mark.xdist_group("node")
-
 README = ROOT / "README.md"
 INSTALL = ROOT / "docs/install.md"
 OPERATE = ROOT / "docs/operate.md"

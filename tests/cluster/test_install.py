@@ -9,9 +9,6 @@ from cluster import TAG, Cluster, Namespace, eventually
 from order_flow import Ledger, OrderFlow
 from venue import SYMBOL, InstalledVenue
 
-# There is one node: its tests follow each other, whatever runs beside them.
-pytestmark = pytest.mark.xdist_group("node")
-
 
 @pytest.fixture(params=[3, 4], ids=["helm3", "helm4"])
 def helm(request: pytest.FixtureRequest) -> int:

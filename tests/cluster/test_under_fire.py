@@ -19,9 +19,6 @@ from node import components, layout
 from order_flow import AlpacaBot, Bot, CcxtBot, Ledger, OrderFlow
 from venue import PAIR, SYMBOL, InstalledVenue
 
-# There is one node: its tests follow each other, whatever runs beside them.
-pytestmark = pytest.mark.xdist_group("node")
-
 FAULTS = int(os.environ.get("OPENVENUE_FAULTS", "2"))
 # Low enough for the budget to bind; the server keeps 3 for superusers, the Venue 3 as headroom.
 MAX_CONNECTIONS = 40

@@ -8,9 +8,6 @@ import pytest
 from image import Image, Pod
 from running_venue import ROOT
 
-# They build images, as the tests on a node do: one after the other.
-pytestmark = pytest.mark.xdist_group("node")
-
 # Over the base image.
 ENGINE_MB_MAX = 40
 API_MB_MAX = 180

@@ -10,9 +10,6 @@ import pytest
 from image import Image
 from running_venue import ROOT
 
-# They build images, as the tests on a node do: one after the other.
-pytestmark = pytest.mark.xdist_group("node")
-
 URL = re.compile(r"pkg:(?P<kind>deb|pypi)/(?:debian/)?(?P<name>[^@]+)@(?P<version>[^?]+)")
 
 

@@ -8,9 +8,6 @@ from typing import Any
 import pytest
 from image import Container, Image, Pod
 
-# They build images, as the tests on a node do: one after the other.
-pytestmark = pytest.mark.xdist_group("node")
-
 PASSWORD = "it's a % secret/@"
 DATABASE_URL = "postgresql://trader:it%27s%20a%20%25%20secret%2F%40@127.0.0.1:5432/venue"
 ENVIRONMENT = {

@@ -11,6 +11,7 @@ import random
 import secrets
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -238,7 +239,7 @@ class OrderFlow:
         return answer
 
 
-class Bot(threading.Thread):
+class Bot(threading.Thread, ABC):
     """A library's client that enters, reads and cancels orders, one after the other."""
 
     def __init__(self, key: Key) -> None:
@@ -268,9 +269,9 @@ class Bot(threading.Thread):
                 status = getattr(error, "status_code", None)
                 self.failures.append(Answer(time.time(), name, status, str(error)))
 
+    @abstractmethod
     def trade(self, client_order_id: str) -> None:
         """Enter an order, read it and cancel it."""
-        raise NotImplementedError
 
 
 class AlpacaBot(Bot):

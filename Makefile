@@ -111,10 +111,13 @@ soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kill
 	@OPENVENUE_SEEDS=20000 ctest --test-dir build/debug -j 2 --timeout 7200 --output-on-failure | $(QUIETLY)
 	@OPENVENUE_KILLS=200 pytest -q --timeout 7200 tests/faults
 
-.PHONY: test-cluster
-test-cluster: setup ## Run the tests on a Kubernetes cluster: KUBECONFIG's, or a node of their own (as root)
+.PHONY: test-api-server
+test-api-server: setup ## Run the tests of charts and operator that need a Kubernetes API server
 	@tests/cluster/parts/build
 	@pytest -q -n 3 --dist worksteal -m cluster --timeout 1200 tests/charts tests/operator
+
+.PHONY: test-cluster
+test-cluster: test-api-server ## Run the tests on a Kubernetes cluster too: KUBECONFIG's, or a node of their own (as root)
 	@pytest -q -m cluster --timeout 1200 tests/images tests/cluster  # One node: one after the other.
 
 .PHONY: soak-cluster

@@ -138,7 +138,7 @@ class VenueLoop:
             self._memory = None
             return Result.STANDING_BY
         observation, addresses = await observe(self._client, self._scraper, self._engine, venue)
-        observation = msgspec.structs.replace(observation, obstacle=self._obstacle)
+        observation = observation.replace(obstacle=self._obstacle)
         previous = _status(venue)
         now = self._clock()
         memory = self._memory or _remembered(previous)

@@ -257,11 +257,6 @@ class SimulatedCluster:
         return plan(self.spec, self.observe(), self.memory, self.now)
 
 
-def with_load(load: PodLoad, **figures: float) -> PodLoad:
-    """A load in which these figures differ."""
-    return load.replace(**figures)
-
-
 IDLE = PodLoad(
     seconds=10,
     orders_per_s=0,

@@ -11,7 +11,7 @@ from openvenue_operator.model import (
     Tuning,
     VenueSpec,
 )
-from simulated_cluster import IDLE, SimulatedCluster, with_load
+from simulated_cluster import IDLE, SimulatedCluster
 
 
 def bounds(least: int, most: int) -> st.SearchStrategy[Bounds]:
@@ -76,7 +76,7 @@ def happen(cluster: SimulatedCluster, what: int, choice: int) -> None:
     elif what == 6:
         cpu = (0.0, 0.3, 0.9, 1.8)[choice % 4]
         wait = (0.0, 50.0)[choice // 4]
-        cluster.load = with_load(IDLE, cpu_cores=cpu, pool_wait_ms=wait, orders_per_s=100)
+        cluster.load = IDLE.replace(cpu_cores=cpu, pool_wait_ms=wait, orders_per_s=100)
     elif what == 7:
         cluster.pass_time(choice * 10)
     else:
@@ -114,7 +114,7 @@ def test_a_venue_that_has_taken_all_that_it_may_can_still_be_rolled_out(
     cluster: SimulatedCluster, happened: list[tuple[int, int]]
 ) -> None:
     begin(cluster)
-    cluster.load = with_load(IDLE, cpu_cores=2.9, pool_wait_ms=50, orders_per_s=100)
+    cluster.load = IDLE.replace(cpu_cores=2.9, pool_wait_ms=50, orders_per_s=100)
     cluster.settle(1200)
     for what, choice in happened:
         happen(cluster, what, choice)
@@ -151,7 +151,7 @@ def test_it_comes_to_an_end_wherever_it_was_killed(
     begin(cluster)
     for what, choice in happened:
         happen(cluster, what, choice)
-    cluster.load = with_load(IDLE, cpu_cores=0.35, orders_per_s=100)
+    cluster.load = IDLE.replace(cpu_cores=0.35, orders_per_s=100)
     planned = cluster.settle(4000)
     assert planned.settled or not planned.feasible
     writes = len(cluster.writes)

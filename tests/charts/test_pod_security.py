@@ -3,9 +3,6 @@
 The profile: https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 """
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from chart import VALUE_SETS, Manifest, pod_templates, render
 
@@ -15,15 +12,14 @@ VOLUME_KINDS = {
 }
 
 
-def pods() -> Iterator[Any]:
-    for values in [None, *VALUE_SETS]:
-        for name, pod in pod_templates(render(values=values)):
-            yield pytest.param(pod, id=f"{values.stem if values else 'default'}:{name}")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "pod" in metafunc.fixturenames:
-        metafunc.parametrize("pod", list(pods()))
+@pytest.fixture(
+    scope="module",
+    params=[None, *VALUE_SETS],
+    ids=lambda values: values.stem if values else "default",
+)
+def pods(programs: None, request: pytest.FixtureRequest) -> list[Manifest]:
+    """The pod templates of everything that makes pods."""
+    return [pod for _, pod in pod_templates(render(values=request.param))]
 
 
 def containers(pod: Manifest) -> list[Manifest]:
@@ -33,50 +29,58 @@ def containers(pod: Manifest) -> list[Manifest]:
     return found
 
 
-def test_nothing_of_the_host_is_shared(pod: Manifest) -> None:
-    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod["spec"].keys()
-    for container in containers(pod):
-        assert not any("hostPort" in port for port in container.get("ports", []))
-    for volume in pod["spec"]["volumes"]:
-        assert volume.keys() - {"name"} <= VOLUME_KINDS, volume
+def test_nothing_of_the_host_is_shared(pods: list[Manifest]) -> None:
+    for pod in pods:
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod["spec"].keys()
+        for container in containers(pod):
+            assert not any("hostPort" in port for port in container.get("ports", []))
+        for volume in pod["spec"]["volumes"]:
+            assert volume.keys() - {"name"} <= VOLUME_KINDS, volume
 
 
-def test_runs_as_a_user_without_privileges(pod: Manifest) -> None:
-    context = pod["spec"]["securityContext"]
-    assert context["runAsNonRoot"] is True
-    assert context["runAsUser"] > 0
-    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-    for container in containers(pod):
-        own = container["securityContext"]
-        assert own["allowPrivilegeEscalation"] is False
-        assert own["capabilities"] == {"drop": ["ALL"]}
-        assert own["readOnlyRootFilesystem"] is True
-        assert not {"privileged", "procMount", "runAsUser", "runAsNonRoot"} & own.keys()
+def test_runs_as_a_user_without_privileges(pods: list[Manifest]) -> None:
+    for pod in pods:
+        context = pod["spec"]["securityContext"]
+        assert context["runAsNonRoot"] is True
+        assert context["runAsUser"] > 0
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in containers(pod):
+            own = container["securityContext"]
+            assert own["allowPrivilegeEscalation"] is False
+            assert own["capabilities"] == {"drop": ["ALL"]}
+            assert own["readOnlyRootFilesystem"] is True
+            assert not {"privileged", "procMount", "runAsUser", "runAsNonRoot"} & own.keys()
 
 
-def test_writes_only_where_a_volume_is_mounted(pod: Manifest) -> None:
-    for container in containers(pod):
-        mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
-        assert mounts["tmp"]["mountPath"] == "/tmp"
-        claims = {"journal", "data"}
-        assert mounts.keys() - claims == {volume["name"] for volume in pod["spec"]["volumes"]}
-    for volume in pod["spec"]["volumes"]:
-        if "emptyDir" in volume:
-            assert volume["emptyDir"]["sizeLimit"]
+def test_writes_only_where_a_volume_is_mounted(pods: list[Manifest]) -> None:
+    for pod in pods:
+        for container in containers(pod):
+            mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+            assert mounts["tmp"]["mountPath"] == "/tmp"
+            claims = {"journal", "data"}
+            assert mounts.keys() - claims == {volume["name"] for volume in pod["spec"]["volumes"]}
+        for volume in pod["spec"]["volumes"]:
+            if "emptyDir" in volume:
+                assert volume["emptyDir"]["sizeLimit"]
 
 
-def test_has_bounds(pod: Manifest) -> None:
-    for container in containers(pod):
-        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
-        assert "memory" in container["resources"]["limits"]
+def test_has_bounds(pods: list[Manifest]) -> None:
+    for pod in pods:
+        for container in containers(pod):
+            assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+            assert "memory" in container["resources"]["limits"]
 
 
-def test_has_a_token_only_to_make_the_password(pod: Manifest) -> None:
-    makes_password = pod["metadata"]["labels"]["app.kubernetes.io/component"] == "database-secret"
-    assert pod["spec"]["automountServiceAccountToken"] is makes_password
+def test_has_a_token_only_to_make_the_password(pods: list[Manifest]) -> None:
+    for pod in pods:
+        makes_password = (
+            pod["metadata"]["labels"]["app.kubernetes.io/component"] == "database-secret"
+        )
+        assert pod["spec"]["automountServiceAccountToken"] is makes_password
 
 
-def test_needs_no_shell(pod: Manifest) -> None:
-    for container in containers(pod):
-        words = container.get("command", []) + container.get("args", [])
-        assert not {"sh", "bash", "/bin/sh", "/bin/bash"} & set(words)
+def test_needs_no_shell(pods: list[Manifest]) -> None:
+    for pod in pods:
+        for container in containers(pod):
+            words = container.get("command", []) + container.get("args", [])
+            assert not {"sh", "bash", "/bin/sh", "/bin/bash"} & set(words)

@@ -1,8 +1,8 @@
-"""Makes the Secret with a database's password, once.
+"""Makes the Secret with a database's passwords, once.
 
-The password is made here and written to the Secret alone, beside the connection string for the
-processes that use the database. A Secret that is there is kept, whatever release made it: the
-database was initialised with its password.
+The passwords, of the venue's role and of the server's superuser, are made here and written to the
+Secret alone, beside the connection string for the processes that use the database. A Secret that is
+there is kept, whatever release made it: the database was initialised with its passwords.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from lightkube.resources.core_v1 import Secret
 from openvenue_operator.cluster import FIELD_MANAGER
 
 PASSWORD_BYTES = 32
-KEYS = ("password", "url")
+KEYS = ("password", "postgres-password", "url")
 
 
 class UnusableSecret(Exception):
@@ -43,7 +43,11 @@ def ensure(client: Client, name: str, *, host: str, port: int, database: str, us
             },
         ),
         type="Opaque",
-        stringData={"password": password, "url": url},
+        stringData={
+            "password": password,
+            "postgres-password": secrets.token_urlsafe(PASSWORD_BYTES),
+            "url": url,
+        },
     )
     try:
         client.create(secret)

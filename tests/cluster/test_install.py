@@ -42,7 +42,11 @@ def test_from_nothing_to_orders_through_the_ingress_and_away_again(
         flow.wait_for_orders(50)
     assert flow.failures == []
     engine, database = venue.engine_target(), venue.database_url()
-    assert check(flow.ledgers, [], engine_target=engine, database_url=database) > 150
+    assert check(flow.ledgers, [], [], engine_target=engine, database_url=database) > 150
+    role = "SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user"
+    psql = ("psql", "-U", "openvenue", "-d", "openvenue", "-Atc", role)
+    database_pod = f"{venue.name}-database-0"
+    assert namespace.kubectl("exec", database_pod, "--", *psql).strip() == "f|f|f"
     namespace.helm(helm, "uninstall", "demo", "--wait", "--timeout=3m")
     namespace.helm(helm, "uninstall", "openvenue-operator", "--wait", "--timeout=3m")
     kinds = "deployments,statefulsets,jobs,pods"

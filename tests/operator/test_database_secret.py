@@ -1,4 +1,4 @@
-"""The database's password: made once, kept for ever, shown to nobody."""
+"""The database's passwords: made once, kept for ever, shown to nobody."""
 
 import base64
 import json
@@ -76,7 +76,7 @@ def secret(api_server: ApiServer, namespace: str) -> Callable[[], dict[str, str]
     return read
 
 
-def test_a_password_is_made_with_the_connection_string(
+def test_passwords_are_made_with_the_connection_string(
     make_secret: Callable[..., subprocess.CompletedProcess[str]],
     secret: Callable[[], dict[str, str]],
 ) -> None:
@@ -84,10 +84,13 @@ def test_a_password_is_made_with_the_connection_string(
     assert done.returncode == 0, done.stderr
     made = secret()
     assert len(made["password"]) >= 32
+    assert len(made["postgres-password"]) >= 32
+    assert made["password"] != made["postgres-password"]
     url = make_url(made["url"])
     assert (url.username, url.password) == ("openvenue", made["password"])
     assert (url.host, url.port, url.database) == ("venue-database", 5432, "openvenue")
-    assert made["password"] not in done.stdout + done.stderr
+    for password in (made["password"], made["postgres-password"]):
+        assert password not in done.stdout + done.stderr
 
 
 def test_one_that_is_there_is_kept(
@@ -113,7 +116,7 @@ def test_one_that_lacks_a_key_is_named_and_left_alone(
     api_server.kubectl("create", "secret", "generic", NAME, "-n", namespace, literal)
     done = make_secret()
     assert done.returncode == 1
-    assert "is there without url" in done.stderr
+    assert "is there without postgres-password and url" in done.stderr
     assert "chosen" not in done.stdout + done.stderr
     assert secret() == {"password": "chosen"}
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import asyncpg
@@ -11,7 +11,7 @@ import grpc
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.ids import IdSpace, Kind
-from order_flow import Bot, Ledger
+from order_flow import Bot, Ledger, Replay
 
 PROJECTION_TIMEOUT_S = 60
 
@@ -47,7 +47,12 @@ class Journal:
 
 
 def check(
-    ledgers: Iterable[Ledger], bots: Iterable[Bot], *, engine_target: str, database_url: str
+    ledgers: Iterable[Ledger],
+    bots: Iterable[Bot],
+    replays: Sequence[Replay],
+    *,
+    engine_target: str,
+    database_url: str,
 ) -> int:
     """Fail where an order was lost, doubled, invented or denied, or where money does not add up.
 
@@ -80,6 +85,12 @@ def check(
         lost = {name for name in bot.taken if (bot.key.account_id, name) not in stored}
         assert not lost, f"lost: {sorted(lost)[:5]}"
         compared += len(bot.taken)
+    entered = sum(replay.result["orders_entered"] for replay in replays)
+    accounts = {account for replay in replays for account in replay.account_ids}
+    found_of_replays = sum(account in accounts for account, _ in stored)
+    # Each is interrupted, and may then have had one request under way.
+    assert entered <= found_of_replays <= entered + len(replays)
+    compared += entered
     assert cash * 1_000_000 == journal.deposits_micros, "money was made or lost"
     return compared
 

@@ -3,19 +3,24 @@
 `OrderFlow` sends many orders by plain HTTP and sends what got no answer again, under the same
 client_order_id, as a careful bot does. Some requests that the venue says it did not carry out are
 left at that, so that the audit can see whether that was true. `AlpacaBot` and `CcxtBot` are the
-libraries that people use, unchanged.
+libraries that people use, unchanged. `Replay` is `openvenue replay`, which knows whom each order
+must meet and what the book must hold.
 """
 
 import asyncio
+import json
 import random
 import secrets
+import signal
+import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -315,6 +320,39 @@ class CcxtBot(Bot):
         order = self._exchange.create_order(self._symbol, "limit", "buy", 0.1, 1.0, params)
         self.taken.add(client_order_id)
         self._exchange.cancel_order(order["id"], self._symbol)
+
+
+class Replay:
+    """`openvenue replay` of a generated day, until it is stopped. Use as a context manager.
+
+    It wants a symbol for itself; its accounts are the same each time.
+    """
+
+    def __init__(self, url: str, keys: Sequence[Key], symbol: str, scratch: Path) -> None:
+        self.account_ids = {key.account_id for key in keys}
+        self.result: dict[str, Any] = {}
+        """What it says of itself at the end, as `--json` prints it."""
+        self._keys_file = scratch / "replay-keys.json"
+        self._keys_file.write_text(
+            json.dumps({"keys": [{"key_id": key.key_id, "secret": key.secret} for key in keys]})
+        )
+        # One request at a time: it is to be hit by every fault, not to load the node.
+        options = f"--url {url} --keys {self._keys_file} --symbol {symbol} --window 1 --json"
+        self._command = ["openvenue", "replay", "--synthetic", "--orders=10000000"]
+        self._command += options.split()
+
+    def __enter__(self) -> "Replay":
+        self._process = subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGINT)
+        said, complaints = self._process.communicate(timeout=60)
+        self.result = json.loads(said or "{}")
+        self._keys_file.unlink()
+        assert self.result.get("interrupted"), f"the replay ended by itself: {complaints}"
 
 
 def _says_not_carried_out(answer: Answer) -> bool:

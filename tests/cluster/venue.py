@@ -10,6 +10,7 @@ from order_flow import Key
 
 SYMBOL = "AAPL"
 PAIR = "BTC/USD"
+REPLAYED = "AMZN"
 
 # So that several venues find room on a node of two processors.
 SMALL = tuple(
@@ -84,8 +85,9 @@ class InstalledVenue:
         return json.loads(said)
 
     def define_instruments(self) -> None:
-        """Define a share and a pair to trade."""
+        """Define shares and a pair to trade."""
         self.command("instruments", "define", SYMBOL)
+        self.command("instruments", "define", REPLAYED)
         self.command("instruments", "define", PAIR, "--class", "crypto", "--lot", "0.0001")
 
     def open_account(self, account_id: int) -> Key:

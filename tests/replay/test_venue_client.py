@@ -64,7 +64,15 @@ async def enter(venue: Venue) -> str:
     return (await venue.place(0, "mine-1", "AAPL", "buy", "1", "10.00", "gtc")).id
 
 
-@pytest.mark.parametrize("failure", [away(), None], ids=["a 503", "a lost connection"])
+def ingress_without_a_pod() -> web.Response:
+    return web.Response(text="Bad Gateway", status=502)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [away(), ingress_without_a_pod(), None],
+    ids=["a 503", "a 502", "a lost connection"],
+)
 async def test_an_order_of_unknown_fate_is_sent_again_under_the_same_id(
     client: Venue, script: Script, failure: web.Response | None
 ) -> None:

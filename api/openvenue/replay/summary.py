@@ -105,7 +105,7 @@ def _speed(title: str, tally: Tally, latency: Latency, retries: int) -> Table:
         "order entry",
         f"p50 {latency.p50_ms:.1f} ms, p99 {latency.p99_ms:.1f} ms, max {latency.max_ms:.0f} ms",
     )
-    table.add_row("sent again after 429, 503 or a lost connection", f"{retries:,}")
+    table.add_row("sent again after 429, 502 to 504 or a lost connection", f"{retries:,}")
     table.add_row("trades", f"{tally.trades:,}, {tally.traded_qty:,} lots")
     matched = tally.priority_kept + tally.priority_broken
     table.add_row("matched exactly as price-time priority says", _of(tally.priority_kept, matched))

@@ -1,7 +1,8 @@
 """A client of the venue's public REST API that never doubles an order.
 
-Answers that leave a request's fate open (503, 429, a broken connection) are followed by the same
-request under the same client_order_id, after the pause that the venue asks for, until a deadline.
+What leaves a request's fate open (429, 503, an ingress's 502 and 504, a broken connection) is
+followed by the same request under the same client_order_id, after the pause that the venue asks
+for, until a deadline.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ Report = TypeVar("Report")
 _RETRY_DEADLINE_S = 60.0
 _RETRY_PAUSE_S = 0.2
 _REQUEST_TIMEOUT_S = 30.0
+_FATE_OPEN = frozenset((429, 502, 503, 504))
 
 # How long a request goes on being sent again before that is worth a word.
 _NOTICE_AFTER_S = 2.0
@@ -209,7 +211,7 @@ class Venue:
                     if response.status < 300:
                         self._waits = False
                         return content
-                    if response.status not in (429, 503):
+                    if response.status not in _FATE_OPEN:
                         raise Refused(response.status, _message(content))
                     pause_s = float(response.headers.get("Retry-After", pause_s))
                     reason = f"{response.status}: {_message(content)}"

@@ -101,6 +101,11 @@ class Settings(BaseSettings):
         le=3600,
         description="after which an idle connection is closed; longer than the ingress keeps it",
     )
+    connection_lifetime_s: Seconds = Field(
+        default=60.0,
+        description="after which an answer asks its client to connect anew, so that workers and "
+        "pods that are new get their share",
+    )
     worker_hang_timeout_s: Seconds = Field(
         default=30.0, description="after which a worker whose event loop does not run is replaced"
     )

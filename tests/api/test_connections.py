@@ -253,6 +253,25 @@ def _sent_in_vain(connection: socket.socket, request: bytes) -> bool:
         return True
 
 
+def test_a_connection_that_has_lived_long_is_closed_with_an_answer(
+    new_venue: Callable[..., Venue],
+) -> None:
+    """Otherwise clients that never pause would stay with the workers that were there first."""
+    venue = new_venue().start(workers="1", connection_lifetime_s="1")
+    with socket.create_connection(("127.0.0.1", venue.api_port), timeout=10) as connection:
+        answered = 0
+        while True:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: venue\r\n\r\n")
+            received = connection.recv(4096).lower()
+            assert received.startswith(b"http/1.1 200")
+            answered += 1
+            if b"connection: close" in received:
+                break
+            time.sleep(0.05)
+        assert answered > 2
+        assert connection.recv(4096) == b""
+
+
 def test_what_is_not_http_gets_a_problem(
     bounded: Venue, connect: Callable[[], socket.socket]
 ) -> None:

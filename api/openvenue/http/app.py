@@ -23,6 +23,7 @@ from openvenue.http import problems
 from openvenue.http.openapi import install_openapi
 from openvenue.http.order_entry import submit_order
 from openvenue.http.problems import Problem
+from openvenue.http.protocol import asking_to_leave
 from openvenue.http.resources import Health
 from openvenue.http.routes import account, market, operations, orders
 from openvenue.http.supervised import SupervisorLink
@@ -46,7 +47,6 @@ _ROUTERS: tuple[APIRouter, ...] = (
 
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", problems.MEDIA_TYPE.encode())
-_CLOSE = (b"connection", b"close")
 
 _log = get_logger(__name__)
 
@@ -133,7 +133,7 @@ class Application:
             await self._routed(scope, receive, send)
             return
         if self.worker is not None and self.worker.draining:
-            send = _closing(send)
+            send = asking_to_leave(send)
         hot = self._hot.get((scope["method"], scope["path"]))
         if hot is not None:
             await hot(scope, receive, send)
@@ -310,14 +310,3 @@ async def _send(send: Send, status: int, body: bytes, *headers: tuple[bytes, byt
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
-
-
-def _closing(send: Send) -> Send:
-    """Ask the client to leave: the worker is stopping, and another one takes its next request."""
-
-    async def send_and_close(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", []), _CLOSE]
-        await send(message)
-
-    return send_and_close

@@ -5,7 +5,9 @@ is answered in this one, as RFC 9110 section 7.8 allows.
 """
 
 import asyncio
-from collections.abc import Callable
+import math
+import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -21,6 +23,10 @@ from openvenue.http import problems
 from openvenue.http.problems import Problem
 from openvenue.http.refusals import log_refusal
 
+Send = Callable[[Any], Awaitable[None]]
+
+_CLOSE = (b"connection", b"close")
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
@@ -34,6 +40,8 @@ class ConnectionLimits:
     """From a request's first byte (or the connection's start) to its last."""
     write_timeout_s: float
     """How long answers may wait for a client that does not read."""
+    lifetime_s: float
+    """After which the next answer asks the client to connect anew."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -59,6 +67,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reading_since: float | None = self.loop.time()
         # When the client stopped reading; None while it reads.
         self._unread_since: float | None = None
+        # Clients that came together do not leave together.
+        self._leaves_at = self.loop.time() + random.uniform(0.5, 1.0) * limits.lifetime_s  # noqa: S311
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Serve the connection, ask its client to come back, or cut it, by how many there are."""
@@ -100,6 +110,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and not self._should_upgrade():
             return  # It is read again, without its upgrade.
         self._in_head = False
+        if self.loop.time() > self._leaves_at:
+            self._leaves_at = math.inf
+            self.app = _last_answer_of(self.app)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -215,6 +228,17 @@ class BoundedProtocol(HttpToolsProtocol):
         log_refusal("connection refused", cause, client=self.client and self.client[0])
 
 
+def asking_to_leave(send: Send) -> Send:
+    """Have an answer ask its client to connect anew: to another worker, or pod."""
+
+    async def send_and_close(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), _CLOSE]
+        await send(message)
+
+    return send_and_close
+
+
 def bounded(limits: ConnectionLimits) -> type[asyncio.Protocol]:
     """Return what uvicorn takes as its HTTP protocol class."""
 
@@ -222,6 +246,13 @@ def bounded(limits: ConnectionLimits) -> type[asyncio.Protocol]:
         return BoundedProtocol(*arguments, **named, limits=limits)
 
     return cast("type[asyncio.Protocol]", make)
+
+
+def _last_answer_of(app: Any) -> Any:
+    async def answer(scope: Any, receive: Any, send: Send) -> None:
+        await app(scope, receive, asking_to_leave(send))
+
+    return answer
 
 
 def _closing_answer(problem: Problem) -> bytes:
@@ -238,7 +269,7 @@ def _closing_answer(problem: Problem) -> bytes:
     return head.encode() + body
 
 
-async def _come_back(_scope: Any, _receive: Any, send: Callable[[Any], Any]) -> None:
+async def _come_back(_scope: Any, _receive: Any, send: Send) -> None:
     problem = problems.unavailable("the worker has as many connections as it may")
     body = problem.body("")
     await send(
@@ -248,7 +279,7 @@ async def _come_back(_scope: Any, _receive: Any, send: Callable[[Any], Any]) -> 
             "headers": [
                 (b"content-type", problems.MEDIA_TYPE.encode()),
                 (b"content-length", b"%d" % len(body)),
-                (b"connection", b"close"),
+                _CLOSE,
                 *((name.encode(), value.encode()) for name, value in problem.headers.items()),
             ],
         }

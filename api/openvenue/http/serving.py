@@ -62,6 +62,7 @@ class WorkerServer(uvicorn.Server):
             head_bytes_max=settings.request_head_bytes_max,
             read_timeout_s=settings.request_read_timeout_s,
             write_timeout_s=settings.response_write_timeout_s,
+            lifetime_s=settings.connection_lifetime_s,
         )
         super().__init__(
             uvicorn.Config(

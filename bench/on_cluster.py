@@ -11,16 +11,19 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 from cluster import TAG, Cluster, Namespace, eventually
+from connections import ConnectionWatch
 from node import addons, layout
+from order_flow import Key
 from rich.console import Console
 from venue import InstalledVenue
 
@@ -30,7 +33,9 @@ from bench.servers import venue as local_venue
 
 NAMESPACE = "bench"
 WARM_UP_S = 5
-MAX_CONNECTIONS = 40
+PINNED_S = 20
+CLOSED_ORDERS = 50
+MAX_CONNECTIONS = 60
 SYMBOL = "AMZN"
 SETTINGS = (
     f"database.bundled.maxConnections={MAX_CONNECTIONS}",
@@ -39,6 +44,14 @@ SETTINGS = (
     # One of each until a measurement says otherwise.
     "venue.api.replicas.max=1",
     "venue.api.workersPerPod.max=1",
+    "venue.api.dbPoolOverflow.max=0",
+)
+# Pods, workers of each, connections of each.
+BY_HAND = (
+    *((1, 1, pool) for pool in (2, 4, 8)),
+    *((1, 2, pool) for pool in (2, 4, 8)),
+    *((2, 1, pool) for pool in (4, 8)),
+    (2, 2, 4),
 )
 PARTS = ("ways", "changes", "idle-operator", "by-hand", "tuned")
 
@@ -50,7 +63,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.on_cluster", description=__doc__)
     parser.add_argument("--seconds", type=int, default=10, help="of each load (default 10)")
     parser.add_argument("--runs", type=int, default=3, help="of each measurement (default 3)")
-    parser.add_argument("--tuning-seconds", type=int, default=240, help="of the tuned run")
+    parser.add_argument(
+        "--tuning-seconds", type=int, default=360, help="of the tuned run (default 360)"
+    )
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part alone")
     parser.add_argument("--json", type=Path, help="file to write every figure to")
     parser.add_argument("--pictures", type=Path, help="folder to draw pictures into (SVG)")
@@ -100,9 +115,12 @@ class Bench:
         self._venue.install_operator(4)
         self._venue.install(4, *SETTINGS)
         self._venue.command("instruments", "define", SYMBOL)
-        keys = [self._venue.open_account(number) for number in (1, 2)]
+        keys = [self._venue.open_account(number) for number in (1, 2, 3)]
+        self._key = keys[2]
         self._keys = scratch / "keys.txt"
         self._keys.write_text("".join(f"{key.key_id} {key.secret}\n" for key in keys))
+        for _ in range(CLOSED_ORDERS):
+            eventually("an order is taken", partial(self._enter_order, self._key))
 
     # --- What is measured -------------------------------------------------------------------------
 
@@ -159,7 +177,8 @@ class Bench:
 
         def restart_engine() -> None:
             self._namespace.kubectl("delete", "pod", f"{self._venue.name}-engine-0")
-            eventually("ready", self._takes_orders, timeout_s=120, interval_s=0.05)
+            taken = partial(self._enter_order, self._key)
+            eventually("an order is taken", taken, timeout_s=120, interval_s=0.05)
 
         steps: dict[str, Callable[[], None]] = {
             "pool larger": bounds(dbPoolSize=exactly(5)),
@@ -186,86 +205,96 @@ class Bench:
         }
 
     def by_hand(self) -> Results:
-        """Orders a second with every setting that there is room for on this node."""
+        """Orders a second of the mixed load, with every setting that there is room for here."""
         found = {}
-        for replicas, workers in ((1, 1), (1, 2), (2, 1), (2, 2)):
-            self._venue.change_bounds(
-                replicas={"min": replicas, "max": replicas},
-                workersPerPod={"min": workers, "max": workers},
-            )
-            eventually("tuned", self._venue.is_tuned, timeout_s=180)
-            self._load(WARM_UP_S)
-            found[f"{replicas} x {workers}"] = [
-                self._load(self._seconds) for _ in range(self._runs)
-            ]
+        for replicas, workers, pool in BY_HAND:
+            self._pin(replicas, workers, pool)
+            with self._under_load(WARM_UP_S + self._runs * self._seconds):
+                time.sleep(WARM_UP_S)
+                found[f"{replicas} x {workers}, pools of {pool}"] = [
+                    self._orders_per_s(self._seconds - 0.5) for _ in range(self._runs)
+                ]
         return found
 
     def tuned(self, seconds: int) -> Results:
         """Start with one worker and a pool of two; let the operator see to it, under load."""
-        self._venue.change_bounds(replicas={"min": 1, "max": 1}, workersPerPod={"min": 1, "max": 1})
-        eventually("tuned", self._venue.is_tuned, timeout_s=180)
+        self._pin(1, 1, 2)
         series: list[Results] = []
-        with self._under_load(seconds):
+        watch = ConnectionWatch(self._venue.database_url)
+        with watch, self._under_load(seconds):
             time.sleep(WARM_UP_S)
-            began, bounded = time.monotonic(), True
-            earlier, at = self._orders(), began
-            while (elapsed := time.monotonic() - began) < seconds - WARM_UP_S - 5:
-                if bounded and elapsed > 20:
+            began, pinned = time.monotonic(), True
+            while (elapsed := time.monotonic() - began) < seconds - 2 * WARM_UP_S:
+                if pinned and elapsed > PINNED_S:
                     self._venue.change_bounds(
-                        replicas={"min": 1, "max": 2}, workersPerPod={"min": 1, "max": 2}
+                        replicas={"min": 1, "max": 2},
+                        workersPerPod={"min": 1, "max": 2},
+                        dbPoolSize={"min": 2, "max": 8},
                     )
-                    bounded = False
-                time.sleep(2)
-                now, orders = time.monotonic(), self._orders()
-                venue = self._namespace.get("venue", self._venue.name)
-                status = venue["status"]
+                    pinned = False
+                rate = self._orders_per_s(2)
+                status = self._namespace.get("venue", self._venue.name)["status"]
                 series.append(
                     {
-                        "at_s": round(now - began, 1),
-                        "orders_per_s": round((orders - earlier) / (now - at)),
+                        "at_s": round(time.monotonic() - began, 1),
+                        "orders_per_s": rate,
                         "pods": int(status["api"]["pods"].split("/")[0]),
                         "workers": status["api"]["workers"],
-                        "connections": status["connections"].get("used"),
+                        "pool": int(status["api"]["pool"].split("+")[0]),
+                        "connections": watch.now,
                         "budget": status["connections"].get("budget"),
+                        "inputs": {
+                            one["name"]: one["value"] for one in status["plan"].get("inputs", [])
+                        },
                         "next": status["plan"]["nextStep"],
                     }
                 )
-                earlier, at = orders, now
-        last = [one["orders_per_s"] for one in series[-15:]]
-        return {"series": series, "at_the_end": statistics.median(last)}
+        last = [one["orders_per_s"] for one in series if one["at_s"] > series[-1]["at_s"] - 40]
+        return {
+            "series": series,
+            "at_the_end": statistics.median(last),
+            "most_connections": watch.most,
+        }
 
     # --- How --------------------------------------------------------------------------------------
 
-    def _load(self, seconds: int) -> float:
-        """Orders a second through the ingress."""
-        url = self._venue.url + "/v2/orders"
-        seen = load(url, "order_flow.lua", 64, seconds, str(self._keys))
-        return round(seen.per_second)
+    def _pin(self, replicas: int, workers: int, pool: int) -> None:
+        """Have the venue run just that."""
+        self._venue.change_bounds(
+            replicas={"min": replicas, "max": replicas},
+            workersPerPod={"min": workers, "max": workers},
+            dbPoolSize={"min": pool, "max": pool},
+        )
+        eventually("tuned", self._venue.is_tuned, timeout_s=180)
 
     @contextmanager
     def _under_load(self, seconds: int) -> Iterator[None]:
-        thread = threading.Thread(target=self._load, args=(seconds,))
-        thread.start()
-        try:
+        """Load the pods through their Service. The ingress would be what is measured."""
+        service = self._namespace.get("service", f"{self._venue.name}-api")["spec"]
+        url = f"http://{service['clusterIP']}:{service['ports'][0]['port']}/v2/orders"
+        with ThreadPoolExecutor() as threads:
+            loading = threads.submit(load, url, "mixed_flow.lua", 64, seconds, str(self._keys))
             yield
-        finally:
-            thread.join()
+            assert (failures := loading.result().failures) == 0, f"{failures} failures"
 
-    def _takes_orders(self) -> bool:
-        key_id, secret = self._keys.read_text().split()[:2]
-        answer = httpx.post(
-            self._venue.url + "/v2/orders",
-            headers={"APCA-API-KEY-ID": key_id, "APCA-API-SECRET-KEY": secret},
-            json={
-                "symbol": SYMBOL,
-                "qty": "1",
-                "side": "buy",
-                "type": "limit",
-                "time_in_force": "ioc",
-                "limit_price": "1",
-            },
-        )
-        return answer.status_code == 200
+    def _orders_per_s(self, seconds: float) -> int:
+        """Orders that the engine takes in a second, of so many seconds from now."""
+        began, before = time.monotonic(), self._orders()
+        time.sleep(seconds)
+        return round((self._orders() - before) / (time.monotonic() - began))
+
+    def _enter_order(self, key: Key) -> bool:
+        """Enter one that meets nobody and is closed at once; return whether it was taken."""
+        terms = {
+            "symbol": SYMBOL,
+            "qty": "1",
+            "side": "buy",
+            "type": "limit",
+            "time_in_force": "ioc",
+            "limit_price": "1",
+        }
+        url = self._venue.url + "/v2/orders"
+        return httpx.post(url, headers=key.headers, json=terms).status_code == 200
 
     def _pod_url(self) -> str:
         return f"http://{self._venue.ready_pods('api')[0]['status']['podIP']}:8000"

@@ -79,10 +79,14 @@ def draw_tuning_run(seen: dict[str, Any], by_hand: dict[str, list[float]], path:
     orders.axhline(best, color="#b5651d", linestyle="--", label="best by hand")
     orders.set(ylabel="orders/s", ylim=(0, None))
     orders.legend(frameon=False, loc="lower right")
-    settings.step(at, [one["pods"] for one in series], where="post", label="pods")
-    settings.step(at, [one["workers"] for one in series], where="post", label="workers a pod")
+    for name, label in (
+        ("pods", "pods"),
+        ("workers", "workers a pod"),
+        ("pool", "connections a worker"),
+    ):
+        settings.step(at, [one[name] for one in series], where="post", label=label)
     settings.set(ylim=(0, None))
-    settings.legend(frameon=False, loc="lower right")
+    settings.legend(frameon=False, loc="upper left")
     used.plot(at, [one["connections"] for one in series], color="#6a994e", label="in use")
     used.plot(
         at, [one["budget"] for one in series], color="#b5651d", linestyle="--", label="budget"

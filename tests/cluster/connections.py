@@ -24,6 +24,7 @@ class ConnectionWatch:
 
     def __init__(self, url: Callable[[], str]) -> None:
         self.most = 0
+        self.now = 0
         self.readings = 0
         self._url = url
         self._stopping = threading.Event()
@@ -48,7 +49,8 @@ class ConnectionWatch:
         connection = await asyncpg.connect(self._url(), timeout=5)
         try:
             while not self._stopping.is_set():
-                self.most = max(self.most, await connection.fetchval(_COUNT, timeout=5))
+                self.now = await connection.fetchval(_COUNT, timeout=5)
+                self.most = max(self.most, self.now)
                 self.readings += 1
                 await asyncio.sleep(_INTERVAL_S)
         finally:

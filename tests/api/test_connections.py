@@ -104,7 +104,6 @@ def test_a_head_that_does_not_end_is_refused(connect: Callable[[], socket.socket
 @pytest.mark.parametrize(
     "start",
     [
-        b"",
         b"\r\n",
         b"GET /healthz HTTP/1.1\r\n",
         b"POST /v2/orders HTTP/1.1\r\nhost: venue\r\ncontent-length: 99\r\n\r\n{",
@@ -251,6 +250,19 @@ def _sent_in_vain(connection: socket.socket, request: bytes) -> bool:
         return connection.recv(4096) == b""
     except ConnectionError:
         return True
+
+
+def test_a_connection_without_a_request_waits_as_long_as_one_between_requests(
+    new_venue: Callable[..., Venue],
+) -> None:
+    """Proxies keep connections for what comes next, the first request included."""
+    venue = new_venue().start(workers="1", request_read_timeout_s="1", keep_alive_timeout_s="5")
+    with socket.create_connection(("127.0.0.1", venue.api_port), timeout=15) as connection:
+        time.sleep(3)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: venue\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    with socket.create_connection(("127.0.0.1", venue.api_port), timeout=15) as connection:
+        assert connection.recv(4096) == b""
 
 
 def test_a_connection_that_has_lived_long_is_closed_with_an_answer(

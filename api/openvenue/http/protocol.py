@@ -37,7 +37,9 @@ class ConnectionLimits:
     head_bytes_max: int
     """Request line and headers of one request, in bytes."""
     read_timeout_s: float
-    """From a request's first byte (or the connection's start) to its last."""
+    """From a request's first byte to its last."""
+    idle_timeout_s: float
+    """How long a connection may wait for its first request."""
     write_timeout_s: float
     """How long answers may wait for a client that does not read."""
     lifetime_s: float
@@ -63,8 +65,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._received_bytes = 0
         # What is left to say before the connection closes; nothing that comes is read any more.
         self._last_words: bytes | None = None
+        # Until the first request comes. Proxies open connections ahead of it: one that is closed as
+        # early as a request that does not go on would fail what they are about to send.
+        self._unused_since: float | None = self.loop.time()
         # When the request that is being read began; None between requests.
-        self._reading_since: float | None = self.loop.time()
+        self._reading_since: float | None = None
         # When the client stopped reading; None while it reads.
         self._unread_since: float | None = None
         # Clients that came together do not leave together.
@@ -85,6 +90,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parse what came, keeping count of a head that does not end."""
         if self._last_words is not None:
             return
+        self._unused_since = None
         self._unset_keepalive_if_required()
         self._received_bytes = len(data)
         if not self._in_head:
@@ -142,7 +148,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._close_with_last_words()
 
     def end_if_overdue(self, now: float) -> None:
-        """Close the connection if its client has taken too long over a request, or an answer."""
+        """Close the connection if its client has taken too long over a request, or an answer, or
+        has never sent anything."""
         if (
             self._unread_since is not None
             and now - self._unread_since > self._limits.write_timeout_s
@@ -157,6 +164,11 @@ class BoundedProtocol(HttpToolsProtocol):
             and not self.transport.is_closing()
         ):
             self._refuse(problems.too_slow(self._limits.read_timeout_s), "slow")
+        elif (
+            self._unused_since is not None
+            and now - self._unused_since > self._limits.idle_timeout_s
+        ):
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, in the form of all other errors."""

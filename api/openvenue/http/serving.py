@@ -61,6 +61,7 @@ class WorkerServer(uvicorn.Server):
             connections_max=settings.connections_max,
             head_bytes_max=settings.request_head_bytes_max,
             read_timeout_s=settings.request_read_timeout_s,
+            idle_timeout_s=settings.keep_alive_timeout_s,
             write_timeout_s=settings.response_write_timeout_s,
             lifetime_s=settings.connection_lifetime_s,
         )

@@ -71,7 +71,7 @@ def main() -> int:
     parser.add_argument("--pictures", type=Path, help="folder to draw pictures into (SVG)")
     arguments = parser.parse_args()
 
-    cluster = Cluster(layout.KUBECONFIG, layout.REGISTRY, f"http://{layout.INGRESS_SERVICE_IP}")
+    cluster = Cluster.of_node()
     subprocess.run(
         [layout.ROOT / "scripts/build-images", "--tag", TAG, "--push", layout.REGISTRY],
         check=True,
@@ -92,6 +92,8 @@ def main() -> int:
             console.print(f"Measuring: {name}")
             results[name] = measures[name]()
             console.print_json(json.dumps(_without_series(results[name])))
+    if "tuned" in results and "by-hand" in results:
+        _judge(results["tuned"], results["by-hand"])
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
     if arguments.pictures:
@@ -342,6 +344,15 @@ class Bench:
             for line in text.splitlines()
             if re.match(rf"{name}[ {{]", line) and label in line
         )
+
+
+def _judge(tuned: Results, by_hand: Results) -> None:
+    """Say how near the operator came to the best setting found by hand."""
+    best = max(by_hand, key=lambda setting: statistics.median(by_hand[setting]))
+    share = tuned["at_the_end"] / statistics.median(by_hand[best])
+    console.print(f"The operator came to {share:.0%} of the best by hand ({best})")
+    most = max(one["budget"] for one in tuned["series"] if one["budget"] is not None)
+    console.print(f"{tuned['most_connections']} connections at most, of a budget of {most}")
 
 
 def _seconds_of(step: Callable[[], None]) -> float:

@@ -1,8 +1,8 @@
 """Who reaches whom under the network policies, worked out as Kubernetes defines them.
 
-The node of the cluster tests has no network plug-in that enforces policies, so this is where they
-are tried: a connection is allowed if the policies of its source let it out and those of its
-destination let it in. https://kubernetes.io/docs/concepts/services-networking/network-policies/
+For every set of values: `tests/cluster/test_network_policies.py` has a node enforce one. A
+connection is allowed if the policies of its source let it out and those of its destination let it
+in. https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
 
 import itertools

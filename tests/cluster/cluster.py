@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node.layout import BIN, ROOT
+from node import layout
+from node.layout import BIN, FAILURES, ROOT
 
 OPERATOR_CHART = ROOT / "charts/openvenue-operator"
 VENUE_CHART = ROOT / "charts/openvenue"
@@ -33,6 +34,18 @@ class Cluster:
     registry: str
     """Where the venue's images are."""
     ingress_url: str
+    tests_cidr: str
+    """Where the tests' own connections to pods come from."""
+
+    @staticmethod
+    def of_node() -> "Cluster":
+        """The node that `make cluster-up` starts."""
+        return Cluster(
+            layout.KUBECONFIG,
+            layout.REGISTRY,
+            f"http://{layout.INGRESS_SERVICE_IP}",
+            f"{layout.HOST_IP}/32",
+        )
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl and return what it says."""
@@ -42,19 +55,42 @@ class Cluster:
         """Return objects as `kubectl get … -o json` shows them."""
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
-    def helm(self, version: int, *arguments: str) -> str:
+    def helm(self, version: int, *arguments: str, stdin: str | None = None) -> str:
         """Run Helm 3 or 4."""
-        return run([str(BIN / f"helm{version}"), f"--kubeconfig={self.kubeconfig}", *arguments])
+        helm = str(BIN / f"helm{version}")
+        return run([helm, f"--kubeconfig={self.kubeconfig}", *arguments], stdin)
 
     @contextmanager
     def namespace(self, name: str) -> Iterator["Namespace"]:
-        """A new namespace under the restricted pod security profile, deleted afterwards."""
+        """A new namespace under the restricted pod security profile, deleted afterwards.
+
+        Its state is kept where something fails.
+        """
         self.kubectl("create", "namespace", name)
         self.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
         try:
             yield Namespace(self, name)
+        except BaseException:
+            self.keep_state(FAILURES / name)
+            raise
         finally:
-            self.kubectl("delete", "namespace", name, "--timeout=120s")
+            self.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=120s")
+
+    def keep_state(self, directory: Path) -> Path:
+        """Write down every object, event and log of the tests' namespaces."""
+        directory.mkdir(parents=True, exist_ok=True)
+        kubectl = (str(BIN / "kubectl"), f"--kubeconfig={self.kubeconfig}")
+        system = {"kube-system", "kube-public", "kube-node-lease", "default"}
+        listed = _whatever([*kubectl, "get", "namespaces", "-o", "name"])
+        for namespace in {name.split("/")[1] for name in listed.split()} - system:
+            dump = ["cluster-info", "dump", "--namespaces", namespace, "-o", "yaml"]
+            _whatever([*kubectl, *dump, f"--output-directory={directory}"])
+            (directory / namespace).mkdir(exist_ok=True)
+            with (directory / namespace / "summary.txt").open("w") as summary:
+                for what in ("all,configmaps,jobs,pvc,ingresses", "venues", "events"):
+                    get = ["get", what, "-n", namespace, "-o", "wide"]
+                    summary.write(_whatever([*kubectl, *get]) + "\n")
+        return directory
 
 
 @dataclass(frozen=True)
@@ -72,9 +108,9 @@ class Namespace:
         """Return objects of it."""
         return self.cluster.get(f"--namespace={self.name}", *arguments)
 
-    def helm(self, version: int, *arguments: str) -> str:
+    def helm(self, version: int, *arguments: str, stdin: str | None = None) -> str:
         """Run Helm in it."""
-        return self.cluster.helm(version, f"--namespace={self.name}", *arguments)
+        return self.cluster.helm(version, f"--namespace={self.name}", *arguments, stdin=stdin)
 
     def pods(self, component: str) -> list[dict[str, Any]]:
         """The pods of a component, those on their way out included."""
@@ -88,6 +124,11 @@ class Namespace:
     def wait_for(self, condition: str, *objects: str, timeout_s: int = 120) -> None:
         """Wait for a condition of objects, as `kubectl wait` does."""
         self.kubectl("wait", f"--for={condition}", f"--timeout={timeout_s}s", *objects)
+
+
+def _whatever(command: list[str]) -> str:
+    """Run a command and return its output, whatever comes of it."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
 
 
 def run(command: list[str], stdin: str | None = None) -> str:

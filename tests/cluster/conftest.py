@@ -1,8 +1,9 @@
 """Fixtures of the tests on a cluster: `KUBECONFIG`'s where it is set, else a node of their own.
 
 A cluster that is given needs the images where its nodes can pull them (OPENVENUE_TEST_REGISTRY,
-OPENVENUE_TEST_TAG) and an ingress controller (OPENVENUE_TEST_INGRESS_URL). Of a test that failed,
-the logs, events and objects of its namespaces are kept in .cache/cluster/failures.
+OPENVENUE_TEST_TAG), an ingress controller (OPENVENUE_TEST_INGRESS_URL), and pods that are reached
+by their addresses; from where may be said (OPENVENUE_TEST_CIDR). Of a test that failed, the logs,
+events and objects of its namespaces are kept in .cache/cluster/failures.
 """
 
 import os
@@ -16,7 +17,7 @@ from cluster import NEXT_TAG, TAG, Cluster, run
 from node import addons, layout, namespaces
 from node.__main__ import up
 
-FAILURES = layout.ROOT / ".cache/cluster/failures"
+GIVEN = ("OPENVENUE_TEST_REGISTRY", "OPENVENUE_TEST_TAG", "OPENVENUE_TEST_INGRESS_URL")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,22 +31,24 @@ def cluster() -> Iterator[Cluster]:
     """A cluster with the images of this checkout."""
     given = os.environ.get("KUBECONFIG")
     if given and Path(given) != layout.KUBECONFIG:
-        yield Cluster(
-            Path(given),
-            os.environ["OPENVENUE_TEST_REGISTRY"],
-            os.environ["OPENVENUE_TEST_INGRESS_URL"],
-        )
+        missing = [name for name in GIVEN if name not in os.environ]
+        if missing:
+            pytest.fail(f"with KUBECONFIG, set {', '.join(missing)} too", pytrace=False)
+        registry, _, ingress_url = (os.environ[name] for name in GIVEN)
+        cidr = os.environ.get("OPENVENUE_TEST_CIDR", "0.0.0.0/0")
+        yield Cluster(Path(given), registry, ingress_url, cidr)
         return
     if os.geteuid() != 0:
         pytest.skip("a node needs root; or set KUBECONFIG to a cluster")
     ran_before = namespaces.holder() is not None
-    up()
     try:
+        up()
         build_and_push(layout.REGISTRY)
-        yield Cluster(layout.KUBECONFIG, layout.REGISTRY, f"http://{layout.INGRESS_SERVICE_IP}")
+        yield Cluster.of_node()
     finally:
         if not ran_before:
             namespaces.remove()
+            assert namespaces.left_behind() == []
 
 
 @pytest.fixture(autouse=True)
@@ -74,29 +77,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     found = getattr(item, "funcargs", {}).get("cluster")
     if report.failed and isinstance(found, Cluster):
-        kept = keep_state(found, FAILURES / item.name.replace("/", "_"))
+        kept = found.keep_state(layout.FAILURES / item.name.replace("/", "_"))
         report.sections.append(("state of the cluster", f"kept in {kept}"))
     return report
-
-
-def keep_state(cluster: Cluster, directory: Path) -> Path:
-    """Write down every object, event and log of the tests' namespaces."""
-    directory.mkdir(parents=True, exist_ok=True)
-    kubectl = [layout.BIN / "kubectl", f"--kubeconfig={cluster.kubeconfig}"]
-    system = {"kube-system", "kube-public", "kube-node-lease", "default"}
-    listed = subprocess.run(
-        [*kubectl, "get", "namespaces", "-o", "name"], capture_output=True, text=True
-    )
-    for namespace in {name.split("/")[1] for name in listed.stdout.split()} - system:
-        subprocess.run(
-            [
-                *kubectl, "cluster-info", "dump", "--namespaces", namespace,
-                "-o", "yaml", f"--output-directory={directory}",
-            ],
-            capture_output=True,
-        )  # fmt: skip
-        with (directory / namespace / "summary.txt").open("w") as summary:
-            for what in ("all,configmaps,jobs,pvc,ingresses", "venues", "events"):
-                command = [*kubectl, "get", what, "-n", namespace, "-o", "wide"]
-                summary.write(subprocess.run(command, capture_output=True, text=True).stdout + "\n")
-    return directory

@@ -10,13 +10,13 @@ from order_flow import Key
 
 SYMBOL = "AAPL"
 PAIR = "BTC/USD"
-REPLAYED = "AMZN"
 
-# So that several venues find room on a node of two processors.
-SMALL = tuple(
-    f"{component}.resources.requests.cpu=10m"
-    for component in ("engine", "api", "projector", "jobs", "database.bundled")
-)
+# Readers wait longer than the venue's own second for what they wrote: machines of tests are slow.
+_PROJECTION_WAIT = {"name": "OPENVENUE_PROJECTION_WAIT_MS", "value": "10000"}
+_OPERATOR = {
+    "namespaceSelector": {},
+    "podSelector": {"matchLabels": {"app.kubernetes.io/name": "openvenue-operator"}},
+}
 
 
 @dataclass(frozen=True)
@@ -47,35 +47,53 @@ class InstalledVenue:
 
         The kind Venue stays when an operator is uninstalled: the next one takes it over.
         """
+        image = {"registry": self.namespace.cluster.registry, "tag": self.tag}
         chart = (str(OPERATOR_CHART), "--take-ownership")
-        self._deploy(helm, "openvenue-operator", chart, f"image.tag={self.tag}", *values)
+        self._deploy(helm, "openvenue-operator", chart, {"image": image}, *values)
 
-    def install(self, helm: int, *values: str) -> None:
-        """Install or upgrade the venue and wait until it is ready."""
-        settings = (
-            "ingress.enabled=true",
-            f"image.engine.tag={self.tag}",
-            f"image.api.tag={self.tag}",
-        )
-        self._deploy(helm, self.release, (str(VENUE_CHART),), *settings, *SMALL, *values)
+    def install(self, helm: int, *values: str, atomic: bool = False, timeout_s: int = 240) -> None:
+        """Install or upgrade the venue and wait until it is ready.
 
-    def _deploy(self, helm: int, release: str, chart: tuple[str, ...], *values: str) -> None:
-        registry = self.namespace.cluster.registry
-        settings = [f"image.registry={registry}", *values]
-        options = [part for value in settings for part in ("--set", value)]
-        # Helm 4 has renamed it.
-        atomic = "--atomic" if helm == 3 else "--rollback-on-failure"
+        `atomic`: what fails is rolled back, and leaves nothing to look at.
+        """
+        chart: tuple[str, ...] = (str(VENUE_CHART), f"--timeout={timeout_s}s")
+        if atomic:
+            # Helm 4 has renamed it.
+            chart += ("--atomic" if helm == 3 else "--rollback-on-failure",)
+        self._deploy(helm, self.release, chart, self._settings(), *values)
+
+    def _settings(self) -> dict[str, Any]:
+        # So that several venues find room on a node of two processors.
+        small = {"resources": {"requests": {"cpu": "10m"}}}
+        tests = {"ipBlock": {"cidr": self.namespace.cluster.tests_cidr}}
+        return {
+            "ingress": {"enabled": True},
+            "image": {
+                "registry": self.namespace.cluster.registry,
+                "engine": {"tag": self.tag},
+                "api": {"tag": self.tag},
+            },
+            "engine": small,
+            "api": {**small, "extraEnv": [_PROJECTION_WAIT]},
+            "projector": small,
+            "jobs": small,
+            "database": {"bundled": small},
+            "networkPolicy": {"operatorFrom": [_OPERATOR, tests], "databaseFrom": [tests]},
+        }
+
+    def _deploy(
+        self,
+        helm: int,
+        release: str,
+        chart: tuple[str, ...],
+        settings: dict[str, Any],
+        *values: str,
+    ) -> None:
+        options = [part for value in values for part in ("--set", value)]
         self.namespace.helm(
-            helm,
-            "upgrade",
-            "--install",
-            release,
-            *chart,
-            "--wait",
-            atomic,
-            "--timeout=4m",
-            *options,
-        )
+            helm, "upgrade", "--install", release, *chart, "--wait", "--values=-", *options,
+            stdin=json.dumps(settings),
+        )  # fmt: skip
 
     def command(self, *arguments: str) -> Any:
         """Run the venue's command line in a pod of the API and return its JSON."""
@@ -85,9 +103,8 @@ class InstalledVenue:
         return json.loads(said)
 
     def define_instruments(self) -> None:
-        """Define shares and a pair to trade."""
+        """Define a share and a pair to trade."""
         self.command("instruments", "define", SYMBOL)
-        self.command("instruments", "define", REPLAYED)
         self.command("instruments", "define", PAIR, "--class", "crypto", "--lot", "0.0001")
 
     def open_account(self, account_id: int) -> Key:
@@ -125,6 +142,12 @@ class InstalledVenue:
             and one["observedGeneration"] == generation
             for one in venue.get("status", {}).get("conditions", [])
         )
+
+    def runs(self) -> tuple[int, int]:
+        """Workers of a pod, and connections of a worker, as the Venue says."""
+        api = self.namespace.get("venue", self.name)["status"]["api"]
+        size, overflow = map(int, api["pool"].split("+"))
+        return int(api["workers"]), size + overflow
 
     def ready_pods(self, component: str) -> list[dict[str, Any]]:
         """Pods of a component that are ready and are to stay."""

@@ -1,5 +1,6 @@
 """Starts and removes the node: `python -m node up`, `down`."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ import time
 import typer
 
 from node import addons, components, credentials, namespaces
-from node.layout import BIN, KUBECONFIG, LOGS, PARTS, NodeError
+from node.layout import FAILURES, KUBECONFIG, LOGS, PARTS, NodeError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
@@ -24,8 +25,10 @@ def up() -> None:
     try:
         _start()
     except BaseException:
-        # Its files stay for whoever wants to know why; the next `up` or `down` removes them.
-        print(f"The node did not come up; its logs are in {LOGS}", file=sys.stderr)
+        kept = FAILURES / "node"
+        shutil.copytree(LOGS, kept, symlinks=True, dirs_exist_ok=True)
+        namespaces.remove()
+        print(f"The node did not come up; its logs are in {kept}", file=sys.stderr)
         raise
     print(f"The node is up after {time.monotonic() - began:.0f} s: export KUBECONFIG={KUBECONFIG}")
 
@@ -38,8 +41,6 @@ def down() -> None:
 
 def _start() -> None:
     LOGS.mkdir(parents=True)
-    (BIN / "kubectl").unlink(missing_ok=True)
-    (BIN / "kubectl").symlink_to("kubernetes")
     namespaces.create()
     credentials.create()
     for component in (components.ETCD, components.REGISTRY_SERVER, components.CONTAINERD):
@@ -59,6 +60,9 @@ def _start() -> None:
     print("Waiting for the node and its pods")
     components.wait_until_healthy(components.KUBELET)
     addons.wait_until_ready()
+    # It ends where the node is not known yet.
+    components.start(components.NETWORK_POLICIES)
+    components.wait_until_healthy(components.NETWORK_POLICIES)
 
 
 if __name__ == "__main__":

@@ -272,6 +272,20 @@ def _proxy() -> list[str]:
     )
 
 
+def _network_policies() -> list[str]:
+    return [
+        str(BIN / "kube-router"),
+        "--run-firewall=true",
+        "--run-router=false",
+        "--run-service-proxy=false",
+        "--enable-cni=false",
+        f"--kubeconfig={credentials.kubeconfig('kube-router')}",
+        f"--hostname-override={NAME}",
+        f"--service-cluster-ip-range={SERVICE_NET}",
+        "--health-port=20244",
+    ]
+
+
 ETCD = Component("etcd", _etcd, lambda: _get("http://127.0.0.1:2379/health"))
 REGISTRY_SERVER = Component("registry", _registry, lambda: _get(f"http://{REGISTRY}/v2/"))
 API_SERVER = Component(
@@ -286,14 +300,6 @@ CONTAINERD = Component(
 )
 KUBELET = Component("kubelet", _kubelet, lambda: _get("http://127.0.0.1:10248/healthz"))
 PROXY = Component("kube-proxy", _proxy)
-
-ALL = (
-    ETCD,
-    REGISTRY_SERVER,
-    CONTAINERD,
-    API_SERVER,
-    CONTROLLER_MANAGER,
-    SCHEDULER,
-    KUBELET,
-    PROXY,
+NETWORK_POLICIES = Component(
+    "kube-router", _network_policies, lambda: _get("http://127.0.0.1:20244/healthz")
 )

@@ -20,6 +20,8 @@ _CLIENTS = {
     "scheduler": ("system:kube-scheduler", None),
     "kubelet": (f"system:node:{NAME}", "system:nodes"),
     "kube-proxy": ("system:kube-proxy", None),
+    # It reads pods, namespaces and policies, for which Kubernetes has no role of its own.
+    "kube-router": ("kube-router", "system:masters"),
     "apiserver-kubelet": ("kube-apiserver", "system:masters"),
 }
 

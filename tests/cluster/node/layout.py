@@ -15,6 +15,8 @@ STATE = ROOT / ".cache/cluster/node"
 """All that the node writes; removed by `down`."""
 LOGS = STATE / "logs"
 VOLUMES = STATE / "volumes"
+FAILURES = ROOT / ".cache/cluster/failures"
+"""What is kept of what failed."""
 KUBECONFIG = STATE / "kubeconfig"
 
 NAME = "openvenue"

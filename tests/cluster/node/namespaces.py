@@ -4,6 +4,7 @@ One process, `pause`, is the first of a process namespace and holds the others o
 every process inside, and with the last one the mounts and the network go.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -107,6 +108,13 @@ def remove() -> None:
     shutil.rmtree(STATE, ignore_errors=True)
 
 
+def left_behind() -> list[Path]:
+    """What is there of a node outside of its namespaces: nothing, after `remove`."""
+    groups = [controller / NAME for controller in _CGROUPS.iterdir()]
+    link = Path(f"/sys/class/net/{_HOST_LINK}")
+    return [path for path in (*groups, link, STATE, *_FIXED_DIRS) if path.exists()]
+
+
 def _only_child(process: subprocess.Popen[bytes]) -> int:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     found: list[str] = []
@@ -158,11 +166,13 @@ def _remove_cgroup(group: Path) -> None:
     for child in group.iterdir():
         if child.is_dir():
             _remove_cgroup(child)
-    try:
-        group.rmdir()
-    except OSError:
-        time.sleep(0.2)  # Its last process is still on its way out.
-        group.rmdir()
+
+    def removed() -> bool:
+        with contextlib.suppress(OSError):  # Its last process is still on its way out.
+            group.rmdir()
+        return not group.exists()
+
+    _wait_until(removed, f"{group} does not go")
 
 
 def _wait_until(condition: Callable[[], bool], problem: str) -> None:

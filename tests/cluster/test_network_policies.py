@@ -1,0 +1,91 @@
+"""Who reaches which port of a venue, on a node that enforces network policies."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import TAG, Cluster, Namespace
+from node import layout
+from venue import InstalledVenue
+
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3).close()
+    print("connected")
+except OSError as error:
+    print(error)
+"""
+ENGINE, ENGINE_METRICS, API = ("engine", 7070), ("engine", 7071), ("api", 8000)
+DATABASE, PROJECTOR = ("database", 5432), ("projector", 8001)
+ALL = (ENGINE, ENGINE_METRICS, API, DATABASE, PROJECTOR)
+MAY = {
+    "api": {ENGINE, DATABASE},
+    "projector": {ENGINE, DATABASE},
+    "operator": {ENGINE, API},
+    "stranger": {API},
+}
+
+
+@pytest.fixture(scope="module")
+def venue(cluster: Cluster) -> Iterator[InstalledVenue]:
+    if cluster.kubeconfig != Path(layout.KUBECONFIG):
+        pytest.skip("whether a cluster that is given enforces policies is not known")
+    with cluster.namespace("policies") as namespace:
+        made = InstalledVenue(namespace, "demo", TAG)
+        made.install_operator(4)
+        made.install(4)
+        start_stranger(namespace)
+        yield made
+
+
+def start_stranger(namespace: Namespace) -> None:
+    """Start a pod beside the venue that is no part of it."""
+    container = {
+        "name": "stranger",
+        "image": f"{namespace.cluster.registry}/openvenue:{TAG}",
+        "command": ["python", "-c", "import signal; signal.sigwait([signal.SIGTERM])"],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    labels = {"app.kubernetes.io/component": "stranger"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "stranger", "labels": labels},
+        "spec": {"containers": [container]},
+    }
+    namespace.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+    namespace.wait_for("condition=Ready", "pod/stranger")
+
+
+def address_of(venue: InstalledVenue, component: str) -> str:
+    """The address of a component's pod."""
+    return str(venue.ready_pods(component)[0]["status"]["podIP"])
+
+
+def reaches(venue: InstalledVenue, source: str, target: tuple[str, int]) -> bool:
+    """Whether a pod of one component gets a connection to a port of another one's."""
+    pod = venue.ready_pods(source)[0]["metadata"]["name"]
+    connect = ("python", "-c", CONNECT, address_of(venue, target[0]), str(target[1]))
+    return venue.namespace.kubectl("exec", pod, "--", *connect).strip() == "connected"
+
+
+@pytest.mark.parametrize("source", MAY)
+def test_each_pod_reaches_what_it_needs_and_nothing_else(
+    venue: InstalledVenue, source: str
+) -> None:
+    targets = [target for target in ALL if target[0] != source]
+    assert {target for target in targets if reaches(venue, source, target)} == MAY[source]
+
+
+def test_who_is_named_in_the_values_reaches_what_they_open(venue: InstalledVenue) -> None:
+    """So that what others do not reach is there."""
+    for component, port in ALL:
+        socket.create_connection((address_of(venue, component), port), timeout=3).close()

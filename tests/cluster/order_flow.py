@@ -35,6 +35,7 @@ REQUEST_TIMEOUT_S = 20
 # After this long without an answer that settles a request, the flow itself has failed.
 RETRY_DEADLINE_S = 180
 GIVEN_UP_SHARE = 0.2
+READS_AT_ONCE = 6
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,21 @@ class Answer:
 
     @property
     def failed(self) -> bool:
-        """Whether it is the venue's fault: a broken connection or a 5xx."""
-        return self.status is None or self.status >= 500
+        """Whether it is the venue's fault: a broken connection, a 5xx, or a refusal of what is
+        right, as all is but a cancel that comes after a fill."""
+        if self.status == 429 or (self.status == 422 and self.request.startswith("DELETE")):
+            return False
+        return self.refused
 
     @property
     def refused(self) -> bool:
         """Whether it is no success, whosever fault."""
         return self.status is None or self.status >= 400
+
+    @property
+    def honest(self) -> bool:
+        """Whether it says by itself that nothing is certain, and when to come back."""
+        return self.status == 503 and self.retry_after is not None
 
     def __str__(self) -> str:
         return f"{self.at:.2f} {self.request}: {self.status or 'no answer'} {self.body}"
@@ -135,7 +144,7 @@ class OrderFlow:
 
     @property
     def failures(self) -> list[Answer]:
-        """Broken connections and 5xx."""
+        """Broken connections, 5xx, and refusals of what is right."""
         return [answer for answer in self.answers if answer.failed]
 
     def longest_outage_s(self) -> float:
@@ -171,6 +180,7 @@ class OrderFlow:
                 asyncio.TaskGroup() as tasks,
             ):
                 for ledger in self.ledgers:
+                    tasks.create_task(self._read(http, ledger))
                     for lane in range(self._connections):
                         tasks.create_task(self._trade(http, ledger, lane))
         except BaseException as failure:
@@ -186,6 +196,17 @@ class OrderFlow:
             if order is not None and self._random.random() < 0.5:
                 await self._request(http, ledger, "DELETE", f"/v2/orders/{order['id']}")
             await asyncio.sleep(self._random.uniform(0.0, 0.05))
+
+    async def _read(self, http: aiohttp.ClientSession, ledger: Ledger) -> None:
+        """Read the history over and over, many at once: that takes database connections."""
+        while not self._stop.is_set():
+            await asyncio.gather(
+                *(
+                    self._request(http, ledger, "GET", "/v2/orders?status=all&limit=50")
+                    for _ in range(READS_AT_ONCE)
+                )
+            )
+            await asyncio.sleep(0.2)
 
     async def _enter(self, http: aiohttp.ClientSession, ledger: Ledger, order_id: str) -> None:
         terms = {
@@ -251,7 +272,10 @@ class Bot(threading.Thread, ABC):
         super().__init__(daemon=True)
         self.key = key
         self.taken: set[str] = set()
+        self.refused: set[str] = set()
+        """Orders that the venue said it did not take."""
         self.failures: list[Answer] = []
+        self._name = secrets.token_hex(4)
         self._stopping = threading.Event()
 
     def __enter__(self) -> "Bot":
@@ -267,12 +291,18 @@ class Bot(threading.Thread, ABC):
         number = 0
         while not self._stopping.wait(0.1):
             number += 1
-            name = f"{type(self).__name__}-{number}"
+            name = f"{type(self).__name__}-{self._name}-{number}"
             try:
                 self.trade(name)
             except (APIError, OSError, ccxt.BaseError) as error:
-                status = getattr(error, "status_code", None)
+                status = self.status_of(error)
                 self.failures.append(Answer(time.time(), name, status, str(error)))
+                if name not in self.taken and status is not None and status < 500:
+                    self.refused.add(name)
+
+    @abstractmethod
+    def status_of(self, error: Exception) -> int | None:
+        """The HTTP status behind what the library raised; None where there was no answer."""
 
     @abstractmethod
     def trade(self, client_order_id: str) -> None:
@@ -286,6 +316,9 @@ class AlpacaBot(Bot):
         super().__init__(key)
         self._client = TradingClient(key.key_id, key.secret, url_override=url)
         self._symbol = symbol
+
+    def status_of(self, error: Exception) -> int | None:
+        return error.status_code if isinstance(error, APIError) else None
 
     def trade(self, client_order_id: str) -> None:
         order = self._client.submit_order(
@@ -315,6 +348,12 @@ class CcxtBot(Bot):
         self._exchange.urls["api"]["trader"] = url
         self._symbol = symbol
 
+    def status_of(self, error: Exception) -> int | None:
+        # ccxt keeps no status. What it takes for the exchange's being away is its NetworkError.
+        if isinstance(error, ccxt.ExchangeNotAvailable):
+            return 503
+        return None if isinstance(error, (OSError, ccxt.NetworkError)) else 400
+
     def trade(self, client_order_id: str) -> None:
         params = {"clientOrderId": client_order_id}
         order = self._exchange.create_order(self._symbol, "limit", "buy", 0.1, 1.0, params)
@@ -325,7 +364,7 @@ class CcxtBot(Bot):
 class Replay:
     """`openvenue replay` of a generated day, until it is stopped. Use as a context manager.
 
-    It wants a symbol for itself; its accounts are the same each time.
+    It wants a symbol for itself.
     """
 
     def __init__(self, url: str, keys: Sequence[Key], symbol: str, scratch: Path) -> None:

@@ -17,16 +17,20 @@ from cluster import NEXT_TAG, TAG, Cluster, eventually
 from connections import ConnectionWatch
 from node import components, layout
 from order_flow import AlpacaBot, Answer, Bot, CcxtBot, Ledger, OrderFlow, Replay
-from venue import PAIR, REPLAYED, SYMBOL, InstalledVenue
+from venue import PAIR, SYMBOL, InstalledVenue
 
 FAULTS = int(os.environ.get("OPENVENUE_FAULTS", "2"))
 # Low enough for the budget to bind; the server keeps 3 for superusers, the Venue 3 as headroom.
-MAX_CONNECTIONS = 40
+MAX_CONNECTIONS = 33
 BUDGET = MAX_CONNECTIONS - 3 - 3
+# An idle machine takes five seconds to have the engine's pod back; a busy one three times that.
+OUTAGE_MAX_S = 60
+START_POOL = 5
+TWO_WORKERS = {"workersPerPod": {"min": 2, "max": 2}}
 SETTINGS = (
     f"database.bundled.maxConnections={MAX_CONNECTIONS}",
     "venue.api.replicas.min=2",
-    "api.start.dbPoolSize=3",
+    f"api.start.dbPoolSize={START_POOL - 2}",
     "api.start.dbPoolOverflow=2",
     "api.shutdown.noticeSeconds=3",
     "api.shutdown.drainSeconds=3",
@@ -48,8 +52,19 @@ class Trading:
 
     @property
     def failures(self) -> list[Answer]:
-        """Broken connections and 5xx, whoever met them, and what a bot was refused."""
+        """What went wrong, whoever met it."""
         return [*self.flow.failures, *(failure for bot in self._bots for failure in bot.failures)]
+
+    def dishonest(self, *unanswered: int | None) -> list[Answer]:
+        """Failures that neither say when to come back nor have one of the given statuses."""
+        of_bots = [failure for bot in self._bots for failure in bot.failures]
+        return [
+            failure
+            for failure in (*self.flow.failures, *of_bots)
+            if failure.status not in unanswered
+            # What libraries raise does not show all of an answer.
+            and not (failure.status == 503 if failure in of_bots else failure.honest)
+        ]
 
     def failed_no_request(self) -> None:
         """Nobody noticed anything. To be asked when the trade is over."""
@@ -94,7 +109,10 @@ class Market:
             CcxtBot(self.venue.url, pair, PAIR),
         ]
         self.bots += bots
-        replay = Replay(self.venue.url, self._replay_keys, REPLAYED, self._scratch)
+        # A book of its own: one that is not empty would first be emptied, order by order.
+        replayed = f"R{len(self.replays) + 1}"
+        self.venue.command("instruments", "define", replayed)
+        replay = Replay(self.venue.url, self._replay_keys, replayed, self._scratch)
         self.replays.append(replay)
         with ExitStack() as stack:
             flow = stack.enter_context(OrderFlow(self.venue.url, self.ledgers, SYMBOL))
@@ -109,9 +127,11 @@ class Market:
         print(
             f"{flow.summary()}, longest outage {flow.longest_outage_s():.2f} s, "
             f"{replay.result['operations']} operations replayed, "
-            f"{watch.most} connections at most in {watch.readings} readings"
+            f"{watch.most} connections at most in {watch.readings} readings",
+            *trading.failures[:20],
+            sep="\n",
         )
-        assert 0 < watch.most <= BUDGET
+        assert BUDGET // 3 < watch.most <= BUDGET
         trading.replayed_as_foretold()
         check(
             self.ledgers,
@@ -140,7 +160,7 @@ def test_upgrades_and_rollbacks_of_the_api_fail_no_request(
     market: Market, values: tuple[str, ...]
 ) -> None:
     with market.trading() as trading:
-        for _ in range(max(1, FAULTS // 2)):
+        for _ in range(max(1, FAULTS // 4)):
             market.venue.install(4, *SETTINGS, *values)
             trading.goes_on()
             market.venue.namespace.helm(4, "rollback", "demo", "--wait", "--timeout=4m")
@@ -153,7 +173,7 @@ def test_tuning_fails_no_request_and_restarts_no_pod(market: Market) -> None:
     with market.trading() as trading:
         for _ in range(max(1, FAULTS // 2)):
             for bounds in (
-                {"workersPerPod": {"min": 2, "max": 2}},
+                TWO_WORKERS,
                 {"dbPoolSize": {"min": 2, "max": 2}, "dbPoolOverflow": {"min": 1, "max": 1}},
                 {"grpcChannels": {"min": 2, "max": 2}, "logLevel": "INFO"},
                 {
@@ -168,6 +188,10 @@ def test_tuning_fails_no_request_and_restarts_no_pod(market: Market) -> None:
                 eventually("tuned", market.venue.is_tuned, timeout_s=120)
                 print(f"{bounds}: {time.monotonic() - began:.1f} s")
                 trading.goes_on()
+                if bounds == TWO_WORKERS:
+                    # There is no room for as many connections as before in each.
+                    workers, pool = market.venue.runs()
+                    assert (workers, pool < START_POOL) == (2, True)
     trading.failed_no_request()
     assert market.pods() == before
 
@@ -188,7 +212,7 @@ def test_pods_of_the_api_may_be_killed(market: Market) -> None:
             )
             trading.goes_on()
     # A pod that is gone says nothing, or the ingress answers for it; both leave the fate open.
-    assert _dishonest(trading, None, 502, 504) == []
+    assert trading.dishonest(None, 502, 504) == []
 
 
 def test_the_engine_may_be_deleted(market: Market) -> None:
@@ -196,8 +220,8 @@ def test_the_engine_may_be_deleted(market: Market) -> None:
         for _ in range(FAULTS):
             market.venue.namespace.kubectl("delete", "pod", f"{market.venue.name}-engine-0")
             trading.goes_on(timeout_s=120)
-    assert _dishonest(trading) == []
-    print(f"without the engine: {trading.flow.longest_outage_s():.2f} s")
+    assert trading.dishonest() == []
+    assert trading.flow.longest_outage_s() < OUTAGE_MAX_S
 
 
 def test_the_database_may_be_deleted(market: Market) -> None:
@@ -208,8 +232,9 @@ def test_the_database_may_be_deleted(market: Market) -> None:
                 "condition=Ready", f"pod/{market.venue.name}-database-0"
             )
             trading.goes_on()
-    # Orders do not need the database: the keys are known.
-    trading.failed_no_request()
+    # Orders do not need the database: the keys are known. The history does.
+    assert [failure for failure in trading.failures if not failure.request.startswith("GET")] == []
+    assert trading.dishonest() == []
 
 
 def test_the_kubelet_may_be_restarted(market: Market, cluster: Cluster) -> None:
@@ -224,14 +249,13 @@ def test_the_kubelet_may_be_restarted(market: Market, cluster: Cluster) -> None:
     trading.failed_no_request()
 
 
-def _dishonest(trading: Trading, *unanswered: int | None) -> list[Answer]:
-    """Failures that are neither unanswered nor say when to come back."""
-    return [
-        failure
-        for failure in trading.flow.failures
-        if failure.status not in unanswered
-        and not (failure.status == 503 and failure.retry_after is not None)
-    ]
+def test_the_namespace_goes_though_the_operator_is_dead(market: Market) -> None:
+    """The last one: there is no venue afterwards."""
+    namespace = market.venue.namespace
+    assert namespace.get("venue", market.venue.name)
+    namespace.kubectl("scale", "deployment/openvenue-operator", "--replicas=0")
+    eventually("no operator is there", lambda: not namespace.pods("operator"), timeout_s=120)
+    namespace.cluster.kubectl("delete", "namespace", namespace.name, "--timeout=120s")
 
 
 def _kill(market: Market, component: str) -> None:

@@ -1,4 +1,4 @@
-"""Renders a chart as Helm does, and looks at what came out."""
+"""Renders the charts as Helm does, and looks at what came out."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,18 @@ DEFINITIONS = (
     "monitoring.coreos.com/v1/PodMonitor",
 )
 VALUE_SETS = sorted((CHART / "ci").glob("*-values.yaml"))
+OPERATOR_VALUE_SETS = sorted((OPERATOR_CHART / "ci").glob("*-values.yaml"))
+CASES: list[tuple[Path, Path | None]] = [
+    *((CHART, values) for values in (None, *VALUE_SETS)),
+    *((OPERATOR_CHART, values) for values in (None, *OPERATOR_VALUE_SETS)),
+]
+CASE_NAMES = [f"{chart.name}-{values.stem if values else 'default'}" for chart, values in CASES]
+
+every_chart = pytest.mark.parametrize(
+    "chart", [CHART, OPERATOR_CHART], ids=lambda chart: str(chart.name)
+)
+every_case = pytest.mark.parametrize(("chart", "values"), CASES, ids=CASE_NAMES)
+every_helm = pytest.mark.parametrize("helm", HELMS)
 
 Manifest = dict[str, Any]
 

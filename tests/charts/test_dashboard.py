@@ -1,21 +1,25 @@
-"""The dashboard asks for metrics that there are."""
+"""The dashboards ask for metrics that there are."""
 
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import openvenue.metrics
 import openvenue.supervisor  # noqa: F401  (their metrics register themselves)
-from chart import CHART, ROOT, find, render
+import openvenue_operator.metrics  # noqa: F401
+import pytest
+from chart import CHART, OPERATOR_CHART, ROOT, every_chart, find, render
 from openvenue.projector.metrics import REGISTRY as PROJECTOR_REGISTRY
-from prometheus_client import REGISTRY as API_REGISTRY
+from prometheus_client import REGISTRY as API_AND_OPERATOR_REGISTRY
 
-METRIC = re.compile(r"\bopenvenue_(?:api|engine|projector)_[a-z0-9_]+")
+METRIC = re.compile(r"\b(?:openvenue_(?:api|engine|projector|operator)|process|python)_[a-z0-9_]+")
 
 
 def exposed() -> Iterator[str]:
     """Names of all series, as the processes show them."""
-    for registry in (API_REGISTRY, PROJECTOR_REGISTRY):
+    for registry in (API_AND_OPERATOR_REGISTRY, PROJECTOR_REGISTRY):
         for family in registry.collect():
             suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
             yield from (family.name + each for each in suffixes.get(family.type, [""]))
@@ -24,29 +28,36 @@ def exposed() -> Iterator[str]:
             yield from (name, f"{name}_bucket")
 
 
-def test_every_panel_asks_for_metrics_that_there_are() -> None:
-    dashboard = json.loads((CHART / "files/dashboard.json").read_text())
-    queries = [
-        target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])
-    ]
-    queries += [each["query"] for each in dashboard["templating"]["list"]]
+def dashboard(chart: Path) -> dict[str, Any]:
+    """The dashboard that a chart brings."""
+    found: dict[str, Any] = json.loads((chart / "files/dashboard.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("chart", "least"), [(CHART, 30), (OPERATOR_CHART, 8)], ids=["openvenue", "openvenue-operator"]
+)
+def test_every_panel_asks_for_metrics_that_there_are(chart: Path, least: int) -> None:
+    shown = dashboard(chart)
+    queries = [target["expr"] for panel in shown["panels"] for target in panel.get("targets", [])]
+    queries += [each["query"] for each in shown["templating"]["list"]]
     asked = {name for query in queries for name in METRIC.findall(query)}
-    assert len(asked) > 30
+    assert len(asked) > least
     assert asked <= set(exposed())
 
 
-def test_panels_do_not_overlap() -> None:
+@every_chart
+def test_panels_do_not_overlap(chart: Path) -> None:
     taken: set[tuple[int, int]] = set()
-    dashboard = json.loads((CHART / "files/dashboard.json").read_text())
-    for panel in dashboard["panels"]:
+    for panel in dashboard(chart)["panels"]:
         at = panel["gridPos"]
         cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
         assert not cells & taken, panel["title"]
         taken |= cells
 
 
-def test_the_config_map_holds_it_whole() -> None:
-    shown = find(render(values={"dashboard.enabled": True}), "ConfigMap", "-dashboard")
-    assert json.loads(shown["data"]["openvenue.json"]) == json.loads(
-        (CHART / "files/dashboard.json").read_text()
-    )
+@every_chart
+def test_the_config_map_holds_it_whole(chart: Path) -> None:
+    objects = render(chart=chart, values={"dashboard.enabled": True})
+    shown = find(objects, "ConfigMap", "-dashboard")
+    assert json.loads(shown["data"][f"{chart.name}.json"]) == dashboard(chart)

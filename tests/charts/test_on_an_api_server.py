@@ -1,4 +1,4 @@
-"""What Kubernetes' own API server says of the chart, and what Helm does there over revisions."""
+"""What Kubernetes' own API server says of the charts, and what Helm does there over revisions."""
 
 import copy
 import json
@@ -10,20 +10,16 @@ import pytest
 from api_server import ApiServer
 from chart import (
     CHART,
-    HELMS,
     PROGRAMS,
-    VALUE_SETS,
     Manifest,
+    every_case,
+    every_chart,
+    every_helm,
     pod_templates,
     render,
     run,
     template,
 )
-
-every_value_set = pytest.mark.parametrize(
-    "values", [None, *VALUE_SETS], ids=lambda each: each and each.stem
-)
-every_helm = pytest.mark.parametrize("helm", HELMS)
 
 
 @pytest.fixture(scope="session")
@@ -59,9 +55,12 @@ def check(schemas: Path, text: str, file: Path) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-@every_value_set
-def test_kubeconform_finds_nothing(values: Path | None, schemas: Path, tmp_path: Path) -> None:
-    assert check(schemas, template(values=values), tmp_path / "manifests.yaml") == ""
+@every_case
+def test_kubeconform_finds_nothing(
+    chart: Path, values: Path | None, schemas: Path, tmp_path: Path
+) -> None:
+    text = template(chart=chart, values=values)
+    assert check(schemas, text, tmp_path / "manifests.yaml") == ""
 
 
 def test_kubeconform_would_find_something(schemas: Path, tmp_path: Path) -> None:
@@ -98,25 +97,28 @@ def create_namespace(server: ApiServer, name: str) -> str:
     return name
 
 
-@every_value_set
+@every_case
 def test_the_api_server_takes_every_object(
-    values: Path | None, server: ApiServer, restricted: str
+    chart: Path, values: Path | None, server: ApiServer, restricted: str
 ) -> None:
     # A PriorityClass is the cluster's, and this one has none but Kubernetes' own.
-    text = template(values=values).replace("priorityClassName: venue", "")
+    text = template(chart=chart, values=values).replace("priorityClassName: venue", "")
     assert ask(server, restricted, text) == ""
 
 
-@every_value_set
+@every_case
 def test_its_pod_security_admission_takes_every_pod(
-    values: Path | None, server: ApiServer, restricted: str
+    chart: Path, values: Path | None, server: ApiServer, restricted: str
 ) -> None:
-    for name, pod in pod_templates(render(values=values)):
+    for name, pod in pod_templates(render(chart=chart, values=values)):
         assert ask(server, restricted, as_pod(name, pod)) == ""
 
 
-def test_its_pod_security_admission_would_refuse_one(server: ApiServer, restricted: str) -> None:
-    for name, pod in pod_templates(render()):
+@every_chart
+def test_its_pod_security_admission_would_refuse_one(
+    chart: Path, server: ApiServer, restricted: str
+) -> None:
+    for name, pod in pod_templates(render(chart=chart)):
         worse = copy.deepcopy(pod)
         del worse["spec"]["securityContext"]["seccompProfile"]
         assert "violates PodSecurity" in ask(server, restricted, as_pod(name, worse))

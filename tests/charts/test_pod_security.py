@@ -4,7 +4,7 @@ The profile: https://kubernetes.io/docs/concepts/security/pod-security-standards
 """
 
 import pytest
-from chart import VALUE_SETS, Manifest, pod_templates, render
+from chart import CASE_NAMES, CASES, Manifest, pod_templates, render
 
 VOLUME_KINDS = {
     *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral"),
@@ -12,14 +12,11 @@ VOLUME_KINDS = {
 }
 
 
-@pytest.fixture(
-    scope="module",
-    params=[None, *VALUE_SETS],
-    ids=lambda values: values.stem if values else "default",
-)
+@pytest.fixture(scope="module", params=CASES, ids=CASE_NAMES)
 def pods(programs: None, request: pytest.FixtureRequest) -> list[Manifest]:
     """The pod templates of everything that makes pods."""
-    return [pod for _, pod in pod_templates(render(values=request.param))]
+    chart, values = request.param
+    return [pod for _, pod in pod_templates(render(chart=chart, values=values))]
 
 
 def containers(pod: Manifest) -> list[Manifest]:
@@ -71,12 +68,11 @@ def test_has_bounds(pods: list[Manifest]) -> None:
             assert "memory" in container["resources"]["limits"]
 
 
-def test_has_a_token_only_to_make_the_password(pods: list[Manifest]) -> None:
+def test_has_a_token_only_to_make_the_password_or_to_tune(pods: list[Manifest]) -> None:
     for pod in pods:
-        makes_password = (
-            pod["metadata"]["labels"]["app.kubernetes.io/component"] == "database-secret"
-        )
-        assert pod["spec"]["automountServiceAccountToken"] is makes_password
+        component = pod["metadata"]["labels"]["app.kubernetes.io/component"]
+        calls_kubernetes = component in ("database-secret", "operator")
+        assert pod["spec"]["automountServiceAccountToken"] is calls_kubernetes
 
 
 def test_needs_no_shell(pods: list[Manifest]) -> None:

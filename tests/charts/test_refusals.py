@@ -4,17 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
-from chart import CHART, OPERATOR_CHART
+from chart import every_chart
 
 SENTENCE = re.compile(r'\bfail (?:\(printf )?"((?:[^"\\]|\\.)*)"')
 # What a sentence is about stands by itself, where it is made for several settings.
 SETTING = re.compile(r'"(\w+(?:\.\w+)+)"')
-
-every_chart = pytest.mark.parametrize(
-    "chart", [CHART, OPERATOR_CHART], ids=lambda chart: str(chart.name)
-)
 
 
 def templates(chart: Path) -> str:

@@ -1,4 +1,4 @@
-"""What the chart renders, whatever the values: by Helm 3 and Helm 4, for any cluster."""
+"""What the charts render, whatever the values: by Helm 3 and Helm 4, for any cluster."""
 
 import json
 import re
@@ -12,7 +12,9 @@ from chart import (
     CHART,
     HELMS,
     ROOT,
-    VALUE_SETS,
+    every_case,
+    every_chart,
+    every_helm,
     manifests,
     pod_templates,
     render,
@@ -20,27 +22,25 @@ from chart import (
     template,
 )
 
-every_value_set = pytest.mark.parametrize(
-    "values", [None, *VALUE_SETS], ids=lambda each: each and each.stem
-)
+
+@every_helm
+@every_case
+def test_helm_finds_nothing_to_complain_about(helm: str, chart: Path, values: Path | None) -> None:
+    given = [f"--values={values}"] if values else []
+    done = run(helm, "lint", "--strict", chart, *given)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("helm", HELMS)
-def test_helm_finds_nothing_to_complain_about(helm: str) -> None:
-    for values in VALUE_SETS:
-        done = run(helm, "lint", "--strict", CHART, f"--values={values}")
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_unit_tests_pass() -> None:
-    done = run("helm-unittest", CHART)
+@every_chart
+def test_the_unit_tests_pass(chart: Path) -> None:
+    done = run("helm-unittest", chart)
     assert done.returncode == 0, done.stdout
     assert re.search(r"Tests: +\d{2,} passed", done.stdout), "no test ran"
 
 
-@every_value_set
-def test_both_helms_render_the_same(values: Path | None) -> None:
-    first, second = (manifests(template(helm=helm, values=values)) for helm in HELMS)
+@every_case
+def test_both_helms_render_the_same(chart: Path, values: Path | None) -> None:
+    first, second = (manifests(template(helm=helm, chart=chart, values=values)) for helm in HELMS)
     assert sorted(first, key=_identity) == sorted(second, key=_identity)
 
 
@@ -48,31 +48,32 @@ def _identity(manifest: dict[str, Any]) -> tuple[str, str]:
     return manifest["kind"], manifest["metadata"]["name"]
 
 
-@every_value_set
-def test_every_render_is_the_same(values: Path | None) -> None:
-    assert template(values=values) == template(values=values)
+@every_case
+def test_every_render_is_the_same(chart: Path, values: Path | None) -> None:
+    first, second = (template(chart=chart, values=values) for _ in range(2))
+    assert first == second
 
 
-@every_value_set
-def test_no_two_objects_have_one_name(values: Path | None) -> None:
-    names = [_identity(each) for each in render(values=values)]
+@every_case
+def test_no_two_objects_have_one_name(chart: Path, values: Path | None) -> None:
+    names = [_identity(each) for each in render(chart=chart, values=values)]
     assert len(names) == len(set(names))
 
 
-@every_value_set
-def test_every_object_says_what_it_belongs_to(values: Path | None) -> None:
-    for each in render(values=values):
+@every_case
+def test_every_object_says_what_it_belongs_to(chart: Path, values: Path | None) -> None:
+    for each in render(chart=chart, values=values):
         labels = each["metadata"]["labels"]
-        assert labels["app.kubernetes.io/name"] == "openvenue"
+        assert labels["app.kubernetes.io/name"] == chart.name
         assert labels["app.kubernetes.io/instance"] == "demo"
         assert labels["app.kubernetes.io/part-of"] == "openvenue"
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
         assert labels["app.kubernetes.io/version"]
 
 
-@every_value_set
-def test_every_service_selects_the_pods_of_one_workload(values: Path | None) -> None:
-    objects = render(values=values)
+@every_case
+def test_every_service_selects_the_pods_of_one_workload(chart: Path, values: Path | None) -> None:
+    objects = render(chart=chart, values=values)
     templates = dict(pod_templates(objects))
     for service in (each for each in objects if each["kind"] == "Service"):
         selector = service["spec"]["selector"].items()
@@ -90,9 +91,11 @@ def test_every_service_selects_the_pods_of_one_workload(values: Path | None) -> 
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
 
 
-@every_value_set
-def test_every_network_policy_but_the_first_is_for_pods_that_there_are(values: Path | None) -> None:
-    objects = render(values=values)
+@every_case
+def test_every_network_policy_but_the_first_is_for_pods_that_there_are(
+    chart: Path, values: Path | None
+) -> None:
+    objects = render(chart=chart, values=values)
     labels = [each["metadata"]["labels"].items() for _, each in pod_templates(objects)]
     for policy in (each for each in objects if each["kind"] == "NetworkPolicy"):
         selector = policy["spec"]["podSelector"]["matchLabels"].items()
@@ -129,7 +132,7 @@ def test_the_longest_release_name_fits() -> None:
         ("migrations", {}),
     ],
 )
-@pytest.mark.parametrize("helm", HELMS)
+@every_helm
 def test_the_schema_refuses(helm: str, path: str, value: object) -> None:
     done = run(helm, "lint", CHART, f"--set-json={path}={json.dumps(value)}")
     assert done.returncode != 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from api_server import ApiServer
 from chart import PROGRAMS
-from kinds import define
+from kinds import OTHERS, define
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,6 +25,8 @@ def programs() -> None:
 @pytest.fixture(scope="session")
 def server(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """An API server that knows every kind which the charts render."""
+    if not OTHERS.is_dir():
+        pytest.fail(f"no {OTHERS}: run tests/cluster/parts/build crds", pytrace=False)
     with ApiServer(tmp_path_factory.mktemp("api-server")).running() as started:
         define(started)
         yield started

@@ -3,6 +3,7 @@
 import copy
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from api_server import ApiServer
 from chart import (
     CHART,
+    DEFINITIONS,
     PROGRAMS,
     Manifest,
     every_case,
@@ -25,16 +27,14 @@ from chart import (
 @pytest.fixture(scope="session")
 def schemas(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The API server's schemas as kubeconform wants them: a file a kind, nothing else allowed."""
-    definitions = json.loads(server.kubectl("get", "--raw=/openapi/v2"))["definitions"]
+    definitions = published(server)
     for name, definition in definitions.items():
         if name.endswith(".IntOrString"):
             definition["type"] = ["string", "integer"]
         elif name.endswith(".Quantity"):
             definition["type"] = ["string", "number"]
-        elif (
-            "properties" in definition and "x-kubernetes-preserve-unknown-fields" not in definition
-        ):
-            definition.setdefault("additionalProperties", False)
+        else:
+            close(definition)
     directory = tmp_path_factory.mktemp("schemas")
     shared = directory / "definitions.json"
     shared.write_text(json.dumps({"definitions": definitions}))
@@ -45,6 +45,34 @@ def schemas(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Path
             file = directory / f"{group}_{version}_{known['kind'].lower()}.json"
             file.write_text(json.dumps({"$ref": f"{shared.as_uri()}#/definitions/{name}"}))
     return directory
+
+
+def published(server: ApiServer) -> dict[str, Any]:
+    """The API server's definitions, once those of all kinds are among them."""
+    deadline = time.monotonic() + 60
+    while True:
+        document = json.loads(server.kubectl("get", "--raw=/openapi/v2"))
+        definitions: dict[str, Any] = document["definitions"]
+        kinds = {
+            f"{each['group']}/{each['version']}/{each['kind']}"
+            for definition in definitions.values()
+            for each in definition.get("x-kubernetes-group-version-kind", [])
+        }
+        if kinds.issuperset(DEFINITIONS):
+            return definitions
+        assert time.monotonic() < deadline, f"not published: {set(DEFINITIONS) - kinds}"
+        time.sleep(0.5)
+
+
+def close(schema: dict[str, Any]) -> None:
+    """Allow no fields but those that a schema names, however deep."""
+    properties = schema.get("properties", {})
+    if properties and "x-kubernetes-preserve-unknown-fields" not in schema:
+        schema.setdefault("additionalProperties", False)
+    below = [*properties.values(), schema.get("items"), schema.get("additionalProperties")]
+    for each in below:
+        if isinstance(each, dict):
+            close(each)
 
 
 def check(schemas: Path, text: str, file: Path) -> str:
@@ -61,6 +89,32 @@ def test_kubeconform_finds_nothing(
 ) -> None:
     text = template(chart=chart, values=values)
     assert check(schemas, text, tmp_path / "manifests.yaml") == ""
+
+
+# Of each kind that is another project's, a name that is wrong deep inside.
+every_misspelling = pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("initdb:", "initDb:"), ("backendRefs:", "backends:"), ("path: /metrics", "paths: /metrics")],
+    ids=["Cluster", "HTTPRoute", "PodMonitor"],
+)
+
+
+@every_misspelling
+def test_kubeconform_knows_the_kinds_of_others(
+    name: str, wrong: str, schemas: Path, tmp_path: Path
+) -> None:
+    text = template(values=CHART / "ci/cloudnative-pg-values.yaml")
+    assert name in text
+    broken = text.replace(name, wrong)
+    assert f"'{wrong.split(':')[0]}'" in check(schemas, broken, tmp_path / "manifests.yaml")
+
+
+@every_misspelling
+def test_the_api_server_knows_the_kinds_of_others(
+    name: str, wrong: str, server: ApiServer, restricted: str
+) -> None:
+    text = template(values=CHART / "ci/cloudnative-pg-values.yaml")
+    assert wrong.split(":")[0] in ask(server, restricted, text.replace(name, wrong))
 
 
 def test_kubeconform_would_find_something(schemas: Path, tmp_path: Path) -> None:

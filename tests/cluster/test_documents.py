@@ -14,14 +14,17 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from cluster import NEXT_TAG, TAG, VENUE_CHART, Cluster, run
 from node.layout import BIN, ROOT
 
 README = ROOT / "README.md"
 INSTALL = ROOT / "docs/install.md"
+TUNING = ROOT / "docs/tuning.md"
 OPERATE = ROOT / "docs/operate.md"
 BLOCK = re.compile(r"^```(sh|python) cluster\n(.*?)^```", re.MULTILINE | re.DOTALL)
 VALUES = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -48,6 +51,9 @@ LATE_ORDER = f"""\
 """
 ORDERS = f"""\
 echo "ORDERS $({CURL} "$URL/v2/orders?status=all")"
+"""
+PLAN = """\
+echo "PLAN $(kubectl get venue openvenue --output 'jsonpath={.status.plan}')"
 """
 
 
@@ -110,6 +116,7 @@ class Shell:
             "HOST": host,
             "URL": f"{ingress.scheme}://{host}" + (f":{ingress.port}" if ingress.port else ""),
             "BACKUP": str(directory / "backup"),
+            "SITUATION": str(directory / "situation.json"),
         }
 
     def run(self, commands: str) -> str:
@@ -117,7 +124,8 @@ class Shell:
         if self._kind_is_taken:
             # As the document says of a cluster whose operator is to keep it.
             commands = commands.replace("--take-ownership", "--set crd.enabled=false")
-        private_names = ["unshare", "--mount"]
+        # What they leave running in the background ends with them, also where they fail.
+        private_names = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
         if os.geteuid() != 0:
             private_names += ["--user", "--map-root-user"]
         done = subprocess.run(
@@ -149,14 +157,29 @@ def shell(cluster: Cluster, tmp_path: Path) -> Iterator[Shell]:
         cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
 
 
-def test_from_nothing_to_an_order_through_the_ingress_and_away_again(
+def test_from_nothing_to_an_order_through_the_ingress_a_plan_and_away_again(
     shell: Shell, cluster: Cluster
 ) -> None:
-    said = shell.run(script(INSTALL))
+    installs, *uninstalls = script(INSTALL).partition("helm uninstall")
+    waits, *plans = script(TUNING).partition("export SITUATION")
+    said = shell.run("".join([installs, waits, PLAN, *plans, PLAN, *uninstalls]))
     assert '"status":"new"' in said.replace(" ", "")
     assert "OrderStatus.NEW" in said
+    planned = run(["openvenue", "plan", "--situation", shell.environment["SITUATION"]])
+    assert planned in said
+    # Of the other spec that is planned for.
+    assert "\n  replicas: 3\n" in said
+    # The situation is of a look between the two.
+    written = [json.loads(plan) for plan in re.findall(r"^PLAN (.*)$", said, re.MULTILINE)]
+    assert always_written(yaml.safe_load(planned)) in [always_written(plan) for plan in written]
     namespaces = cluster.kubectl("get", "namespaces", "-o", "name").split()
     assert f"namespace/{shell.environment['NAMESPACE']}" not in namespaces
+
+
+def always_written(plan: dict[str, Any]) -> tuple[Any, ...]:
+    """What of a plan the status says at once; figures that move it says from time to time."""
+    worst_case = {name: part for name, part in plan["worstCase"].items() if name != "limit"}
+    return plan["nextStep"], plan["target"], worst_case
 
 
 def test_a_venue_is_upgraded_rolled_back_backed_up_restored_and_closed(shell: Shell) -> None:
@@ -192,12 +215,12 @@ def test_the_values_for_production_are_values_of_the_chart(tmp_path: Path) -> No
 def test_no_other_document_has_commands_for_a_cluster() -> None:
     documents = [README, *(ROOT / "docs").rglob("*.md")]
     have = {path for path in documents if BLOCK.search(path.read_text())}
-    assert have == {README, INSTALL, OPERATE}
+    assert have == {README, INSTALL, TUNING, OPERATE}
     assert script(README) == "set -euo pipefail\n"
 
 
 def test_every_exception_is_still_documented() -> None:
-    documents = (README, INSTALL, OPERATE)
+    documents = (README, INSTALL, TUNING, OPERATE)
     blocks = [code for path in documents for _, code in BLOCK.findall(path.read_text())]
     for start in NOT_HERE:
         assert any(code.startswith(start) for code in blocks), start

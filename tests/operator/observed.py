@@ -16,10 +16,11 @@ from openvenue_operator.model import (
     Pod,
     PodLoad,
     PodReport,
+    Situation,
     Tuning,
     VenueSpec,
 )
-from openvenue_operator.plan import plan
+from openvenue_operator.offline import plan_of
 from simulated_cluster import IDLE
 
 NOW = 1_800_000_000.0
@@ -151,23 +152,32 @@ def allocation(**fields: int) -> Allocation:
     return Allocation(**(known | fields))
 
 
-def planned(
+def target(**fields: int) -> Memory:
+    """Something was planned, and nothing is known of the load."""
+    return Memory(target=allocation(**fields))
+
+
+def situation(
     *pods: Pod,
     spec: VenueSpec = SPEC,
     memory: Memory | None = None,
     now: float = NOW,
     **fields: Any,
-) -> Plan:
-    """The plan for a venue with these pods, which has run as it is for long."""
+) -> Situation:
+    """A venue with these pods, which has run as it is for long."""
     seen = observation(*pods, **fields)
     live, applied = seen.deployment, seen.applied
     if memory is None and live is not None and applied is not None:
-        target = allocation(
+        memory = target(
             replicas=live.replicas,
             workers=applied.workers,
             db_pool_size=applied.db_pool_size,
             db_pool_overflow=applied.db_pool_overflow,
             grpc_channels=applied.grpc_channels,
         )
-        memory = Memory(target=target)
-    return plan(spec, seen, memory or Memory(), now)
+    return Situation(spec=spec, observation=seen, memory=memory or Memory(), now=now)
+
+
+def planned(*pods: Pod, **fields: Any) -> Plan:
+    """The plan for a venue with these pods, which has run as it is for long."""
+    return plan_of(situation(*pods, **fields))

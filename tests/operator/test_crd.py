@@ -13,13 +13,13 @@ from api_server import ApiServer
 from crd import definition, fields
 from lightkube import AsyncClient
 from objects import venue
+from observed import load, pod, situation, tuning
 from openvenue.tuning import Tuning as ReadTuning
-from openvenue_operator.model import ApiSpec, EngineSpec, Mode, Situation, VenueSpec
+from openvenue_operator.model import ApiSpec, EngineSpec, Memory, Mode, Situation, VenueSpec
 from openvenue_operator.observe import find_venue
 from openvenue_operator.offline import plan_of, render
 from openvenue_operator.report import write_status
 from openvenue_operator.status import Status, plan_status, status_of
-from situations import situation
 
 VERSION = definition()["spec"]["versions"][0]
 SCHEMA = VERSION["schema"]["openAPIV3Schema"]["properties"]
@@ -124,11 +124,15 @@ def test_its_columns_show_fields_that_there_are() -> None:
         ), path
 
 
+RUNS = tuning(3, db_pool_size=3, db_pool_overflow=1)
+PODS = [
+    pod(name, RUNS, db_connections=3, load=load(orders_per_s=500, p99_ms=8)) for name in ("a", "b")
+]
 SITUATIONS = {
-    "settled": situation(),
-    "nothing known": situation(database=None, engine=None),
-    "no deployment": situation(deployment=None, pods=()),
-    "before the first pod": situation(pods=(), applied=None, database=None),
+    "settled": situation(*PODS, applied=RUNS),
+    "nothing known": situation(*PODS, applied=RUNS, memory=Memory(), database=None, engine=None),
+    "no deployment": situation(deployment=None),
+    "before the first pod": situation(applied=None, database=None),
 }
 
 # --- On a real API server -------------------------------------------------------------------------

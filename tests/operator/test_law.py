@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-from observed import NOW, allocation, deployment, exactly, load, pod, silent, spec, tuning
-from observed import planned as plan_of
+from observed import NOW, allocation, load, pod, silent, spec, tuning
 from openvenue_operator import law
-from openvenue_operator.model import Allocation, Bounds, Memory, Plan, TuningSpec, VenueSpec
+from openvenue_operator.model import Allocation, Bounds, Memory, TuningSpec, VenueSpec
 
 SPEC = spec(replicas=Bounds(min=1, max=8), workers_per_pod=Bounds(min=1, max=4))
 
@@ -211,70 +210,3 @@ def test_pods_of_nonsense_on_their_way_or_read_once_are_not_averaged_in() -> Non
 
 def test_what_nobody_reports_is_no_load() -> None:
     assert law.load_of([silent()], NOW) is None
-
-
-# --- In a plan ------------------------------------------------------------------------------------
-
-HOT = load(cpu_cores=1.0)
-LONG_AGO = Memory(target=allocation(), high_since=NOW - 1000)
-
-
-def grew(planned: Plan) -> bool:
-    return planned.target is not None and planned.target.replicas * planned.target.workers > 1
-
-
-def test_a_hot_pod_gets_another_worker() -> None:
-    assert grew(plan_of(pod(load=HOT), memory=LONG_AGO))
-
-
-def test_a_pod_of_nonsense_holds_no_other_back_but_a_majority_of_them_does() -> None:
-    two = Memory(target=allocation(replicas=2), high_since=NOW - 1000)
-    assert plan_of(pod(load=HOT), pod("2", load=HOT, ready=True), memory=two).fresh
-    planned = plan_of(pod(load=HOT), silent("2"), silent("3"))
-    assert not planned.fresh
-    assert planned.stale_because == "2 of 3 pods do not say how they are: answers nonsense"
-
-
-@pytest.mark.parametrize(
-    ("stale", "because"),
-    [
-        (pod(load=HOT, read_at=NOW - 16), "metrics are 16 s old"),
-        (pod(load=None), "pods were read only once"),
-        (pod(load=HOT, ready=False), "no pod of the API is ready"),
-        (silent(), "1 of 1 pods do not say how they are: answers nonsense"),
-    ],
-)
-def test_what_is_not_known_now_is_not_acted_on_and_windows_begin_anew(
-    stale: Any, because: str
-) -> None:
-    planned = plan_of(stale, memory=LONG_AGO)
-    assert planned.stale_because == because
-    assert not grew(planned)
-    assert planned.memory.high_since is None
-    assert planned.inputs == ()
-
-
-def test_pods_that_start_are_waited_for_before_more_are_asked_for() -> None:
-    memory = Memory(target=allocation(replicas=2), high_since=NOW - 1000)
-    starting = silent("api-2", ready=False)
-    planned = plan_of(pod(load=HOT), starting, memory=memory, deployment=deployment(2))
-    assert planned.target == allocation(replicas=2)
-    assert planned.step.empty
-
-
-def test_bounds_of_one_value_leave_nothing_to_the_law() -> None:
-    fixed = spec(
-        replicas=exactly(1),
-        workers_per_pod=exactly(1),
-        db_pool_size=exactly(5),
-        db_pool_overflow=exactly(0),
-    )
-    planned = plan_of(
-        pod(load=load(cpu_cores=1, p99_ms=900, pool_wait_ms=900)), spec=fixed, memory=LONG_AGO
-    )
-    assert planned.settled
-    assert planned.memory.changed_at is None
-    assert planned.binding == (
-        "api.replicas.max of 1 and api.workersPerPod.max of 1, though workers use 100% of a "
-        "processor"
-    )

@@ -7,7 +7,7 @@ from alpaca.trading.client import TradingClient
 from audit import check
 from cluster import TAG, Cluster, CommandFailed, Namespace, eventually
 from order_flow import Ledger, OrderFlow
-from venue import SYMBOL, InstalledVenue
+from venue import QUICK, SYMBOL, InstalledVenue
 
 POSTGRES = """
 apiVersion: v1
@@ -61,7 +61,8 @@ def test_from_nothing_to_orders_through_the_ingress_and_away_again(
 ) -> None:
     venue = InstalledVenue(namespace, "demo", TAG)
     venue.install_operator(helm)
-    kept = ("venue.api.replicas.min=2", "venue.api.replicas.max=2", "venue.api.logLevel=INFO")
+    bounds = ("replicas.min=2", "replicas.max=2", "logLevel=INFO")
+    kept = (*QUICK, *(f"venue.api.{bound}" for bound in bounds))
     venue.install(helm, *kept, atomic=True)
     namespace.helm(helm, "test", "demo")
 

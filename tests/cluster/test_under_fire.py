@@ -17,7 +17,7 @@ from cluster import NEXT_TAG, TAG, Cluster, eventually
 from connections import ConnectionWatch
 from node import components, layout
 from order_flow import AlpacaBot, Answer, Bot, CcxtBot, Ledger, OrderFlow, Replay
-from venue import PAIR, SYMBOL, InstalledVenue
+from venue import PAIR, QUICK, SYMBOL, InstalledVenue
 
 FAULTS = int(os.environ.get("OPENVENUE_FAULTS", "2"))
 # Low enough for the budget to bind; the server keeps 3 for superusers, the Venue 3 as headroom.
@@ -32,9 +32,7 @@ SETTINGS = (
     "venue.api.replicas.min=2",
     f"api.start.dbPoolSize={START_POOL - 2}",
     "api.start.dbPoolOverflow=2",
-    "api.shutdown.noticeSeconds=3",
-    "api.shutdown.drainSeconds=3",
-    "api.engineReplyTimeoutSeconds=3",
+    *QUICK,
 )
 
 

@@ -11,6 +11,12 @@ from order_flow import Key
 SYMBOL = "AAPL"
 PAIR = "BTC/USD"
 
+# Rollouts take as long as a pod may take to go. The ingress controller here hears of it within 3 s.
+QUICK = (
+    "api.shutdown.noticeSeconds=5",
+    "api.shutdown.drainSeconds=3",
+    "api.engineReplyTimeoutSeconds=3",
+)
 # Readers wait longer than the venue's own second for what they wrote: machines of tests are slow.
 _PROJECTION_WAIT = {"name": "OPENVENUE_PROJECTION_WAIT_MS", "value": "10000"}
 _OPERATOR = {

@@ -1,11 +1,13 @@
 """Helm installs the whole venue, upgrades it, rolls it back and takes it away again."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from alpaca.trading.client import TradingClient
 from audit import check
 from cluster import TAG, Cluster, CommandFailed, Namespace, eventually
+from node import layout
 from order_flow import Ledger, OrderFlow
 from venue import QUICK, SYMBOL, InstalledVenue
 
@@ -103,7 +105,11 @@ def test_from_nothing_to_orders_through_the_ingress_and_away_again(
     eventually("nothing runs", lambda: not namespace.kubectl("get", kinds, "-o", "name"))
 
 
-def test_a_venue_trades_on_a_database_that_is_there(cluster: Cluster) -> None:
+def test_a_venue_trades_on_a_database_that_is_there_and_through_a_gateway(
+    cluster: Cluster,
+) -> None:
+    if cluster.kubeconfig != Path(layout.KUBECONFIG):
+        pytest.skip("which Gateway a cluster that is given has is not known")
     with cluster.namespace("external-database") as namespace:
         namespace.kubectl("apply", "-f", "-", stdin=POSTGRES)
         namespace.wait_for("condition=Ready", "pod/postgres")
@@ -114,10 +120,20 @@ def test_a_venue_trades_on_a_database_that_is_there(cluster: Cluster) -> None:
         namespace.kubectl("create", *secret)
         venue = InstalledVenue(namespace, "demo", TAG)
         venue.install_operator(4)
-        secret_of_the_venue = ("external.secretName=dsn", "external.secretKey=dsn")
-        venue.install(4, *(f"database.{one}" for one in ("mode=external", *secret_of_the_venue)))
+        venue.install(
+            4,
+            "database.mode=external",
+            "database.external.secretName=dsn",
+            "database.external.secretKey=dsn",
+            "ingress.enabled=false",
+            "gateway.enabled=true",
+            "gateway.parentRefs[0].name=traefik",
+            "gateway.parentRefs[0].namespace=ingress",
+            "podMonitor.enabled=true",
+        )
         venue.define_instruments()
         ledgers = [Ledger(venue.open_account(number)) for number in (1, 2)]
+        eventually("the route is taken", venue.ready, timeout_s=60)
         with OrderFlow(venue.url, ledgers, SYMBOL) as flow:
             flow.wait_for_orders(50)
         assert flow.failures == []

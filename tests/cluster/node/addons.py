@@ -10,6 +10,7 @@ from node.layout import (
     BIN,
     DNS_SERVICE_IP,
     INGRESS_SERVICE_IP,
+    KINDS,
     KUBECONFIG,
     NAME,
     REGISTRY,
@@ -49,6 +50,8 @@ def push_images() -> None:
 
 def install() -> None:
     """Have the API server make them; does not wait until they run."""
+    _kubectl("apply", "--server-side", f"--filename={KINDS.resolve()}")
+    _kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
     manifest = (Path(__file__).parent / "addons.yaml").read_text()
     for placeholder, value in (
         ("REGISTRY", REGISTRY),

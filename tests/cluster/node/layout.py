@@ -9,6 +9,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PARTS = ROOT / "tests/cluster/parts"
 UV = ROOT / ".cache/uv/bin/uv"
 BIN = ROOT / ".cache/cluster/bin"
+KINDS = ROOT / ".cache/cluster/crds"
+"""Definitions of kinds that the charts and an ingress controller know beside Kubernetes' own."""
 IMAGES = ROOT / ".cache/cluster/images"
 """Layers of the images that are made of one program."""
 STATE = ROOT / ".cache/cluster/node"

@@ -117,6 +117,7 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
     if load is not None and _in_place(situation, asked):
         demand = law.demand_of(load, asked, spec, memory.pool_short_at)
     memory = law.watched(demand, asked, spec, memory, now)
+    is_considered = bound is not None or _is_asked_for(memory.target, asked, situation)
     choice = _Choice(asked, _why(memory, asked, current), "the bounds of the spec", memory)
 
     def described(
@@ -132,6 +133,7 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
             pods=len(observation.pods),
             load={} if load is None else _figures(load),
             settled=problem is None
+            and is_considered
             and step.empty
             and target is not None
             and _in_place(situation, target),
@@ -398,6 +400,20 @@ def _threads_for(allocation: Allocation, situation: _Situation) -> int:
 
 def _clamp(value: int, bounds: Bounds) -> int:
     return min(max(value, bounds.min), bounds.max)
+
+
+def _is_asked_for(kept: Allocation | None, asked: Allocation, situation: _Situation) -> bool:
+    """Whether the target that is kept is also what the spec asks for, as far as it says.
+
+    What the database allows is not known here: of the budget only the cap is.
+    """
+    spec, engine = situation.spec, situation.observation.engine
+    cap, headroom = spec.connections.cap, spec.connections.headroom
+    return (
+        kept == asked
+        and (engine is None or engine.server_threads == _threads_for(asked, situation))
+        and (cap is None or fits(asked, situation.deployment, spec, cap - headroom))
+    )
 
 
 # --- What keeps a plan from being made ------------------------------------------------------------

@@ -97,6 +97,12 @@ def test_a_venue_at_rest_is_well() -> None:
         ),
         # Nothing known of the database.
         ((pod(),), {"database": None}, {"BudgetSatisfied": "Unknown"}),
+        # And a spec that asks for something else: it was never considered.
+        (
+            (pod(),),
+            {"database": None, "spec": spec(replicas=exactly(2))},
+            {"BudgetSatisfied": "Unknown", "Progressing": "True", "Tuned": ""},
+        ),
         # Metrics that are old.
         ((pod(read_at=NOW - 60),), {}, {"MetricsFresh": "False"}),
         # Another Venue's Deployment.

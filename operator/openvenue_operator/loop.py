@@ -186,7 +186,8 @@ class VenueLoop:
         status = status_of(venue.spec, observation, planned, previous, now)
         remembered = previous.memory if previous else None
         # What a step is made from has to outlive this process before the step is made.
-        must = not planned.step.empty and status.memory != remembered
+        acts = venue.spec.mode is Mode.AUTO and not planned.step.empty
+        must = acts and status.memory != remembered
         if not must and not status_needs_write(previous, status, now):
             return
         await write_status(self._client, venue, status)

@@ -112,6 +112,9 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
     load = law.load_of(observation.pods, now)
     if stale_because is not None:
         load = None
+    if spec.mode is not Mode.AUTO:
+        # Nobody carries out what is planned here: the law goes by what runs, and by no plan before.
+        memory = memory.replace(target=current)
     asked = _within_bounds(memory.target or current, spec)
     demand = None
     if load is not None and _in_place(situation, asked):
@@ -154,7 +157,9 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
             next_step=_in_mode(spec.mode, next_step, step),
             reason=choice.reason,
             step=step,
-            memory=choice.memory.replace(target=target),
+            memory=choice.memory.replace(target=target)
+            if spec.mode is Mode.AUTO
+            else memory.replace(target=None),
         )
 
     if bound is None:

@@ -12,6 +12,7 @@ from openvenue_operator.model import (
     Deployment,
     Engine,
     Memory,
+    Mode,
     Observation,
     Plan,
     Pod,
@@ -227,7 +228,7 @@ class SimulatedCluster:
         """One look of the operator, which is killed after so many writes."""
         planned = plan(self.spec, self.observe(), self.memory, self.now)
         self.memory = planned.memory
-        step = planned.step
+        step = planned.step if self.spec.mode is Mode.AUTO else Step()
         if not step.empty:
             self.writes.append(step)
         if step.server_threads is not None and writes > 0:

@@ -1,8 +1,21 @@
 """What a plan says of itself where it cannot be carried out, or not be made in full."""
 
+from typing import Any
+
 import pytest
-from observed import allocation, exactly, planned, pod, spec
-from openvenue_operator.model import ConnectionsSpec, Engine, EngineSpec, Memory, VenueSpec
+from observed import NOW, allocation, exactly, load, planned, pod, spec, tuning
+from openvenue_operator.model import (
+    Allocation,
+    Bounds,
+    ConnectionsSpec,
+    Engine,
+    EngineSpec,
+    Memory,
+    Mode,
+    VenueSpec,
+)
+from simulated_cluster import SimulatedCluster
+from simulated_load import trade
 
 # --- Where no pod tells what the database allows --------------------------------------------------
 
@@ -45,3 +58,97 @@ def test_without_a_budget_an_engine_that_began_anew_is_not_settled() -> None:
         pod(), memory=memory, database=None, engine=Engine(server_threads=32)
     ).settled
     assert planned(pod(), memory=memory, database=None, engine=None).settled
+
+
+# --- In Plan mode ---------------------------------------------------------------------------------
+
+BUSY_ORDERS_PER_S, IDLE_ORDERS_PER_S = 900.0, 20.0
+
+
+def watching(**fields: Any) -> SimulatedCluster:
+    """A venue of two pods in Plan mode, once it runs what it should."""
+    known = {
+        "spec": spec(replicas=Bounds(min=2, max=4), db_pool_size=exactly(5)),
+        "start_with": tuning(0),
+        "max_connections": 100,
+        "replicas": 2,
+    }
+    cluster = SimulatedCluster(**(known | fields))
+    trade(cluster, 120, lambda _: IDLE_ORDERS_PER_S)
+    cluster.spec = cluster.spec.replace(mode=Mode.PLAN)
+    return cluster
+
+
+def running(cluster: SimulatedCluster) -> Allocation:
+    applied = cluster.applied
+    assert applied is not None
+    return allocation(
+        replicas=cluster.replicas,
+        workers=applied.workers,
+        db_pool_size=applied.db_pool_size,
+        db_pool_overflow=applied.db_pool_overflow,
+        grpc_channels=applied.grpc_channels,
+        server_threads=cluster.server_threads,
+    )
+
+
+def test_in_plan_mode_a_load_that_has_gone_asks_for_what_runs_again() -> None:
+    cluster = watching()
+    hot = trade(cluster, 120, lambda _: BUSY_ORDERS_PER_S)
+    assert hot.target is not None
+    assert hot.target.workers == 2
+    assert hot.next_step.startswith("in mode Auto would write: ")
+    cold = trade(cluster, 120, lambda _: IDLE_ORDERS_PER_S)
+    assert cold.target == running(cluster)
+    assert cold.settled
+
+
+def test_in_plan_mode_a_load_that_stays_goes_on_asking_for_the_same() -> None:
+    cluster = watching()
+    hot = trade(cluster, 120, lambda _: BUSY_ORDERS_PER_S)
+    later = trade(cluster, 600, lambda _: BUSY_ORDERS_PER_S)
+    assert later.target == hot.target
+    assert later.reason == hot.reason
+
+
+def test_what_was_planned_in_plan_mode_is_not_carried_out_later() -> None:
+    cluster = watching()
+    trade(cluster, 120, lambda _: BUSY_ORDERS_PER_S)
+    before = running(cluster)
+    trade(cluster, 120, lambda _: IDLE_ORDERS_PER_S)
+    cluster.spec = cluster.spec.replace(mode=Mode.AUTO)
+    writes = len(cluster.writes)
+    trade(cluster, 20, lambda _: IDLE_ORDERS_PER_S)
+    assert running(cluster) == before
+    assert len(cluster.writes) == writes
+
+
+def test_in_plan_mode_a_plan_begins_no_cooldown_and_keeps_how_long_it_was_asked_for() -> None:
+    hot = pod(load=load(cpu_cores=1))
+    memory = Memory(
+        target=allocation(), high_since=NOW - 100, pool_high_since=NOW - 10, changed_at=NOW - 900
+    )
+    found = planned(hot, memory=memory, spec=spec(mode=Mode.PLAN))
+    assert found.target == allocation(workers=2)
+    assert found.memory.changed_at == NOW - 900
+    assert found.memory.high_since == NOW - 100
+    assert found.memory.target is None
+    again = planned(hot, memory=found.memory, spec=spec(mode=Mode.AUTO))
+    assert again.target == allocation(workers=2)
+    assert again.memory.changed_at == NOW
+
+
+def test_what_people_run_in_plan_mode_is_what_auto_begins_with() -> None:
+    by_hand = tuning(7, workers=2, db_pool_size=4)
+    memory = Memory(target=allocation())
+    found = planned(pod(runs=by_hand), applied=by_hand, memory=memory, spec=spec(mode=Mode.PLAN))
+    assert found.settled
+    auto = planned(pod(runs=by_hand), applied=by_hand, memory=found.memory)
+    assert auto.target == allocation(workers=2, db_pool_size=4)
+
+
+def test_in_plan_mode_bounds_that_do_not_hold_what_runs_are_told() -> None:
+    found = planned(pod(), spec=spec(mode=Mode.PLAN, replicas=exactly(2)))
+    assert found.target == allocation(replicas=2)
+    assert found.reason == "the bounds of the spec have changed"
+    assert not found.settled

@@ -244,9 +244,11 @@ class Bench:
                         "workers": status["api"]["workers"],
                         "pool": int(status["api"]["pool"].split("+")[0]),
                         "connections": watch.now,
-                        "budget": status["connections"].get("budget"),
+                        "budget": _budget(status["connections"]),
                         "inputs": {
-                            one["name"]: one["value"] for one in status["plan"].get("inputs", [])
+                            # "82 of 70, 3 s old"
+                            name: float(said.replace(",", " ").split()[0])
+                            for name, said in status["plan"].get("inputs", {}).items()
                         },
                         "next": status["plan"]["nextStep"],
                     }
@@ -359,6 +361,12 @@ def _seconds_of(step: Callable[[], None]) -> float:
     began = time.monotonic()
     step()
     return round(time.monotonic() - began, 1)
+
+
+def _budget(connections: str) -> int | None:
+    """The second of "18/94"; None where it is not known."""
+    budget = connections.rpartition("/")[2]
+    return int(budget) if budget.isdecimal() else None
 
 
 def _without_series(result: Results) -> Results:

@@ -25,7 +25,7 @@ from openvenue_operator.plan import plan
 from openvenue_operator.report import Happening, announce, changes, turns, write_status
 from openvenue_operator.scrape import Scraper
 from openvenue_operator.settings import OperatorSettings
-from openvenue_operator.status import Status, json_form, status_needs_write, status_of
+from openvenue_operator.status import Status, json_form, remembered, status_needs_write, status_of
 
 FAILURE_DELAY_MAX_S = 30.0
 
@@ -141,7 +141,7 @@ class VenueLoop:
         observation = observation.replace(obstacle=self._obstacle)
         previous = _status(venue)
         now = self._clock()
-        memory = self._memory or _remembered(previous)
+        memory = self._memory or remembered(previous)
         self.situation = Situation(spec=venue.spec, observation=observation, memory=memory, now=now)
         planned = plan(venue.spec, observation, memory, now)
         self._memory = planned.memory
@@ -184,10 +184,10 @@ class VenueLoop:
         now: float,
     ) -> None:
         status = status_of(venue.spec, observation, planned, previous, now)
-        remembered = previous.memory if previous else None
+        before = previous.memory if previous else None
         # What a step is made from has to outlive this process before the step is made.
         acts = venue.spec.mode is Mode.AUTO and not planned.step.empty
-        must = acts and status.memory != remembered
+        must = acts and status.memory != before
         if not must and not status_needs_write(previous, status, now):
             return
         await write_status(self._client, venue, status)
@@ -221,18 +221,6 @@ def _result(planned: Plan) -> Result:
     if planned.settled:
         return Result.SETTLED
     return Result.PROGRESSING if planned.step.empty else Result.HELD
-
-
-def _remembered(status: Status | None) -> Memory:
-    """What the last operator left: its target and when it changed it.
-
-    Not since when the load was high or low, which nobody has followed in between; nor is the
-    status written whenever that changes.
-    """
-    memory = (status and status.memory) or Memory()
-    return memory.replace(
-        high_since=None, low_since=None, pool_high_since=None, pool_low_since=None
-    )
 
 
 def _status(venue: VenueObject) -> Status | None:

@@ -264,8 +264,26 @@ class Budget(Value, frozen=True, kw_only=True):
     """`pods_at_most` times `connections_per_pod`, and `rest`; at most `limit` when carried out."""
 
 
+class Input(Value, frozen=True, kw_only=True):
+    """A figure that the plan was made from, and how old it was."""
+
+    name: str
+    value: float
+    target: float | None = None
+    age_seconds: float
+
+
+class Seen(Value, frozen=True, kw_only=True):
+    """What was last known: shown while nothing newer is, and never planned by."""
+
+    inputs: tuple[Input, ...] = ()
+    """Figures of the load, as old as they were then."""
+    inputs_at: float = 0.0
+    database: Database | None = None
+
+
 class Memory(Value, frozen=True, kw_only=True):
-    """What the law has to remember from one plan to the next; kept in the status."""
+    """What the law has to remember from one plan to the next."""
 
     high_since: float | None = None
     """Since when more workers are asked for."""
@@ -281,6 +299,7 @@ class Memory(Value, frozen=True, kw_only=True):
     """When the target was last changed: the cooldown runs from here."""
     target: Allocation | None = None
     """What the steps lead to."""
+    seen: Seen = Seen()
 
 
 class Situation(Value, frozen=True, kw_only=True):
@@ -308,15 +327,6 @@ class Step(Value, frozen=True, kw_only=True):
         return self == Step()
 
 
-class Input(Value, frozen=True, kw_only=True):
-    """A figure that the plan was made from, and how old it was."""
-
-    name: str
-    value: float
-    target: float | None = None
-    age_seconds: float
-
-
 class Plan(Value, frozen=True, kw_only=True):
     """What to do, and why."""
 
@@ -337,6 +347,9 @@ class Plan(Value, frozen=True, kw_only=True):
     settled: bool
     """Every pod runs the target, and there is nothing left to write."""
     inputs: tuple[Input, ...]
+    """Figures of the load; where there are none to tune by, those last known, at their age."""
+    database: Database | None = None
+    """As last known, however old: the budget's own figures."""
     current: Allocation | None
     target: Allocation | None
     budget: Budget | None

@@ -1,7 +1,5 @@
 """Plans without a cluster: from a situation that an operator saw, or from a spec alone."""
 
-import json
-
 import yaml
 
 from openvenue_operator.budget import budget_of, in_words
@@ -71,9 +69,9 @@ def plan_of(situation: Situation) -> Plan:
 
 def render(status: PlanStatus) -> str:
     """Return `status.plan` as YAML, its fields in the order in which the API server has them."""
-    # The API server's JSON has no fraction where it is zero.
-    form = json.loads(json.dumps(json_form(status)), parse_float=_number)
-    text: str = yaml.safe_dump(form, sort_keys=True, width=float("inf"), allow_unicode=True)
+    text: str = yaml.safe_dump(
+        json_form(status), sort_keys=True, width=float("inf"), allow_unicode=True
+    )
     return text
 
 
@@ -93,8 +91,3 @@ def sums_in_words(situation: Situation, planned: Plan) -> list[str]:
         )
         sums.append(f"with the target: {in_words(at_target)}")
     return sums
-
-
-def _number(text: str) -> float | int:
-    number = float(text)
-    return int(number) if number.is_integer() else number

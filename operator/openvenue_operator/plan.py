@@ -28,11 +28,13 @@ from openvenue_operator.model import (
     Allocation,
     Bounds,
     Deployment,
+    Input,
     Memory,
     Mode,
     Observation,
     Plan,
     Pod,
+    Seen,
     Step,
     Tuning,
     VenueSpec,
@@ -45,6 +47,7 @@ SESSIONS_SHARE = 2
 """One in so many of the engine's threads may hold a session."""
 SESSIONS_PER_PEER_SHARE = 4
 """One in so many of the engine's threads may hold a session of one pod."""
+AT_REST = "nothing: all pods run the target"
 
 
 class _Situation(NamedTuple):
@@ -90,7 +93,8 @@ def plan(spec: VenueSpec, observation: Observation, memory: Memory, now: float) 
     deployment = observation.deployment
     if hold is not None or running is None or deployment is None:
         hold = hold or "what its pods start with cannot be read from the Deployment"
-        return _held(spec, memory, hold, problem=hold)
+        return _held(memory, hold)
+    seen = memory.seen.replace(database=observation.database or memory.seen.database)
     observation = _without_old_facts(spec, observation, now)
     holds = may_hold(observation, memory.may_hold)
     situation = _Situation(
@@ -102,7 +106,7 @@ def plan(spec: VenueSpec, observation: Observation, memory: Memory, now: float) 
         limit=limit(spec, observation, holds),
         now=now,
     )
-    return _plan(situation, memory.replace(may_hold=holds))
+    return _plan(situation, memory.replace(may_hold=holds, seen=seen))
 
 
 def _plan(situation: _Situation, memory: Memory) -> Plan:
@@ -110,6 +114,9 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
     current = situation.current
     stale_because = _stale_because(spec, observation, now)
     load = law.load_of(observation.pods, now)
+    if load is not None:
+        seen = memory.seen.replace(inputs=load.inputs(spec), inputs_at=now)
+        memory = memory.replace(seen=seen)
     if stale_because is not None:
         load = None
     if spec.mode is not Mode.AUTO:
@@ -140,7 +147,8 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
             and step.empty
             and target is not None
             and _in_place(situation, target),
-            inputs=() if load is None else load.inputs(spec),
+            inputs=_aged(memory.seen, now),
+            database=memory.seen.database,
             current=current,
             target=target,
             budget=None
@@ -154,7 +162,7 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
                 pods=observation.pods,
             ),
             binding=binding,
-            next_step=_in_mode(spec.mode, next_step, step),
+            next_step=_told(situation, next_step, step, stale_because),
             reason=choice.reason,
             step=step,
             memory=choice.memory.replace(target=target)
@@ -176,7 +184,11 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
     if not _has_room(least, situation):
         problem = _clash(least, situation)
         return described(
-            memory.target, Step(), f"nothing: {problem}", binding=problem, problem=problem
+            memory.target,
+            Step(),
+            f"nothing: {problem}",
+            binding="the minima of the bounds, which do not fit",
+            problem=problem,
         )
     choice = _chosen(choice, demand, situation)
     target = choice.target.replace(
@@ -255,7 +267,7 @@ def _next(target: Allocation, situation: _Situation) -> tuple[Step, str]:
     if target.server_threads < current.server_threads:
         step = Step(server_threads=target.server_threads)
         return step, _words(step)
-    return Step(), "nothing: all pods run the target"
+    return Step(), AT_REST
 
 
 def _to_nudge(situation: _Situation) -> tuple[str, ...]:
@@ -432,10 +444,10 @@ def _hold(spec: VenueSpec, observation: Observation) -> str | None:
     return None
 
 
-def _held(spec: VenueSpec, memory: Memory, hold: str, *, problem: str) -> Plan:
+def _held(memory: Memory, hold: str) -> Plan:
     return Plan(
         feasible=False,
-        problem=problem,
+        problem=hold,
         hold=hold,
         fresh=False,
         stale_because=hold,
@@ -445,7 +457,7 @@ def _held(spec: VenueSpec, memory: Memory, hold: str, *, problem: str) -> Plan:
         target=None,
         budget=None,
         binding=hold,
-        next_step=_in_mode(spec.mode, f"nothing: {hold}", Step()),
+        next_step=f"nothing: {hold}",
         reason=hold,
         step=Step(),
         memory=memory,
@@ -569,19 +581,32 @@ def _words(step: Step) -> str:
     if step.tuning is not None:
         tuning = step.tuning
         parts.append(
-            f"generation {tuning.generation}: {tuning.workers} workers a pod, "
-            f"{tuning.db_pool_size}+{tuning.db_pool_overflow} connections and "
-            f"{tuning.grpc_channels} channels a worker"
+            f"generation {tuning.generation}: {tuning.workers} workers x "
+            f"({tuning.db_pool_size}+{tuning.db_pool_overflow}), {tuning.grpc_channels} channels"
         )
     if step.replicas is not None:
         parts.append(f"{step.replicas} pods")
     return "; ".join(parts)
 
 
-def _in_mode(mode: Mode, next_step: str, step: Step) -> str:
-    if mode is Mode.AUTO or step.empty:
+def _told(situation: _Situation, next_step: str, step: Step, stale_because: str | None) -> str:
+    """What is next, and where that is nothing, or not for the first time, why."""
+    obstacle = situation.observation.obstacle
+    if next_step == AT_REST and stale_because is not None:
+        return f"{next_step}; holds, for {stale_because}"
+    if step.empty:
         return next_step
-    return f"in mode Auto would write: {next_step}"
+    if situation.spec.mode is not Mode.AUTO:
+        return f"in mode Auto would write: {next_step}"
+    return next_step if obstacle is None else f"tries again: {next_step}; {obstacle}"
+
+
+def _aged(seen: Seen, now: float) -> tuple[Input, ...]:
+    """The figures last known, as old as they are now."""
+    older_s = now - seen.inputs_at
+    return tuple(
+        one.replace(age_seconds=round(one.age_seconds + older_s, 1)) for one in seen.inputs
+    )
 
 
 def _figures(load: law.Load) -> dict[str, float]:

@@ -108,12 +108,13 @@ def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening
         good = _GOOD.get(name)
         if good is None or was.get(name, good) == status:
             continue
+        why = condition.get("message")
         found.append(
             Happening(
                 kind="Normal" if status == good else "Warning",
                 reason=condition["reason"],
                 action=f"{name}{status}",
-                note=f"{name} is {status}: {condition['message']}",
+                note=f"{name} is {status}" + (f": {why}" if why else ""),
             )
         )
     return found

@@ -50,7 +50,7 @@ def test_defaults() -> None:
 
 def test_conditions_and_fields_of_the_status() -> None:
     of_plan = {f"plan.{name}" for name in PlanStatus.__struct_encode_fields__}
-    whole = set(Status.__struct_encode_fields__) - {"plan", "conditions", "writtenAt"}
+    whole = set(Status.__struct_encode_fields__) - {"plan", "conditions"}
     assert set(rows("| field | what it says |")) == whole | of_plan
     kinds = set(rows("| condition | True | otherwise |"))
     assert kinds == {

@@ -13,9 +13,9 @@ from api_server import ApiServer
 from crd import definition, fields
 from lightkube import AsyncClient
 from objects import venue
-from observed import load, pod, situation, tuning
+from observed import NOW, SPEC, load, pod, situation, tuning
 from openvenue.tuning import Tuning as ReadTuning
-from openvenue_operator.model import ApiSpec, EngineSpec, Memory, Mode, Situation, VenueSpec
+from openvenue_operator.model import ApiSpec, Bounds, EngineSpec, Memory, Mode, Situation, VenueSpec
 from openvenue_operator.observe import find_venue
 from openvenue_operator.offline import plan_of, render
 from openvenue_operator.report import write_status
@@ -49,7 +49,7 @@ def kinds(struct: type[msgspec.Struct], path: str = "") -> Iterator[tuple[str, s
         if get_origin(kind) is tuple:
             yield here, "array"
             kind, here = get_args(kind)[0], f"{here}[]"
-        elif issubclass(kind, msgspec.Struct):
+        elif get_origin(kind) is dict or issubclass(kind, msgspec.Struct):
             yield here, "object"
         else:
             names = {int: "integer", float: "number", bool: "boolean"}
@@ -134,6 +134,22 @@ SITUATIONS = {
     "no deployment": situation(deployment=None),
     "before the first pod": situation(applied=None, database=None),
 }
+CHANGING = SPEC.replace(api=SPEC.api.replace(db_pool_size=Bounds(min=2, max=2)))
+CLASHING = SPEC.replace(api=SPEC.api.replace(replicas=Bounds(min=60, max=60)))
+OLD = [
+    pod(name, RUNS, read_at=NOW - 60, load=load(orders_per_s=500, p99_ms=8)) for name in ("a", "b")
+]
+# Each with how many lines it may take at most.
+SHOWN = {
+    "settled": (situation(*PODS, applied=RUNS), 60),
+    "changing": (situation(*PODS, applied=RUNS, spec=CHANGING), 60),
+    "planned only": (situation(*PODS, applied=RUNS, spec=CHANGING.replace(mode=Mode.PLAN)), 60),
+    "metrics too old": (situation(*OLD, applied=RUNS), 60),
+    "nothing known": (situation(*PODS, applied=RUNS, database=None), 60),
+    # The numbers that clash are said twice: by BudgetSatisfied and as the next step.
+    "infeasible": (situation(*PODS, applied=RUNS, spec=CLASHING), 68),
+}
+
 
 # --- On a real API server -------------------------------------------------------------------------
 
@@ -312,9 +328,55 @@ async def test_its_columns_say_whether_it_is_well_and_why_not(
         client, found, status_of(seen.spec, seen.observation, plan_of(seen), None, seen.now)
     )
     heading, row = api_server.kubectl("get", "vn", "-n", namespace).splitlines()
-    assert heading.split()[:-1] == [
-        *("NAME", "READY", "MODE", "PODS", "WORKERS", "POOL", "CONNECTIONS", "ORDERS/S", "P99")
+    assert heading.split() == [
+        *("NAME", "READY", "MODE", "PODS", "WORKERS", "POOL", "CONNECTIONS", "ORDERS/S", "P99"),
+        *("AGE", "NEXT"),
     ]
-    assert row.split()[:-1] == [*("venue", "True", "Auto", "2/2", "1", "3+1", "6/94", "1000", "8")]
-    _heading, wide = api_server.kubectl("get", "vn", "-n", namespace, "-o", "wide").splitlines()
-    assert "nothing: all pods run the target" in wide
+    cells = row.split(maxsplit=10)
+    assert cells[:9] == ["venue", "True", "Auto", "2/2", "1", "3+1", "6/94", "1000", "8"]
+    assert cells[10].strip() == "nothing: all pods run the target"
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("seen", "why_not"),
+    [
+        (situation(CLASHING), "nothing: the least that the bounds allow is 62 pods at a time"),
+        (situation(pods=OLD), "nothing: all pods run the target; holds, for metrics are 60 s old"),
+        (situation(other_venue="elder"), "nothing: Venue elder, which is older, tunes venue-api"),
+        (
+            situation(CHANGING, obstacle="data is declared by argocd"),
+            "tries again: generation 4: 1 workers x (2+1), 1 channels; data is declared by argocd",
+        ),
+    ],
+)
+async def test_its_last_column_says_why_nothing_happens(
+    api_server: ApiServer, namespace: str, client: AsyncClient, seen: Situation, why_not: str
+) -> None:
+    api_server.apply(venue(namespace))
+    found = await find_venue(client, namespace, "venue")
+    assert found is not None
+    await write_status(
+        client, found, status_of(seen.spec, seen.observation, plan_of(seen), None, seen.now)
+    )
+    _heading, row = api_server.kubectl("get", "vn", "-n", namespace).splitlines()
+    assert why_not in row
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(("seen", "lines"), SHOWN.values(), ids=SHOWN)
+async def test_kubectl_shows_the_status_on_one_screen(
+    api_server: ApiServer, namespace: str, client: AsyncClient, seen: Situation, lines: int
+) -> None:
+    api_server.apply(venue(namespace))
+    found = await find_venue(client, namespace, "venue")
+    assert found is not None
+    # Of a venue that has run for a while, and was changed before.
+    memory = seen.memory.replace(changed_at=seen.now - 1234.56789, pool_short_at=3)
+    planned = plan_of(seen.replace(memory=memory))
+    await write_status(
+        client, found, status_of(seen.spec, seen.observation, planned, None, seen.now)
+    )
+    shown = api_server.kubectl("get", "vn", "venue", "-n", namespace, "-o", "yaml")
+    status = shown[shown.index("\nstatus:\n") :].strip()
+    assert len(status.splitlines()) <= lines, status

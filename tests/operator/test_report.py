@@ -8,14 +8,13 @@ from openvenue_operator.model import (
     Deployment,
     Engine,
     EngineSpec,
-    Memory,
     Observation,
     Step,
     Tuning,
     VenueSpec,
 )
 from openvenue_operator.report import changes, turns
-from openvenue_operator.status import json_form
+from openvenue_operator.status import Remembered, json_form
 
 SPEC = VenueSpec(api=ApiSpec(deployment="api"), engine=EngineSpec(stateful_set="engine"))
 TUNING = Tuning(
@@ -92,5 +91,5 @@ def test_a_step_that_only_nudges_changes_nothing() -> None:
 
 
 def test_what_is_none_is_absent() -> None:
-    form = json_form(Memory(changed_at=1.5))
+    form = json_form(Remembered(changed_at=1.5))
     assert form == {"changedAt": 1.5}

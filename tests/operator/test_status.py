@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from observed import (
     NOW,
+    SPEC,
     allocation,
     database,
     deployment,
@@ -19,13 +21,14 @@ from observed import (
     spec,
     tuning,
 )
-from openvenue_operator.model import Memory, Observation, VenueSpec
+from openvenue_operator.model import Memory, Mode, Observation, VenueSpec
 from openvenue_operator.plan import plan
 from openvenue_operator.status import (
     FIGURES_INTERVAL_S,
     Condition,
     Status,
     json_form,
+    remembered,
     status_needs_write,
     status_of,
 )
@@ -142,7 +145,7 @@ def test_degraded_is_not_said_of_a_pod_that_starts() -> None:
     memory = Memory(target=allocation(replicas=2))
     found = status(pod(), starting, deployment=deployment(2), memory=memory)
     assert condition(found, "Degraded").reason == "Changing"
-    assert condition(found, "Degraded").message == "1 of 2 pods are ready"
+    assert (found.api and found.api.pods) == "1/2"
 
 
 def test_each_is_about_the_generation_that_was_planned_for() -> None:
@@ -177,14 +180,70 @@ def test_it_shows_what_runs_and_what_it_bears() -> None:
     form = json_form(found)
     assert form["api"] == {
         "pods": "2/2",
-        "onGeneration": "1/2",
-        "generation": 3,
+        "generation": "3, run by 1 of 2",
         "workers": 2,
         "pool": "5+1",
         "channels": 1,
+        "ordersPerSecond": 410,
+        "p99Ms": 12,
     }
-    assert form["connections"] == {"used": 7, "budget": 94, "text": "7/94"}
-    assert form["load"] == {"ordersPerSecond": 410, "p99Ms": 12}
+    assert form["connections"] == "7/94"
+
+
+def test_its_plan_is_in_words_with_what_it_was_made_from_and_how_old_that_was() -> None:
+    runs = tuning(3, workers=2, db_pool_overflow=1)
+    busy = load(orders_per_s=410.44, cpu_cores=1.6, p99_ms=12.4, pool_wait_ms=0.5, in_flight=82)
+    found = status(
+        pod(runs=runs, load=busy, read_at=NOW - 3, db_in_use=3),
+        applied=runs,
+        memory=Memory(target=allocation(workers=2, db_pool_overflow=1)),
+        database=database(used_connections=23, read_at=NOW - 4.6),
+    )
+    form = json_form(found.plan)
+    assert form["target"] == "1 pods x 2 workers x (5+1), 1 channels; 64 engine threads"
+    assert form["worstCase"] == "3 pods at most x 12 + 3 = 39 connections of 89"
+    assert form["inputs"] == {
+        "ordersPerSecond": "410.4, 3 s old",
+        "cpuPercent": "80 of 70, 3 s old",
+        "inFlightPercent": "1 of 50, 3 s old",
+        "eventLoopLagMs": "1 of 20, 3 s old",
+        "p99Ms": "12.4 of 50, 3 s old",
+        "poolWaitMs": "0.5 of 5, 3 s old",
+        "connectionsInUse": "1.5, 3 s old",
+        "databaseConnections": "23 of 100, 3 reserved, 5 s old",
+    }
+
+
+def test_figures_that_grow_old_are_the_last_known_ones_with_their_age() -> None:
+    known = plan(SPEC, observation(pod(load=load(cpu_cores=0.5))), AT_REST, NOW).memory
+    nothing: dict[str, Any] = {"memory": known, "now": NOW + 90, "database": None}
+    for found in (
+        status(silent(), **nothing),
+        status(**nothing),
+        status(pod(load=load(cpu_cores=0.5)), **nothing),
+    ):
+        assert condition(found, "MetricsFresh").status == "False"
+        assert found.plan.inputs is not None
+        assert found.plan.inputs["cpuPercent"] == "50 of 70, 90 s old"
+        assert found.plan.inputs["databaseConnections"] == "0 of 100, 3 reserved, 90 s old"
+        assert found.api is not None
+        assert found.api.orders_per_second is None
+
+
+def test_what_has_to_outlive_the_process_comes_back_and_windows_do_not() -> None:
+    memory = Memory(
+        target=allocation(),
+        changed_at=NOW - 10.25,
+        may_hold=5,
+        pool_short_at=4,
+        high_since=NOW - 5,
+        pool_low_since=NOW - 5,
+    )
+    written = status(pod(load=load(cpu_cores=1)), memory=memory)
+    lost = {"high_since": None, "pool_low_since": None}
+    assert remembered(written) == memory.replace(**lost)
+    assert remembered(None) == Memory()
+    assert remembered(written.replace(memory="{")) == Memory()
 
 
 @pytest.mark.parametrize(
@@ -200,9 +259,36 @@ def test_it_comes_back_from_the_api_server_as_it_was(found: Status) -> None:
     assert msgspec.convert(json.loads(json.dumps(json_form(found))), Status) == found
 
 
-def test_it_stays_short() -> None:
-    found = json_form(status(pod(), pod("2"), spec=spec(replicas=exactly(4))))
-    assert len(msgspec.yaml.encode(found).splitlines()) < 110
+@pytest.mark.parametrize(
+    ("fields", "lines"),
+    [
+        ({}, 60),
+        ({"spec": spec(replicas=exactly(4))}, 60),
+        ({"spec": spec(workers_per_pod=exactly(2), mode=Mode.PLAN)}, 60),
+        ({"now": NOW + 60}, 60),
+        ({"spec": spec(replicas=exactly(4)), "database": database(max_connections=15)}, 68),
+    ],
+)
+def test_it_fits_a_screen(fields: dict[str, Any], lines: int) -> None:
+    memory = AT_REST.replace(target=allocation(replicas=2), changed_at=NOW - 123.45678)
+    found = status(pod(), pod("2"), **{"memory": memory, **fields})
+    # As wide as `kubectl get --output yaml` shows it.
+    shown = yaml.safe_dump({"status": json_form(found)}, width=80)
+    assert len(shown.splitlines()) <= lines, shown
+
+
+def test_a_condition_that_is_well_says_no_more() -> None:
+    assert [one.message for one in status(pod()).conditions] == [None] * 6
+
+
+def test_a_spec_that_does_not_fit_is_told_by_the_condition_and_as_the_next_step() -> None:
+    clash = {"spec": spec(replicas=exactly(4)), "database": database(max_connections=20)}
+    found = status(pod(), **clash)
+    said = condition(found, "BudgetSatisfied").message
+    assert said is not None
+    assert "raise the budget by" in said
+    assert found.plan.next_step == f"nothing: {said}"
+    assert condition(found, "Degraded").reason == "Infeasible"
 
 
 # --- When it is written ---------------------------------------------------------------------------

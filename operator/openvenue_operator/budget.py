@@ -72,15 +72,19 @@ def pods_at_most(deployment: Deployment, replicas: int, pods: tuple[Pod, ...] = 
     Those that serve: a rollout adds `max_surge`. Those that drain: where a new pod counts as
     available only after an old one's grace period (`min_ready_seconds`), a rollout has no more than
     `max_surge` + `max_unavailable` of them at a time, and begins with them only after what drains
-    now has gone; otherwise all that there are may drain beside their successors.
+    now has gone; otherwise all that there are may drain beside their successors. An autoscaler may
+    scale down to its least number and up again at once, while what it let go of drains still; down
+    again it goes later than that, for it waits (its stabilization window) and never up.
     """
     draining = sum(pod.terminating for pod in pods)
     staying = len(pods) - draining
-    most = max(staying, max(replicas, deployment.autoscaler_max or 0) + deployment.max_surge)
+    wanted = max(replicas, deployment.autoscaler_max or 0)
+    most = max(staying, wanted + deployment.max_surge)
+    scaled_down = 0 if deployment.autoscaler_min is None else wanted - deployment.autoscaler_min
     if deployment.min_ready_seconds >= deployment.grace_seconds:
         by_rollout = deployment.max_surge + deployment.max_unavailable
-        return most + max(by_rollout, draining + deployment.max_unavailable)
-    return most + draining + most
+        return most + max(by_rollout + scaled_down, draining + deployment.max_unavailable)
+    return most + draining + scaled_down + most
 
 
 def budget_of(

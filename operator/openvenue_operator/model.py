@@ -179,6 +179,8 @@ class Deployment(Value, frozen=True, kw_only=True):
     rolling_out: bool
     autoscaler_max: int | None
     """`maxReplicas` of an HPA that owns `replicas`; None: there is no such HPA."""
+    autoscaler_min: int | None = None
+    """Its `minReplicas`; None: it never scales down, or there is none."""
 
 
 class Tuning(Value, frozen=True, kw_only=True, rename=None):

@@ -209,6 +209,15 @@ def _labels(selector: Live) -> Any:
 
 def _deployment(live: Live, autoscalers: Sequence[Live]) -> Deployment:
     spec, status = live.spec, live.status
+    scaler = next(
+        (
+            one
+            for one in autoscalers
+            if one.spec.scaleTargetRef.kind == "Deployment"
+            and one.spec.scaleTargetRef.name == live.metadata.name
+        ),
+        None,
+    )
     replicas = 1 if spec.replicas is None else spec.replicas
     surge, unavailable = _rolling(spec, replicas)
     updated = (status.updatedReplicas if status else None) or 0
@@ -225,15 +234,8 @@ def _deployment(live: Live, autoscalers: Sequence[Live]) -> Deployment:
         rolling_out=(live.metadata.generation or 0) > seen
         or updated < replicas
         or existing > updated,
-        autoscaler_max=next(
-            (
-                scaler.spec.maxReplicas
-                for scaler in autoscalers
-                if scaler.spec.scaleTargetRef.kind == "Deployment"
-                and scaler.spec.scaleTargetRef.name == live.metadata.name
-            ),
-            None,
-        ),
+        autoscaler_max=scaler.spec.maxReplicas if scaler else None,
+        autoscaler_min=_or(scaler.spec.minReplicas, 1) if scaler else None,
     )
 
 

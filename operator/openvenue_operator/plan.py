@@ -174,7 +174,7 @@ def _plan(situation: _Situation, memory: Memory) -> Plan:
         # What was planned before had its budget: it may be restored, no more.
         kept = memory.target
         step = Step()
-        if kept is not None and deployment.replicas != kept.replicas and _has_replicas(situation):
+        if kept is not None and _may_restore_replicas(kept, situation):
             step = Step(replicas=kept.replicas)
         wait = "waits for a pod that tells how many connections the database allows"
         return described(
@@ -268,6 +268,20 @@ def _next(target: Allocation, situation: _Situation) -> tuple[Step, str]:
         step = Step(server_threads=target.server_threads)
         return step, _words(step)
     return Step(), AT_REST
+
+
+def _may_restore_replicas(kept: Allocation, situation: _Situation) -> bool:
+    """Whether to have as many pods again as were planned, while nobody knows the budget.
+
+    More of them had room as soon as none held more than was planned, and beside none that drain.
+    """
+    replicas = situation.deployment.replicas
+    if not _has_replicas(situation) or replicas == kept.replicas:
+        return False
+    draining = any(pod.terminating for pod in situation.observation.pods)
+    return replicas > kept.replicas or (
+        not draining and situation.may_hold <= kept.connections_per_pod
+    )
 
 
 def _to_nudge(situation: _Situation) -> tuple[str, ...]:
@@ -527,6 +541,8 @@ def _clash(least: Allocation, situation: _Situation) -> str:
         None,
     )
     remedy = "" if fewer is None else f"lower api.replicas.min to {fewer}, or "
+    if deployment.autoscaler_max is not None:
+        remedy = "lower the autoscaler's maxReplicas, or "
     return (
         f"the least that the bounds allow is {most} pods at a time ({_pods_in_words(deployment)}) "
         f"with {least.workers} workers of {least.db_pool_size}+{least.db_pool_overflow} "
@@ -538,7 +554,10 @@ def _clash(least: Allocation, situation: _Situation) -> str:
 
 def _pods_in_words(deployment: Deployment) -> str:
     if deployment.autoscaler_max is not None:
-        return f"the autoscaler's maximum of {deployment.autoscaler_max}, and a rollout's"
+        return (
+            f"the autoscaler's maximum of {deployment.autoscaler_max}, a rollout's, and those that "
+            "it lets go"
+        )
     return "those of api.replicas.min, and a rollout's"
 
 

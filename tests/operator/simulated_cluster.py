@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from openvenue_operator.budget import per_pod, rest
 from openvenue_operator.model import (
+    Bounds,
     Database,
     Deployment,
     Engine,
@@ -55,7 +56,7 @@ class SimulatedCluster:
     max_unavailable: int = 0
     min_ready_seconds: int = 30
     grace_seconds: int = 30
-    autoscaler_max: int | None = None
+    autoscaler: Bounds | None = None
     replicas: int = 1
     now: float = 1000.0
     load: PodLoad | None = None
@@ -63,6 +64,7 @@ class SimulatedCluster:
     """Database connections at work in each pod."""
     revision: int = 0
     rolled_out_at: float = 0.0
+    scaled_down_at: float = 0.0
     applied: Tuning | None = None
     server_threads: int = 64
     pods: list[SimulatedPod] = field(default_factory=list)
@@ -111,9 +113,21 @@ class SimulatedCluster:
         if behind and self.applied:
             behind[choice % len(behind)].running = self.applied
 
-    def scale_by_hand(self, replicas: int) -> None:
-        """`kubectl scale`, or the autoscaler."""
-        self.replicas = replicas
+    def scale(self, choice: int) -> None:
+        """Let the autoscaler choose any number that it may; without one, somebody scales down.
+
+        An autoscaler goes up at once, and down only where it has not done so for a while. More than
+        there were by hand is nothing that a budget has room for.
+        """
+        if self.autoscaler is None:
+            self.replicas = max(1, self.replicas - choice)
+            return
+        wanted = min(self.autoscaler.min + choice, self.autoscaler.max)
+        if wanted < self.replicas:
+            if self.now - self.scaled_down_at < self.grace_seconds:
+                return
+            self.scaled_down_at = self.now
+        self.replicas = wanted
 
     @property
     def _staying(self) -> list[SimulatedPod]:
@@ -179,7 +193,8 @@ class SimulatedCluster:
                 min_ready_seconds=self.min_ready_seconds,
                 grace_seconds=self.grace_seconds,
                 rolling_out=any(pod.revision != self.revision for pod in self.pods),
-                autoscaler_max=self.autoscaler_max,
+                autoscaler_max=self.autoscaler.max if self.autoscaler else None,
+                autoscaler_min=self.autoscaler.min if self.autoscaler else None,
             ),
             pods=tuple(self._observe(pod) for pod in self.pods),
             applied=self.applied,

@@ -58,6 +58,12 @@ def test_without_a_word_of_the_server_nobody_knows_cap_or_not() -> None:
         ({"min_ready_seconds": 0}, 6),
         ({"autoscaler_max": 5}, 7),
         ({"autoscaler_max": 1}, 4),
+        # It lets four of five go, and has four others come at once.
+        ({"autoscaler_max": 5, "autoscaler_min": 1}, 11),
+        ({"autoscaler_max": 5, "autoscaler_min": 5}, 7),
+        ({"autoscaler_max": 5, "autoscaler_min": 1, "min_ready_seconds": 0}, 16),
+        # More than it allows: those go as well.
+        ({"autoscaler_max": 1, "autoscaler_min": 1}, 5),
         # Recreate: all go, and then as many come.
         ({"max_surge": 0, "max_unavailable": 2}, 4),
     ],
@@ -69,6 +75,12 @@ def test_a_rollout_adds_pods_and_has_others_drain(fields: dict[str, int], most: 
 def test_pods_that_drain_already_are_counted_beside_those_to_come() -> None:
     going = tuple(pod(str(number), terminating=True) for number in range(3))
     assert pods_at_most(deployment(2), 2, going) == 2 + 1 + 3
+
+
+def test_pods_that_an_autoscaler_let_go_are_counted_once() -> None:
+    scaled = deployment(2, autoscaler_max=8, autoscaler_min=2)
+    going = tuple(pod(str(number), terminating=True) for number in range(6))
+    assert pods_at_most(scaled, 2) == pods_at_most(scaled, 2, going) == 8 + 1 + 1 + 6
 
 
 def test_never_fewer_than_there_are() -> None:

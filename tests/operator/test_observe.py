@@ -131,7 +131,8 @@ async def test_an_autoscaler_of_this_deployment_is_seen_and_of_another_not(place
     place.server.apply(autoscaler(place.namespace, 9, "another"))
     assert (await place.deployment()).autoscaler_max is None
     place.server.apply(autoscaler(place.namespace, 6))
-    assert (await place.deployment()).autoscaler_max == 6
+    found = await place.deployment()
+    assert (found.autoscaler_min, found.autoscaler_max) == (1, 6)
 
 
 async def test_pods_start_with_what_the_deployment_tells_them(place: Place) -> None:

@@ -3,7 +3,19 @@
 from typing import Any
 
 import pytest
-from observed import NOW, allocation, exactly, load, planned, pod, spec, tuning
+from observed import (
+    NOW,
+    allocation,
+    database,
+    deployment,
+    exactly,
+    load,
+    planned,
+    pod,
+    silent,
+    spec,
+    tuning,
+)
 from openvenue_operator.model import (
     Allocation,
     Bounds,
@@ -12,6 +24,7 @@ from openvenue_operator.model import (
     EngineSpec,
     Memory,
     Mode,
+    Step,
     VenueSpec,
 )
 from simulated_cluster import SimulatedCluster
@@ -58,6 +71,49 @@ def test_without_a_budget_an_engine_that_began_anew_is_not_settled() -> None:
         pod(), memory=memory, database=None, engine=Engine(server_threads=32)
     ).settled
     assert planned(pod(), memory=memory, database=None, engine=None).settled
+
+
+def test_without_a_budget_pods_that_somebody_took_away_come_back_once_the_others_have_gone() -> (
+    None
+):
+    fields: dict[str, Any] = {
+        "deployment": deployment(1),
+        "database": None,
+        "memory": Memory(target=allocation(replicas=2), may_hold=5),
+    }
+    assert planned(pod("1"), pod("2", terminating=True), **fields).step.empty
+    assert planned(pod("1"), **fields).step == Step(replicas=2)
+
+
+def test_without_a_budget_no_pods_come_before_the_others_have_shrunk() -> None:
+    small = tuning(2, db_pool_size=3)
+    fields: dict[str, Any] = {
+        "applied": small,
+        "database": None,
+        "memory": Memory(target=allocation(replicas=2, db_pool_size=3), may_hold=5),
+    }
+    assert planned(silent("1"), **fields).step.empty
+    assert planned(pod("1"), **fields).step.empty
+    assert planned(pod("1", small), **fields).step == Step(replicas=2)
+
+
+# --- With an autoscaler ---------------------------------------------------------------------------
+
+
+def test_an_autoscaler_with_more_pods_than_there_is_room_for_is_explained() -> None:
+    pods = [pod(str(number)) for number in range(2)]
+    found = planned(
+        *pods,
+        deployment=deployment(2, autoscaler_max=10, autoscaler_min=2),
+        database=database(max_connections=40),
+    )
+    assert found.step.empty
+    assert found.problem == (
+        "the least that the bounds allow is 20 pods at a time (the autoscaler's maximum of 10, a "
+        "rollout's, and those that it lets go) with 1 workers of 2+0 connections, and 3 for "
+        "projector and migration: 43 connections, but the budget is 34 (40 of the server - 3 "
+        "reserved - 3 headroom): lower the autoscaler's maxReplicas, or raise the budget by 9"
+    )
 
 
 # --- In Plan mode ---------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What holds for every spec, rollout and failure: the budget, the order of steps, and an end."""
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from openvenue_operator.budget import per_pod
@@ -56,9 +57,10 @@ clusters = st.builds(
     max_unavailable=st.integers(0, 1),
     min_ready_seconds=st.sampled_from([0, 30]),
     replicas=st.integers(1, 3),
+    autoscaler=st.one_of(st.none(), bounds(1, 7)),
 )
 # What happens, and to which pod; a number of writes after which the operator is killed.
-happenings = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 7)), max_size=120)
+happenings = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 7)), max_size=120)
 
 
 def happen(cluster: SimulatedCluster, what: int, choice: int) -> None:
@@ -79,6 +81,8 @@ def happen(cluster: SimulatedCluster, what: int, choice: int) -> None:
         cluster.load = IDLE.replace(cpu_cores=cpu, pool_wait_ms=wait, orders_per_s=100)
     elif what == 7:
         cluster.pass_time(choice * 10)
+    elif what == 9:
+        cluster.scale(choice)
     else:
         cluster.look()
     cluster.pass_time(1)
@@ -87,13 +91,16 @@ def happen(cluster: SimulatedCluster, what: int, choice: int) -> None:
 def begin(cluster: SimulatedCluster) -> None:
     """Start with pods that fit the budget whatever happens before the operator first looks."""
     cluster.load = IDLE
+    scaler = cluster.autoscaler
+    if scaler is not None:
+        cluster.replicas = min(max(cluster.replicas, scaler.min), scaler.max)
+    most = max(cluster.replicas, scaler.max if scaler else 0) + cluster.max_surge
     draining = (
         cluster.max_surge + cluster.max_unavailable
         if cluster.min_ready_seconds >= cluster.grace_seconds
-        else cluster.replicas + cluster.max_surge
-    )
-    worst = (cluster.replicas + cluster.max_surge + draining) * per_pod(cluster.start_with)
-    assume(worst + cluster.connections <= cluster.limit)
+        else most
+    ) + (scaler.max - scaler.min if scaler else 0)
+    assume((most + draining) * per_pod(cluster.start_with) + cluster.connections <= cluster.limit)
     cluster.pass_time(1)
 
 
@@ -108,13 +115,52 @@ def test_connections_stay_within_the_budget_at_every_moment(
         assert cluster.connections <= cluster.limit
 
 
+@pytest.mark.parametrize("min_ready_seconds", [30, 0])
+def test_an_autoscaler_that_goes_down_and_up_again_at_once_stays_within_the_budget(
+    min_ready_seconds: int,
+) -> None:
+    api = ApiSpec(deployment="api", db_pool_size=Bounds(min=2, max=60))
+    cluster = SimulatedCluster(
+        spec=VenueSpec(api=api, engine=EngineSpec(stateful_set="engine")),
+        start_with=Tuning(
+            generation=0,
+            workers=1,
+            db_pool_size=2,
+            db_pool_overflow=0,
+            grpc_channels=1,
+            log_level="WARNING",
+        ),
+        max_connections=200,
+        min_ready_seconds=min_ready_seconds,
+        replicas=8,
+        autoscaler=Bounds(min=2, max=8),
+    )
+    # It takes all that there is.
+    cluster.load = IDLE.replace(pool_wait_ms=50, orders_per_s=100)
+    cluster.settle(3600)
+    assert cluster.applied is not None
+    assert cluster.applied.db_pool_size > 2
+    cluster.scale(0)
+    cluster.pass_time(1)
+    assert cluster.replicas == 2
+    cluster.scale(7)
+    for _ in range(40):
+        cluster.pass_time(1)
+        cluster.become_ready(0)
+        cluster.roll_out()
+        cluster.look()
+        assert cluster.connections <= cluster.limit
+
+
 @settings(max_examples=60, deadline=None)
-@given(clusters, st.lists(st.tuples(st.sampled_from([0, 1, 2, 7, 8]), st.integers(0, 7))))
+@given(clusters, st.lists(st.tuples(st.sampled_from([0, 1, 2, 7, 8, 9]), st.integers(0, 7))))
 def test_a_venue_that_has_taken_all_that_it_may_can_still_be_rolled_out(
     cluster: SimulatedCluster, happened: list[tuple[int, int]]
 ) -> None:
     begin(cluster)
     cluster.load = IDLE.replace(cpu_cores=2.9, pool_wait_ms=50, orders_per_s=100)
+    if cluster.autoscaler is not None:
+        cluster.scale(cluster.autoscaler.max)
     cluster.settle(1200)
     for what, choice in happened:
         happen(cluster, what, choice)
@@ -158,6 +204,6 @@ def test_it_comes_to_an_end_wherever_it_was_killed(
     cluster.settle(1200)
     assert len(cluster.writes) == writes, "a steady load had something changed"
     if planned.feasible and planned.target:
-        api = cluster.spec.api
-        assert api.replicas.min <= cluster.replicas <= api.replicas.max
+        allowed = cluster.autoscaler or cluster.spec.api.replicas
+        assert allowed.min <= cluster.replicas <= allowed.max
         assert cluster.connections <= cluster.limit

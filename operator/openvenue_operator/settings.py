@@ -7,7 +7,11 @@ from openvenue.settings import LogFormat, LogLevel
 from pydantic import Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+TICK_MAX_S = 15.0
+"""Less than another operator waits for an answer about the Lease (`lease.PATIENCE_S`)."""
+
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+TickSeconds = Annotated[float, Field(gt=0, le=TICK_MAX_S)]
 
 
 class OperatorSettings(BaseSettings):
@@ -24,8 +28,10 @@ class OperatorSettings(BaseSettings):
         max_length=253,
         description="what tells this operator from others: namespace and name of its pod",
     )
-    tick_s: Seconds = Field(default=5.0, description="between two looks at a venue that is settled")
-    progress_tick_s: Seconds = Field(
+    tick_s: TickSeconds = Field(
+        default=5.0, description="between two looks at a venue that is settled"
+    )
+    progress_tick_s: TickSeconds = Field(
         default=1.5, description="between two looks at a venue while something changes"
     )
     http_host: str = "127.0.0.1"

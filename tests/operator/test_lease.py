@@ -1,13 +1,16 @@
 """One operator holds a Venue's Lease; another gets it when the holder gives it up or has gone."""
 
 import asyncio
+import json
 import math
 
 import pytest
 from api_server import ApiServer
+from crd import TEMPLATE
 from installed_operator import OPERATOR
 from lightkube import AsyncClient
 from objects import DEPLOYMENT, ENGINE, VENUE, venue
+from openvenue_operator.cluster import CALL_TIMEOUT_S
 from openvenue_operator.lease import (
     ASK_INTERVAL_S,
     HOLD_S,
@@ -17,8 +20,11 @@ from openvenue_operator.lease import (
     VenueLease,
     next_move,
 )
+from openvenue_operator.loop import FAILURE_DELAY_MAX_S
 from openvenue_operator.model import ApiSpec, EngineSpec, VenueSpec
 from openvenue_operator.observe import VenueObject
+from openvenue_operator.settings import TICK_MAX_S, OperatorSettings
+from pydantic import ValidationError
 
 ME, OTHER = "ns/me", "ns/other"
 
@@ -52,6 +58,32 @@ def test_a_holder_that_does_not_answer_loses_it() -> None:
 
 def test_a_look_ends_before_the_lease_can_be_taken_from_it() -> None:
     assert HOLD_S < PATIENCE_S
+
+
+def test_a_holder_that_is_well_looks_often_enough_to_answer() -> None:
+    # What it does before it comes to the Lease is one call.
+    assert TICK_MAX_S + CALL_TIMEOUT_S <= PATIENCE_S
+    for setting in ("TICK_S", "PROGRESS_TICK_S"):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv(f"OPENVENUE_OPERATOR_{setting}", str(TICK_MAX_S + 0.1))
+            with pytest.raises(ValidationError):
+                OperatorSettings()
+
+
+def test_the_chart_lets_nobody_have_it_look_more_seldom() -> None:
+    schema = json.loads((TEMPLATE.parents[1] / "values.schema.json").read_text())
+    timing = schema["properties"]["timing"]["properties"]
+    for name in ("tickSeconds", "progressTickSeconds"):
+        assert timing[name]["maximum"] == TICK_MAX_S
+
+
+def test_its_longest_tick_and_a_look_leave_the_process_time_to_be_seen_alive() -> None:
+    (bound,) = (
+        one.ge
+        for one in OperatorSettings.model_fields["hang_timeout_s"].metadata
+        if hasattr(one, "ge")
+    )
+    assert bound >= max(TICK_MAX_S, FAILURE_DELAY_MAX_S) + HOLD_S
 
 
 class Clock:

@@ -16,6 +16,7 @@ from exposition_text import PodMetrics
 from installed_operator import OPERATOR
 from lightkube import AsyncClient
 from lightkube.config.kubeconfig import KubeConfig
+from lightkube.resources.apps_v1 import Deployment
 from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
@@ -264,3 +265,48 @@ async def test_windows_go_on_without_a_write_and_begin_anew_with_another_process
         assert await high_since(first) == since
         second = VenueLoop(client, session, settings, namespace, VENUE)
         assert await high_since(second) > since
+
+
+async def test_a_change_is_followed_by_the_cooldown_in_another_process_too(
+    api_server: ApiServer, admin: AsyncClient, namespace: str
+) -> None:
+    cooldown_s = 15
+    roomy = venue(namespace)
+    roomy["spec"]["api"]["replicas"] = {"min": 1, "max": 4}
+    roomy["spec"]["tuning"] = {
+        "upWindowSeconds": 1,
+        "downWindowSeconds": 3600,
+        "cooldownSeconds": cooldown_s,
+    }
+    api_server.apply(deployment(namespace), roomy)
+    config = KubeConfig.from_file(api_server.kubeconfig(OPERATOR)).get()
+    settings = OperatorSettings(identity="test/operator")
+
+    async def grows(loop: VenueLoop, replicas: int) -> float:
+        """Look until there are to be more pods than that; return when that was."""
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            await loop.look()
+            live: Any = await admin.get(Deployment, DEPLOYMENT, namespace=namespace)
+            if live.spec.replicas > replicas:
+                return time.time()
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.2)
+
+    async with (
+        SimulatedPods(admin, namespace, DEPLOYMENT, cores=0.95).running(),
+        connect(config) as client,
+        new_session() as session,
+    ):
+        first = VenueLoop(client, session, settings, namespace, VENUE)
+        await grows(first, 1)
+        assert first.situation is not None
+        changed_at = first.situation.now
+        second = VenueLoop(client, session, settings, namespace, VENUE)
+        again_at = await grows(second, 2)
+        assert second.situation is not None
+        since = second.situation.memory.high_since
+        assert since is not None
+        # More was asked for long before: nothing but the cooldown was in the way.
+        assert since < changed_at + cooldown_s - 2
+        assert again_at >= changed_at + cooldown_s

@@ -49,12 +49,13 @@ def running_operator(
     user: str = OPERATOR,
     identity: str = "test/operator-1",
     api_port: int | None = None,
+    kubeconfig: Path | None = None,
     **settings: str,
 ) -> Iterator[OperatorProcess]:
-    """Run an operator for one namespace, as `user`, by way of `api_port` if given."""
+    """Run an operator for one namespace, as `user`; the port or file given is the way."""
     (port,) = free_ports(1)
     environment = {
-        "KUBECONFIG": str(server.kubeconfig(user, api_port)),
+        "KUBECONFIG": str(kubeconfig or server.kubeconfig(user, api_port)),
         "OPENVENUE_OPERATOR_NAMESPACES": namespace,
         "OPENVENUE_OPERATOR_IDENTITY": identity,
         "OPENVENUE_OPERATOR_HTTP_PORT": str(port),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from api_server import ApiServer, Call
+from expiring_watch import ExpiringWatches
 from installed_operator import OPERATOR, OTHERS, SECOND_OPERATOR, render_chart
 from lightkube import AsyncClient
 from objects import DEPLOYMENT, VENUE, autoscaler, deployment, venue
@@ -399,6 +400,26 @@ async def test_a_watch_that_has_gone_silent_is_begun_anew(
         api_server.apply(venue(namespace, replicas=2), venue(namespace, "new", deployment="other"))
         await eventually(lambda: cluster.replicas() == 2)
         await eventually(lambda: cluster.condition("Degraded", "new"))
+
+
+async def test_a_watch_whose_history_has_gone_is_begun_anew(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    async with ExpiringWatches(api_server, "venues", tmp_path).serving() as watches:
+        way = watches.kubeconfig(OPERATOR)
+        # So long that a change is seen in time by the watch alone.
+        with running_operator(api_server, tmp_path, namespace, kubeconfig=way, tick_s="15"):
+            api_server.apply(venue(namespace))
+            await eventually(cluster.is_tuned)
+            begun = watches.begun
+            assert watches.expire() == 1
+            await eventually(lambda: watches.begun > begun, within_s=10)
+            api_server.apply(venue(namespace, replicas=2))
+            await eventually(lambda: cluster.replicas() == 2, within_s=8)
+            # And one that changed while nobody watched.
+            assert watches.expire() == 1
+            api_server.apply(venue(namespace, replicas=3))
+            await eventually(lambda: cluster.replicas() == 3, within_s=8)
 
 
 async def test_a_venue_has_no_finalizer_and_leaves_nothing_behind_that_waits(

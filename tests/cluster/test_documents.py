@@ -168,7 +168,7 @@ def test_from_nothing_to_an_order_through_the_ingress_a_plan_and_away_again(
     planned = run(["openvenue", "plan", "--situation", shell.environment["SITUATION"]])
     assert planned in said
     # Of the other spec that is planned for.
-    assert "\n  replicas: 3\n" in said
+    assert "\ntarget: 3 pods x " in said
     # The situation is of a look between the two.
     written = [json.loads(plan) for plan in re.findall(r"^PLAN (.*)$", said, re.MULTILINE)]
     assert always_written(yaml.safe_load(planned)) in [always_written(plan) for plan in written]
@@ -178,7 +178,7 @@ def test_from_nothing_to_an_order_through_the_ingress_a_plan_and_away_again(
 
 def always_written(plan: dict[str, Any]) -> tuple[Any, ...]:
     """What of a plan the status says at once; figures that move it says from time to time."""
-    worst_case = {name: part for name, part in plan["worstCase"].items() if name != "limit"}
+    worst_case, _, _limit = plan["worstCase"].rpartition(" of ")
     return plan["nextStep"], plan["target"], worst_case
 
 

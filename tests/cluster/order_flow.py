@@ -260,6 +260,8 @@ class OrderFlow:
                     content = await response.text()
         except (aiohttp.ClientError, TimeoutError) as error:
             status, content = None, repr(error)
+        if method == "GET" and status == 200:
+            content = None  # Much, and of no further use.
         answer = Answer(time.time(), what, status, content, retry_after, time.monotonic() - began)
         ledger.answers.append(answer)
         return answer

@@ -128,9 +128,16 @@ RUNS = tuning(3, db_pool_size=3, db_pool_overflow=1)
 PODS = [
     pod(name, RUNS, db_connections=3, load=load(orders_per_s=500, p99_ms=8)) for name in ("a", "b")
 ]
+
+
+def well(**fields: Any) -> Situation:
+    """A venue of two pods that is well, but for what is given."""
+    return situation(*PODS, applied=RUNS, **fields)
+
+
 SITUATIONS = {
-    "settled": situation(*PODS, applied=RUNS),
-    "nothing known": situation(*PODS, applied=RUNS, memory=Memory(), database=None, engine=None),
+    "settled": well(),
+    "nothing known": well(memory=Memory(), database=None, engine=None),
     "no deployment": situation(deployment=None),
     "before the first pod": situation(applied=None, database=None),
 }
@@ -141,13 +148,13 @@ OLD = [
 ]
 # Each with how many lines it may take at most.
 SHOWN = {
-    "settled": (situation(*PODS, applied=RUNS), 60),
-    "changing": (situation(*PODS, applied=RUNS, spec=CHANGING), 60),
-    "planned only": (situation(*PODS, applied=RUNS, spec=CHANGING.replace(mode=Mode.PLAN)), 60),
+    "settled": (well(), 60),
+    "changing": (well(spec=CHANGING), 60),
+    "planned only": (well(spec=CHANGING.replace(mode=Mode.PLAN)), 60),
     "metrics too old": (situation(*OLD, applied=RUNS), 60),
-    "nothing known": (situation(*PODS, applied=RUNS, database=None), 60),
+    "nothing known": (well(database=None), 60),
     # The numbers that clash are said twice: by BudgetSatisfied and as the next step.
-    "infeasible": (situation(*PODS, applied=RUNS, spec=CLASHING), 68),
+    "infeasible": (well(spec=CLASHING), 68),
 }
 
 
@@ -341,11 +348,14 @@ async def test_its_columns_say_whether_it_is_well_and_why_not(
 @pytest.mark.parametrize(
     ("seen", "why_not"),
     [
-        (situation(CLASHING), "nothing: the least that the bounds allow is 62 pods at a time"),
-        (situation(pods=OLD), "nothing: all pods run the target; holds, for metrics are 60 s old"),
-        (situation(other_venue="elder"), "nothing: Venue elder, which is older, tunes venue-api"),
+        (well(spec=CLASHING), "nothing: the least that the bounds allow is 62 pods at a time"),
         (
-            situation(CHANGING, obstacle="data is declared by argocd"),
+            situation(*OLD, applied=RUNS),
+            "nothing: all pods run the target; holds, for metrics are 60 s old",
+        ),
+        (well(other_venue="elder"), "nothing: Venue elder, which is older, tunes api"),
+        (
+            well(spec=CHANGING, obstacle="data is declared by argocd"),
             "tries again: generation 4: 1 workers x (2+1), 1 channels; data is declared by argocd",
         ),
     ],

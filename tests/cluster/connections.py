@@ -8,7 +8,10 @@ from collections.abc import Callable
 import asyncpg
 
 _INTERVAL_S = 0.1
-_DATABASE_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, LookupError)
+_DATABASE_AWAY = (
+    *(OSError, TimeoutError, LookupError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
 _COUNT = """
     SELECT count(*) FROM pg_stat_activity
     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()

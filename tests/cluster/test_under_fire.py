@@ -26,7 +26,11 @@ BUDGET = MAX_CONNECTIONS - 3 - 3
 # An idle machine takes five seconds to have the engine's pod back; a busy one three times that.
 OUTAGE_MAX_S = 60
 START_POOL = 5
-TWO_WORKERS = {"workersPerPod": {"min": 2, "max": 2}}
+TWO_WORKERS = {
+    "workersPerPod": {"min": 2, "max": 2},
+    "dbPoolSize": {"min": 2, "max": 5},
+    "dbPoolOverflow": {"min": 0, "max": 2},
+}
 SETTINGS = (
     f"database.bundled.maxConnections={MAX_CONNECTIONS}",
     "venue.api.replicas.min=2",
@@ -126,7 +130,7 @@ class Market:
             f"{flow.summary()}, longest outage {flow.longest_outage_s():.2f} s, "
             f"{replay.result['operations']} operations replayed, "
             f"{watch.most} connections at most in {watch.readings} readings",
-            *trading.failures[:20],
+            *trading.failures[:5],
             sep="\n",
         )
         assert BUDGET // 3 < watch.most <= BUDGET

@@ -92,10 +92,10 @@ def main() -> int:
             console.print(f"Measuring: {name}")
             results[name] = measures[name]()
             console.print_json(json.dumps(_without_series(results[name])))
+            if arguments.json:
+                arguments.json.write_text(json.dumps(results, indent=1))
     if "tuned" in results and "by-hand" in results:
         _judge(results["tuned"], results["by-hand"])
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1))
     if arguments.pictures:
         if "ways" in results:
             draw_ways(results["ways"], arguments.pictures / "cluster-ways.svg")

@@ -53,9 +53,12 @@ class InstalledVenue:
 
         The kind Venue stays when an operator is uninstalled: the next one takes it over.
         """
-        image = {"registry": self.namespace.cluster.registry, "tag": self.tag}
+        settings = {
+            "image": {"registry": self.namespace.cluster.registry, "tag": self.tag},
+            "networkPolicy": {"metricsFrom": [self._tests]},
+        }
         chart = (str(OPERATOR_CHART), "--take-ownership")
-        self._deploy(helm, "openvenue-operator", chart, {"image": image}, *values)
+        self._deploy(helm, "openvenue-operator", chart, settings, *values)
 
     def install(self, helm: int, *values: str, atomic: bool = False, timeout_s: int = 240) -> None:
         """Install or upgrade the venue and wait until it is ready.
@@ -68,10 +71,14 @@ class InstalledVenue:
             chart += ("--atomic" if helm == 3 else "--rollback-on-failure",)
         self._deploy(helm, self.release, chart, self._settings(), *values)
 
+    @property
+    def _tests(self) -> dict[str, Any]:
+        """The tests, as a network policy's peer."""
+        return {"ipBlock": {"cidr": self.namespace.cluster.tests_cidr}}
+
     def _settings(self) -> dict[str, Any]:
         # So that several venues find room on a node of two processors.
         small = {"resources": {"requests": {"cpu": "10m"}}}
-        tests = {"ipBlock": {"cidr": self.namespace.cluster.tests_cidr}}
         return {
             "ingress": {"enabled": True},
             "image": {
@@ -84,7 +91,10 @@ class InstalledVenue:
             "projector": small,
             "jobs": small,
             "database": {"bundled": small},
-            "networkPolicy": {"operatorFrom": [_OPERATOR, tests], "databaseFrom": [tests]},
+            "networkPolicy": {
+                "operatorFrom": [_OPERATOR, self._tests],
+                "databaseFrom": [self._tests],
+            },
         }
 
     def _deploy(

@@ -3,8 +3,9 @@
 Derived in docs/tuning.md. In short: what scales with the number of workers (processor time,
 requests under way) says in proportion how many are needed. What does not (latencies, which rise
 without bound as a worker fills up) only says that more are needed, one at a time, and only where
-the workers are busy: no worker makes a slow disk faster. A dead band, a time for which a wish
-must last, a bound on each change and a pause after it keep the number from swinging.
+the workers are nearly as busy as they may be: no worker makes a slow disk, or a node whose
+processors others use, faster. A dead band, a time for which a wish must last, a bound on each
+change and a pause after it keep the number from swinging.
 """
 
 import math
@@ -17,10 +18,10 @@ IN_FLIGHT_MAX = 4096
 """Requests that one worker may have at the engine, unless the chart's values say otherwise."""
 GROWTH_MAX = 2.0
 """No change makes more of the workers than this factor."""
-BUSY_SHARE = 0.5
-"""From this share of the processor's target on, late answers count as a lack of workers.
+SPARE_SHARE = 0.5
+"""There are fewer workers only where they stay below this share of the processor's target.
 
-And only where fewer workers would stay below it are there fewer: so a steady load, whatever its
+Late answers count from the dead band on, which begins no lower: so a steady load, whatever its
 answers take, never has the number go down and up again."""
 LATE_RATIO = 1.25
 """Demand that a late answer stands for, relative to what there is."""
@@ -139,7 +140,7 @@ def demand_of(
         ),
     ]
     proportional = max(ratio for ratio, _because in figures)
-    if cpu >= BUSY_SHARE:
+    if cpu >= 1 - spec.tuning.dead_band_percent / 100:
         if load.event_loop_lag_ms > targets.event_loop_lag_ms:
             figures.append((LATE_RATIO, f"event loops are {load.event_loop_lag_ms:.0f} ms late"))
         if load.p99_ms > targets.p99_ms:
@@ -172,7 +173,7 @@ def watched(
         high_since=_since(memory.high_since, is_high(demand, spec), now),
         low_since=_since(
             memory.low_since,
-            fewer is not None and borne < BUSY_SHARE * fewer.replicas * fewer.workers,
+            fewer is not None and borne < SPARE_SHARE * fewer.replicas * fewer.workers,
             now,
         ),
         pool_high_since=_since(memory.pool_high_since, demand.pool_short, now),

@@ -88,15 +88,15 @@ def test_after_a_change_it_cools_down() -> None:
     assert wish.memory.high_since is None
 
 
-def test_answers_that_are_late_ask_for_one_more_where_workers_are_busy() -> None:
+def test_answers_that_are_late_ask_for_one_more_where_workers_are_nearly_too_busy() -> None:
     for late in ({"p99_ms": 60}, {"event_loop_lag_ms": 30}):
-        wish = granted(demand(ONE, cpu_cores=0.4, **late), ONE)
+        wish = granted(demand(ONE, cpu_cores=0.64, **late), ONE)
         assert wish is not None
         assert wish.allocation.workers == 2
 
 
-def test_answers_that_are_late_while_processors_idle_ask_for_nothing() -> None:
-    asked = demand(ONE, cpu_cores=0.2, p99_ms=900, event_loop_lag_ms=900)
+def test_answers_that_are_late_while_workers_have_room_ask_for_nothing() -> None:
+    asked = demand(ONE, cpu_cores=0.6, p99_ms=900, event_loop_lag_ms=900)
     assert granted(asked, ONE) is None
 
 

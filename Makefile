@@ -143,7 +143,7 @@ bench: setup ## Measure the book, the engine and the REST path (minutes)
 	@python -m bench
 
 .PHONY: bench-cluster
-bench-cluster: setup ## Measure a venue on that node (a quarter of an hour)
+bench-cluster: setup ## Measure a venue on that node (half an hour)
 	@PYTHONPATH=tests/cluster python -m bench.on_cluster
 
 .PHONY: cluster-up

@@ -146,6 +146,7 @@ class VenueLoop:
         planned = plan(venue.spec, observation, memory, now)
         self._memory = planned.memory
         metrics.FEASIBLE.labels(str(self)).set(planned.feasible)
+        metrics.show_budget(str(self), planned.budget)
         await self._report(venue, observation, planned, previous, now)
         if venue.spec.mode is not Mode.AUTO or planned.step.empty:
             self._obstacle = None

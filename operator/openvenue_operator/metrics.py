@@ -4,6 +4,8 @@ from contextlib import suppress
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from openvenue_operator.model import Budget
+
 TICKS = Counter(
     "openvenue_operator_ticks",
     "Looks at a venue, by how they ended: settled, progressing, held, paused, standing_by, failed.",
@@ -37,6 +39,11 @@ FEASIBLE = Gauge(
     "1: the venue's spec fits into its connection budget; by namespace/name.",
     ["venue"],
 )
+CONNECTIONS = Gauge(
+    "openvenue_operator_connections",
+    "Database connections: the `budget`, and what the venue may come to hold (`worst_case`).",
+    ["venue", "what"],
+)
 
 # Shown from the start, at zero: a rate misses an event that its counter begins with.
 for _counter, _values in (
@@ -49,6 +56,18 @@ for _counter, _values in (
 
 def forget(venue: str) -> None:
     """Show no more of a venue that is gone."""
-    for gauge in (LAST_TICK, FEASIBLE):
+    for gauge, *more in (
+        (LAST_TICK,),
+        (FEASIBLE,),
+        (CONNECTIONS, "budget"),
+        (CONNECTIONS, "worst_case"),
+    ):
         with suppress(KeyError):
-            gauge.remove(venue)
+            gauge.remove(venue, *more)
+
+
+def show_budget(venue: str, budget: Budget | None) -> None:
+    """Show a venue's budget, or what was last known of it."""
+    if budget is not None:
+        CONNECTIONS.labels(venue, "budget").set(budget.limit)
+        CONNECTIONS.labels(venue, "worst_case").set(budget.total)

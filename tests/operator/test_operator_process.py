@@ -135,6 +135,20 @@ async def test_by_nonsense_it_does_not_tune_and_says_so(
         await eventually(lambda: cluster.replicas() == 3, within_s=60)
 
 
+async def test_the_budget_is_among_the_metrics_while_there_is_a_venue(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    shown = "openvenue_operator_connections{"
+    with running_operator(api_server, tmp_path, namespace) as operator:
+        api_server.apply(venue(namespace, replicas=2))
+        await eventually(cluster.is_tuned)
+        budget = cluster.get("venue", VENUE)["status"]["connections"].partition("/")[2]
+        series = f'{shown}venue="{namespace}/{VENUE}",what="budget"}} {budget}.0'
+        await eventually(lambda: series in operator.get("/metrics").text)
+        api_server.kubectl("delete", "venue", VENUE, "-n", namespace)
+        await eventually(lambda: shown not in operator.get("/metrics").text)
+
+
 async def test_every_change_has_an_event_with_its_reason(
     api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -245,7 +245,8 @@ def asking_to_leave(send: Send) -> Send:
 
     async def send_and_close(message: Any) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", []), _CLOSE]
+            others = [one for one in message.get("headers", []) if one != _CLOSE]
+            message["headers"] = [*others, _CLOSE]
         await send(message)
 
     return send_and_close

@@ -93,6 +93,7 @@ class InstalledVenue:
             "database": {"bundled": small},
             "networkPolicy": {
                 "operatorFrom": [_OPERATOR, self._tests],
+                "metricsFrom": [self._tests],
                 "databaseFrom": [self._tests],
             },
         }

@@ -163,14 +163,14 @@ def test_the_answers_to_orders_come_before_the_refusal_of_what_follows_them(
     connection = connect()
     ids = [f"before {number}" for number in range(orders)]
     # The orders wait for their answers while what follows them is refused.
-    bounded.engine.process.send_signal(signal.SIGSTOP)
+    bounded.engine.pause()
     try:
         connection.sendall(b"".join(order_request(key, name) for name in ids) + refused)
         time.sleep(0.2)
         connection.sendall(more)
         time.sleep(READ_TIMEOUT_S + 0.5 if status == 408 else 0.2)
     finally:
-        bounded.engine.process.send_signal(signal.SIGCONT)
+        bounded.engine.resume()
     with connection.makefile("rb") as stream:
         *answered, last = (read_answer(stream) for _ in range(orders + 1))
         assert stream.read() == b""

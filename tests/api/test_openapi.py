@@ -3,7 +3,8 @@
 import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 
 import httpx
 import pytest
@@ -161,7 +162,7 @@ class Documented:
 
 def test_every_refusal_is_documented(new_venue: Callable[..., Venue]) -> None:
     venue = new_venue().start(
-        workers="1", engine_in_flight_max="1", unary_calls_max="1", engine_reply_timeout_s="5"
+        workers="1", engine_in_flight_max="1", unary_calls_max="1", engine_reply_timeout_s="10"
     )
     documented = Documented(venue)
     key = venue.open_account(1)
@@ -182,12 +183,15 @@ def test_every_refusal_is_documented(new_venue: Callable[..., Venue]) -> None:
                 )
 
         # The engine stands still, with as much under way as there may be.
-        venue.engine.process.send_signal(signal.SIGSTOP)
-        with ThreadPoolExecutor(2) as others:
-            waiting = [others.submit(client.get, path) for path in ("/v2/account", "/v1/book/AAPL")]
-            time.sleep(0.3)
+        venue.engine.pause()
+        # Of two that ask for the same place one holds it and the other is refused at once.
+        paths = ("/v2/account", "/v1/book/AAPL") * 2
+        with ThreadPoolExecutor(len(paths)) as others:
+            asked = [others.submit(client.get, path) for path in paths]
+            refused = [answer.result().status_code for answer in islice(as_completed(asked), 2)]
+            assert refused == [429, 429]
             assert documented.check_all(client) >= {429}
-            assert [answer.result().status_code for answer in waiting] == [503, 503]
+            assert sorted(answer.result().status_code for answer in asked) == [429, 429, 503, 503]
         venue.engine.stop(signal.SIGKILL)
         deadline = time.monotonic() + 10
         while "no session" not in client.get("/readyz").text:

@@ -310,15 +310,14 @@ class Bench:
         return httpx.post(url, headers=key.headers, json=terms).status_code == 200
 
     def _pod_url(self) -> str:
-        return f"http://{self._venue.ready_pods('api')[0]['status']['podIP']}:8000"
+        return f"http://{self._venue.address_of('api')}:8000"
 
     def _orders(self) -> float:
         """Orders that the engine has taken: one command each."""
         return self._sum(self._engine_metrics(), "openvenue_engine_durable_sequence")
 
     def _engine_metrics(self) -> str:
-        (pod,) = self._venue.ready_pods("engine")
-        return httpx.get(f"http://{pod['status']['podIP']}:7071/metrics").text
+        return httpx.get(f"http://{self._venue.address_of('engine')}:7071/metrics").text
 
     def _spent(self) -> dict[str, tuple[float, float]]:
         """Seconds and count of each stage of an order until now."""
@@ -339,8 +338,7 @@ class Bench:
         return found
 
     def _operator_metrics(self) -> dict[str, float]:
-        (pod,) = self._venue.ready_pods("operator")
-        text = httpx.get(f"http://{pod['status']['podIP']}:8080/metrics").text
+        text = httpx.get(f"http://{self._venue.address_of('operator')}:8080/metrics").text
         return {
             "cpu": self._sum(text, "process_cpu_seconds_total"),
             "memory": self._sum(text, "process_resident_memory_bytes"),

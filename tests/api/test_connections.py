@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import signal
 import socket
 import subprocess
 import time

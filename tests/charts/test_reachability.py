@@ -99,9 +99,7 @@ WITHIN = {
 }
 OPERATOR = {
     ("operator", "engine", 7070),
-    ("operator", "engine", 7071),
     ("operator", "api", 8000),
-    ("operator", "projector", 8001),
 }
 
 

@@ -65,15 +65,10 @@ def start_stranger(namespace: Namespace) -> None:
     namespace.wait_for("condition=Ready", "pod/stranger")
 
 
-def address_of(venue: InstalledVenue, component: str) -> str:
-    """The address of a component's pod."""
-    return str(venue.ready_pods(component)[0]["status"]["podIP"])
-
-
 def reaches(venue: InstalledVenue, source: str, target: tuple[str, int]) -> bool:
     """Whether a pod of one component gets a connection to a port of another one's."""
     pod = venue.ready_pods(source)[0]["metadata"]["name"]
-    connect = ("python", "-c", CONNECT, address_of(venue, target[0]), str(target[1]))
+    connect = ("python", "-c", CONNECT, venue.address_of(target[0]), str(target[1]))
     return venue.namespace.kubectl("exec", pod, "--", *connect).strip() == "connected"
 
 
@@ -88,4 +83,4 @@ def test_each_pod_reaches_what_it_needs_and_nothing_else(
 def test_who_is_named_in_the_values_reaches_what_they_open(venue: InstalledVenue) -> None:
     """So that what others do not reach is there."""
     for component, port in ALL:
-        socket.create_connection((address_of(venue, component), port), timeout=3).close()
+        socket.create_connection((venue.address_of(component), port), timeout=3).close()

@@ -136,8 +136,11 @@ class InstalledVenue:
     def database_url(self) -> str:
         """The database's URL, as it is reached from the host. Raises LookupError without one."""
         url = self.namespace.secret(f"{self.name}-database", "url")
-        address = self.ready_pods("database")[0]["status"]["podIP"]
-        return url.replace(f"{self.name}-database", address)
+        return url.replace(f"{self.name}-database", self.address_of("database"))
+
+    def address_of(self, component: str) -> str:
+        """The address of a ready pod of a component. Raises IndexError where none is ready."""
+        return str(self.ready_pods(component)[0]["status"]["podIP"])
 
     def engine_target(self) -> str:
         """Where the engine's gRPC is reached from the host."""

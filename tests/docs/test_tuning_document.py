@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from openvenue_operator import exposition, law, plan, scrape, status
+from openvenue_operator import exposition, law, room, scrape, status, steps
 from openvenue_operator.budget import budget_of
 from openvenue_operator.model import Deployment, EngineSpec, VenueSpec
 from openvenue_operator.status import PlanStatus, Status
@@ -27,7 +27,7 @@ def test_constants() -> None:
     for name, value in documented.items():
         found = {
             getattr(module, name)
-            for module in (law, plan, exposition, scrape, status)
+            for module in (law, steps, room, exposition, scrape, status)
             if hasattr(module, name)
         }
         assert found == {float(value)}, name
@@ -82,8 +82,8 @@ def test_the_worked_example() -> None:
 
 def test_the_share_of_the_engines_threads() -> None:
     formula = (
-        f"max({plan.SESSIONS_SHARE} x (pods at most x workers x channels + {plan.OTHER_SESSIONS}), "
-        f"{plan.SESSIONS_PER_PEER_SHARE} x workers x channels)"
+        f"max({room.SESSIONS_SHARE} x (pods at most x workers x channels + {room.OTHER_SESSIONS}), "
+        f"{room.SESSIONS_PER_PEER_SHARE} x workers x channels)"
     )
     assert formula in TEXT
     assert EngineSpec(stateful_set="engine").server_threads.min == 64

@@ -306,16 +306,22 @@ def test_a_wait_does_not_pass_on_what_was_said_of_an_older_spec(
     assert wait(5)
 
 
+async def write_status_of(seen: Situation, client: AsyncClient, namespace: str) -> Status:
+    """Write what a situation's status is into the Venue, and return it."""
+    found = await find_venue(client, namespace, "venue")
+    assert found is not None
+    made = status_of(seen.spec, seen.observation, plan_of(seen), None, seen.now)
+    await write_status(client, found, made)
+    return made
+
+
 @pytest.mark.cluster
 @pytest.mark.parametrize("seen", SITUATIONS.values(), ids=SITUATIONS)
 async def test_a_status_is_taken_as_it_is_and_shows_the_plan_that_is_made_offline(
     api_server: ApiServer, namespace: str, client: AsyncClient, seen: Situation
 ) -> None:
     api_server.apply(venue(namespace))
-    found = await find_venue(client, namespace, "venue")
-    assert found is not None
-    made = status_of(seen.spec, seen.observation, plan_of(seen), None, seen.now)
-    await write_status(client, found, made)
+    made = await write_status_of(seen, client, namespace)
     live = json.loads(api_server.kubectl("get", "vn", "venue", "-n", namespace, "-o", "json"))
     kept = msgspec.convert(live["status"], Status)
     assert kept == made
@@ -328,12 +334,7 @@ async def test_its_columns_say_whether_it_is_well_and_why_not(
     api_server: ApiServer, namespace: str, client: AsyncClient
 ) -> None:
     api_server.apply(venue(namespace))
-    found = await find_venue(client, namespace, "venue")
-    assert found is not None
-    seen = SITUATIONS["settled"]
-    await write_status(
-        client, found, status_of(seen.spec, seen.observation, plan_of(seen), None, seen.now)
-    )
+    await write_status_of(SITUATIONS["settled"], client, namespace)
     heading, row = api_server.kubectl("get", "vn", "-n", namespace).splitlines()
     assert heading.split() == [
         *("NAME", "READY", "MODE", "PODS", "WORKERS", "POOL", "CONNECTIONS", "ORDERS/S", "P99"),

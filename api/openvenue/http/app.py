@@ -6,16 +6,16 @@ FastAPI. Both share the same bounds, problem documents and metrics.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from openvenue import metrics
 from openvenue.engine.errors import EngineError
@@ -30,11 +30,6 @@ from openvenue.http.supervised import SupervisorLink
 from openvenue.http.worker import Worker, running_worker
 from openvenue.settings import Settings
 from openvenue.telemetry import get_logger
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 _ORDER_ENTRY = "POST /v2/orders"
 _ORDER_ENTRY_FAILURES = (400, 401, 403, 413, 422, 429, 500, 503)

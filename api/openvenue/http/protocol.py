@@ -7,13 +7,13 @@ is answered in this one, as RFC 9110 section 7.8 allows.
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
+from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -22,8 +22,6 @@ from openvenue import metrics
 from openvenue.http import problems
 from openvenue.http.problems import Problem
 from openvenue.http.refusals import log_refusal
-
-Send = Callable[[Any], Awaitable[None]]
 
 _CLOSE = (b"connection", b"close")
 
@@ -262,7 +260,7 @@ def bounded(limits: ConnectionLimits) -> type[asyncio.Protocol]:
 
 
 def _last_answer_of(app: Any) -> Any:
-    async def answer(scope: Any, receive: Any, send: Send) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         await app(scope, receive, asking_to_leave(send))
 
     return answer

@@ -42,6 +42,8 @@ _RESPAWN_INTERVAL_MAX_S = 30.0
 _KILL_GRACE_S = 5.0
 # Importing and connecting take a second or two; on a machine that is busy starting, much longer.
 _STARTUP_TIMEOUT_S = 120.0
+_PATIENCE_S = 60.0
+_PATIENCE_ALONE_S = 10.0
 
 # Here and not with the workers' metrics: a process that imports a gauge also shows it.
 _WORKERS_WANTED = Gauge(
@@ -83,11 +85,11 @@ class Worker:
         tuning: Tuning,
         ever_ready: ctypes.c_bool,
         *,
-        patient: bool,
+        patience_s: float,
     ) -> None:
         self._pipe, theirs = _PROCESSES.Pipe()
         self.process: SpawnProcess = _PROCESSES.Process(
-            target=_run_worker, args=(listener, theirs, tuning, ever_ready, patient)
+            target=_run_worker, args=(listener, theirs, tuning, ever_ready, patience_s)
         )
         self.process.start()
         theirs.close()
@@ -251,7 +253,9 @@ class Supervisor:
             len(self._workers) + len(self._leaving) < current.workers
             and time.monotonic() >= self._spawn_not_before
         ):
-            worker = Worker(self._listener, current, self._ever_ready, patient=self._served)
+            worker = Worker(
+                self._listener, current, self._ever_ready, patience_s=self._patience_s()
+            )
             self._workers.append(worker)
             _log.info("worker started", pid=worker.pid)
         while len(self._workers) > current.workers:
@@ -259,6 +263,16 @@ class Supervisor:
             worker.signal(RETIRE_SIGNAL)
             self._leaving.append(worker)
             _log.info("worker retires", pid=worker.pid)
+
+    def _patience_s(self) -> float:
+        """How long a worker that starts now may wait until it can serve, taking no connection.
+
+        What the others answer meanwhile, it need not refuse. Of the first worker, and soon of the
+        only one, people want to hear why it is not ready.
+        """
+        if any(worker.up for worker in self._workers):
+            return _PATIENCE_S
+        return _PATIENCE_ALONE_S if self._served else 0.0
 
     def _export_metrics(self) -> None:
         _WORKERS_WANTED.set(self._rollout.target.workers)
@@ -290,9 +304,9 @@ def _run_worker(
     supervisor: Connection,
     tuning: Tuning,
     ever_ready: ctypes.c_bool,
-    patient: bool,
+    patience_s: float,
 ) -> None:
     # Imported in the worker, so that the parent stays small and starts fast.
     from openvenue.http.serving import run_worker
 
-    run_worker(listener, supervisor, tuning, ever_ready, RETIRE_SIGNAL, patient=patient)
+    run_worker(listener, supervisor, tuning, ever_ready, RETIRE_SIGNAL, patience_s)

@@ -12,7 +12,7 @@ from running_venue import Venue
 from sqlalchemy import make_url
 
 FAR_LONGER_S = "100"  # than any of these tests may take
-AT_ONCE_S = 8  # on a machine that is busy with other tests; less than a worker's patience, 10 s
+AT_ONCE_S = 8  # on a machine that is busy with other tests; less than a worker waits, 10 s at least
 
 
 @pytest.fixture

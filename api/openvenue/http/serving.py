@@ -22,8 +22,6 @@ from openvenue.tuning import Tuning, tuned_settings
 
 _DRAIN_POLL_S = 0.05
 _TICKS_A_SECOND = 10  # of uvicorn
-# What a worker that joins others waits at most until it can serve, before it takes connections.
-_PATIENCE_S = 10.0
 # Objects that live as long as the process are frozen; what requests make hardly ever has cycles.
 _GC_THRESHOLD = 50_000
 
@@ -34,19 +32,18 @@ def run_worker(
     tuning: Tuning,
     ever_ready: ctypes.c_bool,
     retire_signal: signal.Signals,
-    *,
-    patient: bool,
+    patience_s: float,
 ) -> None:
     """Serve on `listener` until SIGTERM (the venue stops) or `retire_signal` (this worker does).
 
-    A `patient` worker takes no connection before it can serve, as others do meanwhile.
+    It takes no connection before it can serve, or has waited for that for `patience_s`.
     """
     settings = tuned_settings(get_settings(), tuning)
     configure_logging(settings.log_level, settings.log_format)
     application = Application(
         settings,
         follow_supervisor=lambda: SupervisorLink(supervisor, tuning, ever_ready),
-        patience_s=_PATIENCE_S if patient else 0.0,
+        patience_s=patience_s,
     )
     server = WorkerServer(application, settings)
     signal.signal(retire_signal, server.retire)

@@ -4,6 +4,7 @@ Several accounts, alpaca-py, ccxt and `openvenue replay` trade through the ingre
 OPENVENUE_FAULTS says how often each fault happens: 2, unless it is set.
 """
 
+import json
 import os
 import signal
 import time
@@ -167,6 +168,29 @@ def test_upgrades_and_rollbacks_of_the_api_fail_no_request(
             trading.goes_on()
             market.venue.namespace.helm(4, "rollback", "demo", "--wait", "--timeout=4m")
             trading.goes_on()
+    trading.failed_no_request()
+
+
+def test_an_autoscaler_has_the_replicas_and_the_operator_the_budget(market: Market) -> None:
+    """One that knows no metrics still keeps to its bounds, so these are what moves it here."""
+    namespace = market.venue.namespace
+    bounds = ("api.autoscaling.minReplicas=2", "api.autoscaling.maxReplicas=2")
+    with market.trading() as trading:
+        market.venue.install(4, *SETTINGS, "api.autoscaling.enabled=true", *bounds)
+        for _ in range(max(1, FAULTS // 4)):
+            for pods in (3, 2):
+                patch = json.dumps({"spec": {"minReplicas": pods, "maxReplicas": pods}})
+                autoscaler = f"hpa/{market.venue.name}-api"
+                namespace.kubectl("patch", autoscaler, "--type=merge", "-p", patch)
+                eventually(
+                    f"{pods} pods serve and are tuned",
+                    lambda: len(market.pods()) == pods and market.venue.is_tuned(),  # noqa: B023
+                    timeout_s=180,
+                )
+                trading.goes_on()
+                # There is room for three, and a rollout of them, only with fewer connections each.
+                assert pods == 2 or market.venue.runs() < (1, START_POOL)
+        market.venue.install(4, *SETTINGS)
     trading.failed_no_request()
 
 

@@ -113,7 +113,12 @@ def test_the_longest_release_name_fits() -> None:
     ("path", "value"),
     [
         ("engine.resource", {}),
-        ("api.replicas", 3),
+        ("api.replicas", -1),
+        ("engine.journal.size", "lots"),
+        ("database.bundled.storage.size", "8 Gi"),
+        ("api.resources", {"requests": {"cpu": "lots"}}),
+        ("ingress.hosts", [{"name": "venue"}]),
+        ("admin.secretKey", ".hidden"),
         ("api.start.workers", "two"),
         ("api.start.workers", 0),
         ("api.start.workers", 65),

@@ -99,7 +99,7 @@ def test_the_engine_tells_its_version(pod: Pod, engine: Image) -> None:
         "openvenue --help",
         "openvenue migrate --help",
         "python -m openvenue_operator --help",
-        "python -m openvenue_operator.database_secret --help",
+        "python -m openvenue_operator.generated_secrets --help",
     ],
 )
 def test_the_api_image_holds_the_command(pod: Pod, api: Image, command: str) -> None:

@@ -1,8 +1,8 @@
 """Makes the Secrets of a venue, each once: what only the cluster is to know is made in the cluster.
 
 One holds the token of administration; another, the passwords of a database that the chart brings,
-for the venue's role and the server's superuser, beside the connection string. A Secret that is there
-is kept, whatever release made it: engine and database were started with it.
+for the venue's role and the server's superuser, beside the connection string. A Secret that is
+there is kept, whatever release made it: engine and database were started with it.
 """
 
 import argparse

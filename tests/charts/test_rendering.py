@@ -102,8 +102,8 @@ def test_every_network_policy_but_the_first_is_for_pods_that_there_are(
         assert any(selector <= each for each in labels), policy["metadata"]["name"]
 
 
-def test_the_longest_release_name_fits() -> None:
-    for each in render(release="a" * 53):
+def test_the_longest_name_fits() -> None:
+    for each in render(values={"fullnameOverride": "a" * 36}):
         # A StatefulSet's pods have a label of its name and ten characters more.
         longest = 52 if each["kind"] == "StatefulSet" else 63
         assert len(each["metadata"]["name"]) <= longest, each["metadata"]["name"]

@@ -102,7 +102,8 @@ def test_a_token_of_administration_is_made(
     made = secret(ADMIN)
     assert made.keys() == {"admin"}
     assert len(made["admin"]) >= 32
-    assert made["admin"].isascii() and not set(made["admin"]) & set(" \r\n")
+    assert made["admin"].isascii()
+    assert not set(made["admin"]) & set(" \r\n")
     assert made["admin"] not in done.stdout + done.stderr
 
 

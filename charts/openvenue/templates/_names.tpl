@@ -117,6 +117,18 @@ annotations:
 {{- default (printf "%s-database" (include "openvenue.fullname" .)) .Values.database.bundled.existingSecret -}}
 {{- end -}}
 
+{{/* Names of the Secrets that are made in the cluster, as a list in JSON. */}}
+{{- define "openvenue.madeSecrets" -}}
+{{- $names := list -}}
+{{- if not .Values.admin.existingSecret -}}
+{{- $names = append $names (include "openvenue.adminSecret" .) -}}
+{{- end -}}
+{{- if and (eq .Values.database.mode "bundled") (not .Values.database.bundled.existingSecret) -}}
+{{- $names = append $names (include "openvenue.bundledSecret" .) -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
+
 {{/* ServiceAccount of the pods. */}}
 {{- define "openvenue.serviceAccount" -}}
 {{- $made := ternary (include "openvenue.fullname" .) "default" .Values.serviceAccount.create -}}

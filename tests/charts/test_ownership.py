@@ -77,7 +77,7 @@ def restarted(**values: object) -> set[str]:
         ({"api__service__type": "NodePort"}, set()),
         ({"api__autoscaling__enabled": True}, set()),
         ({"commonAnnotations": {"a": "b"}}, set()),
-        ({"networkPolicy__operatorNamespace": "operators"}, set()),
+        ({"venue__operator__namespace": "operators"}, set()),
         ({"engine__updateStrategy__type": "OnDelete"}, set()),
         ({"migration__waitSeconds": 30}, set()),
         ({"jobs__podLabels": {"a": "b"}}, set()),

@@ -135,7 +135,7 @@ def test_only_those_reach_the_api_and_the_metrics_that_are_named() -> None:
 def test_the_operator_of_another_namespace_is_named() -> None:
     api = {(source, "api", 8000) for source in OUTSIDE}
     assert into_the_venue(reachable("operators")) == WITHIN | api
-    found = reachable("operators", networkPolicy__operatorNamespace="operators")
+    found = reachable("operators", venue__operator__namespace="operators")
     assert into_the_venue(found) == WITHIN | OPERATOR | api
 
 

@@ -151,15 +151,6 @@ secretKeyRef:
   {{- end }}
 {{- end -}}
 
-{{/* As above, of the string that leads past a pooler where there is one. */}}
-{{- define "openvenue.databaseDirectUrl" -}}
-{{- $reference := include "openvenue.databaseUrl" . | fromYaml -}}
-{{- with .Values.database.external.directSecretKey -}}
-{{- $_ := set $reference.secretKeyRef "key" . -}}
-{{- end -}}
-{{- toYaml $reference -}}
-{{- end -}}
-
 {{/* Bytes of a quantity such as 8Gi, as a whole number. */}}
 {{- define "openvenue.bytes" -}}
 {{- $factors := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 -}}

@@ -178,25 +178,8 @@ stands where the chart's of that name was. Takes own and extra.
 - name: OPENVENUE_DATABASE_URL
   valueFrom:
     {{- include "openvenue.databaseUrl" . | nindent 4 }}
-{{- if .Values.database.external.directSecretKey }}
-- name: OPENVENUE_DATABASE_DIRECT_URL
-  valueFrom:
-    {{- include "openvenue.databaseDirectUrl" . | nindent 4 }}
-{{- end }}
-{{- include "openvenue.databaseCaEnv" . }}
-{{- end -}}
-
-{{/* The same for one whose every connection is a session. */}}
-{{- define "openvenue.databaseDirectEnv" -}}
-- name: OPENVENUE_DATABASE_URL
-  valueFrom:
-    {{- include "openvenue.databaseDirectUrl" . | nindent 4 }}
-{{- include "openvenue.databaseCaEnv" . }}
-{{- end -}}
-
-{{/* Whose certificates the database's clients trust, unless the connection string names others. */}}
-{{- define "openvenue.databaseCaEnv" -}}
 {{- if .Values.database.external.caSecretName }}
+# Where the connection string says `sslmode` and not `sslrootcert`.
 - {name: PGSSLROOTCERT, value: /etc/openvenue/database/ca.crt}
 {{- end }}
 {{- end -}}

@@ -5,11 +5,12 @@ use them, the tuning that new pods read before there are new pods, the nudge las
 shrinks or grows, so an operator that ends between two writes leaves less than the budget allows.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 from lightkube import ApiError, AsyncClient
-from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.apps_v1 import Deployment, DeploymentScale
 from lightkube.resources.core_v1 import ConfigMap, Pod
 from msgspec.structs import replace
 
@@ -36,6 +37,8 @@ class Hands(NamedTuple):
 
     client: AsyncClient
     engine: EngineClient
+    holds: Callable[[], bool] = lambda: True
+    """Whether the Venue's Lease is still held; asked right before each write."""
 
 
 class Outcome(NamedTuple):
@@ -58,15 +61,19 @@ async def act(
     done = Step()
     try:
         if step.server_threads is not None:
+            _check(hands)
             await set_server_threads(hands.engine, addresses, step.server_threads)
             done = replace(done, server_threads=step.server_threads)
         if step.tuning is not None:
+            _check(hands)
             await write_tuning(hands.client, venue, addresses, step.tuning)
             done = replace(done, tuning=step.tuning)
         if step.replicas is not None:
+            _check(hands)
             await set_replicas(hands.client, venue, addresses, step.replicas)
             done = replace(done, replicas=step.replicas)
         for name in step.nudge:
+            _check(hands)
             await nudge(hands.client, venue, addresses, name, nudge_value(generation, now))
     except (Contested, EngineUnreachable) as error:
         return Outcome(done, str(error))
@@ -75,6 +82,15 @@ async def act(
             raise
         return Outcome(done, f"the API server refuses it: {error}")
     return Outcome(step, None)
+
+
+def _check(hands: Hands) -> None:
+    """Write nothing more once the Lease may be another operator's.
+
+    A process that was frozen runs on where it stood, before it notices how late it is.
+    """
+    if not hands.holds():
+        raise TimeoutError("the Lease may be another operator's by now")
 
 
 async def set_server_threads(engine: EngineClient, addresses: Addresses, count: int) -> None:
@@ -125,10 +141,13 @@ async def write_tuning(
 async def set_replicas(
     client: AsyncClient, venue: VenueObject, addresses: Addresses, replicas: int
 ) -> None:
-    """Set the number of API pods, and own that field from then on."""
+    """Set the number of API pods, and own that field from then on.
+
+    By the subresource `scale`: who may write that can change no image.
+    """
     body = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
         "metadata": {
             "name": venue.spec.api.deployment,
             "namespace": venue.namespace,
@@ -137,7 +156,9 @@ async def set_replicas(
         },
         "spec": {"replicas": replicas},
     }
-    await apply(client, Deployment, body, field=("spec", "replicas"))
+    await apply(
+        client, DeploymentScale, body, field=("spec", "replicas"), owner=("Deployment", Deployment)
+    )
     metrics.WRITES.labels("replicas").inc()
 
 

@@ -13,6 +13,7 @@ from openvenue_operator.model import (
     Tuning,
     VenueSpec,
 )
+from openvenue_operator.phrases import count
 
 
 def rest(spec: VenueSpec) -> int:
@@ -110,8 +111,8 @@ def budget_of(
 def in_words(budget: Budget) -> str:
     """The sum of the worst case."""
     return (
-        f"{budget.pods_at_most} pods at most x {budget.connections_per_pod} + {budget.rest} "
-        f"= {budget.total} connections of {budget.limit}"
+        f"{count(budget.pods_at_most, 'pod')} at most x {budget.connections_per_pod} "
+        f"+ {budget.rest} = {budget.total} connections of {budget.limit}"
     )
 
 
@@ -152,12 +153,16 @@ def may_hold(observation: Observation, remembered: int | None) -> int:
 
 
 def all_run(observation: Observation, tuning: Tuning) -> bool:
-    """Whether every pod that stays runs `tuning`, and those that go hold no more than it allows."""
+    """Whether every pod that stays runs `tuning`, and those that go hold no more than it allows.
+
+    A pod that no node has yet holds nothing, and will read what is applied when it starts.
+    """
     return all(
         (pod.report is not None and _holds(pod) <= per_pod(tuning))
         if pod.terminating
         else runs(pod, tuning)
         for pod in observation.pods
+        if pod.scheduled
     )
 
 

@@ -7,7 +7,7 @@ as a whole: who is wrong about one thing is not believed about another.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +16,12 @@ from prometheus_client.samples import Sample
 from openvenue_operator.model import Database, PodLoad, PodReport
 
 ORDER_ENTRY = "POST /v2/orders"
+REFUSALS = {
+    "openvenue_api_engine_refused_total": ("busy", "unary_busy"),
+    # Called told and cut before they were called rejected and aborted.
+    "openvenue_api_connections_refused_total": ("rejected", "aborted", "told", "cut"),
+}
+"""What a worker turned away by bounds of its own, which more workers raise."""
 
 WORKERS_MAX = 64
 CONNECTIONS_MAX = 262_143  # PostgreSQL's own bound of max_connections
@@ -97,6 +103,8 @@ class Reading(NamedTuple):
     lag: Distribution
     pool_wait: Distribution
     order_latency: Distribution
+    projection_wait: Distribution
+    refused: float
     database: Database | None
 
 
@@ -136,6 +144,10 @@ def read(text: str, read_at: float) -> Reading:
         lag=samples.distribution("openvenue_api_event_loop_lag_seconds"),
         pool_wait=samples.distribution("openvenue_api_db_pool_wait_seconds"),
         order_latency=samples.distribution("openvenue_api_request_seconds", ORDER_ENTRY),
+        projection_wait=samples.distribution("openvenue_api_projection_wait_seconds"),
+        refused=sum(
+            samples.of_causes(name, causes, COUNT_MAX) for name, causes in REFUSALS.items()
+        ),
         database=_database(samples, read_at),
     )
 
@@ -178,6 +190,9 @@ def _load(now: Reading, before: Reading) -> PodLoad | None:
         pool_wait_ms=_p99_ms(now.pool_wait.since(before.pool_wait)),
         p99_ms=_p99_ms(now.order_latency.since(before.order_latency)),
         in_flight=now.in_flight,
+        refused_per_s=rate(now.refused, before.refused, "the number of refusals"),
+        queries_per_s=now.pool_wait.since(before.pool_wait).total / seconds,
+        projection_wait_ms=_p99_ms(now.projection_wait.since(before.projection_wait)),
     )
 
 
@@ -234,6 +249,14 @@ class _Samples:
         """The sum of a name's samples, each between 0 and `most`."""
         samples = self.all(name) if optional else self.required(name)
         return sum(_finite(sample, most) for sample in samples)
+
+    def of_causes(self, name: str, causes: Collection[str], most: float) -> float:
+        """The sum of those samples of a name that have one of these causes; 0 without any."""
+        return sum(
+            _finite(sample, most)
+            for sample in self.all(name)
+            if sample.labels.get("cause") in causes
+        )
 
     def whole(self, name: str, most: float) -> int:
         """The sum of a name's samples, which are whole numbers between 0 and `most`."""

@@ -10,23 +10,44 @@ change and a pause after it keep the number from swinging.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from openvenue_operator.model import Allocation, ApiSpec, Input, Memory, Pod, PodLoad, VenueSpec
+from openvenue_operator.model import (
+    Allocation,
+    ApiSpec,
+    Input,
+    Memory,
+    Pod,
+    PodLoad,
+    PoolTrial,
+    VenueSpec,
+)
 
 IN_FLIGHT_MAX = 4096
-"""Requests that one worker may have at the engine, unless the chart's values say otherwise."""
+"""Requests that one worker may have at the engine, unless the Deployment says otherwise."""
 GROWTH_MAX = 2.0
-"""No change makes more of the workers than this factor."""
-SPARE_SHARE = 0.5
-"""There are fewer workers only where they stay below this share of the processor's target.
-
-Late answers count from the dead band on, which begins no lower: so a steady load, whatever its
-answers take, never has the number go down and up again."""
+"""No change makes more of the workers than this factor, unless work is turned away."""
+REFUSED_GROWTH_MAX = 4.0
+"""The same where work is turned away: how much of it there is, is known."""
+SATURATED_PERCENT = 95.0
+"""Of a processor: a worker cannot use more, so nobody knows how much more there is to do."""
+SPARE_SHARE_MAX = 0.8
 LATE_RATIO = 1.25
 """Demand that a late answer stands for, relative to what there is."""
 POOL_GROWTH = 1.5
 """A pool in which queries wait too long becomes this much larger, or by one."""
+POOL_SHORT_S = 86_400.0
+"""A size with which queries had to wait is remembered for so long."""
+POOL_HELD_S = 1800.0
+"""Pools that were enlarged in vain are not enlarged again for so long."""
+POOL_HELPED_QUERIES = 1.1
+"""Larger pools have helped where so many times the queries were made,"""
+POOL_HELPED_WAIT = 0.7
+"""or where they wait no longer than this share of the time before."""
+NO_ROOM_S = 900.0
+"""After pods found no room, no more are asked for so long."""
+PROJECTION_LATE_MS = 250.0
+"""Reads that wait so long for the projection say nothing of the pools."""
 
 
 class Load(NamedTuple):
@@ -44,6 +65,11 @@ class Load(NamedTuple):
     pool_wait_ms: float
     connections_in_use: float
     """A worker."""
+    refused_share: float = 0.0
+    """Of all requests, those that workers turned away."""
+    queries_per_s: float = 0.0
+    """A worker."""
+    projection_wait_ms: float = 0.0
 
     def inputs(self, spec: VenueSpec) -> tuple[Input, ...]:
         """The figures beside their targets."""
@@ -55,6 +81,7 @@ class Load(NamedTuple):
             ("eventLoopLagMs", self.event_loop_lag_ms, targets.event_loop_lag_ms),
             ("p99Ms", self.p99_ms, targets.p99_ms),
             ("poolWaitMs", self.pool_wait_ms, targets.pool_wait_ms),
+            ("refusedPercent", 100 * self.refused_share, None),
             ("connectionsInUse", self.connections_in_use, None),
         )
         return tuple(
@@ -71,14 +98,22 @@ class Load(NamedTuple):
 class Demand(NamedTuple):
     """What the load asks for, relative to what there is."""
 
-    proportional: float
-    """By what scales with the number of workers; 1: as many as there are."""
+    borne: float
+    """Workers' worth of the target that what scales with their number comes to.
+
+    Pods that do not say count as if they bore as much as they should."""
     ratio: float
-    """By that, and by answers that are late."""
+    """How many times the workers are needed, also by answers that are late and by refusals.
+
+    Pods that do not say count as if they bore nothing."""
     because: str
     """Which figure says so."""
     pool_short: bool
     pool_idle: bool
+    pool_because: str = ""
+    """What is to be said of pools that are short."""
+    queries_per_s: float = 0.0
+    pool_wait_ms: float = 0.0
 
 
 class Wish(NamedTuple):
@@ -90,10 +125,10 @@ class Wish(NamedTuple):
     """As it is once the wish has been granted."""
 
 
-def load_of(pods: Iterable[Pod], now: float) -> Load | None:
+def load_of(pods: Iterable[Pod], now: float, in_flight_max: int = IN_FLIGHT_MAX) -> Load | None:
     """Sum up the ready pods that report a load; None where none does."""
     found: list[tuple[float, PodLoad, int, int]] = [
-        (now - pod.report.read_at, pod.report.load, pod.report.workers, pod.report.db_in_use)
+        (pod.report.read_at, pod.report.load, pod.report.workers, pod.report.db_in_use)
         for pod in pods
         if pod.ready
         and not pod.terminating
@@ -103,33 +138,39 @@ def load_of(pods: Iterable[Pod], now: float) -> Load | None:
     ]
     if not found:
         return None
-    loads = [load for _age, load, _workers, _in_use in found]
-    workers = sum(workers for _age, _load, workers, _in_use in found)
-    orders_per_s = sum(load.orders_per_s for load in loads)
+    loads = [load for _read_at, load, *_rest in found]
+    workers = sum(count for *_rest, count, _in_use in found)
+    orders = sum(load.orders_per_s for load in loads)
+    refused = sum(load.refused_per_s for load in loads)
+    offered = refused + sum(load.requests_per_s for load in loads)
 
     def of_orders(figure: Callable[[PodLoad], float]) -> float:
-        if orders_per_s <= 0:
-            return max(map(figure, loads))
-        return sum(figure(load) * load.orders_per_s for load in loads) / orders_per_s
+        """Average over the orders; over the pods where there are none."""
+        weighed = [(load.orders_per_s if orders else 1.0, figure(load)) for load in loads]
+        return sum(weight * value for weight, value in weighed) / sum(w for w, _ in weighed)
 
     return Load(
         pods=len(found),
         workers=workers,
-        age_s=max(age for age, *_rest in found),
-        orders_per_s=orders_per_s,
+        age_s=now - min(read_at for read_at, *_rest in found),
+        orders_per_s=orders,
         cpu_percent=100 * sum(load.cpu_cores for load in loads) / workers,
-        in_flight_percent=100 * sum(load.in_flight for load in loads) / (workers * IN_FLIGHT_MAX),
+        in_flight_percent=100 * sum(load.in_flight for load in loads) / (workers * in_flight_max),
         event_loop_lag_ms=of_orders(lambda load: load.event_loop_lag_ms),
         p99_ms=of_orders(lambda load: load.p99_ms),
         pool_wait_ms=max(load.pool_wait_ms for load in loads),
         connections_in_use=sum(in_use for *_rest, in_use in found) / workers,
+        refused_share=refused / offered if refused else 0.0,
+        queries_per_s=sum(load.queries_per_s for load in loads) / workers,
+        projection_wait_ms=max(load.projection_wait_ms for load in loads),
     )
 
 
-def demand_of(
-    load: Load, current: Allocation, spec: VenueSpec, pool_short_at: int | None
-) -> Demand:
-    """Hold a load against its targets. In pools of `pool_short_at` queries had to wait."""
+def demand_of(load: Load, current: Allocation, spec: VenueSpec, memory: Memory) -> Demand:
+    """Hold a load against its targets.
+
+    `current` has the pods that bear the load or will soon; the load is of those that say so.
+    """
     targets = spec.tuning.targets
     cpu = load.cpu_percent / targets.cpu_percent
     figures = [
@@ -140,23 +181,51 @@ def demand_of(
         ),
     ]
     proportional = max(ratio for ratio, _because in figures)
+    if load.cpu_percent >= SATURATED_PERCENT:
+        because = f"workers use all of a processor ({load.cpu_percent:.0f}%)"
+        figures.append((max(cpu, GROWTH_MAX), because))
     if cpu >= 1 - spec.tuning.dead_band_percent / 100:
         if load.event_loop_lag_ms > targets.event_loop_lag_ms:
             figures.append((LATE_RATIO, f"event loops are {load.event_loop_lag_ms:.0f} ms late"))
         if load.p99_ms > targets.p99_ms:
             figures.append((LATE_RATIO, f"99% of orders take up to {load.p99_ms:.0f} ms"))
+    most = GROWTH_MAX
+    if load.refused_share > 0:
+        # What was turned away would have needed as much again as what was not.
+        wanted = max(1.0, proportional) / (1 - min(load.refused_share, 0.99))
+        proportional = max(proportional, wanted)
+        because = f"{100 * load.refused_share:.0f}% of all requests are turned away"
+        figures.append((wanted, because))
+        most = REFUSED_GROWTH_MAX
     ratio, because = max(figures)
+    missing = max(0, current.replicas - load.pods)
     held = current.db_pool_size + current.db_pool_overflow
+    is_short = load.pool_wait_ms > targets.pool_wait_ms
     return Demand(
-        proportional=proportional,
-        ratio=ratio,
+        borne=proportional * load.pods * current.workers + missing * current.workers,
+        ratio=min(ratio, most) * load.pods / current.replicas,
         because=because,
-        pool_short=load.pool_wait_ms > targets.pool_wait_ms,
+        # A projection that is late holds up reads, and in older versions their connections.
+        pool_short=is_short and load.projection_wait_ms < PROJECTION_LATE_MS,
         # One connection of each worker always listens; one more is room for a query.
-        pool_idle=load.pool_wait_ms <= targets.pool_wait_ms / 2
+        pool_idle=missing == 0
+        and load.pool_wait_ms <= targets.pool_wait_ms / 2
         and load.connections_in_use + 1 < held - 1
-        and (pool_short_at is None or held - 1 > pool_short_at),
+        and (memory.pool_short_at is None or held - 1 > memory.pool_short_at),
+        pool_because=f"queries wait {load.pool_wait_ms:.0f} ms of {targets.pool_wait_ms} "
+        "for a connection",
+        queries_per_s=load.queries_per_s,
+        pool_wait_ms=load.pool_wait_ms,
     )
+
+
+def spare_share(spec: VenueSpec) -> float:
+    """Return the share of the target below which the workers that are left have to stay.
+
+    Late answers count from the dead band on, which begins above it: so a steady load, whatever its
+    answers take, never has the number go down and up again.
+    """
+    return min(SPARE_SHARE_MAX, 0.95 * (1 - spec.tuning.dead_band_percent / 100))
 
 
 def watched(
@@ -168,17 +237,36 @@ def watched(
             high_since=None, low_since=None, pool_high_since=None, pool_low_since=None
         )
     fewer = fewer_workers(current, spec.api)
-    borne = demand.proportional * current.replicas * current.workers
+    if not demand.pool_short:
+        memory = memory.replace(pool_trial=None)
     return memory.replace(
         high_since=_since(memory.high_since, is_high(demand, spec), now),
         low_since=_since(
             memory.low_since,
-            fewer is not None and borne < SPARE_SHARE * fewer.replicas * fewer.workers,
+            fewer is not None and demand.borne < spare_share(spec) * fewer.replicas * fewer.workers,
             now,
         ),
         pool_high_since=_since(memory.pool_high_since, demand.pool_short, now),
         pool_low_since=_since(memory.pool_low_since, demand.pool_idle, now),
     )
+
+
+def forgetful(memory: Memory, now: float) -> Memory:
+    """Forget what was long ago; what is said to be from the future, is from now."""
+    if memory.changed_at is not None and memory.changed_at > now:
+        memory = memory.replace(changed_at=now)
+    if memory.pool_short_at is not None:
+        # A version before this one did not say when it was.
+        seen_at = min(now if memory.pool_short_seen_at is None else memory.pool_short_seen_at, now)
+        memory = memory.replace(pool_short_seen_at=seen_at)
+        if now - seen_at >= POOL_SHORT_S:
+            memory = memory.replace(pool_short_at=None, pool_short_seen_at=None)
+    if memory.pool_held_until is not None and not 0 < memory.pool_held_until - now <= POOL_HELD_S:
+        memory = memory.replace(pool_held_until=None)
+    until = memory.pods_at_most_until
+    if until is not None and not 0 < until - now <= NO_ROOM_S:
+        memory = memory.replace(pods_at_most=None, pods_at_most_until=None)
+    return memory
 
 
 def is_high(demand: Demand, spec: VenueSpec) -> bool:
@@ -198,24 +286,69 @@ def wishes(
         return
     if _lasted(memory.high_since, tuning.up_window_seconds, now):
         workers = current.replicas * current.workers
-        wanted = math.ceil(workers * min(demand.ratio, GROWTH_MAX))
+        wanted = math.ceil(workers * demand.ratio)
         more = more_workers(current, max(wanted, workers + 1), api)
         if more != current:
-            yield _decided(more, f"{demand.because}: more workers", memory, now)
+            yield _decided(more, f"{demand.because}: more workers", memory, now, pool_trial=None)
     if _lasted(memory.pool_high_since, tuning.up_window_seconds, now):
+        if _was_in_vain(demand, current, memory):
+            yield _without_what_did_not_help(current, api, memory, now)
+            return
         larger = _larger_pool(current, api)
-        if larger != current:
-            short_at = current.db_pool_size + current.db_pool_overflow
-            known = memory.replace(pool_short_at=short_at)
-            yield _decided(larger, "queries wait for connections: larger pools", known, now)
+        if larger != current and memory.pool_held_until is None:
+            known = memory.replace(
+                pool_short_at=current.db_pool_size + current.db_pool_overflow,
+                pool_short_seen_at=now,
+                pool_trial=PoolTrial(
+                    db_pool_size=current.db_pool_size,
+                    db_pool_overflow=current.db_pool_overflow,
+                    queries_per_s=demand.queries_per_s,
+                    wait_ms=demand.pool_wait_ms,
+                ),
+            )
+            yield _decided(larger, f"{demand.pool_because}: larger pools", known, now)
     fewer = fewer_workers(current, api)
     if fewer is not None and _lasted(memory.low_since, tuning.down_window_seconds, now):
         reason = f"{demand.because}, which fewer workers can bear: fewer workers"
-        yield _decided(fewer, reason, memory, now)
+        yield _decided(fewer, reason, memory, now, pool_trial=None)
     if _lasted(memory.pool_low_since, tuning.down_window_seconds, now):
         smaller = _smaller_pool(current, api)
         if smaller != current:
             yield _decided(smaller, "connections lie idle: smaller pools", memory, now)
+
+
+def _was_in_vain(demand: Demand, current: Allocation, memory: Memory) -> bool:
+    """Whether larger pools neither had more queries made nor let them wait less.
+
+    Then it is the database that cannot do more, and more queries at a time make it slower.
+    """
+    trial = memory.pool_trial
+    return (
+        trial is not None
+        and memory.pool_held_until is None
+        and trial.queries_per_s > 0
+        and _held(current) > trial.db_pool_size + trial.db_pool_overflow
+        and demand.queries_per_s < POOL_HELPED_QUERIES * trial.queries_per_s
+        and demand.pool_wait_ms > POOL_HELPED_WAIT * trial.wait_ms
+    )
+
+
+def _without_what_did_not_help(
+    current: Allocation, api: ApiSpec, memory: Memory, now: float
+) -> Wish:
+    trial = memory.pool_trial
+    assert trial is not None, "nothing was tried"
+    before = current.replace(
+        db_pool_size=max(trial.db_pool_size, api.db_pool_size.min),
+        db_pool_overflow=max(trial.db_pool_overflow, api.db_pool_overflow.min),
+    )
+    held = memory.replace(pool_trial=None, pool_held_until=now + POOL_HELD_S)
+    reason = "larger pools answered no more queries, so it is the database that is slow: as before"
+    return _decided(before, reason, held, now)
+
+
+def _held(allocation: Allocation) -> int:
+    return allocation.db_pool_size + allocation.db_pool_overflow
 
 
 def more_workers(current: Allocation, workers: int, api: ApiSpec) -> Allocation:
@@ -272,7 +405,9 @@ def _lasted(since: float | None, seconds: float, now: float) -> bool:
     return since is not None and now - since >= seconds
 
 
-def _decided(allocation: Allocation, reason: str, memory: Memory, now: float) -> Wish:
+def _decided(
+    allocation: Allocation, reason: str, memory: Memory, now: float, **changes: Any
+) -> Wish:
     """A change: what was asked for until now was asked of the allocation before it."""
     return Wish(
         allocation,
@@ -283,5 +418,8 @@ def _decided(allocation: Allocation, reason: str, memory: Memory, now: float) ->
             pool_high_since=None,
             pool_low_since=None,
             changed_at=now,
+            reason=reason,
+            reached=False,
+            **changes,
         ),
     )

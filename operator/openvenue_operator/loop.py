@@ -25,7 +25,14 @@ from openvenue_operator.plan import plan
 from openvenue_operator.report import Happening, announce, changes, turns, write_status
 from openvenue_operator.scrape import Scraper
 from openvenue_operator.settings import OperatorSettings
-from openvenue_operator.status import Status, json_form, remembered, status_needs_write, status_of
+from openvenue_operator.status import (
+    Status,
+    json_form,
+    paused_status,
+    remembered,
+    status_needs_write,
+    status_of,
+)
 
 FAILURE_DELAY_MAX_S = 30.0
 
@@ -62,6 +69,8 @@ class VenueLoop:
         self.name = name
         self.finished_at = time.monotonic()
         """When a look last came to its end, well or not (monotonic)."""
+        self.succeeded_at = time.monotonic()
+        """When a look last came to its end well (monotonic)."""
         self.situation: Situation | None = None
         """Which the last plan was made from."""
         self._client = client
@@ -119,6 +128,8 @@ class VenueLoop:
             _log.exception("look failed by a fault", venue=str(self))
             result = self._failed("a fault, see above")
         self.finished_at = time.monotonic()
+        if result is not Result.FAILED:
+            self.succeeded_at = self.finished_at
         metrics.TICK_SECONDS.observe(self.finished_at - started_at)
         if result is not Result.GONE:
             metrics.TICKS.labels(result).inc()
@@ -133,6 +144,7 @@ class VenueLoop:
             self._uid, self._memory, self._obstacle = venue.uid, None, None
         if venue.spec.mode is Mode.PAUSED:
             self._memory = None
+            await self._say_paused(venue)
             return Result.PAUSED
         if not await self._holds(venue):
             self._memory = None
@@ -153,7 +165,7 @@ class VenueLoop:
             return _result(planned)
         applied = planned.step.tuning or observation.applied
         done, self._obstacle = await act(
-            Hands(self._client, self._engine),
+            Hands(self._client, self._engine, holds=lambda: self._lease.is_held),
             venue,
             planned.step,
             addresses,
@@ -175,6 +187,13 @@ class VenueLoop:
             happening = Happening("Normal", "StandingBy", "StandBy", note)
             await announce(self._client, venue, self._settings.identity, happening)
         return False
+
+    async def _say_paused(self, venue: VenueObject) -> None:
+        """Write once that nothing is done; every operator writes the same."""
+        previous = _status(venue)
+        status = paused_status(previous, venue.generation, self._clock())
+        if status != previous:
+            await write_status(self._client, venue, status)
 
     async def _report(
         self,
@@ -221,7 +240,7 @@ class VenueLoop:
 def _result(planned: Plan) -> Result:
     if planned.settled:
         return Result.SETTLED
-    return Result.PROGRESSING if planned.step.empty else Result.HELD
+    return Result.PROGRESSING if planned.step.empty and not planned.overdue else Result.HELD
 
 
 def _status(venue: VenueObject) -> Status | None:

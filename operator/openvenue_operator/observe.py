@@ -22,6 +22,7 @@ from openvenue_operator.engine import EngineClient
 from openvenue_operator.model import (
     Database,
     Deployment,
+    EnginePod,
     Observation,
     Pod,
     Tuning,
@@ -30,10 +31,15 @@ from openvenue_operator.model import (
 from openvenue_operator.scrape import Answer, Scraper, Target
 
 TUNING_KEY = "tuning.json"
+PART_OF_LABEL = ("app.kubernetes.io/part-of", "openvenue")
+"""Who writes a Venue may not have the operator scale what is not a venue's."""
+OPERATIONS_PORT_NAME = "operations"
+"""Where a pod's supervisor serves its metrics; older versions do on the API's port."""
 API_PORT_NAME = "http"
 API_PORT = 8000
 ENGINE_PORT_NAME = "grpc"
 ENGINE_PORT = 7070
+WORDS_MAX = 200
 
 
 # An object as the client decodes it. Its types allow for anything to be missing; the API server's
@@ -119,7 +125,7 @@ async def observe(
         ]
     answers, engine_settings = await asyncio.gather(
         scraper.read_all(
-            Target(pod.metadata.uid, _restarts(pod), _metrics_url(pod)) for pod in pods
+            Target(pod.metadata.uid, _restarts(pod), _metrics_urls(pod)) for pod in pods
         ),
         engine.settings(engine_address),
     )
@@ -132,6 +138,7 @@ async def observe(
         database=_freshest(answer.database for answer in answers.values()),
         engine=engine_settings,
         other_venue=venue.older,
+        engine_pod=_engine_pod(engine_pod) if engine_pod else None,
     )
     addresses = Addresses(
         deployment_uid=live.metadata.uid if live else None,
@@ -161,10 +168,11 @@ def nudged(annotation: str | None) -> tuple[int | None, float | None]:
 
 
 def started_with(deployment: Live) -> Tuning | None:
-    """What pods without a tuning file run, by their environment; None where that cannot work."""
-    pod_spec = deployment.spec.template.spec
-    container = _container(pod_spec.containers, API_PORT_NAME) or pod_spec.containers[0]
-    given = {variable.name: variable.value for variable in container.env or () if variable.value}
+    """What pods without a tuning file run, by their environment; None where that cannot work.
+
+    Or where it cannot be read here, because it comes from a Secret, a ConfigMap or a field.
+    """
+    given = _environment(deployment)
     fields = {
         name: given.get(f"OPENVENUE_{name.upper()}", Settings.model_fields[name].default)
         for name in Tuning.__struct_fields__
@@ -174,6 +182,24 @@ def started_with(deployment: Live) -> Tuning | None:
         return msgspec.convert({**fields, "generation": 0}, Tuning, strict=False)
     except msgspec.ValidationError:
         return None
+
+
+def _environment(deployment: Live) -> dict[str, str | None]:
+    """What the API's container is given; None: by a reference. `envFrom` is not looked into."""
+    pod_spec = deployment.spec.template.spec
+    container = _container(pod_spec.containers, API_PORT_NAME) or pod_spec.containers[0]
+    return {
+        variable.name: None if variable.valueFrom else variable.value or ""
+        for variable in container.env or ()
+        if variable.valueFrom or variable.value
+    }
+
+
+def _in_flight_max(deployment: Live) -> int:
+    """Requests that a worker may have at the engine."""
+    given = _environment(deployment).get("OPENVENUE_ENGINE_IN_FLIGHT_MAX")
+    default = int(Settings.model_fields["engine_in_flight_max"].default)
+    return int(given) if given and given.isdecimal() and int(given) > 0 else default
 
 
 async def _get(client: AsyncClient, resource: type[Any], name: str, namespace: str) -> Live:
@@ -223,7 +249,11 @@ def _deployment(live: Live, autoscalers: Sequence[Live]) -> Deployment:
     updated = (status.updatedReplicas if status else None) or 0
     existing = (status.replicas if status else None) or 0
     seen = (status.observedGeneration if status else None) or 0
+    label, value = PART_OF_LABEL
     return Deployment(
+        name=live.metadata.name,
+        part_of_venue=(live.metadata.labels or {}).get(label) == value,
+        in_flight_max=_in_flight_max(live),
         uid=live.metadata.uid,
         replicas=replicas,
         max_surge=surge,
@@ -263,20 +293,75 @@ def _or(value: Any, default: Any) -> Any:
 
 
 def _pod(pod: Live, answer: Answer) -> Pod:
-    conditions = (pod.status.conditions if pod.status else None) or ()
     generation, at = nudged((pod.metadata.annotations or {}).get(NUDGE_ANNOTATION))
+    ends_by = pod.metadata.deletionTimestamp
     return Pod(
         name=pod.metadata.name,
         uid=pod.metadata.uid,
         created_at=pod.metadata.creationTimestamp.timestamp(),
-        ready=any(one.type == "Ready" and one.status == "True" for one in conditions),
-        terminating=pod.metadata.deletionTimestamp is not None,
+        ready=_is_ready(pod),
+        terminating=ends_by is not None,
         restarts=_restarts(pod),
         nudged_generation=generation,
         nudged_at=at,
         report=answer.report,
         problem=answer.problem,
+        scheduled=bool(pod.spec.nodeName or (pod.status and pod.status.podIP)),
+        unready_since=None if _is_ready(pod) else _turned_at(pod),
+        waits_for=None if _is_ready(pod) else _waits_for(pod),
+        ends_by=ends_by.timestamp() if ends_by else None,
     )
+
+
+def _engine_pod(pod: Live) -> EnginePod:
+    ready = _is_ready(pod) and pod.metadata.deletionTimestamp is None
+    return EnginePod(
+        name=pod.metadata.name,
+        ready=ready,
+        restarts=_restarts(pod),
+        since=_turned_at(pod),
+        waits_for=None if ready else _waits_for(pod) or "is not ready",
+    )
+
+
+def _conditions(pod: Live) -> dict[str, Live]:
+    return {one.type: one for one in (pod.status.conditions if pod.status else None) or ()}
+
+
+def _is_ready(pod: Live) -> bool:
+    ready = _conditions(pod).get("Ready")
+    return ready is not None and ready.status == "True"
+
+
+def _turned_at(pod: Live) -> float:
+    """Since when it is ready, or not."""
+    ready = _conditions(pod).get("Ready")
+    at = ready.lastTransitionTime if ready is not None else None
+    return float((at or pod.metadata.creationTimestamp).timestamp())
+
+
+def _waits_for(pod: Live) -> str | None:
+    """Why a pod is not ready, in Kubernetes' words; without what changes from look to look."""
+    conditions = _conditions(pod)
+    scheduled, ready = conditions.get("PodScheduled"), conditions.get("Ready")
+    if scheduled is not None and scheduled.status != "True":
+        # What the scheduler tried to make room is long, and comes second.
+        return str(scheduled.message or scheduled.reason).partition(". preemption:")[0][:WORDS_MAX]
+    statuses = pod.status and [
+        *(pod.status.initContainerStatuses or ()),
+        *(pod.status.containerStatuses or ()),
+    ]
+    for container in statuses or ():
+        waiting = container.state.waiting if container.state else None
+        if waiting is None or not waiting.reason:
+            continue
+        ended = container.lastState.terminated if container.lastState else None
+        if ended is not None:
+            return f"{waiting.reason}, exit status {ended.exitCode} ({ended.reason})"
+        return str(waiting.reason)
+    if ready is not None and ready.message:
+        return str(ready.message)[:WORDS_MAX]
+    return str(pod.status.phase) if pod.status and pod.status.phase else None
 
 
 def _restarts(pod: Live) -> int:
@@ -284,9 +369,12 @@ def _restarts(pod: Live) -> int:
     return sum(container.restartCount for container in containers)
 
 
-def _metrics_url(pod: Live) -> str | None:
-    address = _address(pod, API_PORT_NAME, API_PORT)
-    return f"http://{address}/metrics" if address else None
+def _metrics_urls(pod: Live) -> tuple[str, ...]:
+    """Where to ask a pod, in turn: an older image may not serve the port that its chart names."""
+    addresses = [_address(pod, API_PORT_NAME, API_PORT)]
+    if _container(pod.spec.containers, OPERATIONS_PORT_NAME):
+        addresses.insert(0, _address(pod, OPERATIONS_PORT_NAME, 0))
+    return tuple(f"http://{address}/metrics" for address in addresses if address)
 
 
 def _address(pod: Live, port_name: str, default_port: int) -> str | None:

@@ -15,6 +15,7 @@ from openvenue_operator.model import (
     Bounds,
     Deployment,
     Input,
+    Lateness,
     Memory,
     Mode,
     Observation,
@@ -23,6 +24,8 @@ from openvenue_operator.model import (
     Step,
     VenueSpec,
 )
+from openvenue_operator.phrases import count
+from openvenue_operator.pods import attendance, is_lost
 from openvenue_operator.situation import Situation
 
 
@@ -44,7 +47,10 @@ def plan(spec: VenueSpec, observation: Observation, memory: Memory, now: float) 
         hold = hold or "what its pods start with cannot be read from the Deployment"
         return _held(memory, hold)
     seen = memory.seen.replace(database=observation.database or memory.seen.database)
-    observation = _without_old_facts(spec, observation, now)
+    present = attendance(spec, observation, deployment, running, memory.late_since, now)
+    observation = _without_old_facts(spec, observation, now).replace(
+        pods=tuple(pod for pod in observation.pods if not is_lost(pod, now))
+    )
     holds = may_hold(observation, memory.may_hold)
     situation = Situation(
         spec=_with_autoscaler(spec, deployment),
@@ -53,16 +59,18 @@ def plan(spec: VenueSpec, observation: Observation, memory: Memory, now: float) 
         running=running,
         may_hold=holds,
         limit=limit(spec, observation, holds),
+        attendance=present,
         now=now,
     )
-    return _plan(situation, memory.replace(may_hold=holds, seen=seen))
+    late_since = dict(present.late_since)
+    return _plan(situation, memory.replace(may_hold=holds, seen=seen, late_since=late_since))
 
 
 def _plan(situation: Situation, memory: Memory) -> Plan:
-    spec, observation, deployment, running, holds, bound, now = situation
+    spec, observation, deployment, running, holds, bound, present, now = situation
     current = situation.current
     stale_because = _stale_because(spec, observation, now)
-    load = law.load_of(observation.pods, now)
+    load = law.load_of(observation.pods, now, deployment.in_flight_max)
     if load is not None:
         seen = memory.seen.replace(inputs=load.inputs(spec), inputs_at=now)
         memory = memory.replace(seen=seen)
@@ -72,16 +80,29 @@ def _plan(situation: Situation, memory: Memory) -> Plan:
         # Nobody carries out what is planned here: the law goes by what runs, and by no plan before.
         memory = memory.replace(target=current)
     asked = room.within_bounds(memory.target or current, spec)
-    demand = None
-    if load is not None and situation.in_place(asked):
-        demand = law.demand_of(load, asked, spec, memory.pool_short_at)
-    memory = law.watched(demand, asked, spec, memory, now)
+    if present.overdue and not steps.is_within_reach(asked, situation):
+        # Nothing waits for an overdue pod: neither does the target.
+        asked = room.within_bounds(current, spec)
     is_considered = bound is not None or room.is_asked_for(memory.target, asked, situation)
-    choice = _Choice(asked, words.reason(memory, asked, current), "the bounds of the spec", memory)
+    memory = law.forgetful(memory, now)
+    memory, asked = _taken_back(memory, asked, situation)
+    bearing = asked.replace(replicas=present.capacity(asked.replicas))
+    demand = None
+    measured = None
+    if stale_because is None and situation.can_be_measured(asked):
+        pods = (pod for pod in observation.pods if runs(pod, running))
+        measured = law.load_of(pods, now, deployment.in_flight_max)
+    if measured is not None:
+        demand = law.demand_of(measured, bearing, spec, memory)
+    memory = law.watched(demand, bearing, _bearing_spec(situation, asked, memory), memory, now)
+    memory = _with_reason(memory, asked, situation)
+    reason = memory.reason or "the load is as it was"
+    choice = _Choice(asked, reason, "the bounds of the spec", memory)
 
     def described(
         target: Allocation | None, step: Step, next_step: str, *, binding: str, problem: str | None
     ) -> Plan:
+        in_place = target is not None and situation.in_place(target)
         return Plan(
             feasible=problem is None,
             problem=problem,
@@ -90,12 +111,9 @@ def _plan(situation: Situation, memory: Memory) -> Plan:
             stale_because=stale_because,
             running=sum(runs(pod, running) for pod in observation.pods),
             pods=len(observation.pods),
+            late=present.late,
             load={} if load is None else _figures(load),
-            settled=problem is None
-            and is_considered
-            and step.empty
-            and target is not None
-            and situation.in_place(target),
+            settled=problem is None and is_considered and step.empty and in_place,
             inputs=_aged(memory.seen, now),
             database=memory.seen.database,
             current=current,
@@ -114,9 +132,12 @@ def _plan(situation: Situation, memory: Memory) -> Plan:
             next_step=words.told(situation, next_step, step, stale_because),
             reason=choice.reason,
             step=step,
-            memory=choice.memory.replace(target=target)
+            memory=choice.memory.replace(
+                target=target,
+                reached=target is not None and (choice.memory.reached or in_place),
+            )
             if spec.mode is Mode.AUTO
-            else memory.replace(target=None),
+            else memory.replace(target=None, reason=None, reached=False),
         )
 
     if bound is None:
@@ -124,7 +145,7 @@ def _plan(situation: Situation, memory: Memory) -> Plan:
         kept = memory.target
         step = Step()
         if kept is not None and steps.may_restore_replicas(kept, situation):
-            step = Step(replicas=kept.replicas)
+            step = Step(replicas=steps.bounded(kept.replicas, deployment.replicas))
         wait = "waits for a pod that tells how many connections the database allows"
         return described(
             kept,
@@ -143,33 +164,105 @@ def _plan(situation: Situation, memory: Memory) -> Plan:
             binding="the minima of the bounds, which do not fit",
             problem=problem,
         )
-    choice = _chosen(choice, demand, situation)
+    choice = _chosen(choice, demand, bearing, situation)
     target = choice.target.replace(
         server_threads=room.threads_for(choice.target, situation)
         if observation.engine is not None
         else current.server_threads  # Nobody is there to be told another number.
     )
     step, next_step = steps.next_step(target, situation)
+    if step.empty and demand is not None and target == asked:
+        waits = words.waiting(demand, bearing, choice.memory, spec, now, choice.binding)
+        next_step = waits if waits is not None and next_step == words.AT_REST else next_step
     return described(target, step, next_step, binding=choice.binding, problem=None)
 
 
-def _chosen(kept: _Choice, demand: law.Demand | None, situation: Situation) -> _Choice:
-    """Grant the first of the law's wishes for which there is room; else keep what there is."""
-    spec = situation.spec
+def _chosen(
+    kept: _Choice, demand: law.Demand | None, bearing: Allocation, situation: Situation
+) -> _Choice:
+    """Grant the first of the law's wishes for which there is room; else keep what there is.
+
+    The law wishes by the pods that bear the load; overdue ones come on top, as they are.
+    """
     fitted = kept._replace(target=room.fitted(kept.target, situation))
     refused = None if fitted.target == kept.target else kept.target
     if demand is not None:
-        fitted = fitted._replace(binding=words.load_in_words(demand, kept.target, spec))
-        for wish in law.wishes(demand, kept.target, spec, kept.memory, situation.now):
-            target = room.fitted(wish.allocation, situation)
+        spec = _bearing_spec(situation, kept.target, kept.memory)
+        overdue = kept.target.replicas - bearing.replicas
+        binding = words.load_in_words(demand, bearing, spec, kept.memory, situation)
+        fitted = fitted._replace(binding=binding)
+        for wish in law.wishes(demand, bearing, spec, kept.memory, situation.now):
+            wanted = wish.allocation.replace(replicas=wish.allocation.replicas + overdue)
+            target = room.fitted(wanted, situation)
             if target != fitted.target:
-                refused = None if target == wish.allocation else wish.allocation
+                refused = None if target == wanted else wanted
                 fitted = _Choice(target, wish.reason, fitted.binding, wish.memory)
                 break
-            refused = refused or wish.allocation
+            refused = refused or wanted
     if refused is None:
         return fitted
     return fitted._replace(binding=words.excess(refused, situation))
+
+
+def _bearing_spec(situation: Situation, asked: Allocation, memory: Memory) -> VenueSpec:
+    """The spec with the bounds of replicas as they are for the pods that bear the load.
+
+    There are no more while some are overdue that do not serve, or found no room a while ago.
+    """
+    spec, present = situation.spec, situation.attendance
+    bearing = present.capacity(asked.replicas)
+    overdue = asked.replicas - bearing
+    most = spec.api.replicas.max
+    absent = overdue > 0 and any(not one.serves for one in present.overdue)
+    if absent or present.without_room:
+        most = asked.replicas
+    if memory.pods_at_most is not None:
+        most = min(most, max(memory.pods_at_most, asked.replicas))
+    least = spec.api.replicas.min
+    bounds = Bounds(min=max(1, min(least - overdue, bearing)), max=max(bearing, most - overdue))
+    return spec.replace(api=spec.api.replace(replicas=bounds))
+
+
+def _taken_back(
+    memory: Memory, asked: Allocation, situation: Situation
+) -> tuple[Memory, Allocation]:
+    """Ask for no more pods than the cluster has room for, where the bounds allow fewer."""
+    present, now = situation.attendance, situation.now
+    without_room = present.without_room
+    if not without_room or not situation.has_replicas:
+        return memory, asked
+    placed = present.staying - sum(one.reason is Lateness.UNSCHEDULABLE for one in without_room)
+    fewer = max(placed, situation.spec.api.replicas.min)
+    if fewer >= asked.replicas:
+        return memory, asked
+    lacking = count(asked.replicas - fewer, "pod")
+    return memory.replace(
+        pods_at_most=fewer,
+        pods_at_most_until=now + law.NO_ROOM_S,
+        changed_at=now,
+        reason=f"{lacking} found no room ({without_room[0].message}): taken back",
+        reached=False,
+        target=asked.replace(replicas=fewer),
+    ), asked.replace(replicas=fewer)
+
+
+def _with_reason(memory: Memory, asked: Allocation, situation: Situation) -> Memory:
+    """Note why the target is what it is, where that is not the load."""
+    if memory.target is None:
+        reason = "the first plan: what runs, within the bounds"
+    elif memory.target != asked:
+        reason = "the bounds of the spec have changed"
+    elif memory.reached and _drifted(asked, situation):
+        return memory.replace(reason="what runs was changed by somebody else: set back")
+    else:
+        return memory
+    return memory.replace(reason=reason, reached=False)
+
+
+def _drifted(asked: Allocation, situation: Situation) -> bool:
+    """Whether what is applied is no longer what was planned."""
+    current = situation.current
+    return asked.replace(server_threads=0) != current.replace(server_threads=0)
 
 
 def _hold(spec: VenueSpec, observation: Observation) -> str | None:
@@ -177,6 +270,11 @@ def _hold(spec: VenueSpec, observation: Observation) -> str | None:
         return f"Venue {observation.other_venue}, which is older, tunes {spec.api.deployment}"
     if observation.deployment is None:
         return f"there is no Deployment {spec.api.deployment}"
+    if not observation.deployment.part_of_venue:
+        return (
+            f"Deployment {spec.api.deployment} has no label app.kubernetes.io/part-of: openvenue, "
+            "so it is not the operator's to change"
+        )
     return None
 
 
@@ -216,7 +314,8 @@ def _stale_because(spec: VenueSpec, observation: Observation, now: float) -> str
     silent = [pod for pod in ready if pod.report is None]
     if 2 * len(silent) > len(ready):
         first = silent[0]
-        return f"{len(silent)} of {len(ready)} pods do not say how they are: {first.problem}"
+        of_all = count(len(ready), "pod")
+        return f"{len(silent)} of {of_all} cannot be read: {first.name} {first.problem}"
     told = [pod.report for pod in ready if pod.report is not None]
     new = [one for one in told if one.load is not None]
     if not new:

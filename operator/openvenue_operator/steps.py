@@ -5,17 +5,25 @@ At every moment in between, the connections that all pods may come to hold are w
 """
 
 from openvenue_operator import words
-from openvenue_operator.budget import per_pod, pods_at_most, rest, runs
-from openvenue_operator.model import Allocation, Observation, Pod, Step, Tuning
+from openvenue_operator.budget import per_pod, pods_at_most, rest
+from openvenue_operator.model import Allocation, Lateness, Observation, Pod, Step, Tuning
+from openvenue_operator.phrases import count
 from openvenue_operator.situation import Situation, differs
 
 NUDGE_AGAIN_S = 5.0
+REPLICAS_FACTOR = 2
+REPLICAS_STEP = 4
+"""So many times, or so many more, pods are asked for at a time, once the last ones are ready."""
 
 
 def next_step(target: Allocation, situation: Situation) -> tuple[Step, str]:
     """Return what to write now, and what that or the waiting is about."""
-    spec, observation, deployment, running, holds, bound, _now = situation
-    current = situation.current
+    observation, deployment, running = (
+        situation.observation,
+        situation.deployment,
+        situation.running,
+    )
+    current, present = situation.current, situation.attendance
     goal = situation.tuning_of(target)
     shrunk = situation.tuning_of(_smaller(current, target))
     # The first is written in any case: pods may run something else than their Deployment says.
@@ -30,34 +38,74 @@ def next_step(target: Allocation, situation: Situation) -> tuple[Step, str]:
         return step, words.step_in_words(step)
 
     nudged = _to_nudge(situation)
-    if holds > per_pod(running):
-        behind = sum(not runs(pod, running) for pod in observation.pods)
-        wait = f"waits for {behind} pods to take over generation {running.generation}"
-        return Step(nudge=nudged), wait
+    if situation.may_hold > per_pod(running) and not _all_late_are_overdue(situation):
+        behind = [one for one in present.late if one.reason is not Lateness.MISSING]
+        wait = f"waits for {words.pods_in_words(behind)} to take over generation"
+        return Step(nudge=nudged), f"{wait} {running.generation}{words.details(behind)}"
     grows = Step(
         tuning=_numbered(goal, observation) if differs(goal, running) else None,
-        replicas=target.replicas
-        if target.replicas > deployment.replicas and situation.has_replicas
-        else None,
+        replicas=_more_replicas(target, situation),
         server_threads=target.server_threads
         if target.server_threads > current.server_threads
         else None,
     )
     if not grows.empty:
-        most = pods_at_most(deployment, target.replicas, observation.pods)
-        total = most * max(holds, per_pod(goal)) + rest(spec)
-        if bound is not None and total > bound:
+        if not is_within_reach(target, situation):
+            most, total = _worst_case(target, situation)
             wait = f"waits for pods to stop: {most} of them could hold {total} connections"
             return Step(nudge=nudged), wait
         return grows, words.step_in_words(grows)
     if nudged:
-        return Step(nudge=nudged), f"has {len(nudged)} pods read generation {running.generation}"
+        has = f"has {count(len(nudged), 'pod')} read generation {running.generation}"
+        return Step(nudge=nudged), has
     if not situation.in_place(target):
-        return Step(), "waits for pods to start or stop"
+        return Step(), words.absence(situation, target)
     if target.server_threads < current.server_threads:
         step = Step(server_threads=target.server_threads)
         return step, words.step_in_words(step)
     return Step(), words.AT_REST
+
+
+def is_within_reach(target: Allocation, situation: Situation) -> bool:
+    """Whether the budget takes the target now, with what any pod may still hold."""
+    goal, running = situation.tuning_of(target), situation.running
+    grows = per_pod(goal) > per_pod(running) or target.replicas > situation.deployment.replicas
+    if situation.limit is None or not (grows or differs(goal, running)):
+        return True
+    return _worst_case(target, situation)[1] <= situation.limit
+
+
+def bounded(replicas: int, current: int) -> int:
+    """Return to how many pods to go next: a mistake in a bound does not start a hundred."""
+    return min(replicas, max(REPLICAS_FACTOR * current, current + REPLICAS_STEP))
+
+
+def _worst_case(target: Allocation, situation: Situation) -> tuple[int, int]:
+    """How many pods there may be on the way to a target, and what they may hold together."""
+    pods = situation.observation.pods
+    most = pods_at_most(situation.deployment, target.replicas, pods)
+    each = max(situation.may_hold, per_pod(situation.tuning_of(target)))
+    return most, most * each + rest(situation.spec)
+
+
+def _all_late_are_overdue(situation: Situation) -> bool:
+    """Whether whoever has not taken over what shrinks is nobody to wait for.
+
+    Then growth counts with what they may hold still.
+    """
+    late = situation.attendance.late
+    terminating = any(pod.terminating for pod in situation.observation.pods)
+    return bool(late) and all(one.overdue for one in late) and not terminating
+
+
+def _more_replicas(target: Allocation, situation: Situation) -> int | None:
+    """How many pods to ask for now, where the target has more; the last ones come first."""
+    current, present = situation.deployment.replicas, situation.attendance
+    if target.replicas <= current or not situation.has_replicas:
+        return None
+    if present.starting or present.without_room:
+        return None
+    return bounded(target.replicas, current)
 
 
 def may_restore_replicas(kept: Allocation, situation: Situation) -> bool:

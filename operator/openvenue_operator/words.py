@@ -1,16 +1,31 @@
 """A plan in words: what it writes, what bounds it, and what clashes."""
 
+from collections.abc import Sequence
+
 from openvenue_operator import law, room
 from openvenue_operator.budget import fits, limit_in_words, pods_at_most, rest
-from openvenue_operator.model import Allocation, Deployment, Memory, Mode, Step, VenueSpec
+from openvenue_operator.model import (
+    Allocation,
+    Deployment,
+    Lateness,
+    LatePod,
+    Memory,
+    Mode,
+    Step,
+    VenueSpec,
+)
+from openvenue_operator.phrases import at, count
 from openvenue_operator.situation import Situation
 
 AT_REST = "nothing: all pods run the target"
+NOTED_AFTER_S = 10.0
+"""What is asked for is spoken of once it was for so long: noise is not written down."""
 
 
 def clash(least: Allocation, situation: Situation) -> str:
     """Which numbers clash, and what would fit."""
-    spec, observation, deployment, _running, holds, bound, _now = situation
+    spec, observation, deployment = situation.spec, situation.observation, situation.deployment
+    holds, bound = situation.may_hold, situation.limit
     if bound is None or fits(least, deployment, spec, bound):
         needed = room.threads_needed(least, situation)
         return (
@@ -31,15 +46,16 @@ def clash(least: Allocation, situation: Situation) -> str:
     if deployment.autoscaler_max is not None:
         remedy = "lower the autoscaler's maxReplicas, or "
     return (
-        f"the least that the bounds allow is {most} pods at a time ({_pods_in_words(deployment)}) "
-        f"with {least.workers} workers of {least.db_pool_size}+{least.db_pool_overflow} "
+        f"the least that the bounds allow is {count(most, 'pod')} at a time "
+        f"({_least_pods(deployment)}) "
+        f"with {count(least.workers, 'worker')} of {least.db_pool_size}+{least.db_pool_overflow} "
         f"connections, and {rest(spec)} for projector and migration: {total} connections, but the "
         f"budget is {bound} ({limit_in_words(spec, observation, holds)}): "
         f"{remedy}raise the budget by {total - bound}"
     )
 
 
-def _pods_in_words(deployment: Deployment) -> str:
+def _least_pods(deployment: Deployment) -> str:
     if deployment.autoscaler_max is not None:
         return (
             f"the autoscaler's maximum of {deployment.autoscaler_max}, a rollout's, and those that "
@@ -48,36 +64,115 @@ def _pods_in_words(deployment: Deployment) -> str:
     return "those of api.replicas.min, and a rollout's"
 
 
-def load_in_words(demand: law.Demand, allocation: Allocation, spec: VenueSpec) -> str:
-    """What the load says of the number of workers."""
-    at_most = allocation.replicas * allocation.workers >= (
-        spec.api.replicas.max * spec.api.workers_per_pod.max
-    )
-    if at_most and law.is_high(demand, spec):
+def load_in_words(
+    demand: law.Demand,
+    bearing: Allocation,
+    bearing_spec: VenueSpec,
+    memory: Memory,
+    situation: Situation,
+) -> str:
+    """What keeps the number of workers, or the pools, from being larger or smaller."""
+    api, bounds = bearing_spec.api, situation.spec.api
+    if law.is_high(demand, bearing_spec):
+        if law.more_workers(bearing, bearing.replicas * bearing.workers + 1, api) != bearing:
+            return f"the load: {demand.because}"
+        return f"{_most_workers(memory, situation)}, though {demand.because}"
+    if not demand.pool_short:
+        return f"the load: {demand.because}"
+    if memory.pool_held_until is not None:
         return (
-            f"api.replicas.max of {spec.api.replicas.max} and api.workersPerPod.max of "
-            f"{spec.api.workers_per_pod.max}, though {demand.because}"
+            f"the database, of which larger pools had no more queries answered: none until "
+            f"{at(memory.pool_held_until)}, though {demand.pool_because}"
         )
-    return f"the load: {demand.because}"
+    is_full = bearing.db_pool_size >= bounds.db_pool_size.max
+    if is_full and bearing.db_pool_overflow >= bounds.db_pool_overflow.max:
+        return (
+            f"api.dbPoolSize.max of {bounds.db_pool_size.max} and api.dbPoolOverflow.max of "
+            f"{bounds.db_pool_overflow.max}, though {demand.pool_because}"
+        )
+    return f"the load: {demand.pool_because}"
+
+
+def _most_workers(memory: Memory, situation: Situation) -> str:
+    """Why there cannot be more workers."""
+    api, present = situation.spec.api, situation.attendance
+    workers = f"api.workersPerPod.max of {api.workers_per_pod.max}"
+    if present.overdue:
+        return f"{pods_in_words(present.overdue)}, overdue{details(present.overdue)}, and {workers}"
+    if memory.pods_at_most is not None and memory.pods_at_most < api.replicas.max:
+        until = at(memory.pods_at_most_until or 0)
+        room = count(memory.pods_at_most, "pod")
+        return f"the nodes' room for {room} (more are tried at {until}) and {workers}"
+    return f"api.replicas.max of {api.replicas.max} and {workers}"
+
+
+def waiting(
+    demand: law.Demand,
+    bearing: Allocation,
+    memory: Memory,
+    spec: VenueSpec,
+    now: float,
+    binding: str,
+) -> str | None:
+    """What is asked for and not done yet, since when, and when it will be; None: nothing is."""
+    tuning = spec.tuning
+    asked = (
+        (memory.high_since, tuning.up_window_seconds, f"more workers: {demand.because}"),
+        (memory.pool_high_since, tuning.up_window_seconds, f"larger pools: {demand.pool_because}"),
+        (memory.low_since, tuning.down_window_seconds, f"fewer workers: {demand.because}"),
+        (memory.pool_low_since, tuning.down_window_seconds, "smaller pools: connections lie idle"),
+    )
+    for since, window_s, what in asked:
+        if since is None or now - since < NOTED_AFTER_S:
+            continue
+        if ", though " in binding or binding.startswith(("the budget", "engine.")):
+            return f"nothing: held by {binding}"
+        cooled_at = (memory.changed_at or 0) + tuning.cooldown_seconds
+        due, why = max((since + window_s, "window"), (cooled_at, "cooldown"))
+        if due <= now:
+            continue
+        return f"{what}, since {now - since:.0f} s; changes at {at(due)} ({why})"
+    return None
+
+
+def absence(situation: Situation, target: Allocation) -> str:
+    """Who is waited for, or no longer waited for, so that the target runs everywhere."""
+    present = situation.attendance
+    if present.overdue:
+        return f"goes on without {pods_in_words(present.overdue)}{details(present.overdue)}"
+    if present.late:
+        return f"waits for {pods_in_words(present.late)}{details(present.late)}"
+    going = [pod for pod in situation.observation.pods if pod.terminating]
+    if going:
+        return f"waits for {count(len(going), 'pod')} to stop"
+    if situation.deployment.replicas != target.replicas:
+        return f"waits for {count(target.replicas, 'pod')}: there are to be as many"
+    return "waits for a rollout to end"
+
+
+def pods_in_words(late: Sequence[LatePod]) -> str:
+    """Name a pod, or say how many there are."""
+    return late[0].name if len(late) == 1 else count(len(late), "pod")
+
+
+def details(late: Sequence[LatePod]) -> str:
+    """Why the pod is late that has been so for the longest, and since when."""
+    if not late:
+        return ""
+    first = late[0]
+    if all(one.reason is Lateness.BEHIND for one in late):
+        return f" (since {at(first.since)})"
+    name = "" if len(late) == 1 else f"{first.name} "
+    return f" ({name}{first.reason}: {first.message}; since {at(first.since)})"
 
 
 def excess(allocation: Allocation, situation: Situation) -> str:
     """What an allocation exceeds."""
-    spec, observation, deployment, _running, holds, bound, _now = situation
+    spec, observation, deployment = situation.spec, situation.observation, situation.deployment
+    holds, bound = situation.may_hold, situation.limit
     if bound is not None and not fits(allocation, deployment, spec, bound):
         return f"the budget of {bound} connections ({limit_in_words(spec, observation, holds)})"
     return f"engine.serverThreads.max of {spec.engine.server_threads.max}"
-
-
-def reason(memory: Memory, asked: Allocation, current: Allocation) -> str:
-    """Why the target is what it is, where the load did not change it."""
-    if memory.target is None:
-        return "the first plan: what runs, within the bounds"
-    if memory.target != asked:
-        return "the bounds of the spec have changed"
-    if asked != current:
-        return "what runs is not yet, or no longer, what was planned"
-    return "the load is as it was"
 
 
 def step_in_words(step: Step) -> str:
@@ -88,17 +183,20 @@ def step_in_words(step: Step) -> str:
     if step.tuning is not None:
         tuning = step.tuning
         parts.append(
-            f"generation {tuning.generation}: {tuning.workers} workers x "
-            f"({tuning.db_pool_size}+{tuning.db_pool_overflow}), {tuning.grpc_channels} channels"
+            f"generation {tuning.generation}: {count(tuning.workers, 'worker')} x "
+            f"({tuning.db_pool_size}+{tuning.db_pool_overflow}), "
+            f"{count(tuning.grpc_channels, 'channel')}"
         )
     if step.replicas is not None:
-        parts.append(f"{step.replicas} pods")
+        parts.append(count(step.replicas, "pod"))
     return "; ".join(parts)
 
 
 def told(situation: Situation, next_step: str, step: Step, stale_because: str | None) -> str:
     """What is next, and where that is nothing, or not for the first time, why."""
-    obstacle = situation.observation.obstacle
+    obstacle, engine = situation.observation.obstacle, situation.observation.engine_pod
+    if engine is not None and not engine.ready and situation.now - engine.since > NOTED_AFTER_S:
+        next_step = f"{next_step}; {engine.name} is not ready: {engine.waits_for}"
     if next_step == AT_REST and stale_because is not None:
         return f"{next_step}; holds, for {stale_because}"
     if step.empty:

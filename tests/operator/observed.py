@@ -9,6 +9,7 @@ from openvenue_operator.model import (
     Database,
     Deployment,
     Engine,
+    EnginePod,
     EngineSpec,
     Memory,
     Observation,
@@ -136,6 +137,7 @@ def observation(*pods: Pod, **fields: Any) -> Observation:
         "database": database(),
         "engine": Engine(server_threads=64),
         "other_venue": None,
+        "engine_pod": EnginePod(name="engine-0", ready=True, restarts=0, since=NOW - 100),
     }
     return Observation(**(known | fields))
 

@@ -148,13 +148,13 @@ OLD = [
 ]
 # Each with how many lines it may take at most.
 SHOWN = {
-    "settled": (well(), 60),
-    "changing": (well(spec=CHANGING), 60),
-    "planned only": (well(spec=CHANGING.replace(mode=Mode.PLAN)), 60),
-    "metrics too old": (situation(*OLD, applied=RUNS), 60),
-    "nothing known": (well(database=None), 60),
+    "settled": (well(), 95),
+    "changing": (well(spec=CHANGING), 95),
+    "planned only": (well(spec=CHANGING.replace(mode=Mode.PLAN)), 95),
+    "metrics too old": (situation(*OLD, applied=RUNS), 95),
+    "nothing known": (well(database=None), 95),
     # The numbers that clash are said twice: by BudgetSatisfied and as the next step.
-    "infeasible": (well(spec=CLASHING), 68),
+    "infeasible": (well(spec=CLASHING), 103),
 }
 
 
@@ -202,6 +202,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
             {"min": 200, "max": 200},
             "200 x workersPerPod.min 1 x grpcChannels.min 1 sessions",
         ),
+        ("tuning.podDeadlineSeconds", 9, "greater than or equal to 10"),
         ("mode", "auto", 'supported values: "Auto", "Plan", "Paused"'),
         ("api.workers", 3, 'unknown field "spec.api.workers"'),
     ],
@@ -337,12 +338,23 @@ async def test_its_columns_say_whether_it_is_well_and_why_not(
     await write_status_of(SITUATIONS["settled"], client, namespace)
     heading, row = api_server.kubectl("get", "vn", "-n", namespace).splitlines()
     assert heading.split() == [
-        *("NAME", "READY", "MODE", "PODS", "WORKERS", "POOL", "CONNECTIONS", "ORDERS/S", "P99"),
+        *(
+            "NAME",
+            "READY",
+            "ENGINE",
+            "MODE",
+            "PODS",
+            "WORKERS",
+            "POOL",
+            "CONNECTIONS",
+            "ORDERS/S",
+            "P99",
+        ),
         *("AGE", "NEXT"),
     ]
-    cells = row.split(maxsplit=10)
-    assert cells[:9] == ["venue", "True", "Auto", "2/2", "1", "3+1", "6/94", "1000", "8"]
-    assert cells[10].strip() == "nothing: all pods run the target"
+    cells = row.split(maxsplit=11)
+    assert cells[:10] == ["venue", "True", "True", "Auto", "2/2", "1", "3+1", "6/94", "1000", "8"]
+    assert cells[11].strip() == "nothing: all pods run the target"
 
 
 @pytest.mark.cluster
@@ -357,7 +369,7 @@ async def test_its_columns_say_whether_it_is_well_and_why_not(
         (well(other_venue="elder"), "nothing: Venue elder, which is older, tunes api"),
         (
             well(spec=CHANGING, obstacle="data is declared by argocd"),
-            "tries again: generation 4: 1 workers x (2+1), 1 channels; data is declared by argocd",
+            "tries again: generation 4: 1 worker x (2+1), 1 channel; data is declared by argocd",
         ),
     ],
 )

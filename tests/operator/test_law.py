@@ -16,7 +16,7 @@ def demand(current: Allocation, short_at: int | None = None, **figures: Any) -> 
     in_use = figures.pop("db_in_use", 0)
     found = law.load_of([pod(runs=runs, load=load(**figures), db_in_use=in_use)], NOW)
     assert found is not None
-    return law.demand_of(found, current, SPEC, short_at)
+    return law.demand_of(found, current, SPEC, Memory(pool_short_at=short_at))
 
 
 def granted(
@@ -42,18 +42,53 @@ TWO = allocation(workers=2, db_pool_size=2)
 
 
 def test_processor_time_says_in_proportion_how_many_workers_are_needed() -> None:
-    wish = granted(demand(TWO, cpu_cores=1.96), TWO)  # 98% of one, where 70% are the target
+    wish = granted(demand(TWO, cpu_cores=1.8), TWO)  # 90% of one, where 70% are the target
     assert wish is not None
     assert (wish.allocation.replicas, wish.allocation.workers) == (1, 3)
-    assert wish.reason == "workers use 98% of a processor: more workers"
+    assert wish.reason == "workers use 90% of a processor: more workers"
+
+
+def test_workers_that_use_all_of_a_processor_are_doubled_for_nobody_knows_how_much_waits() -> None:
+    wish = granted(demand(TWO, cpu_cores=1.9), TWO)
+    assert wish is not None
+    assert (wish.allocation.replicas, wish.allocation.workers) == (1, 4)
+    assert wish.reason == "workers use all of a processor (95%): more workers"
+
+
+def test_work_that_is_turned_away_counts_as_if_it_had_been_done() -> None:
+    # Of 400 requests 300 are turned away, by workers that are busy to 60%.
+    asked = demand(TWO, cpu_cores=1.2, requests_per_s=100, refused_per_s=300)
+    wish = granted(asked, TWO)
+    assert wish is not None
+    assert wish.allocation.replicas * wish.allocation.workers == 8
+    assert wish.reason == "75% of all requests are turned away: more workers"
+    few = demand(TWO, cpu_cores=1.2, requests_per_s=100, refused_per_s=5)
+    assert granted(few, TWO) is None
+
+
+def test_pods_that_do_not_say_bear_nothing_where_it_is_about_more_and_all_where_about_fewer() -> (
+    None
+):
+    both = allocation(replicas=2)
+    assert granted(demand(both, cpu_cores=0.9), both) is None
+    assert granted(demand(ONE, cpu_cores=0.9), ONE) is not None
+    three = allocation(replicas=3)
+    idle = law.demand_of(
+        law.load_of([pod("1", load=load(cpu_cores=0.1))], NOW) or pytest.fail("no load"),
+        three,
+        SPEC,
+        Memory(),
+    )
+    assert idle.borne > 2
+    assert granted(idle, three) is None
 
 
 def test_no_change_makes_more_than_twice_as_many() -> None:
     strict = SPEC.replace(tuning=TuningSpec(targets=SPEC.tuning.targets.replace(cpu_percent=10)))
     found = law.load_of([pod(runs=tuning(workers=2), load=load(cpu_cores=1.96))], NOW)
     assert found is not None
-    asked = law.demand_of(found, TWO, strict, None)
-    assert asked.ratio > 9
+    asked = law.demand_of(found, TWO, strict, Memory())
+    assert asked.ratio == 2
     wish = granted(asked, TWO, spec=strict)
     assert wish is not None
     assert (wish.allocation.replicas, wish.allocation.workers) == (1, 4)
@@ -106,13 +141,21 @@ def test_requests_under_way_count_as_load() -> None:
     assert wish.reason == "80% of what may be under way is: more workers"
 
 
-def test_fewer_workers_come_one_by_one_and_only_where_they_stay_far_below_the_target() -> None:
-    assert granted(demand(TWO, cpu_cores=0.36), TWO) is None  # one would bear 51% of its target
-    wish = granted(demand(TWO, cpu_cores=0.34), TWO)
+def test_fewer_workers_come_one_by_one_and_only_where_they_stay_below_the_target() -> None:
+    assert granted(demand(TWO, cpu_cores=0.57), TWO) is None  # one would bear 81% of its target
+    wish = granted(demand(TWO, cpu_cores=0.55), TWO)
     assert wish is not None
     assert wish.allocation.workers == 1
     window_s = SPEC.tuning.down_window_seconds
-    assert granted(demand(TWO, cpu_cores=0.34), TWO, lasting_s=window_s - 1) is None
+    assert granted(demand(TWO, cpu_cores=0.55), TWO, lasting_s=window_s - 1) is None
+
+
+@pytest.mark.parametrize("dead_band", range(0, 51, 5))
+def test_what_is_left_after_a_step_down_is_below_the_band_in_which_more_is_asked_for(
+    dead_band: int,
+) -> None:
+    banded = SPEC.replace(tuning=TuningSpec(dead_band_percent=dead_band))
+    assert law.spare_share(banded) < 1 - dead_band / 100
 
 
 @pytest.mark.parametrize(
@@ -172,6 +215,55 @@ def test_a_pool_does_not_shrink_to_where_queries_waited() -> None:
     current = allocation(db_pool_size=6)
     assert granted(demand(current, short_at=5), current) is None
     assert granted(demand(current, short_at=4), current) is not None
+
+
+def test_where_queries_waited_is_forgotten_after_a_day() -> None:
+    day = law.POOL_SHORT_S
+    memory = Memory(pool_short_at=5, pool_short_seen_at=NOW - day + 1)
+    assert law.forgetful(memory, NOW).pool_short_at == 5
+    assert law.forgetful(memory, NOW + 1).pool_short_at is None
+    # A version before this one did not say when it was.
+    old = law.forgetful(Memory(pool_short_at=5), NOW)
+    assert (old.pool_short_at, old.pool_short_seen_at) == (5, NOW)
+
+
+def test_a_change_in_the_future_is_one_of_now() -> None:
+    assert law.forgetful(Memory(changed_at=NOW + 3600), NOW).changed_at == NOW
+    far = Memory(pool_held_until=NOW + 1e6, pods_at_most=3, pods_at_most_until=NOW + 1e6)
+    assert law.forgetful(far, NOW) == Memory()
+
+
+def test_a_projection_that_is_late_is_no_small_pool() -> None:
+    current = allocation(db_pool_size=4)
+    assert granted(demand(current, pool_wait_ms=90, projection_wait_ms=600), current) is None
+    assert granted(demand(current, pool_wait_ms=90, projection_wait_ms=60), current) is not None
+
+
+def test_larger_pools_that_did_not_help_are_taken_back_and_not_tried_again_for_a_while() -> None:
+    small = allocation(db_pool_size=4)
+    first = granted(demand(small, pool_wait_ms=90, queries_per_s=500), small)
+    assert first is not None
+    larger = first.allocation
+    assert larger.db_pool_size == 6
+    memory = first.memory.replace(pool_high_since=NOW)
+    later = NOW + 600
+
+    def asked(**figures: float) -> law.Wish | None:
+        return next(law.wishes(demand(larger, **figures), larger, SPEC, memory, later), None)
+
+    helped = asked(pool_wait_ms=60, queries_per_s=500)
+    assert helped is not None
+    assert helped.allocation.db_pool_size == 9
+    assert (asked(pool_wait_ms=90, queries_per_s=600) or first).allocation.db_pool_size == 9
+    in_vain = asked(pool_wait_ms=80, queries_per_s=510)
+    assert in_vain is not None
+    assert in_vain.allocation == small
+    assert "it is the database that is slow" in in_vain.reason
+    held = in_vain.memory.replace(pool_high_since=later)
+    still = demand(small, pool_wait_ms=90, queries_per_s=500)
+    assert next(law.wishes(still, small, SPEC, held, later + 600), None) is None
+    again = law.forgetful(held, later + law.POOL_HELD_S)
+    assert next(law.wishes(still, small, SPEC, again, later + law.POOL_HELD_S), None) is not None
 
 
 # --- What is measured -----------------------------------------------------------------------------

@@ -26,7 +26,6 @@ from openvenue_operator.model import (
 )
 from openvenue_operator.plan import plan
 
-
 SETTLE_S = 5
 """Between two looks where nothing is unlucky."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from api_server import ApiServer
+from installed_operator import OPERATOR
 from lightkube import ApiError, AsyncClient
 from lightkube.models.meta_v1 import ManagedFieldsEntry
 from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
@@ -87,6 +88,62 @@ async def test_replicas_that_came_with_the_deployment_are_taken_over(place: Plac
     assert owned == [{"f:spec": {"f:replicas": {}}}]
 
 
+async def test_replicas_that_an_older_operator_set_without_the_subresource_are_taken_over(
+    place: Place,
+) -> None:
+    place.declare_replicas(4, "openvenue-operator")
+    found, addresses = await place.look()
+    await set_replicas(place.client, found, addresses, 2)
+    live = place.get("deployment", DEPLOYMENT)
+    assert live["spec"]["replicas"] == 2
+    owners = [
+        (entry["manager"], entry.get("subresource"))
+        for entry in live["metadata"]["managedFields"]
+        if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
+    ]
+    assert owners == [("openvenue-operator", "scale")]
+
+
+async def test_of_a_pod_the_operator_may_change_one_annotation_and_nothing_else(
+    place: Place,
+) -> None:
+    pod = engine_pod(place.namespace, 1)
+    pod["metadata"] = {"name": "api-1", "namespace": place.namespace, "labels": {"app": "api"}}
+    place.server.apply(pod)
+    found, _addresses = await place.look()
+    addresses = _addresses._replace(
+        pod_uids={"api-1": place.get("pod", "api-1")["metadata"]["uid"]}
+    )
+    await nudge(place.client, found, addresses, "api-1", "7.1800000000")
+    path = f"/api/v1/namespaces/{place.namespace}/pods/api-1"
+    for patch in (
+        {"spec": {"containers": [{"name": "engine", "image": "evil"}]}},
+        {"metadata": {"labels": {"app": "engine"}}},
+        {"metadata": {"annotations": {"other": "1"}}},
+        {"metadata": {"finalizers": ["example.com/stay"]}},
+    ):
+        answer = place.server.ask(
+            "PATCH",
+            path,
+            OPERATOR,
+            content=json.dumps(patch),
+            headers={"Content-Type": "application/strategic-merge-patch+json"},
+        )
+        assert answer.status_code == 422, answer.text
+        assert "the operator of Venues changes no" in answer.json()["message"]
+    await nudge(place.client, found, addresses, "api-1", "8.1800000009")
+    annotations = place.get("pod", "api-1")["metadata"]["annotations"]
+    assert annotations["openvenue.dev/tuning-generation"] == "8.1800000009"
+
+
+async def test_nothing_is_written_once_the_lease_may_be_another_operators(place: Place) -> None:
+    found, addresses = await place.look()
+    hands = Hands(place.client, EngineClient(), holds=lambda: False)
+    with pytest.raises(TimeoutError, match="Lease"):
+        await act(hands, found, Step(replicas=3), addresses, 0, 0.0)
+    assert place.replicas() == 1
+
+
 async def test_a_write_that_changes_nothing_leaves_the_object_as_it_is(place: Place) -> None:
     found, addresses = await place.look()
     await set_replicas(place.client, found, addresses, 2)
@@ -116,7 +173,7 @@ async def test_replicas_that_another_manager_declares_are_left_to_it(place: Plac
 
 async def test_what_the_api_server_refuses_is_an_obstacle(place: Place) -> None:
     found, addresses = await place.look()
-    place.server.kubectl("delete", "role", "openvenue-operator", "-n", place.namespace)
+    place.server.kubectl("delete", "role", "openvenue-operator-venues", "-n", place.namespace)
     deadline = time.monotonic() + 10
     while True:  # The API server takes a moment to notice.
         hands = Hands(place.client, EngineClient())
@@ -244,6 +301,11 @@ def test_only_those_who_declare_a_field_are_its_other_owners() -> None:
         ("GET", "/api/v1/namespaces/a/pods", Call("list", "pods")),
         ("GET", "/api/v1/namespaces/a/pods/b", Call("get", "pods")),
         ("PATCH", "/apis/apps/v1/namespaces/a/deployments/b", Call("patch", "deployments.apps")),
+        (
+            "PATCH",
+            "/apis/apps/v1/namespaces/a/deployments/b/scale",
+            Call("patch", "deployments.apps/scale"),
+        ),
         (
             "PATCH",
             "/apis/openvenue.dev/v1alpha1/namespaces/a/venues/b/status",

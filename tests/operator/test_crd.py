@@ -255,6 +255,16 @@ def test_a_venue_stays_with_its_deployment(api_server: ApiServer, namespace: str
 
 
 @pytest.mark.cluster
+def test_a_venue_has_a_name_that_its_lease_can_have_too(
+    api_server: ApiServer, namespace: str
+) -> None:
+    assert refusal(api_server, namespace, venue(namespace, name="v" * 234)) == ""
+    assert "may not be more than 234" in refusal(
+        api_server, namespace, venue(namespace, name="v" * 235)
+    )
+
+
+@pytest.mark.cluster
 def test_kubectl_explains_every_field(api_server: ApiServer, namespace: str) -> None:
     del namespace
     for part in ("spec", "status"):

@@ -83,6 +83,8 @@ def _plan(situation: Situation, memory: Memory) -> Plan:
     if present.overdue and not steps.is_within_reach(asked, situation):
         # Nothing waits for an overdue pod: neither does the target.
         asked = room.within_bounds(current, spec)
+        given_up = "what was planned does not fit beside pods that are overdue: given up"
+        memory = memory.replace(target=asked, reason=given_up, reached=False)
     is_considered = bound is not None or room.is_asked_for(memory.target, asked, situation)
     memory = law.forgetful(memory, now)
     memory, asked = _taken_back(memory, asked, situation)
@@ -173,7 +175,10 @@ def _plan(situation: Situation, memory: Memory) -> Plan:
     step, next_step = steps.next_step(target, situation)
     if step.empty and demand is not None and target == asked:
         waits = words.waiting(demand, bearing, choice.memory, spec, now, choice.binding)
-        next_step = waits if waits is not None and next_step == words.AT_REST else next_step
+        if waits is not None and next_step == words.AT_REST:
+            next_step = waits
+        elif waits is not None and present.overdue:
+            next_step = f"{next_step}; {waits}"
     return described(target, step, next_step, binding=choice.binding, problem=None)
 
 

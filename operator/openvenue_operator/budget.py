@@ -1,6 +1,6 @@
 """The database's connections: how many the venue may hold, and how many it may come to hold.
 
-Two questions, each answered for the worst that can happen before the next look: how many pods there
+Two questions, each answered for the worst that can happen before the next step: how many pods there
 may be, and what each of them may hold. All of it is arithmetic on an `Observation`.
 """
 
@@ -11,9 +11,9 @@ from openvenue_operator.model import (
     Observation,
     Pod,
     Tuning,
-    VenueSpec,
 )
 from openvenue_operator.phrases import count
+from openvenue_operator.spec import VenueSpec
 
 
 def rest(spec: VenueSpec) -> int:
@@ -68,7 +68,7 @@ def _of_others(spec: VenueSpec, observation: Observation, may_hold: int) -> int:
 
 
 def pods_at_most(deployment: Deployment, replicas: int, pods: tuple[Pod, ...] = ()) -> int:
-    """Pods that may hold connections at a time, with this many `replicas`, before the next look.
+    """Pods that may hold connections at a time, with this many `replicas`, before the next step.
 
     Those that serve: a rollout adds `max_surge`. Those that drain: where a new pod counts as
     available only after an old one's grace period (`min_ready_seconds`), a rollout has no more than

@@ -1,7 +1,7 @@
 """The Kubernetes API as the operator uses it: one client, every call counted, writes as one owner.
 
-A call that fails is not repeated here. Each look at a venue starts from what is there, so the next
-one does what this one could not.
+A call that fails is not repeated here. Each reconciliation of a venue starts from what is there, so
+the next one does what this one could not.
 """
 
 import re
@@ -91,7 +91,7 @@ def connect(
     )
 
 
-async def apply(
+async def server_side_apply(
     client: AsyncClient,
     resource: type[Any],
     body: Mapping[str, Any],

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from openvenue_operator import words
+from openvenue_operator import messages
 from openvenue_operator.budget import in_words
-from openvenue_operator.model import Observation, Plan, Value
+from openvenue_operator.model import Observation, Plan
 from openvenue_operator.phrases import at, count
+from openvenue_operator.spec import Value
 
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -161,7 +162,7 @@ def _degraded(plan: Plan, observation: Observation) -> Found:
     if problem is not None:
         return Found(Type.DEGRADED, True, Reason.OBSTACLE, problem)
     if plan.overdue:
-        message = f"{words.pods_in_words(plan.overdue)}{words.details(plan.overdue)}"
+        message = f"{messages.pods_in_words(plan.overdue)}{messages.details(plan.overdue)}"
         return Found(Type.DEGRADED, True, Reason.POD_OVERDUE, message)
     wanted = observation.deployment.replicas if observation.deployment else 0
     is_well = plan.settled or ready_pods(observation) >= wanted

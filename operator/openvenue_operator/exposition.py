@@ -2,8 +2,8 @@
 
     text ─ read ▸ Reading ─ report_of (with an earlier Reading of the same pod) ▸ PodReport
 
-A text that lacks a figure, holds one that no API can have, or counters that went back, is Nonsense
-as a whole: who is wrong about one thing is not believed about another.
+A text that lacks a figure, holds one that no API can have, or counters that went back, is
+InvalidMetrics as a whole: a pod that is wrong about one thing is not believed about another.
 """
 
 import math
@@ -34,7 +34,7 @@ OBSERVATIONS_MIN = 50
 """For a 99th percentile: that of fewer is the worst one's."""
 
 
-class Nonsense(ValueError):
+class InvalidMetrics(ValueError):
     """What a pod answered cannot be used; the message says why."""
 
 
@@ -54,12 +54,12 @@ class Distribution(NamedTuple):
         if not earlier.bounds:
             return self
         if self.bounds != earlier.bounds:
-            raise Nonsense("a histogram has other buckets than before")
+            raise InvalidMetrics("a histogram has other buckets than before")
         counts = tuple(
             now - before for now, before in zip(self.counts, earlier.counts, strict=True)
         )
         if any(count < 0 for count in counts) or list(counts) != sorted(counts):
-            raise Nonsense("a histogram went back")
+            raise InvalidMetrics("a histogram went back")
         return Distribution(self.bounds, counts)
 
     def quantile(self, share: float) -> float:
@@ -109,7 +109,7 @@ class Reading(NamedTuple):
 
 
 def read(text: str, read_at: float) -> Reading:
-    """Take the figures out of a text in Prometheus' format. Raises Nonsense."""
+    """Take the figures out of a text in Prometheus' format. Raises InvalidMetrics."""
     samples = _Samples(text)
     requests = samples.all("openvenue_api_requests_total")
     return Reading(
@@ -153,7 +153,7 @@ def read(text: str, read_at: float) -> Reading:
 
 
 def report_of(reading: Reading, earlier: Reading | None) -> PodReport:
-    """Say what a pod is and, where it was read before, under which load. Raises Nonsense."""
+    """Say what a pod is and, where it was read before, under which load. Raises InvalidMetrics."""
     return PodReport(
         read_at=reading.read_at,
         workers=reading.workers,
@@ -175,12 +175,12 @@ def _load(now: Reading, before: Reading) -> PodLoad | None:
 
     def rate(later: float, earlier: float, what: str) -> float:
         if later < earlier:
-            raise Nonsense(f"{what} went back from {earlier:g} to {later:g}")
+            raise InvalidMetrics(f"{what} went back from {earlier:g} to {later:g}")
         return (later - earlier) / seconds
 
     cpu_cores = rate(now.cpu_s, before.cpu_s, "the processor time")
     if cpu_cores > CORES_MAX:
-        raise Nonsense(f"{cpu_cores:.0f} processors were used")
+        raise InvalidMetrics(f"{cpu_cores:.0f} processors were used")
     return PodLoad(
         seconds=seconds,
         orders_per_s=rate(now.orders, before.orders, "the number of orders"),
@@ -209,11 +209,11 @@ def _database(samples: "_Samples", read_at: float) -> Database | None:
     if observed_at == 0:
         return None
     if observed_at > read_at + CLOCK_SKEW_MAX_S:
-        raise Nonsense(f"the database was read {observed_at - read_at:.0f} s from now")
+        raise InvalidMetrics(f"the database was read {observed_at - read_at:.0f} s from now")
     most = samples.whole("openvenue_api_database_max_connections", CONNECTIONS_MAX)
     reserved = samples.whole("openvenue_api_database_reserved_connections", CONNECTIONS_MAX)
     if reserved >= most:
-        raise Nonsense(f"of {most} database connections {reserved} are reserved")
+        raise InvalidMetrics(f"of {most} database connections {reserved} are reserved")
     return Database(
         read_at=min(observed_at, read_at),
         max_connections=most,
@@ -233,7 +233,7 @@ class _Samples:
                     self._named.setdefault(sample.name, []).append(sample)
         except Exception as error:
             # The parser was made for texts that are right: on others it fails in many ways.
-            raise Nonsense(f"not Prometheus' text format ({error})") from error
+            raise InvalidMetrics(f"not Prometheus' text format ({error})") from error
 
     def all(self, name: str) -> list[Sample]:
         """The samples of a name, if any."""
@@ -242,7 +242,7 @@ class _Samples:
     def required(self, name: str) -> list[Sample]:
         """The samples of a name, of which there must be some."""
         if name not in self._named:
-            raise Nonsense(f"{name} is missing")
+            raise InvalidMetrics(f"{name} is missing")
         return self._named[name]
 
     def sum(self, name: str, most: float, *, optional: bool = False) -> float:
@@ -262,7 +262,7 @@ class _Samples:
         """The sum of a name's samples, which are whole numbers between 0 and `most`."""
         total = sum(_whole(sample, most) for sample in self.required(name))
         if total > most:
-            raise Nonsense(f"{name} is {total}")
+            raise InvalidMetrics(f"{name} is {total}")
         return total
 
     def distribution(self, name: str, route: str | None = None) -> Distribution:
@@ -278,9 +278,9 @@ class _Samples:
         bounds = tuple(bound for bound, _count in buckets)
         counts = tuple(count for _bound, count in buckets)
         if len(set(bounds)) != len(bounds) or not math.isinf(bounds[-1]):
-            raise Nonsense(f"{name} has buckets twice, or no last one")
+            raise InvalidMetrics(f"{name} has buckets twice, or no last one")
         if not _ascending(counts):
-            raise Nonsense(f"{name} has buckets that hold less than smaller ones")
+            raise InvalidMetrics(f"{name} has buckets that hold less than smaller ones")
         return Distribution(bounds, counts)
 
 
@@ -288,9 +288,9 @@ def _bound(sample: Sample) -> float:
     try:
         bound = float(sample.labels["le"])
     except (KeyError, ValueError) as error:
-        raise Nonsense(f"{sample.name} has a bucket without a bound") from error
+        raise InvalidMetrics(f"{sample.name} has a bucket without a bound") from error
     if math.isnan(bound) or bound < 0:
-        raise Nonsense(f"{sample.name} has a bucket up to {bound}")
+        raise InvalidMetrics(f"{sample.name} has a bucket up to {bound}")
     return bound
 
 
@@ -306,12 +306,12 @@ def _ascending(counts: Iterable[float]) -> bool:
 def _finite(sample: Sample, most: float) -> float:
     value = float(sample.value)
     if not 0 <= value <= most:  # NaN is not
-        raise Nonsense(f"{sample.name} is {value:g}")
+        raise InvalidMetrics(f"{sample.name} is {value:g}")
     return value
 
 
 def _whole(sample: Sample, most: float) -> int:
     value = _finite(sample, most)
     if not value.is_integer():
-        raise Nonsense(f"{sample.name} is {value:g}")
+        raise InvalidMetrics(f"{sample.name} is {value:g}")
     return int(value)

@@ -5,8 +5,8 @@ holder answers by renewing it; a holder that does not answer within `PATIENCE_S`
 asker takes the Lease. So an operator that is alone makes no writes.
 
 Nobody's clock is compared with another's: each measures how long it has seen the Lease unchanged.
-A look at a venue ends within `HOLD_S` of the holder's last look at the Lease, which is less than
-`PATIENCE_S`, and before each write the holder looks at its clock once more: a process that was
+A venue's reconciliation ends within `HOLD_S` of the holder's reading of the Lease, which is less
+than `PATIENCE_S`, and before each write the holder looks at its clock once more: a process that was
 frozen does not go on where it stood.
 """
 
@@ -31,7 +31,7 @@ PATIENCE_S = 20.0
 ASK_INTERVAL_S = 60.0
 ASKED_BY = f"{GROUP}/asked-by"
 SOMEBODY_FASTER = "another operator"
-"""Holder of a Lease that was taken while we tried: the next look says which it is."""
+"""Holder of a Lease that was taken while we tried: the next reconciliation says which it is."""
 
 
 class Claim(NamedTuple):

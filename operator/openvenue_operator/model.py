@@ -1,108 +1,15 @@
-"""What passes between the operator's stages: the resource's spec, what was observed and planned.
+"""What passes between the operator's stages: what was observed, remembered and planned.
 
 Values only: no clock, no calls. Times are Unix seconds; field names in JSON are camelCase, as in
-the custom resource. `observe` makes an `Observation`, `plan` a `Plan` of it, `act` carries out
+the custom resource. `observe` makes an `Observation`, `plan` a `Plan` of it, `apply` carries out
 `Plan.step`, `report` writes the status, in which `Memory` comes back with the next observation.
 """
 
 from enum import StrEnum
-from typing import Any, Self
 
 import msgspec
 
-
-class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A value that compares by content and has a JSON form."""
-
-    def replace(self, **changes: Any) -> Self:
-        """Return a copy in which these fields differ."""
-        return msgspec.structs.replace(self, **changes)
-
-
-# --- The custom resource --------------------------------------------------------------------------
-
-
-class Mode(StrEnum):
-    """What the operator may do."""
-
-    AUTO = "Auto"
-    PLAN = "Plan"
-    PAUSED = "Paused"
-
-
-class Bounds(Value, frozen=True, kw_only=True):
-    """Least and greatest value, both allowed."""
-
-    min: int
-    max: int
-
-
-class ApiSpec(Value, frozen=True, kw_only=True):
-    """The API's Deployment, and within which bounds it is tuned."""
-
-    deployment: str
-    replicas: Bounds = Bounds(min=1, max=4)
-    workers_per_pod: Bounds = Bounds(min=1, max=2)
-    db_pool_size: Bounds = Bounds(min=2, max=10)
-    """Kept database connections of a worker."""
-    db_pool_overflow: Bounds = Bounds(min=0, max=5)
-    """Further connections of a worker under load."""
-    grpc_channels: Bounds = Bounds(min=1, max=2)
-    """Engine sessions of a worker."""
-    log_level: str = "WARNING"
-
-
-class EngineSpec(Value, frozen=True, kw_only=True):
-    """The engine's StatefulSet."""
-
-    stateful_set: str
-    server_threads: Bounds = Bounds(min=64, max=256)
-    """Threads of its gRPC server; half of them may hold sessions."""
-
-
-class ConnectionsSpec(Value, frozen=True, kw_only=True):
-    """The database connections: cap, or what the server allows, less what is left free."""
-
-    cap: int | None = None
-    headroom: int = 3
-    projector: int = 2
-    migration: int = 1
-
-
-class Targets(Value, frozen=True, kw_only=True):
-    """Load at which the API is neither too small nor too large."""
-
-    cpu_percent: int = 70
-    """Of one processor, a worker."""
-    event_loop_lag_ms: int = 20
-    pool_wait_ms: int = 5
-    p99_ms: int = 50
-    in_flight_percent: int = 50
-    """Of what a worker may have under way at the engine."""
-
-
-class TuningSpec(Value, frozen=True, kw_only=True):
-    """The tuning law's targets and times."""
-
-    targets: Targets = Targets()
-    up_window_seconds: int = 30
-    down_window_seconds: int = 300
-    cooldown_seconds: int = 60
-    dead_band_percent: int = 10
-    max_metrics_age_seconds: int = 15
-    pod_deadline_seconds: int = 300
-    """How long a pod may take to run what it should before nothing waits for it any more."""
-
-
-class VenueSpec(Value, frozen=True, kw_only=True):
-    """`spec` of a Venue."""
-
-    mode: Mode = Mode.AUTO
-    api: ApiSpec
-    engine: EngineSpec
-    connections: ConnectionsSpec = ConnectionsSpec()
-    tuning: TuningSpec = TuningSpec()
-
+from openvenue_operator.spec import Value, VenueSpec
 
 # --- What was observed ----------------------------------------------------------------------------
 
@@ -328,7 +235,7 @@ class PoolTrial(Value, frozen=True, kw_only=True):
 
 
 class Memory(Value, frozen=True, kw_only=True):
-    """What the law has to remember from one plan to the next."""
+    """What the policy has to remember from one plan to the next."""
 
     high_since: float | None = None
     """Since when more workers are asked for."""
@@ -347,9 +254,9 @@ class Memory(Value, frozen=True, kw_only=True):
     may_hold: int | None = None
     """Database connections that any one pod may hold, until all have taken over what is applied."""
     pods_at_most: int | None = None
-    """The law asks for no more pods than this until `pods_at_most_until`: more found no room."""
+    """The policy asks for no more pods than this until `pods_at_most_until`: more found no room."""
     pods_at_most_until: float | None = None
-    late_since: dict[str, float] = {}
+    late_since: dict[str, float] = msgspec.field(default_factory=dict)
     """Since when a pod, by its uid, has not run what it should; "": since when pods are missing."""
     changed_at: float | None = None
     """When the target was last changed: the cooldown runs from here."""
@@ -441,7 +348,7 @@ class Plan(Value, frozen=True, kw_only=True):
     """Pods there are, those on their way out included."""
     late: tuple[LatePod, ...] = ()
     """Pods that do not run what they should, the longest first."""
-    load: dict[str, float] = {}
+    load: dict[str, float] = msgspec.field(default_factory=dict)
     """The figures by name: ordersPerSecond, p99Ms and so on; empty where there are none."""
     settled: bool
     """Every pod runs the target, and there is nothing left to write."""

@@ -17,30 +17,31 @@ from lightkube.resources.core_v1 import ConfigMap
 from lightkube.resources.core_v1 import Pod as PodResource
 from openvenue.settings import Settings
 
-from openvenue_operator.cluster import NUDGE_ANNOTATION, Venue
+from openvenue_operator.cluster import Venue
 from openvenue_operator.engine import EngineClient
 from openvenue_operator.model import (
     Database,
     Deployment,
-    EnginePod,
     Observation,
-    Pod,
     Tuning,
-    VenueSpec,
 )
-from openvenue_operator.scrape import Answer, Scraper, Target
+from openvenue_operator.observe_pods import (
+    API_PORT_NAME,
+    ENGINE_PORT,
+    ENGINE_PORT_NAME,
+    address_of,
+    container_of,
+    engine_pod_of,
+    metrics_urls_of,
+    pod_of,
+    restarts_of,
+)
+from openvenue_operator.scrape import Scraper, Target
+from openvenue_operator.spec import VenueSpec
 
 TUNING_KEY = "tuning.json"
 PART_OF_LABEL = ("app.kubernetes.io/part-of", "openvenue")
 """Who writes a Venue may not have the operator scale what is not a venue's."""
-OPERATIONS_PORT_NAME = "operations"
-"""Where a pod's supervisor serves its metrics; older versions do on the API's port."""
-API_PORT_NAME = "http"
-API_PORT = 8000
-ENGINE_PORT_NAME = "grpc"
-ENGINE_PORT = 7070
-WORDS_MAX = 200
-
 
 # An object as the client decodes it. Its types allow for anything to be missing; the API server's
 # schemas do not.
@@ -114,7 +115,7 @@ async def observe(
         _get(client, ConfigMap, tuning_name(spec), namespace),
         _get(client, PodResource, f"{spec.engine.stateful_set}-0", namespace),
     )
-    engine_address = _address(engine_pod, ENGINE_PORT_NAME, ENGINE_PORT) if engine_pod else None
+    engine_address = address_of(engine_pod, ENGINE_PORT_NAME, ENGINE_PORT) if engine_pod else None
     pods: list[Live] = []
     if live is not None:
         pods = [
@@ -125,20 +126,20 @@ async def observe(
         ]
     answers, engine_settings = await asyncio.gather(
         scraper.read_all(
-            Target(pod.metadata.uid, _restarts(pod), _metrics_urls(pod)) for pod in pods
+            Target(pod.metadata.uid, restarts_of(pod), metrics_urls_of(pod)) for pod in pods
         ),
         engine.settings(engine_address),
     )
     observation = Observation(
         generation=venue.generation,
         deployment=_deployment(live, autoscalers) if live else None,
-        pods=tuple(_pod(pod, answers[pod.metadata.uid]) for pod in pods),
+        pods=tuple(pod_of(pod, answers[pod.metadata.uid]) for pod in pods),
         applied=_tuning(tuning),
         started_with=started_with(live) if live else None,
         database=_freshest(answer.database for answer in answers.values()),
         engine=engine_settings,
         other_venue=venue.older,
-        engine_pod=_engine_pod(engine_pod) if engine_pod else None,
+        engine_pod=engine_pod_of(engine_pod) if engine_pod else None,
     )
     addresses = Addresses(
         deployment_uid=live.metadata.uid if live else None,
@@ -152,19 +153,6 @@ async def observe(
 def tuning_name(spec: VenueSpec) -> str:
     """Name of the ConfigMap that the API's pods read their tuning from."""
     return f"{spec.api.deployment}-tuning"
-
-
-def nudge_value(generation: int, now: float) -> str:
-    """What the annotation says: a generation, and when it was set, so that it can be set again."""
-    return f"{generation}.{int(now)}"
-
-
-def nudged(annotation: str | None) -> tuple[int | None, float | None]:
-    """Take generation and time out of the annotation; None where it says nothing that can be."""
-    generation, _dot, at = (annotation or "").partition(".")
-    if not generation.isdecimal():
-        return None, None
-    return int(generation), float(at) if at.isdecimal() else None
 
 
 def started_with(deployment: Live) -> Tuning | None:
@@ -187,7 +175,7 @@ def started_with(deployment: Live) -> Tuning | None:
 def _environment(deployment: Live) -> dict[str, str | None]:
     """What the API's container is given; None: by a reference. `envFrom` is not looked into."""
     pod_spec = deployment.spec.template.spec
-    container = _container(pod_spec.containers, API_PORT_NAME) or pod_spec.containers[0]
+    container = container_of(pod_spec.containers, API_PORT_NAME) or pod_spec.containers[0]
     return {
         variable.name: None if variable.valueFrom else variable.value or ""
         for variable in container.env or ()
@@ -290,113 +278,6 @@ def _resolve(value: int | str, replicas: int, rounded: Callable[[float], int]) -
 
 def _or(value: Any, default: Any) -> Any:
     return default if value is None else value
-
-
-def _pod(pod: Live, answer: Answer) -> Pod:
-    generation, at = nudged((pod.metadata.annotations or {}).get(NUDGE_ANNOTATION))
-    ends_by = pod.metadata.deletionTimestamp
-    return Pod(
-        name=pod.metadata.name,
-        uid=pod.metadata.uid,
-        created_at=pod.metadata.creationTimestamp.timestamp(),
-        ready=_is_ready(pod),
-        terminating=ends_by is not None,
-        restarts=_restarts(pod),
-        nudged_generation=generation,
-        nudged_at=at,
-        report=answer.report,
-        problem=answer.problem,
-        scheduled=bool(pod.spec.nodeName or (pod.status and pod.status.podIP)),
-        unready_since=None if _is_ready(pod) else _turned_at(pod),
-        waits_for=None if _is_ready(pod) else _waits_for(pod),
-        ends_by=ends_by.timestamp() if ends_by else None,
-    )
-
-
-def _engine_pod(pod: Live) -> EnginePod:
-    ready = _is_ready(pod) and pod.metadata.deletionTimestamp is None
-    return EnginePod(
-        name=pod.metadata.name,
-        ready=ready,
-        restarts=_restarts(pod),
-        since=_turned_at(pod),
-        waits_for=None if ready else _waits_for(pod) or "is not ready",
-    )
-
-
-def _conditions(pod: Live) -> dict[str, Live]:
-    return {one.type: one for one in (pod.status.conditions if pod.status else None) or ()}
-
-
-def _is_ready(pod: Live) -> bool:
-    ready = _conditions(pod).get("Ready")
-    return ready is not None and ready.status == "True"
-
-
-def _turned_at(pod: Live) -> float:
-    """Since when it is ready, or not."""
-    ready = _conditions(pod).get("Ready")
-    at = ready.lastTransitionTime if ready is not None else None
-    return float((at or pod.metadata.creationTimestamp).timestamp())
-
-
-def _waits_for(pod: Live) -> str | None:
-    """Why a pod is not ready, in Kubernetes' words; without what changes from look to look."""
-    conditions = _conditions(pod)
-    scheduled, ready = conditions.get("PodScheduled"), conditions.get("Ready")
-    if scheduled is not None and scheduled.status != "True":
-        # What the scheduler tried to make room is long, and comes second.
-        return str(scheduled.message or scheduled.reason).partition(". preemption:")[0][:WORDS_MAX]
-    statuses = pod.status and [
-        *(pod.status.initContainerStatuses or ()),
-        *(pod.status.containerStatuses or ()),
-    ]
-    for container in statuses or ():
-        waiting = container.state.waiting if container.state else None
-        if waiting is None or not waiting.reason:
-            continue
-        ended = container.lastState.terminated if container.lastState else None
-        if ended is not None:
-            return f"{waiting.reason}, exit status {ended.exitCode} ({ended.reason})"
-        return str(waiting.reason)
-    if ready is not None and ready.message:
-        return str(ready.message)[:WORDS_MAX]
-    return str(pod.status.phase) if pod.status and pod.status.phase else None
-
-
-def _restarts(pod: Live) -> int:
-    containers = (pod.status.containerStatuses if pod.status else None) or ()
-    return sum(container.restartCount for container in containers)
-
-
-def _metrics_urls(pod: Live) -> tuple[str, ...]:
-    """Where to ask a pod, in turn: an older image may not serve the port that its chart names."""
-    addresses = [_address(pod, API_PORT_NAME, API_PORT)]
-    if _container(pod.spec.containers, OPERATIONS_PORT_NAME):
-        addresses.insert(0, _address(pod, OPERATIONS_PORT_NAME, 0))
-    return tuple(f"http://{address}/metrics" for address in addresses if address)
-
-
-def _address(pod: Live, port_name: str, default_port: int) -> str | None:
-    """Return host:port of a pod's named port."""
-    host = pod.status.podIP if pod.status else None
-    if not host:
-        return None
-    container = _container(pod.spec.containers, port_name)
-    port = next(
-        (port.containerPort for port in container.ports if port.name == port_name)
-        if container
-        else iter(()),
-        default_port,
-    )
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _container(containers: Sequence[Live], port_name: str) -> Live:
-    for container in containers:
-        if any(port.name == port_name for port in container.ports or ()):
-            return container
-    return None
 
 
 def _tuning(config_map: Live) -> Tuning | None:

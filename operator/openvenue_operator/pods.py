@@ -18,8 +18,8 @@ from openvenue_operator.model import (
     Observation,
     Pod,
     Tuning,
-    VenueSpec,
 )
+from openvenue_operator.spec import VenueSpec
 
 LOST_AFTER_S = 30.0
 """After the end of its grace period; also, the database gives up a silent client within 25 s."""
@@ -71,7 +71,7 @@ def attendance(
     known: Mapping[str, float],
     now: float,
 ) -> Attendance:
-    """Say who is late, by what was `known` of it at the look before."""
+    """Say who is late, by what was `known` of it the time before."""
     deadline_s = spec.tuning.pod_deadline_seconds
     found: list[LatePod] = []
     late_since: dict[str, float] = {}

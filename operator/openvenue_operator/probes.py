@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from openvenue_operator.model import Situation
 
 
-class Looking(Protocol):
+class Reconciling(Protocol):
     """What is served of a venue's loop."""
 
     namespace: str
@@ -40,11 +40,11 @@ class Readiness:
         """Why it cannot watch Venues; None: it does."""
         self._failing_timeout_s = failing_timeout_s
 
-    def problems(self, loops: Collection[Looking]) -> list[str]:
+    def problems(self, loops: Collection[Reconciling]) -> list[str]:
         """Return why it is not ready; none: it is."""
         now = time.monotonic()
         failing = [
-            f"{loop.namespace}/{loop.name}: every look has failed for {age_s:.0f} s"
+            f"{loop.namespace}/{loop.name}: every reconciliation has failed for {age_s:.0f} s"
             for loop in loops
             if (age_s := now - loop.succeeded_at) > self._failing_timeout_s
         ]
@@ -55,7 +55,7 @@ class Readiness:
 async def serving(
     host: str,
     port: int,
-    loops: Collection[Looking],
+    loops: Collection[Reconciling],
     hang_timeout_s: float,
     readiness: Readiness,
 ) -> AsyncIterator[int]:
@@ -63,7 +63,7 @@ async def serving(
 
     async def healthz(_request: web.Request) -> web.Response:
         hung = [
-            f"{loop.namespace}/{loop.name}: no look finished for {age_s:.0f} s"
+            f"{loop.namespace}/{loop.name}: no reconciliation finished for {age_s:.0f} s"
             for loop in loops
             if (age_s := time.monotonic() - loop.finished_at) > hang_timeout_s
         ]

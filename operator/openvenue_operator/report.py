@@ -16,9 +16,10 @@ from openvenue.telemetry import get_logger
 from openvenue_operator import metrics
 from openvenue_operator.cluster import FIELD_MANAGER, GROUP, VERSION, Venue
 from openvenue_operator.conditions import Reason, Type
-from openvenue_operator.model import Observation, Step, Tuning, VenueSpec
+from openvenue_operator.model import Observation, Step, Tuning
 from openvenue_operator.observe import VenueObject
 from openvenue_operator.phrases import count
+from openvenue_operator.spec import VenueSpec
 from openvenue_operator.status import json_form
 
 NOTE_CHARACTERS_MAX = 1000
@@ -43,7 +44,7 @@ _STARTING = (
 _log = get_logger(__name__)
 
 
-class Happening(NamedTuple):
+class EventRecord(NamedTuple):
     """Something worth an Event."""
 
     kind: str
@@ -76,7 +77,7 @@ async def write_status(client: AsyncClient, venue: VenueObject, status: msgspec.
 
 
 async def announce(
-    client: AsyncClient, venue: VenueObject, identity: str, happening: Happening
+    client: AsyncClient, venue: VenueObject, identity: str, record: EventRecord
 ) -> None:
     """Post an Event on the Venue. One that cannot be posted is logged, and no more."""
     now = datetime.now(UTC)
@@ -93,27 +94,27 @@ async def announce(
         ),
         reportingController=f"{GROUP}/operator",
         reportingInstance=identity[:128],
-        type=happening.kind,
-        reason=happening.reason,
-        action=happening.action,
-        note=happening.note[:NOTE_CHARACTERS_MAX],
+        type=record.kind,
+        reason=record.reason,
+        action=record.action,
+        note=record.note[:NOTE_CHARACTERS_MAX],
     )
     _log.info(
         "event",
         namespace=venue.namespace,
         venue=venue.name,
-        reason=happening.reason,
-        note=happening.note,
+        reason=record.reason,
+        note=record.note,
     )
     try:
         await client.create(event)
     except (httpx2.HTTPError, OSError) as error:
-        _log.warning("event not posted", reason=happening.reason, problem=str(error))
+        _log.warning("event not posted", reason=record.reason, problem=str(error))
         return
     metrics.WRITES.labels("event").inc()
 
 
-def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening]:
+def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[EventRecord]:
     """Return what is worth an Event about conditions that changed from one status to the next.
 
     Both in their JSON form. What was never otherwise is worth one only where it is bad, and not
@@ -130,7 +131,7 @@ def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening
             continue
         why = condition.get("message")
         found.append(
-            Happening(
+            EventRecord(
                 kind="Normal" if status == good else "Warning",
                 reason=condition["reason"],
                 action=f"{name}{status}",
@@ -140,7 +141,9 @@ def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening
     return found
 
 
-def changes(observation: Observation, step: Step, reason: str, spec: VenueSpec) -> list[Happening]:
+def changes(
+    observation: Observation, step: Step, reason: str, spec: VenueSpec
+) -> list[EventRecord]:
     """Return an Event for each change that a step has made to how the venue is set up."""
     found = []
     live = observation.deployment
@@ -157,7 +160,7 @@ def changes(observation: Observation, step: Step, reason: str, spec: VenueSpec) 
     # The engine's threads follow from the number of sessions, whatever was changed last.
     reasons = {"EngineTuned": "for the sessions that there may be"}
     return [
-        Happening("Normal", name, action, f"{what}: {reasons.get(name, reason)}")
+        EventRecord("Normal", name, action, f"{what}: {reasons.get(name, reason)}")
         for name, action, what in found
     ]
 

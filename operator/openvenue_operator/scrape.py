@@ -11,12 +11,12 @@ from typing import NamedTuple
 import aiohttp
 
 from openvenue_operator import metrics
-from openvenue_operator.exposition import Nonsense, Reading, read, report_of
+from openvenue_operator.exposition import InvalidMetrics, Reading, read, report_of
 from openvenue_operator.model import Database, PodReport
 
 TIMEOUT_S = 2.0
 ALL_TIMEOUT_S = 6.0
-"""For all pods of a venue: a look has to end while its Lease is held (`lease.HOLD_S`)."""
+"""For all pods of a venue, which is reconciled while its Lease is held (`lease.HOLD_S`)."""
 TEXT_BYTES_MAX = 512 << 10
 """Twenty times what an API with a hundred routes shows."""
 CONCURRENT_MAX = 128
@@ -83,7 +83,7 @@ class Scraper:
             problem = f"does not answer within {TIMEOUT_S:g} s"
         except aiohttp.ClientError as error:
             problem = f"cannot be asked ({str(error) or type(error).__name__})"
-        except Nonsense as error:
+        except InvalidMetrics as error:
             problem = f"answers nonsense: {error}"
         metrics.SCRAPE_PROBLEMS.inc()
         return Answer(None, problem[:200])
@@ -106,16 +106,16 @@ class Scraper:
             headers={"Accept-Encoding": "identity"},
         ) as response:
             if response.status != 200:
-                raise Nonsense(f"HTTP status {response.status}")
+                raise InvalidMetrics(f"HTTP status {response.status}")
             content = bytearray()
             async for chunk in response.content.iter_any():
                 content += chunk
                 if len(content) > TEXT_BYTES_MAX:
-                    raise Nonsense(f"more than {TEXT_BYTES_MAX} bytes")
+                    raise InvalidMetrics(f"more than {TEXT_BYTES_MAX} bytes")
         try:
             return content.decode()
         except UnicodeDecodeError as error:
-            raise Nonsense("not UTF-8") from error
+            raise InvalidMetrics("not UTF-8") from error
 
     def _remember(self, key: tuple[str, int], reading: Reading) -> Reading | None:
         """Keep a reading, and return the one to compare it with: also where that will not do.

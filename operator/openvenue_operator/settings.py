@@ -30,10 +30,10 @@ class OperatorSettings(BaseSettings):
         description="what tells this operator from others: namespace and name of its pod",
     )
     tick_s: TickSeconds = Field(
-        default=5.0, description="between two looks at a venue that is settled"
+        default=5.0, description="between two reconciliations of a venue that is settled"
     )
     progress_tick_s: TickSeconds = Field(
-        default=1.5, description="between two looks at a venue while something changes"
+        default=1.5, description="between two reconciliations of a venue while something changes"
     )
     http_host: str = Field(
         default="127.0.0.1", description="`::` for all addresses of both families"
@@ -45,13 +45,13 @@ class OperatorSettings(BaseSettings):
         default=90.0,
         ge=60,
         le=3600,
-        description="after which a venue without a finished look fails /healthz",
+        description="after which a venue without a finished reconciliation fails /healthz",
     )
     failing_timeout_s: float = Field(
         default=300.0,
         ge=60,
         le=86_400,
-        description="after which a venue whose looks all fail fails /readyz, but not /healthz",
+        description="after which a venue that cannot be reconciled fails /readyz, but not /healthz",
     )
     watch_silence_s: Seconds = Field(
         default=70.0,

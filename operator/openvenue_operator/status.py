@@ -30,10 +30,9 @@ from openvenue_operator.model import (
     Memory,
     Observation,
     Plan,
-    Value,
-    VenueSpec,
 )
 from openvenue_operator.phrases import count
+from openvenue_operator.spec import Value, VenueSpec
 
 FIGURES_INTERVAL_S = 30.0
 """Where nothing but figures has moved, the status is written at most so often."""
@@ -83,7 +82,7 @@ class ConnectionBudget(Value, frozen=True, kw_only=True):
     limit: int | None = None
     """That the venue may hold."""
     worst_case: int | None = None
-    """That it may come to hold before the next look."""
+    """That it may come to hold before the next step."""
 
 
 class EngineStatus(Value, frozen=True, kw_only=True):
@@ -123,7 +122,7 @@ class PlanStatus(Value, frozen=True, kw_only=True):
 
 
 class Remembered(Value, frozen=True, kw_only=True):
-    """What outlives the process of what the law remembers; the rest begins anew."""
+    """What outlives the process of what the policy remembers; the rest begins anew."""
 
     pool_short_at: int | None = None
     pool_short_seen_at: float | None = None

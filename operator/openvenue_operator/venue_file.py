@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from openvenue_operator.budget import rest
-from openvenue_operator.model import Bounds, VenueSpec
+from openvenue_operator.spec import Bounds, VenueSpec
 
 MESSAGES_MAX = 5
 

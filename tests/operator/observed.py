@@ -4,13 +4,10 @@ from typing import Any
 
 from openvenue_operator.model import (
     Allocation,
-    ApiSpec,
-    Bounds,
     Database,
     Deployment,
     Engine,
     EnginePod,
-    EngineSpec,
     Memory,
     Observation,
     Plan,
@@ -19,9 +16,9 @@ from openvenue_operator.model import (
     PodReport,
     Situation,
     Tuning,
-    VenueSpec,
 )
 from openvenue_operator.offline import plan_of
+from openvenue_operator.spec import ApiSpec, Bounds, EngineSpec, VenueSpec
 from simulated_cluster import IDLE
 
 NOW = 1_800_000_000.0

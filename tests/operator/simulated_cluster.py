@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 
 from openvenue_operator.budget import per_pod, rest
 from openvenue_operator.model import (
-    Bounds,
     Database,
     Deployment,
     Engine,
     Memory,
-    Mode,
     Observation,
     Plan,
     Pod,
@@ -22,12 +20,12 @@ from openvenue_operator.model import (
     PodReport,
     Step,
     Tuning,
-    VenueSpec,
 )
 from openvenue_operator.plan import plan
+from openvenue_operator.spec import Bounds, Mode, VenueSpec
 
 SETTLE_S = 5
-"""Between two looks where nothing is unlucky."""
+"""Between two reconciliations where nothing is unlucky."""
 
 
 @dataclass
@@ -301,8 +299,8 @@ class SimulatedCluster:
             else None,
         )
 
-    def look(self, writes: int = 9) -> Plan:
-        """One look of the operator, which is killed after so many writes."""
+    def reconcile(self, writes: int = 9) -> Plan:
+        """One reconciliation, by an operator that is killed after so many writes."""
         planned = plan(self.spec, self.observe(), self.memory, self.now)
         self.memory = planned.memory
         step = planned.step if self.spec.mode is Mode.AUTO else Step()
@@ -339,7 +337,7 @@ class SimulatedCluster:
             for _pod in self.pods:
                 self.become_ready(0)
                 self.read_file(0)
-            self.look()
+            self.reconcile()
         return plan(self.spec, self.observe(), self.memory, self.now)
 
 

@@ -1,4 +1,4 @@
-"""The law on a venue whose load answers to what it does: it comes to rest, and stays there."""
+"""The policy on a venue whose load answers to what it does: it comes to rest, and stays there."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from observed import spec, tuning
-from openvenue_operator.model import Bounds, Step
+from openvenue_operator.model import Step
+from openvenue_operator.spec import Bounds
 from simulated_cluster import SimulatedCluster
 from simulated_load import TICK_S, Clients, trade
 
@@ -164,7 +165,7 @@ def test_a_disk_that_is_slow_gets_no_more_workers() -> None:
         assert cluster.load is not None
         cluster.load = cluster.load.replace(p99_ms=400, event_loop_lag_ms=1)
         cluster.pass_time(2)
-        cluster.look()
+        cluster.reconcile()
     assert changes(cluster, written) == []
 
 
@@ -189,7 +190,7 @@ def test_a_database_that_is_slow_gets_no_larger_pools() -> None:
         cluster.db_in_use = pool - 1
         cluster.pass_time(TICK_S)
         cluster.read_file(0)
-        cluster.look()
+        cluster.reconcile()
         assert cluster.applied is not None
         sizes.add(cluster.applied.db_pool_size)
     assert max(sizes) <= math.ceil(1.5 * pool)
@@ -205,5 +206,5 @@ def test_a_projection_that_is_late_gets_no_larger_pools() -> None:
         assert cluster.load is not None
         cluster.load = cluster.load.replace(pool_wait_ms=300, projection_wait_ms=900)
         cluster.pass_time(2)
-        cluster.look()
+        cluster.reconcile()
     assert changes(cluster, written) == []

@@ -15,10 +15,11 @@ from lightkube import AsyncClient
 from objects import venue
 from observed import NOW, SPEC, load, pod, situation, tuning
 from openvenue.tuning import Tuning as ReadTuning
-from openvenue_operator.model import ApiSpec, Bounds, EngineSpec, Memory, Mode, Situation, VenueSpec
+from openvenue_operator.model import Memory, Situation
 from openvenue_operator.observe import find_venue
 from openvenue_operator.offline import plan_of, render
 from openvenue_operator.report import write_status
+from openvenue_operator.spec import ApiSpec, Bounds, EngineSpec, Mode, VenueSpec
 from openvenue_operator.status import Status, plan_status, status_of
 
 VERSION = definition()["spec"]["versions"][0]

@@ -62,7 +62,7 @@ def test_a_saved_situation_has_the_plan_that_the_operator_wrote(tmp_path: Path) 
     output, sums = run("--situation", situation_file(BUSY, tmp_path))
     assert output == render(written(BUSY).plan)
     assert "more workers" in output
-    assert "until the next look: 4 pods at most x 5 + 3 = 23 connections of 94" in sums
+    assert "until the next step: 4 pods at most x 5 + 3 = 23 connections of 94" in sums
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,4 +1,4 @@
-"""The operator's HTTP port: alive while it looks, and open about what it saw."""
+"""The operator's HTTP port: alive while it reconciles, and open about what it saw."""
 
 import socket
 import time
@@ -6,15 +6,9 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import msgspec
-from openvenue_operator.model import (
-    ApiSpec,
-    EngineSpec,
-    Memory,
-    Observation,
-    Situation,
-    VenueSpec,
-)
+from openvenue_operator.model import Memory, Observation, Situation
 from openvenue_operator.probes import Readiness, listening_socket, serving
+from openvenue_operator.spec import ApiSpec, EngineSpec, VenueSpec
 
 SITUATION = Situation(
     spec=VenueSpec(api=ApiSpec(deployment="api"), engine=EngineSpec(stateful_set="engine")),
@@ -62,7 +56,7 @@ async def test_it_is_alive_while_each_venue_is_looked_at() -> None:
         loops.append(Loop(name="stuck", finished_at=time.monotonic() - 61))
         status, text = await ask(port, "/healthz")
         assert status == 503
-        assert "venues/stuck: no look finished for 61 s" in text
+        assert "venues/stuck: no reconciliation finished for 61 s" in text
         loops.pop()
         assert (await ask(port, "/healthz"))[0] == 200
 
@@ -94,7 +88,7 @@ async def test_it_is_ready_once_it_may_read_venues_and_while_looks_do_not_all_fa
         loops.append(Loop(name="refused", succeeded_at=time.monotonic() - 301))
         status, text = await ask(port, "/readyz")
         assert status == 503
-        assert "venues/refused: every look has failed for 301 s" in text
+        assert "venues/refused: every reconciliation has failed for 301 s" in text
         assert (await ask(port, "/healthz"))[0] == 200
 
 

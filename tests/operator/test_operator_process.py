@@ -90,7 +90,7 @@ async def test_it_brings_pods_workers_and_pools_to_what_the_bounds_ask_for(
 
 
 def roomy_venue(namespace: str) -> dict[str, Any]:
-    """A Venue that leaves the law a choice, and little time."""
+    """A Venue that leaves the policy a choice, and little time."""
     made = venue(namespace)
     made["spec"]["api"]["replicas"] = {"min": 1, "max": 3}
     made["spec"]["tuning"] = {

@@ -18,15 +18,11 @@ from observed import (
 )
 from openvenue_operator.model import (
     Allocation,
-    Bounds,
-    ConnectionsSpec,
     Engine,
-    EngineSpec,
     Memory,
-    Mode,
     Step,
-    VenueSpec,
 )
+from openvenue_operator.spec import Bounds, ConnectionsSpec, EngineSpec, Mode, VenueSpec
 from simulated_cluster import SimulatedCluster
 from simulated_load import trade
 

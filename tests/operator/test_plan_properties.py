@@ -6,13 +6,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from openvenue_operator.budget import per_pod
-from openvenue_operator.model import (
+from openvenue_operator.model import Lateness, Tuning
+from openvenue_operator.spec import (
     ApiSpec,
     Bounds,
     ConnectionsSpec,
     EngineSpec,
-    Lateness,
-    Tuning,
     TuningSpec,
     VenueSpec,
 )
@@ -76,7 +75,7 @@ def happen(cluster: SimulatedCluster, what: int, choice: int) -> None:
     elif what in (2, 3):
         cluster.read_file(choice)
     elif what == 4:
-        cluster.look(writes=choice % 3)
+        cluster.reconcile(writes=choice % 3)
     elif what == 5 and cluster.pods:
         cluster.silent ^= {cluster.pods[choice % len(cluster.pods)].name}
     elif what == 6:
@@ -92,7 +91,7 @@ def happen(cluster: SimulatedCluster, what: int, choice: int) -> None:
     elif what == 13:
         cluster.room = choice
     else:
-        cluster.look()
+        cluster.reconcile()
     cluster.pass_time(1)
 
 
@@ -156,7 +155,7 @@ def test_an_autoscaler_that_goes_down_and_up_again_at_once_stays_within_the_budg
         cluster.pass_time(1)
         cluster.become_ready(0)
         cluster.roll_out()
-        cluster.look()
+        cluster.reconcile()
         assert cluster.connections <= cluster.limit
 
 
@@ -178,7 +177,7 @@ def test_a_venue_that_has_taken_all_that_it_may_can_still_be_rolled_out(
     for _ in range(40):
         cluster.pass_time(3)
         cluster.become_ready(0)
-        cluster.look()
+        cluster.reconcile()
         assert cluster.connections <= cluster.limit
 
 

@@ -19,8 +19,9 @@ from observed import (
     target,
     tuning,
 )
-from openvenue_operator.model import Bounds, Memory, Mode, Situation, Step
+from openvenue_operator.model import Memory, Situation, Step
 from openvenue_operator.offline import plan_of
+from openvenue_operator.spec import Bounds, Mode
 
 # --- At rest, and at first ------------------------------------------------------------------------
 

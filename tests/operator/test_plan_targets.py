@@ -17,17 +17,14 @@ from observed import (
     tuning,
 )
 from openvenue_operator.model import (
-    Bounds,
-    ConnectionsSpec,
     Database,
     Engine,
-    EngineSpec,
     Memory,
     Plan,
     Pod,
     Step,
-    VenueSpec,
 )
+from openvenue_operator.spec import Bounds, ConnectionsSpec, EngineSpec, VenueSpec
 
 
 def engine(least: int, most: int) -> EngineSpec:

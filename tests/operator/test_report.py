@@ -4,16 +4,14 @@ from typing import Any
 
 import msgspec
 from openvenue_operator.model import (
-    ApiSpec,
     Deployment,
     Engine,
-    EngineSpec,
     Observation,
     Step,
     Tuning,
-    VenueSpec,
 )
 from openvenue_operator.report import changes, turns
+from openvenue_operator.spec import ApiSpec, EngineSpec, VenueSpec
 from openvenue_operator.status import Remembered, json_form
 
 SPEC = VenueSpec(api=ApiSpec(deployment="api"), engine=EngineSpec(stateful_set="engine"))

@@ -22,8 +22,9 @@ from observed import (
     tuning,
 )
 from openvenue_operator.conditions import Condition
-from openvenue_operator.model import EnginePod, Memory, Mode, Observation, VenueSpec
+from openvenue_operator.model import EnginePod, Memory, Observation
 from openvenue_operator.plan import plan
+from openvenue_operator.spec import Mode, VenueSpec
 from openvenue_operator.status import (
     FIGURES_INTERVAL_S,
     Status,

@@ -3,11 +3,17 @@
 from typing import NamedTuple
 
 from openvenue_operator.budget import all_run, runs
-from openvenue_operator.model import Allocation, Deployment, Observation, Tuning, VenueSpec
+from openvenue_operator.model import (
+    Allocation,
+    Deployment,
+    Observation,
+    Tuning,
+)
 from openvenue_operator.pods import Attendance
+from openvenue_operator.spec import VenueSpec
 
 
-class Situation(NamedTuple):
+class Context(NamedTuple):
     """What a plan begins with."""
 
     spec: VenueSpec

@@ -2,32 +2,31 @@
 
 from collections.abc import Sequence
 
-from openvenue_operator import law, room
+from openvenue_operator import capacity, policy
 from openvenue_operator.budget import fits, limit_in_words, pods_at_most, rest
+from openvenue_operator.context import Context
 from openvenue_operator.model import (
     Allocation,
     Deployment,
     Lateness,
     LatePod,
     Memory,
-    Mode,
     Step,
-    VenueSpec,
 )
 from openvenue_operator.phrases import at, count
-from openvenue_operator.situation import Situation
+from openvenue_operator.spec import Mode, VenueSpec
 
 AT_REST = "nothing: all pods run the target"
 NOTED_AFTER_S = 10.0
 """What is asked for is spoken of once it was for so long: noise is not written down."""
 
 
-def clash(least: Allocation, situation: Situation) -> str:
+def clash(least: Allocation, context: Context) -> str:
     """Which numbers clash, and what would fit."""
-    spec, observation, deployment = situation.spec, situation.observation, situation.deployment
-    holds, bound = situation.may_hold, situation.limit
+    spec, observation, deployment = context.spec, context.observation, context.deployment
+    holds, bound = context.may_hold, context.limit
     if bound is None or fits(least, deployment, spec, bound):
-        needed = room.threads_needed(least, situation)
+        needed = capacity.threads_needed(least, context)
         return (
             f"the least that the bounds allow needs {needed} engine threads, "
             f"engine.serverThreads.max is {spec.engine.server_threads.max}: raise it"
@@ -65,18 +64,18 @@ def _least_pods(deployment: Deployment) -> str:
 
 
 def load_in_words(
-    demand: law.Demand,
+    demand: policy.Demand,
     bearing: Allocation,
     bearing_spec: VenueSpec,
     memory: Memory,
-    situation: Situation,
+    context: Context,
 ) -> str:
     """What keeps the number of workers, or the pools, from being larger or smaller."""
-    api, bounds = bearing_spec.api, situation.spec.api
-    if law.is_high(demand, bearing_spec):
-        if law.more_workers(bearing, bearing.replicas * bearing.workers + 1, api) != bearing:
+    api, bounds = bearing_spec.api, context.spec.api
+    if policy.is_high(demand, bearing_spec):
+        if policy.more_workers(bearing, bearing.replicas * bearing.workers + 1, api) != bearing:
             return f"the load: {demand.because}"
-        return f"{_most_workers(memory, situation)}, though {demand.because}"
+        return f"{_most_workers(memory, context)}, though {demand.because}"
     if not demand.pool_short:
         return f"the load: {demand.because}"
     if memory.pool_held_until is not None:
@@ -93,9 +92,9 @@ def load_in_words(
     return f"the load: {demand.pool_because}"
 
 
-def _most_workers(memory: Memory, situation: Situation) -> str:
+def _most_workers(memory: Memory, context: Context) -> str:
     """Why there cannot be more workers."""
-    api, present = situation.spec.api, situation.attendance
+    api, present = context.spec.api, context.attendance
     workers = f"api.workersPerPod.max of {api.workers_per_pod.max}"
     if present.overdue:
         return f"{pods_in_words(present.overdue)}, overdue{details(present.overdue)}, and {workers}"
@@ -107,7 +106,7 @@ def _most_workers(memory: Memory, situation: Situation) -> str:
 
 
 def waiting(
-    demand: law.Demand,
+    demand: policy.Demand,
     bearing: Allocation,
     memory: Memory,
     spec: VenueSpec,
@@ -135,17 +134,17 @@ def waiting(
     return None
 
 
-def absence(situation: Situation, target: Allocation) -> str:
+def absence(context: Context, target: Allocation) -> str:
     """Who is waited for, or no longer waited for, so that the target runs everywhere."""
-    present = situation.attendance
+    present = context.attendance
     if present.overdue:
         return f"goes on without {pods_in_words(present.overdue)}{details(present.overdue)}"
     if present.late:
         return f"waits for {pods_in_words(present.late)}{details(present.late)}"
-    going = [pod for pod in situation.observation.pods if pod.terminating]
+    going = [pod for pod in context.observation.pods if pod.terminating]
     if going:
         return f"waits for {count(len(going), 'pod')} to stop"
-    if situation.deployment.replicas != target.replicas:
+    if context.deployment.replicas != target.replicas:
         return f"waits for {count(target.replicas, 'pod')}: there are to be as many"
     return "waits for a rollout to end"
 
@@ -166,10 +165,10 @@ def details(late: Sequence[LatePod]) -> str:
     return f" ({name}{first.reason}: {first.message}; since {at(first.since)})"
 
 
-def excess(allocation: Allocation, situation: Situation) -> str:
+def excess(allocation: Allocation, context: Context) -> str:
     """What an allocation exceeds."""
-    spec, observation, deployment = situation.spec, situation.observation, situation.deployment
-    holds, bound = situation.may_hold, situation.limit
+    spec, observation, deployment = context.spec, context.observation, context.deployment
+    holds, bound = context.may_hold, context.limit
     if bound is not None and not fits(allocation, deployment, spec, bound):
         return f"the budget of {bound} connections ({limit_in_words(spec, observation, holds)})"
     return f"engine.serverThreads.max of {spec.engine.server_threads.max}"
@@ -192,15 +191,15 @@ def step_in_words(step: Step) -> str:
     return "; ".join(parts)
 
 
-def told(situation: Situation, next_step: str, step: Step, stale_because: str | None) -> str:
+def told(context: Context, next_step: str, step: Step, stale_because: str | None) -> str:
     """What is next, and where that is nothing, or not for the first time, why."""
-    obstacle, engine = situation.observation.obstacle, situation.observation.engine_pod
-    if engine is not None and not engine.ready and situation.now - engine.since > NOTED_AFTER_S:
+    obstacle, engine = context.observation.obstacle, context.observation.engine_pod
+    if engine is not None and not engine.ready and context.now - engine.since > NOTED_AFTER_S:
         next_step = f"{next_step}; {engine.name} is not ready: {engine.waits_for}"
     if next_step == AT_REST and stale_because is not None:
         return f"{next_step}; holds, for {stale_because}"
     if step.empty:
         return next_step
-    if situation.spec.mode is not Mode.AUTO:
+    if context.spec.mode is not Mode.AUTO:
         return f"in mode Auto would write: {next_step}"
     return next_step if obstacle is None else f"tries again: {next_step}; {obstacle}"

@@ -15,16 +15,16 @@ from lightkube.resources.core_v1 import ConfigMap, Pod
 from msgspec.structs import replace
 
 from openvenue_operator import metrics
-from openvenue_operator.cluster import FIELD_MANAGER, NUDGE_ANNOTATION, Contested, apply
+from openvenue_operator.cluster import FIELD_MANAGER, NUDGE_ANNOTATION, Contested, server_side_apply
 from openvenue_operator.engine import EngineClient, EngineUnreachable
 from openvenue_operator.model import Step, Tuning
 from openvenue_operator.observe import (
     TUNING_KEY,
     Addresses,
     VenueObject,
-    nudge_value,
     tuning_name,
 )
+from openvenue_operator.observe_pods import nudge_value
 
 REFUSALS = (400, 403, 422)
 """Answers of the API server that will be the same next time, until somebody does something."""
@@ -32,7 +32,7 @@ REFUSALS = (400, 403, 422)
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-class Hands(NamedTuple):
+class Clients(NamedTuple):
     """What a step is carried out with."""
 
     client: AsyncClient
@@ -49,32 +49,37 @@ class Outcome(NamedTuple):
     """What kept the rest from being written, in words."""
 
 
-async def act(
-    hands: Hands, venue: VenueObject, step: Step, addresses: Addresses, generation: int, now: float
+async def apply_step(
+    clients: Clients,
+    venue: VenueObject,
+    step: Step,
+    addresses: Addresses,
+    generation: int,
+    now: float,
 ) -> Outcome:
     """Write what the step says, until something stands in the way.
 
     `generation` is the tuning's that pods are nudged to read. Raises what the client raises where
-    the API server cannot be reached, or what was observed has changed meanwhile: the next look
-    begins anew.
+    the API server cannot be reached, or what was observed has changed meanwhile: the next
+    reconciliation begins anew.
     """
     done = Step()
     try:
         if step.server_threads is not None:
-            _check(hands)
-            await set_server_threads(hands.engine, addresses, step.server_threads)
+            _check(clients)
+            await set_server_threads(clients.engine, addresses, step.server_threads)
             done = replace(done, server_threads=step.server_threads)
         if step.tuning is not None:
-            _check(hands)
-            await write_tuning(hands.client, venue, addresses, step.tuning)
+            _check(clients)
+            await write_tuning(clients.client, venue, addresses, step.tuning)
             done = replace(done, tuning=step.tuning)
         if step.replicas is not None:
-            _check(hands)
-            await set_replicas(hands.client, venue, addresses, step.replicas)
+            _check(clients)
+            await set_replicas(clients.client, venue, addresses, step.replicas)
             done = replace(done, replicas=step.replicas)
         for name in step.nudge:
-            _check(hands)
-            await nudge(hands.client, venue, addresses, name, nudge_value(generation, now))
+            _check(clients)
+            await nudge(clients.client, venue, addresses, name, nudge_value(generation, now))
     except (Contested, EngineUnreachable) as error:
         return Outcome(done, str(error))
     except ApiError as error:
@@ -84,12 +89,12 @@ async def act(
     return Outcome(step, None)
 
 
-def _check(hands: Hands) -> None:
+def _check(clients: Clients) -> None:
     """Write nothing more once the Lease may be another operator's.
 
     A process that was frozen runs on where it stood, before it notices how late it is.
     """
-    if not hands.holds():
+    if not clients.holds():
         raise TimeoutError("the Lease may be another operator's by now")
 
 
@@ -134,7 +139,7 @@ async def write_tuning(
         "metadata": metadata,
         "data": {TUNING_KEY: _encode(tuning).decode()},
     }
-    await apply(client, ConfigMap, body, field=("data", TUNING_KEY))
+    await server_side_apply(client, ConfigMap, body, field=("data", TUNING_KEY))
     metrics.WRITES.labels("tuning").inc()
 
 
@@ -156,7 +161,7 @@ async def set_replicas(
         },
         "spec": {"replicas": replicas},
     }
-    await apply(
+    await server_side_apply(
         client, DeploymentScale, body, field=("spec", "replicas"), owner=("Deployment", Deployment)
     )
     metrics.WRITES.labels("replicas").inc()
@@ -181,7 +186,9 @@ async def nudge(
         },
     }
     try:
-        await apply(client, Pod, body, field=("metadata", "annotations", NUDGE_ANNOTATION))
+        await server_side_apply(
+            client, Pod, body, field=("metadata", "annotations", NUDGE_ANNOTATION)
+        )
     except ApiError as error:
         if error.status.code not in (404, 409):
             raise

@@ -1,9 +1,10 @@
 """Which of the allocations fit: the bounds of the spec, the budget, and the engine's threads."""
 
-from openvenue_operator import law
+from openvenue_operator import policy
 from openvenue_operator.budget import fits, sessions_at_most
-from openvenue_operator.model import Allocation, Bounds, VenueSpec
-from openvenue_operator.situation import Situation
+from openvenue_operator.context import Context
+from openvenue_operator.model import Allocation
+from openvenue_operator.spec import Bounds, VenueSpec
 
 OTHER_SESSIONS = 2
 """Of the engine's sessions, those that are not the API's: operator and command line."""
@@ -37,14 +38,14 @@ def least_of(spec: VenueSpec, current: Allocation) -> Allocation:
     )
 
 
-def fitted(asked: Allocation, situation: Situation) -> Allocation:
+def fitted(asked: Allocation, context: Context) -> Allocation:
     """Take away what does not fit: overflow first, then pools, then workers and pods.
 
     Where it is sessions that do not fit: channels first, then workers and pods.
     """
-    api = situation.spec.api
-    while not has_room(asked, situation):
-        has_sessions = _has_sessions(asked, situation)
+    api = context.spec.api
+    while not has_room(asked, context):
+        has_sessions = _has_sessions(asked, context)
         if not has_sessions and asked.grpc_channels > api.grpc_channels.min:
             asked = asked.replace(grpc_channels=asked.grpc_channels - 1)
         elif has_sessions and asked.db_pool_overflow > api.db_pool_overflow.min:
@@ -52,48 +53,48 @@ def fitted(asked: Allocation, situation: Situation) -> Allocation:
         elif has_sessions and asked.db_pool_size > api.db_pool_size.min:
             asked = asked.replace(db_pool_size=asked.db_pool_size - 1)
         else:
-            fewer = law.fewer_workers(asked, api)
+            fewer = policy.fewer_workers(asked, api)
             if fewer is None:
-                return least_of(situation.spec, asked)
+                return least_of(context.spec, asked)
             asked = fewer
     return asked
 
 
-def has_room(allocation: Allocation, situation: Situation) -> bool:
+def has_room(allocation: Allocation, context: Context) -> bool:
     """Whether budget and engine threads suffice for it, also in a rollout."""
-    spec, deployment, bound = situation.spec, situation.deployment, situation.limit
+    spec, deployment, bound = context.spec, context.deployment, context.limit
     return (bound is None or fits(allocation, deployment, spec, bound)) and _has_sessions(
-        allocation, situation
+        allocation, context
     )
 
 
-def _has_sessions(allocation: Allocation, situation: Situation) -> bool:
-    return threads_needed(allocation, situation) <= situation.spec.engine.server_threads.max
+def _has_sessions(allocation: Allocation, context: Context) -> bool:
+    return threads_needed(allocation, context) <= context.spec.engine.server_threads.max
 
 
-def threads_needed(allocation: Allocation, situation: Situation) -> int:
+def threads_needed(allocation: Allocation, context: Context) -> int:
     """Engine threads for the sessions that there may be at most."""
-    sessions = sessions_at_most(allocation, situation.deployment) + OTHER_SESSIONS
+    sessions = sessions_at_most(allocation, context.deployment) + OTHER_SESSIONS
     of_one_pod = allocation.workers * allocation.grpc_channels
     return max(SESSIONS_SHARE * sessions, SESSIONS_PER_PEER_SHARE * of_one_pod)
 
 
-def threads_for(allocation: Allocation, situation: Situation) -> int:
+def threads_for(allocation: Allocation, context: Context) -> int:
     """The same, within the bounds of the spec."""
-    return _clamp(threads_needed(allocation, situation), situation.spec.engine.server_threads)
+    return _clamp(threads_needed(allocation, context), context.spec.engine.server_threads)
 
 
-def is_asked_for(kept: Allocation | None, asked: Allocation, situation: Situation) -> bool:
+def is_asked_for(kept: Allocation | None, asked: Allocation, context: Context) -> bool:
     """Whether the target that is kept is also what the spec asks for, as far as it says.
 
     What the database allows is not known here: of the budget only the cap is.
     """
-    spec, engine = situation.spec, situation.observation.engine
+    spec, engine = context.spec, context.observation.engine
     cap, headroom = spec.connections.cap, spec.connections.headroom
     return (
         kept == asked
-        and (engine is None or engine.server_threads == threads_for(asked, situation))
-        and (cap is None or fits(asked, situation.deployment, spec, cap - headroom))
+        and (engine is None or engine.server_threads == threads_for(asked, context))
+        and (cap is None or fits(asked, context.deployment, spec, cap - headroom))
     )
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from api_server import ApiServer
+from installed_operator import OPERATOR
 from lightkube import ApiError, AsyncClient
 from lightkube.models.meta_v1 import ManagedFieldsEntry
 from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
-from openvenue_operator.act import Hands, act, nudge, set_replicas, write_tuning
+from openvenue_operator.apply import Clients, apply_step, nudge, set_replicas, write_tuning
 from openvenue_operator.cluster import Call, Contested, call_of, declarers
 from openvenue_operator.engine import EngineClient
 from openvenue_operator.model import Step, Tuning
@@ -17,10 +18,9 @@ from openvenue_operator.observe import (
     Addresses,
     VenueObject,
     find_venue,
-    nudge_value,
-    nudged,
     observe,
 )
+from openvenue_operator.observe_pods import nudge_value, nudged
 from openvenue_operator.scrape import Scraper, new_session
 from running_venue import Venue
 
@@ -37,7 +37,7 @@ class Place:
         self.client = client
         self.namespace = namespace
 
-    async def look(self) -> tuple[VenueObject, Addresses]:
+    async def observed(self) -> tuple[VenueObject, Addresses]:
         found = await find_venue(self.client, self.namespace, VENUE)
         assert found is not None
         async with new_session() as session:
@@ -74,7 +74,7 @@ pytestmark = pytest.mark.cluster
 
 
 async def test_replicas_that_came_with_the_deployment_are_taken_over(place: Place) -> None:
-    found, addresses = await place.look()
+    found, addresses = await place.observed()
     for _ in range(2):
         await set_replicas(place.client, found, addresses, 3)
     live = place.get("deployment", DEPLOYMENT)
@@ -87,8 +87,64 @@ async def test_replicas_that_came_with_the_deployment_are_taken_over(place: Plac
     assert owned == [{"f:spec": {"f:replicas": {}}}]
 
 
+async def test_replicas_that_an_older_operator_set_without_the_subresource_are_taken_over(
+    place: Place,
+) -> None:
+    place.declare_replicas(4, "openvenue-operator")
+    found, addresses = await place.observed()
+    await set_replicas(place.client, found, addresses, 2)
+    live = place.get("deployment", DEPLOYMENT)
+    assert live["spec"]["replicas"] == 2
+    owners = [
+        (entry["manager"], entry.get("subresource"))
+        for entry in live["metadata"]["managedFields"]
+        if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
+    ]
+    assert owners == [("openvenue-operator", "scale")]
+
+
+async def test_of_a_pod_the_operator_may_change_one_annotation_and_nothing_else(
+    place: Place,
+) -> None:
+    pod = engine_pod(place.namespace, 1)
+    pod["metadata"] = {"name": "api-1", "namespace": place.namespace, "labels": {"app": "api"}}
+    place.server.apply(pod)
+    found, _addresses = await place.observed()
+    addresses = _addresses._replace(
+        pod_uids={"api-1": place.get("pod", "api-1")["metadata"]["uid"]}
+    )
+    await nudge(place.client, found, addresses, "api-1", "7.1800000000")
+    path = f"/api/v1/namespaces/{place.namespace}/pods/api-1"
+    for patch in (
+        {"spec": {"containers": [{"name": "engine", "image": "evil"}]}},
+        {"metadata": {"labels": {"app": "engine"}}},
+        {"metadata": {"annotations": {"other": "1"}}},
+        {"metadata": {"finalizers": ["example.com/stay"]}},
+    ):
+        answer = place.server.ask(
+            "PATCH",
+            path,
+            OPERATOR,
+            content=json.dumps(patch),
+            headers={"Content-Type": "application/strategic-merge-patch+json"},
+        )
+        assert answer.status_code == 422, answer.text
+        assert "the operator of Venues changes no" in answer.json()["message"]
+    await nudge(place.client, found, addresses, "api-1", "8.1800000009")
+    annotations = place.get("pod", "api-1")["metadata"]["annotations"]
+    assert annotations["openvenue.dev/tuning-generation"] == "8.1800000009"
+
+
+async def test_nothing_is_written_once_the_lease_may_be_another_operators(place: Place) -> None:
+    found, addresses = await place.observed()
+    clients = Clients(place.client, EngineClient(), holds=lambda: False)
+    with pytest.raises(TimeoutError, match="Lease"):
+        await apply_step(clients, found, Step(replicas=3), addresses, 0, 0.0)
+    assert place.replicas() == 1
+
+
 async def test_a_write_that_changes_nothing_leaves_the_object_as_it_is(place: Place) -> None:
-    found, addresses = await place.look()
+    found, addresses = await place.observed()
     await set_replicas(place.client, found, addresses, 2)
     before = place.get("deployment", DEPLOYMENT)["metadata"]["resourceVersion"]
     await set_replicas(place.client, found, addresses, 2)
@@ -96,7 +152,7 @@ async def test_a_write_that_changes_nothing_leaves_the_object_as_it_is(place: Pl
 
 
 async def test_replicas_set_by_kubectl_scale_are_set_back(place: Place) -> None:
-    found, addresses = await place.look()
+    found, addresses = await place.observed()
     await set_replicas(place.client, found, addresses, 2)
     scale = ("scale", "deployment", DEPLOYMENT, "-n", place.namespace, "--replicas=7")
     place.server.kubectl(*scale)
@@ -106,7 +162,7 @@ async def test_replicas_set_by_kubectl_scale_are_set_back(place: Place) -> None:
 
 async def test_replicas_that_another_manager_declares_are_left_to_it(place: Place) -> None:
     place.declare_replicas(3, "flux")
-    found, addresses = await place.look()
+    found, addresses = await place.observed()
     with pytest.raises(Contested, match=r"spec\.replicas of Deployment venue-api .* flux"):
         await set_replicas(place.client, found, addresses, 2)
     assert place.replicas() == 3
@@ -115,12 +171,12 @@ async def test_replicas_that_another_manager_declares_are_left_to_it(place: Plac
 
 
 async def test_what_the_api_server_refuses_is_an_obstacle(place: Place) -> None:
-    found, addresses = await place.look()
-    place.server.kubectl("delete", "role", "openvenue-operator", "-n", place.namespace)
+    found, addresses = await place.observed()
+    place.server.kubectl("delete", "role", "openvenue-operator-venues", "-n", place.namespace)
     deadline = time.monotonic() + 10
     while True:  # The API server takes a moment to notice.
-        hands = Hands(place.client, EngineClient())
-        done = await act(hands, found, Step(replicas=2), addresses, 0, 0.0)
+        clients = Clients(place.client, EngineClient())
+        done = await apply_step(clients, found, Step(replicas=2), addresses, 0, 0.0)
         if done.obstacle is not None:
             break
         assert time.monotonic() < deadline
@@ -128,7 +184,7 @@ async def test_what_the_api_server_refuses_is_an_obstacle(place: Place) -> None:
 
 
 async def test_a_deployment_that_was_made_anew_is_not_written_to(place: Place) -> None:
-    found, addresses = await place.look()
+    found, addresses = await place.observed()
     place.server.kubectl("delete", "deployment", DEPLOYMENT, "-n", place.namespace)
     with pytest.raises(ApiError):
         await set_replicas(place.client, found, addresses, 3)
@@ -139,7 +195,7 @@ async def test_a_deployment_that_was_made_anew_is_not_written_to(place: Place) -
 
 
 async def test_the_tuning_is_written_whole_and_belongs_to_the_deployment(place: Place) -> None:
-    found, addresses = await place.look()
+    found, addresses = await place.observed()
     await write_tuning(place.client, found, addresses, TUNING)
     made = place.get("configmap", f"{DEPLOYMENT}-tuning")
     assert json.loads(made["data"]["tuning.json"]) == {
@@ -155,10 +211,10 @@ async def test_the_tuning_is_written_whole_and_belongs_to_the_deployment(place: 
 
 
 async def test_who_has_not_seen_the_last_tuning_cannot_write_over_it(place: Place) -> None:
-    found, addresses = await place.look()
+    found, addresses = await place.observed()
     await write_tuning(place.client, found, addresses, TUNING)
-    found, stale = await place.look()
-    _found, fresh = await place.look()
+    found, stale = await place.observed()
+    _found, fresh = await place.observed()
     newer = Tuning(**{**_fields(TUNING), "generation": 2, "workers": 4})
     await write_tuning(place.client, found, fresh, newer)
     older = Tuning(**{**_fields(TUNING), "generation": 2, "workers": 1})
@@ -177,7 +233,7 @@ async def test_a_pod_is_nudged_and_one_that_has_gone_is_not_missed(place: Place)
         "labels": {"app.kubernetes.io/component": "api", "app.kubernetes.io/instance": DEPLOYMENT},
     }
     place.server.apply(pod)
-    found, addresses = await place.look()
+    found, addresses = await place.observed()
     for _ in range(2):
         await nudge(place.client, found, addresses, "api-1", nudge_value(7, 1_800_000_000.5))
     annotations = place.get("pod", "api-1")["metadata"]["annotations"]
@@ -192,16 +248,16 @@ async def test_a_real_engine_is_asked_and_told(place: Place, venue: Venue) -> No
     patch = json.dumps({"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}})
     status = ("--subresource=status", "--type=merge", "-p", patch)
     place.server.kubectl("patch", "pod", f"{ENGINE}-0", "-n", place.namespace, *status)
-    found, addresses = await place.look()
+    found, addresses = await place.observed()
     assert addresses.engine == f"127.0.0.1:{venue.engine_port}"
     engine = EngineClient()
     before = await engine.settings(addresses.engine)
     assert before is not None
     threads = before.server_threads + 16
-    hands = Hands(place.client, engine)
-    done = await act(hands, found, Step(server_threads=threads), addresses, 0, 0.0)
+    clients = Clients(place.client, engine)
+    done = await apply_step(clients, found, Step(server_threads=threads), addresses, 0, 0.0)
     after = await engine.settings(addresses.engine)
-    await act(hands, found, Step(server_threads=before.server_threads), addresses, 0, 0.0)
+    await apply_step(clients, found, Step(server_threads=before.server_threads), addresses, 0, 0.0)
     await engine.close()
     assert done.obstacle is None
     assert after is not None
@@ -211,14 +267,14 @@ async def test_a_real_engine_is_asked_and_told(place: Place, venue: Venue) -> No
 async def test_an_engine_that_is_away_is_an_obstacle_and_stops_what_comes_after(
     place: Place,
 ) -> None:
-    found, addresses = await place.look()
-    hands = Hands(place.client, EngineClient())
+    found, addresses = await place.observed()
+    clients = Clients(place.client, EngineClient())
     step = Step(server_threads=128, replicas=2)
-    done = await act(hands, found, step, addresses, 0, 0.0)
+    done = await apply_step(clients, found, step, addresses, 0, 0.0)
     assert "engine" in (done.obstacle or "")
     assert done.done == Step()
     away = addresses._replace(engine="127.0.0.1:1")
-    assert "127.0.0.1:1" in ((await act(hands, found, step, away, 0, 0.0)).obstacle or "")
+    assert "127.0.0.1:1" in ((await apply_step(clients, found, step, away, 0, 0.0)).obstacle or "")
     assert place.replicas() == 1
 
 
@@ -244,6 +300,11 @@ def test_only_those_who_declare_a_field_are_its_other_owners() -> None:
         ("GET", "/api/v1/namespaces/a/pods", Call("list", "pods")),
         ("GET", "/api/v1/namespaces/a/pods/b", Call("get", "pods")),
         ("PATCH", "/apis/apps/v1/namespaces/a/deployments/b", Call("patch", "deployments.apps")),
+        (
+            "PATCH",
+            "/apis/apps/v1/namespaces/a/deployments/b/scale",
+            Call("patch", "deployments.apps/scale"),
+        ),
         (
             "PATCH",
             "/apis/openvenue.dev/v1alpha1/namespaces/a/venues/b/status",

@@ -2,11 +2,18 @@
 
 from typing import NamedTuple
 
-from openvenue_operator.budget import all_run
-from openvenue_operator.model import Allocation, Deployment, Observation, Tuning, VenueSpec
+from openvenue_operator.budget import all_run, runs
+from openvenue_operator.model import (
+    Allocation,
+    Deployment,
+    Observation,
+    Tuning,
+)
+from openvenue_operator.pods import Attendance
+from openvenue_operator.spec import VenueSpec
 
 
-class Situation(NamedTuple):
+class Context(NamedTuple):
     """What a plan begins with."""
 
     spec: VenueSpec
@@ -16,6 +23,7 @@ class Situation(NamedTuple):
     """What pods run, or take over: the applied tuning, or what they start with."""
     may_hold: int
     limit: int | None
+    attendance: Attendance
     now: float
 
     @property
@@ -57,6 +65,13 @@ class Situation(NamedTuple):
             and not deployment.rolling_out
             and all(pod.ready for pod in pods)
             and all_run(self.observation, self.running)
+        )
+
+    def can_be_measured(self, target: Allocation) -> bool:
+        """Whether pods that run the target say how they are; others may be late."""
+        return not differs(self.tuning_of(target), self.running) and any(
+            pod.ready and not pod.terminating and runs(pod, self.running)
+            for pod in self.observation.pods
         )
 
 

@@ -5,25 +5,26 @@ use them, the tuning that new pods read before there are new pods, the nudge las
 shrinks or grows, so an operator that ends between two writes leaves less than the budget allows.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 from lightkube import ApiError, AsyncClient
-from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.apps_v1 import Deployment, DeploymentScale
 from lightkube.resources.core_v1 import ConfigMap, Pod
 from msgspec.structs import replace
 
 from openvenue_operator import metrics
-from openvenue_operator.cluster import FIELD_MANAGER, NUDGE_ANNOTATION, Contested, apply
+from openvenue_operator.cluster import FIELD_MANAGER, NUDGE_ANNOTATION, Contested, server_side_apply
 from openvenue_operator.engine import EngineClient, EngineUnreachable
 from openvenue_operator.model import Step, Tuning
 from openvenue_operator.observe import (
     TUNING_KEY,
     Addresses,
     VenueObject,
-    nudge_value,
     tuning_name,
 )
+from openvenue_operator.observe_pods import nudge_value
 
 REFUSALS = (400, 403, 422)
 """Answers of the API server that will be the same next time, until somebody does something."""
@@ -31,11 +32,13 @@ REFUSALS = (400, 403, 422)
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-class Hands(NamedTuple):
+class Clients(NamedTuple):
     """What a step is carried out with."""
 
     client: AsyncClient
     engine: EngineClient
+    holds: Callable[[], bool] = lambda: True
+    """Whether the Venue's Lease is still held; asked right before each write."""
 
 
 class Outcome(NamedTuple):
@@ -46,28 +49,37 @@ class Outcome(NamedTuple):
     """What kept the rest from being written, in words."""
 
 
-async def act(
-    hands: Hands, venue: VenueObject, step: Step, addresses: Addresses, generation: int, now: float
+async def apply_step(
+    clients: Clients,
+    venue: VenueObject,
+    step: Step,
+    addresses: Addresses,
+    generation: int,
+    now: float,
 ) -> Outcome:
     """Write what the step says, until something stands in the way.
 
     `generation` is the tuning's that pods are nudged to read. Raises what the client raises where
-    the API server cannot be reached, or what was observed has changed meanwhile: the next look
-    begins anew.
+    the API server cannot be reached, or what was observed has changed meanwhile: the next
+    reconciliation begins anew.
     """
     done = Step()
     try:
         if step.server_threads is not None:
-            await set_server_threads(hands.engine, addresses, step.server_threads)
+            _check(clients)
+            await set_server_threads(clients.engine, addresses, step.server_threads)
             done = replace(done, server_threads=step.server_threads)
         if step.tuning is not None:
-            await write_tuning(hands.client, venue, addresses, step.tuning)
+            _check(clients)
+            await write_tuning(clients.client, venue, addresses, step.tuning)
             done = replace(done, tuning=step.tuning)
         if step.replicas is not None:
-            await set_replicas(hands.client, venue, addresses, step.replicas)
+            _check(clients)
+            await set_replicas(clients.client, venue, addresses, step.replicas)
             done = replace(done, replicas=step.replicas)
         for name in step.nudge:
-            await nudge(hands.client, venue, addresses, name, nudge_value(generation, now))
+            _check(clients)
+            await nudge(clients.client, venue, addresses, name, nudge_value(generation, now))
     except (Contested, EngineUnreachable) as error:
         return Outcome(done, str(error))
     except ApiError as error:
@@ -75,6 +87,15 @@ async def act(
             raise
         return Outcome(done, f"the API server refuses it: {error}")
     return Outcome(step, None)
+
+
+def _check(clients: Clients) -> None:
+    """Write nothing more once the Lease may be another operator's.
+
+    A process that was frozen runs on where it stood, before it notices how late it is.
+    """
+    if not clients.holds():
+        raise TimeoutError("the Lease may be another operator's by now")
 
 
 async def set_server_threads(engine: EngineClient, addresses: Addresses, count: int) -> None:
@@ -118,17 +139,20 @@ async def write_tuning(
         "metadata": metadata,
         "data": {TUNING_KEY: _encode(tuning).decode()},
     }
-    await apply(client, ConfigMap, body, field=("data", TUNING_KEY))
+    await server_side_apply(client, ConfigMap, body, field=("data", TUNING_KEY))
     metrics.WRITES.labels("tuning").inc()
 
 
 async def set_replicas(
     client: AsyncClient, venue: VenueObject, addresses: Addresses, replicas: int
 ) -> None:
-    """Set the number of API pods, and own that field from then on."""
+    """Set the number of API pods, and own that field from then on.
+
+    By the subresource `scale`: who may write that can change no image.
+    """
     body = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
         "metadata": {
             "name": venue.spec.api.deployment,
             "namespace": venue.namespace,
@@ -137,7 +161,9 @@ async def set_replicas(
         },
         "spec": {"replicas": replicas},
     }
-    await apply(client, Deployment, body, field=("spec", "replicas"))
+    await server_side_apply(
+        client, DeploymentScale, body, field=("spec", "replicas"), owner=("Deployment", Deployment)
+    )
     metrics.WRITES.labels("replicas").inc()
 
 
@@ -160,7 +186,9 @@ async def nudge(
         },
     }
     try:
-        await apply(client, Pod, body, field=("metadata", "annotations", NUDGE_ANNOTATION))
+        await server_side_apply(
+            client, Pod, body, field=("metadata", "annotations", NUDGE_ANNOTATION)
+        )
     except ApiError as error:
         if error.status.code not in (404, 409):
             raise

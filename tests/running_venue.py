@@ -292,7 +292,7 @@ class Venue:
         engine = create_async_engine(self.database_url)
         try:
             async with engine.begin() as connection:
-                return await create_key(connection, account_id, "test")
+                return await create_key(connection, self.settings.shard_id, account_id, "test")
         finally:
             await engine.dispose()
 

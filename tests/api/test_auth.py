@@ -305,3 +305,27 @@ async def cut_off(database_url: str) -> None:
             {"name": url.database},
         )
     await engine.dispose()
+
+
+def test_two_venues_on_one_database_never_accept_each_others_keys(
+    new_venue: Callable[..., Venue],
+) -> None:
+    first = new_venue().start(projector=False)
+    second = new_venue(OPENVENUE_SHARD_ID="1", OPENVENUE_ENGINE_SHARD_ID="1")
+    database_of_its_own, second.database_url = second.database_url, first.database_url
+    second.start(projector=False)
+    theirs = [venue.open_account(1) for venue in (first, second)]
+
+    async def listed_and_revoked(connection) -> tuple[list[str], bool]:
+        listed = await keys.list_keys(connection, venue.settings.shard_id)
+        revoked = await keys.revoke_key(connection, venue.settings.shard_id, other.key_id)
+        return [key.key_id for key in listed], revoked
+
+    for venue, own, other in ((first, *theirs), (second, *reversed(theirs))):
+        assert status(venue, key_headers(own)) == 200
+        assert status(venue, key_headers(other)) == 401
+        with venue.client(other) as stranger:
+            assert stranger.post("/v2/orders", json=limit_order()).status_code == 401
+        assert in_database(venue, listed_and_revoked) == ([own.key_id], False)
+    second.stop()
+    second.database_url = database_of_its_own

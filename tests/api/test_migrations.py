@@ -237,7 +237,8 @@ def test_the_database_allows_the_words_of_the_vocabulary_and_no_others(settings:
     async def allowed(connection: AsyncConnection) -> dict[str, set[str]]:
         checks = await connection.execute(
             text(
-                "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0"
+                "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint "
+                "WHERE contype = 'c' AND conrelid <> 0"
             )
         )
         return {name: set(re.findall(r"'(\w+)'::text", definition)) for name, definition in checks}

@@ -1,5 +1,6 @@
 """POST /v2/orders: what is accepted, what it answers, and what is refused and how."""
 
+import contextlib
 import json
 from collections.abc import Callable
 
@@ -7,7 +8,17 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from openvenue.engine.instruments import Instrument
+from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http.app import Application
+from openvenue.http.order_body import (
+    NewOrderRequest,
+    decode_new_order,
+    decode_replace,
+    tells_terms,
+)
+from openvenue.http.order_terms import fill_in
+from openvenue.http.problems import Problem
 from openvenue.keys import NewKey
 from orders import client_of, limit_order, market_order
 from running_venue import Venue
@@ -347,8 +358,33 @@ def almost_orders(draw: st.DrawFn) -> bytes:
     return bytes(body)
 
 
+AAPL = Instrument(1, "id", "AAPL", "Apple", "us_equity", True, 10**7, 10**9, 1, 10**7, 10**6)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(body=st.binary() | almost_orders())
+def test_any_body_is_an_order_or_has_a_problem(body: bytes) -> None:
+    with contextlib.suppress(Problem):
+        order = pb.NewOrder()
+        fill_in(order, decode_new_order(body), AAPL)
+        assert order.qty_lots > 0
+    with contextlib.suppress(Problem):
+        decode_replace(body)
+
+
+@given(name=st.text(st.characters(codec="ascii"), max_size=20))
+def test_a_field_either_tells_terms_or_is_ignored(name: str) -> None:
+    body = json.dumps(limit_order() | {name: "1"}).encode()
+    try:
+        decode_new_order(body)
+    except Problem:
+        assert tells_terms(name) or name in NewOrderRequest.__struct_fields__ or "_" in name
+    else:
+        assert not tells_terms(name) or name in NewOrderRequest.__struct_fields__
+
+
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(body=st.binary() | almost_orders())
 @example(body=json.dumps(limit_order()).encode().replace(b'"qty": "10"', b'"qty": "\xff"'))

@@ -1,8 +1,5 @@
 #include "core/administration.h"
 
-#include "core/fast_book.h"
-#include "core/naive_book.h"
-
 namespace openvenue::core {
 namespace {
 
@@ -33,8 +30,7 @@ bool within_total(QtyLots total, QtyLots change) {
 
 }  // namespace
 
-template <class Book>
-void Administration<Book>::define_instrument(const DefineInstrument& command) {
+void Administration::define_instrument(const DefineInstrument& command) {
   const auto tick_value = tick_value_micros(command);
   if (!tick_value) return reject(Reason::kInvalidDefinition);
   const Slot same_id = state_.instruments.find(command.instrument);
@@ -53,8 +49,7 @@ void Administration<Book>::define_instrument(const DefineInstrument& command) {
   answer(Reason::kNone);
 }
 
-template <class Book>
-void Administration<Book>::open_account(const OpenAccount& command) {
+void Administration::open_account(const OpenAccount& command) {
   if (command.account == 0 || command.credit_limit_micros < 0) {
     return reject(Reason::kInvalidDefinition);
   }
@@ -73,8 +68,7 @@ void Administration<Book>::open_account(const OpenAccount& command) {
   answer(Reason::kNone);
 }
 
-template <class Book>
-void Administration<Book>::adjust_balance(const AdjustBalance& command) {
+void Administration::adjust_balance(const AdjustBalance& command) {
   const Slot slot = state_.ledger.find_account(command.account);
   if (slot == kNoSlot) return reject(Reason::kUnknownAccount);
   const Reason reason = state_.ledger.adjust_cash(slot, command.amount_micros);
@@ -84,8 +78,7 @@ void Administration<Book>::adjust_balance(const AdjustBalance& command) {
   events_.emplace_back(BalanceAdjusted{account.cash_micros});
 }
 
-template <class Book>
-void Administration<Book>::adjust_position(const AdjustPosition& command) {
+void Administration::adjust_position(const AdjustPosition& command) {
   const Slot account_slot = state_.ledger.find_account(command.account);
   if (account_slot == kNoSlot) return reject(Reason::kUnknownAccount);
   const Slot instrument = state_.instruments.find(command.instrument);
@@ -111,10 +104,8 @@ void Administration<Book>::adjust_position(const AdjustPosition& command) {
   events_.emplace_back(PositionAdjusted{position.qty_lots, position.cost_micros});
 }
 
-template <class Book>
-Reason Administration<Book>::check_position(const Account& account, const Position& position,
-                                            QtyLots instrument_lots,
-                                            const AdjustPosition& change) const {
+Reason Administration::check_position(const Account& account, const Position& position,
+                                      QtyLots instrument_lots, const AdjustPosition& change) const {
   if (!within_total(position.qty_lots, change.qty_lots) ||
       !within_total(instrument_lots, change.qty_lots) ||
       !fits_int64(WideInteger{position.cost_micros} + change.cost_micros)) {
@@ -124,8 +115,7 @@ Reason Administration<Book>::check_position(const Account& account, const Positi
   return uncovered && !account.may_sell_short ? Reason::kInsufficientPosition : Reason::kNone;
 }
 
-template <class Book>
-void Administration<Book>::configure(const Configure& command) {
+void Administration::configure(const Configure& command) {
   const Limits& wanted = command.limits;
   if (any_zero(wanted) || wanted.max_open_orders >= wanted.max_orders) {
     return reject(Reason::kInvalidDefinition);
@@ -139,8 +129,5 @@ void Administration<Book>::configure(const Configure& command) {
   state_.orders.shrink(wanted.max_orders);
   answer(Reason::kNone);
 }
-
-template class Administration<FastBook>;
-template class Administration<NaiveBook>;
 
 }  // namespace openvenue::core

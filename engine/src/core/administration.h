@@ -9,11 +9,9 @@
 namespace openvenue::core {
 
 // Works on behalf of one command, that of `state.last_sequence`. Appends one event.
-template <class Book>
 class Administration {
  public:
-  Administration(ExchangeState<Book>& state, EventBuffer& events)
-      : state_(state), events_(events) {}
+  Administration(ExchangeState& state, EventBuffer& events) : state_(state), events_(events) {}
 
   void define_instrument(const DefineInstrument& command);
   void open_account(const OpenAccount& command);
@@ -30,7 +28,7 @@ class Administration {
   [[nodiscard]] Reason check_position(const Account& account, const Position& position,
                                       QtyLots instrument_lots, const AdjustPosition& change) const;
 
-  ExchangeState<Book>& state_;
+  ExchangeState& state_;
   EventBuffer& events_;
 };
 

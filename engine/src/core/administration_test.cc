@@ -187,10 +187,9 @@ TEST_F(AdministrationTest, LowerLimitsForgetTheOrdersThatEndedFirst) {
 }
 
 TEST(ExchangeCapacity, RefusesPoolsThatCannotBe) {
-  EXPECT_THROW(Exchange<FastBook>(Limits{.max_orders = 0}), std::invalid_argument);
-  EXPECT_THROW(Exchange<FastBook>(Limits{.max_orders = kOrdersMax + 1}), std::invalid_argument);
-  EXPECT_THROW(Exchange<FastBook>(Limits{.max_orders = 64, .max_open_orders = 64}),
-               std::invalid_argument);
+  EXPECT_THROW(Exchange(Limits{.max_orders = 0}), std::invalid_argument);
+  EXPECT_THROW(Exchange(Limits{.max_orders = kOrdersMax + 1}), std::invalid_argument);
+  EXPECT_THROW(Exchange(Limits{.max_orders = 64, .max_open_orders = 64}), std::invalid_argument);
 }
 
 }  // namespace

@@ -2,20 +2,15 @@
 
 #include <limits>
 
-#include "core/fast_book.h"
-#include "core/naive_book.h"
-
 namespace openvenue::core {
 
-template <class Book>
-Auditor<Book>::Auditor(const Limits& capacity)
+Auditor::Auditor(const Limits& capacity)
     : reserved_lots_(capacity.max_positions), instrument_lots_(capacity.max_instruments) {
   levels_.reserve(capacity.max_orders);
   queue_.reserve(capacity.max_orders);
 }
 
-template <class Book>
-const char* Auditor<Book>::find_violation(const ExchangeState<Book>& state) {
+const char* Auditor::find_violation(const ExchangeState& state) {
   if (state.orders.records() > state.limits.max_orders) return "more orders than the limit";
   if (state.orders.open_orders() > state.limits.max_open_orders) {
     return "more open orders than the limit";
@@ -30,8 +25,7 @@ const char* Auditor<Book>::find_violation(const ExchangeState<Book>& state) {
   return violation;
 }
 
-template <class Book>
-const char* Auditor<Book>::check_accounts(const ExchangeState<Book>& state) {
+const char* Auditor::check_accounts(const ExchangeState& state) {
   WideInteger cash = 0;
   for (Slot slot = 0; slot < state.ledger.accounts(); ++slot) {
     const AccountRecord& record = state.ledger.account(slot);
@@ -45,9 +39,7 @@ const char* Auditor<Book>::check_accounts(const ExchangeState<Book>& state) {
   return nullptr;
 }
 
-template <class Book>
-const char* Auditor<Book>::check_open_orders(const ExchangeState<Book>& state,
-                                             const AccountRecord& record) {
+const char* Auditor::check_open_orders(const ExchangeState& state, const AccountRecord& record) {
   WideInteger reserved = 0;
   OrderId newer = std::numeric_limits<OrderId>::max();
   for (Slot slot = record.open_orders.tail; slot != kNoSlot;
@@ -69,8 +61,7 @@ const char* Auditor<Book>::check_open_orders(const ExchangeState<Book>& state,
   return equal ? nullptr : "an account's reserved cash is not what its open buy orders need";
 }
 
-template <class Book>
-const char* Auditor<Book>::check_positions(const ExchangeState<Book>& state) {
+const char* Auditor::check_positions(const ExchangeState& state) {
   for (Slot slot = 0; slot < state.ledger.positions(); ++slot) {
     const Position& position = state.ledger.position(slot);
     if (position.reserved_lots != reserved_lots_[slot]) {
@@ -91,10 +82,9 @@ const char* Auditor<Book>::check_positions(const ExchangeState<Book>& state) {
   return nullptr;
 }
 
-template <class Book>
-const char* Auditor<Book>::check_books(const ExchangeState<Book>& state) {
+const char* Auditor::check_books(const ExchangeState& state) {
   for (Slot slot = 0; slot < state.instruments.size(); ++slot) {
-    const Book& book = state.instruments[slot].book;
+    const FastBook& book = state.instruments[slot].book;
     const BookFront bid = book.front(Side::kBuy);
     const BookFront ask = book.front(Side::kSell);
     if (bid.slot != kNoSlot && ask.slot != kNoSlot && bid.price_ticks >= ask.price_ticks) {
@@ -108,9 +98,7 @@ const char* Auditor<Book>::check_books(const ExchangeState<Book>& state) {
   return orders_in_books_ == open_orders_ ? nullptr : "open orders are missing from the books";
 }
 
-template <class Book>
-const char* Auditor<Book>::check_side(const ExchangeState<Book>& state, Slot instrument,
-                                      Side side) {
+const char* Auditor::check_side(const ExchangeState& state, Slot instrument, Side side) {
   levels_.clear();
   state.instruments[instrument].book.list_levels(side, std::numeric_limits<std::size_t>::max(),
                                                  levels_);
@@ -124,9 +112,8 @@ const char* Auditor<Book>::check_side(const ExchangeState<Book>& state, Slot ins
   return nullptr;
 }
 
-template <class Book>
-const char* Auditor<Book>::check_level(const ExchangeState<Book>& state, Slot instrument, Side side,
-                                       const BookLevel& level) {
+const char* Auditor::check_level(const ExchangeState& state, Slot instrument, Side side,
+                                 const BookLevel& level) {
   queue_.clear();
   state.instruments[instrument].book.list_queue(side, level.price_ticks, queue_);
   QtyLots qty = 0;
@@ -142,8 +129,5 @@ const char* Auditor<Book>::check_level(const ExchangeState<Book>& state, Slot in
   const bool equal = queue_.size() == level.orders && qty == level.qty_lots;
   return equal ? nullptr : "a level is not the sum of its orders";
 }
-
-template class Auditor<FastBook>;
-template class Auditor<NaiveBook>;
 
 }  // namespace openvenue::core

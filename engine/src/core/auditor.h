@@ -12,22 +12,21 @@
 
 namespace openvenue::core {
 
-template <class Book>
 class Auditor {
  public:
   // Takes all the memory that audits of a state of that capacity need.
   explicit Auditor(const Limits& capacity);
 
   // The first violated invariant in words, or null.
-  [[nodiscard]] const char* find_violation(const ExchangeState<Book>& state);
+  [[nodiscard]] const char* find_violation(const ExchangeState& state);
 
  private:
-  const char* check_accounts(const ExchangeState<Book>& state);
-  const char* check_open_orders(const ExchangeState<Book>& state, const AccountRecord& record);
-  const char* check_positions(const ExchangeState<Book>& state);
-  const char* check_books(const ExchangeState<Book>& state);
-  const char* check_side(const ExchangeState<Book>& state, Slot instrument, Side side);
-  const char* check_level(const ExchangeState<Book>& state, Slot instrument, Side side,
+  const char* check_accounts(const ExchangeState& state);
+  const char* check_open_orders(const ExchangeState& state, const AccountRecord& record);
+  const char* check_positions(const ExchangeState& state);
+  const char* check_books(const ExchangeState& state);
+  const char* check_side(const ExchangeState& state, Slot instrument, Side side);
+  const char* check_level(const ExchangeState& state, Slot instrument, Side side,
                           const BookLevel& level);
 
   ZeroedArray<QtyLots> reserved_lots_;        // by position, recomputed

@@ -20,7 +20,7 @@ class AuditorTest : public testing::Test {
     gold.tick_size_nanos = gold.lot_size_nanos = 1'000'000;
     gold.max_price_ticks = 100;
     gold.max_order_qty_lots = 100;
-    Administration<FastBook> administration(state_, events_);
+    Administration administration(state_, events_);
     administration.define_instrument(gold);
     administration.open_account({1, Name("Anna"), false, 0});
     administration.adjust_balance({1, 1'000});
@@ -31,7 +31,7 @@ class AuditorTest : public testing::Test {
 
   Slot enter(Side side, PriceTicks price) {
     const ClientOrderId id(std::to_string(++state_.last_sequence));
-    OrderEntry<FastBook>(state_, events_)
+    OrderEntry(state_, events_)
         .enter({1, 1, side, OrderType::kLimit, TimeInForce::kGtc, 5, price, id});
     return state_.orders.find(state_.last_sequence);
   }
@@ -42,8 +42,8 @@ class AuditorTest : public testing::Test {
     EXPECT_EQ(violation, expected);
   }
 
-  ExchangeState<FastBook> state_;
-  Auditor<FastBook> auditor_;
+  ExchangeState state_;
+  Auditor auditor_;
   EventBuffer events_;
   Slot buy_ = kNoSlot;
   Slot sell_ = kNoSlot;

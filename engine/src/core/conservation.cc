@@ -1,12 +1,8 @@
 #include "core/conservation.h"
 
-#include "core/fast_book.h"
-#include "core/naive_book.h"
-
 namespace openvenue::core {
 
-template <class Book>
-Conservation<Book>::Conservation(const Limits& capacity)
+Conservation::Conservation(const Limits& capacity)
     : cash_micros_(capacity.max_accounts),
       held_(capacity.max_positions),
       leaves_lots_(capacity.max_orders),
@@ -14,8 +10,7 @@ Conservation<Book>::Conservation(const Limits& capacity)
   touched_.reserve(capacity.max_instruments);
 }
 
-template <class Book>
-void Conservation<Book>::begin(const ExchangeState<Book>& state) {
+void Conservation::begin(const ExchangeState& state) {
   cash_brought_micros_ = state.ledger.cash_adjusted_micros();
   for (Slot slot = 0; slot < state.instruments.size(); ++slot) {
     totals_[slot].brought_lots = state.instruments[slot].adjusted_lots;
@@ -30,9 +25,8 @@ void Conservation<Book>::begin(const ExchangeState<Book>& state) {
   }
 }
 
-template <class Book>
-const char* Conservation<Book>::find_violation(const ExchangeState<Book>& state,
-                                               const Command& command, const EventBuffer& events) {
+const char* Conservation::find_violation(const ExchangeState& state, const Command& command,
+                                         const EventBuffer& events) {
   for (const Slot instrument : touched_) totals_[instrument].touched = false;
   touched_.clear();
   absorb_named(state, command.body);
@@ -51,8 +45,7 @@ const char* Conservation<Book>::find_violation(const ExchangeState<Book>& state,
   return nullptr;
 }
 
-template <class Book>
-const char* Conservation<Book>::find_drift(const ExchangeState<Book>& state) const {
+const char* Conservation::find_drift(const ExchangeState& state) const {
   for (Slot slot = 0; slot < state.ledger.positions(); ++slot) {
     const Position& position = state.ledger.position(slot);
     if (position.qty_lots != held_[slot].qty_lots ||
@@ -75,9 +68,8 @@ const char* Conservation<Book>::find_drift(const ExchangeState<Book>& state) con
   return nullptr;
 }
 
-template <class Book>
-void Conservation<Book>::count_adjustment(const ExchangeState<Book>& state, const CommandBody& body,
-                                          const Event& event) {
+void Conservation::count_adjustment(const ExchangeState& state, const CommandBody& body,
+                                    const Event& event) {
   if (std::holds_alternative<BalanceAdjusted>(event)) {
     cash_brought_micros_ += std::get<AdjustBalance>(body).amount_micros;
   } else if (std::holds_alternative<PositionAdjusted>(event)) {
@@ -86,8 +78,7 @@ void Conservation<Book>::count_adjustment(const ExchangeState<Book>& state, cons
   }
 }
 
-template <class Book>
-void Conservation<Book>::absorb_named(const ExchangeState<Book>& state, const CommandBody& body) {
+void Conservation::absorb_named(const ExchangeState& state, const CommandBody& body) {
   std::visit(
       [&](const auto& named) {
         if constexpr (requires { named.account; }) {
@@ -103,8 +94,7 @@ void Conservation<Book>::absorb_named(const ExchangeState<Book>& state, const Co
       body);
 }
 
-template <class Book>
-void Conservation<Book>::absorb_named(const ExchangeState<Book>& state, const Event& event) {
+void Conservation::absorb_named(const ExchangeState& state, const Event& event) {
   std::visit(
       [&](const auto& named) {
         if constexpr (requires { named.order_id; }) {
@@ -121,16 +111,14 @@ void Conservation<Book>::absorb_named(const ExchangeState<Book>& state, const Ev
       event);
 }
 
-template <class Book>
-void Conservation<Book>::absorb_account(const ExchangeState<Book>& state, Slot slot) {
+void Conservation::absorb_account(const ExchangeState& state, Slot slot) {
   if (slot == kNoSlot) return;
   const CashMicros now = state.ledger.account(slot).account.cash_micros;
   cash_total_micros_ += WideInteger{now} - cash_micros_[slot];
   cash_micros_[slot] = now;
 }
 
-template <class Book>
-void Conservation<Book>::absorb_position(const ExchangeState<Book>& state, Slot slot) {
+void Conservation::absorb_position(const ExchangeState& state, Slot slot) {
   if (slot == kNoSlot) return;
   const Position& now = state.ledger.position(slot);
   Totals& totals = touch(state.instruments.find(now.instrument));
@@ -140,8 +128,7 @@ void Conservation<Book>::absorb_position(const ExchangeState<Book>& state, Slot 
 }
 
 // An order that is forgotten had ended before, so its slot begins anew with nothing left.
-template <class Book>
-void Conservation<Book>::absorb_order(const ExchangeState<Book>& state, Slot slot) {
+void Conservation::absorb_order(const ExchangeState& state, Slot slot) {
   if (slot == kNoSlot) return;
   const Order& now = state.orders[slot];
   const OrderOwner& owner = state.orders.owner(slot);
@@ -153,18 +140,16 @@ void Conservation<Book>::absorb_order(const ExchangeState<Book>& state, Slot slo
   absorb_position(state, owner.position);
 }
 
-template <class Book>
-typename Conservation<Book>::Totals& Conservation<Book>::touch(Slot instrument) {
+Conservation::Totals& Conservation::touch(Slot instrument) {
   Totals& totals = totals_[instrument];
   if (!totals.touched) touched_.push_back(instrument);
   totals.touched = true;
   return totals;
 }
 
-template <class Book>
-const char* Conservation<Book>::check(const ExchangeState<Book>& state, Slot instrument) const {
+const char* Conservation::check(const ExchangeState& state, Slot instrument) const {
   const Totals& totals = totals_[instrument];
-  const InstrumentRecord<Book>& record = state.instruments[instrument];
+  const InstrumentRecord& record = state.instruments[instrument];
   if (totals.held_lots != totals.brought_lots || totals.held_lots != record.adjusted_lots) {
     return "lots were made or lost";
   }
@@ -176,8 +161,5 @@ const char* Conservation<Book>::check(const ExchangeState<Book>& state, Slot ins
   }
   return nullptr;
 }
-
-template class Conservation<FastBook>;
-template class Conservation<NaiveBook>;
 
 }  // namespace openvenue::core

@@ -19,21 +19,20 @@
 
 namespace openvenue::core {
 
-template <class Book>
 class Conservation {
  public:
   // For a state of that capacity that is still empty. Takes all the memory it will need.
   explicit Conservation(const Limits& capacity);
 
   // Takes the state for right, as it was restored. Precondition: nothing was checked before.
-  void begin(const ExchangeState<Book>& state);
+  void begin(const ExchangeState& state);
 
   // What is wrong after the command, in words, or null.
-  [[nodiscard]] const char* find_violation(const ExchangeState<Book>& state, const Command& command,
+  [[nodiscard]] const char* find_violation(const ExchangeState& state, const Command& command,
                                            const EventBuffer& events);
 
   // The same of the records that no command since has named. Reads everything, changes nothing.
-  [[nodiscard]] const char* find_drift(const ExchangeState<Book>& state) const;
+  [[nodiscard]] const char* find_drift(const ExchangeState& state) const;
 
  private:
   // Of one instrument, over all positions and open orders.
@@ -51,15 +50,14 @@ class Conservation {
   };
 
   // Records what came from outside, as the command says and not as the state does.
-  void count_adjustment(const ExchangeState<Book>& state, const CommandBody& body,
-                        const Event& event);
-  void absorb_named(const ExchangeState<Book>& state, const CommandBody& body);
-  void absorb_named(const ExchangeState<Book>& state, const Event& event);
-  void absorb_account(const ExchangeState<Book>& state, Slot slot);
-  void absorb_position(const ExchangeState<Book>& state, Slot slot);
-  void absorb_order(const ExchangeState<Book>& state, Slot slot);
+  void count_adjustment(const ExchangeState& state, const CommandBody& body, const Event& event);
+  void absorb_named(const ExchangeState& state, const CommandBody& body);
+  void absorb_named(const ExchangeState& state, const Event& event);
+  void absorb_account(const ExchangeState& state, Slot slot);
+  void absorb_position(const ExchangeState& state, Slot slot);
+  void absorb_order(const ExchangeState& state, Slot slot);
   Totals& touch(Slot instrument);
-  [[nodiscard]] const char* check(const ExchangeState<Book>& state, Slot instrument) const;
+  [[nodiscard]] const char* check(const ExchangeState& state, Slot instrument) const;
 
   ZeroedArray<CashMicros> cash_micros_;  // by account
   ZeroedArray<Held> held_;               // by position

@@ -98,7 +98,7 @@ TEST_F(ConservationTest, GoesOnFromARestoredState) {
 
 // What no command names is found too, but later.
 TEST_F(ConservationTest, FindsWhatChangedBehindItsBackWithTheNextAudit) {
-  Conservation<FastBook> conservation(kRoomyLimits);
+  Conservation conservation(kRoomyLimits);
   conservation.begin(exchange_.state());
   EXPECT_EQ(conservation.find_drift(exchange_.state()), nullptr);
   position_of(kBob).qty_lots += 1;

@@ -10,8 +10,6 @@
 #include "core/conservation.h"
 #include "core/digest.h"
 #include "core/exchange_state.h"
-#include "core/fast_book.h"
-#include "core/naive_book.h"
 #include "core/order_entry.h"
 #include "core/snapshot.h"
 
@@ -53,9 +51,8 @@ const Limits& checked(const Limits& capacity) {
 
 }  // namespace
 
-template <class Book>
-struct Exchange<Book>::State : ExchangeState<Book> {
-  explicit State(const Limits& pool_sizes) : ExchangeState<Book>(checked(pool_sizes)) {}
+struct Exchange::State : ExchangeState {
+  explicit State(const Limits& pool_sizes) : ExchangeState(checked(pool_sizes)) {}
 
 #ifdef OPENVENUE_CHECKED
   // Conservation is asserted after every command. The whole state is audited every so many commands
@@ -68,20 +65,20 @@ struct Exchange<Book>::State : ExchangeState<Book> {
   }
 
   void must_be_none(const char* violation) const {
-    if (violation != nullptr) abort_with(violation, this->last_sequence);
+    if (violation != nullptr) abort_with(violation, last_sequence);
   }
 
   bool audit_due() {
-    const std::size_t records = std::size_t{this->orders.records()} + this->ledger.accounts() +
-                                this->ledger.positions() + this->instruments.size();
+    const std::size_t records =
+        std::size_t{orders.records()} + ledger.accounts() + ledger.positions() + instruments.size();
     if (++commands_since_audit * kRecordsAuditedPerCommand < records) return false;
     commands_since_audit = 0;
     return true;
   }
 
   static constexpr std::size_t kRecordsAuditedPerCommand = 64;
-  Conservation<Book> conservation{this->capacity};
-  Auditor<Book> auditor{this->capacity};
+  Conservation conservation{capacity};
+  Auditor auditor{capacity};
   std::size_t commands_since_audit = 0;
 #endif
 };
@@ -89,110 +86,82 @@ struct Exchange<Book>::State : ExchangeState<Book> {
 namespace {
 
 // Hands a command's body to whoever carries it out.
-template <class Book>
 struct Dispatch {
-  ExchangeState<Book>& state;
+  ExchangeState& state;
   EventBuffer& events;
 
-  void operator()(const NewOrder& body) { OrderEntry<Book>(state, events).enter(body); }
-  void operator()(const CancelOrder& body) { OrderEntry<Book>(state, events).cancel(body); }
-  void operator()(const ReplaceOrder& body) { OrderEntry<Book>(state, events).replace(body); }
-  void operator()(const EndTradingDay&) { OrderEntry<Book>(state, events).end_trading_day(); }
+  void operator()(const NewOrder& body) { OrderEntry(state, events).enter(body); }
+  void operator()(const CancelOrder& body) { OrderEntry(state, events).cancel(body); }
+  void operator()(const ReplaceOrder& body) { OrderEntry(state, events).replace(body); }
+  void operator()(const EndTradingDay&) { OrderEntry(state, events).end_trading_day(); }
   void operator()(const DefineInstrument& body) {
-    Administration<Book>(state, events).define_instrument(body);
+    Administration(state, events).define_instrument(body);
   }
-  void operator()(const OpenAccount& body) {
-    Administration<Book>(state, events).open_account(body);
-  }
-  void operator()(const AdjustBalance& body) {
-    Administration<Book>(state, events).adjust_balance(body);
-  }
+  void operator()(const OpenAccount& body) { Administration(state, events).open_account(body); }
+  void operator()(const AdjustBalance& body) { Administration(state, events).adjust_balance(body); }
   void operator()(const AdjustPosition& body) {
-    Administration<Book>(state, events).adjust_position(body);
+    Administration(state, events).adjust_position(body);
   }
-  void operator()(const Configure& body) { Administration<Book>(state, events).configure(body); }
+  void operator()(const Configure& body) { Administration(state, events).configure(body); }
 };
 
 }  // namespace
 
-template <class Book>
-Exchange<Book>::Exchange(const Limits& capacity) : state_(std::make_unique<State>(capacity)) {}
-template <class Book>
-Exchange<Book>::~Exchange() = default;
-template <class Book>
-Exchange<Book>::Exchange(Exchange&&) noexcept = default;
-template <class Book>
-Exchange<Book>& Exchange<Book>::operator=(Exchange&&) noexcept = default;
+Exchange::Exchange(const Limits& capacity) : state_(std::make_unique<State>(capacity)) {}
+Exchange::~Exchange() = default;
+Exchange::Exchange(Exchange&&) noexcept = default;
+Exchange& Exchange::operator=(Exchange&&) noexcept = default;
 
-template <class Book>
-void Exchange<Book>::apply(const Command& command, EventBuffer& events) {
+void Exchange::apply(const Command& command, EventBuffer& events) {
   if (command.sequence != state_->last_sequence + 1) {
     abort_with("the next command is out of sequence", state_->last_sequence);
   }
   state_->last_sequence = command.sequence;
   state_->last_timestamp_ns = command.timestamp_ns;
   events.clear();
-  std::visit(Dispatch<Book>{*state_, events}, command.body);
+  std::visit(Dispatch{*state_, events}, command.body);
 #ifdef OPENVENUE_CHECKED
   state_->audit(command, events);
 #endif
 }
 
-template <class Book>
-std::uint64_t Exchange<Book>::pool_bytes(const Limits& limits) {
+std::uint64_t Exchange::pool_bytes(const Limits& limits) {
   return OrderStore::bytes(limits.max_orders) +
          Ledger::bytes(limits.max_accounts, limits.max_positions) +
-         std::uint64_t{limits.max_instruments} * sizeof(InstrumentRecord<Book>);
+         std::uint64_t{limits.max_instruments} * sizeof(InstrumentRecord);
 }
 
-template <class Book>
-Sequence Exchange<Book>::last_sequence() const {
-  return state_->last_sequence;
-}
+Sequence Exchange::last_sequence() const { return state_->last_sequence; }
 
-template <class Book>
-TimestampNs Exchange<Book>::last_timestamp_ns() const {
-  return state_->last_timestamp_ns;
-}
+TimestampNs Exchange::last_timestamp_ns() const { return state_->last_timestamp_ns; }
 
-template <class Book>
-const Limits& Exchange<Book>::limits() const {
-  return state_->limits;
-}
+const Limits& Exchange::limits() const { return state_->limits; }
 
-template <class Book>
-const Order* Exchange<Book>::find_order(OrderId order_id) const {
+const Order* Exchange::find_order(OrderId order_id) const {
   const Slot slot = state_->orders.find(order_id);
   return slot == kNoSlot ? nullptr : &state_->orders[slot];
 }
 
-template <class Book>
-const Order* Exchange<Book>::find_order(AccountId account, const ClientOrderId& id) const {
+const Order* Exchange::find_order(AccountId account, const ClientOrderId& id) const {
   const Slot slot = state_->orders.find(account, id);
   return slot == kNoSlot ? nullptr : &state_->orders[slot];
 }
 
-template <class Book>
-const Account* Exchange<Book>::find_account(AccountId account) const {
+const Account* Exchange::find_account(AccountId account) const {
   const Slot slot = state_->ledger.find_account(account);
   return slot == kNoSlot ? nullptr : &state_->ledger.account(slot).account;
 }
 
-template <class Book>
-const Instrument* Exchange<Book>::find_instrument(InstrumentId instrument) const {
+const Instrument* Exchange::find_instrument(InstrumentId instrument) const {
   const Slot slot = state_->instruments.find(instrument);
   return slot == kNoSlot ? nullptr : &state_->instruments[slot].instrument;
 }
 
-template <class Book>
-std::size_t Exchange<Book>::open_order_count() const {
-  return state_->orders.open_orders();
-}
+std::size_t Exchange::open_order_count() const { return state_->orders.open_orders(); }
 
-template <class Book>
-OrderId Exchange<Book>::list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
-                                         std::size_t limit, std::vector<const Order*>& out,
-                                         OrderId from) const {
+OrderId Exchange::list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
+                                   std::size_t limit, std::vector<const Order*>& out,
+                                   OrderId from) const {
   const OrderStore& orders = state_->orders;
   const Slot owner = state_->ledger.find_account(account);
   if (owner == kNoSlot) return 0;
@@ -220,8 +189,7 @@ OrderId Exchange<Book>::list_open_orders(AccountId account, InstrumentId instrum
   return 0;
 }
 
-template <class Book>
-void Exchange<Book>::list_positions(AccountId account, std::vector<const Position*>& out) const {
+void Exchange::list_positions(AccountId account, std::vector<const Position*>& out) const {
   const Ledger& ledger = state_->ledger;
   const Slot owner = ledger.find_account(account);
   if (owner == kNoSlot) return;
@@ -234,30 +202,26 @@ void Exchange<Book>::list_positions(AccountId account, std::vector<const Positio
             [](const Position* a, const Position* b) { return a->instrument < b->instrument; });
 }
 
-template <class Book>
-void Exchange<Book>::list_instruments(std::vector<const Instrument*>& out) const {
+void Exchange::list_instruments(std::vector<const Instrument*>& out) const {
   for (Slot slot = 0; slot < state_->instruments.size(); ++slot) {
     out.push_back(&state_->instruments[slot].instrument);
   }
 }
 
-template <class Book>
-void Exchange<Book>::list_accounts(std::vector<const Account*>& out) const {
+void Exchange::list_accounts(std::vector<const Account*>& out) const {
   for (Slot slot = 0; slot < state_->ledger.accounts(); ++slot) {
     out.push_back(&state_->ledger.account(slot).account);
   }
 }
 
-template <class Book>
-void Exchange<Book>::list_levels(InstrumentId instrument, Side side, std::size_t depth,
-                                 std::vector<BookLevel>& out) const {
+void Exchange::list_levels(InstrumentId instrument, Side side, std::size_t depth,
+                           std::vector<BookLevel>& out) const {
   const Slot slot = state_->instruments.find(instrument);
   if (slot != kNoSlot) state_->instruments[slot].book.list_levels(side, depth, out);
 }
 
-template <class Book>
-void Exchange<Book>::list_queue(InstrumentId instrument, Side side, PriceTicks price,
-                                std::vector<OrderId>& out) const {
+void Exchange::list_queue(InstrumentId instrument, Side side, PriceTicks price,
+                          std::vector<OrderId>& out) const {
   const Slot slot = state_->instruments.find(instrument);
   if (slot == kNoSlot) return;
   std::vector<Slot> queue;
@@ -265,20 +229,13 @@ void Exchange<Book>::list_queue(InstrumentId instrument, Side side, PriceTicks p
   for (const Slot order : queue) out.push_back(state_->orders[order].order_id);
 }
 
-template <class Book>
-void Exchange<Book>::serialize(ByteWriter& out) const {
-  write_state<Book>(*state_, out);
-}
+void Exchange::serialize(ByteWriter& out) const { write_state(*state_, out); }
 
-template <class Book>
-void Exchange<Book>::serialize(PieceWriter& out) const {
-  write_state<Book>(*state_, out);
-}
+void Exchange::serialize(PieceWriter& out) const { write_state(*state_, out); }
 
-template <class Book>
-bool Exchange<Book>::restore(ByteReader& in) {
+bool Exchange::restore(ByteReader& in) {
   auto restored = std::make_unique<State>(state_->capacity);
-  if (!read_state<Book>(in, *restored)) return false;
+  if (!read_state(in, *restored)) return false;
 #ifdef OPENVENUE_CHECKED
   restored->conservation.begin(*restored);
 #endif
@@ -286,32 +243,21 @@ bool Exchange<Book>::restore(ByteReader& in) {
   return true;
 }
 
-template <class Book>
-Digest Exchange<Book>::digest() const {
+Digest Exchange::digest() const {
   Digest digest;
-  write_state<Book>(*state_, digest);
+  write_state(*state_, digest);
   return digest;
 }
 
-template <class Book>
-std::uint64_t Exchange<Book>::state_hash() const {
-  return digest().value();
-}
+std::uint64_t Exchange::state_hash() const { return digest().value(); }
 
-template <class Book>
-void Exchange<Book>::check_invariants() const {
-  const char* violation = Auditor<Book>(state_->capacity).find_violation(*state_);
+void Exchange::check_invariants() const {
+  const char* violation = Auditor(state_->capacity).find_violation(*state_);
   if (violation != nullptr) abort_with(violation, state_->last_sequence);
 }
 
 #ifdef OPENVENUE_CHECKED
-template <class Book>
-ExchangeState<Book>& Exchange<Book>::state() {
-  return *state_;
-}
+ExchangeState& Exchange::state() { return *state_; }
 #endif
-
-template class Exchange<FastBook>;
-template class Exchange<NaiveBook>;
 
 }  // namespace openvenue::core

@@ -21,7 +21,6 @@
 
 namespace openvenue::core {
 
-template <class Book>
 struct ExchangeState;
 
 // An order as it stands: open, or ended and still remembered. Limits::max_orders bounds both
@@ -81,9 +80,6 @@ struct Instrument {
   CashMicros tick_value_micros = 0;
 };
 
-// `Book` is FastBook (core/fast_book.h) in the product and NaiveBook (core/naive_book.h) as the
-// oracle; both behave the same in every respect.
-template <class Book>
 class Exchange {
  public:
   // Allocates all pools for `capacity`. The limits in force are those of the last Configure
@@ -137,7 +133,7 @@ class Exchange {
   void list_queue(InstrumentId instrument, Side side, PriceTicks price,
                   std::vector<OrderId>& out) const;
 
-  // Appends the canonical form of the whole state: equal states give equal bytes, whatever Book.
+  // Appends the canonical form of the whole state: equal states give equal bytes.
   void serialize(ByteWriter& out) const;
   // The same in pieces; the caller finishes `out`.
   void serialize(PieceWriter& out) const;
@@ -155,7 +151,7 @@ class Exchange {
 
 #ifdef OPENVENUE_CHECKED
   // For tests, which break it on purpose.
-  [[nodiscard]] ExchangeState<Book>& state();
+  [[nodiscard]] ExchangeState& state();
 #endif
 
  private:

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "core/exchange.h"
-#include "core/fast_book.h"
 
 namespace openvenue::core {
 
@@ -34,7 +33,7 @@ class ExchangeFixture : public testing::Test {
   static constexpr QtyLots kStartLots = 1'000;
 
   explicit ExchangeFixture(const Limits& limits = kSmallLimits) : exchange_(limits) {
-    events_.reserve(Exchange<FastBook>::max_events_per_command(limits));
+    events_.reserve(Exchange::max_events_per_command(limits));
     apply(gold());
     for (const AccountId account : {kAnna, kBob}) {
       apply(OpenAccount{account, Name("cash account"), false, 0});
@@ -124,7 +123,7 @@ class ExchangeFixture : public testing::Test {
     return orders;
   }
 
-  Exchange<FastBook> exchange_;
+  Exchange exchange_;
   EventBuffer events_;
 
  private:

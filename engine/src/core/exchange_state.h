@@ -9,7 +9,6 @@
 
 namespace openvenue::core {
 
-template <class Book>
 struct ExchangeState {
   explicit ExchangeState(const Limits& pool_sizes)
       : capacity(pool_sizes),
@@ -32,7 +31,7 @@ struct ExchangeState {
   TradeId last_trade_id = 0;
   OrderStore orders;
   Ledger ledger;
-  InstrumentStore<Book> instruments;
+  InstrumentStore instruments;
 };
 
 }  // namespace openvenue::core

@@ -24,7 +24,7 @@ TEST_F(ExchangeTest, RefusesToGoOnAfterAGapInTheSequence) {
 }
 
 TEST_F(ExchangeTest, EqualStatesGiveEqualHashes) {
-  Exchange<FastBook> other(kSmallLimits);
+  Exchange other(kSmallLimits);
   EXPECT_NE(other.state_hash(), exchange_.state_hash());
   std::vector<std::byte> bytes;
   ByteWriter out(bytes);

@@ -7,7 +7,6 @@
 #include <new>
 
 #include "core/exchange.h"
-#include "core/fast_book.h"
 #include "core/random_flow.h"
 #include "core/zeroed_array.h"
 
@@ -96,9 +95,9 @@ class HeapUseOfOrderFlow : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(HeapUseOfOrderFlow, IsNone) {
   RandomFlow flow(GetParam(), 256);
-  Exchange<FastBook> exchange(flow.limits());
+  Exchange exchange(flow.limits());
   EventBuffer events;
-  events.reserve(Exchange<FastBook>::max_events_per_command(flow.limits()));
+  events.reserve(Exchange::max_events_per_command(flow.limits()));
   for (const Command& command : flow.opening()) exchange.apply(command, events);
   std::vector<Command> commands(20'000);
   for (Command& command : commands) command = flow.next_order_command();

@@ -7,6 +7,7 @@
 
 #include "core/command.h"
 #include "core/exchange.h"
+#include "core/fast_book.h"
 #include "core/hash.h"
 #include "core/slot.h"
 #include "core/slot_index.h"
@@ -17,14 +18,12 @@ namespace openvenue::core {
 // The cash value of one lot at one tick, or nothing if no instrument can have these terms.
 [[nodiscard]] std::optional<CashMicros> tick_value_micros(const DefineInstrument& terms);
 
-template <class Book>
 struct InstrumentRecord {
   Instrument instrument;
-  Book book;
+  FastBook book;
   QtyLots adjusted_lots = 0;  // sum of all position adjustments; what all positions add up to
 };
 
-template <class Book>
 class InstrumentStore {
  public:
   InstrumentStore(std::uint32_t max_instruments, std::uint32_t max_orders)
@@ -45,19 +44,19 @@ class InstrumentStore {
   }
 
   // Takes the memory of the instrument's book. Preconditions: the id is not in use, there is room.
-  InstrumentRecord<Book>& add(const DefineInstrument& terms, CashMicros tick_value) {
+  InstrumentRecord& add(const DefineInstrument& terms, CashMicros tick_value) {
     by_id_.insert(hash_number(terms.instrument), size());
-    return records_.emplace_back(InstrumentRecord<Book>{
-        {terms, 0, tick_value}, Book(pool_, terms.min_price_ticks, terms.max_price_ticks)});
+    return records_.emplace_back(InstrumentRecord{
+        {terms, 0, tick_value}, FastBook(pool_, terms.min_price_ticks, terms.max_price_ticks)});
   }
 
-  InstrumentRecord<Book>& operator[](Slot slot) { return records_[slot]; }
-  const InstrumentRecord<Book>& operator[](Slot slot) const { return records_[slot]; }
+  InstrumentRecord& operator[](Slot slot) { return records_[slot]; }
+  const InstrumentRecord& operator[](Slot slot) const { return records_[slot]; }
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(records_.size()); }
 
  private:
-  typename Book::Pool pool_;
-  std::vector<InstrumentRecord<Book>> records_;
+  FastBook::Pool pool_;
+  std::vector<InstrumentRecord> records_;
   SlotIndex by_id_;
 };
 

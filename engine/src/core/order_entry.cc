@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "core/fast_book.h"
-#include "core/naive_book.h"
-
 namespace openvenue::core {
 namespace {
 
@@ -58,8 +55,7 @@ OrderStatus open_status(QtyLots filled_lots) {
 
 }  // namespace
 
-template <class Book>
-void OrderEntry<Book>::enter(const NewOrder& command) {
+void OrderEntry::enter(const NewOrder& command) {
   const Slot account = state_.ledger.find_account(command.account);
   if (account == kNoSlot) return reject(Reason::kUnknownAccount);
   if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder);
@@ -91,8 +87,7 @@ void OrderEntry<Book>::enter(const NewOrder& command) {
   match(slot);
 }
 
-template <class Book>
-void OrderEntry<Book>::cancel(const CancelOrder& command) {
+void OrderEntry::cancel(const CancelOrder& command) {
   if (state_.ledger.find_account(command.account) == kNoSlot) {
     return reject(Reason::kUnknownAccount, command.order_id);
   }
@@ -105,8 +100,7 @@ void OrderEntry<Book>::cancel(const CancelOrder& command) {
   cancel_rest(slot, Reason::kUserCanceled);
 }
 
-template <class Book>
-void OrderEntry<Book>::replace(const ReplaceOrder& command) {
+void OrderEntry::replace(const ReplaceOrder& command) {
   const auto reject_replace = [&](Reason reason) { reject(reason, command.order_id); };
   if (state_.ledger.find_account(command.account) == kNoSlot) {
     return reject_replace(Reason::kUnknownAccount);
@@ -154,8 +148,7 @@ void OrderEntry<Book>::replace(const ReplaceOrder& command) {
   if (!keeps_priority) match(slot);
 }
 
-template <class Book>
-void OrderEntry<Book>::end_trading_day() {
+void OrderEntry::end_trading_day() {
   for (std::uint32_t ended = 0; ended < state_.limits.max_fills_per_command; ++ended) {
     const Slot slot = state_.orders.oldest_day_order();
     if (slot == kNoSlot) break;
@@ -167,8 +160,7 @@ void OrderEntry<Book>::end_trading_day() {
 
 // --- checks: nothing below changes anything
 
-template <class Book>
-Reason OrderEntry<Book>::check_terms(const Order& order, const Instrument& instrument) const {
+Reason OrderEntry::check_terms(const Order& order, const Instrument& instrument) const {
   const DefineInstrument& terms = instrument.terms;
   if (terms.state != InstrumentState::kActive) return Reason::kInstrumentInactive;
   if (order.qty_lots <= 0 || order.qty_lots > terms.max_order_qty_lots) {
@@ -181,9 +173,8 @@ Reason OrderEntry<Book>::check_terms(const Order& order, const Instrument& instr
   return price_valid ? Reason::kNone : Reason::kInvalidPrice;
 }
 
-template <class Book>
-Reason OrderEntry<Book>::check_risk(const Order& order, const OrderOwner& owner,
-                                    const Released& released) const {
+Reason OrderEntry::check_risk(const Order& order, const OrderOwner& owner,
+                              const Released& released) const {
   const Instrument& instrument = state_.instruments[owner.instrument].instrument;
   const Account& account = state_.ledger.account(owner.account).account;
   const Position position =
@@ -211,8 +202,7 @@ Reason OrderEntry<Book>::check_risk(const Order& order, const OrderOwner& owner,
                                                        : Reason::kNone;
 }
 
-template <class Book>
-Reason OrderEntry<Book>::check_room(const OrderOwner& owner) const {
+Reason OrderEntry::check_room(const OrderOwner& owner) const {
   const bool position_fits =
       owner.position != kNoSlot || state_.ledger.positions() < state_.limits.max_positions;
   return position_fits ? Reason::kNone : Reason::kCapacity;
@@ -220,8 +210,7 @@ Reason OrderEntry<Book>::check_room(const OrderOwner& owner) const {
 
 // An order that cannot rest is over with its command, and a replacement takes its order's place:
 // neither adds an open order.
-template <class Book>
-Reason OrderEntry<Book>::check_open_orders(const Order& order, const OrderOwner& owner) const {
+Reason OrderEntry::check_open_orders(const Order& order, const OrderOwner& owner) const {
   if (order.type == OrderType::kMarket || !can_rest(order.time_in_force)) return Reason::kNone;
   const Limits& limits = state_.limits;
   if (state_.orders.open_orders() >= limits.max_open_orders) return Reason::kOpenOrderLimit;
@@ -232,8 +221,7 @@ Reason OrderEntry<Book>::check_open_orders(const Order& order, const OrderOwner&
 
 // A limit order reserves its worst case. A market order never rests, so what it costs is known: it
 // pays exactly for what it would sweep now.
-template <class Book>
-WideInteger OrderEntry<Book>::cash_needed_micros(const Order& order, Slot instrument) const {
+WideInteger OrderEntry::cash_needed_micros(const Order& order, Slot instrument) const {
   if (order.type == OrderType::kLimit) {
     return state_.reservation_micros(order, instrument, order.qty_lots - order.filled_lots);
   }
@@ -241,20 +229,17 @@ WideInteger OrderEntry<Book>::cash_needed_micros(const Order& order, Slot instru
          state_.instruments[instrument].instrument.tick_value_micros;
 }
 
-template <class Book>
-bool OrderEntry<Book>::fills_at_once(const Order& order, Slot instrument) const {
+bool OrderEntry::fills_at_once(const Order& order, Slot instrument) const {
   return sweep(order, instrument).qty_lots == order.qty_lots;
 }
 
-template <class Book>
-SweepResult OrderEntry<Book>::sweep(const Order& order, Slot instrument) const {
+SweepResult OrderEntry::sweep(const Order& order, Slot instrument) const {
   return state_.instruments[instrument].book.sweep({opposite(order.side), effective_limit(order),
                                                     order.qty_lots - order.filled_lots,
                                                     state_.limits.max_fills_per_command});
 }
 
-template <class Book>
-Order OrderEntry<Book>::replacement(const Order& old, const ReplaceOrder& command) const {
+Order OrderEntry::replacement(const Order& old, const ReplaceOrder& command) const {
   Order order = old;
   order.replaces = old.order_id;
   order.client_order_id = command.client_order_id;
@@ -267,8 +252,7 @@ Order OrderEntry<Book>::replacement(const Order& old, const ReplaceOrder& comman
 // --- changes: everything below has been checked
 
 // Opens `order` under the command's sequence number and reserves what it needs.
-template <class Book>
-Slot OrderEntry<Book>::open(const Order& order, OrderOwner owner, const ReplaceTerms& terms) {
+Slot OrderEntry::open(const Order& order, OrderOwner owner, const ReplaceTerms& terms) {
   if (owner.position == kNoSlot) {
     owner.position =
         state_.ledger.add_position(owner.account, {order.account, order.instrument, 0, 0, 0});
@@ -287,8 +271,7 @@ Slot OrderEntry<Book>::open(const Order& order, OrderOwner owner, const ReplaceT
 
 // Ends the old order in favour of the new one, which takes its place in the queue or leaves the
 // book to be matched and queued anew.
-template <class Book>
-void OrderEntry<Book>::substitute(Slot old_slot, Slot new_slot, bool keeps_priority) {
+void OrderEntry::substitute(Slot old_slot, Slot new_slot, bool keeps_priority) {
   Order& old = state_.orders[old_slot];
   const QtyLots fewer_lots = old.qty_lots - state_.orders[new_slot].qty_lots;
   if (keeps_priority) {
@@ -302,12 +285,11 @@ void OrderEntry<Book>::substitute(Slot old_slot, Slot new_slot, bool keeps_prior
   end(old_slot, OrderStatus::kReplaced);
 }
 
-template <class Book>
-void OrderEntry<Book>::match(Slot slot) {
+void OrderEntry::match(Slot slot) {
   const Order& order = state_.orders[slot];
   const Side resting_side = opposite(order.side);
   const PriceTicks limit = effective_limit(order);
-  const Book& book = book_of(slot);
+  const FastBook& book = book_of(slot);
   std::uint32_t fills = 0;
   while (order.open()) {
     const BookFront front = book.front(resting_side);
@@ -321,13 +303,12 @@ void OrderEntry<Book>::match(Slot slot) {
   }
 }
 
-template <class Book>
-void OrderEntry<Book>::fill(Slot taker, const BookFront& front) {
+void OrderEntry::fill(Slot taker, const BookFront& front) {
   const Slot maker = front.slot;
   const Side taker_side = state_.orders[taker].side;
   const OrderOwner& taker_owner = state_.orders.owner(taker);
   const OrderOwner& maker_owner = state_.orders.owner(maker);
-  InstrumentRecord<Book>& record = state_.instruments[taker_owner.instrument];
+  InstrumentRecord& record = state_.instruments[taker_owner.instrument];
   Instrument& instrument = record.instrument;
   const QtyLots qty = std::min(state_.orders[taker].leaves_lots(), front.leaves_lots);
   const CashMicros lot_value = front.price_ticks * instrument.tick_value_micros;
@@ -344,8 +325,7 @@ void OrderEntry<Book>::fill(Slot taker, const BookFront& front) {
                              front.price_ticks, qty, trade_side(maker), trade_side(taker)});
 }
 
-template <class Book>
-void OrderEntry<Book>::record_fill(Slot slot, QtyLots qty_lots, CashMicros value_micros) {
+void OrderEntry::record_fill(Slot slot, QtyLots qty_lots, CashMicros value_micros) {
   Order& order = state_.orders[slot];
   reserve(slot, -qty_lots);
   order.filled_lots += qty_lots;
@@ -356,8 +336,7 @@ void OrderEntry<Book>::record_fill(Slot slot, QtyLots qty_lots, CashMicros value
 }
 
 // What remains of an order that meets nothing more rests, or is canceled if it must not.
-template <class Book>
-void OrderEntry<Book>::settle_rest(Slot slot) {
+void OrderEntry::settle_rest(Slot slot) {
   const Order& order = state_.orders[slot];
   if (order.type == OrderType::kMarket) return cancel_rest(slot, Reason::kNoLiquidity);
   if (!can_rest(order.time_in_force)) return cancel_rest(slot, Reason::kImmediateOrCancel);
@@ -365,8 +344,7 @@ void OrderEntry<Book>::settle_rest(Slot slot) {
 }
 
 // Precondition: the order is in no book.
-template <class Book>
-void OrderEntry<Book>::cancel_rest(Slot slot, Reason reason) {
+void OrderEntry::cancel_rest(Slot slot, Reason reason) {
   Order& order = state_.orders[slot];
   const QtyLots leaves = order.leaves_lots();
   reserve(slot, -leaves);
@@ -375,8 +353,7 @@ void OrderEntry<Book>::cancel_rest(Slot slot, Reason reason) {
   events_.emplace_back(OrderCanceled{order.order_id, order.account, reason, leaves});
 }
 
-template <class Book>
-void OrderEntry<Book>::end(Slot slot, OrderStatus status) {
+void OrderEntry::end(Slot slot, OrderStatus status) {
   state_.orders[slot].status = status;
   touch(slot);
   const Slot account = state_.orders.owner(slot).account;
@@ -384,8 +361,7 @@ void OrderEntry<Book>::end(Slot slot, OrderStatus status) {
 }
 
 // Reserves what `lots` more of an open order need; negative `lots` release it.
-template <class Book>
-void OrderEntry<Book>::reserve(Slot slot, QtyLots lots) {
+void OrderEntry::reserve(Slot slot, QtyLots lots) {
   const Order& order = state_.orders[slot];
   const OrderOwner& owner = state_.orders.owner(slot);
   if (order.side == Side::kBuy) {
@@ -396,8 +372,7 @@ void OrderEntry<Book>::reserve(Slot slot, QtyLots lots) {
   }
 }
 
-template <class Book>
-void OrderEntry<Book>::touch(Slot slot) {
+void OrderEntry::touch(Slot slot) {
   Order& order = state_.orders[slot];
   order.updated_ns = state_.last_timestamp_ns;
   order.updated_sequence = state_.last_sequence;
@@ -405,8 +380,7 @@ void OrderEntry<Book>::touch(Slot slot) {
       state_.last_sequence;
 }
 
-template <class Book>
-TradeSide OrderEntry<Book>::trade_side(Slot slot) const {
+TradeSide OrderEntry::trade_side(Slot slot) const {
   const Order& order = state_.orders[slot];
   const OrderOwner& owner = state_.orders.owner(slot);
   const Position& position = state_.ledger.position(owner.position);
@@ -418,8 +392,5 @@ TradeSide OrderEntry<Book>::trade_side(Slot slot) const {
           position.qty_lots,
           position.cost_micros};
 }
-
-template class OrderEntry<FastBook>;
-template class OrderEntry<NaiveBook>;
 
 }  // namespace openvenue::core

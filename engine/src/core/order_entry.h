@@ -10,10 +10,9 @@
 namespace openvenue::core {
 
 // Works on behalf of one command, that of `state.last_sequence`. Appends to `events`.
-template <class Book>
 class OrderEntry {
  public:
-  OrderEntry(ExchangeState<Book>& state, EventBuffer& events) : state_(state), events_(events) {}
+  OrderEntry(ExchangeState& state, EventBuffer& events) : state_(state), events_(events) {}
 
   void enter(const NewOrder& command);
   void cancel(const CancelOrder& command);
@@ -51,11 +50,11 @@ class OrderEntry {
   void reserve(Slot slot, QtyLots lots);
   void touch(Slot slot);
   [[nodiscard]] TradeSide trade_side(Slot slot) const;
-  [[nodiscard]] Book& book_of(Slot slot) {
+  [[nodiscard]] FastBook& book_of(Slot slot) {
     return state_.instruments[state_.orders.owner(slot).instrument].book;
   }
 
-  ExchangeState<Book>& state_;
+  ExchangeState& state_;
   EventBuffer& events_;
 };
 

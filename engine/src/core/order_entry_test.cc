@@ -560,7 +560,7 @@ class ManyOpenOrdersTest : public ExchangeFixture {
     return calls;
   }
 
-  static constexpr std::size_t kCallsMin = kMany / Exchange<FastBook>::kOrdersVisitedMax;
+  static constexpr std::size_t kCallsMin = kMany / Exchange::kOrdersVisitedMax;
 
   OrderId wanted_ = 0;
 };

@@ -5,8 +5,6 @@
 #include <vector>
 
 #include "core/auditor.h"
-#include "core/fast_book.h"
-#include "core/naive_book.h"
 
 namespace openvenue::core {
 namespace {
@@ -96,8 +94,8 @@ std::vector<Slot> slots_by(std::uint32_t count, Key&& key) {
   return slots;
 }
 
-template <class Book, class Sink>
-void write_open_orders(const ExchangeState<Book>& state, const Book& book, Sink& out) {
+template <class Sink>
+void write_open_orders(const ExchangeState& state, const FastBook& book, Sink& out) {
   std::vector<BookLevel> levels;
   std::vector<Slot> slots;
   for (const Side side : {Side::kBuy, Side::kSell}) {
@@ -226,15 +224,14 @@ ReplaceTerms read_replace_terms(ByteReader& in) {
 }
 
 // Reads the parts in the order in which they were written, each checked against those before it.
-template <class Book>
 class StateReader {
  public:
-  StateReader(ByteReader& in, ExchangeState<Book>& state) : in_(in), state_(state) {}
+  StateReader(ByteReader& in, ExchangeState& state) : in_(in), state_(state) {}
 
   bool read() {
     return read_counters() && read_accounts() && read_instruments() && read_positions() &&
            read_all_open_orders() && read_ended_orders() && in_.ok() &&
-           Auditor<Book>(state_.capacity).find_violation(state_) == nullptr;
+           Auditor(state_.capacity).find_violation(state_) == nullptr;
   }
 
  private:
@@ -290,7 +287,7 @@ class StateReader {
       const auto tick_value = tick_value_micros(terms);
       if (!in_.ok() || !tick_value) return false;
       if (state_.instruments.find(terms.instrument) != kNoSlot) return false;
-      InstrumentRecord<Book>& record = state_.instruments.add(terms, *tick_value);
+      InstrumentRecord& record = state_.instruments.add(terms, *tick_value);
       record.instrument.last_price_ticks = last_price;
       record.adjusted_lots = adjusted;
     }
@@ -345,7 +342,7 @@ class StateReader {
 
   bool queue(Slot slot) {
     const Order& order = state_.orders[slot];
-    Book& book = state_.instruments[state_.orders.owner(slot).instrument].book;
+    FastBook& book = state_.instruments[state_.orders.owner(slot).instrument].book;
     const BookFront front = book.front(opposite(order.side));
     if (front.slot != kNoSlot &&
         crosses(opposite(order.side), front.price_ticks, order.limit_price_ticks)) {
@@ -391,13 +388,13 @@ class StateReader {
   }
 
   ByteReader& in_;
-  ExchangeState<Book>& state_;
+  ExchangeState& state_;
 };
 
 }  // namespace
 
-template <class Book, class Sink>
-void write_state(const ExchangeState<Book>& state, Sink& out) {
+template <class Sink>
+void write_state(const ExchangeState& state, Sink& out) {
   out.put(kVersion);
   write(state.limits, out);
   out.put(state.last_sequence);
@@ -434,18 +431,10 @@ void write_state(const ExchangeState<Book>& state, Sink& out) {
   }
 }
 
-template <class Book>
-bool read_state(ByteReader& in, ExchangeState<Book>& state) {
-  return StateReader<Book>(in, state).read();
-}
+bool read_state(ByteReader& in, ExchangeState& state) { return StateReader(in, state).read(); }
 
-template void write_state(const ExchangeState<FastBook>&, ByteWriter&);
-template void write_state(const ExchangeState<FastBook>&, PieceWriter&);
-template void write_state(const ExchangeState<FastBook>&, Digest&);
-template void write_state(const ExchangeState<NaiveBook>&, ByteWriter&);
-template void write_state(const ExchangeState<NaiveBook>&, PieceWriter&);
-template void write_state(const ExchangeState<NaiveBook>&, Digest&);
-template bool read_state(ByteReader&, ExchangeState<FastBook>&);
-template bool read_state(ByteReader&, ExchangeState<NaiveBook>&);
+template void write_state(const ExchangeState&, ByteWriter&);
+template void write_state(const ExchangeState&, PieceWriter&);
+template void write_state(const ExchangeState&, Digest&);
 
 }  // namespace openvenue::core

@@ -17,12 +17,11 @@
 namespace openvenue::core {
 
 // `Sink` is ByteWriter, PieceWriter or Digest.
-template <class Book, class Sink>
-void write_state(const ExchangeState<Book>& state, Sink& out);
+template <class Sink>
+void write_state(const ExchangeState& state, Sink& out);
 
 // Fills a freshly constructed state. False, with the state unusable, if the bytes are not a state,
 // exceed its capacity or contradict themselves.
-template <class Book>
-[[nodiscard]] bool read_state(ByteReader& in, ExchangeState<Book>& state);
+[[nodiscard]] bool read_state(ByteReader& in, ExchangeState& state);
 
 }  // namespace openvenue::core

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "core/exchange.h"
-#include "core/fast_book.h"
 #include "core/random_flow.h"
 
 namespace openvenue::core {
@@ -20,13 +19,13 @@ class SnapshotTest : public testing::Test {
 
   RandomFlow flow_;
   EventBuffer events_;
-  Exchange<FastBook> exchange_;
+  Exchange exchange_;
   std::vector<std::byte> bytes_;
 };
 
 TEST_F(SnapshotTest, ARestoredStateWritesTheSameBytes) {
   ASSERT_GT(exchange_.open_order_count(), 0U);
-  Exchange<FastBook> restored(flow_.limits());
+  Exchange restored(flow_.limits());
   ByteReader in(bytes_);
   ASSERT_TRUE(restored.restore(in));
   std::vector<std::byte> again;
@@ -36,7 +35,7 @@ TEST_F(SnapshotTest, ARestoredStateWritesTheSameBytes) {
 }
 
 TEST_F(SnapshotTest, ARestoredStateGoesOnAsTheOriginalDoes) {
-  Exchange<FastBook> restored(flow_.limits());
+  Exchange restored(flow_.limits());
   ByteReader in(bytes_);
   ASSERT_TRUE(restored.restore(in));
   EventBuffer restored_events;
@@ -75,12 +74,12 @@ TEST_F(SnapshotTest, AStateFitsLargerPoolsButNotSmallerOnes) {
   Limits larger = flow_.limits();
   larger.max_orders *= 2;
   ByteReader in(bytes_);
-  EXPECT_TRUE(Exchange<FastBook>(larger).restore(in));
+  EXPECT_TRUE(Exchange(larger).restore(in));
   Limits smaller = flow_.limits();
   smaller.max_orders -= 1;
   smaller.max_open_orders = 1;
   in = ByteReader(bytes_);
-  EXPECT_FALSE(Exchange<FastBook>(smaller).restore(in));
+  EXPECT_FALSE(Exchange(smaller).restore(in));
 }
 
 TEST_F(SnapshotTest, ARefusedSnapshotLeavesTheStateAsItWas) {
@@ -91,7 +90,7 @@ TEST_F(SnapshotTest, ARefusedSnapshotLeavesTheStateAsItWas) {
 }
 
 TEST_F(SnapshotTest, NoPrefixIsAState) {
-  Exchange<FastBook> exchange(flow_.limits());
+  Exchange exchange(flow_.limits());
   for (std::size_t size = 0; size < bytes_.size(); ++size) {
     ByteReader in({bytes_.data(), size});
     ASSERT_FALSE(exchange.restore(in)) << size;
@@ -102,7 +101,7 @@ TEST_F(SnapshotTest, ADamagedStateIsRefusedOrConsistent) {
   for (std::size_t at = 0; at < bytes_.size(); ++at) {
     std::vector<std::byte> damaged = bytes_;
     damaged[at] ^= std::byte{0x81};
-    Exchange<FastBook> exchange(flow_.limits());
+    Exchange exchange(flow_.limits());
     ByteReader in(damaged);
     if (exchange.restore(in)) exchange.check_invariants();
   }

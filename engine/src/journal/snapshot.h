@@ -11,14 +11,13 @@
 #include <vector>
 
 #include "core/exchange.h"
-#include "core/fast_book.h"
 #include "journal/format.h"
 #include "journal/segment.h"
 #include "journal/writer.h"
 
 namespace openvenue::journal {
 
-using VenueExchange = core::Exchange<core::FastBook>;
+using VenueExchange = core::Exchange;
 
 constexpr std::size_t kSnapshotsKept = 2;
 

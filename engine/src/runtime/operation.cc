@@ -1,7 +1,6 @@
 #include "runtime/operation.h"
 
 #include "core/exchange.h"
-#include "core/fast_book.h"
 
 namespace openvenue::runtime {
 namespace {
@@ -12,7 +11,7 @@ constexpr std::uint32_t kAccountWeight = 16;
 // A level is looked up and encoded in a fraction of the time of an order; there are two sides.
 constexpr std::uint32_t kLevelsPerWeight = 8;
 
-constexpr std::uint32_t kOrdersVisitedMax = core::Exchange<core::FastBook>::kOrdersVisitedMax;
+constexpr std::uint32_t kOrdersVisitedMax = core::Exchange::kOrdersVisitedMax;
 
 // An order that a search passes over costs a fraction of one that it finds.
 constexpr std::uint32_t kVisitsPerWeight = 16;

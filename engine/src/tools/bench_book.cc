@@ -11,7 +11,7 @@
 
 #include "core/command.h"
 #include "core/fast_book.h"
-#include "core/naive_book.h"
+#include "core/testing/naive_book.h"
 #include "exit_codes.h"
 #include "tools/book_csv.h"
 #include "tools/book_driver.h"

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/fast_book.h"
-#include "core/naive_book.h"
+#include "core/testing/naive_book.h"
 #include "tools/book_csv.h"
 
 namespace openvenue::tools {

@@ -6,7 +6,7 @@
 #include <unordered_map>
 
 #include "core/fast_book.h"
-#include "core/naive_book.h"
+#include "core/testing/naive_book.h"
 #include "tools/book_driver.h"
 
 namespace openvenue::tools {

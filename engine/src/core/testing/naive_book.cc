@@ -1,4 +1,4 @@
-#include "core/naive_book.h"
+#include "core/testing/naive_book.h"
 
 #include <algorithm>
 

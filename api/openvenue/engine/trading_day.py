@@ -12,7 +12,6 @@ from openvenue.engine.v1 import engine_pb2 as pb
 _TIMEOUT_S = 5.0
 _RETRY_S = 0.5
 _CHECK_S = 60.0
-_DAY_NS = 24 * 3600 * 10**9
 
 
 class TradingDay:
@@ -20,6 +19,8 @@ class TradingDay:
 
     A trading day has 24 hours, so one end tells all the others.
     """
+
+    LENGTH_NS = 24 * 3600 * 10**9
 
     def __init__(self, engine: EngineClient) -> None:
         self._engine = engine
@@ -44,7 +45,8 @@ class TradingDay:
 
     def end_after(self, timestamp_ns: int) -> int:
         """Return the first end of a trading day after a time; precondition: `known`."""
-        return self._end_ns - (self._end_ns - timestamp_ns - 1) // _DAY_NS * _DAY_NS
+        days = (self._end_ns - timestamp_ns - 1) // self.LENGTH_NS
+        return self._end_ns - days * self.LENGTH_NS
 
     async def run(self) -> None:
         """Ask until the end is known, and again when the day is over."""

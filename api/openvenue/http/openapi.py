@@ -88,7 +88,8 @@ def _schema(document: Any) -> dict[str, Any]:
 
 def _probe(name: str, summary: str, method: str) -> dict[str, Any]:
     """Return the operation of a probe; HEAD answers as GET does, without the body."""
-    body = answers(resources.Health, 503, secured=False)
+    meanings = {503: "It is not well, or has as many connections as it may"}
+    body = answers(resources.Health, 503, secured=False, meanings=meanings)
     unavailable = body["responses"]["503"]
     unavailable["content"] = {
         "application/json": {"schema": _schema(resources.Health)},

@@ -86,7 +86,9 @@ class NewOrderRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
         Annotated[msgspec.Raw, _decimal("Required for limit orders, and only there.")] | UnsetType
     ) = UNSET
     client_order_id: _ClientOrderId = None
-    order_class: Annotated[str | None, Meta(description="Simple, whatever is left out.")] = None
+    order_class: Annotated[str | None, Meta(extra_json_schema={"enum": ["simple", "", None]})] = (
+        None
+    )
     extended_hours: Annotated[
         bool | None, Meta(description="Without effect: the venue is always open.")
     ] = None

@@ -184,7 +184,7 @@ class Health(msgspec.Struct):
 
 
 class ProblemDocument(msgspec.Struct):
-    """RFC 9457, with Alpaca's code and message."""
+    """RFC 9457, with Alpaca's code and message, and for a lack of money or shares its figures."""
 
     type: str
     title: str
@@ -194,3 +194,10 @@ class ProblemDocument(msgspec.Struct):
     code: int
     message: str
     client_order_id: str | None = None
+    symbol: str | UnsetType = UNSET
+    available: str | UnsetType = UNSET
+    balance: str | UnsetType = UNSET
+    existing_qty: str | UnsetType = UNSET
+    held_for_orders: str | UnsetType = UNSET
+    buying_power: str | UnsetType = UNSET
+    cost_basis: str | UnsetType = UNSET

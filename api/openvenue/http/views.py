@@ -40,6 +40,8 @@ class Views:
 
     def __init__(self, shard_id: int, trading_day: TradingDay) -> None:
         self._trading_day = trading_day
+        self._day_start_ns = self._day_end_ns = 0
+        self._day_end = ""
         self.order_ids = IdSpace(shard_id, Kind.ORDER)
         self.account_ids = IdSpace(shard_id, Kind.ACCOUNT)
 
@@ -158,8 +160,14 @@ class Views:
         )
 
     def _expires_at(self, created_ns: int) -> str | UnsetType:
-        trading_day = self._trading_day
-        return format_ns(trading_day.end_after(created_ns)) if trading_day.known else UNSET
+        # Nearly all orders that are shown are of one day.
+        if not self._day_start_ns <= created_ns < self._day_end_ns:
+            if not self._trading_day.known:
+                return UNSET
+            self._day_end_ns = self._trading_day.end_after(created_ns)
+            self._day_start_ns = self._day_end_ns - TradingDay.LENGTH_NS
+            self._day_end = format_ns(self._day_end_ns)
+        return self._day_end
 
     def _order_id_or_none(self, order_id: int | None) -> str | None:
         return self.order_ids.format(order_id) if order_id else None

@@ -145,6 +145,7 @@ class Venue:
         return Settings(
             database_url=SecretStr(self.database_url),
             engine_target=f"127.0.0.1:{self.engine_port}",
+            shard_id=int(self.environment.get("OPENVENUE_SHARD_ID", "0")),
             workers=1,
         )
 
@@ -279,6 +280,7 @@ class Venue:
 
     def apply(self, request: pb.AdminRequest) -> pb.AdminResponse:
         """Carry out an administrative command, which must succeed."""
+        request.shard_id = self.settings.shard_id
         with grpc.insecure_channel(f"127.0.0.1:{self.engine_port}") as channel:
             response: pb.AdminResponse = rpc.AdminStub(channel).Apply(request, timeout=10)
         assert response.reject_reason == pb.REASON_NONE, pb.Reason.Name(response.reject_reason)
@@ -292,7 +294,7 @@ class Venue:
         engine = create_async_engine(self.database_url)
         try:
             async with engine.begin() as connection:
-                return await create_key(connection, account_id, "test")
+                return await create_key(connection, self.settings.shard_id, account_id, "test")
         finally:
             await engine.dispose()
 

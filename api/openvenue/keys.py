@@ -1,6 +1,9 @@
 """API keys: made, listed and revoked in the database; the API workers learn of changes at once.
 
-A secret is 256 random bits, shown once. The database holds its SHA-256 only.
+A secret is 256 random bits, shown once. The database holds its SHA-256 only. A key belongs to the
+shard that made it and is good there alone, also where several shards share a database. A key
+without a shard was made by a version that knew none, where the database had several: no shard
+accepts it until one claims it.
 """
 
 import hashlib
@@ -8,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.db.tables import api_keys
@@ -35,6 +38,7 @@ class KeyInfo:
     key_id: str
     account_id: int
     label: str
+    shard_id: int | None
     created_at: datetime
     revoked_at: datetime | None
 
@@ -44,13 +48,16 @@ def hash_secret(secret: bytes) -> bytes:
     return hashlib.sha256(secret).digest()
 
 
-async def create_key(connection: AsyncConnection, account_id: int, label: str = "") -> NewKey:
-    """Make a key for `account_id`. The caller commits."""
+async def create_key(
+    connection: AsyncConnection, shard_id: int, account_id: int, label: str = ""
+) -> NewKey:
+    """Make a key for an account of a shard. The caller commits."""
     key_id = "OV" + "".join(secrets.choice(_KEY_ID_ALPHABET) for _ in range(_KEY_ID_LENGTH - 2))
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     await connection.execute(
         insert(api_keys).values(
             key_id=key_id,
+            shard_id=shard_id,
             account_id=account_id,
             label=label,
             secret_hash=hash_secret(secret.encode()),
@@ -59,25 +66,56 @@ async def create_key(connection: AsyncConnection, account_id: int, label: str = 
     return NewKey(key_id, secret, account_id, label)
 
 
-async def list_keys(connection: AsyncConnection, account_id: int | None = None) -> list[KeyInfo]:
-    """Return all keys, or those of one account, oldest first; revoked ones too."""
-    query = select(
-        api_keys.c.key_id,
-        api_keys.c.account_id,
-        api_keys.c.label,
-        api_keys.c.created_at,
-        api_keys.c.revoked_at,
-    ).order_by(api_keys.c.created_at, api_keys.c.key_id)
+async def list_keys(
+    connection: AsyncConnection, shard_id: int, account_id: int | None = None
+) -> list[KeyInfo]:
+    """Return a shard's keys and those of no shard, oldest first; revoked ones too.
+
+    With `account_id` only those of one account.
+    """
+    query = (
+        select(
+            api_keys.c.key_id,
+            api_keys.c.account_id,
+            api_keys.c.label,
+            api_keys.c.shard_id,
+            api_keys.c.created_at,
+            api_keys.c.revoked_at,
+        )
+        .where(_of_shard_or_none(shard_id))
+        .order_by(api_keys.c.created_at, api_keys.c.key_id)
+    )
     if account_id is not None:
         query = query.where(api_keys.c.account_id == account_id)
     return [KeyInfo(*row) for row in await connection.execute(query)]
 
 
-async def revoke_key(connection: AsyncConnection, key_id: str) -> bool:
-    """Revoke a key, for good. False if there is no such key in force. The caller commits."""
+async def revoke_key(connection: AsyncConnection, shard_id: int, key_id: str) -> bool:
+    """Revoke a key of a shard or of none, for good. The caller commits.
+
+    False if there is no such key in force.
+    """
     result = await connection.execute(
         update(api_keys)
-        .where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
+        .where(
+            api_keys.c.key_id == key_id,
+            _of_shard_or_none(shard_id),
+            api_keys.c.revoked_at.is_(None),
+        )
         .values(revoked_at=func.now())
     )
     return result.rowcount == 1
+
+
+async def claim_key(connection: AsyncConnection, shard_id: int, key_id: str) -> bool:
+    """Give a key of no shard to this one. False if there is no such key. The caller commits."""
+    result = await connection.execute(
+        update(api_keys)
+        .where(api_keys.c.key_id == key_id, api_keys.c.shard_id.is_(None))
+        .values(shard_id=shard_id)
+    )
+    return result.rowcount == 1
+
+
+def _of_shard_or_none(shard_id: int) -> ColumnElement[bool]:
+    return or_(api_keys.c.shard_id == shard_id, api_keys.c.shard_id.is_(None))

@@ -24,6 +24,10 @@ class UnitError(ValueError):
     """A text that is not a decimal number, or one that its unit cannot hold exactly."""
 
 
+class NotAMultiple(UnitError):
+    """A number that is not a whole number of steps (ticks or lots)."""
+
+
 def parse_nanos(text: str) -> int:
     """Return `text`, a decimal number such as "-12.5" or "1e-3", in nanos.
 
@@ -65,11 +69,12 @@ def _parse_unusual(text: str) -> int:
 def parse_steps(text: str, step_nanos: int) -> int:
     """Return how many steps (ticks or lots) of `step_nanos` make up `text`.
 
-    Raises UnitError where it is no decimal number, not a whole number of steps, or beyond 64 bits.
+    Raises UnitError where it is no decimal number or beyond 64 bits, NotAMultiple where it is not a
+    whole number of steps.
     """
     steps, rest = divmod(parse_nanos(text), step_nanos)
     if rest:
-        raise UnitError(f"{text} is not a multiple of {format_nanos(step_nanos)}")
+        raise NotAMultiple(f"{text} is not a multiple of {format_nanos(step_nanos)}")
     if not -INT64_MAX <= steps <= INT64_MAX:
         raise UnitError(f"{text} is out of range")
     return steps

@@ -1,6 +1,6 @@
 """The account, its positions, assets, the clock and books."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import httpx
@@ -60,6 +60,58 @@ def test_open_sells_reserve_the_position(holder: httpx.Client) -> None:
     assert holder.get("/v2/positions/BTC/USD").json()["qty_available"] == "1.5"
 
 
+@pytest.fixture
+def short(venue: Venue, new_account: Callable[..., NewKey]) -> Iterator[httpx.Client]:
+    """A client whose account sold 5 AAPL short at 30."""
+    buyer_key, short_key = new_account(), new_account(may_sell_short=True)
+    with venue.client(buyer_key) as buyer, venue.client(short_key) as short:
+        buyer.post("/v2/orders", json=limit_order(qty="5", limit_price="30"))
+        sold = short.post("/v2/orders", json=limit_order(side="sell", qty="5", limit_price="30"))
+        assert sold.json()["status"] == "filled"
+        yield short
+
+
+def test_open_buys_reserve_a_short_position(short: httpx.Client) -> None:
+    def available() -> str:
+        (listed,) = short.get("/v2/positions").json()
+        assert short.get("/v2/positions/AAPL").json() == listed
+        assert (listed["qty"], listed["side"]) == ("-5", "short")
+        return str(listed["qty_available"])
+
+    assert available() == "-5"
+    short.post("/v2/orders", json=limit_order(side="sell", qty="3", limit_price="900"))
+    assert available() == "-5"
+    short.post("/v2/orders", json=limit_order(qty="2", limit_price="1"))
+    assert available() == "-3"
+    short.post("/v2/orders", json=limit_order(qty="4", limit_price="1"))
+    assert available() == "0"
+
+
+def test_the_average_price_stays_while_a_position_is_sold(
+    venue: Venue, client: httpx.Client, new_account: Callable[..., NewKey]
+) -> None:
+    with venue.client(new_account(may_sell_short=True)) as other:
+        for price in ("10.00", "10.00", "10.01"):
+            other.post("/v2/orders", json=limit_order(side="sell", qty="1", limit_price=price))
+            client.post("/v2/orders", json=limit_order(qty="1", limit_price=price))
+        seen = []
+        for _ in range(2):
+            seen.append(client.get("/v2/positions/AAPL").json()["avg_entry_price"])
+            client.post("/v2/orders", json=limit_order(side="sell", qty="1", limit_price="10"))
+            other.post("/v2/orders", json=limit_order(qty="1", limit_price="10"))
+        seen.append(client.get("/v2/positions/AAPL").json()["avg_entry_price"])
+    assert seen == ["10.0033"] * 3
+
+
+def test_open_orders_for_pairs_hold_cash(client: httpx.Client) -> None:
+    pair = {"symbol": "BTC/USD", "time_in_force": "gtc"}
+    client.post("/v2/orders", json=limit_order(qty="0.5", limit_price="100", **pair))
+    client.post("/v2/orders", json=limit_order(qty="10", limit_price="10"))
+    account = client.get("/v2/account").json()
+    assert (account["cash"], account["buying_power"]) == ("9999950", "9999850")
+    assert account["equity"] == "10000000"
+
+
 def test_one_position_is_read_by_symbol_or_asset_id(holder: httpx.Client) -> None:
     by_symbol = holder.get("/v2/positions/BTC/USD").json()
     assert holder.get(f"/v2/positions/{by_symbol['asset_id']}").json() == by_symbol
@@ -71,10 +123,23 @@ def test_assets_are_listed_and_filtered(client: httpx.Client) -> None:
     def symbols(**query: str) -> list[str]:
         return [asset["symbol"] for asset in client.get("/v2/assets", params=query).json()]
 
-    assert symbols() == ["AAPL", "BTC/USD", "OLD"]
+    assert symbols() == symbols(asset_class="us_equity") == ["AAPL", "OLD"]
+    assert symbols(asset_class="all") == ["AAPL", "BTC/USD", "OLD"]
+    assert symbols(asset_class="us_equity,crypto") == ["AAPL", "BTC/USD", "OLD"]
     assert symbols(asset_class="crypto", status="active") == ["BTC/USD"]
     assert symbols(status="inactive") == ["OLD"]
-    assert symbols(asset_class="us_option") == []
+    assert symbols(asset_class="us_option") == symbols(asset_class="crypto_perp") == []
+    assert symbols(exchange="NASDAQ") == ["AAPL", "OLD"]
+    assert symbols(exchange="NYSE") == symbols(exchange="CRYPTO") == []
+    assert symbols(attributes="has_options,ipo") == []
+
+
+@pytest.mark.parametrize(
+    "query", ["asset_class=stocks", "attributes=shiny", "clas=crypto", "status=x"]
+)
+def test_assets_cannot_be_filtered_by_what_there_is_not(client: httpx.Client, query: str) -> None:
+    response = client.get(f"/v2/assets?{query}")
+    assert (response.status_code, response.json()["code"]) == (422, 40010001)
 
 
 def test_an_asset_tells_its_increments(client: httpx.Client) -> None:

@@ -95,7 +95,10 @@ def test_a_revoked_key_stops_working_long_before_its_cache_entry_expires(
 ) -> None:
     headers = key_headers(account)
     assert status(venue, headers) == 200
-    assert in_database(venue, lambda connection: keys.revoke_key(connection, account.key_id))
+    assert in_database(
+        venue,
+        lambda connection: keys.revoke_key(connection, venue.settings.shard_id, account.key_id),
+    )
     deadline = time.monotonic() + venue.settings.auth_cache_ttl_s / 3
     while status(venue, headers) == 200:
         assert time.monotonic() < deadline
@@ -111,6 +114,7 @@ def test_a_key_made_after_it_was_asked_for_in_vain_works(venue: Venue, account: 
         await connection.execute(
             api_keys.insert().values(
                 key_id="OVLATER",
+                shard_id=venue.settings.shard_id,
                 account_id=account.account_id,
                 secret_hash=keys.hash_secret(secret.encode()),
             )
@@ -124,11 +128,15 @@ def test_a_key_made_after_it_was_asked_for_in_vain_works(venue: Venue, account: 
 
 def test_revoking_twice_or_an_unknown_key_says_so(venue: Venue, account: NewKey) -> None:
     def revoke(connection):
-        return keys.revoke_key(connection, account.key_id)
+        return keys.revoke_key(connection, venue.settings.shard_id, account.key_id)
 
     assert in_database(venue, revoke) is True
     assert in_database(venue, revoke) is False
-    listed = in_database(venue, lambda connection: keys.list_keys(connection, account.account_id))
+
+    def of_account(connection):
+        return keys.list_keys(connection, venue.settings.shard_id, account.account_id)
+
+    listed = in_database(venue, of_account)
     assert [(key.key_id, key.revoked_at is not None) for key in listed] == [(account.key_id, True)]
 
 
@@ -246,7 +254,7 @@ def test_a_key_revoked_while_notifications_are_lost_is_refused_within_the_ttl(
 
     async def revoke_silently(connection) -> None:
         await connection.execute(text("ALTER TABLE api_keys DISABLE TRIGGER api_keys_changed"))
-        await keys.revoke_key(connection, key.key_id)
+        await keys.revoke_key(connection, venue.settings.shard_id, key.key_id)
 
     in_database(venue, revoke_silently)
     wait_for(lambda: status(venue, headers) == 401)
@@ -297,3 +305,27 @@ async def cut_off(database_url: str) -> None:
             {"name": url.database},
         )
     await engine.dispose()
+
+
+def test_two_venues_on_one_database_never_accept_each_others_keys(
+    new_venue: Callable[..., Venue],
+) -> None:
+    first = new_venue().start(projector=False)
+    second = new_venue(OPENVENUE_SHARD_ID="1", OPENVENUE_ENGINE_SHARD_ID="1")
+    database_of_its_own, second.database_url = second.database_url, first.database_url
+    second.start(projector=False)
+    theirs = [venue.open_account(1) for venue in (first, second)]
+
+    async def listed_and_revoked(connection) -> tuple[list[str], bool]:
+        listed = await keys.list_keys(connection, venue.settings.shard_id)
+        revoked = await keys.revoke_key(connection, venue.settings.shard_id, other.key_id)
+        return [key.key_id for key in listed], revoked
+
+    for venue, own, other in ((first, *theirs), (second, *reversed(theirs))):
+        assert status(venue, key_headers(own)) == 200
+        assert status(venue, key_headers(other)) == 401
+        with venue.client(other) as stranger:
+            assert stranger.post("/v2/orders", json=limit_order()).status_code == 401
+        assert in_database(venue, listed_and_revoked) == ([own.key_id], False)
+    second.stop()
+    second.database_url = database_of_its_own

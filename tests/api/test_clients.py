@@ -135,6 +135,25 @@ def test_ccxt_reads_balance_and_time(ccxt_client: ccxt.alpaca) -> None:
     assert ccxt_client.fetch_time() > 0
 
 
+def test_ccxt_counts_what_open_orders_hold_as_used(ccxt_client: ccxt.alpaca) -> None:
+    ccxt_client.create_order("BTC/USD", "limit", "buy", 1, 50_000)
+    balance = ccxt_client.fetch_balance()["USD"]
+    assert (balance["free"], balance["used"], balance["total"]) == (9_950_000, 50_000, 10_000_000)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"postOnly": True}, {"reduceOnly": True}, {"stopLoss": {"triggerPrice": 50}}]
+)
+def test_ccxt_is_told_of_what_the_venue_does_not_do(
+    ccxt_client: ccxt.alpaca, parameters: dict[str, object]
+) -> None:
+    with pytest.raises(ccxt.BadRequest):
+        ccxt_client.create_order("BTC/USD", "limit", "buy", 0.1, 100.5, parameters)
+    with pytest.raises(ccxt.BadRequest):
+        ccxt_client.create_stop_order("BTC/USD", "limit", "buy", 0.1, 700, 650)
+    assert ccxt_client.fetch_open_orders("BTC/USD") == []
+
+
 def test_ccxt_cancels_all(ccxt_client: ccxt.alpaca) -> None:
     for _ in range(2):
         ccxt_client.create_order("BTC/USD", "limit", "buy", 0.5, 100.5)

@@ -2,19 +2,22 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from openvenue.db import migrate
 from openvenue.db.tables import metadata
+from openvenue.keys import claim_key
 from openvenue.settings import Settings
 from pydantic import SecretStr
 from running_venue import ROOT, run_apart
-from sqlalchemy import text
+from sqlalchemy import CheckConstraint, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 OF_THE_PUBLIC_SCHEMA = """
 SELECT tablename FROM pg_tables WHERE schemaname = 'public'
@@ -178,3 +181,97 @@ def test_a_schema_that_is_missing_or_old_is_refused_and_a_newer_one_serves(
     assert required.problem_with(None) is not None
     assert required.problem_with(required.revision) is None
     assert required.problem_with("made_by_a_newer_version") is None
+
+
+# Accounts 1 and 2 are on shard 0 alone, 3 is on both shards, 4 on none that is known.
+TWO_SHARDS = """
+INSERT INTO accounts SELECT shard_id, account_id, 'x', false, 0, 0, now(), 1
+FROM (VALUES (0, 1), (0, 2), (0, 3), (7, 3)) AS held(shard_id, account_id);
+INSERT INTO projection_offsets (shard_id, sequence) VALUES (0, 5), (7, 5);
+"""
+OLD_KEYS = """
+INSERT INTO api_keys (key_id, account_id, secret_hash)
+SELECT 'OV' || account_id, account_id, '\\x00' FROM generate_series(1, 4) AS account_id
+"""
+
+
+@pytest.mark.parametrize(
+    ("state", "shards"),
+    [
+        ("INSERT INTO projection_offsets (shard_id, sequence) VALUES (7, 0)", [7, 7, 7, 7]),
+        ("", [None] * 4),
+        (TWO_SHARDS, [0, 0, None, None]),
+        (TWO_SHARDS + "UPDATE projection_offsets SET sequence = -1 WHERE shard_id = 7", [None] * 4),
+    ],
+    ids=["one shard", "no shard yet", "two shards", "two shards, one being rebuilt"],
+)
+def test_keys_are_given_to_a_shard_where_that_is_certain(
+    settings: Settings, state: str, shards: list[int | None]
+) -> None:
+    migrate.upgrade(settings, "0004")
+    run_apart(execute(settings, *filter(str.strip, (state + ";" + OLD_KEYS).split(";"))))
+    migrate.upgrade(settings)
+    assert run_apart(shards_of_keys(settings)) == shards
+
+
+def test_keys_of_the_version_before_go_to_the_only_shard_or_wait_to_be_claimed(
+    settings: Settings,
+) -> None:
+    migrate.upgrade(settings)
+    offset = "INSERT INTO projection_offsets (shard_id, sequence) VALUES"
+    run_apart(execute(settings, f"{offset} (7, 0)", OLD_KEYS))
+    assert run_apart(shards_of_keys(settings)) == [7] * 4
+    run_apart(execute(settings, "DELETE FROM api_keys", f"{offset} (8, 0)", OLD_KEYS))
+    assert run_apart(shards_of_keys(settings)) == [None] * 4
+
+    async def claim_twice(connection: AsyncConnection) -> tuple[bool, bool]:
+        return await claim_key(connection, 8, "OV2"), await claim_key(connection, 7, "OV2")
+
+    assert run_apart(within(settings, claim_twice)) == (True, False)
+    assert run_apart(shards_of_keys(settings)) == [None, 8, None, None]
+
+
+def test_the_database_allows_the_words_of_the_vocabulary_and_no_others(settings: Settings) -> None:
+    migrate.upgrade(settings)
+
+    async def allowed(connection: AsyncConnection) -> dict[str, set[str]]:
+        checks = await connection.execute(
+            text(
+                "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint "
+                "WHERE contype = 'c' AND conrelid <> 0"
+            )
+        )
+        return {name: set(re.findall(r"'(\w+)'::text", definition)) for name, definition in checks}
+
+    in_code = {
+        str(check.name): set(re.findall(r"'(\w+)'", str(check.sqltext)))
+        for table in metadata.tables.values()
+        for check in table.constraints
+        if isinstance(check, CheckConstraint)
+    }
+    assert run_apart(within(settings, allowed)) == in_code
+
+
+async def within(settings: Settings, work: Callable[[AsyncConnection], Awaitable[Any]]) -> Any:
+    engine = create_async_engine(settings.database_url.get_secret_value())
+    async with engine.begin() as connection:
+        done = await work(connection)
+    await engine.dispose()
+    return done
+
+
+async def execute(settings: Settings, *statements: str) -> None:
+    async def run(connection: AsyncConnection) -> None:
+        for statement in statements:
+            await connection.execute(text(statement))
+
+    await within(settings, run)
+
+
+async def shards_of_keys(settings: Settings) -> list[int | None]:
+    async def read(connection: AsyncConnection) -> list[int | None]:
+        query = "SELECT shard_id FROM api_keys ORDER BY key_id"
+        return list(await connection.scalars(text(query)))
+
+    shards: list[int | None] = await within(settings, read)
+    return shards

@@ -1,5 +1,6 @@
 """POST /v2/orders: what is accepted, what it answers, and what is refused and how."""
 
+import contextlib
 import json
 from collections.abc import Callable
 
@@ -7,7 +8,17 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from openvenue.engine.instruments import Instrument
+from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http.app import Application
+from openvenue.http.order_body import (
+    NewOrderRequest,
+    decode_new_order,
+    decode_replace,
+    tells_terms,
+)
+from openvenue.http.order_terms import fill_in
+from openvenue.http.problems import Problem
 from openvenue.keys import NewKey
 from orders import client_of, limit_order, market_order
 from running_venue import Venue
@@ -110,7 +121,7 @@ def test_the_same_client_order_id_with_another_body_is_refused(client: httpx.Cli
     assert [order["qty"] for order in client.get("/v2/orders").json()] == ["10"]
 
 
-def test_unknown_fields_are_ignored(client: httpx.Client) -> None:
+def test_unknown_fields_that_only_describe_the_order_are_ignored(client: httpx.Client) -> None:
     assert submit(client, subtag="x", source=None, anything={"at": ["all"]}).status_code == 200
 
 
@@ -142,17 +153,25 @@ def test_nulls_mean_absent(client: httpx.Client) -> None:
         ({"qty": "2000000"}, "qty must be positive and not above the asset's largest order"),
         ({"qty": "9" * 30}, "qty: 9"),
         ({"limit_price": None}, "limit orders require limit_price"),
-        ({"limit_price": "10.001"}, "limit_price: 10.001 is not a multiple of 0.01"),
         ({"limit_price": "100001"}, "limit_price is outside the asset's price limits"),
         ({"type": "market"}, "market orders require no limit_price"),
-        ({"notional": "100"}, "notional is not supported by this venue"),
+        ({"notional": "100"}, "notional is not supported by this venue: give qty"),
+        ({"notional": "100", "qty": None}, "notional is not supported by this venue: give qty"),
         ({"stop_price": "9"}, "stop_price is not supported by this venue"),
         ({"trail_percent": 1}, "trail_percent is not supported by this venue"),
         ({"order_class": "bracket"}, "order_class 'bracket' is not supported: use simple"),
         ({"take_profit": {"limit_price": "11"}}, "take_profit is not supported by this venue"),
-        ({"extended_hours": True}, "extended_hours is not supported"),
-        ({"client_order_id": "x" * 129}, "client_order_id must be 1 to 128 bytes"),
-        ({"client_order_id": "a\u0000b"}, "client_order_id must be 1 to 128 bytes of printable"),
+        ({"order_class": "mleg", "symbol": None}, "order_class 'mleg' is not supported"),
+        ({"legs": [{"symbol": "AAPL"}], "symbol": None, "side": None}, "legs is not supported"),
+        ({"advanced_instructions": {"display_qty": "1"}}, "advanced_instructions is not supported"),
+        ({"position_intent": "nonsense"}, "position_intent must be one of buy_to_open, "),
+        ({"client_order_id": "x" * 129}, "client_order_id must be 1 to 128 printable characters"),
+        ({"client_order_id": "a\u0000b"}, "client_order_id must be 1 to 128 printable characters"),
+        (
+            {"client_order_id": "ü" * 70},
+            "client_order_id has 140 bytes in UTF-8 and the venue keep",
+        ),
+        ({"client_order_id": "😀" * 128}, "client_order_id has 512 bytes in UTF-8 and the venue"),
         ({"client_order_id": 7}, "Expected `str | null`, got `int` - at `$.client_order_id`"),
     ],
 )
@@ -165,16 +184,106 @@ def test_what_cannot_be_an_order_is_refused_with_the_reason(
     assert response.json()["message"].startswith(message)
 
 
-def test_an_order_beyond_the_buying_power_is_forbidden(client: httpx.Client) -> None:
+# What ccxt and hand-written bots send beyond the fields that there are.
+@pytest.mark.parametrize(
+    "name",
+    [
+        "stopPrice",
+        "stopLoss",
+        "takeProfit",
+        "stop_loss_price",
+        "triggerPrice",
+        "trailingPercent",
+        "postOnly",
+        "post_only",
+        "reduceOnly",
+        "displayQty",
+        "min_qty",
+        "hidden",
+        "expire_time",
+        "timeInForce",
+        "clientOrderId",
+        "quantity",
+    ],
+)
+def test_no_field_that_would_change_the_order_is_dropped(client: httpx.Client, name: str) -> None:
+    refused = submit(client, **{name: "9"})
+    assert (refused.status_code, refused.json()["code"]) == (422, 40010001)
+    assert refused.json()["message"].startswith(name)
+    assert client.get("/v2/orders").json() == []
+    assert client.post("/v2/orders", json=limit_order() | {name: None}).status_code == 200
+    assert submit(client, **{name: False}).status_code == 200
+
+
+def test_extended_hours_are_accepted_as_the_venue_is_always_open(client: httpx.Client) -> None:
+    assert submit(client, extended_hours=True).json()["status"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"limit_price": "10.001"},
+            "invalid limit_price 10.001 is not a multiple of 0.01: sub-penny",
+        ),
+        (
+            {"symbol": "BTC/USD", "limit_price": "100.05"},
+            "invalid limit_price 100.05 is not a multi",
+        ),
+        (
+            {"side": "sell", "position_intent": "buy_to_open"},
+            "position intent mismatch, side: sell, specified: buy_to_open",
+        ),
+    ],
+)
+def test_terms_that_are_possible_but_not_for_this_order_have_a_code_of_their_own(
+    client: httpx.Client, changes: dict[str, object], message: str
+) -> None:
+    response = submit(client, **changes)
+    assert (response.status_code, response.json()["code"]) == (422, 42210000)
+    assert response.json()["message"].startswith(message)
+
+
+def test_128_characters_may_be_a_client_order_id(client: httpx.Client) -> None:
+    assert submit(client, client_order_id="x" * 128).json()["client_order_id"] == "x" * 128
+    assert submit(client, client_order_id="ü" * 64).json()["client_order_id"] == "ü" * 64
+
+
+def test_an_order_beyond_the_buying_power_is_forbidden_with_the_figures(
+    client: httpx.Client,
+) -> None:
+    submit(client, qty="1", limit_price="10")
     response = submit(client, qty="1000000", limit_price="11")
     assert (response.status_code, response.json()["code"]) == (403, 40310000)
     assert response.json()["message"] == "insufficient buying power"
+    figures = (response.json()["buying_power"], response.json()["cost_basis"])
+    assert figures == ("9999990", "11000000")
 
 
-def test_selling_what_is_not_held_is_forbidden(client: httpx.Client) -> None:
-    response = submit(client, side="sell")
+def test_selling_more_than_is_free_is_forbidden_with_the_figures(
+    venue: Venue, client: httpx.Client, account: NewKey
+) -> None:
+    venue.give(account.account_id, 1, 7)
+    submit(client, side="sell", qty="5", limit_price="900")
+    response = submit(client, side="sell", qty="3", limit_price="900")
     assert (response.status_code, response.json()["code"]) == (403, 40310000)
-    assert "insufficient qty available" in response.json()["message"]
+    refusal = response.json()
+    assert refusal["message"] == (
+        "insufficient qty available for order (requested: 3, available: 2)"
+    )
+    figures = [refusal[name] for name in ("symbol", "available", "existing_qty", "held_for_orders")]
+    assert figures == ["AAPL", "2", "7", "5"]
+
+
+def test_what_a_pair_lacks_is_named_by_its_currency(client: httpx.Client) -> None:
+    pair = {"symbol": "BTC/USD", "qty": "1", "time_in_force": "gtc"}
+    sell = submit(client, side="sell", limit_price="100", **pair).json()
+    assert sell["message"] == "insufficient balance for BTC (requested: 1, available: 0)"
+    assert (sell["symbol"], sell["available"], sell["balance"]) == ("BTC", "0", "0")
+    buy = submit(client, limit_price="100000", **{**pair, "qty": "1000"}).json()
+    assert buy["message"] == (
+        "insufficient balance for USD (requested: 100000000, available: 10000000)"
+    )
 
 
 def test_open_orders_have_a_limit_for_an_account_and_for_the_venue(
@@ -211,6 +320,14 @@ def test_a_body_that_is_no_json_is_a_bad_request(client: httpx.Client, body: byt
     assert (response.status_code, response.json()["code"]) == (400, 40010000)
 
 
+@pytest.mark.parametrize("escape", [r"\ud800", r"\udc00", r"\ud800\ud800"])
+def test_half_a_surrogate_pair_is_named(client: httpx.Client, escape: str) -> None:
+    body = json.dumps(limit_order(client_order_id="?")).replace("?", escape)
+    response = client.post("/v2/orders", content=body.encode())
+    assert (response.status_code, response.json()["code"]) == (400, 40010000)
+    assert "half of a UTF-16 surrogate pair" in response.json()["message"]
+
+
 def test_a_body_that_is_no_object_is_invalid(client: httpx.Client) -> None:
     assert client.post("/v2/orders", content=b"[]").status_code == 422
 
@@ -241,8 +358,33 @@ def almost_orders(draw: st.DrawFn) -> bytes:
     return bytes(body)
 
 
+AAPL = Instrument(1, "id", "AAPL", "Apple", "us_equity", True, 10**7, 10**9, 1, 10**7, 10**6)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(body=st.binary() | almost_orders())
+def test_any_body_is_an_order_or_has_a_problem(body: bytes) -> None:
+    with contextlib.suppress(Problem):
+        order = pb.NewOrder()
+        fill_in(order, decode_new_order(body), AAPL)
+        assert order.qty_lots > 0
+    with contextlib.suppress(Problem):
+        decode_replace(body)
+
+
+@given(name=st.text(st.characters(codec="ascii"), max_size=20))
+def test_a_field_either_tells_terms_or_is_ignored(name: str) -> None:
+    body = json.dumps(limit_order() | {name: "1"}).encode()
+    try:
+        decode_new_order(body)
+    except Problem:
+        assert tells_terms(name) or name in NewOrderRequest.__struct_fields__ or "_" in name
+    else:
+        assert not tells_terms(name) or name in NewOrderRequest.__struct_fields__
+
+
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(body=st.binary() | almost_orders())
 @example(body=json.dumps(limit_order()).encode().replace(b'"qty": "10"', b'"qty": "\xff"'))

@@ -9,9 +9,11 @@ import httpx
 import pytest
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.http import open_orders as paging
 from openvenue.http import problems
 from openvenue.http.app import Application
 from openvenue.http.routes import orders as routes
+from openvenue.http.worker import Worker
 from openvenue.keys import NewKey
 from orders import client_of, limit_order
 from running_venue import INSTRUMENTS, Venue
@@ -79,6 +81,17 @@ def test_an_ended_order_can_be_neither_canceled_nor_replaced(client: httpx.Clien
     client.delete(path)
     for answer in (client.delete(path), client.patch(path, json={"qty": "1"})):
         assert (answer.status_code, answer.json()["code"]) == (422, 42210000)
+        assert answer.json()["message"] == 'order is already in "canceled" state'
+
+
+def test_the_state_that_an_order_ended_in_is_named(
+    venue: Venue, client: httpx.Client, account: NewKey, stranger: httpx.Client
+) -> None:
+    venue.give(account.account_id, 1, 1)
+    sold = submit(client, side="sell", qty="1", limit_price="55.50")
+    submit(stranger, qty="1", limit_price="55.50")
+    refused = client.delete(f"/v2/orders/{sold['id']}").json()
+    assert refused["message"] == 'order is already in "filled" state'
 
 
 def test_replacing_gives_a_new_order_that_names_the_old_one(client: httpx.Client) -> None:
@@ -101,6 +114,12 @@ def test_replacing_gives_a_new_order_that_names_the_old_one(client: httpx.Client
         {"limit_price": "x"},
         {"stop_price": "9"},
         {"time_in_force": "x"},
+        {"notional": "100"},
+        {"trail": "1"},
+        {"side": "sell"},
+        {"extended_hours": True},
+        {"qty": "5", "position_intent": "buy_to_open"},
+        {"qty": "5", "stopPrice": "9"},
     ],
 )
 def test_a_replacement_that_cannot_be_changes_nothing(
@@ -110,6 +129,45 @@ def test_a_replacement_that_cannot_be_changes_nothing(
     response = client.patch(f"/v2/orders/{order['id']}", json=changes)
     assert (response.status_code, response.json()["code"]) == (422, 40010001)
     assert client.get(f"/v2/orders/{order['id']}").json() == order
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"qty": "10.0"},
+        {"qty": 10, "limit_price": "10.00", "time_in_force": "day"},
+        {"client_order_id": "another name"},
+        {"extended_hours": False, "subtag": "x"},
+    ],
+)
+def test_a_replacement_that_changes_nothing_is_refused(
+    client: httpx.Client, changes: dict[str, object]
+) -> None:
+    order = submit(client)
+    response = client.patch(f"/v2/orders/{order['id']}", json=changes)
+    assert (response.status_code, response.json()["code"]) == (422, 42210000)
+    assert response.json()["message"] == "order parameters are not changed"
+    assert client.get("/v2/orders").json() == [order]
+
+
+def test_a_replacement_that_is_sent_again_is_the_same_order(client: httpx.Client) -> None:
+    order = submit(client)
+    changes = {"qty": "4", "client_order_id": "smaller"}
+    answers = [client.patch(f"/v2/orders/{order['id']}", json=changes) for _ in range(2)]
+    assert answers[0].json() == answers[1].json()
+    assert answers[0].status_code == 200
+
+
+def test_a_replacement_is_above_what_is_filled(
+    venue: Venue, client: httpx.Client, stranger: httpx.Client
+) -> None:
+    venue.give(int(stranger.get("/v2/account").json()["account_number"]), 1, 4)
+    order = submit(client, limit_price="44.40")
+    submit(stranger, side="sell", qty="4", limit_price="44.40")
+    response = client.patch(f"/v2/orders/{order['id']}", json={"qty": "4"})
+    assert (response.status_code, response.json()["code"]) == (422, 42210000)
+    assert response.json()["message"] == "qty must be > filled_qty"
 
 
 def test_canceling_all_reports_each_order(client: httpx.Client) -> None:
@@ -134,14 +192,14 @@ def test_canceling_all_goes_beyond_one_page_of_the_engine(
 async def test_canceling_all_says_so_when_it_could_not_look_for_all(
     application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = routes._open_orders
+    whole = routes.open_orders
 
     async def one_page_only(*args: Any, before: int = 0, **options: Any) -> Any:
         if before:
             raise problems.unavailable("the matching engine cannot be reached")
         return await whole(*args, before=before, **options)
 
-    monkeypatch.setattr(routes, "_open_orders", one_page_only)
+    monkeypatch.setattr(routes, "open_orders", one_page_only)
     monkeypatch.setattr(routes, "ENGINE_PAGE_MAX", 2)
     async with client_of(application, account) as client:
         for _ in range(3):
@@ -211,6 +269,68 @@ def test_a_list_may_name_so_many_symbols(client: httpx.Client) -> None:
     assert client.get("/v2/orders", params={"symbols": names[5:]}).json() == []
 
 
+def test_lists_are_filtered_by_asset_class(client: httpx.Client) -> None:
+    submit(client, client_order_id="share")
+    submit(client, client_order_id="coin", symbol="BTC/USD", qty="1", limit_price="100")
+    for status in ("open", "all"):
+
+        def of(asset_class: str, status: str = status) -> list[str]:
+            query = {"status": status, "asset_class": asset_class}
+            return ids(client.get("/v2/orders", params=query))
+
+        assert of("us_equity") == ["share"]
+        assert of("crypto") == ["coin"]
+        assert of("crypto,us_equity") == of("all") == ["coin", "share"]
+        assert of("us_option,treasury") == []
+
+
+@pytest.mark.parametrize("status", ["open", "all"])
+def test_lists_page_by_the_id_of_an_order(client: httpx.Client, status: str) -> None:
+    orders = {name: submit(client, client_order_id=name) for name in "abcd"}
+
+    def page(**query: str) -> list[str]:
+        return ids(client.get("/v2/orders", params={"status": status, **query}))
+
+    assert page(before_order_id=orders["c"]["id"]) == ["b", "a"]
+    assert page(before_order_id=orders["c"]["id"], limit="1") == ["b"]
+    assert page(before_order_id=orders["c"]["id"], direction="asc") == ["a", "b"]
+    assert page(before_order_id=orders["a"]["id"]) == []
+    assert page(after_order_id=orders["b"]["id"]) == ["d", "c"]
+    assert page(after_order_id=orders["b"]["id"], direction="asc", limit="1") == ["c"]
+    assert page(before_order_id=orders["c"]["id"], symbols="BTC/USD") == []
+
+
+def test_a_cursor_may_have_ended(client: httpx.Client) -> None:
+    older, ended = submit(client), submit(client)
+    client.delete(f"/v2/orders/{ended['id']}")
+    listed = client.get("/v2/orders", params={"before_order_id": ended["id"]}).json()
+    assert listed == [older]
+
+
+def test_an_order_of_another_account_is_no_cursor(
+    client: httpx.Client, stranger: httpx.Client
+) -> None:
+    order = submit(client)
+    for name in ("before_order_id", "after_order_id"):
+        for order_id in (order["id"], "nonsense"):
+            response = stranger.get("/v2/orders", params={name: order_id})
+            assert (response.status_code, response.json()["code"]) == (422, 40010001)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v2/orders"), ("DELETE", "/v2/orders"), ("GET", "/v2/positions")],
+)
+def test_a_parameter_that_would_not_filter_is_refused(
+    client: httpx.Client, method: str, path: str
+) -> None:
+    order = submit(client)
+    response = client.request(method, path, params={"qty_above": "5"})
+    assert (response.status_code, response.json()["code"]) == (422, 40010001)
+    assert response.json()["message"].startswith("qty_above")
+    assert client.get("/v2/orders").json() == [order]
+
+
 @pytest.mark.parametrize("status", ["open", "all"])
 def test_lists_go_either_way_and_page_by_time(client: httpx.Client, status: str) -> None:
     orders = [submit(client, client_order_id=name) for name in "abcd"]
@@ -242,6 +362,7 @@ OF_THE_HISTORY = [
     {"after": "2020-01-01"},
     {"until": "2100-01-01"},
     {"symbols": "AAPL,BTC/USD"},
+    {"asset_class": "us_equity"},
 ]
 OF_THE_ENGINE = [{}, {"status": "open"}, {"limit": 5}, {"symbols": "AAPL"}, {"symbols": "AAPL,NO"}]
 
@@ -262,7 +383,19 @@ def test_a_list_always_holds_what_was_just_acknowledged(
 
 @pytest.mark.parametrize(
     "query",
-    ["status=x", "limit=0", "limit=501", "limit=x", "after=yesterday", "direction=up", "side=long"],
+    [
+        "status=x",
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "after=yesterday",
+        "until=0.5",
+        "after=1700000000",
+        "direction=up",
+        "side=long",
+        "asset_class=stocks",
+        "symbols=A&symbols=B",
+    ],
 )
 def test_a_list_that_cannot_be_is_refused(client: httpx.Client, query: str) -> None:
     response = client.get(f"/v2/orders?{query}")
@@ -317,3 +450,50 @@ def test_an_old_order_is_found_behind_many_open_ones_of_another_instrument(
             )
             assert all(reply.HasField("order") for reply in response.replies)
     assert ids(client.get("/v2/orders", params={"symbols": "BTC/USD"})) == ["old"]
+
+
+async def test_no_order_is_listed_twice_while_others_come_and_go(
+    application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine stops within the list, where an order then ends, and starts anew at the newest."""
+    engine = application.worker.engine
+
+    def order(number: int, instrument_id: int = 1) -> pb.Request:
+        return pb.Request(
+            new_order=pb.NewOrder(
+                account_id=account.account_id,
+                instrument_id=instrument_id,
+                side=pb.SIDE_BUY,
+                type=pb.ORDER_TYPE_LIMIT,
+                time_in_force=pb.TIME_IN_FORCE_GTC,
+                qty_lots=1,
+                limit_price_ticks=1,
+                client_order_id=f"crowd {number}",
+            )
+        )
+
+    visited = 2048  # by the engine for one answer
+    for start in range(0, 2 * visited, 1000):
+        await asyncio.gather(*(engine.submit(order(start + at)) for at in range(1000)))
+    await engine.submit(order(-1, instrument_id=2))
+    await asyncio.gather(*(engine.submit(order(10_000 + at)) for at in range(visited - 2)))
+
+    ask = paging.engine_answer
+    answers: list[pb.Reply] = []
+
+    async def answer_and_go_on_trading(worker: Worker, query: pb.Request) -> pb.Reply:
+        answers.append(await ask(worker, query))
+        if len(answers) == 1:
+            stopped_at = answers[0].order_list.stopped_at_order_id
+            cancel = pb.CancelOrder(account_id=account.account_id, order_id=stopped_at)
+            assert (await engine.submit(pb.Request(cancel_order=cancel))).HasField("order")
+            for number in (-2, -3):
+                await engine.submit(order(number))
+        return answers[-1]
+
+    monkeypatch.setattr(paging, "engine_answer", answer_and_go_on_trading)
+    async with client_of(application, account) as client:
+        listed = (await client.get("/v2/orders", params={"symbols": "BTC/USD"})).json()
+        assert len(answers) > 2
+        assert [one["client_order_id"] for one in listed] == ["crowd -1"]
+        await client.delete("/v2/orders")

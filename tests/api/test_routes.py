@@ -56,6 +56,13 @@ def test_a_slash_too_many_is_no_redirect(client: httpx.Client) -> None:
     assert client.get("/v2/orders").json() == []
 
 
+def test_a_slash_at_the_end_of_the_base_url_is_named(client: httpx.Client, venue: Venue) -> None:
+    for method in ("GET", "POST"):
+        answer = client.request(method, f"{venue.url}//v2/orders", json=limit_order())
+        assert answer.status_code == 404
+        assert answer.json()["detail"].endswith("leave out the slash at the end of the base URL")
+
+
 def test_an_unknown_path_is_not_found(client: httpx.Client) -> None:
     for path in ("/", "/v3/orders", "/v3/orders/"):
         answer = client.get(path)

@@ -56,6 +56,21 @@ def test_a_key_works_until_it_is_revoked(up: Up, run) -> None:
     assert "secret" not in listed[key["key_id"]]
 
 
+def test_a_key_is_of_the_shard_that_the_engine_serves(up: Up, run) -> None:
+    key = run("keys", "create", "1", "--json").data
+    listed = {entry["key_id"]: entry for entry in run("keys", "list", "--json").data}
+    assert listed[key["key_id"]]["shard_id"] == 0
+    elsewhere = {"OPENVENUE_SHARD_ID": "5"}
+    refused = openvenue("keys", "create", "1", data_dir=up.data_dir, variables=elsewhere)
+    assert refused.exit_code == 1
+    assert "the engine serves shard 0" in refused.errors
+    seen = openvenue("keys", "list", "--json", data_dir=up.data_dir, variables=elsewhere)
+    assert seen.data == []
+    claimed = openvenue("keys", "claim", key["key_id"], data_dir=up.data_dir, variables=elsewhere)
+    assert claimed.exit_code == 1
+    assert "there is no key" in claimed.errors
+
+
 def test_keys_are_given_to_a_shell_by_account_name(up: Up, run) -> None:
     exports = run("keys", "env", "--account", "bob").output
     assert f"export OPENVENUE_URL={up.url}" in exports

@@ -4,6 +4,7 @@ import pytest
 from entries import LOT_NANOS, TICK_NANOS, TIME_NS, canceled, entry, fold, new_order, trade
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.projector.fold import Batch, UnknownInstrument
+from openvenue.vocabulary import UnknownEnumerator
 
 
 def test_an_accepted_order_is_a_new_row_in_exact_units() -> None:
@@ -155,3 +156,51 @@ def test_a_gap_between_entries_is_refused() -> None:
     batch.add([entry(1)])
     with pytest.raises(ValueError, match="missing"):
         batch.add([entry(3)])
+
+
+# Enumerators and events of a later version, which proto3 lets through.
+LATER = 99
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        new_order(1, side=LATER),
+        new_order(1, type=LATER),
+        new_order(1, time_in_force=LATER),
+        new_order(1, position_intent=LATER),
+        entry(1, canceled(7, LATER), cancel_order=pb.CancelOrder(account_id=1, order_id=7)),
+        entry(1, pb.Event()),
+        entry(
+            1,
+            pb.Event(applied=pb.Applied()),
+            define_instrument=pb.DefineInstrument(instrument_id=1, asset_class=LATER, state=1),
+        ),
+    ],
+)
+def test_what_a_later_version_wrote_is_named(later: pb.JournalEntry) -> None:
+    with pytest.raises(UnknownEnumerator, match="this version"):
+        fold(later)
+
+
+def replaced(sequence: int, old_order_id: int) -> pb.JournalEntry:
+    event = pb.OrderReplaced(
+        order_id=sequence,
+        old_order_id=old_order_id,
+        account_id=1,
+        instrument_id=1,
+        side=pb.SIDE_BUY,
+        time_in_force=pb.TIME_IN_FORCE_GTC,
+        qty_lots=1,
+        limit_price_ticks=1,
+    )
+    return entry(sequence, pb.Event(order_replaced=event), replace_order=pb.ReplaceOrder())
+
+
+def test_a_replacement_keeps_the_position_intent() -> None:
+    known = fold(
+        new_order(1, position_intent=pb.POSITION_INTENT_BUY_TO_OPEN), replaced(2, 1), replaced(3, 2)
+    ).new_orders[3]
+    assert (known.position_intent, known.intent_of) == ("buy_to_open", None)
+    earlier = fold(replaced(2, 1), replaced(3, 2)).new_orders[3]
+    assert (earlier.position_intent, earlier.intent_of) == (None, 1)

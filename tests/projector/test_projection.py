@@ -1,7 +1,6 @@
 """The projection of a real engine's journal in a real PostgreSQL: exactly once, whatever dies."""
 
 import asyncio
-import contextlib
 import random
 import signal
 from collections.abc import Callable
@@ -18,12 +17,16 @@ from flow import (
     wait_until_projected,
 )
 from openvenue.db.database import Database
+from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.projector.fold import Batch, Sizes
+from openvenue.projector.progress import Progress
 from openvenue.projector.rebuild import rebuild
+from openvenue.projector.run import ProjectionFault, follow
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
 from openvenue.queries.orders import OrderFilter, list_orders
 from openvenue.queries.projection import ProjectionGate, ProjectionLag
+from openvenue.vocabulary import SIDES
 from running_venue import Venue
 
 KILLS = 8
@@ -190,15 +193,35 @@ async def test_a_second_projector_stands_by(engine: Venue, flow: Flow) -> None:
     last = flow.send(100)
     holder = await Store.connect(engine.database_url, engine.settings.shard_id)
     assert await holder.lock()
-    standby = asyncio.ensure_future(project(engine, last))
+    stands_by = asyncio.Event()
+
+    class Watched(Progress):
+        def standing_by(self) -> None:
+            super().standing_by()
+            stands_by.set()
+
+    standby = asyncio.ensure_future(
+        follow(engine.settings, OWN, Watched(), asyncio.Event(), until_sequence=last)
+    )
     try:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(standby), 0.5)
+        async with asyncio.timeout(20):
+            await stands_by.wait()
+        assert not standby.done()
         assert await projected_sequence(engine.database_url) == 0
     finally:
         await holder.close()
     await standby
     assert await projected_sequence(engine.database_url) == last
+
+
+async def test_what_a_later_version_wrote_ends_the_projection_with_a_name(
+    engine: Venue, flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word is taken from this version, which is then the older one."""
+    flow.send(100)
+    monkeypatch.delitem(SIDES, pb.SIDE_SELL)
+    with pytest.raises(ProjectionFault, match="knows no side 2: the engine is of a later version"):
+        await project(engine, 1 << 40)
 
 
 async def test_a_batch_that_does_not_follow_the_offset_changes_nothing(engine: Venue) -> None:

@@ -22,7 +22,7 @@ from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir
 from openvenue.cli.output import JsonOption, console, print_record, print_rows
 from openvenue.db.connection import connect_options
-from openvenue.keys import create_key, list_keys, revoke_key
+from openvenue.keys import claim_key, create_key, list_keys, revoke_key
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Make, list and revoke API keys."
@@ -44,9 +44,15 @@ def create(
 
     async def run() -> dict[str, Any]:
         async with connect_admin(venue_settings(data_dir)) as admin:
+            served = (await admin.status()).shard_id
+            if served != _shard_id(data_dir):
+                raise CommandError(
+                    f"the engine serves shard {served}, and keys of shard {_shard_id(data_dir)} "
+                    f"would be of no use there: set OPENVENUE_SHARD_ID={served}"
+                )
             await admin.account(account_id)
         async with _database(data_dir) as connection:
-            key = await create_key(connection, account_id, label)
+            key = await create_key(connection, _shard_id(data_dir), account_id, label)
         return {
             "key_id": key.key_id,
             "secret": key.secret,
@@ -65,7 +71,7 @@ def list_all(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """List keys, revoked ones too."""
+    """List this venue's keys, revoked ones too, and those that no shard has claimed yet."""
 
     async def run() -> list[dict[str, Any]]:
         async with _database(data_dir) as connection:
@@ -74,10 +80,11 @@ def list_all(
                     "key_id": key.key_id,
                     "account_id": key.account_id,
                     "label": key.label,
+                    "shard_id": key.shard_id,
                     "created_at": key.created_at.isoformat(timespec="seconds"),
                     "revoked_at": key.revoked_at and key.revoked_at.isoformat(timespec="seconds"),
                 }
-                for key in await list_keys(connection, account_id)
+                for key in await list_keys(connection, _shard_id(data_dir), account_id)
             ]
 
     print_rows(
@@ -96,11 +103,27 @@ def revoke(
 
     async def run() -> bool:
         async with _database(data_dir) as connection:
-            return await revoke_key(connection, key_id)
+            return await revoke_key(connection, _shard_id(data_dir), key_id)
 
     if not asyncio.run(run()):
         raise CommandError(f"there is no key {key_id} in force; see `openvenue keys list`")
     console.print(f"{key_id} is revoked.")
+
+
+@app.command()
+def claim(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `openvenue keys list` shows it.")],
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+) -> None:
+    """Make a key this venue's that has no shard: made before keys had one, in a shared database."""
+
+    async def run() -> bool:
+        async with _database(data_dir) as connection:
+            return await claim_key(connection, _shard_id(data_dir), key_id)
+
+    if not asyncio.run(run()):
+        raise CommandError(f"there is no key {key_id} without a shard; see `openvenue keys list`")
+    console.print(f"{key_id} is a key of shard {_shard_id(data_dir)}.")
 
 
 @app.command()
@@ -125,6 +148,10 @@ def env(
     }
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _shard_id(data_dir: Path) -> int:
+    return venue_settings(data_dir).shard_id
 
 
 @asynccontextmanager

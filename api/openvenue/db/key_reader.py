@@ -11,7 +11,7 @@ from openvenue.db.listener import Listener
 
 _KEYS_IN_FORCE = """
 SELECT key_id, account_id, secret_hash FROM api_keys
-WHERE key_id = ANY($1::text[]) AND revoked_at IS NULL
+WHERE key_id = ANY($1::text[]) AND shard_id = $2 AND revoked_at IS NULL
 """
 
 
@@ -24,10 +24,11 @@ class KeyRow:
 
 
 class KeyReader:
-    """Tells which keys are in force."""
+    """Tells which keys of one shard are in force."""
 
-    def __init__(self, listener: Listener, *, timeout_s: float) -> None:
+    def __init__(self, listener: Listener, shard_id: int, *, timeout_s: float) -> None:
         self._listener = listener
+        self._shard_id = shard_id
         self._timeout_s = timeout_s
 
     async def read(self, key_ids: Sequence[str]) -> dict[str, KeyRow]:
@@ -35,5 +36,7 @@ class KeyReader:
 
         Raises openvenue.db.listener.NoAnswer where the database does not answer in time.
         """
-        rows = await self._listener.fetch(_KEYS_IN_FORCE, key_ids, timeout_s=self._timeout_s)
+        rows = await self._listener.fetch(
+            _KEYS_IN_FORCE, key_ids, self._shard_id, timeout_s=self._timeout_s
+        )
         return {row[0]: KeyRow(row[1], row[2]) for row in rows}

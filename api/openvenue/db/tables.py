@@ -5,6 +5,8 @@ row for row. Only the projector writes them, in journal order, so they carry no 
 Amounts are exact: prices and quantities in decimal units, money in the account's currency.
 """
 
+from collections.abc import Iterable
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -18,6 +20,16 @@ from sqlalchemy import (
     Table,
     Text,
     text,
+)
+
+from openvenue.vocabulary import (
+    ASSET_CLASSES,
+    END_REASONS,
+    INSTRUMENT_STATES,
+    ORDER_STATUSES,
+    ORDER_TYPES,
+    SIDES,
+    TIMES_IN_FORCE,
 )
 
 metadata = MetaData(
@@ -39,7 +51,7 @@ API_KEYS_CHANNEL = "openvenue_api_keys"  # payload: the key id that changed
 PROJECTION_CHANNEL = "openvenue_projection"  # a wake-up; readers look at projection_offsets
 
 
-def _one_of(column: str, *values: str) -> CheckConstraint:
+def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
@@ -59,8 +71,8 @@ instruments = Table(
     Column("max_price", _PRICE, nullable=False),
     Column("max_order_qty", _QUANTITY, nullable=False),
     Column("updated_sequence", BigInteger, nullable=False),
-    _one_of("asset_class", "us_equity", "crypto"),
-    _one_of("state", "active", "inactive"),
+    _one_of("asset_class", ASSET_CLASSES.values()),
+    _one_of("state", INSTRUMENT_STATES.values()),
 )
 
 accounts = Table(
@@ -110,19 +122,12 @@ orders = Table(
     Column("updated_at", _TIMESTAMP, nullable=False),
     Column("ended_at", _TIMESTAMP),
     Column("updated_sequence", BigInteger, nullable=False),
-    _one_of("side", "buy", "sell"),
-    _one_of("type", "market", "limit"),
-    _one_of("time_in_force", "day", "gtc", "ioc", "fok"),
-    _one_of("status", "new", "partially_filled", "filled", "canceled", "expired", "replaced"),
-    _one_of(
-        "end_reason",
-        "user_canceled",
-        "immediate_or_cancel",
-        "fill_or_kill",
-        "no_liquidity",
-        "day_ended",
-        "fill_limit",
-    ),
+    Column("position_intent", Text),
+    _one_of("side", SIDES.values()),
+    _one_of("type", ORDER_TYPES.values()),
+    _one_of("time_in_force", TIMES_IN_FORCE.values()),
+    _one_of("status", ORDER_STATUSES.values()),
+    _one_of("end_reason", END_REASONS.values()),
 )
 # An account's orders by time of creation; times follow the sequence, ids settle equal ones.
 Index("orders_account_created_idx", orders.c.account_id, orders.c.created_at, orders.c.order_id)
@@ -159,8 +164,8 @@ executions = Table(
     Column("price", _PRICE, nullable=False),
     Column("qty", _QUANTITY, nullable=False),
     Column("executed_at", _TIMESTAMP, nullable=False),
-    _one_of("liquidity", "maker", "taker"),
-    _one_of("side", "buy", "sell"),
+    _one_of("liquidity", ("maker", "taker")),
+    _one_of("side", SIDES.values()),
 )
 # For people: no query of the venue's own looks executions up. By order also finds those of an
 # account, through its orders.
@@ -185,4 +190,6 @@ api_keys = Table(
     Column("label", Text, nullable=False, server_default=text("''")),
     Column("created_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
     Column("revoked_at", _TIMESTAMP),
+    # Null: made by a version that knew no shards, and not claimed by one yet; good for none.
+    Column("shard_id", BigInteger),
 )

@@ -15,12 +15,11 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.ids import IdSpace, Kind
 from openvenue.telemetry import get_logger
+from openvenue.vocabulary import ASSET_CLASSES, AssetClass
 
 _LOADING_POLL_S = 0.1
 _REFRESH_TIMEOUT_S = 2.0
 _WAITING_MAX = 1000
-
-ASSET_CLASSES = {pb.ASSET_CLASS_US_EQUITY: "us_equity", pb.ASSET_CLASS_CRYPTO: "crypto"}
 
 _log = get_logger(__name__)
 
@@ -33,13 +32,17 @@ class Instrument:
     asset_id: str
     symbol: str
     name: str
-    asset_class: str
+    asset_class: AssetClass
     active: bool
     tick_nanos: int
     lot_nanos: int
     min_price_ticks: int
     max_price_ticks: int
     max_order_qty_lots: int
+
+    def value_micros(self, lots: int, price_ticks: int) -> int:
+        """Return what `lots` are worth at a price. One lot at one tick is whole micros."""
+        return lots * self.lot_nanos * price_ticks * self.tick_nanos // 10**12
 
 
 class Instruments:
@@ -60,6 +63,7 @@ class Instruments:
         self._turn = asyncio.Lock()
         self._next_refresh: asyncio.Task[bool] | None = None
         self._waiting = 0
+        self._left_out: set[int] = set()
         self._hits = metrics.PendingCounter(metrics.INSTRUMENT_LOOKUPS.labels("hit"))
 
     def export_metrics(self) -> None:
@@ -144,7 +148,11 @@ class Instruments:
         except grpc.aio.AioRpcError as error:
             _log.warning("instruments not refreshed", reason=error.code().name)
             return False
-        by_id = {info.terms.instrument_id: self._read(info.terms) for info in response.instruments}
+        by_id = {
+            info.terms.instrument_id: self._read(info.terms)
+            for info in response.instruments
+            if self._understood(info.terms)
+        }
         by_name: dict[str, Instrument] = {}
         for instrument in by_id.values():
             by_name[instrument.asset_id] = instrument
@@ -154,6 +162,18 @@ class Instruments:
         self._by_id, self._by_name = by_id, by_name
         self.loaded = True
         return True
+
+    def _understood(self, terms: pb.DefineInstrument) -> bool:
+        """False if the instrument is of a kind that came with a later version."""
+        understood = terms.asset_class in ASSET_CLASSES
+        if not understood and terms.instrument_id not in self._left_out:
+            self._left_out.add(terms.instrument_id)
+            _log.warning(
+                "instrument left out: its asset class came with a later version",
+                symbol=terms.symbol,
+                asset_class=terms.asset_class,
+            )
+        return understood
 
     def _read(self, terms: pb.DefineInstrument) -> Instrument:
         return Instrument(

@@ -1,5 +1,6 @@
 """When the trading day ends, asked of the engine once a day."""
 
+import asyncio
 import time
 
 import grpc
@@ -9,14 +10,26 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
 
 _TIMEOUT_S = 5.0
+_RETRY_S = 0.5
+_CHECK_S = 60.0
 
 
 class TradingDay:
-    """Remembers the end of the current trading day."""
+    """Remembers the end of the current trading day; `run` keeps it up to date.
+
+    A trading day has 24 hours, so one end tells all the others.
+    """
+
+    LENGTH_NS = 24 * 3600 * 10**9
 
     def __init__(self, engine: EngineClient) -> None:
         self._engine = engine
         self._end_ns = 0
+
+    @property
+    def known(self) -> bool:
+        """True once the engine has told the end of a day."""
+        return self._end_ns != 0
 
     async def end_ns(self) -> int:
         """Return when DAY orders expire next, in ns since the epoch; raises EngineUnavailable."""
@@ -29,3 +42,17 @@ class TradingDay:
                 raise EngineUnavailable("the matching engine did not answer") from error
             self._end_ns = status.trading_day_end_ns
         return self._end_ns
+
+    def end_after(self, timestamp_ns: int) -> int:
+        """Return the first end of a trading day after a time; precondition: `known`."""
+        days = (self._end_ns - timestamp_ns - 1) // self.LENGTH_NS
+        return self._end_ns - days * self.LENGTH_NS
+
+    async def run(self) -> None:
+        """Ask until the end is known, and again when the day is over."""
+        while True:
+            try:
+                await self.end_ns()
+                await asyncio.sleep(_CHECK_S)
+            except EngineUnavailable:
+                await asyncio.sleep(_RETRY_S)

@@ -51,7 +51,9 @@ class Authenticator:
 
     def __init__(self, settings: Settings, listener: Listener) -> None:
         listener.subscribe(Subscription(API_KEYS_CHANNEL, self.forget, self.expire_all))
-        self._reader = KeyReader(listener, timeout_s=settings.auth_lookup_timeout_s)
+        self._reader = KeyReader(
+            listener, settings.shard_id, timeout_s=settings.auth_lookup_timeout_s
+        )
         self._ttl_s = settings.auth_cache_ttl_s
         self._stale_max_s = settings.auth_cache_stale_max_s
         self._entries_max = settings.auth_cache_entries_max

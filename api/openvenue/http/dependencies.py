@@ -4,12 +4,9 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends, Request, Response
-from fastapi.security import APIKeyHeader
 
+from openvenue.http import problems
 from openvenue.http.worker import Worker
-
-_key_id = APIKeyHeader(name="APCA-API-KEY-ID", scheme_name="KeyId", auto_error=False)
-_secret = APIKeyHeader(name="APCA-API-SECRET-KEY", scheme_name="SecretKey", auto_error=False)
 
 
 def _worker(request: Request) -> Worker:
@@ -17,16 +14,27 @@ def _worker(request: Request) -> Worker:
     return worker
 
 
-async def _account_id(
-    request: Request,
-    _key: Annotated[str | None, Depends(_key_id)],
-    _secret: Annotated[str | None, Depends(_secret)],
-) -> int:
+async def _account_id(request: Request) -> int:
     return await _worker(request).authenticator.account_of(request.scope["headers"])
 
 
 WorkerOf = Annotated[Worker, Depends(_worker)]
 AccountId = Annotated[int, Depends(_account_id)]
+
+
+def only_known_parameters(request: Request) -> None:
+    """Refuse query parameters that the route lacks: they would seem to filter, and do not.
+
+    Raises Problem 422.
+    """
+    dependant = request.scope["route"].dependant
+    known = {parameter.alias for parameter in dependant.query_params}
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            raise problems.invalid(f"{name}: this path has no such query parameter")
+        if given.count(name) > 1:
+            raise problems.invalid(f"{name}: given more than once; separate values with commas")
 
 
 def json_response(document: Any, status: int = 200) -> Response:

@@ -8,7 +8,6 @@ import grpc
 
 from openvenue import metrics
 from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
-from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
 from openvenue.http.refusals import log_refusal
@@ -101,13 +100,13 @@ def command_of(client_order_id: str) -> Iterator[None]:
         raise problems.fate_unknown("the venue failed to answer", client_order_id) from error
 
 
-def order_of(reply: pb.Reply, instrument: Instrument | None = None) -> pb.Order:
+def order_of(reply: pb.Reply) -> pb.Order:
     """Return the order of a reply, or raise the Problem that it stands for."""
     body = reply.WhichOneof("body")
     if body == "order":
         return reply.order
     if body == "reject":
-        raise problems.of_reject(reply.reject.reason, instrument)
+        raise problems.of_reject(reply.reject)
     raise not_taken(reply.not_sequenced)
 
 
@@ -121,7 +120,7 @@ def not_taken(refusal: pb.NotSequenced) -> problems.Problem:
 def not_answered(reply: pb.Reply) -> problems.Problem:
     """Return the Problem of a query about an account: 403 where it is not open, or 503."""
     if reply.not_sequenced.cause == pb.NotSequenced.CAUSE_NOT_FOUND:
-        return problems.of_reject(pb.REASON_UNKNOWN_ACCOUNT)
+        return problems.of_reason(pb.REASON_UNKNOWN_ACCOUNT)
     return not_taken(reply.not_sequenced)
 
 

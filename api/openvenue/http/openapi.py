@@ -1,9 +1,10 @@
 """The OpenAPI document of all routes, the hot ones included.
 
-Schemas come from the same structs that encode and decode, so the document cannot drift from them.
+The schemas of bodies and answers come from the structs that decode and encode them.
 """
 
 import functools
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -13,9 +14,15 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 
 from openvenue.http import problems, resources
+from openvenue.http.order_body import NewOrderRequest
 
 _REF = "#/components/schemas/{name}"
+# Both headers together.
 _SECURED: list[dict[str, list[str]]] = [{"KeyId": [], "SecretKey": []}]
+_SECURITY_SCHEMES = {
+    "KeyId": {"type": "apiKey", "in": "header", "name": "APCA-API-KEY-ID"},
+    "SecretKey": {"type": "apiKey", "in": "header", "name": "APCA-API-SECRET-KEY"},
+}
 
 _DESCRIPTION = (
     "Any request may also be answered with 400, 408 or 431 where it is not HTTP, too slow or its "
@@ -24,27 +31,41 @@ _DESCRIPTION = (
     "those that it has. Every error is a problem document (RFC 9457)."
 )
 
-_DECIMAL = {
-    "oneOf": [{"type": "string"}, {"type": "number"}],
-    "description": "A decimal, as a string or a number; read exactly, never as a float.",
+# What an error means where a route says nothing more exact.
+_MEANINGS = {
+    400: "The body is malformed",
+    401: "The key is missing, unknown or revoked",
+    403: "The account of the key is not open",
+    404: "There is no such thing",
+    413: "The body is too large",
+    422: "A parameter is not known or cannot be",
+    429: "The process is at a bound of its own; nothing happened",
+    503: "Nothing happened, or the outcome is unknown and the detail says so: send it again",
 }
 
-_TITLES_BY_STATUS = {
-    code // 100_000: title for code, title in sorted(problems.TITLES.items(), reverse=True)
-}
+_documented: dict[Any, None] = {}
+"""Every struct that a route accepts or answers with, in the order of the routes."""
 
 
 def answers(
-    document: Any, *error_statuses: int, status: int = 200, secured: bool = True
+    document: Any,
+    *error_statuses: int,
+    status: int = 200,
+    secured: bool = True,
+    meanings: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the `openapi_extra` of a route that answers with `document` (a struct, or None)."""
+    """Return the `openapi_extra` of a route that answers with `document` (a struct, or None).
+
+    `meanings` are what error statuses mean for this route, where that is more than for others.
+    """
     statuses = {*error_statuses, *((401, 503) if secured else ())}
+    described = {**_MEANINGS, **(meanings or {})}
     responses: dict[str, Any] = {str(status): {"description": "Success"}}
     if document is not None:
         responses[str(status)]["content"] = {"application/json": {"schema": _schema(document)}}
     for error_status in sorted(statuses):
         responses[str(error_status)] = {
-            "description": _TITLES_BY_STATUS[error_status],
+            "description": described[error_status],
             "content": {problems.MEDIA_TYPE: {"schema": _schema(resources.ProblemDocument)}},
         }
     extra: dict[str, Any] = {"responses": responses}
@@ -53,44 +74,22 @@ def answers(
     return extra
 
 
+def accepts(body: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route whose JSON body is decoded into `body`."""
+    content = {"application/json": {"schema": _schema(body)}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def _schema(document: Any) -> dict[str, Any]:
+    _documented[document] = None
     (schema,), _ = msgspec.json.schema_components([document], ref_template=_REF)
     return schema
 
 
-def accepts(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the `openapi_extra` of a JSON body."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-ORDER_REQUEST = {
-    "type": "object",
-    "required": ["symbol", "side", "type", "time_in_force", "qty"],
-    "properties": {
-        "symbol": {"type": "string", "description": "Symbol or asset id."},
-        "qty": _DECIMAL,
-        "side": {"enum": ["buy", "sell"]},
-        "type": {"enum": ["market", "limit"]},
-        "time_in_force": {"enum": ["day", "gtc", "ioc", "fok"]},
-        "limit_price": {**_DECIMAL, "description": "Required for limit orders, and only there."},
-        "client_order_id": {"type": "string", "maxLength": 128},
-    },
-}
-
-REPLACE_REQUEST = {
-    "type": "object",
-    "properties": {
-        "qty": {**_DECIMAL, "description": "New total, filled part included."},
-        "limit_price": _DECIMAL,
-        "time_in_force": {"enum": ["day", "gtc", "ioc", "fok"]},
-        "client_order_id": {"type": "string", "maxLength": 128},
-    },
-}
-
-
 def _probe(name: str, summary: str, method: str) -> dict[str, Any]:
     """Return the operation of a probe; HEAD answers as GET does, without the body."""
-    body = answers(resources.Health, 503, secured=False)
+    meanings = {503: "It is not well, or has as many connections as it may"}
+    body = answers(resources.Health, 503, secured=False, meanings=meanings)
     unavailable = body["responses"]["503"]
     unavailable["content"] = {
         "application/json": {"schema": _schema(resources.Health)},
@@ -116,8 +115,16 @@ _HOT_PATHS: dict[str, dict[str, Any]] = {
             "summary": "Submit an order",
             "description": "Durable before it is answered. The same client_order_id with the same "
             "body is the same order, however often it is sent; with another body it is 422.",
-            **accepts(ORDER_REQUEST),
-            **answers(resources.Order, 400, 403, 413, 422, 429),
+            **accepts(NewOrderRequest),
+            **answers(
+                resources.Order,
+                *(400, 403, 413, 422, 429),
+                meanings={
+                    403: "The account may not, or lacks money, shares or room for the order",
+                    422: "A field is not supported or cannot be, or the client_order_id is that of "
+                    "an order with another body",
+                },
+            ),
         }
     },
     "/healthz": {
@@ -159,36 +166,21 @@ def _document(app: FastAPI) -> dict[str, Any]:
     )
     for path, operations in _HOT_PATHS.items():
         document["paths"].setdefault(path, {}).update(operations)
-    structs = [
-        resources.Order,
-        resources.CancelResult,
-        resources.Account,
-        resources.Position,
-        resources.Asset,
-        resources.Clock,
-        resources.Book,
-        resources.Health,
-        resources.ProblemDocument,
-    ]
-    _, schemas = msgspec.json.schema_components(structs, ref_template=_REF)
+    _, schemas = msgspec.json.schema_components(list(_documented), ref_template=_REF)
+    for schema in schemas.values():
+        # Fields that only describe an order are ignored.
+        schema.pop("additionalProperties", None)
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(schemas)
+    components["securitySchemes"] = _SECURITY_SCHEMES
     _correct(document)
     return document
 
 
 def _correct(document: dict[str, Any]) -> None:
-    """Put right what FastAPI adds by itself.
-
-    Its own 422 shape, where ours is a problem document; and each header of a key as a requirement
-    of its own, of which one would do, where both are needed.
-    """
-    ours = answers(None, 422, secured=False)["responses"]["422"]
+    """Take out FastAPI's own shape of a 422: ours are problem documents."""
     for operations in document["paths"].values():
         for operation in operations.values():
-            if "422" in operation["responses"]:
-                operation["responses"]["422"] = ours
-            if "security" in operation:
-                operation["security"] = _SECURED
+            operation["responses"].get("422", {}).get("content", {}).pop("application/json", None)
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)

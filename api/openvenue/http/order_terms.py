@@ -1,7 +1,6 @@
 """The terms of an order as clients write them, to the engine's: enumerations, ticks and lots."""
 
 import os
-from typing import Any
 
 import msgspec
 
@@ -9,78 +8,84 @@ from openvenue import units
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
+from openvenue.http.order_body import CLIENT_ORDER_ID_CHARACTERS_MAX, NewOrderRequest, given
+from openvenue.vocabulary import ORDER_TYPES, POSITION_INTENTS, SIDES, TIMES_IN_FORCE
 
-CLIENT_ORDER_ID_BYTES_MAX = 128
+_CLIENT_ORDER_ID_BYTES_MAX = 128  # what the engine keeps
 
-SIDES: "dict[str, pb.Side.ValueType]" = {"buy": pb.SIDE_BUY, "sell": pb.SIDE_SELL}
-TYPES: "dict[str, pb.OrderType.ValueType]" = {
-    "market": pb.ORDER_TYPE_MARKET,
-    "limit": pb.ORDER_TYPE_LIMIT,
-}
-TIMES_IN_FORCE: "dict[str, pb.TimeInForce.ValueType]" = {
-    "day": pb.TIME_IN_FORCE_DAY,
-    "gtc": pb.TIME_IN_FORCE_GTC,
-    "ioc": pb.TIME_IN_FORCE_IOC,
-    "fok": pb.TIME_IN_FORCE_FOK,
-}
-
-# A field that is not there. Amounts stay as the client wrote them until they are converted.
-NO_RAW = msgspec.Raw(b"")
-_NULL = msgspec.Raw(b"null")
+_side_of = SIDES.numbers.get
+_type_of = ORDER_TYPES.numbers.get
+_time_in_force_of = TIMES_IN_FORCE.numbers.get
 
 _IDS_PER_DRAW = 256  # a draw is a system call
 _random_ids: list[str] = []
 
 
-def decode_body(decode: Any, body: bytes) -> Any:
-    """Decode a JSON body; raises Problem: 400 where it is no JSON, 422 for a wrong type."""
-    try:
-        return decode(body)
-    except msgspec.ValidationError as error:
-        raise problems.invalid(str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise problems.bad_request(f"request body format is invalid: {error}") from None
+def fill_in(order: pb.NewOrder, wanted: NewOrderRequest, instrument: Instrument) -> None:
+    """Set the terms of `order` to those that a client wants. Raises Problem 422."""
+    side = _side_of(wanted.side)
+    order_type = _type_of(wanted.type)
+    time_in_force = _time_in_force_of(wanted.time_in_force)
+    if side is None or order_type is None or time_in_force is None:
+        raise _unknown_term(wanted)
+    order.instrument_id = instrument.instrument_id
+    order.side = side
+    order.type = order_type
+    order.time_in_force = time_in_force
+    if not given(wanted.qty):
+        raise problems.invalid("qty is required")
+    order.qty_lots = parse_qty(wanted.qty, instrument)
+    if order_type == pb.ORDER_TYPE_LIMIT:
+        if not given(wanted.limit_price):
+            raise problems.invalid("limit orders require limit_price")
+        order.limit_price_ticks = parse_price(wanted.limit_price, instrument)
+    elif given(wanted.limit_price):
+        raise problems.invalid("market orders require no limit_price")
+    if wanted.position_intent is not None:
+        order.position_intent = _position_intent(wanted.position_intent, wanted.side)
 
 
 def checked_client_order_id(text: str) -> str:
     """Return `text` if it can be a client_order_id; raises Problem 422."""
-    if not text.isprintable() or not 0 < len(text.encode()) <= CLIENT_ORDER_ID_BYTES_MAX:
+    if not 0 < len(text) <= CLIENT_ORDER_ID_CHARACTERS_MAX or not text.isprintable():
         raise problems.invalid(
-            f"client_order_id must be 1 to {CLIENT_ORDER_ID_BYTES_MAX} bytes of printable text"
+            f"client_order_id must be 1 to {CLIENT_ORDER_ID_CHARACTERS_MAX} printable characters"
+        )
+    if not text.isascii() and (size := len(text.encode())) > _CLIENT_ORDER_ID_BYTES_MAX:
+        raise problems.invalid(
+            f"client_order_id has {size} bytes in UTF-8 and the venue keeps "
+            f"{_CLIENT_ORDER_ID_BYTES_MAX}: use fewer characters, or ASCII ones"
         )
     return text
 
 
 def parse_qty(raw: msgspec.Raw, instrument: Instrument) -> int:
     """Return a quantity in lots; raises Problem 422."""
-    return _parse_amount("qty", raw, instrument.lot_nanos)
+    try:
+        return _parse_amount("qty", raw, instrument.lot_nanos)
+    except units.UnitError as error:
+        raise problems.invalid(f"qty: {error}") from None
 
 
 def parse_price(raw: msgspec.Raw, instrument: Instrument) -> int:
     """Return a limit price in ticks; raises Problem 422."""
-    return _parse_amount("limit_price", raw, instrument.tick_nanos)
-
-
-def given(raw: msgspec.Raw) -> bool:
-    """Whether a field is there and not null."""
-    return raw is not NO_RAW and raw != _NULL
-
-
-def _parse_amount(name: str, raw: msgspec.Raw, step_nanos: int) -> int:
-    token = bytes(raw)
-    if token[:1] == b'"':
-        # Escapes have no business in a number; a backslash fails below.
-        token = token[1:-1]
     try:
-        steps = units.parse_steps(token.decode(), step_nanos)
+        return _parse_amount("limit_price", raw, instrument.tick_nanos)
+    except units.NotAMultiple as error:
+        raise problems.unprocessable(
+            f"invalid limit_price {error}: sub-penny increment does not fulfill minimum pricing "
+            "criteria"
+        ) from None
     except units.UnitError as error:
-        raise problems.invalid(f"{name}: {error}") from None
-    except UnicodeDecodeError:
-        # The JSON decoder looks at the encoding of what it decodes, and these it leaves to us.
-        raise problems.invalid(f"{name} is not valid UTF-8") from None
-    if steps <= 0:
-        raise problems.invalid(f"{name} must be > 0")
-    return steps
+        raise problems.invalid(f"limit_price: {error}") from None
+
+
+def parse_time_in_force(word: str) -> "pb.TimeInForce.ValueType":
+    """Return a time in force; raises Problem 422."""
+    number: pb.TimeInForce.ValueType | None = _time_in_force_of(word)
+    if number is None:
+        raise _unknown_time_in_force(word)
+    return number
 
 
 def new_client_order_id() -> str:
@@ -90,3 +95,45 @@ def new_client_order_id() -> str:
         _random_ids.extend(digits[at : at + 32] for at in range(0, len(digits), 32))
     digits = _random_ids.pop()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _parse_amount(name: str, raw: msgspec.Raw, step_nanos: int) -> int:
+    token = bytes(raw)
+    if token[:1] == b'"':
+        # Escapes have no business in a number; a backslash fails below.
+        token = token[1:-1]
+    try:
+        steps = units.parse_steps(token.decode(), step_nanos)
+    except UnicodeDecodeError:
+        # The JSON decoder looks at the encoding of what it decodes, and these it leaves to us.
+        raise problems.invalid(f"{name} is not valid UTF-8") from None
+    if steps <= 0:
+        raise problems.invalid(f"{name} must be > 0")
+    return steps
+
+
+def _position_intent(word: str, side: str) -> "pb.PositionIntent.ValueType":
+    number: pb.PositionIntent.ValueType | None = POSITION_INTENTS.numbers.get(word)
+    if number is None:
+        raise problems.invalid(
+            f"position_intent must be one of {', '.join(POSITION_INTENTS.values())}, not {word!r}"
+        )
+    if not word.startswith(side):
+        raise problems.unprocessable(f"position intent mismatch, side: {side}, specified: {word}")
+    return number
+
+
+def _unknown_term(wanted: NewOrderRequest) -> problems.Problem:
+    if wanted.side not in SIDES.numbers:
+        return problems.invalid(f"side must be buy or sell, not {wanted.side!r}")
+    if wanted.type not in ORDER_TYPES.numbers:
+        types = " or ".join(ORDER_TYPES.values())
+        return problems.invalid(f"order type {wanted.type!r} is not supported: use {types}")
+    return _unknown_time_in_force(wanted.time_in_force)
+
+
+def _unknown_time_in_force(word: str) -> problems.Problem:
+    *first, last = TIMES_IN_FORCE.values()
+    return problems.invalid(
+        f"time_in_force {word!r} is not supported: use {', '.join(first)} or {last}"
+    )

@@ -1,8 +1,22 @@
 """Errors as clients see them: RFC 9457 problem documents that also carry Alpaca's code and message.
 
-`code` starts with the HTTP status, as Alpaca's do, so that clients written for Alpaca recognise it.
-No status here is 504, and no order whose fate is unknown is reported as failed: clients blindly
-resend on 504, and give up on a failure.
+    status  code      meaning
+    400     40010000  the request is malformed
+    401     40110000  the key is missing, unknown or revoked
+    403     40310000  the account may not, or lacks money or shares
+    404     40410000  there is no such thing
+    405     40510000  the path has no such method
+    408     40810000  the request took too long to come
+    413     41310000  the body is too large
+    422     40010001  a field or parameter cannot be
+    422     42210000  each field can be, but not for this order
+    429     42910000  this process is at a bound of its own
+    431     43110000  the headers are too large
+    500     50010000  a fault of the venue; nothing happened
+    503     50310000  nothing happened, or the fate is unknown and the detail says so
+
+The codes are Alpaca's, so that its clients recognise them. No status here is 504, and no order
+whose fate is unknown is reported as failed: clients resend on 504, and give up on a failure.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,8 +25,8 @@ from typing import Any
 
 import msgspec
 
-from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.vocabulary import ORDER_STATUSES
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -25,7 +39,7 @@ NOT_FOUND = 40410000
 METHOD_NOT_ALLOWED = 40510000
 TOO_SLOW = 40810000
 TOO_LARGE = 41310000
-NOT_OPEN = 42210000
+UNPROCESSABLE = 42210000
 HEAD_TOO_LARGE = 43110000
 TOO_MANY = 42910000
 INTERNAL = 50010000
@@ -41,20 +55,18 @@ TITLES = {
     TOO_SLOW: "Request too slow",
     TOO_LARGE: "Body too large",
     HEAD_TOO_LARGE: "Headers too large",
-    NOT_OPEN: "Order not open",
+    UNPROCESSABLE: "Order not possible",
     TOO_MANY: "Too many requests",
     INTERNAL: "Internal error",
     UNAVAILABLE: "Unavailable",
 }
 
-_TYPES = {
-    code: "urn:openvenue:problem:" + title.lower().replace(" ", "-")
-    for code, title in TITLES.items()
-}
-
 
 class Problem(Exception):
-    """An answer other than success. `detail` is a sentence that says what to do about it."""
+    """An answer other than success. `detail` is a sentence that says what to do about it.
+
+    `members` are further members of the document.
+    """
 
     def __init__(
         self,
@@ -62,12 +74,14 @@ class Problem(Exception):
         code: int,
         detail: str,
         *,
+        title: str | None = None,
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
+        self.title = title or TITLES[code]
         self.detail = detail
         self.headers = dict(headers or {})
         self.members = members
@@ -76,8 +90,8 @@ class Problem(Exception):
         """Return the document; `instance` is the path that was asked for."""
         return msgspec.json.encode(
             {
-                "type": _TYPES[self.code],
-                "title": TITLES[self.code],
+                "type": "urn:openvenue:problem:" + self.title.lower().replace(" ", "-"),
+                "title": self.title,
                 "status": self.status,
                 "detail": self.detail,
                 "instance": instance,
@@ -98,9 +112,29 @@ def invalid(detail: str) -> Problem:
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, INVALID, detail)
 
 
+def unprocessable(detail: str) -> Problem:
+    """422: each field can be, but not together, or not for this order."""
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, UNPROCESSABLE, detail)
+
+
+def not_open(status: str) -> Problem:
+    """422: the order to cancel or replace has ended, as `status` says."""
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        UNPROCESSABLE,
+        f'order is already in "{status}" state',
+        title="Order not open",
+    )
+
+
 def unauthorized() -> Problem:
     """401: no key, an unknown or revoked one, or a wrong secret; it does not say which."""
     return Problem(HTTPStatus.UNAUTHORIZED, UNAUTHORIZED, "request is not authorized")
+
+
+def refused(detail: str, **members: Any) -> Problem:
+    """403: the account may not, or lacks what the order needs."""
+    return Problem(HTTPStatus.FORBIDDEN, REFUSED, detail, **members)
 
 
 def order_not_found() -> Problem:
@@ -194,13 +228,15 @@ def of_not_sequenced(refusal: pb.NotSequenced) -> Problem:
     return unavailable(refusal.message or "the matching engine is not taking requests")
 
 
-def of_reject(reason: int, instrument: Instrument | None = None) -> Problem:
+def of_reject(reject: pb.Reject) -> Problem:
     """The engine sequenced a command and refused it; it changed nothing."""
-    if reason in _SHORTAGES and instrument is not None and "/" in instrument.symbol:
-        # Alpaca's words for pairs, by which ccxt knows a lack of funds.
-        base, _, quote = instrument.symbol.partition("/")
-        lacking = quote if reason == pb.REASON_INSUFFICIENT_CASH else base
-        return Problem(HTTPStatus.FORBIDDEN, REFUSED, f"insufficient balance for {lacking}")
+    if reject.reason == pb.REASON_ORDER_NOT_OPEN and reject.HasField("order"):
+        return not_open(ORDER_STATUSES[reject.order.status])
+    return of_reason(reject.reason)
+
+
+def of_reason(reason: int) -> Problem:
+    """The engine refused a command for this reason."""
     status, code, detail = _REJECTS.get(
         reason, (HTTPStatus.UNPROCESSABLE_ENTITY, INVALID, f"refused with reason {reason}")
     )
@@ -209,7 +245,6 @@ def of_reject(reason: int, instrument: Instrument | None = None) -> Problem:
     return Problem(status, code, detail)
 
 
-_SHORTAGES = (pb.REASON_INSUFFICIENT_CASH, pb.REASON_INSUFFICIENT_POSITION)
 _FORBIDDEN = HTTPStatus.FORBIDDEN
 _UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 _REJECTS: dict[int, tuple[int, int, str]] = {
@@ -239,11 +274,16 @@ _REJECTS: dict[int, tuple[int, int, str]] = {
         "client_order_id must be unique",
     ),
     pb.REASON_UNKNOWN_ORDER: (HTTPStatus.NOT_FOUND, NOT_FOUND, "order is not found."),
-    pb.REASON_ORDER_NOT_OPEN: (_UNPROCESSABLE, NOT_OPEN, "order is not open"),
+    pb.REASON_ORDER_NOT_OPEN: (_UNPROCESSABLE, UNPROCESSABLE, "order is not open"),
     pb.REASON_QUANTITY_BELOW_FILLED: (
         _UNPROCESSABLE,
-        INVALID,
-        "qty must be above what is filled already",
+        UNPROCESSABLE,
+        "qty must be > filled_qty",
+    ),
+    pb.REASON_POSITION_INTENT_MISMATCH: (
+        _UNPROCESSABLE,
+        UNPROCESSABLE,
+        "position intent mismatch",
     ),
     pb.REASON_CAPACITY: (
         HTTPStatus.SERVICE_UNAVAILABLE,

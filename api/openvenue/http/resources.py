@@ -7,16 +7,20 @@ false, "0"), because clients' models require them.
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-OrderStatus = Literal["new", "partially_filled", "filled", "canceled", "expired", "replaced"]
-Side = Literal["buy", "sell"]
-OrderType = Literal["market", "limit"]
-TimeInForce = Literal["day", "gtc", "ioc", "fok"]
-AssetClass = Literal["us_equity", "crypto"]
+from openvenue.vocabulary import (
+    AssetClass,
+    OrderStatus,
+    OrderType,
+    PositionIntent,
+    Side,
+    TimeInForce,
+)
 
 
 class Order(msgspec.Struct, kw_only=True, gc=False):
-    """An order as it stands."""
+    """An order as it stands; `expires_at` is there if it is a DAY order."""
 
     id: str
     client_order_id: str
@@ -25,7 +29,7 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     submitted_at: str
     filled_at: str | None = None
     expired_at: str | None = None
-    expires_at: None = None
+    expires_at: str | UnsetType = UNSET
     canceled_at: str | None = None
     failed_at: None = None
     replaced_at: str | None = None
@@ -51,6 +55,7 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     trail_percent: None = None
     trail_price: None = None
     hwm: None = None
+    position_intent: PositionIntent | UnsetType = UNSET
 
 
 class CancelResult(msgspec.Struct):
@@ -179,7 +184,7 @@ class Health(msgspec.Struct):
 
 
 class ProblemDocument(msgspec.Struct):
-    """RFC 9457, with Alpaca's code and message."""
+    """RFC 9457, with Alpaca's code and message, and for a lack of money or shares its figures."""
 
     type: str
     title: str
@@ -189,3 +194,10 @@ class ProblemDocument(msgspec.Struct):
     code: int
     message: str
     client_order_id: str | None = None
+    symbol: str | UnsetType = UNSET
+    available: str | UnsetType = UNSET
+    balance: str | UnsetType = UNSET
+    existing_qty: str | UnsetType = UNSET
+    held_for_orders: str | UnsetType = UNSET
+    buying_power: str | UnsetType = UNSET
+    cost_basis: str | UnsetType = UNSET

@@ -1,10 +1,11 @@
 """Times as the API shows them: RFC 3339 in UTC with microseconds, as the database keeps them."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 _NS_PER_S = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def format_ns(timestamp_ns: int) -> str:
@@ -16,6 +17,11 @@ def format_ns(timestamp_ns: int) -> str:
 def format_datetime(moment: datetime) -> str:
     """Return a time of the database."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def ns_of(moment: datetime) -> int:
+    """Return a time of the database in nanoseconds since the Unix epoch."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def now_ns() -> int:

@@ -1,33 +1,31 @@
 """From the engine's and the database's records to the API's documents."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from openvenue import units
 from openvenue.engine.instruments import Instrument
+from openvenue.engine.trading_day import TradingDay
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import resources
-from openvenue.http.times import format_datetime, format_ns
+from openvenue.http.times import format_datetime, format_ns, ns_of
 from openvenue.ids import IdSpace, Kind
+from openvenue.vocabulary import (
+    ORDER_STATUSES,
+    ORDER_TYPES,
+    POSITION_INTENTS,
+    SIDES,
+    TIMES_IN_FORCE,
+    AssetClass,
+)
 
-EXCHANGES = {"crypto": "CRYPTO", "us_equity": ""}  # Alpaca's list has no name for this venue
+# Alpaca's lists are closed and have no name for this venue. NASDAQ is in them, and bots that filter
+# by exchange ask for it.
+EXCHANGES: dict[AssetClass, str] = {"us_equity": "NASDAQ", "crypto": "CRYPTO"}
 
-_SIDES = {pb.SIDE_BUY: "buy", pb.SIDE_SELL: "sell"}
-_TYPES = {pb.ORDER_TYPE_MARKET: "market", pb.ORDER_TYPE_LIMIT: "limit"}
-_TIMES_IN_FORCE = {
-    pb.TIME_IN_FORCE_DAY: "day",
-    pb.TIME_IN_FORCE_GTC: "gtc",
-    pb.TIME_IN_FORCE_IOC: "ioc",
-    pb.TIME_IN_FORCE_FOK: "fok",
-}
-_STATUSES = {
-    pb.ORDER_STATUS_NEW: "new",
-    pb.ORDER_STATUS_PARTIALLY_FILLED: "partially_filled",
-    pb.ORDER_STATUS_FILLED: "filled",
-    pb.ORDER_STATUS_CANCELED: "canceled",
-    pb.ORDER_STATUS_EXPIRED: "expired",
-    pb.ORDER_STATUS_REPLACED: "replaced",
-}
 # Where the time of an order's end is shown, by what ended it.
 _ENDED_AT_FIELDS = {
     "filled": "filled_at",
@@ -40,7 +38,10 @@ _ENDED_AT_FIELDS = {
 class Views:
     """Makes documents for one shard."""
 
-    def __init__(self, shard_id: int) -> None:
+    def __init__(self, shard_id: int, trading_day: TradingDay) -> None:
+        self._trading_day = trading_day
+        self._day_start_ns = self._day_end_ns = 0
+        self._day_end = ""
         self.order_ids = IdSpace(shard_id, Kind.ORDER)
         self.account_ids = IdSpace(shard_id, Kind.ACCOUNT)
 
@@ -49,8 +50,9 @@ class Views:
         created_ns, updated_ns = order.created_ns, order.updated_ns
         created = format_ns(created_ns)
         updated = created if updated_ns == created_ns else format_ns(updated_ns)
-        status: Any = _STATUSES[order.status]
-        order_type: Any = _TYPES[order.type]
+        status = ORDER_STATUSES[order.status]
+        order_type = ORDER_TYPES[order.type]
+        time_in_force = TIMES_IN_FORCE[order.time_in_force]
         lot_nanos = instrument.lot_nanos
         # Most orders are new: fields that say more than that are set only where they do.
         document = resources.Order(
@@ -61,12 +63,12 @@ class Views:
             submitted_at=created,
             asset_id=instrument.asset_id,
             symbol=instrument.symbol,
-            asset_class=instrument.asset_class,  # type: ignore[arg-type]
+            asset_class=instrument.asset_class,
             qty=units.format_nanos(order.qty_lots * lot_nanos),
             order_type=order_type,
             type=order_type,
-            side=_SIDES[order.side],  # type: ignore[arg-type]
-            time_in_force=_TIMES_IN_FORCE[order.time_in_force],  # type: ignore[arg-type]
+            side=SIDES[order.side],
+            time_in_force=time_in_force,
             status=status,
         )
         if limit_price_ticks := order.limit_price_ticks:
@@ -75,6 +77,10 @@ class Views:
             filled_nanos = filled_lots * lot_nanos
             document.filled_qty = units.format_nanos(filled_nanos)
             document.filled_avg_price = average_price(order.filled_value_micros, filled_nanos)
+        if time_in_force == "day":
+            document.expires_at = self._expires_at(created_ns)
+        if position_intent := order.position_intent:
+            document.position_intent = POSITION_INTENTS[position_intent]
         if replaces := order.replaces:
             document.replaces = self.order_ids.format(replaces)
         if status in _ENDED_AT_FIELDS:
@@ -95,7 +101,7 @@ class Views:
             replaces=self._order_id_or_none(row.replaces),
             asset_id=instrument.asset_id,
             symbol=instrument.symbol,
-            asset_class=instrument.asset_class,  # type: ignore[arg-type]
+            asset_class=instrument.asset_class,
             qty=units.format_decimal(row.qty),
             order_type=row.type,
             type=row.type,
@@ -103,7 +109,10 @@ class Views:
             time_in_force=row.time_in_force,
             limit_price=None if row.limit_price is None else units.format_decimal(row.limit_price),
             status=row.status,
+            position_intent=row.position_intent or UNSET,
         )
+        if row.time_in_force == "day":
+            document.expires_at = self._expires_at(ns_of(row.created_at))
         if row.filled_qty:
             filled_nanos, value_micros = _scaled(row.filled_qty, 9), _scaled(row.filled_value, 6)
             document.filled_qty = units.format_nanos(filled_nanos)
@@ -112,15 +121,25 @@ class Views:
             setattr(document, _ENDED_AT_FIELDS[row.status], format_datetime(row.ended_at))
         return document
 
-    def account(self, account: pb.Account, instruments: dict[int, Instrument]) -> resources.Account:
-        """Return an account with its positions at their last prices."""
-        values = [
-            _market_value_micros(position, instruments[position.instrument_id])
-            for position in account.positions
+    def account(
+        self,
+        account: pb.Account,
+        instruments: Mapping[int, Instrument],
+        held_for_pairs_micros: int,
+    ) -> resources.Account:
+        """Return an account with its positions at their last prices.
+
+        `held_for_pairs_micros` is what its open orders to buy pairs reserve.
+        """
+        marked = [
+            Marked(position, instruments[position.instrument_id]) for position in account.positions
         ]
+        values = [position.value_micros for position in marked]
         long_micros = sum(value for value in values if value > 0)
         short_micros = sum(value for value in values if value < 0)
-        equity = units.format_micros(account.cash_micros + long_micros + short_micros)
+        equity_micros = account.cash_micros + long_micros + short_micros
+        today_micros = sum(position.today_micros for position in marked)
+        equity = units.format_micros(equity_micros)
         buying_power = units.format_micros(account.buying_power_micros)
         return resources.Account(
             id=self.account_ids.format(account.account_id),
@@ -128,10 +147,10 @@ class Views:
             buying_power=buying_power,
             regt_buying_power=buying_power,
             non_marginable_buying_power=buying_power,
-            cash=units.format_micros(account.cash_micros),
+            cash=units.format_micros(account.cash_micros - held_for_pairs_micros),
             portfolio_value=equity,
             equity=equity,
-            last_equity=equity,
+            last_equity=units.format_micros(equity_micros - today_micros),
             position_market_value=units.format_micros(long_micros + short_micros),
             long_market_value=units.format_micros(long_micros),
             short_market_value=units.format_micros(short_micros),
@@ -140,47 +159,81 @@ class Views:
             created_at=format_ns(account.created_ns),
         )
 
-    def position(self, position: pb.Position, instrument: Instrument) -> resources.Position:
-        """Return a position at the last price; precondition: its quantity is not 0."""
-        qty_nanos = position.qty_lots * instrument.lot_nanos
-        value_micros = _market_value_micros(position, instrument)
-        profit = units.format_micros(value_micros - position.cost_micros)
-        profit_ratio = _ratio(value_micros - position.cost_micros, abs(position.cost_micros))
-        entry_price = average_price(position.cost_micros, qty_nanos)
-        current_price = (
-            units.format_steps(position.last_price_ticks, instrument.tick_nanos)
+    def _expires_at(self, created_ns: int) -> str | UnsetType:
+        # Nearly all orders that are shown are of one day.
+        if not self._day_start_ns <= created_ns < self._day_end_ns:
+            if not self._trading_day.known:
+                return UNSET
+            self._day_end_ns = self._trading_day.end_after(created_ns)
+            self._day_start_ns = self._day_end_ns - TradingDay.LENGTH_NS
+            self._day_end = format_ns(self._day_end_ns)
+        return self._day_end
+
+    def _order_id_or_none(self, order_id: int | None) -> str | None:
+        return self.order_ids.format(order_id) if order_id else None
+
+
+class Marked:
+    """A position at the last price; before the first trade it is worth what it cost.
+
+    The figures of the day count from what was paid, as no close of an earlier day is kept.
+    """
+
+    def __init__(self, position: pb.Position, instrument: Instrument) -> None:
+        self._position = position
+        self._instrument = instrument
+        self.value_micros = (
+            instrument.value_micros(position.qty_lots, position.last_price_ticks)
             if position.last_price_ticks
-            else entry_price
+            else position.cost_micros
         )
-        free_lots = max(0, abs(position.qty_lots) - position.reserved_lots)
+        self.profit_micros = self.value_micros - position.cost_micros
+        self.today_micros = self.profit_micros
+
+    def document(self, covering_lots: int) -> resources.Position:
+        """Return the document; precondition: the quantity is not 0.
+
+        `covering_lots` is what open orders to buy would cover of a short position.
+        """
+        position, instrument = self._position, self._instrument
+        qty_nanos = position.qty_lots * instrument.lot_nanos
+        if position.qty_lots > 0:
+            free_lots = max(0, position.qty_lots - position.reserved_lots)
+        else:
+            free_lots = min(0, position.qty_lots + covering_lots)
+        entry_price = _entry_price(position.cost_micros, qty_nanos, instrument)
+        profit = units.format_micros(self.profit_micros)
+        profit_ratio = _ratio(self.profit_micros, abs(position.cost_micros))
         return resources.Position(
             asset_id=instrument.asset_id,
             symbol=instrument.symbol,
             exchange=EXCHANGES[instrument.asset_class],
-            asset_class=instrument.asset_class,  # type: ignore[arg-type]
+            asset_class=instrument.asset_class,
             avg_entry_price=entry_price,
             qty=units.format_nanos(qty_nanos),
             qty_available=units.format_nanos(free_lots * instrument.lot_nanos),
             side="long" if qty_nanos > 0 else "short",
-            market_value=units.format_micros(value_micros),
+            market_value=units.format_micros(self.value_micros),
             cost_basis=units.format_micros(position.cost_micros),
             unrealized_pl=profit,
             unrealized_plpc=profit_ratio,
             unrealized_intraday_pl=profit,
             unrealized_intraday_plpc=profit_ratio,
-            current_price=current_price,
-            lastday_price=current_price,
+            current_price=(
+                units.format_steps(position.last_price_ticks, instrument.tick_nanos)
+                if position.last_price_ticks
+                else entry_price
+            ),
+            lastday_price=entry_price,
+            change_today=_ratio(self.profit_micros, position.cost_micros),
         )
-
-    def _order_id_or_none(self, order_id: int | None) -> str | None:
-        return self.order_ids.format(order_id) if order_id else None
 
 
 def asset(instrument: Instrument) -> resources.Asset:
     """Return an instrument as an Alpaca asset."""
     return resources.Asset(
         id=instrument.asset_id,
-        asset_class=instrument.asset_class,  # type: ignore[arg-type]
+        asset_class=instrument.asset_class,
         exchange=EXCHANGES[instrument.asset_class],
         symbol=instrument.symbol,
         name=instrument.name,
@@ -223,12 +276,14 @@ def _level(level: pb.BookLevel, instrument: Instrument) -> resources.BookLevel:
     )
 
 
-def _market_value_micros(position: pb.Position, instrument: Instrument) -> int:
-    """Value at the last price; before the first trade a position is worth what it cost."""
-    if not position.last_price_ticks:
-        return position.cost_micros
-    price_nanos = position.last_price_ticks * instrument.tick_nanos
-    return price_nanos * position.qty_lots * instrument.lot_nanos // 10**12
+def _entry_price(cost_micros: int, qty_nanos: int, instrument: Instrument) -> str:
+    """Return the average price to a hundredth of a tick.
+
+    The cost is kept in whole micros, so that further digits change as parts of a position are sold.
+    """
+    step = max(1, instrument.tick_nanos // 100)
+    price_nanos = units.average_price_nanos(cost_micros, qty_nanos)
+    return units.format_nanos((price_nanos + step // 2) // step * step)
 
 
 def _ratio(part_micros: int, whole_micros: int) -> str:

@@ -58,7 +58,7 @@ class Worker:
         self.trading_day = TradingDay(self.engine)
         self.gate = ProjectionGate(settings.shard_id, settings.projection_wait_ms)
         self.listener.subscribe(Subscription(PROJECTION_CHANNEL, self.gate.wake, self.gate.wake))
-        self.views = Views(settings.shard_id)
+        self.views = Views(settings.shard_id, self.trading_day)
         self.exporters: list[Callable[[], None]] = [
             self.engine.export_metrics,
             self.probe.export_metrics,
@@ -87,6 +87,8 @@ class Worker:
             found["engine"] = f"no answer from {self.settings.engine_target}"
         elif not self.instruments.loaded:
             found["instruments"] = "not read from the engine yet"
+        elif not self.trading_day.known:
+            found["trading_day"] = "not read from the engine yet"
         if self._schema_problem is not None:
             found["database"] = self._schema_problem
         if not found:
@@ -115,6 +117,7 @@ class Worker:
             self.authenticator.run,
             self.probe.run,
             self.instruments.run,
+            self.trading_day.run,
             partial(self.supervisor.follow, self.apply),
             self._check_database,
             self._observe,

@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.vocabulary import (
+    ASSET_CLASSES,
+    END_REASONS,
+    INSTRUMENT_STATES,
+    ORDER_TYPES,
+    POSITION_INTENTS,
+    SIDES,
+    TIMES_IN_FORCE,
+    UnknownEnumerator,
+)
 
-
-def _names(enumerators: Iterable[tuple[str, int]], prefix: str) -> dict[int, str]:
-    """The database's word for each enumerator: its name without prefix, in lower case."""
-    return {number: name.removeprefix(prefix).lower() for name, number in enumerators}
-
-
-SIDE_NAMES = _names(pb.Side.items(), "SIDE_")
-TYPE_NAMES = _names(pb.OrderType.items(), "ORDER_TYPE_")
-TIME_IN_FORCE_NAMES = _names(pb.TimeInForce.items(), "TIME_IN_FORCE_")
-REASON_NAMES = _names(pb.Reason.items(), "REASON_")
-ASSET_CLASS_NAMES = _names(pb.AssetClass.items(), "ASSET_CLASS_")
-INSTRUMENT_STATE_NAMES = _names(pb.InstrumentState.items(), "INSTRUMENT_STATE_")
+# They changed nothing, or mark an end only.
+_WITHOUT_ROWS = ("rejected", "duplicate", "trading_day_ended")
 
 
 class UnknownInstrument(Exception):
@@ -62,6 +62,9 @@ class OrderRow:
     updated_ns: int
     ended_ns: int | None
     updated_sequence: int
+    position_intent: str | None = None
+    intent_of: int | None = None
+    """The order whose intent this one has, where that was opened before the batch."""
 
 
 @dataclass(slots=True)
@@ -204,7 +207,10 @@ class Batch:
                     )
                 elif kind == "position_adjusted":
                     self._position_adjusted(entry, event.position_adjusted)
-                # Rejected and Duplicate changed nothing, TradingDayEnded only marks the end.
+                elif kind not in _WITHOUT_ROWS:
+                    raise UnknownEnumerator(
+                        f"entry {entry.sequence} has an event of a kind that this version lacks"
+                    )
 
     def _sizes(self, instrument_id: int) -> Sizes:
         sizes = self.sizes.get(instrument_id)
@@ -225,9 +231,9 @@ class Batch:
             account_id=command.account_id,
             instrument_id=command.instrument_id,
             client_order_id=command.client_order_id,
-            side=SIDE_NAMES[command.side],
-            type=TYPE_NAMES[command.type],
-            time_in_force=TIME_IN_FORCE_NAMES[command.time_in_force],
+            side=SIDES[command.side],
+            type=ORDER_TYPES[command.type],
+            time_in_force=TIMES_IN_FORCE[command.time_in_force],
             qty_nanos=command.qty_lots * lot_size_nanos,
             limit_price_nanos=limit_price_ticks * tick_size_nanos if limit_price_ticks else None,
             filled_nanos=0,
@@ -240,6 +246,9 @@ class Batch:
             updated_ns=entry.timestamp_ns,
             ended_ns=None,
             updated_sequence=sequence,
+            position_intent=(
+                POSITION_INTENTS[command.position_intent] if command.position_intent else None
+            ),
         )
 
     def _traded(self, entry: pb.JournalEntry, trade: pb.Trade) -> None:
@@ -263,7 +272,7 @@ class Batch:
                     end.order_id,
                     account_id,
                     instrument_id,
-                    SIDE_NAMES[side],
+                    SIDES[side],
                     price_nanos,
                     qty_nanos,
                     entry.timestamp_ns,
@@ -294,7 +303,7 @@ class Batch:
     def _canceled(self, entry: pb.JournalEntry, canceled: pb.OrderCanceled) -> None:
         order = self._touch(canceled.order_id, entry)
         order.status = "expired" if canceled.reason == pb.REASON_DAY_ENDED else "canceled"
-        order.end_reason = REASON_NAMES[canceled.reason]
+        order.end_reason = END_REASONS[canceled.reason]
         order.ended_ns = entry.timestamp_ns
 
     def _replaced(self, entry: pb.JournalEntry, replaced: pb.OrderReplaced) -> None:
@@ -308,9 +317,9 @@ class Batch:
             account_id=replaced.account_id,
             instrument_id=replaced.instrument_id,
             client_order_id=entry.replace_order.client_order_id,
-            side=SIDE_NAMES[replaced.side],
+            side=SIDES[replaced.side],
             type="limit",  # a market order never rests, so it is never replaced
-            time_in_force=TIME_IN_FORCE_NAMES[replaced.time_in_force],
+            time_in_force=TIMES_IN_FORCE[replaced.time_in_force],
             qty_nanos=replaced.qty_lots * lot_size_nanos,
             limit_price_nanos=replaced.limit_price_ticks * tick_size_nanos,
             filled_nanos=replaced.filled_lots * lot_size_nanos,
@@ -323,6 +332,8 @@ class Batch:
             updated_ns=entry.timestamp_ns,
             ended_ns=None,
             updated_sequence=entry.sequence,
+            position_intent=old.position_intent if isinstance(old, OrderRow) else None,
+            intent_of=old.intent_of if isinstance(old, OrderRow) else old.order_id,
         )
 
     def _touch(self, order_id: int, entry: pb.JournalEntry) -> OrderRow | OrderChange:
@@ -369,8 +380,8 @@ class Batch:
                 defined.instrument_id,
                 defined.symbol,
                 defined.name,
-                ASSET_CLASS_NAMES[defined.asset_class],
-                INSTRUMENT_STATE_NAMES[defined.state],
+                ASSET_CLASSES[defined.asset_class],
+                INSTRUMENT_STATES[defined.state],
                 defined.tick_size_nanos,
                 defined.lot_size_nanos,
                 defined.min_price_ticks * defined.tick_size_nanos,

@@ -22,6 +22,7 @@ from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
 from openvenue.settings import Settings
 from openvenue.telemetry import get_logger
+from openvenue.vocabulary import UnknownEnumerator
 
 _log = get_logger(__name__)
 
@@ -126,6 +127,11 @@ async def follow(
                 return
             except grpc.aio.AioRpcError as error:
                 failed("engine", f"{error.code().name}: {error.details()}")
+            except UnknownEnumerator as error:
+                raise ProjectionFault(
+                    f"{error}: the engine is of a later version; start that version's projector, "
+                    "which goes on from here"
+                ) from error
             except (UnknownInstrument, ValueError) as error:
                 # Before what being away looks like: asyncpg's own DataError is both.
                 raise _fault(error) from error

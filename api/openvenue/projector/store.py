@@ -75,6 +75,14 @@ FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bi
 WHERE o.shard_id = $1 AND o.order_id = c.order_id
 """
 
+# A replacement keeps the intent of the order that it replaces.
+_INHERIT_INTENTS = """
+UPDATE orders AS n SET position_intent = o.position_intent
+FROM unnest($2::bigint[], $3::bigint[]) AS c(order_id, intent_of), orders AS o
+WHERE n.shard_id = $1 AND n.order_id = c.order_id AND o.shard_id = $1 AND o.order_id = c.intent_of
+  AND o.position_intent IS NOT NULL
+"""
+
 _UPSERT_ACCOUNTS = """
 INSERT INTO accounts AS a (shard_id, account_id, name, may_sell_short, credit_limit, cash,
                            created_at, updated_sequence)
@@ -135,6 +143,7 @@ _ORDER_COLUMNS = (
     "updated_at",
     "ended_at",
     "updated_sequence",
+    "position_intent",
 )
 
 _EXECUTION_COLUMNS = (
@@ -258,6 +267,7 @@ class Store:
             await self._copy("orders", _ORDER_COLUMNS, self._orders(batch.new_orders.values()))
             await self._copy("executions", _EXECUTION_COLUMNS, self._executions(batch.executions))
             await self._change_orders(batch)
+            await self._inherit_intents(batch)
             await self._change_accounts(batch)
             await self._change_positions(batch)
             await self._connection.execute(
@@ -347,7 +357,8 @@ class Store:
                 f"{fmt.micros(row.filled_value_micros)}\t"
                 f"{row.status}\t{row.end_reason or fmt.NULL}\t"
                 f"{row.replaces or fmt.NULL}\t{row.replaced_by or fmt.NULL}\t"
-                f"{created_at}\t{updated_at}\t{ended_at}\t{row.updated_sequence}\n"
+                f"{created_at}\t{updated_at}\t{ended_at}\t{row.updated_sequence}\t"
+                f"{row.position_intent or fmt.NULL}\n"
             )
 
     def _executions(self, rows: Iterable[ExecutionRow]) -> Iterable[str]:
@@ -402,6 +413,16 @@ class Store:
             ],
             [change.updated_sequence for change in changes],
         )
+
+    async def _inherit_intents(self, batch: Batch) -> None:
+        heirs = [row for row in batch.new_orders.values() if row.intent_of is not None]
+        if heirs:
+            await self._connection.execute(
+                _INHERIT_INTENTS,
+                self._shard_id,
+                [row.order_id for row in heirs],
+                [row.intent_of for row in heirs],
+            )
 
     async def _change_accounts(self, batch: Batch) -> None:
         opened = batch.accounts.values()

@@ -1,6 +1,6 @@
 """An account's orders in the database: every one that ever was, as far as it is projected."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -8,7 +8,8 @@ from typing import Literal
 from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.db.tables import orders
+from openvenue.db.tables import instruments, orders
+from openvenue.vocabulary import Side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,8 @@ class OrderFilter:
     until: datetime | None = None
     oldest_first: bool = False
     instrument_ids: Sequence[int] = ()
-    side: Literal["buy", "sell"] | None = None
+    side: Side | None = None
+    asset_classes: Collection[str] | None = None
 
 
 async def list_orders(
@@ -46,6 +48,12 @@ def orders_query(shard_id: int, account_id: int, wanted: OrderFilter) -> Select[
         query = query.where(orders.c.instrument_id.in_(wanted.instrument_ids))
     if wanted.side is not None:
         query = query.where(orders.c.side == wanted.side)
+    if wanted.asset_classes is not None:
+        of_classes = select(instruments.c.instrument_id).where(
+            instruments.c.shard_id == shard_id,
+            instruments.c.asset_class.in_(wanted.asset_classes),
+        )
+        query = query.where(orders.c.instrument_id.in_(of_classes))
     newest_first = (orders.c.created_at.desc(), orders.c.order_id.desc())
     oldest_first = (orders.c.created_at, orders.c.order_id)
     query = query.order_by(*(oldest_first if wanted.oldest_first else newest_first))

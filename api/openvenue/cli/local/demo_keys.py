@@ -21,10 +21,10 @@ async def demo_keys(data_dir: DataDir, settings: Settings) -> list[DemoKey]:
     try:
         async with database.begin() as connection:
             if keys:
-                await _restore(connection, keys)
+                await _restore(connection, settings.shard_id, keys)
                 return keys
             for account_id, name in demo.ACCOUNTS.items():
-                made = await create_key(connection, account_id, _label(name))
+                made = await create_key(connection, settings.shard_id, account_id, _label(name))
                 keys.append(DemoKey(account_id, name, made.key_id, made.secret))
     finally:
         await database.dispose()
@@ -32,13 +32,14 @@ async def demo_keys(data_dir: DataDir, settings: Settings) -> list[DemoKey]:
     return keys
 
 
-async def _restore(connection: AsyncConnection, keys: list[DemoKey]) -> None:
+async def _restore(connection: AsyncConnection, shard_id: int, keys: list[DemoKey]) -> None:
     """Adds the keys that the database lacks: it may be new. One that was revoked stays so."""
     for key in keys:
         await connection.execute(
             insert(api_keys)
             .values(
                 key_id=key.key_id,
+                shard_id=shard_id,
                 account_id=key.account_id,
                 label=_label(key.account),
                 secret_hash=hash_secret(key.secret.encode()),

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources, views
-from openvenue.http.dependencies import AccountId, WorkerOf, json_response
+from openvenue.http.asset_classes import parse_asset_classes
+from openvenue.http.dependencies import AccountId, WorkerOf, json_response, only_known_parameters
 from openvenue.http.engine_calls import unary_call
 from openvenue.http.openapi import answers
 from openvenue.http.times import format_ns, now_ns
@@ -15,32 +16,58 @@ from openvenue.http.worker import Worker
 
 BOOK_DEPTH_MAX = 1000
 
+# Alpaca's, none of which an instrument of this venue has.
+_ATTRIBUTES = (
+    "ptp_no_exception",
+    "ptp_with_exception",
+    "ipo",
+    "has_options",
+    "options_late_close",
+    "fractional_eh_enabled",
+    "overnight_tradable",
+    "overnight_halted",
+)
+_NO_SUCH_ASSET = {404: "There is no such asset"}
+
 router = APIRouter(tags=["market"])
 
 
-@router.get("/v2/assets", openapi_extra=answers(list[resources.Asset], 422))
+@router.get(
+    "/v2/assets",
+    openapi_extra=answers(list[resources.Asset], 422),
+    dependencies=[Depends(only_known_parameters)],
+)
 async def list_assets(
     worker: WorkerOf,
     _account_id: AccountId,
     status: Literal["active", "inactive"] | None = None,
-    asset_class: Literal["us_equity", "crypto", "us_option"] | None = None,
+    asset_class: Annotated[
+        str, Query(description="One of Alpaca's, several with commas, or `all`.")
+    ] = "us_equity",
     exchange: str | None = None,
-    attributes: Annotated[str | None, Query(description="Ignored: no asset has any.")] = None,
+    attributes: Annotated[
+        str | None, Query(description="Comma-separated; no asset here has any.")
+    ] = None,
 ) -> Response:
-    """List the assets by symbol."""
+    """List the assets of a class by symbol."""
+    classes = parse_asset_classes(asset_class)
+    if attributes is not None:
+        _check_attributes(attributes)
+        return json_response([])
     return json_response(
         [
             views.asset(instrument)
             for instrument in worker.instruments.all()
             if (status is None or instrument.active == (status == "active"))
-            and asset_class in (None, instrument.asset_class)
+            and (classes is None or instrument.asset_class in classes)
             and exchange in (None, views.EXCHANGES[instrument.asset_class])
         ]
     )
 
 
 @router.get(
-    "/v2/assets/{symbol_or_asset_id:path}", openapi_extra=answers(resources.Asset, 404, 422)
+    "/v2/assets/{symbol_or_asset_id:path}",
+    openapi_extra=answers(resources.Asset, 404, 422, meanings=_NO_SUCH_ASSET),
 )
 async def get_asset(worker: WorkerOf, _account_id: AccountId, symbol_or_asset_id: str) -> Response:
     """Return one asset."""
@@ -54,7 +81,10 @@ async def get_clock(worker: WorkerOf, _account_id: AccountId) -> Response:
     return json_response(resources.Clock(format_ns(now_ns()), True, day_end, day_end))
 
 
-@router.get("/v1/book/{symbol:path}", openapi_extra=answers(resources.Book, 404, 422, 429))
+@router.get(
+    "/v1/book/{symbol:path}",
+    openapi_extra=answers(resources.Book, 404, 422, 429, meanings=_NO_SUCH_ASSET),
+)
 async def get_book(
     worker: WorkerOf,
     _account_id: AccountId,
@@ -71,6 +101,12 @@ async def get_book(
             request, timeout=worker.settings.engine_reply_timeout_s
         )
     return json_response(views.book(snapshot, instrument))
+
+
+def _check_attributes(attributes: str) -> None:
+    for name in attributes.split(","):
+        if name.strip() not in _ATTRIBUTES:
+            raise problems.invalid(f"attributes: there is no attribute {name.strip()!r}")
 
 
 async def _instrument(worker: Worker, symbol_or_asset_id: str) -> Instrument:

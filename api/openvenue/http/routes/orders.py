@@ -6,101 +6,127 @@ everything that the account has been told: so either way a client reads what it 
 """
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BeforeValidator
 
 from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
-from openvenue.http.dependencies import AccountId, WorkerOf, json_response
+from openvenue.http.asset_classes import parse_asset_classes
+from openvenue.http.dependencies import AccountId, WorkerOf, json_response, only_known_parameters
 from openvenue.http.engine_calls import (
     command_of,
     engine_answer,
     engine_reply,
-    not_answered,
     not_taken,
     order_of,
 )
 from openvenue.http.history import history_of
-from openvenue.http.openapi import REPLACE_REQUEST, accepts, answers
+from openvenue.http.open_orders import ENGINE_PAGE_MAX, open_orders
+from openvenue.http.openapi import accepts, answers
+from openvenue.http.order_body import ReplaceRequest, decode_replace, given
 from openvenue.http.order_terms import (
-    NO_RAW,
-    TIMES_IN_FORCE,
     checked_client_order_id,
-    decode_body,
-    given,
     new_client_order_id,
     parse_price,
     parse_qty,
+    parse_time_in_force,
 )
+from openvenue.http.rejections import entered_order
 from openvenue.http.worker import Worker
 from openvenue.queries import orders as order_queries
 from openvenue.queries.orders import OrderFilter
+from openvenue.vocabulary import Side
 
-ENGINE_PAGE_MAX = 500
-OPEN_ORDERS_ANSWERS_MAX = 1024
 CANCEL_ALL_ORDERS_MAX = 10_000
 SYMBOLS_MAX = 100
 
+_NO_SUCH_ORDER = {404: "The account has no such order"}
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _date_or_time(text: object) -> object:
+    """Refuse numbers, which would be read as seconds since 1970."""
+    if isinstance(text, str) and not re.match(r"\d{4}-\d{2}-\d{2}", text):
+        raise ValueError("it is no date and no RFC 3339 time")
+    return text
+
+
+Moment = Annotated[datetime | None, BeforeValidator(_date_or_time)]
 
 router = APIRouter(tags=["orders"])
 
 
-class ReplaceRequest(msgspec.Struct):
-    """What may change; absent fields stay."""
-
-    qty: msgspec.Raw = NO_RAW
-    limit_price: msgspec.Raw = NO_RAW
-    time_in_force: str | None = None
-    client_order_id: str | None = None
-    stop_price: msgspec.Raw = NO_RAW
-    trail: msgspec.Raw = NO_RAW
-
-
-_decode_replace = msgspec.json.Decoder(ReplaceRequest).decode
-
-
-@router.get("/v2/orders", openapi_extra=answers(list[resources.Order], 403, 422, 429))
+@router.get(
+    "/v2/orders",
+    openapi_extra=answers(list[resources.Order], 403, 422, 429),
+    dependencies=[Depends(only_known_parameters)],
+)
 async def list_orders(
     worker: WorkerOf,
     account_id: AccountId,
     status: Literal["open", "closed", "all"] = "open",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    after: datetime | None = None,
-    until: datetime | None = None,
+    after: Moment = None,
+    until: Moment = None,
     direction: Literal["asc", "desc"] = "desc",
     symbols: Annotated[str | None, Query(description="Comma-separated.")] = None,
-    side: Literal["buy", "sell"] | None = None,
-    nested: Annotated[bool, Query(description="Ignored: no order has legs.")] = False,
+    side: Side | None = None,
+    asset_class: Annotated[
+        str | None, Query(description="Comma-separated; `all` if it is left out.")
+    ] = None,
+    before_order_id: Annotated[
+        str | None, Query(description="Only orders older than this one of the account's.")
+    ] = None,
+    after_order_id: Annotated[
+        str | None, Query(description="Only orders newer than this one of the account's.")
+    ] = None,
+    nested: Annotated[bool, Query(description="Without effect: no order has legs.")] = False,
 ) -> Response:
     """List orders by time of creation, exclusive of `after` and `until`.
 
     It shows all that the account was told before. Open orders, newest first, of all symbols or
-    of one, come from the engine. With `direction=asc`, `side`, `after`, `until` or several
-    symbols, and with `status` closed or all, they come from the history: 503 where that is too
-    far behind.
+    of one, come from the engine, also those before `before_order_id`. With `direction=asc`, `side`,
+    `after`, `until`, `asset_class`, `after_order_id` or several symbols, and with `status` closed
+    or all, they come from the history: 503 where that is too far behind.
     """
+    asset_classes = None if asset_class is None else parse_asset_classes(asset_class)
     instrument_ids: list[int] = []
     if symbols:
         instrument_ids = await _instruments_of(worker, symbols)
         if not instrument_ids:
             return json_response([])
+    before = 0
+    if before_order_id is not None or after_order_id is not None:
+        if any(bound is not None for bound in (after, until)) or None not in (
+            before_order_id,
+            after_order_id,
+        ):
+            raise problems.invalid(
+                "before_order_id and after_order_id go neither with each other nor with after and "
+                "until"
+            )
+        if before_order_id is not None:
+            before, until = await _creation(worker, account_id, "before_order_id", before_order_id)
+        elif after_order_id is not None:
+            _, after = await _creation(worker, account_id, "after_order_id", after_order_id)
     in_memory = (
         status == "open"
         and direction == "desc"
         and after is None
-        and until is None
+        and (until is None or before)
         and side is None
+        and asset_classes is None
         and len(instrument_ids) <= 1
     )
     if in_memory:
-        page = await _open_orders(worker, account_id, *instrument_ids, limit=limit)
+        page = await open_orders(worker, account_id, *instrument_ids, before=before, limit=limit)
         return json_response([await _document(worker, order) for order in page])
     wanted = OrderFilter(
         status=status,
@@ -110,6 +136,7 @@ async def list_orders(
         oldest_first=direction == "asc",
         instrument_ids=instrument_ids,
         side=side,
+        asset_classes=asset_classes,
     )
     async with history_of(worker, account_id) as connection:
         rows = await order_queries.list_orders(
@@ -121,7 +148,8 @@ async def list_orders(
 @router.delete(
     "/v2/orders",
     status_code=HTTPStatus.MULTI_STATUS,
-    openapi_extra=answers(list[resources.CancelResult], 403, 429, status=207),
+    openapi_extra=answers(list[resources.CancelResult], 403, 422, 429, status=207),
+    dependencies=[Depends(only_known_parameters)],
 )
 async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response:
     """Cancel the account's open orders, newest first, at most 10,000 a call.
@@ -132,7 +160,7 @@ async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response
     before = 0
     while len(results) < CANCEL_ALL_ORDERS_MAX:
         try:
-            page = await _open_orders(worker, account_id, before=before, limit=ENGINE_PAGE_MAX)
+            page = await open_orders(worker, account_id, before=before, limit=ENGINE_PAGE_MAX)
         except problems.Problem as problem:
             if not results:
                 raise
@@ -151,7 +179,8 @@ async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response
 
 
 @router.get(
-    "/v2/orders:by_client_order_id", openapi_extra=answers(resources.Order, 403, 404, 422, 429)
+    "/v2/orders:by_client_order_id",
+    openapi_extra=answers(resources.Order, 403, 404, 422, 429, meanings=_NO_SUCH_ORDER),
 )
 async def get_order_by_client_order_id(
     worker: WorkerOf, account_id: AccountId, client_order_id: str
@@ -162,7 +191,10 @@ async def get_order_by_client_order_id(
     return json_response(await _find(worker, account_id, query, client_order_id=client_order_id))
 
 
-@router.get("/v2/orders/{order_id}", openapi_extra=answers(resources.Order, 403, 404, 422, 429))
+@router.get(
+    "/v2/orders/{order_id}",
+    openapi_extra=answers(resources.Order, 403, 404, 422, 429, meanings=_NO_SUCH_ORDER),
+)
 async def get_order(
     worker: WorkerOf, account_id: AccountId, order_id: str, nested: bool = False
 ) -> Response:
@@ -175,15 +207,24 @@ async def get_order(
 @router.patch(
     "/v2/orders/{order_id}",
     openapi_extra={
-        **accepts(REPLACE_REQUEST),
-        **answers(resources.Order, 400, 403, 404, 413, 422, 429),
+        **accepts(ReplaceRequest),
+        **answers(
+            resources.Order,
+            *(400, 403, 404, 413, 422, 429),
+            meanings={
+                403: "The account lacks money or shares for the change",
+                **_NO_SUCH_ORDER,
+                422: "A field is not supported or cannot be, nothing would change, or the order "
+                "has ended",
+            },
+        ),
     },
 )
 async def replace_order(
     worker: WorkerOf, account_id: AccountId, order_id: str, request: Request
 ) -> Response:
     """Replace an order by a new one that names it in `replaces` and keeps what was filled."""
-    wanted: ReplaceRequest = decode_body(_decode_replace, await request.body())
+    wanted = decode_replace(await request.body())
     number = _order_number(worker, order_id)
     current = order_of(
         await engine_answer(
@@ -192,27 +233,35 @@ async def replace_order(
     )
     instrument = await worker.instruments.of_id(current.instrument_id)
     command = pb.ReplaceOrder(account_id=account_id, order_id=number)
+    outcome = pb.Order()
+    outcome.CopyFrom(current)
     if given(wanted.qty):
-        command.qty_lots = parse_qty(wanted.qty, instrument)
+        command.qty_lots = outcome.qty_lots = parse_qty(wanted.qty, instrument)
     if given(wanted.limit_price):
-        command.limit_price_ticks = parse_price(wanted.limit_price, instrument)
+        ticks = parse_price(wanted.limit_price, instrument)
+        command.limit_price_ticks = outcome.limit_price_ticks = ticks
     if wanted.time_in_force is not None:
-        if wanted.time_in_force not in TIMES_IN_FORCE:
-            raise problems.invalid("time_in_force must be day, gtc, ioc or fok")
-        command.time_in_force = TIMES_IN_FORCE[wanted.time_in_force]
-    if given(wanted.stop_price) or given(wanted.trail):
-        raise problems.invalid("stop_price and trail are not supported by this venue")
-    client_order_id = wanted.client_order_id or new_client_order_id()
-    command.client_order_id = checked_client_order_id(client_order_id)
+        time_in_force = parse_time_in_force(wanted.time_in_force)
+        command.time_in_force = outcome.time_in_force = time_in_force
+    client_order_id = checked_client_order_id(wanted.client_order_id or new_client_order_id())
+    if outcome == current:
+        raise problems.unprocessable("order parameters are not changed")
+    command.client_order_id = client_order_id
     with command_of(client_order_id):
         reply = await engine_reply(worker, pb.Request(replace_order=command), client_order_id)
-        return json_response(worker.views.order(order_of(reply, instrument), instrument))
+        order = await entered_order(worker, reply, outcome, instrument)
+        return json_response(worker.views.order(order, instrument))
 
 
 @router.delete(
     "/v2/orders/{order_id}",
     status_code=204,
-    openapi_extra=answers(None, 403, 404, 422, 429, status=204),
+    openapi_extra=answers(
+        None,
+        *(403, 404, 422, 429),
+        status=204,
+        meanings={**_NO_SUCH_ORDER, 422: "The order has ended already"},
+    ),
 )
 async def cancel_order(worker: WorkerOf, account_id: AccountId, order_id: str) -> Response:
     """Cancel what is left of an order."""
@@ -240,31 +289,24 @@ async def _cancel_result(worker: Worker, account_id: int, order_id: int) -> reso
     return resources.CancelResult(public_id, HTTPStatus.OK, document)
 
 
-async def _open_orders(
-    worker: Worker, account_id: int, instrument_id: int = 0, *, before: int = 0, limit: int
-) -> list[pb.Order]:
-    """Return up to `limit` orders, newest first.
+async def _creation(
+    worker: Worker, account_id: int, parameter: str, order_id: str
+) -> tuple[int, datetime]:
+    """Return the number of an order of the account's and when it was created.
 
-    The engine looks at a bounded number of orders for one answer, so that others do not wait.
+    No two orders of a venue are created at the same time. Raises Problem 422 if there is none.
     """
-    orders: list[pb.Order] = []
-    stopped_at = 0
-    for _ in range(OPEN_ORDERS_ANSWERS_MAX):
-        query = pb.ListOpenOrders(
-            account_id=account_id,
-            instrument_id=instrument_id,
-            before_order_id=before,
-            from_order_id=stopped_at,
-            limit=limit - len(orders),
-        )
-        reply = await engine_answer(worker, pb.Request(list_open_orders=query))
-        if not reply.HasField("order_list"):
-            raise not_answered(reply)
-        orders += reply.order_list.orders
-        stopped_at = reply.order_list.stopped_at_order_id
-        if stopped_at == 0 or len(orders) == limit:
-            return orders
-    raise problems.unavailable("the account has too many open orders to search them all")
+    number = worker.views.order_ids.parse(order_id)
+    if number is not None:
+        query = pb.GetOrder(account_id=account_id, order_id=number)
+        try:
+            document = await _find(worker, account_id, query, order_id=number)
+        except problems.Problem as problem:
+            if problem.status != HTTPStatus.NOT_FOUND:
+                raise
+        else:
+            return number, datetime.fromisoformat(document.created_at)
+    raise problems.invalid(f"{parameter}: order is not found")
 
 
 async def _instruments_of(worker: Worker, symbols: str) -> list[int]:

@@ -1,0 +1,195 @@
+"""The bodies that enter and replace orders, and what becomes of fields beyond them.
+
+No field that would change what the order does is dropped: it is refused. What only describes the
+order is ignored. A field that is null or false asks for nothing and counts as absent.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Generic, TypeGuard, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from openvenue import vocabulary
+from openvenue.http import problems
+
+_NULL = msgspec.Raw(b"null")
+_ABSENT = (b"null", b"false")
+_ORDER_CLASSES = (None, "", "simple")
+
+CLIENT_ORDER_ID_CHARACTERS_MAX = 128
+
+# Alpaca's fields that ask for what this venue does not do, each with what to do instead.
+_REFUSED = {
+    "notional": "give qty, a number of shares or coins",
+    "stop_price": "order types are market and limit",
+    "trail_price": "order types are market and limit",
+    "trail_percent": "order types are market and limit",
+    "take_profit": "order_class is simple",
+    "stop_loss": "order_class is simple",
+    "legs": "order_class is simple",
+    "advanced_instructions": "an order is shown in full and goes to this venue's book",
+}
+# What a replace cannot change.
+_FIXED = dict.fromkeys(
+    ("symbol", "side", "type", "order_class", "extended_hours", "position_intent"),
+    "a replace changes qty, limit_price and time_in_force; cancel the order and submit another",
+)
+# A field of any other name is refused if one of these words is in it (stopPrice, post_only,
+# displayQty): it names a price, a quantity, a restriction or the order's identity. Any other is
+# ignored, as Alpaca ignores it (subtag, source).
+_TELLING_WORD = re.compile(
+    "price|qty|quantity|size|amount|notional|cost|value|percent|offset|peg|pegged"
+    "|stop|trail|trailing|trigger|limit|take|profit|loss|leg|legs|bracket|oco|oto|oso"
+    "|only|post|reduce|maker|hidden|iceberg|display|displayed|visible|reserve|min|max"
+    "|activation|condition|conditional|contingent|leverage|margin"
+    "|expire|expires|expiry|expiration|gtd|good|force|tif"
+    "|class|intent|instructions|algorithm|algo|strategy|client"
+)
+_WORDS_OF_A_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+# The first half of a UTF-16 pair without the second, or the second without the first.
+_HALF_A_SURROGATE_PAIR = re.compile(
+    rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
+)
+
+
+def _decimal(meaning: str) -> Meta:
+    return Meta(
+        description=f"{meaning} A decimal, as a string or a number; never read as a float.",
+        extra_json_schema={"oneOf": [{"type": "string"}, {"type": "number"}]},
+    )
+
+
+def _word(words: vocabulary.Words[Any]) -> Meta:
+    return Meta(extra_json_schema={"enum": list(words.values())})
+
+
+_ClientOrderId = Annotated[
+    str | None,
+    Meta(
+        description="Of your own choice; at most 128 characters, and 128 bytes in UTF-8.",
+        extra_json_schema={"maxLength": CLIENT_ORDER_ID_CHARACTERS_MAX},
+    ),
+]
+
+
+class NewOrderRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """An order to enter. Numbers may be strings; they are converted exactly."""
+
+    symbol: Annotated[str, Meta(description="Symbol or asset id.")]
+    side: Annotated[str, _word(vocabulary.SIDES)]
+    type: Annotated[str, _word(vocabulary.ORDER_TYPES)]
+    time_in_force: Annotated[str, _word(vocabulary.TIMES_IN_FORCE)]
+    qty: Annotated[msgspec.Raw, _decimal("Number of shares or coins.")]
+    limit_price: (
+        Annotated[msgspec.Raw, _decimal("Required for limit orders, and only there.")] | UnsetType
+    ) = UNSET
+    client_order_id: _ClientOrderId = None
+    order_class: Annotated[str | None, Meta(extra_json_schema={"enum": ["simple", "", None]})] = (
+        None
+    )
+    extended_hours: Annotated[
+        bool | None, Meta(description="Without effect: the venue is always open.")
+    ] = None
+    position_intent: Annotated[
+        str | None,
+        Meta(
+            description="What the order is to do to the position; refused if it would not.",
+            extra_json_schema={"enum": [*vocabulary.POSITION_INTENTS.values(), None]},
+        ),
+    ] = None
+
+
+class ReplaceRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What of an order may change; absent fields stay."""
+
+    qty: Annotated[msgspec.Raw, _decimal("New total, filled part included.")] | UnsetType = UNSET
+    limit_price: Annotated[msgspec.Raw, _decimal("New limit.")] | UnsetType = UNSET
+    time_in_force: Annotated[
+        str | None, Meta(extra_json_schema={"enum": [*vocabulary.TIMES_IN_FORCE.values(), None]})
+    ] = None
+    client_order_id: _ClientOrderId = None
+
+
+Request = TypeVar("Request", NewOrderRequest, ReplaceRequest)
+
+
+class BodyDecoder(Generic[Request]):
+    """Decodes one kind of body. Calls raise Problem: 400 for no JSON, 422 for what cannot be."""
+
+    def __init__(self, request: type[Request], refused: Mapping[str, str]) -> None:
+        self._decode: Callable[[bytes], Request] = msgspec.json.Decoder(request).decode
+        self._known = frozenset(request.__struct_fields__)
+        self._refused = refused
+
+    def __call__(self, body: bytes) -> Request:
+        """Return the request of a body."""
+        try:
+            return self._decode(body)
+        except msgspec.ValidationError:
+            return self._decode_known(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise _malformed(body, error) from None
+
+    def _decode_known(self, body: bytes) -> Request:
+        """Return the request without its unknown fields, or raise the Problem that it has."""
+        try:
+            fields = _decode_fields(body)
+            for name, value in fields.items():
+                self._check(name, value)
+            if "order_class" in self._known and "order_class" in fields:
+                # Before what is missing: an order of several legs has no symbol.
+                check_order_class(msgspec.json.decode(fields["order_class"]))
+            known = {name: value for name, value in fields.items() if name in self._known}
+            return self._decode(msgspec.json.encode(known))
+        except msgspec.ValidationError as error:
+            raise problems.invalid(_sentence(str(error))) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise _malformed(body, error) from None
+
+    def _check(self, name: str, value: msgspec.Raw) -> None:
+        if name in self._known or bytes(value) in _ABSENT:
+            return
+        if name in self._refused:
+            raise problems.invalid(f"{name} is not supported by this venue: {self._refused[name]}")
+        if tells_terms(name):
+            raise problems.invalid(
+                f"{name} is not known to this venue and would be without effect: leave it out"
+            )
+
+
+def check_order_class(order_class: object) -> None:
+    """Refuse orders that are made of several. Raises Problem 422."""
+    if order_class not in _ORDER_CLASSES:
+        raise problems.invalid(f"order_class {order_class!r} is not supported: use simple")
+
+
+def tells_terms(name: str) -> bool:
+    """True if a field of this name would seem to change what an order does."""
+    return any(_TELLING_WORD.fullmatch(word.lower()) for word in _WORDS_OF_A_NAME.findall(name))
+
+
+def given(raw: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:
+    """True if a field is there and not null."""
+    return raw is not UNSET and raw != _NULL
+
+
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+decode_new_order = BodyDecoder(NewOrderRequest, _REFUSED)
+decode_replace = BodyDecoder(
+    ReplaceRequest, {**_REFUSED, "trail": "order types are market and limit", **_FIXED}
+)
+
+
+def _sentence(fault: str) -> str:
+    missing = re.fullmatch(r"Object missing required field `(\w+)`", fault)
+    return f"{missing[1]} is required" if missing else fault
+
+
+def _malformed(body: bytes, error: Exception) -> problems.Problem:
+    if _HALF_A_SURROGATE_PAIR.search(body):
+        return problems.bad_request(
+            "request body format is invalid: an escape is half of a UTF-16 surrogate pair"
+        )
+    return problems.bad_request(f"request body format is invalid: {error}")

@@ -1,0 +1,122 @@
+"""Orders that the engine refused: Alpaca's words for it, with the figures that explain it."""
+
+from openvenue import units
+from openvenue.engine.instruments import Instrument
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.http import problems
+from openvenue.http.engine_calls import not_taken
+from openvenue.http.history import account_of
+from openvenue.http.problems import Problem
+from openvenue.http.worker import Worker
+from openvenue.vocabulary import POSITION_INTENTS
+
+
+async def entered_order(
+    worker: Worker, reply: pb.Reply, wanted: pb.Order, instrument: Instrument
+) -> pb.Order:
+    """Return the order that a command entered; `wanted` has its terms.
+
+    Raises the Problem that the reply stands for otherwise.
+    """
+    body = reply.WhichOneof("body")
+    if body == "order":
+        return reply.order
+    if body != "reject":
+        raise not_taken(reply.not_sequenced)
+    reason = reply.reject.reason
+    if reason in (pb.REASON_INSUFFICIENT_CASH, pb.REASON_INSUFFICIENT_POSITION):
+        try:
+            account = await account_of(worker, wanted.account_id)
+        except Problem:
+            # The refusal stands without the figures.
+            account = None
+        raise _shortage(reason, wanted, instrument, account)
+    if reason == pb.REASON_POSITION_INTENT_MISMATCH:
+        raise _intent_mismatch(wanted)
+    raise problems.of_reject(reply.reject)
+
+
+def _shortage(
+    reason: int, wanted: pb.Order, instrument: Instrument, account: pb.Account | None
+) -> Problem:
+    lacks_cash = reason == pb.REASON_INSUFFICIENT_CASH
+    base, slash, quote = instrument.symbol.partition("/")
+    figures: dict[str, str] = {}
+    if account is not None:
+        figures = (
+            _cash_figures(wanted, instrument, account)
+            if lacks_cash
+            else _position_figures(wanted, instrument, account)
+        )
+    sizes = (
+        f" (requested: {figures['requested']}, available: {figures['available']})"
+        if "requested" in figures
+        else ""
+    )
+    if slash:
+        # Alpaca's words for pairs, by which ccxt knows a lack of funds.
+        symbol = quote if lacks_cash else base
+        members = _renamed(figures, available="available", balance="balance")
+        return problems.refused(
+            f"insufficient balance for {symbol}{sizes}", symbol=symbol, **members
+        )
+    if lacks_cash:
+        members = _renamed(figures, available="buying_power", requested="cost_basis")
+        return problems.refused("insufficient buying power", **members)
+    members = _renamed(
+        figures,
+        available="available",
+        balance="existing_qty",
+        held_for_orders="held_for_orders",
+    )
+    return problems.refused(
+        f"insufficient qty available for order{sizes}", symbol=instrument.symbol, **members
+    )
+
+
+def _renamed(figures: dict[str, str], **names: str) -> dict[str, str]:
+    return {name: figures[figure] for figure, name in names.items() if figure in figures}
+
+
+def _cash_figures(wanted: pb.Order, instrument: Instrument, account: pb.Account) -> dict[str, str]:
+    figures = {
+        "available": units.format_micros(account.buying_power_micros),
+        "balance": units.format_micros(account.cash_micros),
+    }
+    if wanted.limit_price_ticks:
+        # What a market order would have cost, only the book at that moment knew.
+        cost_micros = instrument.value_micros(_leaves_lots(wanted), wanted.limit_price_ticks)
+        figures["requested"] = units.format_micros(cost_micros)
+    return figures
+
+
+def _position_figures(
+    wanted: pb.Order, instrument: Instrument, account: pb.Account
+) -> dict[str, str]:
+    held_lots = reserved_lots = 0
+    for position in account.positions:
+        if position.instrument_id == instrument.instrument_id:
+            held_lots, reserved_lots = position.qty_lots, position.reserved_lots
+
+    def qty(lots: int) -> str:
+        return units.format_steps(lots, instrument.lot_nanos)
+
+    return {
+        "requested": qty(_leaves_lots(wanted)),
+        "available": qty(max(0, held_lots - reserved_lots)),
+        "held_for_orders": qty(reserved_lots),
+        "balance": qty(held_lots),
+    }
+
+
+def _intent_mismatch(wanted: pb.Order) -> Problem:
+    specified = POSITION_INTENTS[wanted.position_intent]
+    side, _, action = specified.partition("_to_")
+    inferred = f"{side}_to_{'close' if action == 'open' else 'open'}"
+    return problems.unprocessable(
+        f"position intent mismatch, inferred: {inferred}, specified: {specified}"
+    )
+
+
+def _leaves_lots(order: pb.Order) -> int:
+    return order.qty_lots - order.filled_lots

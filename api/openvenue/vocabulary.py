@@ -1,0 +1,55 @@
+"""The words of orders and assets, each written down once: the wire contract's enumerators.
+
+A word is an enumerator's name without its prefix, in lower case: SIDE_BUY is "buy". The API, the
+projection and the database's checks all use these. The `Literal`s are the same words for type
+checkers and schemas; a test holds them against the enumerators.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+from openvenue.engine.v1 import engine_pb2 as pb
+
+Side = Literal["buy", "sell"]
+OrderType = Literal["market", "limit"]
+TimeInForce = Literal["day", "gtc", "ioc", "fok"]
+OrderStatus = Literal["new", "partially_filled", "filled", "canceled", "expired", "replaced"]
+AssetClass = Literal["us_equity", "crypto"]
+PositionIntent = Literal["buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"]
+
+_END_REASONS_FROM = 32  # Lower reasons refuse a command, these end an order.
+
+Word = TypeVar("Word", bound=str)
+
+
+class UnknownEnumerator(ValueError):
+    """The engine sent an enumerator that this version has no word for: the engine is newer."""
+
+
+class Words(dict[int, Word], Generic[Word]):
+    """The word of each enumerator, by its number. Raises UnknownEnumerator for any other number."""
+
+    def __init__(self, kind: str, words: Mapping[int, Word]) -> None:
+        super().__init__(words)
+        self._kind = kind
+        self.numbers: dict[str, Any] = {word: number for number, word in words.items()}
+        """The enumerator of each word."""
+
+    def __missing__(self, number: int) -> Word:
+        raise UnknownEnumerator(f"this version knows no {self._kind} {number}")
+
+
+def _words(kind: str, enumerators: Iterable[tuple[str, int]], first: int = 1) -> Words[Any]:
+    prefix = kind.replace(" ", "_").upper() + "_"
+    named = {number: name.removeprefix(prefix).lower() for name, number in enumerators}
+    return Words(kind, {number: word for number, word in named.items() if number >= first})
+
+
+SIDES: Words[Side] = _words("side", pb.Side.items())
+ORDER_TYPES: Words[OrderType] = _words("order type", pb.OrderType.items())
+TIMES_IN_FORCE: Words[TimeInForce] = _words("time in force", pb.TimeInForce.items())
+ORDER_STATUSES: Words[OrderStatus] = _words("order status", pb.OrderStatus.items())
+POSITION_INTENTS: Words[PositionIntent] = _words("position intent", pb.PositionIntent.items())
+ASSET_CLASSES: Words[AssetClass] = _words("asset class", pb.AssetClass.items())
+INSTRUMENT_STATES: Words[str] = _words("instrument state", pb.InstrumentState.items())
+END_REASONS: Words[str] = _words("reason", pb.Reason.items(), first=_END_REASONS_FROM)

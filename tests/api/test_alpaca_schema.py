@@ -1,0 +1,121 @@
+"""Answers agree with the schemas that Alpaca publishes, where its document is at hand."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+from openvenue.keys import NewKey
+from orders import limit_order, market_order
+from running_venue import ROOT, Venue
+
+DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared/data"))
+DOCUMENT = DATA / "alpaca/trading-api.json"
+# Alpaca itself answers so, and its clients expect it.
+BEYOND_THE_DOCUMENT = "CRYPTO"
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    if not DOCUMENT.exists():
+        pytest.skip(f"{DOCUMENT} is not there; set OPENVENUE_TEST_DATA to the folder of test data")
+    loaded: dict[str, Any] = json.loads(DOCUMENT.read_text())
+    _as_json_schema(loaded["components"]["schemas"])
+    for name in ("Exchange", "ExchangeForPosition"):
+        loaded["components"]["schemas"][name]["enum"].append(BEYOND_THE_DOCUMENT)
+    return loaded
+
+
+def _as_json_schema(schema: Any) -> None:
+    """OpenAPI 3.0 says `nullable` where JSON schema has a type of its own."""
+    if isinstance(schema, list):
+        for item in schema:
+            _as_json_schema(item)
+    elif isinstance(schema, dict):
+        if schema.pop("nullable", None) is True and "type" in schema:
+            schema["type"] = [schema["type"], "null"]
+        for value in schema.values():
+            _as_json_schema(value)
+
+
+def check(document: dict[str, Any], path: str, answer: httpx.Response, method: str = "get") -> Any:
+    """Hold an answer against the schema of its path, and return it."""
+    assert answer.is_success, answer.text
+    described = document["paths"][path][method]["responses"][str(answer.status_code)]
+    schema = described["content"]["application/json"]["schema"]
+    whole = {**schema, "components": document["components"]}
+    validator = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+    assert [str(fault.message) for fault in validator.iter_errors(answer.json())] == []
+    return answer.json()
+
+
+@pytest.fixture
+def trader(
+    venue: Venue, new_account: Callable[..., NewKey]
+) -> Iterator[tuple[httpx.Client, httpx.Client]]:
+    """Two clients; the first may sell short and holds a long and a short position."""
+    key, other_key = new_account(may_sell_short=True), new_account(may_sell_short=True)
+    venue.give(key.account_id, 2, 10_000)
+    with venue.client(key) as client, venue.client(other_key) as other:
+        other.post("/v2/orders", json=limit_order(qty="3", limit_price="31"))
+        client.post("/v2/orders", json=limit_order(side="sell", qty="3", limit_price="31"))
+        yield client, other
+
+
+def test_orders_in_every_state_are_alpacas(
+    document: dict[str, Any], trader: tuple[httpx.Client, httpx.Client]
+) -> None:
+    client, other = trader
+    bodies = [
+        limit_order(),
+        limit_order(time_in_force="gtc", position_intent="buy_to_open"),
+        limit_order(symbol="BTC/USD", qty="0.5", limit_price="100.5", time_in_force="gtc"),
+        limit_order(time_in_force="ioc"),
+        limit_order(qty="1000", time_in_force="fok"),
+        market_order(),
+    ]
+    orders = [
+        check(document, "/v2/orders", client.post("/v2/orders", json=body), "post")
+        for body in bodies
+    ]
+    other.post("/v2/orders", json=limit_order(side="sell", qty="4", limit_price="10"))
+    path = "/v2/orders/{order_id}"
+    answer = client.patch(f"/v2/orders/{orders[1]['id']}", json={"qty": "7"})
+    check(document, path, answer, "patch")
+    client.delete(f"/v2/orders/{orders[2]['id']}")
+    for query in ({}, {"status": "all", "direction": "asc"}, {"status": "closed"}):
+        assert check(document, "/v2/orders", client.get("/v2/orders", params=query))
+    for order in orders:
+        check(document, path, client.get(f"/v2/orders/{order['id']}"))
+    by_client_id = {"client_order_id": orders[0]["client_order_id"]}
+    answer = client.get("/v2/orders:by_client_order_id", params=by_client_id)
+    check(document, "/v2/orders:by_client_order_id", answer)
+
+
+def test_a_day_order_expires_with_its_day_and_others_do_not(client: httpx.Client) -> None:
+    close = client.get("/v2/clock").json()["next_close"]
+    day = client.post("/v2/orders", json=limit_order()).json()
+    assert day["expires_at"] == close
+    assert client.get("/v2/orders", params={"status": "all"}).json() == [day]
+    assert (
+        "expires_at" not in client.post("/v2/orders", json=limit_order(time_in_force="gtc")).json()
+    )
+
+
+def test_positions_account_assets_and_clock_are_alpacas(
+    document: dict[str, Any], trader: tuple[httpx.Client, httpx.Client]
+) -> None:
+    client, _ = trader
+    assert len(check(document, "/v2/positions", client.get("/v2/positions"))) == 2
+    for symbol in ("AAPL", "BTC/USD"):
+        path = "/v2/positions/{symbol_or_asset_id}"
+        check(document, path, client.get(f"/v2/positions/{symbol}"))
+        check(document, "/v2/assets/{symbol_or_asset_id}", client.get(f"/v2/assets/{symbol}"))
+    assets = client.get("/v2/assets", params={"asset_class": "all"})
+    assert len(check(document, "/v2/assets", assets)) == 3
+    check(document, "/v2/account", client.get("/v2/account"))
+    check(document, "/v2/clock", client.get("/v2/clock"))

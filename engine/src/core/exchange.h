@@ -117,12 +117,14 @@ class Exchange {
   // Up to `limit` open orders of `account` with order_id < `before` (0: no bound), newest first.
   // `instrument` 0 means all. Appends pointers to `out`. Looks at kOrdersVisitedMax orders at most:
   // where it stopped for that, returns the last order it looked at; otherwise 0. The same call with
-  // that as `from` goes on behind it, whether it is still open or not.
+  // that as `from` goes on behind it, whether it is still open or not, and never returns a newer
+  // one, so that no order comes twice.
   OrderId list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
                            std::size_t limit, std::vector<const Order*>& out,
                            OrderId from = 0) const;
   // The positions that are not flat, by instrument.
   void list_positions(AccountId account, std::vector<const Position*>& out) const;
+  // By id.
   void list_instruments(std::vector<const Instrument*>& out) const;
   void list_accounts(std::vector<const Account*>& out) const;
 

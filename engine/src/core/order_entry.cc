@@ -139,6 +139,7 @@ void OrderEntry::replace(const ReplaceOrder& command) {
 
   const bool keeps_priority =
       order.limit_price_ticks == old.limit_price_ticks && order.qty_lots <= old.qty_lots;
+  reserve(old_slot, -old.leaves_lots());
   const Slot slot = open(order, owner, terms_of(command));
   substitute(old_slot, slot, keeps_priority);
   events_.emplace_back(OrderReplaced{state_.last_sequence, old.order_id, order.account,
@@ -269,8 +270,8 @@ Slot OrderEntry::open(const Order& order, OrderOwner owner, const ReplaceTerms& 
   return slot;
 }
 
-// Ends the old order in favour of the new one, which takes its place in the queue or leaves the
-// book to be matched and queued anew.
+// Ends the old order, whose reservation is released, in favour of the new one, which takes its
+// place in the queue or leaves the book to be matched and queued anew.
 void OrderEntry::substitute(Slot old_slot, Slot new_slot, bool keeps_priority) {
   Order& old = state_.orders[old_slot];
   const QtyLots fewer_lots = old.qty_lots - state_.orders[new_slot].qty_lots;
@@ -281,7 +282,6 @@ void OrderEntry::substitute(Slot old_slot, Slot new_slot, bool keeps_priority) {
     book_of(old_slot).remove(old_slot);
   }
   old.replaced_by = state_.orders[new_slot].order_id;
-  reserve(old_slot, -old.leaves_lots());
   end(old_slot, OrderStatus::kReplaced);
 }
 

@@ -132,6 +132,16 @@ TEST_F(OrderEntryTest, AnOrderMayRestAfterExactlyTheMostFills) {
   EXPECT_EQ(order(id).status, OrderStatus::kPartiallyFilled);
 }
 
+TEST_F(OrderEntryTest, WhatCannotCrossRestsAfterTheMostFills) {
+  for (std::uint32_t i = 0; i < kSmallLimits.max_fills_per_command; ++i) {
+    rest(kBob, Side::kSell, 1, 100);
+  }
+  rest(kBob, Side::kSell, 1, 101);
+  const OrderId id = enter(limit(kAnna, Side::kBuy, 100, 100));
+  EXPECT_EQ(all<Trade>().size(), kSmallLimits.max_fills_per_command);
+  EXPECT_THAT(queue(Side::kBuy, 100), ElementsAre(id));
+}
+
 // --- cash
 
 TEST_F(OrderEntryTest, ABuyOrderReservesItsWorstCase) {
@@ -376,6 +386,28 @@ TEST_F(OrderEntryTest, AReplacementMayUseWhatTheOldOrderReserved) {
   EXPECT_EQ(rejection(replacement(kAnna, successor, kAll * 2, 51)), Reason::kInsufficientCash);
 }
 
+// For a moment both would reserve more than fits 64 bits; the undefined-behaviour sanitizer sees
+// it.
+TEST_F(OrderEntryTest, AReplacementReservesOnceTheOldOrderHasReleased) {
+  apply(AdjustBalance{kBob, -kStartCash});
+  apply(AdjustBalance{kAnna, (CashMicros{1} << 61) - kStartCash});
+  apply(OpenAccount{kAnna, Name("all there is"), false, (CashMicros{1} << 61)});
+  DefineInstrument dear = gold();
+  dear.instrument = 2;
+  dear.symbol = Symbol("DEAR");
+  dear.tick_size_nanos = 1'000'000'000'000;
+  dear.lot_size_nanos = 1 << 24;
+  dear.max_order_qty_lots = kHuge;
+  apply(dear);
+  NewOrder order = limit(kAnna, Side::kBuy, kHuge, 1);
+  order.instrument = 2;
+  const OrderId id = enter(order);
+  ASSERT_EQ(account(kAnna).reserved_micros, 2 * (CashMicros{1} << 61));
+  apply(replacement(kAnna, id, kHuge, 1));
+  EXPECT_EQ(all<OrderReplaced>().size(), 1U);
+  EXPECT_EQ(account(kAnna).reserved_micros, 2 * (CashMicros{1} << 61));
+}
+
 TEST_F(OrderEntryTest, AReplacementMayOfferTheLotsOfTheOldOrderAgain) {
   const OrderId id = rest(kAnna, Side::kSell, kStartLots, 100);
   EXPECT_EQ(rejection(replacement(kAnna, id, kStartLots + 1, 0)), Reason::kInsufficientPosition);
@@ -523,28 +555,32 @@ TEST_F(OrderEntryTest, OpenOrdersAreListedNewestFirstInPages) {
   EXPECT_EQ(page[0]->order_id, ids[2]);
 }
 
-class ManyOpenOrdersTest : public ExchangeFixture {
+class ManyOpenOrderEntryTest : public ExchangeFixture {
  protected:
   static constexpr std::uint32_t kMany = 100'001;
   static constexpr InstrumentId kSilver = 2;
 
-  ManyOpenOrdersTest()
-      : ExchangeFixture({.max_orders = kMany + 11,
+  ManyOpenOrderEntryTest()
+      : ExchangeFixture({.max_orders = kMany + 4'001,
                          .max_accounts = 8,
                          .max_instruments = 4,
                          .max_positions = 16,
                          .max_fills_per_command = 16,
-                         .max_open_orders = kMany + 10,
-                         .max_open_orders_per_account = kMany + 10}) {
+                         .max_open_orders = kMany + 4'000,
+                         .max_open_orders_per_account = kMany + 4'000}) {
     DefineInstrument silver = gold();
     silver.instrument = kSilver;
     silver.symbol = Symbol("SILVER");
     apply(silver);
     apply(AdjustBalance{kAnna, CashMicros{1} << 50});
-    NewOrder wanted = limit(kAnna, Side::kBuy, 1, 100);
-    wanted.instrument = kSilver;
-    wanted_ = enter(wanted);
+    wanted_ = rest_silver();
     for (std::uint32_t i = 0; i < kMany; ++i) rest(kAnna, Side::kBuy, 1, 100);
+  }
+
+  OrderId rest_silver() {
+    NewOrder order = limit(kAnna, Side::kBuy, 1, 100);
+    order.instrument = kSilver;
+    return enter(order);
   }
 
   // Asks until the answer is complete; how often that was. `between` runs with each cursor.
@@ -565,7 +601,7 @@ class ManyOpenOrdersTest : public ExchangeFixture {
   OrderId wanted_ = 0;
 };
 
-TEST_F(ManyOpenOrdersTest, AreSearchedABoundedNumberAtATimeWithoutMissingOrRepeatingOne) {
+TEST_F(ManyOpenOrderEntryTest, AreSearchedABoundedNumberAtATimeWithoutMissingOrRepeatingOne) {
   std::vector<const Order*> found;
   const std::size_t calls = ask(0, found, [](OrderId) {});
   EXPECT_GE(calls, kCallsMin);
@@ -574,7 +610,7 @@ TEST_F(ManyOpenOrdersTest, AreSearchedABoundedNumberAtATimeWithoutMissingOrRepea
   EXPECT_EQ(found[0]->order_id, wanted_);
 }
 
-TEST_F(ManyOpenOrdersTest, AreSearchedOnWhereTheCursorsOrderHasEnded) {
+TEST_F(ManyOpenOrderEntryTest, AreSearchedOnWhereTheCursorsOrderHasEnded) {
   const OrderId before = exchange_.last_sequence();
   apply(CancelOrder{kAnna, before});
   std::vector<const Order*> found;
@@ -586,6 +622,36 @@ TEST_F(ManyOpenOrdersTest, AreSearchedOnWhereTheCursorsOrderHasEnded) {
   EXPECT_LE(calls, kCallsMin + 4);
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0]->order_id, wanted_);
+}
+
+TEST_F(ManyOpenOrderEntryTest, ComeOnceWhereTheCursorsOrderHasEndedAndOthersWereEntered) {
+  const OrderId newer = rest_silver();
+  for (std::size_t i = 2; i < Exchange::kOrdersVisitedMax; ++i) rest(kAnna, Side::kBuy, 1, 100);
+  std::vector<OrderId> found;
+  OrderId from = 0;
+  do {
+    std::vector<const Order*> page;
+    const OrderId stopped = exchange_.list_open_orders(kAnna, kSilver, 0, 10, page, from);
+    for (const Order* order : page) found.push_back(order->order_id);
+    ASSERT_TRUE(from == 0 || stopped < from);
+    from = stopped;
+    if (from == 0) break;
+    apply(CancelOrder{kAnna, from});
+    for (int i = 0; i < 2; ++i) rest(kAnna, Side::kBuy, 1, 100);
+  } while (true);
+  EXPECT_THAT(found, ElementsAre(newer, wanted_));
+}
+
+TEST_F(OrderEntryTest, ACursorFromBeforeARestartRepeatsNoOrder) {
+  std::vector<OrderId> ids(5);
+  for (OrderId& id : ids) id = rest(kAnna, Side::kBuy, 1, 100);
+  apply(CancelOrder{kAnna, ids[2]});
+  restart();
+  std::vector<const Order*> page;
+  EXPECT_EQ(exchange_.list_open_orders(kAnna, 0, 0, 10, page, ids[2]), 0U);
+  ASSERT_EQ(page.size(), 2U);
+  EXPECT_EQ(page[0]->order_id, ids[1]);
+  EXPECT_EQ(page[1]->order_id, ids[0]);
 }
 
 TEST_F(OrderEntryTest, LevelsAreListedBestFirst) {

@@ -49,6 +49,7 @@ struct Order {
     return status == OrderStatus::kNew || status == OrderStatus::kPartiallyFilled;
   }
   [[nodiscard]] QtyLots leaves_lots() const { return open() ? qty_lots - filled_lots : 0; }
+  friend bool operator==(const Order&, const Order&) = default;
 };
 
 struct Account {
@@ -63,6 +64,7 @@ struct Account {
   [[nodiscard]] CashMicros buying_power_micros() const {
     return cash_micros + credit_limit_micros - reserved_micros;
   }
+  friend bool operator==(const Account&, const Account&) = default;
 };
 
 struct Position {
@@ -71,6 +73,7 @@ struct Position {
   QtyLots qty_lots = 0;        // negative: short
   QtyLots reserved_lots = 0;   // by open sell orders
   CashMicros cost_micros = 0;  // cost basis, signed like qty_lots
+  friend bool operator==(const Position&, const Position&) = default;
 };
 
 struct Instrument {
@@ -78,6 +81,7 @@ struct Instrument {
   PriceTicks last_price_ticks = 0;  // of the last trade; 0 before the first
   // Cash value of one lot at one tick, in micros; exact by construction.
   CashMicros tick_value_micros = 0;
+  friend bool operator==(const Instrument&, const Instrument&) = default;
 };
 
 class Exchange {

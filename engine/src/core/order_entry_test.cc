@@ -390,8 +390,8 @@ TEST_F(OrderEntryTest, AReplacementMayUseWhatTheOldOrderReserved) {
 // it.
 TEST_F(OrderEntryTest, AReplacementReservesOnceTheOldOrderHasReleased) {
   apply(AdjustBalance{kBob, -kStartCash});
-  apply(AdjustBalance{kAnna, (CashMicros{1} << 61) - kStartCash});
-  apply(OpenAccount{kAnna, Name("all there is"), false, (CashMicros{1} << 61)});
+  apply(AdjustBalance{kAnna, kCashTotalMax - kStartCash});
+  apply(OpenAccount{kAnna, Name("all there is"), false, kCashTotalMax});
   DefineInstrument dear = gold();
   dear.instrument = 2;
   dear.symbol = Symbol("DEAR");
@@ -402,10 +402,10 @@ TEST_F(OrderEntryTest, AReplacementReservesOnceTheOldOrderHasReleased) {
   NewOrder order = limit(kAnna, Side::kBuy, kHuge, 1);
   order.instrument = 2;
   const OrderId id = enter(order);
-  ASSERT_EQ(account(kAnna).reserved_micros, 2 * (CashMicros{1} << 61));
+  ASSERT_EQ(account(kAnna).reserved_micros, 2 * kCashTotalMax);
   apply(replacement(kAnna, id, kHuge, 1));
   EXPECT_EQ(all<OrderReplaced>().size(), 1U);
-  EXPECT_EQ(account(kAnna).reserved_micros, 2 * (CashMicros{1} << 61));
+  EXPECT_EQ(account(kAnna).reserved_micros, 2 * kCashTotalMax);
 }
 
 TEST_F(OrderEntryTest, AReplacementMayOfferTheLotsOfTheOldOrderAgain) {

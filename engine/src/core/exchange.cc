@@ -10,7 +10,7 @@
 #include "core/conservation.h"
 #include "core/digest.h"
 #include "core/exchange_state.h"
-#include "core/order_entry.h"
+#include "core/rules/orders.h"
 #include "core/snapshot.h"
 
 namespace openvenue::core {
@@ -97,10 +97,10 @@ struct Dispatch {
   ExchangeState& state;
   EventBuffer& events;
 
-  void operator()(const NewOrder& body) { OrderEntry(state, events).enter(body); }
-  void operator()(const CancelOrder& body) { OrderEntry(state, events).cancel(body); }
-  void operator()(const ReplaceOrder& body) { OrderEntry(state, events).replace(body); }
-  void operator()(const EndTradingDay&) { OrderEntry(state, events).end_trading_day(); }
+  void operator()(const NewOrder& body) { Orders(state, events).enter(body); }
+  void operator()(const CancelOrder& body) { Orders(state, events).cancel(body); }
+  void operator()(const ReplaceOrder& body) { Orders(state, events).replace(body); }
+  void operator()(const EndTradingDay&) { Orders(state, events).end_trading_day(); }
   void operator()(const DefineInstrument& body) {
     Administration(state, events).define_instrument(body);
   }

@@ -124,6 +124,10 @@ constexpr PriceTicks kPriceRangeTicksMax = PriceTicks{1} << 26;
 constexpr PriceTicks kPriceTicksMax = PriceTicks{1} << 40;
 constexpr QtyLots kOrderQtyLotsMax = QtyLots{1} << 38;
 constexpr CashMicros kTickValueMicrosMax = CashMicros{1} << 47;
+constexpr CashMicros kCashTotalMax = CashMicros{1} << 61;  // of all cash, and of all credit
+// Of one position when an order opens or an adjustment ends, and of all adjustments of an
+// instrument.
+constexpr QtyLots kPositionLotsMax = QtyLots{1} << 61;
 constexpr std::uint32_t kOrdersMax = 1U << 24;
 constexpr std::uint32_t kAccountsMax = 1U << 24;
 constexpr std::uint32_t kInstrumentsMax = 1U << 20;

@@ -10,7 +10,7 @@
 #include "core/conservation.h"
 #include "core/digest.h"
 #include "core/exchange_state.h"
-#include "core/order_entry.h"
+#include "core/rules/orders.h"
 #include "core/snapshot.h"
 
 namespace openvenue::core {
@@ -85,15 +85,22 @@ struct Exchange::State : ExchangeState {
 
 namespace {
 
+// Sorts the records from `first` on by their ids: slots are in another order after a restart.
+template <class Record, class IdOf>
+void sort_appended(std::vector<const Record*>& records, std::size_t first, IdOf id_of) {
+  std::sort(records.begin() + static_cast<std::ptrdiff_t>(first), records.end(),
+            [&](const Record* a, const Record* b) { return id_of(*a) < id_of(*b); });
+}
+
 // Hands a command's body to whoever carries it out.
 struct Dispatch {
   ExchangeState& state;
   EventBuffer& events;
 
-  void operator()(const NewOrder& body) { OrderEntry(state, events).enter(body); }
-  void operator()(const CancelOrder& body) { OrderEntry(state, events).cancel(body); }
-  void operator()(const ReplaceOrder& body) { OrderEntry(state, events).replace(body); }
-  void operator()(const EndTradingDay&) { OrderEntry(state, events).end_trading_day(); }
+  void operator()(const NewOrder& body) { Orders(state, events).enter(body); }
+  void operator()(const CancelOrder& body) { Orders(state, events).cancel(body); }
+  void operator()(const ReplaceOrder& body) { Orders(state, events).replace(body); }
+  void operator()(const EndTradingDay&) { Orders(state, events).end_trading_day(); }
   void operator()(const DefineInstrument& body) {
     Administration(state, events).define_instrument(body);
   }
@@ -165,22 +172,23 @@ OrderId Exchange::list_open_orders(AccountId account, InstrumentId instrument, O
   const OrderStore& orders = state_->orders;
   const Slot owner = state_->ledger.find_account(account);
   if (owner == kNoSlot) return 0;
-  const auto open_slot = [&](OrderId order_id) {
+  const auto slot_of = [&](OrderId order_id) {
     const Slot slot = order_id == 0 ? kNoSlot : orders.find(order_id);
-    const bool usable = slot != kNoSlot && orders[slot].open() && orders[slot].account == account;
+    const bool usable = slot != kNoSlot && orders[slot].account == account && orders.leads_on(slot);
     return usable ? slot : kNoSlot;
   };
-  // A page usually continues after an order that is still open: start there.
-  Slot slot = open_slot(from);
-  if (slot == kNoSlot) slot = open_slot(before);
+  // A page goes on behind an order that is remembered, whether it is still open or not.
+  Slot slot = slot_of(from);
+  if (slot == kNoSlot) slot = slot_of(before);
   if (slot == kNoSlot) slot = state_->ledger.account(owner).open_orders.tail;
   if (from != 0) before = before == 0 ? from : std::min(before, from);
   OrderId visited = 0;
   std::size_t visits = 0;
   for (; slot != kNoSlot && limit > 0; slot = orders.next_older_open(slot)) {
     const Order& order = orders[slot];
-    if (visits++ == kOrdersVisitedMax) return visited;
+    if (visits++ == kOrdersVisitedMax) return from == 0 ? visited : std::min(visited, from);
     visited = order.order_id;
+    if (!order.open()) continue;
     if (before != 0 && order.order_id >= before) continue;
     if (instrument != 0 && order.instrument != instrument) continue;
     out.push_back(&order);
@@ -198,20 +206,23 @@ void Exchange::list_positions(AccountId account, std::vector<const Position*>& o
        slot = ledger.next_position_of_account(slot)) {
     if (ledger.position(slot).qty_lots != 0) out.push_back(&ledger.position(slot));
   }
-  std::sort(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(),
-            [](const Position* a, const Position* b) { return a->instrument < b->instrument; });
+  sort_appended(out, first, [](const Position& it) { return it.instrument; });
 }
 
 void Exchange::list_instruments(std::vector<const Instrument*>& out) const {
+  const std::size_t first = out.size();
   for (Slot slot = 0; slot < state_->instruments.size(); ++slot) {
     out.push_back(&state_->instruments[slot].instrument);
   }
+  sort_appended(out, first, [](const Instrument& it) { return it.terms.instrument; });
 }
 
 void Exchange::list_accounts(std::vector<const Account*>& out) const {
+  const std::size_t first = out.size();
   for (Slot slot = 0; slot < state_->ledger.accounts(); ++slot) {
     out.push_back(&state_->ledger.account(slot).account);
   }
+  sort_appended(out, first, [](const Account& it) { return it.account; });
 }
 
 void Exchange::list_levels(InstrumentId instrument, Side side, std::size_t depth,

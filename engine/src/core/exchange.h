@@ -49,6 +49,7 @@ struct Order {
     return status == OrderStatus::kNew || status == OrderStatus::kPartiallyFilled;
   }
   [[nodiscard]] QtyLots leaves_lots() const { return open() ? qty_lots - filled_lots : 0; }
+  friend bool operator==(const Order&, const Order&) = default;
 };
 
 struct Account {
@@ -63,6 +64,7 @@ struct Account {
   [[nodiscard]] CashMicros buying_power_micros() const {
     return cash_micros + credit_limit_micros - reserved_micros;
   }
+  friend bool operator==(const Account&, const Account&) = default;
 };
 
 struct Position {
@@ -71,6 +73,7 @@ struct Position {
   QtyLots qty_lots = 0;        // negative: short
   QtyLots reserved_lots = 0;   // by open sell orders
   CashMicros cost_micros = 0;  // cost basis, signed like qty_lots
+  friend bool operator==(const Position&, const Position&) = default;
 };
 
 struct Instrument {
@@ -78,6 +81,7 @@ struct Instrument {
   PriceTicks last_price_ticks = 0;  // of the last trade; 0 before the first
   // Cash value of one lot at one tick, in micros; exact by construction.
   CashMicros tick_value_micros = 0;
+  friend bool operator==(const Instrument&, const Instrument&) = default;
 };
 
 class Exchange {
@@ -117,12 +121,14 @@ class Exchange {
   // Up to `limit` open orders of `account` with order_id < `before` (0: no bound), newest first.
   // `instrument` 0 means all. Appends pointers to `out`. Looks at kOrdersVisitedMax orders at most:
   // where it stopped for that, returns the last order it looked at; otherwise 0. The same call with
-  // that as `from` goes on behind it, whether it is still open or not.
+  // that as `from` goes on behind it, whether it is still open or not, and never returns a newer
+  // one, so that no order comes twice.
   OrderId list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
                            std::size_t limit, std::vector<const Order*>& out,
                            OrderId from = 0) const;
   // The positions that are not flat, by instrument.
   void list_positions(AccountId account, std::vector<const Position*>& out) const;
+  // By id.
   void list_instruments(std::vector<const Instrument*>& out) const;
   void list_accounts(std::vector<const Account*>& out) const;
 

@@ -82,6 +82,15 @@ class ExchangeFixture : public testing::Test {
     return command;
   }
 
+  // Goes on from what the exchange wrote down.
+  void restart() {
+    std::vector<std::byte> bytes;
+    ByteWriter out(bytes);
+    exchange_.serialize(out);
+    ByteReader in(bytes);
+    ASSERT_TRUE(exchange_.restore(in));
+  }
+
   // Applies an order that must be accepted; its id.
   OrderId enter(const NewOrder& order) {
     apply(order);

@@ -1,4 +1,4 @@
-// All there is in a shard. Order entry, administration, snapshots and the auditor work on it.
+// All there is in a shard. The rules, administration, snapshots and the auditor work on it.
 #pragma once
 
 #include "core/command.h"
@@ -22,6 +22,10 @@ struct ExchangeState {
                                                QtyLots leaves_lots) const {
     return WideInteger{leaves_lots} * order.limit_price_ticks *
            instruments[instrument].instrument.tick_value_micros;
+  }
+
+  [[nodiscard]] FastBook& book_of(Slot order) {
+    return instruments[orders.owner(order).instrument].book;
   }
 
   Limits capacity;  // of the pools

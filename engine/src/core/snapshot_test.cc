@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/exchange.h"
-#include "core/random_flow.h"
+#include "core/testing/random_flow.h"
 
 namespace openvenue::core {
 namespace {

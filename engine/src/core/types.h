@@ -39,6 +39,24 @@ enum class OrderStatus : std::uint8_t {
 
 // Why a command was rejected or an order ended. One list for all, so that a number means the same
 // thing everywhere (journal, wire, metrics).
+//
+// Where several reasons to reject a new order or a replacement apply, the first one of these is
+// given:
+//
+//   kUnknownAccount
+//   kInvalidOrder            it has no client order id
+//   kDuplicateClientOrderId
+//   kUnknownInstrument       of a new order; kUnknownOrder, then kOrderNotOpen of a replacement
+//   kInvalidOrder            a field outside its enumeration, a replacement that could not rest
+//   kInstrumentInactive
+//   kInvalidQuantity
+//   kInvalidPrice
+//   kQuantityBelowFilled
+//   kOverflow
+//   kInsufficientCash, kInsufficientPosition
+//   kCapacity
+//   kOpenOrderLimit
+//   kAccountOpenOrderLimit
 enum class Reason : std::uint8_t {
   kNone = 0,
   // Rejections: the command changed nothing.

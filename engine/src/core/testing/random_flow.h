@@ -1,14 +1,18 @@
 // A reproducible stream of commands that meets every rule of the exchange often: tiny pools, poor
 // accounts, repeated and contradictory commands, cancels of orders long gone. Of three seeds one
-// keeps to a few prices, one has clusters of them far apart, and one uses the whole range.
+// keeps to a few prices, one has clusters of them far apart, and one uses the whole range. Of eight
+// seeds one has amounts near the bounds of 64 bits.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "core/command.h"
+#include "core/wide_integer.h"
 
 namespace openvenue::core {
 
@@ -31,6 +35,7 @@ class RandomFlow {
     if (seed % 3 != 0) max_price_ = seed % 50 == 1 ? kPriceRangeTicksMax : PriceTicks{1} << 20;
     if (seed % 3 == 0) centers_ = {max_price_ / 2};
     if (seed % 3 == 1) choose_clusters();
+    if (seed % 8 == 6) lot_scale_ = std::min(kLotScaleMax, kCashTotalMax / (320 * max_price_));
   }
 
   [[nodiscard]] const Limits& limits() const { return limits_; }
@@ -45,6 +50,7 @@ class RandomFlow {
       commands.push_back(stamp(terms(id)));
       commands.push_back(stamp(AdjustBalance{id, cash(0, 200'000)}));
       commands.push_back(stamp(AdjustPosition{id, instrument(), between(0, 300), between(0, 999)}));
+      if (lot_scale_ > 1) commands.push_back(stamp(large_adjustment(id)));
     }
     return commands;
   }
@@ -69,6 +75,7 @@ class RandomFlow {
       case 2:
         return stamp(AdjustBalance{account(), cash(-50'000, 60'000)});
       case 3:
+        if (lot_scale_ > 1 && one_in(2)) return stamp(large_adjustment(account()));
         return stamp(AdjustPosition{account(), instrument(), between(-80, 100), between(-50, 50)});
       case 4:
         return stamp(configuration());
@@ -108,9 +115,16 @@ class RandomFlow {
       centers_.push_back(kMinPrice + block * between(1, max_price_ / block - 1));
     }
   }
-  // So much that it buys about as many lots whatever the prices are.
+  // So much that it buys about as many lots whatever the prices are and a lot is worth.
   CashMicros cash(CashMicros first, CashMicros last) {
-    return between(first, last) * (max_price_ / 100);
+    const WideInteger scaled = WideInteger{between(first, last)} * (max_price_ / 100) * lot_scale_;
+    return static_cast<CashMicros>(
+        std::clamp(scaled, -WideInteger{kCashTotalMax}, WideInteger{kCashTotalMax}));
+  }
+  AdjustPosition large_adjustment(AccountId id) {
+    constexpr CashMicros kCostMax = std::numeric_limits<CashMicros>::max();
+    const QtyLots qty = between(-kPositionLotsMax, kPositionLotsMax) >> between(0, 8);
+    return {id, instrument(), qty, one_in(4) ? kCostMax >> between(0, 4) : qty};
   }
   ClientOrderId client_order_id() {
     if (one_in(30)) return ClientOrderId("c" + std::to_string(between(0, ++ids_)));
@@ -149,7 +163,7 @@ class RandomFlow {
     terms.name = Name(std::to_string(between(0, 9)));
     terms.state = one_in(8) ? InstrumentState::kInactive : InstrumentState::kActive;
     terms.tick_size_nanos = 10'000'000;
-    terms.lot_size_nanos = 1'000'000;
+    terms.lot_size_nanos = 1'000'000 * lot_scale_;
     terms.min_price_ticks = kMinPrice;
     terms.max_price_ticks = one_in(10) ? max_price_ + 1 : max_price_;
     terms.max_order_qty_lots = between(30, 1'000);
@@ -187,9 +201,12 @@ class RandomFlow {
     return stamp(body);
   }
 
+  static constexpr std::int64_t kLotScaleMax = std::int64_t{1} << 40;
+
   std::mt19937_64 random_;
   Limits limits_;
   PriceTicks max_price_ = 100;
+  std::int64_t lot_scale_ = 1;       // what a lot is worth, against most seeds
   std::vector<PriceTicks> centers_;  // of the prices in use; none: all prices alike
   PriceTicks spread_ = 1;            // around them
   Sequence sequence_ = 0;

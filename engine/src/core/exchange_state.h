@@ -24,8 +24,9 @@ struct ExchangeState {
            instruments[instrument].instrument.tick_value_micros;
   }
 
-  Limits capacity;  // of the pools
-  Limits limits;    // in force
+  Limits capacity;                             // of the pools
+  Limits limits;                               // in force
+  RulesVersion rules_version = kRulesVersion;  // in force
   Sequence last_sequence = 0;
   TimestampNs last_timestamp_ns = 0;
   TradeId last_trade_id = 0;

@@ -11,7 +11,8 @@ bool enumerators_valid(const NewOrder& command) {
   const bool type_known = command.type == OrderType::kMarket || command.type == OrderType::kLimit;
   const bool time_in_force_known =
       command.time_in_force >= TimeInForce::kDay && command.time_in_force <= TimeInForce::kFok;
-  return side_known && type_known && time_in_force_known;
+  return side_known && type_known && time_in_force_known &&
+         command.position_intent <= PositionIntent::kSellToClose;
 }
 
 bool can_rest(TimeInForce time_in_force) {
@@ -34,14 +35,19 @@ Order order_of(const NewOrder& command) {
   order.qty_lots = command.qty_lots;
   order.limit_price_ticks = command.limit_price_ticks;
   order.client_order_id = command.client_order_id;
+  order.position_intent = command.position_intent;
   return order;
 }
 
+// An order without an intent may come from a client or a worker of the version before, which did
+// not pass it on: its repetition may have one.
 bool made_by(const NewOrder& command, const Order& order) {
   return order.replaces == 0 && order.instrument == command.instrument &&
          order.side == command.side && order.type == command.type &&
          order.time_in_force == command.time_in_force && order.qty_lots == command.qty_lots &&
-         order.limit_price_ticks == command.limit_price_ticks;
+         order.limit_price_ticks == command.limit_price_ticks &&
+         (order.position_intent == command.position_intent ||
+          order.position_intent == PositionIntent::kUnspecified);
 }
 
 ReplaceTerms terms_of(const ReplaceOrder& command) {
@@ -74,6 +80,7 @@ void OrderEntry::enter(const NewOrder& command) {
   const OrderOwner owner{account, state_.ledger.find_position(command.account, command.instrument),
                          instrument};
   Reason reason = check_terms(order, state_.instruments[instrument].instrument);
+  if (reason == Reason::kNone) reason = check_position_intent(order, owner);
   if (reason == Reason::kNone) reason = check_risk(order, owner, {});
   if (reason == Reason::kNone) reason = check_room(owner);
   if (reason == Reason::kNone) reason = check_open_orders(order, owner);
@@ -173,6 +180,24 @@ Reason OrderEntry::check_terms(const Order& order, const Instrument& instrument)
   return price_valid ? Reason::kNone : Reason::kInvalidPrice;
 }
 
+// An order closes what is held less what the account's open orders on its side may take of it. It
+// opens where it takes away nothing from a position of the other sign. Rules before version 2 knew
+// no intents.
+Reason OrderEntry::check_position_intent(const Order& order, const OrderOwner& owner) const {
+  const PositionIntent intent = order.position_intent;
+  if (intent == PositionIntent::kUnspecified || state_.rules_version < 2) return Reason::kNone;
+  const bool buys = intent == PositionIntent::kBuyToOpen || intent == PositionIntent::kBuyToClose;
+  const bool closes =
+      intent == PositionIntent::kBuyToClose || intent == PositionIntent::kSellToClose;
+  const Position position =
+      owner.position == kNoSlot ? Position{} : state_.ledger.position(owner.position);
+  const WideInteger against = buys ? -WideInteger{position.qty_lots} : position.qty_lots;
+  const QtyLots taken = buys ? position.wanted_lots : position.reserved_lots;
+  const bool fits = closes ? order.qty_lots <= against - taken : against <= 0;
+  return fits && buys == (order.side == Side::kBuy) ? Reason::kNone
+                                                    : Reason::kPositionIntentMismatch;
+}
+
 Reason OrderEntry::check_risk(const Order& order, const OrderOwner& owner,
                               const Released& released) const {
   const Instrument& instrument = state_.instruments[owner.instrument].instrument;
@@ -254,8 +279,8 @@ Order OrderEntry::replacement(const Order& old, const ReplaceOrder& command) con
 // Opens `order` under the command's sequence number and reserves what it needs.
 Slot OrderEntry::open(const Order& order, OrderOwner owner, const ReplaceTerms& terms) {
   if (owner.position == kNoSlot) {
-    owner.position =
-        state_.ledger.add_position(owner.account, {order.account, order.instrument, 0, 0, 0});
+    owner.position = state_.ledger.add_position(
+        owner.account, {.account = order.account, .instrument = order.instrument});
   }
   Order opened = order;
   opened.order_id = state_.last_sequence;
@@ -367,6 +392,7 @@ void OrderEntry::reserve(Slot slot, QtyLots lots) {
   if (order.side == Side::kBuy) {
     state_.ledger.account(owner.account).account.reserved_micros +=
         static_cast<CashMicros>(state_.reservation_micros(order, owner.instrument, lots));
+    state_.ledger.position(owner.position).wanted_lots += lots;
   } else {
     state_.ledger.position(owner.position).reserved_lots += lots;
   }

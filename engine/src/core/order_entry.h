@@ -30,6 +30,7 @@ class OrderEntry {
     events_.emplace_back(Rejected{reason, order_id});
   }
   [[nodiscard]] Reason check_terms(const Order& order, const Instrument& instrument) const;
+  [[nodiscard]] Reason check_position_intent(const Order& order, const OrderOwner& owner) const;
   [[nodiscard]] Reason check_risk(const Order& order, const OrderOwner& owner,
                                   const Released& released) const;
   [[nodiscard]] Reason check_room(const OrderOwner& owner) const;

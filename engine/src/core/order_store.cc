@@ -4,6 +4,7 @@
 #include <cstring>
 #include <random>
 
+#include "core/check.h"
 #include "core/hash.h"
 
 namespace openvenue::core {
@@ -87,7 +88,7 @@ Slot OrderStore::store(const Order& order, const OrderOwner& owner, const Replac
 }
 
 void OrderStore::forget_oldest_ended() {
-  if (ended_.empty()) __builtin_trap();
+  CHECK(!ended_.empty(), "the pool of orders is full of open ones");
   const Slot slot = ended_.head;
   const Order& order = orders_[slot];
   state_links_.remove(ended_, slot);

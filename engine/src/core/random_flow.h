@@ -169,7 +169,7 @@ class RandomFlow {
     limits.max_open_orders = static_cast<std::uint32_t>(between(0, limits.max_orders));
     limits.max_open_orders_per_account =
         static_cast<std::uint32_t>(between(0, limits_.max_open_orders));
-    return {limits};
+    return Configure{limits};
   }
 
   Command stamp(const CommandBody& body) {

@@ -51,6 +51,8 @@ TEST(Decode, RefusesEnumeratorsThatNameNothing) {
   EXPECT_FALSE(accepts([](auto& order) { order.set_type(static_cast<v1::OrderType>(257)); }));
   EXPECT_FALSE(
       accepts([](auto& order) { order.set_time_in_force(static_cast<v1::TimeInForce>(99)); }));
+  EXPECT_FALSE(
+      accepts([](auto& order) { order.set_position_intent(static_cast<v1::PositionIntent>(5)); }));
 }
 
 TEST(Decode, TakesClientOrderIdsOfOneTo128Bytes) {

@@ -402,7 +402,9 @@ TEST(Engine, TakesLowerLimitsAfterHigherOnes) {
               core::OrderStatus::kNew);
     // So that the next start does not begin with the larger state.
     auto snapshot = engine->take_snapshot();
-    if (snapshot) EXPECT_GE(snapshot->get(), before + 1);
+    if (snapshot) {
+      EXPECT_GE(snapshot->get(), before + 1);
+    }
   }
   const journal::Recovered recovered = journal::recover(settings.journal, settings.limits);
   EXPECT_EQ(recovered.exchange->limits(), settings.limits);

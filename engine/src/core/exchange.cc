@@ -7,6 +7,7 @@
 
 #include "core/administration.h"
 #include "core/auditor.h"
+#include "core/check.h"
 #include "core/conservation.h"
 #include "core/digest.h"
 #include "core/exchange_state.h"
@@ -26,30 +27,44 @@ namespace {
 
 bool in_range(std::uint32_t limit, std::uint32_t bound) { return limit >= 1 && limit <= bound; }
 
-const Limits& checked(const Limits& capacity) {
+// Why pools of these sizes cannot be, or nullptr.
+const char* find_fault(const Limits& capacity) {
   if (capacity.max_orders < 2 || capacity.max_orders > kOrdersMax) {
-    throw std::invalid_argument("max_orders must be between 2 and 16777216");
+    return "max_orders must be between 2 and 16777216";
   }
   if (!in_range(capacity.max_accounts, kAccountsMax) ||
       !in_range(capacity.max_instruments, kInstrumentsMax) ||
       !in_range(capacity.max_positions, kPositionsMax)) {
-    throw std::invalid_argument(
-        "max_accounts must be between 1 and 16777216, max_instruments between 1 and 1048576, and "
-        "max_positions between 1 and 67108864");
+    return "max_accounts must be between 1 and 16777216, max_instruments between 1 and 1048576, "
+           "and "
+           "max_positions between 1 and 67108864";
   }
   if (capacity.max_open_orders == 0 || capacity.max_open_orders >= capacity.max_orders) {
-    throw std::invalid_argument("max_open_orders must be at least 1 and below max_orders");
+    return "max_open_orders must be at least 1 and below max_orders";
   }
   if (capacity.max_open_orders_per_account == 0) {
-    throw std::invalid_argument("max_open_orders_per_account must be at least 1");
+    return "max_open_orders_per_account must be at least 1";
   }
-  if (capacity.max_fills_per_command == 0) {
-    throw std::invalid_argument("max_fills_per_command must be at least 1");
-  }
+  if (capacity.max_fills_per_command == 0) return "max_fills_per_command must be at least 1";
+  return nullptr;
+}
+
+const Limits& checked(const Limits& capacity) {
+  if (const char* fault = find_fault(capacity)) throw std::invalid_argument(fault);
   return capacity;
 }
 
 }  // namespace
+
+Limits larger_of(const Limits& a, const Limits& b) {
+  return {std::max(a.max_orders, b.max_orders),
+          std::max(a.max_accounts, b.max_accounts),
+          std::max(a.max_instruments, b.max_instruments),
+          std::max(a.max_positions, b.max_positions),
+          std::max(a.max_fills_per_command, b.max_fills_per_command),
+          std::max(a.max_open_orders, b.max_open_orders),
+          std::max(a.max_open_orders_per_account, b.max_open_orders_per_account)};
+}
 
 struct Exchange::State : ExchangeState {
   explicit State(const Limits& pool_sizes) : ExchangeState(checked(pool_sizes)) {}
@@ -143,6 +158,16 @@ Sequence Exchange::last_sequence() const { return state_->last_sequence; }
 TimestampNs Exchange::last_timestamp_ns() const { return state_->last_timestamp_ns; }
 
 const Limits& Exchange::limits() const { return state_->limits; }
+
+RulesVersion Exchange::rules_version() const { return state_->rules_version; }
+
+const Limits& Exchange::capacity() const { return state_->capacity; }
+
+std::size_t Exchange::account_count() const { return state_->ledger.accounts(); }
+
+std::size_t Exchange::instrument_count() const { return state_->instruments.size(); }
+
+std::size_t Exchange::position_count() const { return state_->ledger.positions(); }
 
 const Order* Exchange::find_order(OrderId order_id) const {
   const Slot slot = state_->orders.find(order_id);
@@ -240,7 +265,22 @@ void Exchange::list_queue(InstrumentId instrument, Side side, PriceTicks price,
   for (const Slot order : queue) out.push_back(state_->orders[order].order_id);
 }
 
-void Exchange::serialize(ByteWriter& out) const { write_state(*state_, out); }
+std::unique_ptr<Exchange> Exchange::resized(std::unique_ptr<Exchange> exchange,
+                                            const Limits& capacity) {
+  std::vector<std::byte> bytes;
+  bytes.reserve(exchange->digest().size());
+  ByteWriter out(bytes);
+  exchange->serialize(out);
+  exchange.reset();
+  exchange = std::make_unique<Exchange>(capacity);
+  ByteReader in(bytes);
+  CHECK(exchange->restore(in), "a state does not fit into pools of the size that it asked for");
+  return exchange;
+}
+
+void Exchange::serialize(ByteWriter& out, std::uint32_t version) const {
+  write_state(*state_, out, version);
+}
 
 void Exchange::serialize(PieceWriter& out) const { write_state(*state_, out); }
 
@@ -254,13 +294,18 @@ bool Exchange::restore(ByteReader& in) {
   return true;
 }
 
-Digest Exchange::digest() const {
+std::optional<Limits> Exchange::limits_in(ByteReader in) {
+  const std::optional<Limits> limits = read_limits(in);
+  return limits && find_fault(*limits) == nullptr ? limits : std::nullopt;
+}
+
+Digest Exchange::digest(std::uint32_t version) const {
   Digest digest;
-  write_state(*state_, digest);
+  write_state(*state_, digest, version);
   return digest;
 }
 
-std::uint64_t Exchange::state_hash() const { return digest().value(); }
+std::uint64_t Exchange::state_hash(std::uint32_t version) const { return digest(version).value(); }
 
 void Exchange::check_invariants() const {
   const char* violation = Auditor(state_->capacity).find_violation(*state_);

@@ -67,10 +67,10 @@ class ExchangeFixture : public testing::Test {
 
   NewOrder limit(AccountId account, Side side, QtyLots qty, PriceTicks price,
                  TimeInForce time_in_force = TimeInForce::kGtc) {
-    return {account, kGold, side, OrderType::kLimit, time_in_force, qty, price, next_id()};
+    return {account, kGold, side, OrderType::kLimit, time_in_force, qty, price, next_id(), {}};
   }
   NewOrder market(AccountId account, Side side, QtyLots qty) {
-    return {account, kGold, side, OrderType::kMarket, TimeInForce::kIoc, qty, 0, next_id()};
+    return {account, kGold, side, OrderType::kMarket, TimeInForce::kIoc, qty, 0, next_id(), {}};
   }
   ReplaceOrder replacement(AccountId account, OrderId order, QtyLots qty, PriceTicks price) {
     ReplaceOrder command;

@@ -28,8 +28,9 @@ struct ExchangeState {
     return instruments[orders.owner(order).instrument].book;
   }
 
-  Limits capacity;  // of the pools
-  Limits limits;    // in force
+  Limits capacity;                             // of the pools
+  Limits limits;                               // in force
+  RulesVersion rules_version = kRulesVersion;  // in force
   Sequence last_sequence = 0;
   TimestampNs last_timestamp_ns = 0;
   TradeId last_trade_id = 0;

@@ -2,6 +2,8 @@
 
 #include <random>
 
+#include "core/check.h"
+
 namespace openvenue::core {
 
 // Clients choose client order ids. With a seed that they cannot know, they cannot choose ids that
@@ -72,7 +74,7 @@ Slot OrderStore::store(const Order& order, const OrderOwner& owner, const Replac
 }
 
 void OrderStore::forget_oldest_ended() {
-  if (ended_.empty()) __builtin_trap();
+  CHECK(!ended_.empty(), "the pool of orders is full of open ones");
   const Slot slot = ended_.head;
   const Order& order = orders_[slot];
   state_links_.remove(ended_, slot);

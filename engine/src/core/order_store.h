@@ -25,15 +25,6 @@ struct OrderOwner {
   Slot instrument = kNoSlot;
 };
 
-// What a ReplaceOrder asked for, kept beside the order it made to recognize its repetition.
-struct ReplaceTerms {
-  QtyLots qty_lots = 0;
-  PriceTicks limit_price_ticks = 0;
-  TimeInForce time_in_force = TimeInForce::kDay;
-  bool keep_time_in_force = true;
-  friend bool operator==(const ReplaceTerms&, const ReplaceTerms&) = default;
-};
-
 class OrderStore {
  public:
   explicit OrderStore(std::uint32_t capacity);

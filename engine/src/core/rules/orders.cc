@@ -16,14 +16,19 @@ Order order_of(const NewOrder& command) {
   order.qty_lots = command.qty_lots;
   order.limit_price_ticks = command.limit_price_ticks;
   order.client_order_id = command.client_order_id;
+  order.position_intent = command.position_intent;
   return order;
 }
 
+// An order without an intent may come from a client or a worker of the version before, which did
+// not pass it on: its repetition may have one.
 bool made_by(const NewOrder& command, const Order& order) {
   return order.replaces == 0 && order.instrument == command.instrument &&
          order.side == command.side && order.type == command.type &&
          order.time_in_force == command.time_in_force && order.qty_lots == command.qty_lots &&
-         order.limit_price_ticks == command.limit_price_ticks;
+         order.limit_price_ticks == command.limit_price_ticks &&
+         (order.position_intent == command.position_intent ||
+          order.position_intent == PositionIntent::kUnspecified);
 }
 
 ReplaceTerms terms_of(const ReplaceOrder& command) {
@@ -66,6 +71,8 @@ void Orders::enter(const NewOrder& command) {
   const OrderOwner owner{account, state_.ledger.find_position(command.account, command.instrument),
                          instrument};
   Reason reason = validate(order, state_.instruments[instrument].instrument.terms);
+  if (reason != Reason::kNone) return reject(reason);
+  reason = check_position_intent(state_, order, owner);
   if (reason != Reason::kNone) return reject(reason);
   reason = check_risk(state_, order, owner, {});
   if (reason != Reason::kNone) return reject(reason);
@@ -149,8 +156,8 @@ void Orders::end_trading_day() {
 // Opens `order` under the command's sequence number and reserves what it needs.
 Slot Orders::open(const Order& order, OrderOwner owner, const ReplaceTerms& terms) {
   if (owner.position == kNoSlot) {
-    owner.position =
-        state_.ledger.add_position(owner.account, {order.account, order.instrument, 0, 0, 0});
+    owner.position = state_.ledger.add_position(
+        owner.account, {.account = order.account, .instrument = order.instrument});
   }
   Order opened = order;
   opened.order_id = state_.last_sequence;

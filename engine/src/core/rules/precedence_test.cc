@@ -94,6 +94,8 @@ const std::vector<Fault<NewOrder>>& faults_of_new_orders() {
        [](Test& test, NewOrder&) { test.define(InstrumentState::kInactive); }},
       {"no quantity", Reason::kInvalidQuantity, [](Test&, NewOrder& it) { it.qty_lots = 0; }},
       {"no price", Reason::kInvalidPrice, [](Test&, NewOrder& it) { it.limit_price_ticks = 0; }},
+      {"another intent", Reason::kPositionIntentMismatch,
+       [](Test&, NewOrder& it) { it.position_intent = PositionIntent::kBuyToClose; }},
       {"value beyond 64 bits", Reason::kOverflow,
        [](Test&, NewOrder& it) {
          it.qty_lots = kTooMuch;

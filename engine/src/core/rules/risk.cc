@@ -48,6 +48,22 @@ bool delivers(const ExchangeState& state, const Order& order, const OrderOwner& 
 
 }  // namespace
 
+Reason check_position_intent(const ExchangeState& state, const Order& order,
+                             const OrderOwner& owner) {
+  const PositionIntent intent = order.position_intent;
+  if (intent == PositionIntent::kUnspecified || state.rules_version < 2) return Reason::kNone;
+  const bool buys = intent == PositionIntent::kBuyToOpen || intent == PositionIntent::kBuyToClose;
+  const bool closes =
+      intent == PositionIntent::kBuyToClose || intent == PositionIntent::kSellToClose;
+  const Position position =
+      owner.position == kNoSlot ? Position{} : state.ledger.position(owner.position);
+  const WideInteger against = buys ? -WideInteger{position.qty_lots} : position.qty_lots;
+  const QtyLots taken = buys ? position.wanted_lots : position.reserved_lots;
+  const bool fits = closes ? order.qty_lots <= against - taken : against <= 0;
+  return fits && buys == (order.side == Side::kBuy) ? Reason::kNone
+                                                    : Reason::kPositionIntentMismatch;
+}
+
 Reason check_risk(const ExchangeState& state, const Order& order, const OrderOwner& owner,
                   const Released& released) {
   const bool held = owner.position != kNoSlot;
@@ -87,6 +103,7 @@ void reserve(ExchangeState& state, Slot slot, QtyLots lots) {
   if (order.side == Side::kBuy) {
     state.ledger.account(owner.account).account.reserved_micros +=
         static_cast<CashMicros>(state.reservation_micros(order, owner.instrument, lots));
+    state.ledger.position(owner.position).wanted_lots += lots;
   } else {
     state.ledger.position(owner.position).reserved_lots += lots;
   }

@@ -14,6 +14,12 @@ struct Released {
   QtyLots lots = 0;
 };
 
+// kPositionIntentMismatch where the order does something else than its intent says. It closes what
+// is held, less what the account's open orders on its side may take of that. It opens where it takes
+// nothing away from a position of the other sign. Rules before version 2 know no intents.
+[[nodiscard]] Reason check_position_intent(const ExchangeState& state, const Order& order,
+                                           const OrderOwner& owner);
+
 // The first thing that the order lacks, or kNone. Precondition: the order is valid.
 [[nodiscard]] Reason check_risk(const ExchangeState& state, const Order& order,
                                 const OrderOwner& owner, const Released& released);

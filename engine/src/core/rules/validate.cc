@@ -14,7 +14,10 @@ bool price_valid(const Order& order, const DefineInstrument& terms) {
 bool has_meaning(const NewOrder& command) {
   if (command.side != Side::kBuy && command.side != Side::kSell) return false;
   if (command.type != OrderType::kMarket && command.type != OrderType::kLimit) return false;
-  return command.time_in_force >= TimeInForce::kDay && command.time_in_force <= TimeInForce::kFok;
+  if (command.time_in_force < TimeInForce::kDay || command.time_in_force > TimeInForce::kFok) {
+    return false;
+  }
+  return command.position_intent <= PositionIntent::kSellToClose;
 }
 
 Reason validate(const Order& order, const DefineInstrument& terms) {

@@ -64,7 +64,7 @@ void NaiveExchange::carry_out(const OpenAccount& command) {
     if (power < 0) return reject(Reason::kInsufficientCash);
     for (const auto& [key, held] : holdings_) {
       const bool uncovered =
-          key.first == command.account && held.qty_lots < reserved_lots(key.first, key.second, {});
+          key.first == command.account && held.qty_lots < open_lots(key.first, key.second, Side::kSell, nullptr);
       if (uncovered && !command.may_sell_short) return reject(Reason::kInsufficientPosition);
     }
   }
@@ -109,7 +109,8 @@ void NaiveExchange::carry_out(const AdjustPosition& command) {
       beyond(WideInteger{brought} + command.qty_lots, kPositionLotsMax) || !fits_int64(cost)) {
     return reject(Reason::kOverflow);
   }
-  const bool uncovered = qty < reserved_lots(command.account, command.instrument, nullptr);
+  const bool uncovered = 
+      qty < open_lots(command.account, command.instrument, Side::kSell, nullptr);
   if (uncovered && !found->second.may_sell_short) return reject(Reason::kInsufficientPosition);
   brought += command.qty_lots;
   held.qty_lots = static_cast<QtyLots>(qty);
@@ -124,7 +125,8 @@ void NaiveExchange::carry_out(const Configure& command) {
   const std::uint32_t smallest = std::min(
       {wanted.max_orders, wanted.max_accounts, wanted.max_instruments, wanted.max_positions,
        wanted.max_fills_per_command, wanted.max_open_orders, wanted.max_open_orders_per_account});
-  if (smallest == 0 || wanted.max_open_orders >= wanted.max_orders) {
+  const bool rules_known = command.rules_version >= 1 && command.rules_version <= kRulesVersion;
+  if (!rules_known || smallest == 0 || wanted.max_open_orders >= wanted.max_orders) {
     return reject(Reason::kInvalidDefinition);
   }
   const bool has_room = wanted.max_orders <= capacity_.max_orders &&
@@ -137,6 +139,7 @@ void NaiveExchange::carry_out(const Configure& command) {
       instruments_.size() <= wanted.max_instruments && holdings_.size() <= wanted.max_positions;
   if (!has_room || !holds_all) return reject(Reason::kCapacity);
   limits_ = wanted;
+  rules_version_ = command.rules_version;
   forget_ended_orders(limits_.max_orders);
   events_.push_back(Applied{});
 }
@@ -184,7 +187,11 @@ std::vector<Account> NaiveExchange::accounts() const {
 
 std::vector<Instrument> NaiveExchange::instruments() const {
   std::vector<Instrument> all;
-  for (const auto& [id, instrument] : instruments_) all.push_back(instrument);
+  for (const auto& [id, instrument] : instruments_) {
+    all.push_back(instrument);
+    const auto brought = lots_brought_.find(id);
+    if (brought != lots_brought_.end()) all.back().adjusted_lots = brought->second;
+  }
   return all;
 }
 
@@ -192,8 +199,12 @@ std::vector<Position> NaiveExchange::positions(AccountId account) const {
   std::vector<Position> all;
   for (const auto& [key, held] : holdings_) {
     if (key.first != account || held.qty_lots == 0) continue;
-    all.push_back({account, key.second, held.qty_lots, reserved_lots(account, key.second, nullptr),
-                   held.cost_micros});
+    all.push_back({.account = account,
+                   .instrument = key.second,
+                   .qty_lots = held.qty_lots,
+                   .reserved_lots = open_lots(account, key.second, Side::kSell, nullptr),
+                   .cost_micros = held.cost_micros,
+                   .wanted_lots = open_lots(account, key.second, Side::kBuy, nullptr)});
   }
   return all;
 }

@@ -36,7 +36,11 @@ void NaiveExchange::carry_out(const NewOrder& command) {
   const bool meaningful = one_of(command.side, {Side::kBuy, Side::kSell}) &&
                           one_of(command.type, {OrderType::kMarket, OrderType::kLimit}) &&
                           one_of(command.time_in_force, {TimeInForce::kDay, TimeInForce::kGtc,
-                                                         TimeInForce::kIoc, TimeInForce::kFok});
+                                                         TimeInForce::kIoc, TimeInForce::kFok}) &&
+                          one_of(command.position_intent,
+                                 {PositionIntent::kUnspecified, PositionIntent::kBuyToOpen,
+                                  PositionIntent::kBuyToClose, PositionIntent::kSellToOpen,
+                                  PositionIntent::kSellToClose});
   if (!meaningful) return reject(Reason::kInvalidOrder);
 
   Order wanted;
@@ -48,7 +52,9 @@ void NaiveExchange::carry_out(const NewOrder& command) {
   wanted.qty_lots = command.qty_lots;
   wanted.limit_price_ticks = command.limit_price_ticks;
   wanted.client_order_id = command.client_order_id;
+  wanted.position_intent = command.position_intent;
   Reason reason = check_terms(wanted);
+  if (reason == Reason::kNone) reason = check_intent(wanted);
   if (reason == Reason::kNone) reason = check_amounts(wanted);
   if (reason == Reason::kNone) reason = check_means(wanted, nullptr);
   if (reason == Reason::kNone) reason = check_capacity(wanted);
@@ -146,7 +152,14 @@ bool NaiveExchange::sent_before(const CommandBody& body, AccountId account, cons
                                 OrderId order_named) {
   const auto earlier = find_order(account, id);
   if (!earlier) return false;
-  if (made_by_.at(earlier->order_id) == body) {
+  CommandBody known = made_by_.at(earlier->order_id);
+  // The version before did not pass intents on, so the repetition of an order without one may have one.
+  if (auto* first = std::get_if<NewOrder>(&known)) {
+    const auto* again = std::get_if<NewOrder>(&body);
+    const bool open_to_any = first->position_intent == PositionIntent::kUnspecified;
+    if (again != nullptr && open_to_any) first->position_intent = again->position_intent;
+  }
+  if (known == body) {
     events_.push_back(Duplicate{earlier->order_id});
   } else {
     reject(Reason::kDuplicateClientOrderId, order_named);
@@ -170,6 +183,23 @@ Reason NaiveExchange::check_terms(const Order& order) const {
   return within ? Reason::kNone : Reason::kInvalidPrice;
 }
 
+// A closing order finds a position of the other sign that covers it and all that is open on its side;
+// an opening one finds none of the other sign.
+Reason NaiveExchange::check_intent(const Order& order) const {
+  const PositionIntent intent = order.position_intent;
+  if (rules_version_ < 2 || intent == PositionIntent::kUnspecified) return Reason::kNone;
+  const bool is_buy = one_of(intent, {PositionIntent::kBuyToOpen, PositionIntent::kBuyToClose});
+  if (is_buy != (order.side == Side::kBuy)) return Reason::kPositionIntentMismatch;
+  const QtyLots held = holding(order.account, order.instrument).qty_lots;
+  const QtyLots against = is_buy ? -held : held;
+  if (one_of(intent, {PositionIntent::kBuyToOpen, PositionIntent::kSellToOpen})) {
+    return against > 0 ? Reason::kPositionIntentMismatch : Reason::kNone;
+  }
+  const WideInteger closing =
+      WideInteger{order.qty_lots} + open_lots(order.account, order.instrument, order.side, nullptr);
+  return closing <= against ? Reason::kNone : Reason::kPositionIntentMismatch;
+}
+
 // The value of all fills fits 64 bits, whatever the order trades at.
 Reason NaiveExchange::check_amounts(const Order& order) const {
   const Instrument& instrument = instruments_.at(order.instrument);
@@ -188,7 +218,7 @@ Reason NaiveExchange::check_means(const Order& order, const Order* replaced) con
   const QtyLots leaves = order.qty_lots - order.filled_lots;
   if (order.side == Side::kSell) {
     const QtyLots free = holding(order.account, order.instrument).qty_lots -
-                         reserved_lots(order.account, order.instrument, replaced);
+                         open_lots(order.account, order.instrument, Side::kSell, replaced);
     return leaves <= free || account.may_sell_short ? Reason::kNone : Reason::kInsufficientPosition;
   }
   const WideInteger power = WideInteger{account.cash_micros} + account.credit_limit_micros -
@@ -215,12 +245,12 @@ WideInteger NaiveExchange::reserved_micros(AccountId account, const Order* besid
   return sum;
 }
 
-QtyLots NaiveExchange::reserved_lots(AccountId account, InstrumentId instrument,
-                                     const Order* besides) const {
+QtyLots NaiveExchange::open_lots(AccountId account, InstrumentId instrument, Side side,
+                                 const Order* besides) const {
   QtyLots sum = 0;
   for (const auto& [id, order] : orders_) {
     const bool counts = order.account == account && order.instrument == instrument &&
-                        order.side == Side::kSell && &order != besides;
+                        order.side == side && &order != besides;
     if (counts) sum += order.leaves_lots();
   }
   return sum;

@@ -75,13 +75,15 @@ class NaiveExchange {
   bool sent_before(const CommandBody& body, AccountId account, const ClientOrderId& id,
                    OrderId order_named);
   [[nodiscard]] Reason check_terms(const Order& order) const;
+  [[nodiscard]] Reason check_intent(const Order& order) const;
   [[nodiscard]] Reason check_amounts(const Order& order) const;
   // `replaced` frees what it reserves; null if the order replaces none.
   [[nodiscard]] Reason check_means(const Order& order, const Order* replaced) const;
   [[nodiscard]] Reason check_capacity(const Order& order) const;
   [[nodiscard]] WideInteger reserved_micros(AccountId account, const Order* besides) const;
-  [[nodiscard]] QtyLots reserved_lots(AccountId account, InstrumentId instrument,
-                                      const Order* besides) const;
+  // What open orders of one side would trade in all.
+  [[nodiscard]] QtyLots open_lots(AccountId account, InstrumentId instrument, Side side,
+                                  const Order* besides) const;
   [[nodiscard]] std::size_t open_orders_of(AccountId account) const;
   [[nodiscard]] Holding holding(AccountId account, InstrumentId instrument) const;
 
@@ -104,12 +106,13 @@ class NaiveExchange {
 
   Limits capacity_;
   Limits limits_;
+  RulesVersion rules_version_ = kRulesVersion;
   Command now_;
   std::vector<Event> events_;
   TradeId trades_ = 0;
   WideInteger cash_brought_micros_ = 0;
   std::map<AccountId, Account> accounts_;  // reserved_micros stays 0
-  std::map<InstrumentId, Instrument> instruments_;
+  std::map<InstrumentId, Instrument> instruments_;  // adjusted_lots stays 0
   std::map<InstrumentId, QtyLots> lots_brought_;
   std::map<InstrumentId, Book> books_;
   std::map<std::pair<AccountId, InstrumentId>, Holding> holdings_;

@@ -141,6 +141,7 @@ class RandomFlow {
     order.qty_lots = one_in(60) ? between(-1, 2'000) : between(1, 40);
     order.limit_price_ticks = order.type == OrderType::kMarket && !one_in(20) ? 0 : price();
     order.client_order_id = client_order_id();
+    if (one_in(4)) order.position_intent = static_cast<PositionIntent>(between(0, 4 + one_in(20)));
     return order;
   }
 
@@ -183,7 +184,9 @@ class RandomFlow {
     limits.max_open_orders = static_cast<std::uint32_t>(between(0, limits.max_orders));
     limits.max_open_orders_per_account =
         static_cast<std::uint32_t>(between(0, limits_.max_open_orders));
-    return {limits};
+    // Mostly the newest rules, now and then older ones or none that there are.
+    const std::int64_t rules = one_in(4) ? between(0, kRulesVersion + 1) : kRulesVersion;
+    return Configure{limits, static_cast<RulesVersion>(rules)};
   }
 
   Command stamp(const CommandBody& body) {

@@ -214,7 +214,8 @@ TEST(Differential, RandomFlowsReachEveryOutcome) {
   for (auto number = static_cast<int>(Reason::kNone) + 1;
        number <= static_cast<int>(Reason::kFillLimit); ++number) {
     const auto reason = static_cast<Reason>(number);
-    const bool in_use = reason <= Reason::kPositionIntentMismatch || reason >= Reason::kUserCanceled;
+    const bool in_use =
+        reason <= Reason::kPositionIntentMismatch || reason >= Reason::kUserCanceled;
     if (!in_use) continue;
     EXPECT_GT(reasons[reason], 0) << "reason " << number;
   }

@@ -15,8 +15,8 @@ struct Released {
 };
 
 // kPositionIntentMismatch where the order does something else than its intent says. It closes what
-// is held, less what the account's open orders on its side may take of that. It opens where it takes
-// nothing away from a position of the other sign. Rules before version 2 know no intents.
+// is held, less what the account's open orders on its side may take of that. It opens where it
+// takes nothing away from a position of the other sign. Rules before version 2 know no intents.
 [[nodiscard]] Reason check_position_intent(const ExchangeState& state, const Order& order,
                                            const OrderOwner& owner);
 

@@ -63,8 +63,8 @@ void NaiveExchange::carry_out(const OpenAccount& command) {
                               reserved_micros(command.account, nullptr);
     if (power < 0) return reject(Reason::kInsufficientCash);
     for (const auto& [key, held] : holdings_) {
-      const bool uncovered =
-          key.first == command.account && held.qty_lots < open_lots(key.first, key.second, Side::kSell, nullptr);
+      const bool uncovered = key.first == command.account &&
+                             held.qty_lots < open_lots(key.first, key.second, Side::kSell, nullptr);
       if (uncovered && !command.may_sell_short) return reject(Reason::kInsufficientPosition);
     }
   }
@@ -109,8 +109,7 @@ void NaiveExchange::carry_out(const AdjustPosition& command) {
       beyond(WideInteger{brought} + command.qty_lots, kPositionLotsMax) || !fits_int64(cost)) {
     return reject(Reason::kOverflow);
   }
-  const bool uncovered = 
-      qty < open_lots(command.account, command.instrument, Side::kSell, nullptr);
+  const bool uncovered = qty < open_lots(command.account, command.instrument, Side::kSell, nullptr);
   if (uncovered && !found->second.may_sell_short) return reject(Reason::kInsufficientPosition);
   brought += command.qty_lots;
   held.qty_lots = static_cast<QtyLots>(qty);

@@ -33,14 +33,14 @@ void NaiveExchange::carry_out(const NewOrder& command) {
   if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder);
   if (sent_before(command, command.account, command.client_order_id, 0)) return;
   if (!instruments_.contains(command.instrument)) return reject(Reason::kUnknownInstrument);
-  const bool meaningful = one_of(command.side, {Side::kBuy, Side::kSell}) &&
-                          one_of(command.type, {OrderType::kMarket, OrderType::kLimit}) &&
-                          one_of(command.time_in_force, {TimeInForce::kDay, TimeInForce::kGtc,
-                                                         TimeInForce::kIoc, TimeInForce::kFok}) &&
-                          one_of(command.position_intent,
-                                 {PositionIntent::kUnspecified, PositionIntent::kBuyToOpen,
-                                  PositionIntent::kBuyToClose, PositionIntent::kSellToOpen,
-                                  PositionIntent::kSellToClose});
+  const bool meaningful =
+      one_of(command.side, {Side::kBuy, Side::kSell}) &&
+      one_of(command.type, {OrderType::kMarket, OrderType::kLimit}) &&
+      one_of(command.time_in_force,
+             {TimeInForce::kDay, TimeInForce::kGtc, TimeInForce::kIoc, TimeInForce::kFok}) &&
+      one_of(command.position_intent,
+             {PositionIntent::kUnspecified, PositionIntent::kBuyToOpen, PositionIntent::kBuyToClose,
+              PositionIntent::kSellToOpen, PositionIntent::kSellToClose});
   if (!meaningful) return reject(Reason::kInvalidOrder);
 
   Order wanted;
@@ -153,7 +153,8 @@ bool NaiveExchange::sent_before(const CommandBody& body, AccountId account, cons
   const auto earlier = find_order(account, id);
   if (!earlier) return false;
   CommandBody known = made_by_.at(earlier->order_id);
-  // The version before did not pass intents on, so the repetition of an order without one may have one.
+  // The version before did not pass intents on, so the repetition of an order without one may have
+  // one.
   if (auto* first = std::get_if<NewOrder>(&known)) {
     const auto* again = std::get_if<NewOrder>(&body);
     const bool open_to_any = first->position_intent == PositionIntent::kUnspecified;
@@ -183,8 +184,8 @@ Reason NaiveExchange::check_terms(const Order& order) const {
   return within ? Reason::kNone : Reason::kInvalidPrice;
 }
 
-// A closing order finds a position of the other sign that covers it and all that is open on its side;
-// an opening one finds none of the other sign.
+// A closing order finds a position of the other sign that covers it and all that is open on its
+// side; an opening one finds none of the other sign.
 Reason NaiveExchange::check_intent(const Order& order) const {
   const PositionIntent intent = order.position_intent;
   if (rules_version_ < 2 || intent == PositionIntent::kUnspecified) return Reason::kNone;

@@ -111,7 +111,7 @@ class NaiveExchange {
   std::vector<Event> events_;
   TradeId trades_ = 0;
   WideInteger cash_brought_micros_ = 0;
-  std::map<AccountId, Account> accounts_;  // reserved_micros stays 0
+  std::map<AccountId, Account> accounts_;           // reserved_micros stays 0
   std::map<InstrumentId, Instrument> instruments_;  // adjusted_lots stays 0
   std::map<InstrumentId, QtyLots> lots_brought_;
   std::map<InstrumentId, Book> books_;

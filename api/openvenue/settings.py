@@ -175,12 +175,22 @@ class Settings(BaseSettings):
 
 def describe_bad_settings(error: ValidationError) -> str:
     """Name the variables and what they must be, not what they are: that may hold a password."""
-    prefix = "OPENVENUE_PROJECTOR_" if error.title == "ProjectorSettings" else "OPENVENUE_"
+    prefix = _prefix_of(error.title)
     sentences = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
         name = "_".join(str(part) for part in problem["loc"]).upper()
         sentences.append(f"{prefix}{name}: {problem['msg'].removeprefix('Value error, ')}")
     return "; ".join(sentences)
+
+
+def _prefix_of(model: str) -> str:
+    """Return what the variables of a settings class begin with."""
+    classes = list(BaseSettings.__subclasses__())
+    for one in classes:
+        classes.extend(one.__subclasses__())
+        if one.__name__ == model:
+            return str(one.model_config.get("env_prefix", ""))
+    return "OPENVENUE_"
 
 
 @contextmanager

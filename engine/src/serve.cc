@@ -94,7 +94,7 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
       "Pairs of account and instrument that ever held something")
       ->check(CLI::Range(1U, core::kPositionsMax));
   add(command, "max-fills", engine.limits.max_fills_per_command, "Fills that one command may cause")
-      ->check(CLI::Range(1U, core::kOrdersMax));
+      ->check(CLI::Range(1U, core::kFillsPerCommandMax));
 }
 
 void add_server_options(CLI::App& command, ServeOptions& options) {

@@ -194,7 +194,8 @@ TEST_F(Serve, RefusesOptionsThatMeanNothing) {
            {"--max-instruments", "1048577"},
            {"--max-positions", "0"},
            {"--max-positions", "67108865"},
-           {"--max-fills", "0"}}) {
+           {"--max-fills", "0"},
+           {"--max-fills", "65537"}}) {
     EngineProcess engine(arguments_with(option, value));
     EXPECT_GE(engine.wait(), 100) << option << ' ' << value;
   }

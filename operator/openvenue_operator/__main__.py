@@ -12,7 +12,7 @@ from openvenue.telemetry import configure_logging, get_logger
 
 from openvenue_operator.cluster import Venue, connect
 from openvenue_operator.handlers import Loops, kopf_settings, registry_of
-from openvenue_operator.probes import serving
+from openvenue_operator.probes import Readiness, serving
 from openvenue_operator.scrape import new_session
 from openvenue_operator.settings import OperatorSettings
 
@@ -26,10 +26,14 @@ _log = get_logger(__name__)
 async def serve(settings: OperatorSettings) -> None:
     """Run until a signal."""
     async with connect() as client, new_session() as session:
-        loops = Loops(client, session, settings)
-        async with serving(settings.http_host, settings.http_port, loops, settings.hang_timeout_s):
+        loops, readiness = Loops(client, session, settings), Readiness(settings.failing_timeout_s)
+        async with serving(
+            settings.http_host, settings.http_port, loops, settings.hang_timeout_s, readiness
+        ):
             namespaces = settings.namespace_names
-            await _wait_for_kind(client, namespaces[0] if namespaces else "*")
+            for namespace in namespaces or ("*",):
+                await _wait_for_kind(client, namespace, readiness)
+            readiness.problem = None
             _log.info("operator started", identity=settings.identity, namespaces=namespaces)
             await kopf.operator(
                 registry=registry_of(loops),
@@ -39,7 +43,7 @@ async def serve(settings: OperatorSettings) -> None:
             )
 
 
-async def _wait_for_kind(client: AsyncClient, namespace: str) -> None:
+async def _wait_for_kind(client: AsyncClient, namespace: str, readiness: Readiness) -> None:
     """Wait until the API server knows Venues, which kopf looks for only once."""
     while True:
         try:
@@ -47,7 +51,8 @@ async def _wait_for_kind(client: AsyncClient, namespace: str) -> None:
                 break
         except (httpx2.HTTPError, OSError) as error:
             # Neither kind nor rights may be there yet, nor the API server itself.
-            _log.warning("no Venues can be read yet", problem=str(error))
+            readiness.problem = f"no Venues can be read yet: {error}"
+            _log.warning("no Venues can be read yet", namespace=namespace, problem=str(error))
             await asyncio.sleep(_KIND_POLL_S)
         else:
             return

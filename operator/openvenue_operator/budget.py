@@ -1,6 +1,6 @@
 """The database's connections: how many the venue may hold, and how many it may come to hold.
 
-Two questions, each answered for the worst that can happen before the next look: how many pods there
+Two questions, each answered for the worst that can happen before the next step: how many pods there
 may be, and what each of them may hold. All of it is arithmetic on an `Observation`.
 """
 
@@ -11,8 +11,9 @@ from openvenue_operator.model import (
     Observation,
     Pod,
     Tuning,
-    VenueSpec,
 )
+from openvenue_operator.phrases import count
+from openvenue_operator.spec import VenueSpec
 
 
 def rest(spec: VenueSpec) -> int:
@@ -67,7 +68,7 @@ def _of_others(spec: VenueSpec, observation: Observation, may_hold: int) -> int:
 
 
 def pods_at_most(deployment: Deployment, replicas: int, pods: tuple[Pod, ...] = ()) -> int:
-    """Pods that may hold connections at a time, with this many `replicas`, before the next look.
+    """Pods that may hold connections at a time, with this many `replicas`, before the next step.
 
     Those that serve: a rollout adds `max_surge`. Those that drain: where a new pod counts as
     available only after an old one's grace period (`min_ready_seconds`), a rollout has no more than
@@ -110,8 +111,8 @@ def budget_of(
 def in_words(budget: Budget) -> str:
     """The sum of the worst case."""
     return (
-        f"{budget.pods_at_most} pods at most x {budget.connections_per_pod} + {budget.rest} "
-        f"= {budget.total} connections of {budget.limit}"
+        f"{count(budget.pods_at_most, 'pod')} at most x {budget.connections_per_pod} "
+        f"+ {budget.rest} = {budget.total} connections of {budget.limit}"
     )
 
 
@@ -152,12 +153,16 @@ def may_hold(observation: Observation, remembered: int | None) -> int:
 
 
 def all_run(observation: Observation, tuning: Tuning) -> bool:
-    """Whether every pod that stays runs `tuning`, and those that go hold no more than it allows."""
+    """Whether every pod that stays runs `tuning`, and those that go hold no more than it allows.
+
+    A pod that no node has yet holds nothing, and will read what is applied when it starts.
+    """
     return all(
         (pod.report is not None and _holds(pod) <= per_pod(tuning))
         if pod.terminating
         else runs(pod, tuning)
         for pod in observation.pods
+        if pod.scheduled
     )
 
 

@@ -1,7 +1,7 @@
 """The Kubernetes API as the operator uses it: one client, every call counted, writes as one owner.
 
-A call that fails is not repeated here. Each look at a venue starts from what is there, so the next
-one does what this one could not.
+A call that fails is not repeated here. Each reconciliation of a venue starts from what is there, so
+the next one does what this one could not.
 """
 
 import re
@@ -91,19 +91,22 @@ def connect(
     )
 
 
-async def apply(
+async def server_side_apply(
     client: AsyncClient,
     resource: type[Any],
     body: Mapping[str, Any],
     *,
     field: tuple[str, ...],
+    owner: tuple[str, type[Any]] | None = None,
 ) -> None:
     """Declare what `body` holds of an object (server-side apply), and nothing else of it.
 
     Values that somebody once set by hand (kubectl scale, kubectl edit, the API server's defaults in
     a `helm install`) give way. Where somebody else declares `field` as the operator does, the two
-    would take it from each other for ever: raises Contested and writes nothing.
+    would take it from each other for ever: raises Contested and writes nothing. Where `resource` is
+    a subresource, `owner` is the kind in which is noted who declares what.
     """
+    kind, noted_in = owner or (str(body["kind"]), resource)
     name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
 
     async def patch(*, force: bool) -> None:
@@ -122,11 +125,11 @@ async def apply(
     except ApiError as error:
         if not _is_field_conflict(error):
             raise
-        live = await client.get(resource, name, namespace=namespace)
+        live = await client.get(noted_in, name, namespace=namespace)
         others = declarers(live.metadata.managedFields or (), field)
         if others:
             raise Contested(
-                f"{'.'.join(field)} of {body['kind']} {name} is declared by {', '.join(others)}: "
+                f"{'.'.join(field)} of {kind} {name} is declared by {', '.join(others)}: "
                 "take it out of what they apply"
             ) from error
         await patch(force=True)

@@ -2,12 +2,12 @@
 
     text ─ read ▸ Reading ─ report_of (with an earlier Reading of the same pod) ▸ PodReport
 
-A text that lacks a figure, holds one that no API can have, or counters that went back, is Nonsense
-as a whole: who is wrong about one thing is not believed about another.
+A text that lacks a figure, holds one that no API can have, or counters that went back, is
+InvalidMetrics as a whole: a pod that is wrong about one thing is not believed about another.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +16,12 @@ from prometheus_client.samples import Sample
 from openvenue_operator.model import Database, PodLoad, PodReport
 
 ORDER_ENTRY = "POST /v2/orders"
+REFUSALS = {
+    "openvenue_api_engine_refused_total": ("busy", "unary_busy"),
+    # Called told and cut before they were called rejected and aborted.
+    "openvenue_api_connections_refused_total": ("rejected", "aborted", "told", "cut"),
+}
+"""What a worker turned away by bounds of its own, which more workers raise."""
 
 WORKERS_MAX = 64
 CONNECTIONS_MAX = 262_143  # PostgreSQL's own bound of max_connections
@@ -28,7 +34,7 @@ OBSERVATIONS_MIN = 50
 """For a 99th percentile: that of fewer is the worst one's."""
 
 
-class Nonsense(ValueError):
+class InvalidMetrics(ValueError):
     """What a pod answered cannot be used; the message says why."""
 
 
@@ -48,12 +54,12 @@ class Distribution(NamedTuple):
         if not earlier.bounds:
             return self
         if self.bounds != earlier.bounds:
-            raise Nonsense("a histogram has other buckets than before")
+            raise InvalidMetrics("a histogram has other buckets than before")
         counts = tuple(
             now - before for now, before in zip(self.counts, earlier.counts, strict=True)
         )
         if any(count < 0 for count in counts) or list(counts) != sorted(counts):
-            raise Nonsense("a histogram went back")
+            raise InvalidMetrics("a histogram went back")
         return Distribution(self.bounds, counts)
 
     def quantile(self, share: float) -> float:
@@ -97,11 +103,13 @@ class Reading(NamedTuple):
     lag: Distribution
     pool_wait: Distribution
     order_latency: Distribution
+    projection_wait: Distribution
+    refused: float
     database: Database | None
 
 
 def read(text: str, read_at: float) -> Reading:
-    """Take the figures out of a text in Prometheus' format. Raises Nonsense."""
+    """Take the figures out of a text in Prometheus' format. Raises InvalidMetrics."""
     samples = _Samples(text)
     requests = samples.all("openvenue_api_requests_total")
     return Reading(
@@ -136,12 +144,16 @@ def read(text: str, read_at: float) -> Reading:
         lag=samples.distribution("openvenue_api_event_loop_lag_seconds"),
         pool_wait=samples.distribution("openvenue_api_db_pool_wait_seconds"),
         order_latency=samples.distribution("openvenue_api_request_seconds", ORDER_ENTRY),
+        projection_wait=samples.distribution("openvenue_api_projection_wait_seconds"),
+        refused=sum(
+            samples.of_causes(name, causes, COUNT_MAX) for name, causes in REFUSALS.items()
+        ),
         database=_database(samples, read_at),
     )
 
 
 def report_of(reading: Reading, earlier: Reading | None) -> PodReport:
-    """Say what a pod is and, where it was read before, under which load. Raises Nonsense."""
+    """Say what a pod is and, where it was read before, under which load. Raises InvalidMetrics."""
     return PodReport(
         read_at=reading.read_at,
         workers=reading.workers,
@@ -163,12 +175,12 @@ def _load(now: Reading, before: Reading) -> PodLoad | None:
 
     def rate(later: float, earlier: float, what: str) -> float:
         if later < earlier:
-            raise Nonsense(f"{what} went back from {earlier:g} to {later:g}")
+            raise InvalidMetrics(f"{what} went back from {earlier:g} to {later:g}")
         return (later - earlier) / seconds
 
     cpu_cores = rate(now.cpu_s, before.cpu_s, "the processor time")
     if cpu_cores > CORES_MAX:
-        raise Nonsense(f"{cpu_cores:.0f} processors were used")
+        raise InvalidMetrics(f"{cpu_cores:.0f} processors were used")
     return PodLoad(
         seconds=seconds,
         orders_per_s=rate(now.orders, before.orders, "the number of orders"),
@@ -178,6 +190,9 @@ def _load(now: Reading, before: Reading) -> PodLoad | None:
         pool_wait_ms=_p99_ms(now.pool_wait.since(before.pool_wait)),
         p99_ms=_p99_ms(now.order_latency.since(before.order_latency)),
         in_flight=now.in_flight,
+        refused_per_s=rate(now.refused, before.refused, "the number of refusals"),
+        queries_per_s=now.pool_wait.since(before.pool_wait).total / seconds,
+        projection_wait_ms=_p99_ms(now.projection_wait.since(before.projection_wait)),
     )
 
 
@@ -194,11 +209,11 @@ def _database(samples: "_Samples", read_at: float) -> Database | None:
     if observed_at == 0:
         return None
     if observed_at > read_at + CLOCK_SKEW_MAX_S:
-        raise Nonsense(f"the database was read {observed_at - read_at:.0f} s from now")
+        raise InvalidMetrics(f"the database was read {observed_at - read_at:.0f} s from now")
     most = samples.whole("openvenue_api_database_max_connections", CONNECTIONS_MAX)
     reserved = samples.whole("openvenue_api_database_reserved_connections", CONNECTIONS_MAX)
     if reserved >= most:
-        raise Nonsense(f"of {most} database connections {reserved} are reserved")
+        raise InvalidMetrics(f"of {most} database connections {reserved} are reserved")
     return Database(
         read_at=min(observed_at, read_at),
         max_connections=most,
@@ -218,7 +233,7 @@ class _Samples:
                     self._named.setdefault(sample.name, []).append(sample)
         except Exception as error:
             # The parser was made for texts that are right: on others it fails in many ways.
-            raise Nonsense(f"not Prometheus' text format ({error})") from error
+            raise InvalidMetrics(f"not Prometheus' text format ({error})") from error
 
     def all(self, name: str) -> list[Sample]:
         """The samples of a name, if any."""
@@ -227,7 +242,7 @@ class _Samples:
     def required(self, name: str) -> list[Sample]:
         """The samples of a name, of which there must be some."""
         if name not in self._named:
-            raise Nonsense(f"{name} is missing")
+            raise InvalidMetrics(f"{name} is missing")
         return self._named[name]
 
     def sum(self, name: str, most: float, *, optional: bool = False) -> float:
@@ -235,11 +250,19 @@ class _Samples:
         samples = self.all(name) if optional else self.required(name)
         return sum(_finite(sample, most) for sample in samples)
 
+    def of_causes(self, name: str, causes: Collection[str], most: float) -> float:
+        """The sum of those samples of a name that have one of these causes; 0 without any."""
+        return sum(
+            _finite(sample, most)
+            for sample in self.all(name)
+            if sample.labels.get("cause") in causes
+        )
+
     def whole(self, name: str, most: float) -> int:
         """The sum of a name's samples, which are whole numbers between 0 and `most`."""
         total = sum(_whole(sample, most) for sample in self.required(name))
         if total > most:
-            raise Nonsense(f"{name} is {total}")
+            raise InvalidMetrics(f"{name} is {total}")
         return total
 
     def distribution(self, name: str, route: str | None = None) -> Distribution:
@@ -255,9 +278,9 @@ class _Samples:
         bounds = tuple(bound for bound, _count in buckets)
         counts = tuple(count for _bound, count in buckets)
         if len(set(bounds)) != len(bounds) or not math.isinf(bounds[-1]):
-            raise Nonsense(f"{name} has buckets twice, or no last one")
+            raise InvalidMetrics(f"{name} has buckets twice, or no last one")
         if not _ascending(counts):
-            raise Nonsense(f"{name} has buckets that hold less than smaller ones")
+            raise InvalidMetrics(f"{name} has buckets that hold less than smaller ones")
         return Distribution(bounds, counts)
 
 
@@ -265,9 +288,9 @@ def _bound(sample: Sample) -> float:
     try:
         bound = float(sample.labels["le"])
     except (KeyError, ValueError) as error:
-        raise Nonsense(f"{sample.name} has a bucket without a bound") from error
+        raise InvalidMetrics(f"{sample.name} has a bucket without a bound") from error
     if math.isnan(bound) or bound < 0:
-        raise Nonsense(f"{sample.name} has a bucket up to {bound}")
+        raise InvalidMetrics(f"{sample.name} has a bucket up to {bound}")
     return bound
 
 
@@ -283,12 +306,12 @@ def _ascending(counts: Iterable[float]) -> bool:
 def _finite(sample: Sample, most: float) -> float:
     value = float(sample.value)
     if not 0 <= value <= most:  # NaN is not
-        raise Nonsense(f"{sample.name} is {value:g}")
+        raise InvalidMetrics(f"{sample.name} is {value:g}")
     return value
 
 
 def _whole(sample: Sample, most: float) -> int:
     value = _finite(sample, most)
     if not value.is_integer():
-        raise Nonsense(f"{sample.name} is {value:g}")
+        raise InvalidMetrics(f"{sample.name} is {value:g}")
     return int(value)

@@ -1,8 +1,8 @@
 """What kopf is told to do: follow the Venues, and keep one loop for each.
 
-kopf watches; the loops look. Of kopf there are only event handlers, which need neither finalizer
-nor annotation on a Venue: a namespace whose operator has gone can be deleted, and an idle venue is
-not written to.
+kopf watches; the loops reconcile. Of kopf there are only event handlers, which need neither
+finalizer nor annotation on a Venue: a namespace whose operator has gone can be deleted, and an idle
+venue is not written to.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Loops(Collection[VenueLoop]):
         return loop in self._loops.values()
 
     def follow(self, namespace: str, name: str, generation: int) -> None:
-        """Begin to look at a Venue, or look at once where its spec has changed."""
+        """Begin to reconcile a Venue, or do so at once where its spec has changed."""
         key = (namespace, name)
         task = self._tasks.get(key)
         if task is None or task.done():
@@ -63,7 +63,7 @@ class Loops(Collection[VenueLoop]):
         self._generations[key] = generation
 
     def wake(self, namespace: str, name: str) -> None:
-        """Look at a Venue at once, and see that it is gone."""
+        """Reconcile a Venue at once, and see that it is gone."""
         if (loop := self._loops.get((namespace, name))) is not None:
             loop.wake()
 

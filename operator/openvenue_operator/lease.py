@@ -5,8 +5,9 @@ holder answers by renewing it; a holder that does not answer within `PATIENCE_S`
 asker takes the Lease. So an operator that is alone makes no writes.
 
 Nobody's clock is compared with another's: each measures how long it has seen the Lease unchanged.
-A look at a venue ends within `HOLD_S` of the holder's last look at the Lease, which is less than
-`PATIENCE_S`, so that no write of a holder comes after the Lease was taken from it.
+A venue's reconciliation ends within `HOLD_S` of the holder's reading of the Lease, which is less
+than `PATIENCE_S`, and before each write the holder looks at its clock once more: a process that was
+frozen does not go on where it stood.
 """
 
 import math
@@ -30,7 +31,7 @@ PATIENCE_S = 20.0
 ASK_INTERVAL_S = 60.0
 ASKED_BY = f"{GROUP}/asked-by"
 SOMEBODY_FASTER = "another operator"
-"""Holder of a Lease that was taken while we tried: the next look says which it is."""
+"""Holder of a Lease that was taken while we tried: the next reconciliation says which it is."""
 
 
 class Claim(NamedTuple):
@@ -79,10 +80,17 @@ class VenueLease:
         self._version: str | None = None
         self._seen_at = -math.inf
         self._asked_at = -math.inf
+        self._checked_at = -math.inf
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nobody can have taken the Lease since `holder` said that it is ours."""
+        return self._clock() - self._checked_at < HOLD_S
 
     async def holder(self, venue: VenueObject) -> str:
         """Return who tunes the Venue, having done what is needed for it to be us."""
         name = lease_name(venue.name)
+        self._checked_at = self._clock()
         try:
             lease: Any = await self._client.get(Lease, name, namespace=venue.namespace)
         except ApiError as error:
@@ -121,14 +129,16 @@ class VenueLease:
             return _claim(lease).holder
         try:
             if lease is None:
-                await self._client.create(_new_lease(venue, self._identity))
+                # A PUT makes a Lease that is not there, and may be allowed for this name alone.
+                await self._client.replace(_new_lease(venue, self._identity))
             else:
                 _change(lease, self._identity, move)
                 # Refused where somebody has changed it since it was read.
                 written: Any = await self._client.replace(lease)
                 self._version, self._seen_at = written.metadata.resourceVersion, self._clock()
         except ApiError as error:
-            if error.status.code != 409:
+            # 422: somebody has made it meanwhile, so that a version has to be named.
+            if error.status.code not in (409, 422) or (error.status.code == 422 and lease):
                 raise
             return SOMEBODY_FASTER
         metrics.WRITES.labels("lease").inc()

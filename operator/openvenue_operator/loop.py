@@ -1,4 +1,4 @@
-"""Looks at one Venue again and again: observe ▸ plan ▸ report ▸ act.
+"""Reconciles one Venue again and again: observe ▸ plan ▸ report ▸ apply.
 
 The plan is written down before it is carried out. So an operator that ends between any two writes
 is followed by one that knows what was begun, and when.
@@ -16,16 +16,29 @@ from lightkube import AsyncClient
 from openvenue.telemetry import get_logger
 
 from openvenue_operator import metrics
-from openvenue_operator.act import Hands, act
+from openvenue_operator.apply import Clients, apply_step
 from openvenue_operator.engine import EngineClient
 from openvenue_operator.lease import HOLD_S, SOMEBODY_FASTER, VenueLease
-from openvenue_operator.model import Memory, Mode, Observation, Plan, Situation
+from openvenue_operator.model import (
+    Memory,
+    Observation,
+    Plan,
+    Situation,
+)
 from openvenue_operator.observe import InvalidSpec, VenueObject, find_venue, observe
 from openvenue_operator.plan import plan
-from openvenue_operator.report import Happening, announce, changes, turns, write_status
+from openvenue_operator.report import EventRecord, announce, changes, turns, write_status
 from openvenue_operator.scrape import Scraper
 from openvenue_operator.settings import OperatorSettings
-from openvenue_operator.status import Status, json_form, remembered, status_needs_write, status_of
+from openvenue_operator.spec import Mode
+from openvenue_operator.status import (
+    Status,
+    json_form,
+    paused_status,
+    remembered,
+    status_needs_write,
+    status_of,
+)
 
 FAILURE_DELAY_MAX_S = 30.0
 
@@ -33,7 +46,7 @@ _log = get_logger(__name__)
 
 
 class Result(StrEnum):
-    """How a look at a Venue ended."""
+    """How a reconciliation of a Venue ended."""
 
     SETTLED = "settled"
     PROGRESSING = "progressing"
@@ -61,7 +74,9 @@ class VenueLoop:
         self.namespace = namespace
         self.name = name
         self.finished_at = time.monotonic()
-        """When a look last came to its end, well or not (monotonic)."""
+        """When a reconciliation last came to its end, well or not (monotonic)."""
+        self.succeeded_at = time.monotonic()
+        """When one last came to its end well (monotonic)."""
         self.situation: Situation | None = None
         """Which the last plan was made from."""
         self._client = client
@@ -82,14 +97,14 @@ class VenueLoop:
         return f"{self.namespace}/{self.name}"
 
     def wake(self) -> None:
-        """Look at once: the Venue has changed."""
+        """Reconcile at once: the Venue has changed."""
         self._awake.set()
 
     async def run(self) -> None:
-        """Look until the Venue is gone."""
+        """Reconcile until the Venue is gone."""
         try:
             while True:
-                result = await self.look()
+                result = await self.reconcile()
                 # One of the same name may have come while this one was found to be gone.
                 if result is Result.GONE and not self._awake.is_set():
                     return
@@ -103,12 +118,12 @@ class VenueLoop:
         if self._holder == self._settings.identity:
             await self._lease.release(self.namespace, self.name)
 
-    async def look(self) -> Result:
-        """Look at the Venue once, and do what there is to do. Never raises what a call can."""
+    async def reconcile(self) -> Result:
+        """Do what there is to do for the Venue now. Never raises what a call can."""
         started_at = time.monotonic()
         try:
             async with asyncio.timeout(HOLD_S):
-                result = await self._look()
+                result = await self._reconcile()
             self._failures = 0
         except TimeoutError:
             result = self._failed(f"not done within {HOLD_S:g} s")
@@ -116,16 +131,18 @@ class VenueLoop:
             result = self._failed(f"{type(error).__name__}: {error}")
         except Exception:
             # A fault of this program, which other Venues may not suffer from.
-            _log.exception("look failed by a fault", venue=str(self))
+            _log.exception("reconciliation failed by a fault", venue=str(self))
             result = self._failed("a fault, see above")
         self.finished_at = time.monotonic()
+        if result is not Result.FAILED:
+            self.succeeded_at = self.finished_at
         metrics.TICK_SECONDS.observe(self.finished_at - started_at)
         if result is not Result.GONE:
             metrics.TICKS.labels(result).inc()
             metrics.LAST_TICK.labels(str(self)).set(time.time())
         return result
 
-    async def _look(self) -> Result:
+    async def _reconcile(self) -> Result:
         venue = await find_venue(self._client, self.namespace, self.name)
         if venue is None:
             return Result.GONE
@@ -133,6 +150,7 @@ class VenueLoop:
             self._uid, self._memory, self._obstacle = venue.uid, None, None
         if venue.spec.mode is Mode.PAUSED:
             self._memory = None
+            await self._say_paused(venue)
             return Result.PAUSED
         if not await self._holds(venue):
             self._memory = None
@@ -152,8 +170,8 @@ class VenueLoop:
             self._obstacle = None
             return _result(planned)
         applied = planned.step.tuning or observation.applied
-        done, self._obstacle = await act(
-            Hands(self._client, self._engine),
+        done, self._obstacle = await apply_step(
+            Clients(self._client, self._engine, holds=lambda: self._lease.is_held),
             venue,
             planned.step,
             addresses,
@@ -172,9 +190,16 @@ class VenueLoop:
             return True
         if holder not in (before, SOMEBODY_FASTER):
             note = f"{self._settings.identity} stands by: {holder} tunes this Venue"
-            happening = Happening("Normal", "StandingBy", "StandBy", note)
-            await announce(self._client, venue, self._settings.identity, happening)
+            record = EventRecord("Normal", "StandingBy", "StandBy", note)
+            await announce(self._client, venue, self._settings.identity, record)
         return False
+
+    async def _say_paused(self, venue: VenueObject) -> None:
+        """Write once that nothing is done; every operator writes the same."""
+        previous = _status(venue)
+        status = paused_status(previous, venue.generation, self._clock())
+        if status != previous:
+            await write_status(self._client, venue, status)
 
     async def _report(
         self,
@@ -192,12 +217,12 @@ class VenueLoop:
         if not must and not status_needs_write(previous, status, now):
             return
         await write_status(self._client, venue, status)
-        for happening in turns(venue.status, json_form(status)):
-            await announce(self._client, venue, self._settings.identity, happening)
+        for record in turns(venue.status, json_form(status)):
+            await announce(self._client, venue, self._settings.identity, record)
 
     def _failed(self, problem: str) -> Result:
         self._failures += 1
-        _log.warning("look failed", venue=str(self), problem=problem)
+        _log.warning("reconciliation failed", venue=str(self), problem=problem)
         return Result.FAILED
 
     def _delay_s(self, result: Result) -> float:
@@ -221,7 +246,7 @@ class VenueLoop:
 def _result(planned: Plan) -> Result:
     if planned.settled:
         return Result.SETTLED
-    return Result.PROGRESSING if planned.step.empty else Result.HELD
+    return Result.PROGRESSING if planned.step.empty and not planned.overdue else Result.HELD
 
 
 def _status(venue: VenueObject) -> Status | None:

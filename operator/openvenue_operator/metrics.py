@@ -8,17 +8,18 @@ from openvenue_operator.model import Budget
 
 TICKS = Counter(
     "openvenue_operator_ticks",
-    "Looks at a venue, by how they ended: settled, progressing, held, paused, standing_by, failed.",
+    "Reconciliations of a venue, by how they ended: settled, progressing, held, paused, "
+    "standing_by, failed.",
     ["result"],
 )
 TICK_SECONDS = Histogram(
     "openvenue_operator_tick_seconds",
-    "How long a look at a venue took, with all that was written.",
+    "How long it took to reconcile a venue, with all that was written.",
     buckets=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20),
 )
 LAST_TICK = Gauge(
     "openvenue_operator_last_tick_timestamp_seconds",
-    "When a venue was last looked at to the end (Unix time); by namespace/name.",
+    "When a venue was last reconciled to the end (Unix time); by namespace/name.",
     ["venue"],
 )
 WRITES = Counter(

@@ -1,106 +1,15 @@
-"""What passes between the operator's stages: the resource's spec, what was observed and planned.
+"""What passes between the operator's stages: what was observed, remembered and planned.
 
 Values only: no clock, no calls. Times are Unix seconds; field names in JSON are camelCase, as in
-the custom resource. `observe` makes an `Observation`, `plan` a `Plan` of it, `act` carries out
+the custom resource. `observe` makes an `Observation`, `plan` a `Plan` of it, `apply` carries out
 `Plan.step`, `report` writes the status, in which `Memory` comes back with the next observation.
 """
 
 from enum import StrEnum
-from typing import Any, Self
 
 import msgspec
 
-
-class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A value that compares by content and has a JSON form."""
-
-    def replace(self, **changes: Any) -> Self:
-        """Return a copy in which these fields differ."""
-        return msgspec.structs.replace(self, **changes)
-
-
-# --- The custom resource --------------------------------------------------------------------------
-
-
-class Mode(StrEnum):
-    """What the operator may do."""
-
-    AUTO = "Auto"
-    PLAN = "Plan"
-    PAUSED = "Paused"
-
-
-class Bounds(Value, frozen=True, kw_only=True):
-    """Least and greatest value, both allowed."""
-
-    min: int
-    max: int
-
-
-class ApiSpec(Value, frozen=True, kw_only=True):
-    """The API's Deployment, and within which bounds it is tuned."""
-
-    deployment: str
-    replicas: Bounds = Bounds(min=1, max=4)
-    workers_per_pod: Bounds = Bounds(min=1, max=2)
-    db_pool_size: Bounds = Bounds(min=2, max=10)
-    """Kept database connections of a worker."""
-    db_pool_overflow: Bounds = Bounds(min=0, max=5)
-    """Further connections of a worker under load."""
-    grpc_channels: Bounds = Bounds(min=1, max=2)
-    """Engine sessions of a worker."""
-    log_level: str = "WARNING"
-
-
-class EngineSpec(Value, frozen=True, kw_only=True):
-    """The engine's StatefulSet."""
-
-    stateful_set: str
-    server_threads: Bounds = Bounds(min=64, max=256)
-    """Threads of its gRPC server; half of them may hold sessions."""
-
-
-class ConnectionsSpec(Value, frozen=True, kw_only=True):
-    """The database connections: cap, or what the server allows, less what is left free."""
-
-    cap: int | None = None
-    headroom: int = 3
-    projector: int = 2
-    migration: int = 1
-
-
-class Targets(Value, frozen=True, kw_only=True):
-    """Load at which the API is neither too small nor too large."""
-
-    cpu_percent: int = 70
-    """Of one processor, a worker."""
-    event_loop_lag_ms: int = 20
-    pool_wait_ms: int = 5
-    p99_ms: int = 50
-    in_flight_percent: int = 50
-    """Of what a worker may have under way at the engine."""
-
-
-class TuningSpec(Value, frozen=True, kw_only=True):
-    """The tuning law's targets and times."""
-
-    targets: Targets = Targets()
-    up_window_seconds: int = 30
-    down_window_seconds: int = 300
-    cooldown_seconds: int = 60
-    dead_band_percent: int = 10
-    max_metrics_age_seconds: int = 15
-
-
-class VenueSpec(Value, frozen=True, kw_only=True):
-    """`spec` of a Venue."""
-
-    mode: Mode = Mode.AUTO
-    api: ApiSpec
-    engine: EngineSpec
-    connections: ConnectionsSpec = ConnectionsSpec()
-    tuning: TuningSpec = TuningSpec()
-
+from openvenue_operator.spec import Value, VenueSpec
 
 # --- What was observed ----------------------------------------------------------------------------
 
@@ -121,10 +30,16 @@ class PodLoad(Value, frozen=True, kw_only=True):
     """Of order entry."""
     in_flight: float
     """Requests at the engine, not answered."""
+    refused_per_s: float = 0.0
+    """Requests and connections that a worker's own bounds turned away."""
+    queries_per_s: float = 0.0
+    """Times that a connection was taken from a pool."""
+    projection_wait_ms: float = 0.0
+    """99th percentile of how long reads waited for the projection."""
 
 
 class PodReport(Value, frozen=True, kw_only=True):
-    """What a pod says of itself on /metrics. Never made from nonsense: see `observe`."""
+    """What a pod says of itself on /metrics. Never made from nonsense: see `exposition`."""
 
     read_at: float
     workers: int
@@ -163,11 +78,19 @@ class Pod(Value, frozen=True, kw_only=True):
     """None where it cannot be asked, or answers nonsense."""
     problem: str | None = None
     """Why there is no report, in words."""
+    scheduled: bool = True
+    """Whether it is bound to a node. One that is not holds nothing, and reads the tuning anew."""
+    unready_since: float | None = None
+    waits_for: str | None = None
+    """Why it is not ready, in Kubernetes' words."""
+    ends_by: float | None = None
+    """When its grace period is over, where it terminates (metadata.deletionTimestamp)."""
 
 
 class Deployment(Value, frozen=True, kw_only=True):
-    """The API's Deployment. `replicas` None: it does not exist."""
+    """The API's Deployment."""
 
+    name: str = "api"
     uid: str
     replicas: int
     max_surge: int
@@ -181,6 +104,10 @@ class Deployment(Value, frozen=True, kw_only=True):
     """`maxReplicas` of an HPA that owns `replicas`; None: there is no such HPA."""
     autoscaler_min: int | None = None
     """Its `minReplicas`; None: it never scales down, or there is none."""
+    part_of_venue: bool = True
+    """Whether it is labelled as a part of OpenVenue; others are not the operator's to change."""
+    in_flight_max: int = 4096
+    """Requests that one of its workers may have at the engine."""
 
 
 class Tuning(Value, frozen=True, kw_only=True, rename=None):
@@ -211,6 +138,18 @@ class Engine(Value, frozen=True, kw_only=True):
     server_threads: int
 
 
+class EnginePod(Value, frozen=True, kw_only=True):
+    """The engine's pod."""
+
+    name: str
+    ready: bool
+    restarts: int
+    since: float
+    """Since when it is ready, or not."""
+    waits_for: str | None = None
+    """Why it is not ready, in Kubernetes' words."""
+
+
 class Observation(Value, frozen=True, kw_only=True):
     """All that a plan is made from, besides the spec and the clock."""
 
@@ -228,6 +167,8 @@ class Observation(Value, frozen=True, kw_only=True):
     """Name of an older Venue that tunes the same Deployment."""
     obstacle: str | None = None
     """Why the last step could not be written, in words."""
+    engine_pod: EnginePod | None = None
+    """None: there is none."""
 
 
 # --- What was planned -----------------------------------------------------------------------------
@@ -284,8 +225,17 @@ class Seen(Value, frozen=True, kw_only=True):
     database: Database | None = None
 
 
+class PoolTrial(Value, frozen=True, kw_only=True):
+    """What pools did before they were enlarged: did it help?"""
+
+    db_pool_size: int
+    db_pool_overflow: int
+    queries_per_s: float
+    wait_ms: float
+
+
 class Memory(Value, frozen=True, kw_only=True):
-    """What the law has to remember from one plan to the next."""
+    """What the policy has to remember from one plan to the next."""
 
     high_since: float | None = None
     """Since when more workers are asked for."""
@@ -294,13 +244,28 @@ class Memory(Value, frozen=True, kw_only=True):
     pool_high_since: float | None = None
     pool_low_since: float | None = None
     pool_short_at: int | None = None
-    """Connections of a worker with which queries had to wait: pools shrink no more to so few."""
+    """Connections of a worker with which queries had to wait: pools do not shrink to so few."""
+    pool_short_seen_at: float | None = None
+    """When they had to: after a day it is forgotten."""
+    pool_trial: PoolTrial | None = None
+    """Of the last time that pools were enlarged."""
+    pool_held_until: float | None = None
+    """Until then pools are not enlarged, for that did not help."""
     may_hold: int | None = None
     """Database connections that any one pod may hold, until all have taken over what is applied."""
+    pods_at_most: int | None = None
+    """The policy asks for no more pods than this until `pods_at_most_until`: more found no room."""
+    pods_at_most_until: float | None = None
+    late_since: dict[str, float] = msgspec.field(default_factory=dict)
+    """Since when a pod, by its uid, has not run what it should; "": since when pods are missing."""
     changed_at: float | None = None
     """When the target was last changed: the cooldown runs from here."""
     target: Allocation | None = None
     """What the steps lead to."""
+    reason: str | None = None
+    """Why the target was last changed."""
+    reached: bool = False
+    """Whether the target has run everywhere since it was last changed."""
     seen: Seen = Seen()
 
 
@@ -329,6 +294,43 @@ class Step(Value, frozen=True, kw_only=True):
         return self == Step()
 
 
+class Lateness(StrEnum):
+    """Why a pod does not do what it should."""
+
+    UNSCHEDULABLE = "Unschedulable"
+    MISSING = "Missing"
+    """The Deployment's controller has not made it."""
+    NOT_READY = "NotReady"
+    SILENT = "Silent"
+    """It is ready, and its metrics cannot be had or not be believed."""
+    BEHIND = "Behind"
+    """It runs an older generation of the tuning."""
+    LOST = "Lost"
+    """It should have ended: its node may be gone."""
+
+
+class LatePod(Value, frozen=True, kw_only=True):
+    """A pod that does not run what it should, or not yet."""
+
+    name: str
+    """Of pods that are not there, the Deployment's."""
+    reason: Lateness
+    message: str
+    since: float
+    overdue: bool
+    """Whether the deadline is over: nothing waits for it any more."""
+
+    @property
+    def has_no_room(self) -> bool:
+        """Whether the cluster cannot take it."""
+        return self.overdue and self.reason in (Lateness.UNSCHEDULABLE, Lateness.MISSING)
+
+    @property
+    def serves(self) -> bool:
+        """Whether clients are sent to it."""
+        return self.reason in (Lateness.SILENT, Lateness.BEHIND)
+
+
 class Plan(Value, frozen=True, kw_only=True):
     """What to do, and why."""
 
@@ -336,7 +338,7 @@ class Plan(Value, frozen=True, kw_only=True):
     problem: str | None
     """Which numbers clash and what would fit, where not feasible; else None."""
     hold: str | None = None
-    """Why nothing may be changed at all: another Venue's Deployment, none, or no budget known."""
+    """Why nothing may be changed at all: another Venue's Deployment, or none."""
     fresh: bool
     """Whether metrics are there and young enough to tune by."""
     stale_because: str | None
@@ -344,7 +346,9 @@ class Plan(Value, frozen=True, kw_only=True):
     """Pods that run the applied tuning."""
     pods: int = 0
     """Pods there are, those on their way out included."""
-    load: dict[str, float] = {}
+    late: tuple[LatePod, ...] = ()
+    """Pods that do not run what they should, the longest first."""
+    load: dict[str, float] = msgspec.field(default_factory=dict)
     """The figures by name: ordersPerSecond, p99Ms and so on; empty where there are none."""
     settled: bool
     """Every pod runs the target, and there is nothing left to write."""
@@ -363,3 +367,8 @@ class Plan(Value, frozen=True, kw_only=True):
     """Why the target is what it is: for the Event of a change."""
     step: Step
     memory: Memory
+
+    @property
+    def overdue(self) -> tuple[LatePod, ...]:
+        """Pods that nothing waits for any more."""
+        return tuple(one for one in self.late if one.overdue)

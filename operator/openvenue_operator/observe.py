@@ -17,24 +17,31 @@ from lightkube.resources.core_v1 import ConfigMap
 from lightkube.resources.core_v1 import Pod as PodResource
 from openvenue.settings import Settings
 
-from openvenue_operator.cluster import NUDGE_ANNOTATION, Venue
+from openvenue_operator.cluster import Venue
 from openvenue_operator.engine import EngineClient
 from openvenue_operator.model import (
     Database,
     Deployment,
     Observation,
-    Pod,
     Tuning,
-    VenueSpec,
 )
-from openvenue_operator.scrape import Answer, Scraper, Target
+from openvenue_operator.observe_pods import (
+    API_PORT_NAME,
+    ENGINE_PORT,
+    ENGINE_PORT_NAME,
+    address_of,
+    container_of,
+    engine_pod_of,
+    metrics_urls_of,
+    pod_of,
+    restarts_of,
+)
+from openvenue_operator.scrape import Scraper, Target
+from openvenue_operator.spec import VenueSpec
 
 TUNING_KEY = "tuning.json"
-API_PORT_NAME = "http"
-API_PORT = 8000
-ENGINE_PORT_NAME = "grpc"
-ENGINE_PORT = 7070
-
+PART_OF_LABEL = ("app.kubernetes.io/part-of", "openvenue")
+"""Who writes a Venue may not have the operator scale what is not a venue's."""
 
 # An object as the client decodes it. Its types allow for anything to be missing; the API server's
 # schemas do not.
@@ -108,7 +115,7 @@ async def observe(
         _get(client, ConfigMap, tuning_name(spec), namespace),
         _get(client, PodResource, f"{spec.engine.stateful_set}-0", namespace),
     )
-    engine_address = _address(engine_pod, ENGINE_PORT_NAME, ENGINE_PORT) if engine_pod else None
+    engine_address = address_of(engine_pod, ENGINE_PORT_NAME, ENGINE_PORT) if engine_pod else None
     pods: list[Live] = []
     if live is not None:
         pods = [
@@ -119,19 +126,20 @@ async def observe(
         ]
     answers, engine_settings = await asyncio.gather(
         scraper.read_all(
-            Target(pod.metadata.uid, _restarts(pod), _metrics_url(pod)) for pod in pods
+            Target(pod.metadata.uid, restarts_of(pod), metrics_urls_of(pod)) for pod in pods
         ),
         engine.settings(engine_address),
     )
     observation = Observation(
         generation=venue.generation,
         deployment=_deployment(live, autoscalers) if live else None,
-        pods=tuple(_pod(pod, answers[pod.metadata.uid]) for pod in pods),
+        pods=tuple(pod_of(pod, answers[pod.metadata.uid]) for pod in pods),
         applied=_tuning(tuning),
         started_with=started_with(live) if live else None,
         database=_freshest(answer.database for answer in answers.values()),
         engine=engine_settings,
         other_venue=venue.older,
+        engine_pod=engine_pod_of(engine_pod) if engine_pod else None,
     )
     addresses = Addresses(
         deployment_uid=live.metadata.uid if live else None,
@@ -147,24 +155,12 @@ def tuning_name(spec: VenueSpec) -> str:
     return f"{spec.api.deployment}-tuning"
 
 
-def nudge_value(generation: int, now: float) -> str:
-    """What the annotation says: a generation, and when it was set, so that it can be set again."""
-    return f"{generation}.{int(now)}"
-
-
-def nudged(annotation: str | None) -> tuple[int | None, float | None]:
-    """Take generation and time out of the annotation; None where it says nothing that can be."""
-    generation, _dot, at = (annotation or "").partition(".")
-    if not generation.isdecimal():
-        return None, None
-    return int(generation), float(at) if at.isdecimal() else None
-
-
 def started_with(deployment: Live) -> Tuning | None:
-    """What pods without a tuning file run, by their environment; None where that cannot work."""
-    pod_spec = deployment.spec.template.spec
-    container = _container(pod_spec.containers, API_PORT_NAME) or pod_spec.containers[0]
-    given = {variable.name: variable.value for variable in container.env or () if variable.value}
+    """What pods without a tuning file run, by their environment; None where that cannot work.
+
+    Or where it cannot be read here, because it comes from a Secret, a ConfigMap or a field.
+    """
+    given = _environment(deployment)
     fields = {
         name: given.get(f"OPENVENUE_{name.upper()}", Settings.model_fields[name].default)
         for name in Tuning.__struct_fields__
@@ -174,6 +170,24 @@ def started_with(deployment: Live) -> Tuning | None:
         return msgspec.convert({**fields, "generation": 0}, Tuning, strict=False)
     except msgspec.ValidationError:
         return None
+
+
+def _environment(deployment: Live) -> dict[str, str | None]:
+    """What the API's container is given; None: by a reference. `envFrom` is not looked into."""
+    pod_spec = deployment.spec.template.spec
+    container = container_of(pod_spec.containers, API_PORT_NAME) or pod_spec.containers[0]
+    return {
+        variable.name: None if variable.valueFrom else variable.value or ""
+        for variable in container.env or ()
+        if variable.valueFrom or variable.value
+    }
+
+
+def _in_flight_max(deployment: Live) -> int:
+    """Requests that a worker may have at the engine."""
+    given = _environment(deployment).get("OPENVENUE_ENGINE_IN_FLIGHT_MAX")
+    default = int(Settings.model_fields["engine_in_flight_max"].default)
+    return int(given) if given and given.isdecimal() and int(given) > 0 else default
 
 
 async def _get(client: AsyncClient, resource: type[Any], name: str, namespace: str) -> Live:
@@ -223,7 +237,11 @@ def _deployment(live: Live, autoscalers: Sequence[Live]) -> Deployment:
     updated = (status.updatedReplicas if status else None) or 0
     existing = (status.replicas if status else None) or 0
     seen = (status.observedGeneration if status else None) or 0
+    label, value = PART_OF_LABEL
     return Deployment(
+        name=live.metadata.name,
+        part_of_venue=(live.metadata.labels or {}).get(label) == value,
+        in_flight_max=_in_flight_max(live),
         uid=live.metadata.uid,
         replicas=replicas,
         max_surge=surge,
@@ -260,55 +278,6 @@ def _resolve(value: int | str, replicas: int, rounded: Callable[[float], int]) -
 
 def _or(value: Any, default: Any) -> Any:
     return default if value is None else value
-
-
-def _pod(pod: Live, answer: Answer) -> Pod:
-    conditions = (pod.status.conditions if pod.status else None) or ()
-    generation, at = nudged((pod.metadata.annotations or {}).get(NUDGE_ANNOTATION))
-    return Pod(
-        name=pod.metadata.name,
-        uid=pod.metadata.uid,
-        created_at=pod.metadata.creationTimestamp.timestamp(),
-        ready=any(one.type == "Ready" and one.status == "True" for one in conditions),
-        terminating=pod.metadata.deletionTimestamp is not None,
-        restarts=_restarts(pod),
-        nudged_generation=generation,
-        nudged_at=at,
-        report=answer.report,
-        problem=answer.problem,
-    )
-
-
-def _restarts(pod: Live) -> int:
-    containers = (pod.status.containerStatuses if pod.status else None) or ()
-    return sum(container.restartCount for container in containers)
-
-
-def _metrics_url(pod: Live) -> str | None:
-    address = _address(pod, API_PORT_NAME, API_PORT)
-    return f"http://{address}/metrics" if address else None
-
-
-def _address(pod: Live, port_name: str, default_port: int) -> str | None:
-    """Return host:port of a pod's named port."""
-    host = pod.status.podIP if pod.status else None
-    if not host:
-        return None
-    container = _container(pod.spec.containers, port_name)
-    port = next(
-        (port.containerPort for port in container.ports if port.name == port_name)
-        if container
-        else iter(()),
-        default_port,
-    )
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _container(containers: Sequence[Live], port_name: str) -> Live:
-    for container in containers:
-        if any(port.name == port_name for port in container.ports or ()):
-            return container
-    return None
 
 
 def _tuning(config_map: Live) -> Tuning | None:

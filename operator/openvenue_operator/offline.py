@@ -11,9 +11,9 @@ from openvenue_operator.model import (
     Plan,
     Situation,
     Tuning,
-    VenueSpec,
 )
 from openvenue_operator.plan import plan
+from openvenue_operator.spec import VenueSpec
 from openvenue_operator.status import PlanStatus, json_form
 
 GRACE_SECONDS = 31
@@ -76,11 +76,11 @@ def render(status: PlanStatus) -> str:
 
 
 def sums_in_words(situation: Situation, planned: Plan) -> list[str]:
-    """The most connections that may be held until the next look, and once the target runs."""
+    """The most connections that may be held until the next step, and once the target runs."""
     deployment, target, budget = situation.observation.deployment, planned.target, planned.budget
     if budget is None:
         return []
-    sums = [f"until the next look: {in_words(budget)}"]
+    sums = [f"until the next step: {in_words(budget)}"]
     if target is not None and deployment is not None:
         at_target = budget_of(
             situation.spec,

@@ -1,6 +1,6 @@
 """Decides what to do about a venue: a pure function of what was observed, the spec and the clock.
 
-target    what the load asks for (`law`), within the spec's bounds, as far as there is room (`room`)
+target    what the load asks for (`policy`), within the spec's bounds and the `capacity`
 step      what is written now on the way there (`steps`), within the budget at every moment
           (`budget`)
 words     what is told of it (`words`)
@@ -8,22 +8,24 @@ words     what is told of it (`words`)
 
 from typing import NamedTuple
 
-from openvenue_operator import law, room, steps, words
+from openvenue_operator import capacity, messages, policy, steps
 from openvenue_operator.budget import budget_of, limit, may_hold, runs
+from openvenue_operator.context import Context
+from openvenue_operator.load import Load, load_of
 from openvenue_operator.model import (
     Allocation,
-    Bounds,
     Deployment,
     Input,
+    Lateness,
     Memory,
-    Mode,
     Observation,
     Plan,
     Seen,
     Step,
-    VenueSpec,
 )
-from openvenue_operator.situation import Situation
+from openvenue_operator.phrases import count
+from openvenue_operator.pods import attendance, is_lost
+from openvenue_operator.spec import Bounds, Mode, VenueSpec
 
 
 class _Choice(NamedTuple):
@@ -44,44 +46,64 @@ def plan(spec: VenueSpec, observation: Observation, memory: Memory, now: float) 
         hold = hold or "what its pods start with cannot be read from the Deployment"
         return _held(memory, hold)
     seen = memory.seen.replace(database=observation.database or memory.seen.database)
-    observation = _without_old_facts(spec, observation, now)
+    present = attendance(spec, observation, deployment, running, memory.late_since, now)
+    observation = _without_old_facts(spec, observation, now).replace(
+        pods=tuple(pod for pod in observation.pods if not is_lost(pod, now))
+    )
     holds = may_hold(observation, memory.may_hold)
-    situation = Situation(
+    context = Context(
         spec=_with_autoscaler(spec, deployment),
         observation=observation,
         deployment=deployment,
         running=running,
         may_hold=holds,
         limit=limit(spec, observation, holds),
+        attendance=present,
         now=now,
     )
-    return _plan(situation, memory.replace(may_hold=holds, seen=seen))
+    late_since = dict(present.late_since)
+    return _plan(context, memory.replace(may_hold=holds, seen=seen, late_since=late_since))
 
 
-def _plan(situation: Situation, memory: Memory) -> Plan:
-    spec, observation, deployment, running, holds, bound, now = situation
-    current = situation.current
+def _plan(context: Context, memory: Memory) -> Plan:
+    spec, observation, deployment, running, holds, bound, present, now = context
+    current = context.current
     stale_because = _stale_because(spec, observation, now)
-    load = law.load_of(observation.pods, now)
+    load = load_of(observation.pods, now, deployment.in_flight_max)
     if load is not None:
         seen = memory.seen.replace(inputs=load.inputs(spec), inputs_at=now)
         memory = memory.replace(seen=seen)
     if stale_because is not None:
         load = None
     if spec.mode is not Mode.AUTO:
-        # Nobody carries out what is planned here: the law goes by what runs, and by no plan before.
+        # Nobody carries out what is planned here: the policy goes by what runs.
         memory = memory.replace(target=current)
-    asked = room.within_bounds(memory.target or current, spec)
+    asked = capacity.within_bounds(memory.target or current, spec)
+    if present.overdue and not steps.is_within_reach(asked, context):
+        # Nothing waits for an overdue pod: neither does the target.
+        asked = capacity.within_bounds(current, spec)
+        given_up = "what was planned does not fit beside pods that are overdue: given up"
+        memory = memory.replace(target=asked, reason=given_up, reached=False)
+    is_considered = bound is not None or capacity.is_asked_for(memory.target, asked, context)
+    memory = policy.forgetful(memory, now)
+    memory, asked = _taken_back(memory, asked, context)
+    bearing = asked.replace(replicas=present.capacity(asked.replicas))
     demand = None
-    if load is not None and situation.in_place(asked):
-        demand = law.demand_of(load, asked, spec, memory.pool_short_at)
-    memory = law.watched(demand, asked, spec, memory, now)
-    is_considered = bound is not None or room.is_asked_for(memory.target, asked, situation)
-    choice = _Choice(asked, words.reason(memory, asked, current), "the bounds of the spec", memory)
+    measured = None
+    if stale_because is None and context.can_be_measured(asked):
+        pods = (pod for pod in observation.pods if runs(pod, running))
+        measured = load_of(pods, now, deployment.in_flight_max)
+    if measured is not None:
+        demand = policy.demand_of(measured, bearing, spec, memory)
+    memory = policy.watched(demand, bearing, _bearing_spec(context, asked, memory), memory, now)
+    memory = _with_reason(memory, asked, context)
+    reason = memory.reason or "the load is as it was"
+    choice = _Choice(asked, reason, "the bounds of the spec", memory)
 
     def described(
         target: Allocation | None, step: Step, next_step: str, *, binding: str, problem: str | None
     ) -> Plan:
+        in_place = target is not None and context.in_place(target)
         return Plan(
             feasible=problem is None,
             problem=problem,
@@ -90,12 +112,9 @@ def _plan(situation: Situation, memory: Memory) -> Plan:
             stale_because=stale_because,
             running=sum(runs(pod, running) for pod in observation.pods),
             pods=len(observation.pods),
+            late=present.late,
             load={} if load is None else _figures(load),
-            settled=problem is None
-            and is_considered
-            and step.empty
-            and target is not None
-            and situation.in_place(target),
+            settled=problem is None and is_considered and step.empty and in_place,
             inputs=_aged(memory.seen, now),
             database=memory.seen.database,
             current=current,
@@ -111,31 +130,34 @@ def _plan(situation: Situation, memory: Memory) -> Plan:
                 pods=observation.pods,
             ),
             binding=binding,
-            next_step=words.told(situation, next_step, step, stale_because),
+            next_step=messages.told(context, next_step, step, stale_because),
             reason=choice.reason,
             step=step,
-            memory=choice.memory.replace(target=target)
+            memory=choice.memory.replace(
+                target=target,
+                reached=target is not None and (choice.memory.reached or in_place),
+            )
             if spec.mode is Mode.AUTO
-            else memory.replace(target=None),
+            else memory.replace(target=None, reason=None, reached=False),
         )
 
     if bound is None:
         # What was planned before had its budget: it may be restored, no more.
         kept = memory.target
         step = Step()
-        if kept is not None and steps.may_restore_replicas(kept, situation):
-            step = Step(replicas=kept.replicas)
+        if kept is not None and steps.may_restore_replicas(kept, context):
+            step = Step(replicas=steps.bounded(kept.replicas, deployment.replicas))
         wait = "waits for a pod that tells how many connections the database allows"
         return described(
             kept,
             step,
-            wait if step.empty else words.step_in_words(step),
+            wait if step.empty else messages.step_in_words(step),
             binding="nothing known",
             problem=None,
         )
-    least = room.least_of(spec, current)
-    if not room.has_room(least, situation):
-        problem = words.clash(least, situation)
+    least = capacity.least_of(spec, current)
+    if not capacity.has_room(least, context):
+        problem = messages.clash(least, context)
         return described(
             memory.target,
             Step(),
@@ -143,33 +165,106 @@ def _plan(situation: Situation, memory: Memory) -> Plan:
             binding="the minima of the bounds, which do not fit",
             problem=problem,
         )
-    choice = _chosen(choice, demand, situation)
+    choice = _chosen(choice, demand, bearing, context)
     target = choice.target.replace(
-        server_threads=room.threads_for(choice.target, situation)
+        server_threads=capacity.threads_for(choice.target, context)
         if observation.engine is not None
         else current.server_threads  # Nobody is there to be told another number.
     )
-    step, next_step = steps.next_step(target, situation)
+    step, next_step = steps.next_step(target, context)
+    if step.empty and demand is not None and target == asked:
+        waits = messages.waiting(demand, bearing, choice.memory, spec, now, choice.binding)
+        if waits is not None and next_step == messages.AT_REST:
+            next_step = waits
+        elif waits is not None and present.overdue:
+            next_step = f"{next_step}; {waits}"
     return described(target, step, next_step, binding=choice.binding, problem=None)
 
 
-def _chosen(kept: _Choice, demand: law.Demand | None, situation: Situation) -> _Choice:
-    """Grant the first of the law's wishes for which there is room; else keep what there is."""
-    spec = situation.spec
-    fitted = kept._replace(target=room.fitted(kept.target, situation))
+def _chosen(
+    kept: _Choice, demand: policy.Demand | None, bearing: Allocation, context: Context
+) -> _Choice:
+    """Grant the first of the policy's wishes for which there is room; else keep what there is.
+
+    The policy wishes by the pods that bear the load; overdue ones come on top, as they are.
+    """
+    fitted = kept._replace(target=capacity.fitted(kept.target, context))
     refused = None if fitted.target == kept.target else kept.target
     if demand is not None:
-        fitted = fitted._replace(binding=words.load_in_words(demand, kept.target, spec))
-        for wish in law.wishes(demand, kept.target, spec, kept.memory, situation.now):
-            target = room.fitted(wish.allocation, situation)
+        spec = _bearing_spec(context, kept.target, kept.memory)
+        overdue = kept.target.replicas - bearing.replicas
+        binding = messages.load_in_words(demand, bearing, spec, kept.memory, context)
+        fitted = fitted._replace(binding=binding)
+        for wish in policy.wishes(demand, bearing, spec, kept.memory, context.now):
+            wanted = wish.allocation.replace(replicas=wish.allocation.replicas + overdue)
+            target = capacity.fitted(wanted, context)
             if target != fitted.target:
-                refused = None if target == wish.allocation else wish.allocation
+                refused = None if target == wanted else wanted
                 fitted = _Choice(target, wish.reason, fitted.binding, wish.memory)
                 break
-            refused = refused or wish.allocation
+            refused = refused or wanted
     if refused is None:
         return fitted
-    return fitted._replace(binding=words.excess(refused, situation))
+    return fitted._replace(binding=messages.excess(refused, context))
+
+
+def _bearing_spec(context: Context, asked: Allocation, memory: Memory) -> VenueSpec:
+    """The spec with the bounds of replicas as they are for the pods that bear the load.
+
+    There are no more while some are overdue that do not serve, or found no room a while ago.
+    """
+    spec, present = context.spec, context.attendance
+    bearing = present.capacity(asked.replicas)
+    overdue = asked.replicas - bearing
+    most = spec.api.replicas.max
+    absent = overdue > 0 and any(not one.serves for one in present.overdue)
+    if absent or present.without_room:
+        most = asked.replicas
+    if memory.pods_at_most is not None:
+        most = min(most, max(memory.pods_at_most, asked.replicas))
+    least = spec.api.replicas.min
+    bounds = Bounds(min=max(1, min(least - overdue, bearing)), max=max(bearing, most - overdue))
+    return spec.replace(api=spec.api.replace(replicas=bounds))
+
+
+def _taken_back(memory: Memory, asked: Allocation, context: Context) -> tuple[Memory, Allocation]:
+    """Ask for no more pods than the cluster has room for, where the bounds allow fewer."""
+    present, now = context.attendance, context.now
+    without_room = present.without_room
+    if not without_room or not context.has_replicas:
+        return memory, asked
+    placed = present.staying - sum(one.reason is Lateness.UNSCHEDULABLE for one in without_room)
+    fewer = max(placed, context.spec.api.replicas.min)
+    if fewer >= asked.replicas:
+        return memory, asked
+    lacking = count(asked.replicas - fewer, "pod")
+    return memory.replace(
+        pods_at_most=fewer,
+        pods_at_most_until=now + policy.NO_ROOM_S,
+        changed_at=now,
+        reason=f"{lacking} found no room ({without_room[0].message}): taken back",
+        reached=False,
+        target=asked.replace(replicas=fewer),
+    ), asked.replace(replicas=fewer)
+
+
+def _with_reason(memory: Memory, asked: Allocation, context: Context) -> Memory:
+    """Note why the target is what it is, where that is not the load."""
+    if memory.target is None:
+        reason = "the first plan: what runs, within the bounds"
+    elif memory.target != asked:
+        reason = "the bounds of the spec have changed"
+    elif memory.reached and _drifted(asked, context):
+        return memory.replace(reason="what runs was changed by somebody else: set back")
+    else:
+        return memory
+    return memory.replace(reason=reason, reached=False)
+
+
+def _drifted(asked: Allocation, context: Context) -> bool:
+    """Whether what is applied is no longer what was planned."""
+    current = context.current
+    return asked.replace(server_threads=0) != current.replace(server_threads=0)
 
 
 def _hold(spec: VenueSpec, observation: Observation) -> str | None:
@@ -177,6 +272,11 @@ def _hold(spec: VenueSpec, observation: Observation) -> str | None:
         return f"Venue {observation.other_venue}, which is older, tunes {spec.api.deployment}"
     if observation.deployment is None:
         return f"there is no Deployment {spec.api.deployment}"
+    if not observation.deployment.part_of_venue:
+        return (
+            f"Deployment {spec.api.deployment} has no label app.kubernetes.io/part-of: openvenue, "
+            "so it is not the operator's to change"
+        )
     return None
 
 
@@ -216,7 +316,8 @@ def _stale_because(spec: VenueSpec, observation: Observation, now: float) -> str
     silent = [pod for pod in ready if pod.report is None]
     if 2 * len(silent) > len(ready):
         first = silent[0]
-        return f"{len(silent)} of {len(ready)} pods do not say how they are: {first.problem}"
+        of_all = count(len(ready), "pod")
+        return f"{len(silent)} of {of_all} cannot be read: {first.name} {first.problem}"
     told = [pod.report for pod in ready if pod.report is not None]
     new = [one for one in told if one.load is not None]
     if not new:
@@ -243,7 +344,7 @@ def _aged(seen: Seen, now: float) -> tuple[Input, ...]:
     )
 
 
-def _figures(load: law.Load) -> dict[str, float]:
+def _figures(load: Load) -> dict[str, float]:
     return {
         "ordersPerSecond": load.orders_per_s,
         "p99Ms": load.p99_ms,

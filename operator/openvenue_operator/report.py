@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import httpx2
 import msgspec
-from lightkube import ApiError, AsyncClient
+from lightkube import AsyncClient
 from lightkube.models.core_v1 import ObjectReference
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.events_v1 import Event
@@ -14,19 +15,36 @@ from openvenue.telemetry import get_logger
 
 from openvenue_operator import metrics
 from openvenue_operator.cluster import FIELD_MANAGER, GROUP, VERSION, Venue
-from openvenue_operator.model import Observation, Step, Tuning, VenueSpec
+from openvenue_operator.conditions import Reason, Type
+from openvenue_operator.model import Observation, Step, Tuning
 from openvenue_operator.observe import VenueObject
+from openvenue_operator.phrases import count
+from openvenue_operator.spec import VenueSpec
 from openvenue_operator.status import json_form
 
 NOTE_CHARACTERS_MAX = 1000
 _API_VERSION = f"{GROUP}/{VERSION}"
-_GOOD = {"Ready": "True", "Degraded": "False", "BudgetSatisfied": "True", "MetricsFresh": "True"}
+_GOOD = {
+    Type.READY: "True",
+    Type.ENGINE_READY: "True",
+    Type.DEGRADED: "False",
+    Type.BUDGET_SATISFIED: "True",
+    Type.METRICS_FRESH: "True",
+}
 """Conditions whose changes are told, and how they should be. Others follow from what is changed."""
+_STARTING = (
+    Reason.NO_POD_READY,
+    Reason.NO_ENGINE_POD,
+    Reason.ENGINE_POD_NOT_READY,
+    Reason.STALE,
+    Reason.UNKNOWN,
+)
+"""Reasons that every venue begins with."""
 
 _log = get_logger(__name__)
 
 
-class Happening(NamedTuple):
+class EventRecord(NamedTuple):
     """Something worth an Event."""
 
     kind: str
@@ -59,9 +77,9 @@ async def write_status(client: AsyncClient, venue: VenueObject, status: msgspec.
 
 
 async def announce(
-    client: AsyncClient, venue: VenueObject, identity: str, happening: Happening
+    client: AsyncClient, venue: VenueObject, identity: str, record: EventRecord
 ) -> None:
-    """Post an Event on the Venue. One that cannot be posted is logged and let go."""
+    """Post an Event on the Venue. One that cannot be posted is logged, and no more."""
     now = datetime.now(UTC)
     event = Event(
         # The API server wants all six digits of the fraction.
@@ -76,30 +94,31 @@ async def announce(
         ),
         reportingController=f"{GROUP}/operator",
         reportingInstance=identity[:128],
-        type=happening.kind,
-        reason=happening.reason,
-        action=happening.action,
-        note=happening.note[:NOTE_CHARACTERS_MAX],
+        type=record.kind,
+        reason=record.reason,
+        action=record.action,
+        note=record.note[:NOTE_CHARACTERS_MAX],
     )
     _log.info(
         "event",
         namespace=venue.namespace,
         venue=venue.name,
-        reason=happening.reason,
-        note=happening.note,
+        reason=record.reason,
+        note=record.note,
     )
     try:
         await client.create(event)
-    except ApiError as error:
-        _log.warning("event not posted", reason=happening.reason, problem=str(error))
+    except (httpx2.HTTPError, OSError) as error:
+        _log.warning("event not posted", reason=record.reason, problem=str(error))
         return
     metrics.WRITES.labels("event").inc()
 
 
-def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening]:
+def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[EventRecord]:
     """Return what is worth an Event about conditions that changed from one status to the next.
 
-    Both in their JSON form. What was never otherwise is worth one only where it is bad.
+    Both in their JSON form. What was never otherwise is worth one only where it is bad, and not
+    just how every venue begins.
     """
     was = {one["type"]: one["status"] for one in before.get("conditions") or ()}
     found = []
@@ -108,9 +127,11 @@ def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening
         good = _GOOD.get(name)
         if good is None or was.get(name, good) == status:
             continue
+        if name not in was and condition["reason"] in _STARTING:
+            continue
         why = condition.get("message")
         found.append(
-            Happening(
+            EventRecord(
                 kind="Normal" if status == good else "Warning",
                 reason=condition["reason"],
                 action=f"{name}{status}",
@@ -120,7 +141,9 @@ def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Happening
     return found
 
 
-def changes(observation: Observation, step: Step, reason: str, spec: VenueSpec) -> list[Happening]:
+def changes(
+    observation: Observation, step: Step, reason: str, spec: VenueSpec
+) -> list[EventRecord]:
     """Return an Event for each change that a step has made to how the venue is set up."""
     found = []
     live = observation.deployment
@@ -128,12 +151,18 @@ def changes(observation: Observation, step: Step, reason: str, spec: VenueSpec) 
         what = _difference(observation.applied or observation.started_with, step.tuning)
         found.append(("TuningChanged", "Tune", f"generation {step.tuning.generation}: {what}"))
     if step.replicas is not None and live is not None:
-        what = f"{spec.api.deployment} from {live.replicas} to {step.replicas} pods"
+        pods = count(step.replicas, "pod")
+        what = f"{spec.api.deployment} from {live.replicas} to {pods}"
         found.append(("Scaled", "Scale", what))
     if step.server_threads is not None and observation.engine is not None:
         what = f"threads from {observation.engine.server_threads} to {step.server_threads}"
         found.append(("EngineTuned", "Tune", what))
-    return [Happening("Normal", name, action, f"{what}: {reason}") for name, action, what in found]
+    # The engine's threads follow from the number of sessions, whatever was changed last.
+    reasons = {"EngineTuned": "for the sessions that there may be"}
+    return [
+        EventRecord("Normal", name, action, f"{what}: {reasons.get(name, reason)}")
+        for name, action, what in found
+    ]
 
 
 def _difference(before: Tuning | None, after: Tuning) -> str:
@@ -145,4 +174,4 @@ def _difference(before: Tuning | None, after: Tuning) -> str:
         for name in Tuning.__struct_fields__
         if name != "generation" and getattr(before, name) != getattr(after, name)
     ]
-    return ", ".join(pairs) or "as it was"
+    return ", ".join(pairs) or "as the pods started"

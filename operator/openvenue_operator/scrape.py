@@ -11,13 +11,15 @@ from typing import NamedTuple
 import aiohttp
 
 from openvenue_operator import metrics
-from openvenue_operator.exposition import Nonsense, Reading, read, report_of
+from openvenue_operator.exposition import InvalidMetrics, Reading, read, report_of
 from openvenue_operator.model import Database, PodReport
 
 TIMEOUT_S = 2.0
+ALL_TIMEOUT_S = 6.0
+"""For all pods of a venue, which is reconciled while its Lease is held (`lease.HOLD_S`)."""
 TEXT_BYTES_MAX = 512 << 10
 """Twenty times what an API with a hundred routes shows."""
-CONCURRENT_MAX = 16
+CONCURRENT_MAX = 128
 LOAD_WINDOW_S = 9.0
 """Load is measured over at least so long, once the pod has been read for so long."""
 KEPT_S = 30.0
@@ -29,8 +31,8 @@ class Target(NamedTuple):
     uid: str
     restarts: int
     """Of its containers: each begins with counters of its own."""
-    url: str | None
-    """None: it has no address yet."""
+    urls: tuple[str, ...]
+    """To try in turn; none: it has no address yet."""
 
 
 class Answer(NamedTuple):
@@ -50,56 +52,70 @@ class Scraper:
         self._earlier: dict[tuple[str, int], list[Reading]] = {}
 
     async def read_all(self, targets: Iterable[Target]) -> Mapping[str, Answer]:
-        """Return each pod's answer, by its uid. Takes `TIMEOUT_S` for every 16 pods at most."""
+        """Return each pod's answer, by its uid, within `ALL_TIMEOUT_S`."""
         targets = list(targets)
         known = {(target.uid, target.restarts) for target in targets}
         self._earlier = {key: kept for key, kept in self._earlier.items() if key in known}
         turns = asyncio.Semaphore(CONCURRENT_MAX)
+        deadline = asyncio.get_running_loop().time() + ALL_TIMEOUT_S
 
         async def take_turn(target: Target) -> Answer:
-            async with turns:
-                return await self._read_one(target)
+            try:
+                async with asyncio.timeout_at(deadline), turns:
+                    return await self._read_one(target)
+            except TimeoutError:
+                metrics.SCRAPE_PROBLEMS.inc()
+                return Answer(None, f"was not asked: others took all of {ALL_TIMEOUT_S:g} s")
 
         answers = await asyncio.gather(*(take_turn(target) for target in targets))
         return {target.uid: answer for target, answer in zip(targets, answers, strict=True)}
 
     async def _read_one(self, target: Target) -> Answer:
-        if target.url is None:
+        if not target.urls:
             return Answer(None, "has no address yet")
         try:
-            reading = read(await self._fetch(target.url), self._clock())
+            async with asyncio.timeout(TIMEOUT_S):
+                text = await self._fetch_first(target.urls)
+            reading = read(text, self._clock())
             earlier = self._remember((target.uid, target.restarts), reading)
             return Answer(report_of(reading, earlier), None, reading.database)
         except TimeoutError:
             problem = f"does not answer within {TIMEOUT_S:g} s"
         except aiohttp.ClientError as error:
             problem = f"cannot be asked ({str(error) or type(error).__name__})"
-        except Nonsense as error:
+        except InvalidMetrics as error:
             problem = f"answers nonsense: {error}"
         metrics.SCRAPE_PROBLEMS.inc()
         return Answer(None, problem[:200])
 
+    async def _fetch_first(self, urls: tuple[str, ...]) -> str:
+        """Return what the first URL says that somebody listens at."""
+        *before, last = urls
+        for url in before:
+            try:
+                return await self._fetch(url)
+            except aiohttp.ClientConnectorError:
+                continue
+        return await self._fetch(last)
+
     async def _fetch(self, url: str) -> str:
-        async with (
-            asyncio.timeout(TIMEOUT_S),
-            self._session.get(
-                url,
-                allow_redirects=False,
-                # Unpacked it could be of any size.
-                headers={"Accept-Encoding": "identity"},
-            ) as response,
-        ):
+        async with self._session.get(
+            url,
+            allow_redirects=False,
+            # Unpacked it could be of any size.
+            headers={"Accept-Encoding": "identity"},
+        ) as response:
             if response.status != 200:
-                raise Nonsense(f"HTTP status {response.status}")
+                raise InvalidMetrics(f"HTTP status {response.status}")
             content = bytearray()
             async for chunk in response.content.iter_any():
                 content += chunk
                 if len(content) > TEXT_BYTES_MAX:
-                    raise Nonsense(f"more than {TEXT_BYTES_MAX} bytes")
+                    raise InvalidMetrics(f"more than {TEXT_BYTES_MAX} bytes")
         try:
             return content.decode()
         except UnicodeDecodeError as error:
-            raise Nonsense("not UTF-8") from error
+            raise InvalidMetrics("not UTF-8") from error
 
     def _remember(self, key: tuple[str, int], reading: Reading) -> Reading | None:
         """Keep a reading, and return the one to compare it with: also where that will not do.
@@ -128,4 +144,7 @@ def new_session() -> aiohttp.ClientSession:
 
 
 def _went_back(now: Reading, before: Reading) -> bool:
-    return now.requests < before.requests or now.cpu_s < before.cpu_s or now.orders < before.orders
+    return any(
+        getattr(now, name) < getattr(before, name)
+        for name in ("requests", "cpu_s", "orders", "refused")
+    )

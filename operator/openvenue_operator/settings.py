@@ -1,5 +1,6 @@
 """Every setting of the operator: environment variables prefixed `OPENVENUE_OPERATOR_`."""
 
+import secrets
 import socket
 from typing import Annotated
 
@@ -23,18 +24,20 @@ class OperatorSettings(BaseSettings):
         default="", description="whose Venues are tuned, separated by commas; empty: all"
     )
     identity: str = Field(
-        default_factory=socket.gethostname,
+        default_factory=lambda: f"{socket.gethostname()}_{secrets.token_hex(4)}",
         min_length=1,
         max_length=253,
         description="what tells this operator from others: namespace and name of its pod",
     )
     tick_s: TickSeconds = Field(
-        default=5.0, description="between two looks at a venue that is settled"
+        default=5.0, description="between two reconciliations of a venue that is settled"
     )
     progress_tick_s: TickSeconds = Field(
-        default=1.5, description="between two looks at a venue while something changes"
+        default=1.5, description="between two reconciliations of a venue while something changes"
     )
-    http_host: str = "127.0.0.1"
+    http_host: str = Field(
+        default="127.0.0.1", description="`::` for all addresses of both families"
+    )
     http_port: int = Field(
         default=8080, ge=0, le=65_535, description="of /healthz and /metrics; 0: any that is free"
     )
@@ -42,7 +45,13 @@ class OperatorSettings(BaseSettings):
         default=90.0,
         ge=60,
         le=3600,
-        description="after which a venue without a finished look fails /healthz",
+        description="after which a venue without a finished reconciliation fails /healthz",
+    )
+    failing_timeout_s: float = Field(
+        default=300.0,
+        ge=60,
+        le=86_400,
+        description="after which a venue that cannot be reconciled fails /readyz, but not /healthz",
     )
     watch_silence_s: Seconds = Field(
         default=70.0,

@@ -3,8 +3,8 @@
 The API server leaves out what is null, so whatever may be has that as its default; and it makes
 null of an object that has become empty, so those that may be empty are left out as well.
 
-It fits a screen: what people read is in words, one line each, and no two say the same. A condition
-that is well has no message. What the operator itself reads again is one line of JSON.
+What people read is in words, one line each; beside them are the same figures as numbers, for
+programs. What the operator itself reads again is one line of JSON.
 
 It is written only where it says something new: an idle venue's stays as it is, and of one under
 load the figures are renewed from time to time, where they have moved by more than their noise.
@@ -12,20 +12,27 @@ load the figures are renewed from time to time, where they have moved by more th
 
 import json
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from openvenue_operator.budget import in_words
+from openvenue_operator.conditions import (
+    Condition,
+    conditions_of,
+    paused,
+    ready_pods,
+    rfc3339,
+    seconds_of,
+)
 from openvenue_operator.model import (
     Allocation,
     Memory,
     Observation,
     Plan,
-    Value,
-    VenueSpec,
 )
+from openvenue_operator.phrases import count
+from openvenue_operator.spec import Value, VenueSpec
 
 FIGURES_INTERVAL_S = 30.0
 """Where nothing but figures has moved, the status is written at most so often."""
@@ -34,22 +41,10 @@ NOISE_SHARE = 0.15
 NOISE_FLOOR = 5.0
 """Nor has one that has moved by less than this: orders a second, milliseconds, percent."""
 
-_Found = tuple[str, bool | None, str, str | None]
-"""A condition's type, status, reason and message."""
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
+LATE_PODS_MAX = 10
+"""Of the pods that are late, so many are named."""
+
 _FIGURES = re.compile(r"\d+")
-
-
-class Condition(Value, frozen=True, kw_only=True):
-    """A condition in Kubernetes' form."""
-
-    type: str
-    status: str
-    """True, False or Unknown."""
-    reason: str
-    message: str | None = None
-    last_transition_time: str
-    observed_generation: int
 
 
 class ApiStatus(Value, frozen=True, kw_only=True):
@@ -65,9 +60,49 @@ class ApiStatus(Value, frozen=True, kw_only=True):
     """Kept and further connections of a worker."""
     channels: int
     """A worker."""
+    replicas: int | None = None
+    """Pods that are wanted. This and what follows are None in the status of older versions."""
+    ready_replicas: int | None = None
+    tuned_replicas: int | None = None
+    """Pods that run the applied tuning."""
+    tuning_generation: int | None = None
+    """Of the applied tuning; 0: none yet."""
+    db_pool_size: int | None = None
+    db_pool_overflow: int | None = None
     orders_per_second: int | None = None
     """None: not known now."""
     p99_ms: int | None = None
+
+
+class ConnectionBudget(Value, frozen=True, kw_only=True):
+    """Database connections of the venue; what is None is not known."""
+
+    used: int | None = None
+    """That its API's pods hold."""
+    limit: int | None = None
+    """That the venue may hold."""
+    worst_case: int | None = None
+    """That it may come to hold before the next step."""
+
+
+class EngineStatus(Value, frozen=True, kw_only=True):
+    """The engine as it runs."""
+
+    ready: bool
+    restarts: int
+    server_threads: int | None = None
+    """None: it does not say."""
+
+
+class LatePodStatus(Value, frozen=True, kw_only=True):
+    """A pod that does not run what it should."""
+
+    name: str
+    reason: str
+    message: str
+    since: str
+    overdue: bool
+    """Nothing waits for it any more."""
 
 
 class PlanStatus(Value, frozen=True, kw_only=True):
@@ -77,6 +112,8 @@ class PlanStatus(Value, frozen=True, kw_only=True):
     binding: str
     reason: str
     target: str | None = None
+    allocation: Allocation | None = None
+    """The target in numbers."""
     worst_case: str | None = None
     inputs: dict[str, str] | None = None
     """By name: the figure, its target and how old it is; what the database says of itself."""
@@ -85,12 +122,19 @@ class PlanStatus(Value, frozen=True, kw_only=True):
 
 
 class Remembered(Value, frozen=True, kw_only=True):
-    """What outlives the process of what the law remembers; the rest begins anew."""
+    """What outlives the process of what the policy remembers; the rest begins anew."""
 
     pool_short_at: int | None = None
+    pool_short_seen_at: float | None = None
+    pool_held_until: float | None = None
+    pods_at_most: int | None = None
+    pods_at_most_until: float | None = None
     may_hold: int | None = None
     changed_at: float | None = None
     target: Allocation | None = None
+    reason: str | None = None
+    reached: bool | None = None
+    """True or absent."""
 
 
 class Status(Value, frozen=True, kw_only=True):
@@ -98,9 +142,13 @@ class Status(Value, frozen=True, kw_only=True):
 
     observed_generation: int
     api: ApiStatus | None = None
+    engine: EngineStatus | None = None
     connections: str
     """Database connections that the venue's pods hold, of the budget."""
+    connection_budget: ConnectionBudget | None = None
     conditions: tuple[Condition, ...]
+    late_pods: tuple[LatePodStatus, ...] | None = None
+    """The first of them; None: there are none."""
     plan: PlanStatus
     memory: str | None = None
     """`Remembered`, as JSON."""
@@ -110,30 +158,84 @@ def status_of(
     spec: VenueSpec, observation: Observation, plan: Plan, previous: Status | None, now: float
 ) -> Status:
     """Say how a venue is. Conditions keep the time at which they last changed."""
-    current = plan.current
-    deployment = observation.deployment
-    ready = sum(pod.ready and not pod.terminating for pod in observation.pods)
     reports = [pod.report for pod in observation.pods if pod.report is not None]
     used = sum(report.db_connections for report in reports) if reports else None
-    budget = plan.budget.limit if plan.budget else None
+    budget = plan.budget
+    engine = observation.engine_pod
     return Status(
         observed_generation=observation.generation,
-        api=None
-        if current is None or deployment is None
-        else ApiStatus(
-            pods=f"{ready}/{deployment.replicas}",
-            generation=f"{observation.applied.generation if observation.applied else 0}, "
-            f"run by {plan.running} of {plan.pods}",
-            workers=current.workers,
-            pool=f"{current.db_pool_size}+{current.db_pool_overflow}",
-            channels=current.grpc_channels,
-            orders_per_second=round(plan.load["ordersPerSecond"]) if plan.load else None,
-            p99_ms=round(plan.load["p99Ms"]) if plan.load else None,
+        api=_api_status(observation, plan),
+        engine=None
+        if engine is None
+        else EngineStatus(
+            ready=engine.ready,
+            restarts=engine.restarts,
+            server_threads=observation.engine.server_threads if observation.engine else None,
         ),
-        connections=f"{_or_unknown(used)}/{_or_unknown(budget)}",
-        conditions=_conditions(observation, plan, ready, previous, now),
+        connections=f"{_or_unknown(used)}/{_or_unknown(budget.limit if budget else None)}",
+        connection_budget=ConnectionBudget(
+            used=used,
+            limit=budget.limit if budget else None,
+            worst_case=budget.total if budget else None,
+        )
+        if budget or used is not None
+        else None,
+        conditions=conditions_of(observation, plan, previous.conditions if previous else (), now),
+        late_pods=tuple(
+            LatePodStatus(
+                name=one.name,
+                reason=one.reason.value,
+                message=one.message,
+                since=rfc3339(one.since),
+                overdue=one.overdue,
+            )
+            for one in plan.late[:LATE_PODS_MAX]
+        )
+        or None,
         plan=plan_status(plan, now),
         memory=_memory_text(plan.memory),
+    )
+
+
+def paused_status(previous: Status | None, generation: int, now: float) -> Status:
+    """Say that the operator leaves the venue alone; what was last known stays."""
+    said = PlanStatus(
+        next_step="nothing: mode is Paused", binding="mode Paused", reason="mode Paused"
+    )
+    if previous is None:
+        return Status(
+            observed_generation=generation,
+            connections="?/?",
+            conditions=paused((), generation, now),
+            plan=said,
+        )
+    return previous.replace(
+        observed_generation=generation,
+        conditions=paused(previous.conditions, generation, now),
+        plan=previous.plan.replace(next_step=said.next_step, binding=said.binding),
+    )
+
+
+def _api_status(observation: Observation, plan: Plan) -> ApiStatus | None:
+    current, deployment = plan.current, observation.deployment
+    if current is None or deployment is None:
+        return None
+    ready = ready_pods(observation)
+    generation = observation.applied.generation if observation.applied else 0
+    return ApiStatus(
+        pods=f"{ready}/{deployment.replicas}",
+        generation=f"{generation}, run by {plan.running} of {plan.pods}",
+        workers=current.workers,
+        pool=f"{current.db_pool_size}+{current.db_pool_overflow}",
+        channels=current.grpc_channels,
+        replicas=deployment.replicas,
+        ready_replicas=ready,
+        tuned_replicas=plan.running,
+        tuning_generation=generation,
+        db_pool_size=current.db_pool_size,
+        db_pool_overflow=current.db_pool_overflow,
+        orders_per_second=round(plan.load["ordersPerSecond"]) if plan.load else None,
+        p99_ms=round(plan.load["p99Ms"]) if plan.load else None,
     )
 
 
@@ -144,9 +246,10 @@ def plan_status(plan: Plan, now: float) -> PlanStatus:
         binding=plan.binding,
         reason=plan.reason,
         target=None if plan.target is None else _target_in_words(plan.target),
+        allocation=plan.target,
         worst_case=None if plan.budget is None else in_words(plan.budget),
         inputs=_inputs_in_words(plan, now) or None,
-        made_at=_time(now),
+        made_at=rfc3339(now),
     )
 
 
@@ -161,29 +264,23 @@ def remembered(status: Status | None) -> Memory:
         left = msgspec.json.decode(status.memory, type=Remembered)
     except msgspec.MsgspecError:  # Somebody has edited it.
         return Memory()
-    return Memory(
-        pool_short_at=left.pool_short_at,
-        may_hold=left.may_hold,
-        changed_at=left.changed_at,
-        target=left.target,
-    )
+    kept = {name: getattr(left, name) for name in Remembered.__struct_fields__}
+    return Memory(**{**kept, "reached": bool(left.reached)})
 
 
 def _memory_text(memory: Memory) -> str | None:
     kept = Remembered(
-        pool_short_at=memory.pool_short_at,
-        may_hold=memory.may_hold,
-        changed_at=memory.changed_at,
-        target=memory.target,
+        **{name: getattr(memory, name) or None for name in Remembered.__struct_fields__}
     )
     return None if kept == Remembered() else json.dumps(json_form(kept), separators=(",", ":"))
 
 
 def _target_in_words(target: Allocation) -> str:
     return (
-        f"{target.replicas} pods x {target.workers} workers x ({target.db_pool_size}+"
-        f"{target.db_pool_overflow}), {target.grpc_channels} channels; "
-        f"{target.server_threads} engine threads"
+        f"{count(target.replicas, 'pod')} x {count(target.workers, 'worker')} x "
+        f"({target.db_pool_size}+{target.db_pool_overflow}), "
+        f"{count(target.grpc_channels, 'channel')}; "
+        f"{count(target.server_threads, 'engine thread')}"
     )
 
 
@@ -222,7 +319,7 @@ def status_needs_write(previous: Status | None, status: Status, now: float) -> b
     """Whether a status says something that the one before it does not."""
     if previous is None or _told(previous) != _told(status):
         return True
-    if now - _seconds(previous.plan.made_at) < FIGURES_INTERVAL_S:
+    if now - seconds_of(previous.plan.made_at) < FIGURES_INTERVAL_S:
         return False
     return any(
         _has_moved(before, after)
@@ -237,6 +334,11 @@ def _told(status: Status) -> Any:
         status.observed_generation,
         status.api and status.api.replace(orders_per_second=None, p99_ms=None),
         status.connections.endswith("/?"),
+        status.engine,
+        [
+            (one.name, one.reason, one.overdue, _without_figures(one.message))
+            for one in status.late_pods or ()
+        ],
         status.api is None or status.api.orders_per_second is None,
         [
             (one.type, one.status, one.reason, _without_figures(one.message or ""))
@@ -254,9 +356,10 @@ def _without_figures(words: str) -> str:
 
 
 def _figures(status: Status) -> list[float]:
-    api = status.api
+    api, held = status.api, status.connection_budget
     return [
-        *(0.0 if part == "?" else float(part) for part in status.connections.split("/")),
+        float((held and held.used) or 0),
+        float((held and held.limit) or 0),
         float((api and api.orders_per_second) or 0),
         float((api and api.p99_ms) or 0),
     ]
@@ -266,102 +369,5 @@ def _has_moved(before: float, after: float) -> bool:
     return abs(after - before) > max(NOISE_FLOOR, NOISE_SHARE * abs(before))
 
 
-def _conditions(
-    observation: Observation, plan: Plan, ready: int, previous: Status | None, now: float
-) -> tuple[Condition, ...]:
-    """Return the conditions, in the order in which one looks at them.
-
-    One that is well, or says what another says, has no message.
-    """
-    problem = plan.problem or observation.obstacle
-    wanted = observation.deployment.replicas if observation.deployment else 0
-    progressing = not plan.settled and plan.hold is None and problem is None
-    found: list[_Found] = [
-        (
-            "Ready",
-            ready > 0,
-            "PodsReady" if ready else "NoPodReady",
-            None if ready else f"0 of {wanted} pods",
-        ),
-        (
-            "Progressing",
-            progressing,
-            "Settled" if plan.settled else "Changing",
-            plan.next_step if progressing else None,
-        ),
-        _degraded(problem, ready, wanted, plan),
-        _budget_satisfied(plan),
-        (
-            "MetricsFresh",
-            plan.fresh,
-            "Fresh" if plan.fresh else "Stale",
-            plan.stale_because,
-        ),
-        (
-            "Tuned",
-            plan.settled and problem is None,
-            "TargetRuns" if plan.settled else "TargetDoesNotRun",
-            None,
-        ),
-    ]
-    before = {one.type: one for one in previous.conditions} if previous else {}
-    return tuple(
-        _condition(kind, state, reason, message, observation.generation, before.get(kind), now)
-        for kind, state, reason, message in found
-    )
-
-
-def _degraded(problem: str | None, ready: int, wanted: int, plan: Plan) -> _Found:
-    if plan.problem is not None and plan.hold is None:
-        return "Degraded", True, "Infeasible", "BudgetSatisfied says which numbers clash"
-    if problem is not None:
-        return "Degraded", True, "Held" if plan.hold else "Obstacle", problem
-    settled = plan.settled or ready >= wanted
-    return "Degraded", False, "Well" if settled else "Changing", None
-
-
-def _budget_satisfied(plan: Plan) -> _Found:
-    budget = plan.budget
-    if budget is None:
-        return "BudgetSatisfied", None, "Unknown", "no pod tells what the database allows"
-    if plan.problem is not None and plan.hold is None:
-        return "BudgetSatisfied", False, "Infeasible", plan.problem
-    if budget.total <= budget.limit:
-        return "BudgetSatisfied", True, "Within", None
-    return "BudgetSatisfied", False, "Exceeded", in_words(budget)
-
-
-def _condition(
-    kind: str,
-    state: bool | None,
-    reason: str,
-    message: str | None,
-    generation: int,
-    before: Condition | None,
-    now: float,
-) -> Condition:
-    status = "Unknown" if state is None else str(state)
-    unchanged = before is not None and before.status == status
-    return Condition(
-        type=kind,
-        status=status,
-        reason=reason,
-        message=message,
-        last_transition_time=before.last_transition_time if before and unchanged else _time(now),
-        observed_generation=generation,
-    )
-
-
 def _or_unknown(figure: int | None) -> str:
     return "?" if figure is None else str(figure)
-
-
-def _time(now: float) -> str:
-    return datetime.fromtimestamp(now, UTC).strftime(_TIME)
-
-
-def _seconds(time: str | None) -> float:
-    """Unix seconds of a time that `_time` made; the distant past of none."""
-    if time is None:
-        return 0.0
-    return datetime.strptime(time, _TIME).replace(tzinfo=UTC).timestamp()

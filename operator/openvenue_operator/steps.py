@@ -4,79 +4,134 @@ At every moment in between, the connections that all pods may come to hold are w
 (`budget`), whatever the rollout of the Deployment does meanwhile.
 """
 
-from openvenue_operator import words
-from openvenue_operator.budget import per_pod, pods_at_most, rest, runs
-from openvenue_operator.model import Allocation, Observation, Pod, Step, Tuning
-from openvenue_operator.situation import Situation, differs
+from openvenue_operator import messages
+from openvenue_operator.budget import per_pod, pods_at_most, rest
+from openvenue_operator.context import Context, differs
+from openvenue_operator.model import (
+    Allocation,
+    Lateness,
+    Observation,
+    Pod,
+    Step,
+    Tuning,
+)
+from openvenue_operator.phrases import count
 
 NUDGE_AGAIN_S = 5.0
+REPLICAS_FACTOR = 2
+REPLICAS_STEP = 4
+"""So many times, or so many more, pods are asked for at a time, once the last ones are ready."""
 
 
-def next_step(target: Allocation, situation: Situation) -> tuple[Step, str]:
+def next_step(target: Allocation, context: Context) -> tuple[Step, str]:
     """Return what to write now, and what that or the waiting is about."""
-    spec, observation, deployment, running, holds, bound, _now = situation
-    current = situation.current
-    goal = situation.tuning_of(target)
-    shrunk = situation.tuning_of(_smaller(current, target))
+    observation, deployment, running = (
+        context.observation,
+        context.deployment,
+        context.running,
+    )
+    current, present = context.current, context.attendance
+    goal = context.tuning_of(target)
+    shrunk = context.tuning_of(_smaller(current, target))
     # The first is written in any case: pods may run something else than their Deployment says.
     if observation.applied is None or differs(shrunk, running):
         fewer = target.replicas if target.replicas < deployment.replicas else None
         goes_on = per_pod(goal) > per_pod(shrunk) or goal.grpc_channels > shrunk.grpc_channels
         tuning = shrunk if goes_on else goal
         step = Step(tuning=_numbered(tuning, observation), replicas=fewer)
-        return step, words.step_in_words(step)
-    if deployment.replicas > target.replicas and situation.has_replicas:
+        return step, messages.step_in_words(step)
+    if deployment.replicas > target.replicas and context.has_replicas:
         step = Step(replicas=target.replicas)
-        return step, words.step_in_words(step)
+        return step, messages.step_in_words(step)
 
-    nudged = _to_nudge(situation)
-    if holds > per_pod(running):
-        behind = sum(not runs(pod, running) for pod in observation.pods)
-        wait = f"waits for {behind} pods to take over generation {running.generation}"
-        return Step(nudge=nudged), wait
+    nudged = _to_nudge(context)
+    if context.may_hold > per_pod(running) and not _all_late_are_overdue(context):
+        behind = [one for one in present.late if one.reason is not Lateness.MISSING]
+        wait = f"waits for {messages.pods_in_words(behind)} to take over generation"
+        return Step(nudge=nudged), f"{wait} {running.generation}{messages.details(behind)}"
     grows = Step(
         tuning=_numbered(goal, observation) if differs(goal, running) else None,
-        replicas=target.replicas
-        if target.replicas > deployment.replicas and situation.has_replicas
-        else None,
+        replicas=_more_replicas(target, context),
         server_threads=target.server_threads
         if target.server_threads > current.server_threads
         else None,
     )
     if not grows.empty:
-        most = pods_at_most(deployment, target.replicas, observation.pods)
-        total = most * max(holds, per_pod(goal)) + rest(spec)
-        if bound is not None and total > bound:
+        if not is_within_reach(target, context):
+            most, total = _worst_case(target, context)
             wait = f"waits for pods to stop: {most} of them could hold {total} connections"
             return Step(nudge=nudged), wait
-        return grows, words.step_in_words(grows)
+        return grows, messages.step_in_words(grows)
     if nudged:
-        return Step(nudge=nudged), f"has {len(nudged)} pods read generation {running.generation}"
-    if not situation.in_place(target):
-        return Step(), "waits for pods to start or stop"
+        has = f"has {count(len(nudged), 'pod')} read generation {running.generation}"
+        return Step(nudge=nudged), has
+    if not context.in_place(target):
+        return Step(), messages.absence(context, target)
     if target.server_threads < current.server_threads:
         step = Step(server_threads=target.server_threads)
-        return step, words.step_in_words(step)
-    return Step(), words.AT_REST
+        return step, messages.step_in_words(step)
+    return Step(), messages.AT_REST
 
 
-def may_restore_replicas(kept: Allocation, situation: Situation) -> bool:
+def is_within_reach(target: Allocation, context: Context) -> bool:
+    """Whether the budget takes the target now, with what any pod may still hold."""
+    goal, running = context.tuning_of(target), context.running
+    grows = per_pod(goal) > per_pod(running) or target.replicas > context.deployment.replicas
+    if context.limit is None or not (grows or differs(goal, running)):
+        return True
+    return _worst_case(target, context)[1] <= context.limit
+
+
+def bounded(replicas: int, current: int) -> int:
+    """Return to how many pods to go next: a mistake in a bound does not start a hundred."""
+    return min(replicas, max(REPLICAS_FACTOR * current, current + REPLICAS_STEP))
+
+
+def _worst_case(target: Allocation, context: Context) -> tuple[int, int]:
+    """How many pods there may be on the way to a target, and what they may hold together."""
+    pods = context.observation.pods
+    most = pods_at_most(context.deployment, target.replicas, pods)
+    each = max(context.may_hold, per_pod(context.tuning_of(target)))
+    return most, most * each + rest(context.spec)
+
+
+def _all_late_are_overdue(context: Context) -> bool:
+    """Whether whoever has not taken over what shrinks is nobody to wait for.
+
+    Then growth counts with what they may hold still.
+    """
+    late = context.attendance.late
+    terminating = any(pod.terminating for pod in context.observation.pods)
+    return bool(late) and all(one.overdue for one in late) and not terminating
+
+
+def _more_replicas(target: Allocation, context: Context) -> int | None:
+    """How many pods to ask for now, where the target has more; the last ones come first."""
+    current, present = context.deployment.replicas, context.attendance
+    if target.replicas <= current or not context.has_replicas:
+        return None
+    if present.starting or present.without_room:
+        return None
+    return bounded(target.replicas, current)
+
+
+def may_restore_replicas(kept: Allocation, context: Context) -> bool:
     """Whether to have as many pods again as were planned, while nobody knows the budget.
 
     More of them had room as soon as none held more than was planned, and beside none that drain.
     """
-    replicas = situation.deployment.replicas
-    if not situation.has_replicas or replicas == kept.replicas:
+    replicas = context.deployment.replicas
+    if not context.has_replicas or replicas == kept.replicas:
         return False
-    draining = any(pod.terminating for pod in situation.observation.pods)
+    draining = any(pod.terminating for pod in context.observation.pods)
     return replicas > kept.replicas or (
-        not draining and situation.may_hold <= kept.connections_per_pod
+        not draining and context.may_hold <= kept.connections_per_pod
     )
 
 
-def _to_nudge(situation: Situation) -> tuple[str, ...]:
+def _to_nudge(context: Context) -> tuple[str, ...]:
     """Pods that run an older generation than the applied one and were not told, or long ago."""
-    applied, now = situation.observation.applied, situation.now
+    applied, now = context.observation.applied, context.now
     if applied is None:
         return ()
 
@@ -95,7 +150,7 @@ def _to_nudge(situation: Situation) -> tuple[str, ...]:
         )
 
     return tuple(
-        pod.name for pod in situation.observation.pods if is_behind(pod) and not was_told(pod)
+        pod.name for pod in context.observation.pods if is_behind(pod) and not was_told(pod)
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 from openvenue_operator.budget import rest
-from openvenue_operator.model import Bounds, VenueSpec
+from openvenue_operator.spec import Bounds, VenueSpec
 
 MESSAGES_MAX = 5
 
@@ -43,6 +43,7 @@ RANGES = {
     "tuning.cooldownSeconds": Range(0, 86_400),
     "tuning.deadBandPercent": Range(0, 50),
     "tuning.maxMetricsAgeSeconds": Range(2, 600),
+    "tuning.podDeadlineSeconds": Range(10, 86_400),
 }
 """Of each number of the spec; for those with `min` and `max`, of both."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

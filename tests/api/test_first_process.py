@@ -17,7 +17,7 @@ PYTHON = sys.executable
 FIRST_OF_ITS_NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child"]
 if os.geteuid() != 0:
     FIRST_OF_ITS_NAMESPACE += ["--user", "--map-root-user"]
-NAME = ["--name", "x", "--host", "x", "--database", "x", "--user", "x"]
+SECRET = ["--admin", "x"]
 WITHIN_S = 60.0
 
 
@@ -28,9 +28,9 @@ WITHIN_S = 60.0
         [PYTHON, "-m", "openvenue.projector"],
         [str(Path(PYTHON).parent / "openvenue"), "migrate"],
         [PYTHON, "-m", "openvenue_operator"],
-        [PYTHON, "-m", "openvenue_operator.database_secret", *NAME],
+        [PYTHON, "-m", "openvenue_operator.generated_secrets", *SECRET],
     ],
-    ids=["api", "projector", "migration", "operator", "database_secret"],
+    ids=["api", "projector", "migration", "operator", "generated_secrets"],
 )
 def test_it_ends_while_it_starts(command: list[str], tmp_path: Path) -> None:
     environment = {

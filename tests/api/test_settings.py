@@ -43,6 +43,23 @@ def test_what_was_set_is_not_shown_as_it_may_hold_a_password(module: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("module", "variable"),
+    [
+        ("openvenue_operator", "OPENVENUE_OPERATOR_TICK_S"),
+        ("openvenue.projector", "OPENVENUE_PROJECTOR_HTTP_PORT"),
+        ("openvenue.server", "OPENVENUE_API_PORT"),
+    ],
+)
+def test_a_variable_that_cannot_work_is_named_as_it_is_set(module: str, variable: str) -> None:
+    environment = {**os.environ, variable: "-99"}
+    ended = subprocess.run(
+        [sys.executable, "-m", module], env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: {variable}: "), ended.stderr
+
+
+@pytest.mark.parametrize(
     "target",
     ["engine-0.engine.venue.svc:7070", "[::1]:7070", "unix:/run/engine", "dns:///engine:7070"],
 )

@@ -9,7 +9,7 @@ from chart import every_chart
 
 SENTENCE = re.compile(r'\bfail (?:\(printf )?"((?:[^"\\]|\\.)*)"')
 # What a sentence is about stands by itself, where it is made for several settings.
-SETTING = re.compile(r'"(\w+(?:\.\w+)+)"')
+SETTING = re.compile(r'(?<!include )"(\w+(?:\.\w+)+)"')
 
 
 def templates(chart: Path) -> str:

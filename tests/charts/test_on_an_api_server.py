@@ -22,6 +22,7 @@ from chart import (
     run,
     template,
 )
+from release import Release, create_namespace
 
 
 @pytest.fixture(scope="session")
@@ -144,13 +145,6 @@ def restricted(server: ApiServer) -> str:
     return create_namespace(server, "venues")
 
 
-def create_namespace(server: ApiServer, name: str) -> str:
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    metadata = {"name": name, "labels": labels}
-    server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    return name
-
-
 @every_case
 def test_the_api_server_takes_every_object(
     chart: Path, values: Path | None, server: ApiServer, restricted: str
@@ -191,59 +185,6 @@ def as_pod(name: str, template: Manifest) -> str:
     spec.pop("priorityClassName", None)
     metadata = {"name": name.split("/")[1].lower(), "labels": template["metadata"]["labels"]}
     return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-
-
-class Release:
-    """A release of the chart in a namespace of its own."""
-
-    def __init__(self, server: ApiServer, helm: str, namespace: str) -> None:
-        self._server = server
-        self.helm = helm
-        self.namespace = create_namespace(server, namespace)
-
-    def deploy(self, **values: Any) -> None:
-        """Install or upgrade with these values and no others."""
-        given = [f"--set-json={k.replace('__', '.')}={json.dumps(v)}" for k, v in values.items()]
-        self.run("upgrade", CHART, "--install", *given)
-
-    def run(self, command: str, *arguments: str | Path) -> str:
-        """Run one of Helm's commands on it; fails the test where Helm does."""
-        kubeconfig = self._server.kubeconfig()
-        done = subprocess.run(
-            [PROGRAMS / self.helm, command, "demo", *arguments, "--namespace", self.namespace],
-            # Nothing of the user's own settings of Helm.
-            env={"KUBECONFIG": str(kubeconfig), "HOME": str(kubeconfig.parent)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, f"{self.helm} {command}: {done.stderr}"
-        return done.stdout
-
-    def get(self, kind: str, name: str = "") -> dict[str, Any]:
-        """One of its objects, or the list of all of a kind."""
-        named = [f"demo-openvenue-{name}"] if name else []
-        said = self._server.kubectl("get", "--namespace", self.namespace, kind, *named, "-o=json")
-        found: dict[str, Any] = json.loads(said)
-        return found
-
-    def identities(self, kind: str) -> dict[str, str]:
-        """UID by name, of all of a kind: whether one is the same as before."""
-        items = self.get(kind)["items"]
-        return {each["metadata"]["name"]: each["metadata"]["uid"] for each in items}
-
-    def apply_as_operator(self, replicas: int, *options: str) -> None:
-        """Set the replicas as the operator does."""
-        deployment = {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "demo-openvenue-api", "namespace": self.namespace},
-            "spec": {"replicas": replicas},
-        }
-        self._server.kubectl(
-            "apply", "--server-side", "--field-manager=openvenue-operator", "-f=-", *options,
-            stdin=json.dumps(deployment),
-        )  # fmt: skip
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def restarted(**values: object) -> set[str]:
         ({"projector__batchEntries": 64}, {"projector"}),
         ({"engine__limits__accounts": 99}, {"engine"}),
         ({"database__bundled__maxConnections": 60}, {"database"}),
-        ({"image__api__tag": "2"}, {"api", "projector"}),
+        ({"image__api__tag": "2"}, {"admin", "api", "projector"}),
         ({"image__engine__tag": "2"}, {"engine"}),
         ({"engine__podAnnotations": {"a": "b"}}, {"engine"}),
         ({"venue__api__workersPerPod": {"min": 1, "max": 9}}, set()),
@@ -76,6 +76,9 @@ def restarted(**values: object) -> set[str]:
         ({"dashboard__enabled": True}, set()),
         ({"api__service__type": "NodePort"}, set()),
         ({"api__autoscaling__enabled": True}, set()),
+        ({"commonAnnotations": {"a": "b"}}, set()),
+        ({"venue__operator__namespace": "operators"}, set()),
+        ({"engine__updateStrategy__type": "OnDelete"}, set()),
         ({"migration__waitSeconds": 30}, set()),
         ({"jobs__podLabels": {"a": "b"}}, set()),
     ],
@@ -114,7 +117,7 @@ def test_every_variable_is_a_setting() -> None:
     """A name that the process does not know would be passed over without a word."""
     known = {f"OPENVENUE_{name}".upper() for name in Settings.model_fields}
     known |= {f"OPENVENUE_PROJECTOR_{name}".upper() for name in ProjectorSettings.model_fields}
-    for workload in ("api", "projector"):
+    for workload in ("admin", "api", "projector"):
         pod = find(render(), "Deployment", f"-{workload}")["spec"]["template"]["spec"]
         names = {variable["name"] for variable in pod["containers"][0]["env"]}
         assert {name for name in names if name.startswith("OPENVENUE_")} <= known

@@ -58,7 +58,7 @@ def allowed(policies: list[Manifest], way: str, pod: Pod, other: Pod, port: int)
     )
 
 
-def reachable(**values: Any) -> set[tuple[str, str, int]]:
+def reachable(operator_namespace: str = NAMESPACE, **values: Any) -> set[tuple[str, str, int]]:
     """Every source, destination and port between which a connection is allowed."""
     objects = render(values={key.replace("__", "."): each for key, each in values.items()})
     policies = [each for each in objects if each["kind"] == "NetworkPolicy"]
@@ -72,13 +72,15 @@ def reachable(**values: Any) -> set[tuple[str, str, int]]:
         "app.kubernetes.io/name": "openvenue-operator",
         "app.kubernetes.io/component": "operator",
     }
-    pods["operator"] = Pod("operators", operator)
+    pods["operator"] = Pod(operator_namespace, operator)
+    # Anybody may give a pod those labels in a namespace of their own.
+    pods["impostor"] = Pod("elsewhere", operator)
     pods["ingress"] = Pod("traefik", {"app.kubernetes.io/name": "traefik"})
     pods["prometheus"] = Pod("monitoring", {"app.kubernetes.io/name": "prometheus"})
     pods["neighbour"] = Pod(NAMESPACE, {"app.kubernetes.io/name": "neighbour"})
     pods["dns"] = Pod("kube-system", {"k8s-app": "kube-dns"})
     pods["kubernetes"] = Pod("kube-system", {"component": "kube-apiserver"})
-    ports = (53, 443, 5432, 7070, 7071, 8000, 8001)
+    ports = (53, 443, 5432, 7070, 7071, 7072, 8000, 8001)
     return {
         (source, destination, port)
         for (source, destination), port in itertools.product(itertools.permutations(pods, 2), ports)
@@ -87,11 +89,13 @@ def reachable(**values: Any) -> set[tuple[str, str, int]]:
     }
 
 
-OURS = {"engine", "api", "projector", "migration", "database", "database-secret", "test"}
-OUTSIDE = {"operator", "ingress", "prometheus", "neighbour", "dns", "kubernetes"}
+OURS = {"engine", "api", "projector", "admin", "migration", "database", "secrets", "test"}
+OUTSIDE = {"operator", "impostor", "ingress", "prometheus", "neighbour", "dns", "kubernetes"}
 WITHIN = {
     ("api", "engine", 7070),
     ("projector", "engine", 7070),
+    ("admin", "engine", 7072),
+    ("admin", "database", 5432),
     ("api", "database", 5432),
     ("projector", "database", 5432),
     ("migration", "database", 5432),
@@ -99,7 +103,7 @@ WITHIN = {
 }
 OPERATOR = {
     ("operator", "engine", 7070),
-    ("operator", "api", 8000),
+    ("operator", "api", 8001),
 }
 
 
@@ -120,18 +124,40 @@ def test_only_those_reach_the_api_and_the_metrics_that_are_named() -> None:
     found = reachable(
         networkPolicy__apiFrom=named("traefik"), networkPolicy__metricsFrom=named("monitoring")
     )
-    metrics = {("engine", 7071), ("api", 8000), ("projector", 8001)}
-    assert into_the_venue(found) == WITHIN | OPERATOR | {("ingress", "api", 8000)} | {
+    metrics = {("engine", 7071), ("api", 8001), ("projector", 8001)}
+    # The operator reaches the API's own port, too: pods of the version before have no other.
+    api = {("ingress", "api", 8000), ("operator", "api", 8000)}
+    assert into_the_venue(found) == WITHIN | OPERATOR | api | {
         ("prometheus", component, port) for component, port in metrics
     }
 
 
-def test_the_venue_reaches_names_and_the_password_kubernetes_and_no_one_else() -> None:
+def test_the_operator_of_another_namespace_is_named() -> None:
+    api = {(source, "api", 8000) for source in OUTSIDE}
+    assert into_the_venue(reachable("operators")) == WITHIN | api
+    found = reachable("operators", venue__operator__namespace="operators")
+    assert into_the_venue(found) == WITHIN | OPERATOR | api
+
+
+def test_pods_with_labels_inherited_from_a_cluster_of_cloudnative_pg_are_left_alone() -> None:
+    objects = render(values={"database.mode": "cloudnative-pg"})
+    policies = [each for each in objects if each["kind"] == "NetworkPolicy"]
+    (cluster,) = (each for each in objects if each["kind"] == "Cluster")
+    labels = cluster["metadata"]["labels"]
+    without_component = {
+        key: each for key, each in labels.items() if key != "app.kubernetes.io/component"
+    }
+    for inherited in (labels, without_component):
+        pod = Pod(NAMESPACE, inherited)
+        assert allowed(policies, "Egress", pod, Pod("kube-system", {}), 443)
+
+
+def test_the_venue_reaches_names_and_the_maker_of_secrets_kubernetes_and_no_one_else() -> None:
     out = {each for each in reachable() if each[0] in OURS and each[1] in OUTSIDE}
     # Names may be answered by whatever the cluster has for it.
     names = {each for each in out if each[2] == 53}
     assert {source for source, _, _ in names} == OURS - {"engine", "database"}
-    assert {(source, port) for source, _, port in out - names} == {("database-secret", 443)}
+    assert {(source, port) for source, _, port in out - names} == {("secrets", 443)}
 
 
 def test_without_policies_everyone_reaches_everything() -> None:

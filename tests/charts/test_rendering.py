@@ -86,7 +86,7 @@ def test_every_service_selects_the_pods_of_one_workload(chart: Path, values: Pat
         ports = {
             port["name"]
             for container in templates[selected[0]]["spec"]["containers"]
-            for port in container["ports"]
+            for port in container.get("ports", [])
         }
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
 
@@ -102,8 +102,8 @@ def test_every_network_policy_but_the_first_is_for_pods_that_there_are(
         assert any(selector <= each for each in labels), policy["metadata"]["name"]
 
 
-def test_the_longest_release_name_fits() -> None:
-    for each in render(release="a" * 53):
+def test_the_longest_name_fits() -> None:
+    for each in render(values={"fullnameOverride": "a" * 36}):
         # A StatefulSet's pods have a label of its name and ten characters more.
         longest = 52 if each["kind"] == "StatefulSet" else 63
         assert len(each["metadata"]["name"]) <= longest, each["metadata"]["name"]
@@ -113,7 +113,12 @@ def test_the_longest_release_name_fits() -> None:
     ("path", "value"),
     [
         ("engine.resource", {}),
-        ("api.replicas", 3),
+        ("api.replicas", -1),
+        ("engine.journal.size", "lots"),
+        ("database.bundled.storage.size", "8 Gi"),
+        ("api.resources", {"requests": {"cpu": "lots"}}),
+        ("ingress.hosts", [{"name": "venue"}]),
+        ("admin.secretKey", ".hidden"),
         ("api.start.workers", "two"),
         ("api.start.workers", 0),
         ("api.start.workers", 65),
@@ -141,8 +146,8 @@ def test_the_schema_refuses(helm: str, path: str, value: object) -> None:
     assert path.split(".")[-1] in said or path.rsplit(".", 1)[0].replace(".", "/") in said, said
 
 
-def test_a_parent_chart_may_hand_down_its_globals() -> None:
-    assert render(values={"global": {"anything": 1}})
+def test_a_parent_chart_may_hand_down_its_globals_and_its_condition() -> None:
+    assert render(values={"global": {"anything": 1}, "enabled": True})
 
 
 def test_documentation_and_schema_are_those_of_the_values() -> None:
@@ -162,5 +167,5 @@ def test_the_migration_runs_once_for_each_content() -> None:
     same = {name(), name(api__start__workers=2), name(venue__mode="Plan")}
     assert len(same) == 1
     different = {name(image__api__tag="2"), name(jobs__podLabels={"a": "b"})}
-    different |= {name(migration__waitSeconds=30)}
-    assert len(different - same) == 3
+    different |= {name(migration__waitSeconds=30), name(migration__attempt=2)}
+    assert len(different - same) == 4

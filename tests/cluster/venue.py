@@ -19,10 +19,7 @@ QUICK = (
 )
 # Readers wait longer than the venue's own second for what they wrote: machines of tests are slow.
 _PROJECTION_WAIT = {"name": "OPENVENUE_PROJECTION_WAIT_MS", "value": "10000"}
-_OPERATOR = {
-    "namespaceSelector": {},
-    "podSelector": {"matchLabels": {"app.kubernetes.io/name": "openvenue-operator"}},
-}
+_OPERATOR = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "openvenue-operator"}}}
 
 
 @dataclass(frozen=True)
@@ -89,6 +86,7 @@ class InstalledVenue:
             "engine": small,
             "api": {**small, "extraEnv": [_PROJECTION_WAIT]},
             "projector": small,
+            "admin": small,
             "jobs": small,
             "database": {"bundled": small},
             "networkPolicy": {
@@ -113,9 +111,9 @@ class InstalledVenue:
         )  # fmt: skip
 
     def command(self, *arguments: str) -> Any:
-        """Run the venue's command line in a pod of the API and return its JSON."""
+        """Run the venue's command line in the pod for administration and return its JSON."""
         said = self.namespace.kubectl(
-            "exec", self.api, "-c", "api", "--", "openvenue", *arguments, "--json"
+            "exec", f"deployment/{self.name}-admin", "--", "openvenue", *arguments, "--json"
         )
         return json.loads(said)
 
@@ -178,10 +176,12 @@ class InstalledVenue:
         ]
 
     def ready(self) -> bool:
-        """Whether the API takes orders, as seen through the ingress."""
+        """Whether the ingress leads to the API, and a pod of it takes orders."""
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
-        except httpx.TransportError:
+            operations = f"http://{self.address_of('api')}:8001/readyz"
+            urls = (f"{self.url}/healthz", operations)
+            return all(httpx.get(url, timeout=5).status_code == 200 for url in urls)
+        except (httpx.TransportError, IndexError):
             return False
 
 

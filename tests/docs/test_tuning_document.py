@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from openvenue_operator import exposition, law, room, scrape, status, steps
+from openvenue_operator import capacity, exposition, load, policy, scrape, status, steps
 from openvenue_operator.budget import budget_of
-from openvenue_operator.model import Deployment, EngineSpec, VenueSpec
+from openvenue_operator.model import Deployment
+from openvenue_operator.spec import EngineSpec, VenueSpec
 from openvenue_operator.status import PlanStatus, Status
 
 SIGNS = str.maketrans({"\N{MULTIPLICATION SIGN}": "x", "\N{MINUS SIGN}": "-"})
@@ -23,18 +24,18 @@ def rows(heading: str) -> dict[str, str]:
 
 def test_constants() -> None:
     documented = rows("| constant | value | why |")
-    assert len(documented) == 10
+    assert len(documented) == 20
     for name, value in documented.items():
         found = {
             getattr(module, name)
-            for module in (law, steps, room, exposition, scrape, status)
+            for module in (policy, load, steps, capacity, exposition, scrape, status)
             if hasattr(module, name)
         }
         assert found == {float(value)}, name
 
 
-def test_every_constant_of_the_law_is_documented() -> None:
-    constants = {name for name in vars(law) if name.isupper()}
+def test_every_constant_of_the_policy_is_documented() -> None:
+    constants = {name for name in vars(policy) if name.isupper()}
     assert constants <= set(rows("| constant | value | why |"))
 
 
@@ -55,6 +56,7 @@ def test_conditions_and_fields_of_the_status() -> None:
     kinds = set(rows("| condition | True | otherwise |"))
     assert kinds == {
         "Ready",
+        "EngineReady",
         "Progressing",
         "Degraded",
         "BudgetSatisfied",
@@ -82,8 +84,9 @@ def test_the_worked_example() -> None:
 
 def test_the_share_of_the_engines_threads() -> None:
     formula = (
-        f"max({room.SESSIONS_SHARE} x (pods at most x workers x channels + {room.OTHER_SESSIONS}), "
-        f"{room.SESSIONS_PER_PEER_SHARE} x workers x channels)"
+        f"max({capacity.SESSIONS_SHARE} x (pods at most x workers x channels + "
+        f"{capacity.OTHER_SESSIONS}), "
+        f"{capacity.SESSIONS_PER_PEER_SHARE} x workers x channels)"
     )
     assert formula in TEXT
     assert EngineSpec(stateful_set="engine").server_threads.min == 64

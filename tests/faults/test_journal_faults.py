@@ -12,7 +12,7 @@ from traders import Trader, assert_still_there, open_market, trade_until
 EXIT_JOURNAL_REFUSED = 3
 EXIT_JOURNAL_FAILED = 4
 SEGMENT_HEADER_BYTES = 4096
-FRAME_MAGIC = b"OVJFRM1\xff"
+FRAME_MAGIC = b"OVF\xff"
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ class Container:
         *,
         environment: Mapping[str, str] | None = None,
         volumes: Mapping[str, Path] | None = None,
+        user: int | None = None,
         network_of: "Container | None" = None,
     ) -> None:
         directory.mkdir()
@@ -101,7 +102,7 @@ class Container:
         _output("runc", "spec", "--bundle", str(directory))
         specification = directory / "config.json"
         spec = json.loads(specification.read_text())
-        _configure(spec, image, command, environment or {}, volumes or {})
+        _configure(spec, image, command, environment or {}, volumes or {}, user)
         if network_of is not None:
             network = {"type": "network", "path": f"/proc/{network_of.pid}/ns/net"}
             others = [one for one in spec["linux"]["namespaces"] if one["type"] != "network"]
@@ -193,10 +194,15 @@ def _configure(
     command: Sequence[str],
     environment: Mapping[str, str],
     volumes: Mapping[str, Path],
+    chosen_user: int | None,
 ) -> None:
-    """Change what `runc spec` proposes into what a pod of the restricted profile is given."""
+    """Change what `runc spec` proposes into what a pod of the restricted profile is given.
+
+    The user is the image's own, unless another one of its group is chosen.
+    """
     config = image.config
     user, group = (int(part) for part in config["User"].split(":"))
+    user = user if chosen_user is None else chosen_user
     process = spec["process"]
     process["terminal"] = False
     process["user"] = {"uid": user, "gid": group}

@@ -2,7 +2,9 @@
 
 import re
 import subprocess
+import time
 import tomllib
+from pathlib import Path
 
 import pytest
 from image import Image, Pod
@@ -31,23 +33,43 @@ def test_the_images_are_small(base: Image, engine: Image, api: Image) -> None:
 
 
 def test_an_image_runs_as_a_number_that_is_nobody(image: Image) -> None:
-    assert image.config["User"] == "10001:10001"
+    assert image.config["User"] == "10001:0"
     assert image.config["StopSignal"] == "SIGTERM"
+
+
+def test_an_image_runs_as_any_user_of_its_group(
+    pod: Pod, engine: Image, api: Image, tmp_path: Path
+) -> None:
+    # As OpenShift chooses them: in no /etc/passwd.
+    user = 1_000_680_000
+    assert "usage" in pod.run(api, "openvenue", "--help", user=user).lower()
+    journal = {"/var/lib/openvenue": tmp_path / "journal"}
+    serving = pod.start(engine, user=user, volumes=journal)
+    deadline = time.monotonic() + 60
+    while "ready" not in serving.output + serving.errors:
+        assert serving.is_running, serving.errors
+        assert time.monotonic() < deadline, serving.errors
+        time.sleep(0.1)
+    assert serving.stop() == 0, serving.errors
 
 
 def test_an_image_says_what_it_is_and_of_which_revision(image: Image) -> None:
     labels = image.config["Labels"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    show = ["git", "show", "--no-patch", "--format=%cI", "HEAD"]
+    date = subprocess.run(show, cwd=ROOT, capture_output=True, text=True)
     wanted = {
         "title": "OpenVenue engine" if "engine" in image.name else "OpenVenue",
         "version": project["version"],
         "revision": head.stdout.strip(),
+        "created": date.stdout.strip(),
         "licenses": project["license"],
     }
     found = {name: labels[f"org.opencontainers.image.{name}"] for name in wanted}
     assert found == wanted
     assert labels["org.opencontainers.image.description"]
+    assert labels["org.opencontainers.image.source"]
 
 
 def test_an_image_adds_no_file_that_lends_rights(base: Image, image: Image) -> None:
@@ -99,7 +121,7 @@ def test_the_engine_tells_its_version(pod: Pod, engine: Image) -> None:
         "openvenue --help",
         "openvenue migrate --help",
         "python -m openvenue_operator --help",
-        "python -m openvenue_operator.database_secret --help",
+        "python -m openvenue_operator.generated_secrets --help",
     ],
 )
 def test_the_api_image_holds_the_command(pod: Pod, api: Image, command: str) -> None:

@@ -13,8 +13,11 @@ DATABASE_URL = "postgresql://trader:it%27s%20a%20%25%20secret%2F%40@127.0.0.1:54
 ENVIRONMENT = {
     "OPENVENUE_DATABASE_URL": DATABASE_URL,
     "OPENVENUE_ENGINE_TARGET": "127.0.0.1:7070",
-    "OPENVENUE_PROJECTOR_HTTP_PORT": "8001",
+    # The containers share a network.
+    "OPENVENUE_PROJECTOR_HTTP_PORT": "8002",
+    "OPENVENUE_ENGINE_ADMIN_TOKEN_FILE": "/admin/tests",
 }
+TOKEN = "a token that only the tests and the engine have"
 START_TIMEOUT_S = 60.0
 
 FETCH = """
@@ -65,8 +68,18 @@ class Venue:
         )
 
     def start_engine(self) -> Container:
-        journal = {"/var/lib/openvenue": self._data / "journal"}
-        return self.pod.start(self._images[1], volumes=journal)
+        return self.pod.start(
+            self._images[1],
+            environment={"OPENVENUE_ENGINE_ADMIN_TOKENS": "/admin"},
+            volumes={"/var/lib/openvenue": self._data / "journal", **self._token()},
+        )
+
+    def _token(self) -> dict[str, Path]:
+        """The volume that the engine and those who administer it have in common."""
+        directory = self._data / "admin"
+        directory.mkdir(exist_ok=True)
+        (directory / "tests").write_text(TOKEN)
+        return {"/admin": directory}
 
     def start(self, module: str) -> Container:
         """Start one of the Python processes."""
@@ -75,8 +88,9 @@ class Venue:
     def command(self, *arguments: str) -> Any:
         """Run `openvenue` and return its JSON."""
         said = self.pod.run(
-            self._images[0], "openvenue", *arguments, "--json", environment=ENVIRONMENT
-        )
+            self._images[0], "openvenue", *arguments, "--json",
+            environment=ENVIRONMENT, volumes=self._token(),
+        )  # fmt: skip
         return json.loads(said)
 
     def query(self, statement: str) -> str:
@@ -115,7 +129,7 @@ def test_a_venue_of_the_images_trades_stops_and_comes_back(venue: Venue) -> None
     assert venue.command("migrate")["outcome"] == "migrated"
     server = venue.start("openvenue.server")
     projector = venue.start("openvenue.projector")
-    for url in ("http://127.0.0.1:8000/readyz", "http://127.0.0.1:8001/readyz"):
+    for url in ("http://127.0.0.1:8001/readyz", "http://127.0.0.1:8002/readyz"):
         venue.wait_until_ready(url)
     assert venue.fetch("http://127.0.0.1:7071/metrics")[0] == 200
 
@@ -137,7 +151,7 @@ def test_a_venue_of_the_images_trades_stops_and_comes_back(venue: Venue) -> None
         assert container.stop() == 0, container.errors
     venue.start_engine()
     restarted = venue.start("openvenue.server")
-    venue.wait_until_ready("http://127.0.0.1:8000/readyz")
+    venue.wait_until_ready("http://127.0.0.1:8001/readyz")
     status, orders = venue.fetch("http://127.0.0.1:8000/v2/orders?status=open", key)
     assert status == 200
     assert [one["id"] for one in json.loads(orders)] == [json.loads(answer)["id"]]

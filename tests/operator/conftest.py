@@ -31,14 +31,14 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 
 @pytest.fixture
-def new_namespace(api_server: ApiServer) -> Callable[[], str]:
-    """Make a namespace with the chart's Role in it, each time it is called."""
+def new_namespace(api_server: ApiServer) -> Callable[..., str]:
+    """Make a namespace with the chart's Roles in it, each time it is called; it takes options."""
 
-    def make() -> str:
+    def make(*options: str) -> str:
         name = f"venues-{next(_NUMBERS)}"
         api_server.kubectl("create", "namespace", name)
         watched = ("--set", f"watch.namespaces={{{name}}}")
-        objects = render_chart(*watched, "-s", "templates/rbac.yaml")
+        objects = render_chart(*watched, *options, "-s", "templates/rbac.yaml")
         api_server.kubectl("apply", "-f", "-", stdin=objects)
         return name
 
@@ -46,7 +46,7 @@ def new_namespace(api_server: ApiServer) -> Callable[[], str]:
 
 
 @pytest.fixture
-def namespace(new_namespace: Callable[[], str]) -> str:
+def namespace(new_namespace: Callable[..., str]) -> str:
     """A namespace of the test's own."""
     return new_namespace()
 

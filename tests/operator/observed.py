@@ -4,12 +4,10 @@ from typing import Any
 
 from openvenue_operator.model import (
     Allocation,
-    ApiSpec,
-    Bounds,
     Database,
     Deployment,
     Engine,
-    EngineSpec,
+    EnginePod,
     Memory,
     Observation,
     Plan,
@@ -18,9 +16,9 @@ from openvenue_operator.model import (
     PodReport,
     Situation,
     Tuning,
-    VenueSpec,
 )
 from openvenue_operator.offline import plan_of
+from openvenue_operator.spec import ApiSpec, Bounds, EngineSpec, VenueSpec
 from simulated_cluster import IDLE
 
 NOW = 1_800_000_000.0
@@ -136,6 +134,7 @@ def observation(*pods: Pod, **fields: Any) -> Observation:
         "database": database(),
         "engine": Engine(server_threads=64),
         "other_venue": None,
+        "engine_pod": EnginePod(name="engine-0", ready=True, restarts=0, since=NOW - 100),
     }
     return Observation(**(known | fields))
 

@@ -4,16 +4,15 @@ Pods start, take over what the tuning file says, and stop, whenever the test let
 counted as if it held all the connections that it may.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from openvenue_operator.budget import per_pod, rest
 from openvenue_operator.model import (
-    Bounds,
     Database,
     Deployment,
     Engine,
     Memory,
-    Mode,
     Observation,
     Plan,
     Pod,
@@ -21,9 +20,12 @@ from openvenue_operator.model import (
     PodReport,
     Step,
     Tuning,
-    VenueSpec,
 )
 from openvenue_operator.plan import plan
+from openvenue_operator.spec import Bounds, Mode, VenueSpec
+
+SETTLE_S = 5
+"""Between two reconciliations where nothing is unlucky."""
 
 
 @dataclass
@@ -37,10 +39,20 @@ class SimulatedPod:
     nudged: tuple[int, float] | None = None
     ready_at: float | None = None
     stops_at: float | None = None
+    is_scheduled: bool = True
+    never_ready: bool = False
+    """It crashes whenever it starts; it may hold connections all the same."""
+    never_follows: bool = False
+    """A worker of it hangs, so it never runs what it should as a whole."""
+    node_lost_at: float | None = None
+    """When its node went: it does not end, and no one hears of it."""
 
-    @property
-    def holds(self) -> int:
-        """Connections that it may hold."""
+    def holds(self, now: float) -> int:
+        """Connections that it may hold; the database gives up those of a silent client."""
+        if not self.is_scheduled:
+            return 0
+        if self.node_lost_at is not None and now - self.node_lost_at > 25:
+            return 0
         return per_pod(self.running)
 
 
@@ -69,6 +81,8 @@ class SimulatedCluster:
     server_threads: int = 64
     pods: list[SimulatedPod] = field(default_factory=list)
     silent: set[str] = field(default_factory=set)
+    room: int = 1000
+    """Pods that the nodes take."""
     memory: Memory = field(default_factory=Memory)
     writes: list[Step] = field(default_factory=list)
     _numbers: int = 0
@@ -76,7 +90,7 @@ class SimulatedCluster:
     @property
     def connections(self) -> int:
         """What the venue may hold together, right now."""
-        return sum(pod.holds for pod in self.pods) + rest(self.spec)
+        return sum(pod.holds(self.now) for pod in self.pods) + rest(self.spec)
 
     @property
     def limit(self) -> int:
@@ -91,6 +105,14 @@ class SimulatedCluster:
         self.now += seconds
         self.pods = [pod for pod in self.pods if pod.stops_at is None or pod.stops_at > self.now]
         self._control()
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Bind pods to nodes, as far as these take them; they read the tuning then."""
+        bound = sum(pod.is_scheduled for pod in self.pods)
+        for pod in [pod for pod in self.pods if not pod.is_scheduled][: max(0, self.room - bound)]:
+            pod.is_scheduled = True
+            pod.running = self.applied or self.start_with
 
     def roll_out(self) -> None:
         """Change the pod template, unless pods may still drain that the last change made go.
@@ -103,15 +125,43 @@ class SimulatedCluster:
 
     def become_ready(self, choice: int) -> None:
         """Let one of the starting pods become ready."""
-        starting = [pod for pod in self.pods if pod.ready_at is None and pod.stops_at is None]
+        starting = [
+            pod
+            for pod in self._staying
+            if pod.ready_at is None and pod.is_scheduled and not pod.never_ready
+        ]
         if starting:
             starting[choice % len(starting)].ready_at = self.now
 
     def read_file(self, choice: int) -> None:
         """Let one of the pods take over what the file says."""
-        behind = [pod for pod in self._staying if self.applied and pod.running != self.applied]
+        behind = [
+            pod
+            for pod in self._staying
+            if self.applied and pod.running != self.applied and not pod.never_follows
+        ]
         if behind and self.applied:
             behind[choice % len(behind)].running = self.applied
+
+    def lose_node(self, choice: int) -> None:
+        """Let the node of one of the pods go, and the pod be evicted."""
+        if self._staying:
+            pod = self._staying[choice % len(self._staying)]
+            pod.ready_at, pod.node_lost_at, pod.stops_at = None, self.now, math.inf
+
+    def break_pod(self, choice: int, how: str) -> None:
+        """Let something be wrong with a pod for good: `crash`, `hang`, `silent`, `node`."""
+        if not self._staying:
+            return
+        pod = self._staying[choice % len(self._staying)]
+        if how == "crash":
+            pod.ready_at, pod.never_ready = None, True
+        elif how == "hang":
+            pod.never_follows = True
+        elif how == "silent":
+            self.silent.add(pod.name)
+        else:
+            self.lose_node(choice)
 
     def scale(self, choice: int) -> None:
         """Let the autoscaler choose any number that it may; without one, somebody scales down.
@@ -139,6 +189,8 @@ class SimulatedCluster:
         old = [pod for pod in staying if pod.revision != self.revision]
         new = [pod for pod in staying if pod.revision == self.revision]
         while len(staying) > self.replicas + (self.max_surge if old else 0):
+            # As a ReplicaSet's controller does: those that are not ready go first.
+            staying.sort(key=lambda one: (one.is_scheduled, one.ready_at is not None), reverse=True)
             pod = staying.pop()
             self._stop(pod)
         new = [pod for pod in staying if pod.revision == self.revision]
@@ -169,6 +221,7 @@ class SimulatedCluster:
             revision=self.revision,
             created_at=self.now,
             running=self.applied or self.start_with,
+            is_scheduled=sum(pod.is_scheduled for pod in self.pods) < self.room,
         )
         self.pods.append(pod)
         return pod
@@ -192,7 +245,7 @@ class SimulatedCluster:
                 max_unavailable=self.max_unavailable,
                 min_ready_seconds=self.min_ready_seconds,
                 grace_seconds=self.grace_seconds,
-                rolling_out=any(pod.revision != self.revision for pod in self.pods),
+                rolling_out=any(pod.revision != self.revision for pod in self._staying),
                 autoscaler_max=self.autoscaler.max if self.autoscaler else None,
                 autoscaler_min=self.autoscaler.min if self.autoscaler else None,
             ),
@@ -213,16 +266,17 @@ class SimulatedCluster:
 
     def _observe(self, pod: SimulatedPod) -> Pod:
         running = pod.running
-        is_silent = pod.name in self.silent or (pod.ready_at is None and pod.stops_at is None)
+        is_silent = pod.name in self.silent or pod.ready_at is None
+        # A drained pod that was never ready has no one to wait for, and says nothing either.
         report = PodReport(
             read_at=self.now,
             workers=running.workers,
             workers_wanted=running.workers,
             workers_leaving=0,
-            generations=(running.generation,) * running.workers,
+            generations=(running.generation - pod.never_follows,) * running.workers,
             db_pool_size=running.workers * running.db_pool_size,
             db_pool_overflow=running.workers * running.db_pool_overflow,
-            db_connections=pod.holds,
+            db_connections=pod.holds(self.now),
             db_in_use=self.db_in_use,
             load=self.load,
         )
@@ -237,10 +291,16 @@ class SimulatedCluster:
             nudged_at=pod.nudged[1] if pod.nudged else None,
             report=None if is_silent else report,
             problem="is silent" if is_silent else None,
+            scheduled=pod.is_scheduled,
+            unready_since=pod.created_at if pod.ready_at is None else None,
+            waits_for=None if pod.is_scheduled else "0/1 nodes are available",
+            ends_by=min(pod.stops_at, (pod.node_lost_at or self.now) + self.grace_seconds)
+            if pod.stops_at is not None
+            else None,
         )
 
-    def look(self, writes: int = 9) -> Plan:
-        """One look of the operator, which is killed after so many writes."""
+    def reconcile(self, writes: int = 9) -> Plan:
+        """One reconciliation, by an operator that is killed after so many writes."""
         planned = plan(self.spec, self.observe(), self.memory, self.now)
         self.memory = planned.memory
         step = planned.step if self.spec.mode is Mode.AUTO else Step()
@@ -261,15 +321,23 @@ class SimulatedCluster:
                 writes -= 1
         return planned
 
-    def settle(self, seconds: int = 1200) -> Plan:
-        """Let everything happen that is to happen, without bad luck."""
+    def heal(self) -> None:
+        """Let nothing be wrong with any pod any more."""
         self.silent.clear()
-        for _ in range(seconds // 2):
-            self.pass_time(2)
+        self.room = 1000
+        for pod in self.pods:
+            pod.never_ready = pod.never_follows = False
+
+    def settle(self, seconds: int = 1200, *, healed: bool = True) -> Plan:
+        """Let everything happen that is to happen, without bad luck."""
+        if healed:
+            self.heal()
+        for _ in range(max(1, seconds // SETTLE_S)):
+            self.pass_time(SETTLE_S)
             for _pod in self.pods:
                 self.become_ready(0)
                 self.read_file(0)
-            self.look()
+            self.reconcile()
         return plan(self.spec, self.observe(), self.memory, self.now)
 
 

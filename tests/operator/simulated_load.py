@@ -83,5 +83,5 @@ def trade(
             cluster.load = clients.load_of(rate, len(serving), running.workers, pool)
             of_worker = clients.in_use(rate, len(serving) * running.workers)
             cluster.db_in_use = math.ceil(of_worker * running.workers)
-        planned = cluster.look()
+        planned = cluster.reconcile()
     return planned

@@ -11,7 +11,7 @@ from openvenue_operator.budget import (
     pods_at_most,
     runs,
 )
-from openvenue_operator.model import ConnectionsSpec
+from openvenue_operator.spec import ConnectionsSpec
 
 
 def with_connections(**fields: int) -> ConnectionsSpec:

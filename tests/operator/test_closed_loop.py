@@ -1,4 +1,4 @@
-"""The law on a venue whose load answers to what it does: it comes to rest, and stays there."""
+"""The policy on a venue whose load answers to what it does: it comes to rest, and stays there."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from observed import spec, tuning
-from openvenue_operator.model import Bounds, Step
+from openvenue_operator.model import Step
+from openvenue_operator.spec import Bounds
 from simulated_cluster import SimulatedCluster
 from simulated_load import TICK_S, Clients, trade
 
@@ -164,5 +165,46 @@ def test_a_disk_that_is_slow_gets_no_more_workers() -> None:
         assert cluster.load is not None
         cluster.load = cluster.load.replace(p99_ms=400, event_loop_lag_ms=1)
         cluster.pass_time(2)
-        cluster.look()
+        cluster.reconcile()
+    assert changes(cluster, written) == []
+
+
+def test_a_market_that_opens_has_its_workers_after_a_few_changes() -> None:
+    cluster = mistuned()
+    grown = trade(cluster, 7 * MINUTE, lambda _: 4000)
+    assert grown.target is not None
+    # 8 processors' work at 70%.
+    assert grown.target.replicas * grown.target.workers >= 11
+    assert len({step.tuning.workers for step in changes(cluster) if step.tuning}) <= 5
+
+
+def test_a_database_that_is_slow_gets_no_larger_pools() -> None:
+    cluster = mistuned(start_with=tuning(0, workers=1, db_pool_size=4))
+    trade(cluster, 5 * MINUTE, lambda _: 50)
+    pool = cluster.applied.db_pool_size if cluster.applied else 0
+    written, sizes = len(cluster.writes), set()
+    for _ in range(int(2 * HOUR / TICK_S)):
+        assert cluster.load is not None
+        # However many ask at a time, it answers so many.
+        cluster.load = cluster.load.replace(pool_wait_ms=300, queries_per_s=400)
+        cluster.db_in_use = pool - 1
+        cluster.pass_time(TICK_S)
+        cluster.read_file(0)
+        cluster.reconcile()
+        assert cluster.applied is not None
+        sizes.add(cluster.applied.db_pool_size)
+    assert max(sizes) <= math.ceil(1.5 * pool)
+    # One attempt each half hour, and back.
+    assert len(changes(cluster, written)) <= 2 * 4 + 1
+
+
+def test_a_projection_that_is_late_gets_no_larger_pools() -> None:
+    cluster = mistuned(start_with=tuning(0, workers=1, db_pool_size=4))
+    trade(cluster, 5 * MINUTE, lambda _: 50)
+    written = len(cluster.writes)
+    for _ in range(300):
+        assert cluster.load is not None
+        cluster.load = cluster.load.replace(pool_wait_ms=300, projection_wait_ms=900)
+        cluster.pass_time(2)
+        cluster.reconcile()
     assert changes(cluster, written) == []

@@ -15,10 +15,11 @@ from lightkube import AsyncClient
 from objects import venue
 from observed import NOW, SPEC, load, pod, situation, tuning
 from openvenue.tuning import Tuning as ReadTuning
-from openvenue_operator.model import ApiSpec, Bounds, EngineSpec, Memory, Mode, Situation, VenueSpec
+from openvenue_operator.model import Memory, Situation
 from openvenue_operator.observe import find_venue
 from openvenue_operator.offline import plan_of, render
 from openvenue_operator.report import write_status
+from openvenue_operator.spec import ApiSpec, Bounds, EngineSpec, Mode, VenueSpec
 from openvenue_operator.status import Status, plan_status, status_of
 
 VERSION = definition()["spec"]["versions"][0]
@@ -148,13 +149,13 @@ OLD = [
 ]
 # Each with how many lines it may take at most.
 SHOWN = {
-    "settled": (well(), 60),
-    "changing": (well(spec=CHANGING), 60),
-    "planned only": (well(spec=CHANGING.replace(mode=Mode.PLAN)), 60),
-    "metrics too old": (situation(*OLD, applied=RUNS), 60),
-    "nothing known": (well(database=None), 60),
+    "settled": (well(), 95),
+    "changing": (well(spec=CHANGING), 95),
+    "planned only": (well(spec=CHANGING.replace(mode=Mode.PLAN)), 95),
+    "metrics too old": (situation(*OLD, applied=RUNS), 95),
+    "nothing known": (well(database=None), 95),
     # The numbers that clash are said twice: by BudgetSatisfied and as the next step.
-    "infeasible": (well(spec=CLASHING), 68),
+    "infeasible": (well(spec=CLASHING), 103),
 }
 
 
@@ -202,6 +203,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
             {"min": 200, "max": 200},
             "200 x workersPerPod.min 1 x grpcChannels.min 1 sessions",
         ),
+        ("tuning.podDeadlineSeconds", 9, "greater than or equal to 10"),
         ("mode", "auto", 'supported values: "Auto", "Plan", "Paused"'),
         ("api.workers", 3, 'unknown field "spec.api.workers"'),
     ],
@@ -251,6 +253,16 @@ def test_a_venue_stays_with_its_deployment(api_server: ApiServer, namespace: str
     )
     assert answer.status_code == 422
     assert "a Venue keeps its Deployment" in answer.json()["message"]
+
+
+@pytest.mark.cluster
+def test_a_venue_has_a_name_that_its_lease_can_have_too(
+    api_server: ApiServer, namespace: str
+) -> None:
+    assert refusal(api_server, namespace, venue(namespace, name="v" * 234)) == ""
+    assert "may not be more than 234" in refusal(
+        api_server, namespace, venue(namespace, name="v" * 235)
+    )
 
 
 @pytest.mark.cluster
@@ -337,12 +349,23 @@ async def test_its_columns_say_whether_it_is_well_and_why_not(
     await write_status_of(SITUATIONS["settled"], client, namespace)
     heading, row = api_server.kubectl("get", "vn", "-n", namespace).splitlines()
     assert heading.split() == [
-        *("NAME", "READY", "MODE", "PODS", "WORKERS", "POOL", "CONNECTIONS", "ORDERS/S", "P99"),
+        *(
+            "NAME",
+            "READY",
+            "ENGINE",
+            "MODE",
+            "PODS",
+            "WORKERS",
+            "POOL",
+            "CONNECTIONS",
+            "ORDERS/S",
+            "P99",
+        ),
         *("AGE", "NEXT"),
     ]
-    cells = row.split(maxsplit=10)
-    assert cells[:9] == ["venue", "True", "Auto", "2/2", "1", "3+1", "6/94", "1000", "8"]
-    assert cells[10].strip() == "nothing: all pods run the target"
+    cells = row.split(maxsplit=11)
+    assert cells[:10] == ["venue", "True", "True", "Auto", "2/2", "1", "3+1", "6/94", "1000", "8"]
+    assert cells[11].strip() == "nothing: all pods run the target"
 
 
 @pytest.mark.cluster
@@ -357,7 +380,7 @@ async def test_its_columns_say_whether_it_is_well_and_why_not(
         (well(other_venue="elder"), "nothing: Venue elder, which is older, tunes api"),
         (
             well(spec=CHANGING, obstacle="data is declared by argocd"),
-            "tries again: generation 4: 1 workers x (2+1), 1 channels; data is declared by argocd",
+            "tries again: generation 4: 1 worker x (2+1), 1 channel; data is declared by argocd",
         ),
     ],
 )

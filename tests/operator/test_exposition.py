@@ -14,7 +14,7 @@ from openvenue.keys import NewKey
 from openvenue_operator.exposition import (
     OBSERVATIONS_MIN,
     Distribution,
-    Nonsense,
+    InvalidMetrics,
     Reading,
     read,
     report_of,
@@ -129,7 +129,7 @@ def test_a_figure_that_cannot_be_makes_all_of_it_nonsense(what: str, becomes: st
     text = PodMetrics(observed_at=NOW).text()
     match = re.search(what, text)
     assert match is not None
-    with pytest.raises(Nonsense):
+    with pytest.raises(InvalidMetrics):
         read(text[: match.start(1)] + becomes + text[match.end(1) :], NOW)
 
 
@@ -150,7 +150,7 @@ def test_a_figure_that_cannot_be_makes_all_of_it_nonsense(what: str, becomes: st
 def test_a_figure_that_is_missing_makes_all_of_it_nonsense(name: str) -> None:
     lines = PodMetrics().text().splitlines(keepends=True)
     kept = "".join(line for line in lines if not re.match(rf"{name}[ {{]", line))
-    with pytest.raises(Nonsense, match=f"{name} is missing"):
+    with pytest.raises(InvalidMetrics, match=f"{name} is missing"):
         read(kept, NOW)
 
 
@@ -158,14 +158,14 @@ def test_a_figure_that_is_missing_makes_all_of_it_nonsense(name: str) -> None:
     "text", ["", "<html>404</html>", "\x00\x01", '{"status": "ok"}', "a 1\n" * 9]
 )
 def test_what_is_no_api_is_nonsense(text: str) -> None:
-    with pytest.raises(Nonsense):
+    with pytest.raises(InvalidMetrics):
         read(text, NOW)
 
 
 @given(st.text() | st.text("openvenue_api{}=\"'\\,.#+-0123456789eE NaNInf\n\r\t"))
 @settings(max_examples=300)
 def test_whatever_is_said_is_read_or_nonsense(text: str) -> None:
-    with pytest.raises(Nonsense):
+    with pytest.raises(InvalidMetrics):
         read(text, NOW)
 
 
@@ -178,7 +178,7 @@ def test_damage_is_nonsense_or_leaves_figures_that_can_be(
     start %= len(text)
     try:
         reading = read(text[:start] + damage + text[start + length :], NOW)
-    except Nonsense:
+    except InvalidMetrics:
         return
     assert 0 <= reading.workers <= 64
     assert math.isfinite(reading.cpu_s)
@@ -191,20 +191,20 @@ def test_a_counter_that_went_back_is_nonsense(counter: str) -> None:
     pod = PodMetrics(cpu_s=10, orders=10)
     before = read(pod.text(), NOW)
     setattr(pod, counter, 9)
-    with pytest.raises(Nonsense, match="went back"):
+    with pytest.raises(InvalidMetrics, match="went back"):
         report_of(read(pod.text(), NOW + 5), before)
 
 
 def test_a_histogram_that_went_back_is_nonsense() -> None:
     before = read(PodMetrics(lag_s={0.01: 5, 0.1: 5}).text(), NOW)
     after = read(PodMetrics(lag_s={0.01: 9, 0.1: 0}).text(), NOW + 5)
-    with pytest.raises(Nonsense, match="histogram"):
+    with pytest.raises(InvalidMetrics, match="histogram"):
         report_of(after, before)
 
 
 def test_more_processors_than_there_can_be_are_nonsense() -> None:
     before = read(PodMetrics(cpu_s=0).text(), NOW)
-    with pytest.raises(Nonsense, match="processors"):
+    with pytest.raises(InvalidMetrics, match="processors"):
         report_of(read(PodMetrics(cpu_s=1e9).text(), NOW + 5), before)
 
 

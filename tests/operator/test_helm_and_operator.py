@@ -4,11 +4,13 @@ import asyncio
 import json
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from api_server import BIN, ROOT, ApiServer
+from installed_operator import OPERATOR, OPERATOR_NAMESPACE
 from lightkube import AsyncClient
 from operator_process import running_operator
 from simulated_pods import SimulatedPods
@@ -25,8 +27,11 @@ WITHIN_S = 40.0
 class Release:
     """A release of the chart on an API server without nodes."""
 
-    def __init__(self, server: ApiServer, namespace: str, helm: str) -> None:
+    def __init__(
+        self, server: ApiServer, namespace: str, helm: str, *, has_role: bool = False
+    ) -> None:
         self.server = server
+        self._role = {"role": has_role, "namespace": OPERATOR_NAMESPACE}
         self.namespace = namespace
         self._helm = helm
 
@@ -42,12 +47,13 @@ class Release:
         """Install or upgrade, with something in the pods that has changed."""
         bounds = {"min": 2, "max": 2}
         venue: dict[str, Any] = {
+            "operator": self._role,
             "api": {
                 "replicas": {"min": 3, "max": 3},
                 "workersPerPod": bounds,
                 "dbPoolSize": bounds,
                 "dbPoolOverflow": {"min": 0, "max": 5},
-            }
+            },
         }
         start = {"workers": 2, "dbPoolSize": 2, "dbPoolOverflow": 0}
         api = {"podAnnotations": {"note": note}, "start": start}
@@ -88,6 +94,43 @@ async def test_upgrades_and_rollbacks_leave_what_the_operator_set(
     assert live["spec"]["template"]["metadata"]["annotations"]["note"] == "first"
     assert _owners_of_replicas(live) == {("openvenue-operator", "Apply")}
     assert _tuning_version(release) == version
+
+
+async def test_a_release_that_brings_its_role_is_tuned_by_an_operator_without_rights_of_its_own(
+    api_server: ApiServer, admin: AsyncClient, new_namespace: Callable[..., str], tmp_path: Path
+) -> None:
+    namespace = new_namespace("--set", "rbac.venuesWithoutRole=false")
+    release = Release(api_server, namespace, "helm4", has_role=True)
+    release.deploy("first")
+    async with SimulatedPods(admin, namespace, DEPLOYMENT).running():
+        with running_operator(api_server, tmp_path, namespace):
+            await _until(lambda: release.replicas() == 3 and release.is_tuned())
+    for path in ("api/v1/namespaces/{}/configmaps", "apis/apps/v1/namespaces/{}/deployments"):
+        answer = api_server.ask("GET", f"/{path.format(namespace)}/other", OPERATOR)
+        assert answer.status_code == 403, answer.text
+
+
+async def test_an_older_release_is_tuned_by_a_newer_operator_which_says_what_it_lacks_otherwise(
+    api_server: ApiServer, admin: AsyncClient, new_namespace: Callable[..., str], tmp_path: Path
+) -> None:
+    """The operator is upgraded first: releases without a Role are tuned as before."""
+    namespace = new_namespace()
+    release = Release(api_server, namespace, "helm3", has_role=False)
+    release.deploy("first")
+    async with SimulatedPods(admin, namespace, DEPLOYMENT).running():
+        with running_operator(api_server, tmp_path, namespace) as operator:
+            await _until(lambda: release.replicas() == 3 and release.is_tuned())
+            role = ("role", "openvenue-operator-venues", "-n", namespace)
+            api_server.kubectl("delete", *role)
+            await _until(lambda: "forbidden" in operator.log.read_text())
+            Release(api_server, namespace, "helm3", has_role=True).deploy("second")
+            before = release.get("venue", VENUE)["status"]["observedGeneration"]
+            patch = '{"spec":{"api":{"replicas":{"min":4,"max":4}}}}'
+            api_server.kubectl(
+                *("patch", "venue", VENUE, "-n", namespace, "--type=merge", "-p", patch)
+            )
+            await _until(lambda: release.replicas() == 4)
+            assert release.get("venue", VENUE)["metadata"]["generation"] > before
 
 
 def _tuning_version(release: Release) -> str:

@@ -166,7 +166,7 @@ class Course:
             new_session() as session,
         ):
             loop = VenueLoop(client, session, settings, self.namespace, VENUE)
-            while await loop.look() is not Result.SETTLED or not self._is_told(generation):
+            while await loop.reconcile() is not Result.SETTLED or not self._is_told(generation):
                 assert time.monotonic() < deadline, self._get("venue", VENUE).get("status")
                 await asyncio.sleep(0.1)
 
@@ -249,7 +249,7 @@ async def test_windows_go_on_without_a_write_and_begin_anew_with_another_process
         deadline = time.monotonic() + WITHIN_S
         while loop.situation is None or loop.situation.memory.high_since is None:
             assert time.monotonic() < deadline
-            await loop.look()
+            await loop.reconcile()
             await asyncio.sleep(0.2)
         return loop.situation.memory.high_since
 
@@ -261,7 +261,7 @@ async def test_windows_go_on_without_a_write_and_begin_anew_with_another_process
         first = VenueLoop(client, session, settings, namespace, VENUE)
         since = await high_since(first)
         await asyncio.sleep(1.5)
-        await first.look()
+        await first.reconcile()
         assert await high_since(first) == since
         second = VenueLoop(client, session, settings, namespace, VENUE)
         assert await high_since(second) > since
@@ -286,7 +286,7 @@ async def test_a_change_is_followed_by_the_cooldown_in_another_process_too(
         """Look until there are to be more pods than that; return when that was."""
         deadline = time.monotonic() + WITHIN_S
         while True:
-            await loop.look()
+            await loop.reconcile()
             live: Any = await admin.get(Deployment, DEPLOYMENT, namespace=namespace)
             if live.spec.replicas > replicas:
                 return time.time()

@@ -161,7 +161,7 @@ async def test_no_look_at_a_venue_blocks_the_event_loop(
                 while result is not Result.SETTLED:
                     assert time.monotonic() < deadline
                     with blocking_calls() as blocked:
-                        result = await loop.look()
+                        result = await loop.reconcile()
                     found += blocked
                     await asyncio.sleep(0.1)
             with blocking_calls() as blocked:

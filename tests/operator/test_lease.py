@@ -21,9 +21,9 @@ from openvenue_operator.lease import (
     next_move,
 )
 from openvenue_operator.loop import FAILURE_DELAY_MAX_S
-from openvenue_operator.model import ApiSpec, EngineSpec, VenueSpec
 from openvenue_operator.observe import VenueObject
 from openvenue_operator.settings import TICK_MAX_S, OperatorSettings
+from openvenue_operator.spec import ApiSpec, EngineSpec, VenueSpec
 from pydantic import ValidationError
 
 ME, OTHER = "ns/me", "ns/other"

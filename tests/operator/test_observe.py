@@ -9,7 +9,8 @@ from lightkube import AsyncClient
 from objects import DEPLOYMENT, ENGINE, VENUE, autoscaler, deployment, engine_pod, venue
 from openvenue_operator.engine import EngineClient
 from openvenue_operator.model import Deployment, Observation, Tuning
-from openvenue_operator.observe import find_venue, nudge_value, nudged, observe
+from openvenue_operator.observe import find_venue, observe
+from openvenue_operator.observe_pods import nudge_value, nudged
 from openvenue_operator.scrape import Scraper, new_session
 
 

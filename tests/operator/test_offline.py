@@ -20,6 +20,7 @@ from test_plan_properties import begin, clusters, happen, happenings
 from typer.testing import CliRunner
 
 NOW = 1_800_000_000.5
+CHART_VALUES = TEMPLATE.parents[2] / "openvenue/values.yaml"
 BUSY = Situation(
     spec=spec(),
     observation=observation(pod(load=load(cpu_cores=1.9, p99_ms=70.25)), pod("api-2")),
@@ -61,7 +62,7 @@ def test_a_saved_situation_has_the_plan_that_the_operator_wrote(tmp_path: Path) 
     output, sums = run("--situation", situation_file(BUSY, tmp_path))
     assert output == render(written(BUSY).plan)
     assert "more workers" in output
-    assert "until the next look: 4 pods at most x 5 + 3 = 23 connections of 94" in sums
+    assert "until the next step: 4 pods at most x 5 + 3 = 23 connections of 94" in sums
 
 
 @settings(max_examples=40, deadline=None)
@@ -131,3 +132,14 @@ def test_a_cold_start_is_that_of_the_chart() -> None:
     assert (
         "{maxSurge: 1, maxUnavailable: 0}" in (chart / "templates/api/deployment.yaml").read_text()
     )
+
+
+def test_an_installation_is_planned_by_what_the_chart_has_pods_start_with() -> None:
+    values = yaml.safe_load(CHART_VALUES.read_text())
+    start = values["api"]["start"]
+    assert (start["workers"], start["dbPoolSize"], start["dbPoolOverflow"]) == (
+        START.workers,
+        START.db_pool_size,
+        START.db_pool_overflow,
+    )
+    assert (start["grpcChannels"], start["logLevel"]) == (START.grpc_channels, START.log_level)

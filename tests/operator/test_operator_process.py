@@ -90,7 +90,7 @@ async def test_it_brings_pods_workers_and_pools_to_what_the_bounds_ask_for(
 
 
 def roomy_venue(namespace: str) -> dict[str, Any]:
-    """A Venue that leaves the law a choice, and little time."""
+    """A Venue that leaves the policy a choice, and little time."""
     made = venue(namespace)
     made["spec"]["api"]["replicas"] = {"min": 1, "max": 3}
     made["spec"]["tuning"] = {
@@ -197,21 +197,18 @@ async def test_it_makes_the_calls_that_its_role_names_and_no_others(
     for call in api_server.new_calls(OPERATOR):
         if call.resource:
             made.add((call.verb, call.resource))
-        if (call.verb, call.status) == ("patch", 201):
-            # Server-side apply of what is not there yet is a creation too.
+        if call.verb in ("patch", "update") and call.status == 201:
+            # Server-side apply of what is not there yet is a creation too, and so is a PUT.
             made.add(("create", call.resource))
     assert made == _permitted()
 
 
 def _permitted() -> set[tuple[str, str]]:
-    role = next(
-        one
-        for one in yaml.safe_load_all(render_chart("-s", "templates/rbac.yaml"))
-        if one["kind"] == "Role"
-    )
     return {
         (verb, _joined(resource, group))
-        for rule in role["rules"]
+        for one in yaml.safe_load_all(render_chart("-s", "templates/rbac.yaml"))
+        if one["kind"] == "Role"
+        for rule in one["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
@@ -241,21 +238,44 @@ async def test_plan_mode_writes_the_status_and_nothing_else(
 EVENTS = "events.events.k8s.io"
 
 
-async def test_paused_writes_nothing(
+async def test_paused_says_so_once_and_writes_nothing_else(
     api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
 ) -> None:
     api_server.apply(venue(namespace, replicas=2, mode="Paused"))
     api_server.new_calls(OPERATOR)
     with running_operator(api_server, tmp_path, namespace):
-        await asyncio.sleep(3)
+        await eventually(lambda: _next_step(cluster) == "nothing: mode is Paused")
+        await asyncio.sleep(1)
         calls = api_server.new_calls(OPERATOR)
         assert ("list", "venues.openvenue.dev") in {(call.verb, call.resource) for call in calls}
-        assert _written(calls) == set()
+        assert [call.resource for call in calls if call.writes] == ["venues.openvenue.dev/status"]
         api_server.apply(venue(namespace, replicas=2))
         await eventually(lambda: cluster.replicas() == 2, within_s=3)
         api_server.apply(venue(namespace, replicas=3, mode="Paused"))
-        await asyncio.sleep(3)
+        await eventually(lambda: _next_step(cluster) == "nothing: mode is Paused")
         assert cluster.replicas() == 2
+        assert cluster.get("venue", VENUE)["status"]["api"]["readyReplicas"] == 2
+
+
+def _next_step(cluster: Cluster) -> str | None:
+    status = cluster.get("venue", VENUE).get("status") or {}
+    return (status.get("plan") or {}).get("nextStep")
+
+
+async def test_a_deployment_that_is_no_part_of_a_venue_is_not_scaled(
+    api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Who may write Venues may not have the operator scale whatever there is."""
+    label = "app.kubernetes.io/part-of"
+    api_server.kubectl("label", "deployment", DEPLOYMENT, "-n", namespace, f"{label}-")
+    with running_operator(api_server, tmp_path, namespace):
+        api_server.apply(venue(namespace, replicas=2))
+        await eventually(lambda: (cluster.condition("Degraded") or {}).get("reason") == "Held")
+        assert label in cluster.condition("Degraded")["message"]
+        assert cluster.replicas() == 1
+        assert cluster.tuning() is None
+        api_server.kubectl("label", "deployment", DEPLOYMENT, "-n", namespace, f"{label}=openvenue")
+        await eventually(lambda: cluster.replicas() == 2)
 
 
 async def test_what_people_change_by_hand_is_set_back(
@@ -325,19 +345,20 @@ async def test_of_two_operators_one_tunes_and_the_other_stands_by(
     api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
 ) -> None:
     subject = {"kind": "ServiceAccount", "name": "second", "namespace": "operators"}
-    api_server.apply(
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": "second", "namespace": namespace},
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "Role",
-                "name": "openvenue-operator",
-            },
-            "subjects": [subject],
-        }
-    )
+    for role in ("openvenue-operator", "openvenue-operator-venues"):
+        api_server.apply(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": f"second-{role}", "namespace": namespace},
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "Role",
+                    "name": role,
+                },
+                "subjects": [subject],
+            }
+        )
     with running_operator(api_server, tmp_path, namespace) as first:
         api_server.apply(venue(namespace, replicas=2))
         await eventually(cluster.is_tuned)

@@ -19,8 +19,9 @@ from observed import (
     target,
     tuning,
 )
-from openvenue_operator.model import Bounds, Memory, Mode, Situation, Step
+from openvenue_operator.model import Memory, Situation, Step
 from openvenue_operator.offline import plan_of
+from openvenue_operator.spec import Bounds, Mode
 
 # --- At rest, and at first ------------------------------------------------------------------------
 
@@ -97,7 +98,7 @@ def test_what_grows_waits_until_every_pod_has_shrunk() -> None:
     }
     found = planned(pod(), **fields)
     assert found.step.replicas is None
-    assert found.next_step == "waits for 1 pods to take over generation 2"
+    assert found.next_step == "waits for api-1 to take over generation 2 (since 08:00:00)"
     assert planned(silent(), **fields).step == Step()
     assert planned(pod(runs=applied), **fields).step == Step(replicas=2)
 
@@ -116,7 +117,7 @@ def test_a_tuning_that_shrinks_and_grows_is_written_in_two() -> None:
 
     one_did = planned(pod("1", less), pod("2", wide), applied=less, **fields)
     assert one_did.step == Step(nudge=("2",))
-    assert one_did.next_step == "waits for 1 pods to take over generation 2"
+    assert one_did.next_step == "waits for 2 to take over generation 2 (since 08:00:00)"
 
     all_did = planned(pod("1", less), pod("2", less), applied=less, **fields)
     assert all_did.step == Step(tuning=tuning(3, workers=2, db_pool_size=2))
@@ -143,9 +144,10 @@ def test_generations_are_never_used_twice() -> None:
 
 
 def test_drift_by_hand_is_put_right() -> None:
-    by_hand = planned(pod("1"), pod("2"), pod("3"), memory=target(replicas=1))
+    reached = target(replicas=1).replace(reached=True)
+    by_hand = planned(pod("1"), pod("2"), pod("3"), memory=reached)
     assert by_hand.step == Step(replicas=1)
-    assert by_hand.reason == "what runs is not yet, or no longer, what was planned"
+    assert by_hand.reason == "what runs was changed by somebody else: set back"
     edited = planned(pod(), applied=tuning(9, db_pool_size=9), memory=target())
     assert edited.step.tuning == tuning(10)
     deleted = planned(pod(), applied=None, started_with=tuning(0, db_pool_size=9), memory=target())

@@ -17,17 +17,14 @@ from observed import (
     tuning,
 )
 from openvenue_operator.model import (
-    Bounds,
-    ConnectionsSpec,
     Database,
     Engine,
-    EngineSpec,
     Memory,
     Plan,
     Pod,
     Step,
-    VenueSpec,
 )
+from openvenue_operator.spec import Bounds, ConnectionsSpec, EngineSpec, VenueSpec
 
 
 def engine(least: int, most: int) -> EngineSpec:
@@ -45,7 +42,7 @@ def test_a_load_above_its_target_for_long_enough_asks_for_more_workers() -> None
     hot = load(cpu_cores=0.95)
     found = planned(pod("1", load=hot), pod("2", load=hot), memory=Memory(high_since=NOW - 60))
     assert found.target == allocation(replicas=2, workers=2)
-    assert found.reason == "workers use 95% of a processor: more workers"
+    assert found.reason == "workers use all of a processor (95%): more workers"
     assert found.memory.changed_at == NOW
 
 
@@ -53,7 +50,7 @@ def test_a_pod_of_nonsense_holds_no_other_back_but_a_majority_of_them_does() -> 
     assert planned(pod(load=HOT), silent("2"), memory=LONG_AGO).fresh
     found = planned(pod(load=HOT), silent("2"), silent("3"), memory=LONG_AGO)
     assert not found.fresh
-    assert found.stale_because == "2 of 3 pods do not say how they are: answers nonsense"
+    assert found.stale_because == "2 of 3 pods cannot be read: 2 answers nonsense"
     assert found.memory.changed_at is None
 
 
@@ -69,7 +66,7 @@ def test_a_pod_of_nonsense_is_not_averaged_in() -> None:
         (pod(load=HOT, read_at=NOW - 16), "metrics are 16 s old", True),
         (pod(load=None), "pods were read only once", True),
         (pod(load=HOT, ready=False), "no pod of the API is ready", False),
-        (silent(), "1 of 1 pods do not say how they are: answers nonsense", False),
+        (silent(), "1 of 1 pod cannot be read: silent answers nonsense", False),
     ],
 )
 def test_what_is_not_known_now_is_not_acted_on_and_windows_begin_anew(
@@ -104,8 +101,8 @@ def test_bounds_of_one_value_leave_nothing_to_the_law() -> None:
     assert found.settled
     assert found.memory.changed_at is None
     assert found.binding == (
-        "api.replicas.max of 1 and api.workersPerPod.max of 1, though workers use 100% of a "
-        "processor"
+        "api.replicas.max of 1 and api.workersPerPod.max of 1, though workers use all of a "
+        "processor (100%)"
     )
 
 
@@ -125,7 +122,7 @@ def test_minima_that_do_not_fit_are_explained_and_nothing_is_written() -> None:
     assert found.step.empty
     assert found.problem == (
         "the least that the bounds allow is 4 pods at a time (those of api.replicas.min, and a "
-        "rollout's) with 1 workers of 2+0 connections, and 3 for projector and migration: 11 "
+        "rollout's) with 1 worker of 2+0 connections, and 3 for projector and migration: 11 "
         "connections, but the budget is 10 (13 of the server - 3 reserved - 0 headroom): lower "
         "api.replicas.min to 1, or raise the budget by 1"
     )

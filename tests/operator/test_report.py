@@ -4,16 +4,14 @@ from typing import Any
 
 import msgspec
 from openvenue_operator.model import (
-    ApiSpec,
     Deployment,
     Engine,
-    EngineSpec,
     Observation,
     Step,
     Tuning,
-    VenueSpec,
 )
 from openvenue_operator.report import changes, turns
+from openvenue_operator.spec import ApiSpec, EngineSpec, VenueSpec
 from openvenue_operator.status import Remembered, json_form
 
 SPEC = VenueSpec(api=ApiSpec(deployment="api"), engine=EngineSpec(stateful_set="engine"))
@@ -67,6 +65,19 @@ def test_at_first_only_what_is_bad_is_told() -> None:
     assert [one.reason for one in turns({}, after)] == ["BudgetSatisfiedReason"]
 
 
+def test_what_every_venue_begins_with_is_not_told() -> None:
+    after = {
+        "conditions": [
+            {"type": "Ready", "status": "False", "reason": "NoPodReady"},
+            {"type": "EngineReady", "status": "False", "reason": "PodNotReady"},
+            {"type": "BudgetSatisfied", "status": "Unknown", "reason": "Unknown"},
+            {"type": "MetricsFresh", "status": "False", "reason": "Stale"},
+        ]
+    }
+    assert turns({}, after) == []
+    assert len(turns(status(Ready="True"), after)) == 1
+
+
 def test_what_follows_from_changes_is_not_told_beside_them() -> None:
     assert turns(status(Tuned="True"), status(Tuned="False", Progressing="True")) == []
 
@@ -82,7 +93,7 @@ def test_changes_say_from_what_to_what_and_why() -> None:
     assert found == {
         "TuningChanged": "generation 4: workers 2 to 3, log_level INFO to DEBUG: too much work",
         "Scaled": "api from 2 to 4 pods: too much work",
-        "EngineTuned": "threads from 64 to 128: too much work",
+        "EngineTuned": "threads from 64 to 128: for the sessions that there may be",
     }
 
 

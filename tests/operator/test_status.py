@@ -21,13 +21,15 @@ from observed import (
     spec,
     tuning,
 )
-from openvenue_operator.model import Memory, Mode, Observation, VenueSpec
+from openvenue_operator.conditions import Condition
+from openvenue_operator.model import EnginePod, Memory, Observation
 from openvenue_operator.plan import plan
+from openvenue_operator.spec import Mode, VenueSpec
 from openvenue_operator.status import (
     FIGURES_INTERVAL_S,
-    Condition,
     Status,
     json_form,
+    paused_status,
     remembered,
     status_needs_write,
     status_of,
@@ -60,6 +62,7 @@ def states(of: Status) -> dict[str, str]:
 
 WELL = {
     "Ready": "True",
+    "EngineReady": "True",
     "Progressing": "False",
     "Degraded": "False",
     "BudgetSatisfied": "True",
@@ -184,10 +187,18 @@ def test_it_shows_what_runs_and_what_it_bears() -> None:
         "workers": 2,
         "pool": "5+1",
         "channels": 1,
+        "replicas": 2,
+        "readyReplicas": 2,
+        "tunedReplicas": 1,
+        "tuningGeneration": 3,
+        "dbPoolSize": 5,
+        "dbPoolOverflow": 1,
         "ordersPerSecond": 410,
         "p99Ms": 12,
     }
     assert form["connections"] == "7/94"
+    assert form["connectionBudget"] == {"used": 7, "limit": 94, "worstCase": 51}
+    assert form["engine"] == {"ready": True, "restarts": 0, "serverThreads": 64}
 
 
 def test_its_plan_is_in_words_with_what_it_was_made_from_and_how_old_that_was() -> None:
@@ -200,7 +211,15 @@ def test_its_plan_is_in_words_with_what_it_was_made_from_and_how_old_that_was() 
         database=database(used_connections=23, read_at=NOW - 4.6),
     )
     form = json_form(found.plan)
-    assert form["target"] == "1 pods x 2 workers x (5+1), 1 channels; 64 engine threads"
+    assert form["target"] == "1 pod x 2 workers x (5+1), 1 channel; 64 engine threads"
+    assert form["allocation"] == {
+        "replicas": 1,
+        "workers": 2,
+        "dbPoolSize": 5,
+        "dbPoolOverflow": 1,
+        "grpcChannels": 1,
+        "serverThreads": 64,
+    }
     assert form["worstCase"] == "3 pods at most x 12 + 3 = 39 connections of 89"
     assert form["inputs"] == {
         "ordersPerSecond": "410.4, 3 s old",
@@ -209,6 +228,7 @@ def test_its_plan_is_in_words_with_what_it_was_made_from_and_how_old_that_was() 
         "eventLoopLagMs": "1 of 20, 3 s old",
         "p99Ms": "12.4 of 50, 3 s old",
         "poolWaitMs": "0.5 of 5, 3 s old",
+        "refusedPercent": "0, 3 s old",
         "connectionsInUse": "1.5, 3 s old",
         "databaseConnections": "23 of 100, 3 reserved, 5 s old",
     }
@@ -236,6 +256,12 @@ def test_what_has_to_outlive_the_process_comes_back_and_windows_do_not() -> None
         changed_at=NOW - 10.25,
         may_hold=5,
         pool_short_at=4,
+        pool_short_seen_at=NOW - 50,
+        pool_held_until=NOW + 50,
+        pods_at_most=4,
+        pods_at_most_until=NOW + 60,
+        reason="larger pools",
+        reached=True,
         high_since=NOW - 5,
         pool_low_since=NOW - 5,
     )
@@ -262,14 +288,14 @@ def test_it_comes_back_from_the_api_server_as_it_was(found: Status) -> None:
 @pytest.mark.parametrize(
     ("fields", "lines"),
     [
-        ({}, 60),
-        ({"spec": spec(replicas=exactly(4))}, 60),
-        ({"spec": spec(workers_per_pod=exactly(2), mode=Mode.PLAN)}, 60),
-        ({"now": NOW + 60}, 60),
-        ({"spec": spec(replicas=exactly(4)), "database": database(max_connections=15)}, 68),
+        ({}, 90),
+        ({"spec": spec(replicas=exactly(4))}, 90),
+        ({"spec": spec(workers_per_pod=exactly(2), mode=Mode.PLAN)}, 90),
+        ({"now": NOW + 60}, 90),
+        ({"spec": spec(replicas=exactly(4)), "database": database(max_connections=15)}, 98),
     ],
 )
-def test_it_fits_a_screen(fields: dict[str, Any], lines: int) -> None:
+def test_it_fits_two_screens(fields: dict[str, Any], lines: int) -> None:
     memory = AT_REST.replace(target=allocation(replicas=2), changed_at=NOW - 123.45678)
     found = status(pod(), pod("2"), **{"memory": memory, **fields})
     # As wide as `kubectl get --output yaml` shows it.
@@ -278,7 +304,7 @@ def test_it_fits_a_screen(fields: dict[str, Any], lines: int) -> None:
 
 
 def test_a_condition_that_is_well_says_no_more() -> None:
-    assert [one.message for one in status(pod()).conditions] == [None] * 6
+    assert [one.message for one in status(pod()).conditions] == [None] * 7
 
 
 def test_a_spec_that_does_not_fit_is_told_by_the_condition_and_as_the_next_step() -> None:
@@ -356,3 +382,117 @@ def test_another_reason_for_old_metrics_is_written_and_their_age_is_not() -> Non
     written = stale(pod(), now=NOW + 20)
     assert not status_needs_write(written, stale(pod(), now=NOW + 25), NOW + 25)
     assert status_needs_write(written, stale(pod(load=None), now=NOW + 25), NOW + 25)
+
+
+# --- Pods that are late, the engine, and mode Paused ----------------------------------------------
+
+
+def test_a_pod_that_is_late_is_named_and_after_its_deadline_the_venue_is_degraded() -> None:
+    waits = {"scheduled": False, "waits_for": "0/1 nodes are available: 1 Insufficient cpu"}
+    pending = silent("api-2", ready=False, unready_since=NOW - 250, **waits)
+    fields: dict[str, Any] = {
+        "deployment": deployment(2),
+        "memory": Memory(target=allocation(replicas=2)),
+        "spec": spec(replicas=exactly(2)),
+    }
+    early = status(pod(), pending, **fields)
+    assert condition(early, "Degraded").status == "False"
+    assert condition(early, "Progressing").status == "True"
+    late = status(pod(read_at=NOW + 60), pending, now=NOW + 60, **fields)
+    found = condition(late, "Degraded")
+    assert (found.status, found.reason) == ("True", "PodOverdue")
+    assert found.message == (
+        "api-2 (Unschedulable: 0/1 nodes are available: 1 Insufficient cpu; since 07:55:50)"
+    )
+    assert condition(late, "Progressing").reason == "PodOverdue"
+    (told,) = json_form(late)["latePods"]
+    assert told == {
+        "name": "api-2",
+        "reason": "Unschedulable",
+        "message": "0/1 nodes are available: 1 Insufficient cpu",
+        "since": "2027-01-15T07:55:50Z",
+        "overdue": True,
+    }
+
+
+def test_the_engine_has_a_condition_with_the_words_of_its_pod() -> None:
+    crashing = EnginePod(
+        name="engine-0",
+        ready=False,
+        restarts=5,
+        since=NOW - 60,
+        waits_for="CrashLoopBackOff, exit status 4 (Error)",
+    )
+    found = status(pod(), engine=None, engine_pod=crashing)
+    said = condition(found, "EngineReady")
+    assert (said.status, said.reason) == ("False", "PodNotReady")
+    assert said.message == (
+        "engine-0: CrashLoopBackOff, exit status 4 (Error), 5 restarts; since 07:59:00"
+    )
+    assert "engine-0 is not ready: CrashLoopBackOff" in found.plan.next_step
+    assert condition(status(pod(), engine_pod=None), "EngineReady").reason == "NoPod"
+
+
+def test_paused_is_said_as_the_next_step_once_and_what_was_known_stays() -> None:
+    before = status(pod(), spec=spec(mode=Mode.PLAN, replicas=exactly(3)))
+    assert before.plan.next_step.startswith("in mode Auto would write")
+    found = paused_status(before, 7, NOW + 60)
+    assert found.plan.next_step == "nothing: mode is Paused"
+    assert found.observed_generation == 7
+    assert condition(found, "Progressing").reason == "Paused"
+    assert (found.api, found.memory) == (before.api, before.memory)
+    assert paused_status(found, 7, NOW + 600) == found
+    assert paused_status(None, 7, NOW).plan.next_step == "nothing: mode is Paused"
+
+
+def test_what_is_asked_for_is_said_with_since_when_and_when_it_comes() -> None:
+    short = pod(load=load(pool_wait_ms=239))
+    memory = AT_REST.replace(pool_high_since=NOW - 20, changed_at=NOW - 10)
+    assert status(short, memory=memory).plan.next_step == (
+        "larger pools: queries wait 239 ms of 5 for a connection, since 20 s; changes at 08:00:50 "
+        "(cooldown)"
+    )
+    late = memory.replace(changed_at=NOW - 59)
+    assert "changes at 08:00:10 (window)" in status(short, memory=late).plan.next_step
+
+
+def test_a_bound_that_holds_is_named() -> None:
+    short = pod(load=load(pool_wait_ms=100))
+    full = spec(db_pool_size=exactly(5), db_pool_overflow=exactly(0))
+    found = status(short, spec=full, memory=AT_REST.replace(pool_high_since=NOW - 100))
+    said = (
+        "api.dbPoolSize.max of 5 and api.dbPoolOverflow.max of 0, though queries wait 100 ms of 5 "
+        "for a connection"
+    )
+    assert found.plan.binding == said
+    assert found.plan.next_step == f"nothing: held by {said}"
+
+
+def test_the_reason_of_the_last_change_is_kept() -> None:
+    memory = AT_REST.replace(reason="queries wait: larger pools", reached=True)
+    found = status(pod(), memory=memory)
+    assert found.plan.reason == "queries wait: larger pools"
+    assert remembered(found).reason == "queries wait: larger pools"
+
+
+OLD = """{"observedGeneration": 4, "connections": "18/94", "api": {"pods": "2/2", "workers": 2,
+"generation": "3, run by 2 of 2", "pool": "5+0", "channels": 1, "ordersPerSecond": 1850,
+"p99Ms": 14}, "conditions": [{"type": "Ready", "status": "True", "reason": "PodsReady",
+"lastTransitionTime": "2026-11-30T10:00:00Z", "observedGeneration": 4}], "plan": {"nextStep":
+"nothing: all pods run the target", "binding": "the load: workers use 40% of a processor",
+"reason": "the load is as it was", "target": "2 pods x 2 workers x (5+0), 1 channels; 64 engine
+threads", "worstCase": "4 pods at most x 10 + 3 = 43 connections of 94", "inputs": {"cpuPercent":
+"40 of 70, 3 s old"}, "madeAt": "2026-11-30T11:00:00Z"}, "memory":
+"{\\"poolShortAt\\":4,\\"mayHold\\":10,\\"changedAt\\":1764496800.5,\\"target\\":{\\"replicas\\":2,\\"workers\\":2,\\"dbPoolSize\\":5,\\"dbPoolOverflow\\":0,\\"grpcChannels\\":1,\\"serverThreads\\":64}}"}
+"""
+
+
+def test_the_status_of_the_version_before_is_read() -> None:
+    old = msgspec.convert(json.loads(OLD.replace("\n", " ")), Status)
+    assert remembered(old) == Memory(
+        pool_short_at=4,
+        may_hold=10,
+        changed_at=1764496800.5,
+        target=allocation(replicas=2, workers=2),
+    )
+    assert status_needs_write(old, status(pod()), NOW)

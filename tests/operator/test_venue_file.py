@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import yaml
 from crd import fields, schema
-from openvenue_operator.model import Mode, VenueSpec
+from openvenue_operator.spec import Mode, VenueSpec
 from openvenue_operator.venue_file import LOG_LEVELS, RANGES, BadVenue, Range, read_spec
 
 MINIMAL: dict[str, Any] = {

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import msgspec
 import typer
-from openvenue_operator.model import Situation, VenueSpec
+from openvenue_operator.model import Situation
 from openvenue_operator.offline import cold_start, plan_of, render, sums_in_words
+from openvenue_operator.spec import VenueSpec
 from openvenue_operator.status import plan_status
 from openvenue_operator.venue_file import BadVenue, read_spec
 

@@ -30,6 +30,39 @@ app.kubernetes.io/part-of: openvenue
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Annotations of an object, under their key; nothing where there are none. Takes root and more. */}}
+{{- define "openvenue-operator.annotations" -}}
+{{- with merge (dict) (default dict .more) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The ServiceAccount that the pod runs as. */}}
+{{- define "openvenue-operator.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "openvenue-operator.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A mapping with the fields of another in place of its own; null takes one away. Takes base and over. */}}
+{{- define "openvenue-operator.overridden" -}}
+{{- $found := deepCopy .base -}}
+{{- range $name, $value := .over -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $found $name -}}
+{{- else -}}
+{{- $_ := set $found $name $value -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $found -}}
 {{- end -}}
 
 {{/* The image's reference. */}}

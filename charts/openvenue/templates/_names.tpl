@@ -2,18 +2,47 @@
 How the chart names, labels and finds things.
 */}}
 
-{{/* Prefix of every object's name. Short enough for the longest suffix and a pod's own. */}}
-{{- define "openvenue.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 36 | trimSuffix "-" -}}
-{{- else -}}
+{{/* What every object's name would begin with, if it were not too long. */}}
+{{- define "openvenue.unboundedName" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 36 | trimSuffix "-" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 36 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name -}}
 {{- end -}}
 {{- end -}}
+
+{{/*
+Prefix of every object's name: 36 characters leave room for the longest suffix and a pod's own. One that
+is cut ends in a hash, so that no two releases share it. A release whose journal has the name that
+charts until 0.1 gave it, without a hash, keeps that.
+*/}}
+{{- define "openvenue.fullname" -}}
+{{- $name := include "openvenue.unboundedName" . -}}
+{{- if le (len $name) 36 -}}
+{{- $name | trimSuffix "-" -}}
+{{- else -}}
+{{- $older := $name | trunc 36 | trimSuffix "-" -}}
+{{- $claims := lookup "v1" "PersistentVolumeClaim" (include "openvenue.namespace" .) "" -}}
+{{- if not $claims -}}
+{{- fail (printf "%s is longer than 36 characters, and only with a cluster at hand can be seen what the release is called there: set fullnameOverride, to %s if the release was installed by a chart until 0.1." $name $older) -}}
+{{- end -}}
+{{- $found := printf "%s-%s" ($name | trunc 27 | trimSuffix "-") ($name | sha256sum | trunc 8) -}}
+{{- range $claims.items -}}
+{{- $instance := dig "metadata" "labels" "app.kubernetes.io/instance" "" . -}}
+{{- if and (eq .metadata.name (printf "journal-%s-engine-0" $older)) (eq $instance $.Release.Name) -}}
+{{- $found = $older -}}
+{{- end -}}
+{{- end -}}
+{{- $found -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where all objects are. */}}
+{{- define "openvenue.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
 {{- end -}}
 
 {{/* What a component's pods are selected by. Takes root and component; without one, all pods. */}}
@@ -34,10 +63,25 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* An image's reference. Takes root and the image's values. */}}
+{{/*
+Metadata of an object. Takes root and, where there is one, component; name, what follows the prefix;
+labels and annotations of its own. The chart's labels win.
+*/}}
+{{- define "openvenue.metadata" -}}
+name: {{ include "openvenue.fullname" .root }}{{ with .name }}-{{ . }}{{ end }}
+namespace: {{ include "openvenue.namespace" .root }}
+labels:
+  {{- merge (include "openvenue.labels" . | fromYaml) (default dict .labels) .root.Values.commonLabels | toYaml | nindent 2 }}
+{{- with merge (dict) (default dict .annotations) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* An image's reference. Takes root and the image's values, of which a registry wins. */}}
 {{- define "openvenue.image" -}}
 {{- $repository := .image.repository -}}
-{{- with .root.Values.image.registry -}}
+{{- with default .root.Values.image.registry .image.registry -}}
 {{- $repository = printf "%s/%s" (trimSuffix "/" .) $repository -}}
 {{- end -}}
 {{- if .image.digest -}}
@@ -52,6 +96,45 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ include "openvenue.fullname" . }}-engine-client:7070
 {{- end -}}
 
+{{/* Where those who administer connect to. */}}
+{{- define "openvenue.engineAdminTarget" -}}
+{{ include "openvenue.fullname" . }}-engine-client:7072
+{{- end -}}
+
+{{/* Address and port to listen on. Takes root and port. */}}
+{{- define "openvenue.listen" -}}
+{{- $address := .root.Values.listenAddress -}}
+{{ ternary (printf "[%s]" $address) $address (contains ":" $address) }}:{{ .port }}
+{{- end -}}
+
+{{/* Secret with the tokens of administration. */}}
+{{- define "openvenue.adminSecret" -}}
+{{- default (printf "%s-admin" (include "openvenue.fullname" .)) .Values.admin.existingSecret -}}
+{{- end -}}
+
+{{/* Secret with the bundled database's passwords. */}}
+{{- define "openvenue.bundledSecret" -}}
+{{- default (printf "%s-database" (include "openvenue.fullname" .)) .Values.database.bundled.existingSecret -}}
+{{- end -}}
+
+{{/* Names of the Secrets that are made in the cluster, as a list in JSON. */}}
+{{- define "openvenue.madeSecrets" -}}
+{{- $names := list -}}
+{{- if not .Values.admin.existingSecret -}}
+{{- $names = append $names (include "openvenue.adminSecret" .) -}}
+{{- end -}}
+{{- if and (eq .Values.database.mode "bundled") (not .Values.database.bundled.existingSecret) -}}
+{{- $names = append $names (include "openvenue.bundledSecret" .) -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
+
+{{/* ServiceAccount of the pods. */}}
+{{- define "openvenue.serviceAccount" -}}
+{{- $made := ternary (include "openvenue.fullname" .) "default" .Values.serviceAccount.create -}}
+{{- default $made .Values.serviceAccount.name -}}
+{{- end -}}
+
 {{/* A reference to the Secret's key that holds the connection string. */}}
 {{- define "openvenue.databaseUrl" -}}
 {{- $database := .Values.database -}}
@@ -63,9 +146,21 @@ secretKeyRef:
   name: {{ include "openvenue.fullname" . }}-database-app
   key: uri
   {{- else }}
-  name: {{ include "openvenue.fullname" . }}-database
+  name: {{ include "openvenue.bundledSecret" . }}
   key: url
   {{- end }}
+{{- end -}}
+
+{{/* Bytes of a quantity such as 8Gi, as a whole number. */}}
+{{- define "openvenue.bytes" -}}
+{{- $factors := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 -}}
+{{- $suffix := regexFind "[A-Za-z]*$" . -}}
+{{- mulf (trimSuffix $suffix . | float64) (get $factors $suffix | float64) | int64 -}}
+{{- end -}}
+
+{{/* Workers that a pod of the API may have. */}}
+{{- define "openvenue.workersMax" -}}
+{{- ternary .Values.venue.api.workersPerPod.max .Values.api.start.workers .Values.venue.enabled | int -}}
 {{- end -}}
 
 {{/*

@@ -4,10 +4,10 @@ The one pod template of every workload. Takes
   component  label, container name and part of the names of the two templates that fill it in:
              openvenue.<component>.container   command, ports, environment, probes, mounts
              openvenue.<component>.volumes     volumes besides /tmp
-  values     the component's values: resources, extraEnv, labels, scheduling
+  values     the component's values: resources, environment, volumes, labels, scheduling
   image      reference of the image
-and, where it differs, pullPolicy, serviceAccount (whose token is then mounted), userId,
-graceSeconds, restartPolicy, tmpMedium, topologySpreadConstraints.
+and, where it differs, pullPolicy, serviceAccount (whose token is then mounted), userId, annotations,
+graceSeconds, restartPolicy, tmpMedium.
 
 Nothing here depends on the chart's or the application's version but the image: what does not
 change a pod must not restart it.
@@ -16,24 +16,21 @@ change a pod must not restart it.
 {{- $root := .root -}}
 {{- $values := .values -}}
 {{- $selected := include "openvenue.selectorLabels" . | fromYaml -}}
-{{- $userId := default 10001 .userId | int -}}
 metadata:
   labels:
-    {{- merge (deepCopy $selected) (dict "app.kubernetes.io/part-of" "openvenue") $values.podLabels | toYaml | nindent 4 }}
-  {{- with $values.podAnnotations }}
+    {{- merge (deepCopy $selected) (dict "app.kubernetes.io/part-of" "openvenue") $values.podLabels $root.Values.commonLabels | toYaml | nindent 4 }}
+  {{- with merge (dict) $values.podAnnotations (default dict .annotations) }}
   annotations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ default (include "openvenue.fullname" $root) .serviceAccount }}
-  automountServiceAccountToken: {{ not (empty .serviceAccount) }}
+  serviceAccountName: {{ default (include "openvenue.serviceAccount" $root) .serviceAccount }}
+  automountServiceAccountToken: {{ or (not (empty .serviceAccount)) $root.Values.serviceAccount.automount }}
   # A Service named openvenue-api would otherwise set OPENVENUE_API_PORT.
   enableServiceLinks: false
-  {{- with $root.Values.image.pullSecrets }}
+  {{- with include "openvenue.pullSecrets" $root | fromYamlArray }}
   imagePullSecrets:
-    {{- range . }}
-    - name: {{ . }}
-    {{- end }}
+    {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with .restartPolicy }}
   restartPolicy: {{ . }}
@@ -45,32 +42,24 @@ spec:
   priorityClassName: {{ . }}
   {{- end }}
   securityContext:
-    runAsNonRoot: true
-    runAsUser: {{ $userId }}
-    runAsGroup: {{ $userId }}
-    fsGroup: {{ $userId }}
-    fsGroupChangePolicy: OnRootMismatch
-    seccompProfile:
-      type: RuntimeDefault
+    {{- include "openvenue.podSecurityContext" . | nindent 4 }}
+  {{- with $values.initContainers }}
+  initContainers:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   containers:
-    - name: {{ .component }}
-      image: {{ .image }}
-      imagePullPolicy: {{ default $root.Values.image.pullPolicy .pullPolicy }}
-      securityContext:
-        allowPrivilegeEscalation: false
-        readOnlyRootFilesystem: true
-        capabilities:
-          drop: [ALL]
-      {{- include (printf "openvenue.%s.container" .component) $root | trim | nindent 6 }}
-      {{- with $values.resources }}
-      resources:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+    - {{ include "openvenue.container" . | nindent 6 | trim }}
+    {{- with $values.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   volumes:
     - name: tmp
       emptyDir: {{ with .tmpMedium }}{medium: {{ . }}, sizeLimit: 256Mi}{{ else }}{sizeLimit: 256Mi}{{ end }}
     {{- with include (printf "openvenue.%s.volumes" .component) $root | trim }}
     {{- . | nindent 4 }}
+    {{- end }}
+    {{- with $values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- with $values.nodeSelector }}
   nodeSelector:
@@ -84,7 +73,7 @@ spec:
   affinity:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .topologySpreadConstraints }}
+  {{- with $values.topologySpreadConstraints }}
   topologySpreadConstraints:
     {{- range . }}
     {{- $spread := . }}
@@ -96,11 +85,121 @@ spec:
   {{- end }}
 {{- end -}}
 
-{{/* What every container of the API's image that reaches the database has in its environment. */}}
+{{/* Secrets with the registry's credentials, each once. */}}
+{{- define "openvenue.pullSecrets" -}}
+{{- $found := .Values.imagePullSecrets -}}
+{{- range .Values.image.pullSecrets -}}
+{{- $found = append $found (dict "name" .) -}}
+{{- end -}}
+{{- uniq $found | toYaml -}}
+{{- end -}}
+
+{{/* A mapping with the fields of another in place of its own; null takes one away. Takes base and over. */}}
+{{- define "openvenue.overridden" -}}
+{{- $found := deepCopy .base -}}
+{{- range $name, $value := .over -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $found $name -}}
+{{- else -}}
+{{- $_ := set $found $name $value -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $found -}}
+{{- end -}}
+
+{{/* Takes what the pod template takes. */}}
+{{- define "openvenue.podSecurityContext" -}}
+{{- $base := dict "runAsNonRoot" true "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- $openshift := .root.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- if or (eq .root.Values.userIds "fixed") (and (eq .root.Values.userIds "auto") (not $openshift)) -}}
+{{- range list "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- $_ := set $base . (default 10001 $.userId | int64) -}}
+{{- end -}}
+{{- end -}}
+{{- include "openvenue.overridden" (dict "base" $base "over" .values.podSecurityContext) -}}
+{{- end -}}
+
+{{/* The component's container, with what the values change of it. Takes what the pod template takes. */}}
+{{- define "openvenue.container" -}}
+{{- $values := .values -}}
+{{- $container := include (printf "openvenue.%s.container" .component) .root | fromYaml -}}
+{{- $security := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
+name: {{ .component }}
+image: {{ .image }}
+imagePullPolicy: {{ default .root.Values.image.pullPolicy .pullPolicy }}
+securityContext:
+  {{- include "openvenue.overridden" (dict "base" $security "over" $values.securityContext) | nindent 2 }}
+{{- with pick $container "command" "args" "ports" }}
+{{ toYaml . }}
+{{- end }}
+{{- with include "openvenue.env" (dict "own" $container.env "extra" $values.extraEnv) | fromYamlArray }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.envFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- range $name, $probe := pick $container "startupProbe" "readinessProbe" "livenessProbe" }}
+{{ $name }}:
+  {{- include "openvenue.overridden" (dict "base" $probe "over" (get $values $name)) | nindent 2 }}
+{{- end }}
+{{- with $values.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+  {{- with concat (default list $container.volumeMounts) $values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/*
+Environment variables, each name once: a server-side apply refuses a second. One that the values have
+stands where the chart's of that name was. Takes own and extra.
+*/}}
+{{- define "openvenue.env" -}}
+{{- $byName := dict -}}
+{{- $names := list -}}
+{{- range concat (default list .own) .extra -}}
+{{- $names = append $names .name -}}
+{{- $_ := set $byName .name . -}}
+{{- end -}}
+{{- $found := list -}}
+{{- range uniq $names -}}
+{{- $found = append $found (get $byName .) -}}
+{{- end -}}
+{{- toYaml $found -}}
+{{- end -}}
+
+{{/* What tells a container of the API's image where the database is. */}}
 {{- define "openvenue.databaseEnv" -}}
 - name: OPENVENUE_DATABASE_URL
   valueFrom:
     {{- include "openvenue.databaseUrl" . | nindent 4 }}
+{{- if .Values.database.external.caSecretName }}
+# Where the connection string says `sslmode` and not `sslrootcert`.
+- {name: PGSSLROOTCERT, value: /etc/openvenue/database/ca.crt}
+{{- end }}
+{{- end -}}
+
+{{- define "openvenue.databaseMounts" -}}
+{{- if .Values.database.external.caSecretName }}
+- {name: database-ca, mountPath: /etc/openvenue/database, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "openvenue.databaseVolumes" -}}
+{{- with .Values.database.external }}
+{{- if .caSecretName }}
+- name: database-ca
+  secret:
+    secretName: {{ .caSecretName }}
+    items:
+      - {key: {{ .caSecretKey }}, path: ca.crt}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* What tells a container of the API's image where the engine is. */}}
@@ -122,15 +221,15 @@ spec:
 {{/*
 A Job that runs once for each content: its name ends in a hash of its spec, since a Job's pods
 cannot be changed. An upgrade that changes nothing in it leaves it alone; a rollback finds it, or
-makes it again. Takes root, component and spec.
+makes it again. Takes root, component, spec and, to run the same again, attempt.
 */}}
 {{- define "openvenue.job" -}}
+{{- $attempt := default 1 .attempt | int64 -}}
+{{- $content := ternary .spec (printf "%s\n%d" .spec $attempt) (eq $attempt 1) -}}
 apiVersion: batch/v1
 kind: Job
 metadata:
-  name: {{ include "openvenue.fullname" .root }}-{{ .component }}-{{ .spec | sha256sum | trunc 10 }}
-  labels:
-    {{- include "openvenue.labels" . | nindent 4 }}
+  {{- include "openvenue.metadata" (set . "name" (printf "%s-%s" .component ($content | sha256sum | trunc 10))) | nindent 2 }}
 spec:
   {{- .spec | nindent 2 }}
 {{- end -}}

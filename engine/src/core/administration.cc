@@ -88,9 +88,10 @@ void Administration::adjust_position(const AdjustPosition& command) {
     return reject(Reason::kCapacity);
   }
   Account& account = state_.ledger.account(account_slot).account;
-  const Position before = slot == kNoSlot ? Position{command.account, command.instrument, 0, 0, 0}
-                                          : state_.ledger.position(slot);
-  QtyLots& instrument_lots = state_.instruments[instrument].adjusted_lots;
+  const Position before =
+      slot == kNoSlot ? Position{.account = command.account, .instrument = command.instrument}
+                      : state_.ledger.position(slot);
+  QtyLots& instrument_lots = state_.instruments[instrument].instrument.adjusted_lots;
   const Reason reason = check_position(account, before, instrument_lots, command);
   if (reason != Reason::kNone) return reject(reason);
 
@@ -117,7 +118,8 @@ Reason Administration::check_position(const Account& account, const Position& po
 
 void Administration::configure(const Configure& command) {
   const Limits& wanted = command.limits;
-  if (any_zero(wanted) || wanted.max_open_orders >= wanted.max_orders) {
+  const bool rules_known = command.rules_version >= 1 && command.rules_version <= kRulesVersion;
+  if (!rules_known || any_zero(wanted) || wanted.max_open_orders >= wanted.max_orders) {
     return reject(Reason::kInvalidDefinition);
   }
   const bool holds_what_is_there = state_.orders.open_orders() <= wanted.max_open_orders &&
@@ -126,6 +128,7 @@ void Administration::configure(const Configure& command) {
                                    state_.instruments.size() <= wanted.max_instruments;
   if (!within(wanted, state_.capacity) || !holds_what_is_there) return reject(Reason::kCapacity);
   state_.limits = wanted;
+  state_.rules_version = command.rules_version;
   state_.orders.shrink(wanted.max_orders);
   answer(Reason::kNone);
 }

@@ -5,7 +5,9 @@
 namespace openvenue::core {
 
 Auditor::Auditor(const Limits& capacity)
-    : reserved_lots_(capacity.max_positions), instrument_lots_(capacity.max_instruments) {
+    : reserved_lots_(capacity.max_positions),
+      wanted_lots_(capacity.max_positions),
+      instrument_lots_(capacity.max_instruments) {
   levels_.reserve(capacity.max_orders);
   queue_.reserve(capacity.max_orders);
 }
@@ -15,7 +17,10 @@ const char* Auditor::find_violation(const ExchangeState& state) {
   if (state.orders.open_orders() > state.limits.max_open_orders) {
     return "more open orders than the limit";
   }
-  for (Slot slot = 0; slot < state.ledger.positions(); ++slot) reserved_lots_[slot] = 0;
+  for (Slot slot = 0; slot < state.ledger.positions(); ++slot) {
+    reserved_lots_[slot] = 0;
+    wanted_lots_[slot] = 0;
+  }
   for (Slot slot = 0; slot < state.instruments.size(); ++slot) instrument_lots_[slot] = 0;
   open_orders_ = 0;
   orders_in_books_ = 0;
@@ -53,6 +58,7 @@ const char* Auditor::check_open_orders(const ExchangeState& state, const Account
     ++open_orders_;
     if (order.side == Side::kBuy) {
       reserved += state.reservation_micros(order, owner.instrument, order.leaves_lots());
+      wanted_lots_[owner.position] += order.leaves_lots();
     } else {
       reserved_lots_[owner.position] += order.leaves_lots();
     }
@@ -67,6 +73,9 @@ const char* Auditor::check_positions(const ExchangeState& state) {
     if (position.reserved_lots != reserved_lots_[slot]) {
       return "a position's reserved lots are not what its open sell orders need";
     }
+    if (position.wanted_lots != wanted_lots_[slot]) {
+      return "a position's wanted lots are not what its open buy orders want";
+    }
     const Slot account = state.ledger.find_account(position.account);
     if (position.qty_lots < position.reserved_lots &&
         !state.ledger.account(account).account.may_sell_short) {
@@ -75,7 +84,7 @@ const char* Auditor::check_positions(const ExchangeState& state) {
     instrument_lots_[state.instruments.find(position.instrument)] += position.qty_lots;
   }
   for (Slot slot = 0; slot < state.instruments.size(); ++slot) {
-    if (instrument_lots_[slot] != state.instruments[slot].adjusted_lots) {
+    if (instrument_lots_[slot] != state.instruments[slot].instrument.adjusted_lots) {
       return "positions do not add up to what was brought in";
     }
   }

@@ -30,6 +30,7 @@ class Auditor {
                           const BookLevel& level);
 
   ZeroedArray<QtyLots> reserved_lots_;        // by position, recomputed
+  ZeroedArray<QtyLots> wanted_lots_;          // by position, recomputed
   ZeroedArray<WideInteger> instrument_lots_;  // by instrument, recomputed
   std::uint32_t open_orders_ = 0;
   std::uint32_t orders_in_books_ = 0;

@@ -6,7 +6,7 @@
 #include "core/administration.h"
 #include "core/exchange_fixture_test.h"
 #include "core/exchange_state.h"
-#include "core/order_entry.h"
+#include "core/rules/orders.h"
 
 namespace openvenue::core {
 namespace {
@@ -31,8 +31,7 @@ class AuditorTest : public testing::Test {
 
   Slot enter(Side side, PriceTicks price) {
     const ClientOrderId id(std::to_string(++state_.last_sequence));
-    OrderEntry(state_, events_)
-        .enter({1, 1, side, OrderType::kLimit, TimeInForce::kGtc, 5, price, id});
+    Orders(state_, events_).enter({1, 1, side, OrderType::kLimit, TimeInForce::kGtc, 5, price, id});
     return state_.orders.find(state_.last_sequence);
   }
 

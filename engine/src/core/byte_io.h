@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/check.h"
+
 namespace openvenue::core {
 
 static_assert(std::endian::native == std::endian::little, "the formats are little-endian");
@@ -30,7 +32,7 @@ class ByteWriter {
 
   // A length byte, then the bytes. Precondition: text.size() <= 255.
   void put_short_string(std::string_view text) {
-    if (text.size() > 255) __builtin_trap();
+    CHECK(text.size() <= 255, "a text is longer than its length byte can say");
     put(static_cast<std::uint8_t>(text.size()));
     const auto* first = reinterpret_cast<const std::byte*>(text.data());
     out_.insert(out_.end(), first, first + text.size());
@@ -40,6 +42,32 @@ class ByteWriter {
 
  private:
   std::vector<std::byte>& out_;
+};
+
+// Takes what a ByteWriter takes and stores it through a pointer. Precondition: the caller has made
+// room for all of it.
+class UncheckedWriter {
+ public:
+  explicit UncheckedWriter(std::byte* out) : out_(out) {}
+
+  template <class T>
+  requires(std::is_integral_v<T> || std::is_enum_v<T>) void put(T value) {
+    std::memcpy(out_, &value, sizeof value);
+    out_ += sizeof value;
+  }
+
+  // A length byte, then the bytes. Precondition: text.size() <= 255.
+  void put_short_string(std::string_view text) {
+    put(static_cast<std::uint8_t>(text.size()));
+    std::memcpy(out_, text.data(), text.size());
+    out_ += text.size();
+  }
+
+  // One past what was stored last.
+  [[nodiscard]] std::byte* end() const { return out_; }
+
+ private:
+  std::byte* out_;
 };
 
 // Takes what a ByteWriter takes and hands it on in pieces, so that much can be written in little
@@ -57,7 +85,7 @@ class PieceWriter {
 
   // A length byte, then the bytes. Precondition: text.size() <= 255.
   void put_short_string(std::string_view text) {
-    if (text.size() > 255) __builtin_trap();
+    CHECK(text.size() <= 255, "a text is longer than its length byte can say");
     put(static_cast<std::uint8_t>(text.size()));
     add(text.data(), text.size());
   }
@@ -106,6 +134,12 @@ class ByteReader {
     const std::size_t size = get<std::uint8_t>();
     if (!take(size)) return {};
     return {reinterpret_cast<const char*>(in_.data()) + at_ - size, size};
+  }
+
+  // The next `size` bytes, for a reader of their own; none if so many are not left.
+  std::span<const std::byte> get_bytes(std::size_t size) {
+    if (!take(size)) return {};
+    return in_.subspan(at_ - size, size);
   }
 
   void fail() { ok_ = false; }

@@ -2,6 +2,7 @@
 // state after it is a function of the state before it and of the command alone.
 #pragma once
 
+#include <utility>
 #include <variant>
 
 #include "core/types.h"
@@ -17,6 +18,7 @@ struct NewOrder {
   QtyLots qty_lots = 0;
   PriceTicks limit_price_ticks = 0;  // 0 for market orders
   ClientOrderId client_order_id;     // never empty: the API makes one where the client gave none
+  PositionIntent position_intent = PositionIntent::kUnspecified;
   friend bool operator==(const NewOrder&, const NewOrder&) = default;
 };
 
@@ -101,8 +103,23 @@ struct Limits {
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
+// Each limit as large as the larger one of the two.
+[[nodiscard]] Limits larger_of(const Limits& a, const Limits& b);
+
+// The rules of the state machine, counted up whenever the same command begins to have another
+// outcome. Configure says which are in force, so that a replay decides as was decided then.
+//   1  as in journal format 2
+//   2  position intents are looked at
+using RulesVersion = std::uint32_t;
+constexpr RulesVersion kRulesVersion = 2;  // the newest, and what a start configures
+
 struct Configure {
+  Configure() = default;
+  explicit Configure(const Limits& wanted, RulesVersion rules = kRulesVersion)
+      : limits(wanted), rules_version(rules) {}
+
   Limits limits;
+  RulesVersion rules_version = kRulesVersion;
   friend bool operator==(const Configure&, const Configure&) = default;
 };
 
@@ -111,9 +128,14 @@ using CommandBody = std::variant<NewOrder, CancelOrder, ReplaceOrder, DefineInst
                                  AdjustBalance, AdjustPosition, EndTradingDay, Configure>;
 
 struct Command {
+  Command() = default;
+  Command(Sequence number, TimestampNs stamp_ns, CommandBody what, const Actor& who = {})
+      : sequence(number), timestamp_ns(stamp_ns), body(std::move(what)), actor(who) {}
+
   Sequence sequence = 0;
   TimestampNs timestamp_ns = 0;
   CommandBody body;
+  Actor actor;  // who gave an administrative command; empty for all others
   friend bool operator==(const Command&, const Command&) = default;
 };
 
@@ -124,9 +146,16 @@ constexpr PriceTicks kPriceRangeTicksMax = PriceTicks{1} << 26;
 constexpr PriceTicks kPriceTicksMax = PriceTicks{1} << 40;
 constexpr QtyLots kOrderQtyLotsMax = QtyLots{1} << 38;
 constexpr CashMicros kTickValueMicrosMax = CashMicros{1} << 47;
+constexpr CashMicros kCashTotalMax = CashMicros{1} << 61;  // of all cash, and of all credit
+// Of one position when an order opens or an adjustment ends, and of all adjustments of an
+// instrument.
+constexpr QtyLots kPositionLotsMax = QtyLots{1} << 61;
 constexpr std::uint32_t kOrdersMax = 1U << 24;
 constexpr std::uint32_t kAccountsMax = 1U << 24;
 constexpr std::uint32_t kInstrumentsMax = 1U << 20;
 constexpr std::uint32_t kPositionsMax = 1U << 26;
+// So that a command and its events fit into one frame of the journal and into one message of the
+// event stream.
+constexpr std::uint32_t kFillsPerCommandMax = 1U << 16;
 
 }  // namespace openvenue::core

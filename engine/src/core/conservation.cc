@@ -13,7 +13,7 @@ Conservation::Conservation(const Limits& capacity)
 void Conservation::begin(const ExchangeState& state) {
   cash_brought_micros_ = state.ledger.cash_adjusted_micros();
   for (Slot slot = 0; slot < state.instruments.size(); ++slot) {
-    totals_[slot].brought_lots = state.instruments[slot].adjusted_lots;
+    totals_[slot].brought_lots = state.instruments[slot].instrument.adjusted_lots;
   }
   for (Slot slot = 0; slot < state.ledger.positions(); ++slot) absorb_position(state, slot);
   for (Slot account = 0; account < state.ledger.accounts(); ++account) {
@@ -150,7 +150,8 @@ Conservation::Totals& Conservation::touch(Slot instrument) {
 const char* Conservation::check(const ExchangeState& state, Slot instrument) const {
   const Totals& totals = totals_[instrument];
   const InstrumentRecord& record = state.instruments[instrument];
-  if (totals.held_lots != totals.brought_lots || totals.held_lots != record.adjusted_lots) {
+  if (totals.held_lots != totals.brought_lots ||
+      totals.held_lots != record.instrument.adjusted_lots) {
     return "lots were made or lost";
   }
   if (totals.reserved_lots != totals.sell_lots) {

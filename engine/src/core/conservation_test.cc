@@ -50,7 +50,7 @@ TEST_F(ConservationTest, SeesLotsFromNowhereAfterTheTradeThatMadeThem) {
 }
 
 TEST_F(ConservationTest, SeesLotsThatAnAdjustmentMadeUp) {
-  exchange_.state().instruments[0].adjusted_lots += 1;
+  exchange_.state().instruments[0].instrument.adjusted_lots += 1;
   position_of(kAnna).qty_lots += 1;
   EXPECT_DEATH(apply(AdjustPosition{kAnna, kGold, 5, 0}), "lots were made or lost");
 }

@@ -1,14 +1,18 @@
-// Random flows of commands reach every rule, and a restart changes none of their outcomes.
+// The exchange must be indistinguishable from NaiveExchange, an independent model of it, on any
+// flow of commands: the same events, and the same answer to every query.
 //
 // OPENVENUE_SEEDS sets the number of seeds (1,000 by default); a failure names its seed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "core/exchange.h"
-#include "core/random_flow.h"
+#include "core/testing/naive_exchange.h"
+#include "core/testing/random_flow.h"
 #include "core/testing/seeds.h"
 
 namespace openvenue::core {
@@ -18,50 +22,129 @@ using testing::Each;
 using testing::Gt;
 
 constexpr int kCommandsPerSeed = 1'000;
-constexpr Sequence kCommandsPerHash = 16;
+constexpr Sequence kCommandsPerFullComparison = 16;
 constexpr int kCommandsPerRestart = 300;
+constexpr std::uint32_t kPoolSizes[] = {4, 16, 64, 256};
 
-std::vector<std::byte> bytes_of(const Exchange& exchange) {
-  std::vector<std::byte> bytes;
-  ByteWriter out(bytes);
-  exchange.serialize(out);
-  return bytes;
+// What a query appended to its output, by value.
+template <class Record, class Query>
+std::vector<Record> answer(Query query) {
+  std::vector<const Record*> found;
+  query(found);
+  std::vector<Record> records;
+  for (const Record* record : found) records.push_back(*record);
+  return records;
 }
 
-void restart(Exchange& exchange) {
-  const std::vector<std::byte> bytes = bytes_of(exchange);
-  ByteReader in(bytes);
-  ASSERT_TRUE(exchange.restore(in));
-  ASSERT_EQ(in.remaining(), 0U);
-}
-
-// Two exchanges see the same commands; one of them is restarted now and then.
-void run(std::uint64_t seed) {
-  constexpr std::uint32_t kPoolSizes[] = {4, 16, 64, 256};
-  RandomFlow flow(seed, kPoolSizes[seed % std::size(kPoolSizes)]);
-  Exchange steady(flow.limits());
-  Exchange restarted(flow.limits());
-  EventBuffer steady_events;
-  EventBuffer restarted_events;
-  steady_events.reserve(Exchange::max_events_per_command(flow.limits()));
-  const std::size_t capacity = steady_events.capacity();
-  const auto apply = [&](const Command& command) {
-    steady.apply(command, steady_events);
-    restarted.apply(command, restarted_events);
-    ASSERT_EQ(steady_events, restarted_events);
-    ASSERT_EQ(steady_events.capacity(), capacity) << "more events than were reserved";
-    if (command.sequence % kCommandsPerHash != 0) return;
-    ASSERT_EQ(steady.state_hash(), restarted.state_hash());
-  };
-  for (const Command& command : flow.opening()) apply(command);
-  for (int i = 0; i < kCommandsPerSeed && !testing::Test::HasFatalFailure(); ++i) {
-    apply(flow.next());
-    if (i % kCommandsPerRestart == 0) restart(restarted);
+class Twins {
+ public:
+  explicit Twins(const Limits& limits) : real_(limits), naive_(limits) {
+    events_.reserve(Exchange::max_events_per_command(limits));
   }
-  steady.check_invariants();
+
+  void apply(const Command& command) {
+    const std::size_t capacity = events_.capacity();
+    real_.apply(command, events_);
+    ASSERT_EQ(events_, naive_.apply(command));
+    ASSERT_EQ(events_.capacity(), capacity) << "more events than were reserved";
+    expect_equal_accounts();
+    expect_equal_books();
+    if (command.sequence % kCommandsPerFullComparison == 0) {
+      expect_equal_orders(command.sequence);
+      expect_equal_open_orders(command.sequence);
+    }
+  }
+
+  // The exchange goes on from what it wrote down; the model never stops.
+  void restart() {
+    std::vector<std::byte> bytes;
+    ByteWriter out(bytes);
+    real_.serialize(out);
+    const std::uint64_t hash = real_.state_hash();
+    ByteReader in(bytes);
+    ASSERT_TRUE(real_.restore(in));
+    ASSERT_EQ(in.remaining(), 0U);
+    ASSERT_EQ(real_.state_hash(), hash);
+  }
+
+  void check_invariants() const { real_.check_invariants(); }
+
+ private:
+  void expect_equal_accounts() const {
+    ASSERT_EQ(real_.limits(), naive_.limits());
+    ASSERT_EQ(answer<Account>([&](auto& out) { real_.list_accounts(out); }), naive_.accounts());
+    ASSERT_EQ(answer<Instrument>([&](auto& out) { real_.list_instruments(out); }),
+              naive_.instruments());
+    for (const Account& account : naive_.accounts()) {
+      ASSERT_EQ(*real_.find_account(account.account), account);
+      ASSERT_EQ(answer<Position>([&](auto& out) { real_.list_positions(account.account, out); }),
+                naive_.positions(account.account));
+    }
+  }
+
+  void expect_equal_books() const {
+    for (const Instrument& instrument : naive_.instruments()) {
+      const InstrumentId id = instrument.terms.instrument;
+      ASSERT_EQ(*real_.find_instrument(id), instrument);
+      for (const Side side : {Side::kBuy, Side::kSell}) {
+        std::vector<BookLevel> levels;
+        real_.list_levels(id, side, naive_.limits().max_orders, levels);
+        ASSERT_EQ(levels, naive_.levels(id, side));
+        for (const BookLevel& level : levels) {
+          std::vector<OrderId> queue;
+          real_.list_queue(id, side, level.price_ticks, queue);
+          ASSERT_EQ(queue, naive_.queue(id, side, level.price_ticks));
+        }
+      }
+    }
+  }
+
+  // Orders that one of them has forgotten included.
+  void expect_equal_orders(OrderId newest) const {
+    for (OrderId id = 1; id <= newest; ++id) {
+      const Order* order = real_.find_order(id);
+      const auto expected = naive_.find_order(id);
+      ASSERT_EQ(order != nullptr, expected.has_value()) << "order " << id;
+      if (order == nullptr) continue;
+      ASSERT_EQ(*order, *expected) << "order " << id;
+      ASSERT_EQ(real_.find_order(order->account, order->client_order_id), order);
+    }
+  }
+
+  // `seed` chooses where the lists begin.
+  void expect_equal_open_orders(std::uint64_t seed) const {
+    ASSERT_EQ(real_.open_order_count(), naive_.open_order_count());
+    const OrderId before = seed % 3 == 0 ? 0 : seed - seed % 40;
+    const std::size_t limit = seed % 2 == 0 ? 1 + seed % 7 : naive_.limits().max_orders;
+    for (const Account& account : naive_.accounts()) {
+      for (InstrumentId id = 0; id <= naive_.instruments().size(); ++id) {
+        OrderId stopped = 0;
+        const auto orders = answer<Order>([&](auto& out) {
+          stopped = real_.list_open_orders(account.account, id, before, limit, out);
+        });
+        ASSERT_EQ(stopped, 0U);
+        ASSERT_EQ(orders, naive_.open_orders(account.account, id, before, limit));
+      }
+    }
+  }
+
+  Exchange real_;
+  NaiveExchange naive_;
+  EventBuffer events_;
+};
+
+void run(std::uint64_t seed) {
+  RandomFlow flow(seed, kPoolSizes[seed % std::size(kPoolSizes)]);
+  Twins twins(flow.limits());
+  for (const Command& command : flow.opening()) twins.apply(command);
+  for (int i = 0; i < kCommandsPerSeed && !testing::Test::HasFatalFailure(); ++i) {
+    twins.apply(flow.next());
+    if (i % kCommandsPerRestart == 0) twins.restart();
+  }
+  twins.check_invariants();
 }
 
-TEST(Differential, ARestartChangesNoOutcomeOfAnyFlow) {
+TEST(Differential, TheExchangeAndItsModelAgreeOnEveryFlow) {
   for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     run(seed);
@@ -103,8 +186,10 @@ TEST(Differential, RandomFlowsUseFewPricesClustersAndAllPrices) {
 
 // A generator that never reached a rule would prove nothing about it.
 TEST(Differential, RandomFlowsReachEveryOutcome) {
-  std::vector<int> reasons(64);
-  std::vector<int> kinds(std::variant_size_v<Event>);
+  std::map<std::size_t, int> kinds;
+  std::map<Reason, int> reasons;
+  int self_trades = 0;
+  int kept_priority = 0;
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
     RandomFlow flow(seed, 16);
     Exchange exchange(flow.limits());
@@ -113,23 +198,28 @@ TEST(Differential, RandomFlowsReachEveryOutcome) {
       exchange.apply(command, events);
       for (const Event& event : events) {
         ++kinds[event.index()];
-        const auto* rejected = std::get_if<Rejected>(&event);
-        const auto* canceled = std::get_if<OrderCanceled>(&event);
-        if (rejected != nullptr) ++reasons[static_cast<std::size_t>(rejected->reason)];
-        if (canceled != nullptr) ++reasons[static_cast<std::size_t>(canceled->reason)];
+        if (const auto* it = std::get_if<Rejected>(&event)) ++reasons[it->reason];
+        if (const auto* it = std::get_if<OrderCanceled>(&event)) ++reasons[it->reason];
+        if (const auto* it = std::get_if<OrderReplaced>(&event)) kept_priority += it->kept_priority;
+        const auto* trade = std::get_if<Trade>(&event);
+        if (trade != nullptr) self_trades += trade->maker.account == trade->taker.account;
       }
     };
     for (const Command& command : flow.opening()) apply(command);
     for (int i = 0; i < 500; ++i) apply(flow.next());
   }
-  for (std::size_t kind = 0; kind < kinds.size(); ++kind) EXPECT_GT(kinds[kind], 0) << kind;
-  for (std::size_t reason = 1; reason <= static_cast<std::size_t>(Reason::kFillLimit); ++reason) {
-    const bool in_use = reason <= static_cast<std::size_t>(Reason::kAccountOpenOrderLimit) ||
-                        reason >= static_cast<std::size_t>(Reason::kUserCanceled);
-    // Amounts near the 64-bit range have tests of their own.
-    if (!in_use || reason == static_cast<std::size_t>(Reason::kOverflow)) continue;
-    EXPECT_GT(reasons[reason], 0) << "reason " << reason;
+  for (std::size_t kind = 0; kind < std::variant_size_v<Event>; ++kind) {
+    EXPECT_GT(kinds[kind], 0) << "kind of event " << kind;
   }
+  for (auto number = static_cast<int>(Reason::kNone) + 1;
+       number <= static_cast<int>(Reason::kFillLimit); ++number) {
+    const auto reason = static_cast<Reason>(number);
+    const bool in_use = reason <= Reason::kPositionIntentMismatch || reason >= Reason::kUserCanceled;
+    if (!in_use) continue;
+    EXPECT_GT(reasons[reason], 0) << "reason " << number;
+  }
+  EXPECT_GT(self_trades, 100);
+  EXPECT_GT(kept_priority, 20);
 }
 
 }  // namespace

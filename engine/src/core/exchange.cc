@@ -7,10 +7,11 @@
 
 #include "core/administration.h"
 #include "core/auditor.h"
+#include "core/check.h"
 #include "core/conservation.h"
 #include "core/digest.h"
 #include "core/exchange_state.h"
-#include "core/order_entry.h"
+#include "core/rules/orders.h"
 #include "core/snapshot.h"
 
 namespace openvenue::core {
@@ -26,30 +27,44 @@ namespace {
 
 bool in_range(std::uint32_t limit, std::uint32_t bound) { return limit >= 1 && limit <= bound; }
 
-const Limits& checked(const Limits& capacity) {
+// Why pools of these sizes cannot be, or nullptr.
+const char* find_fault(const Limits& capacity) {
   if (capacity.max_orders < 2 || capacity.max_orders > kOrdersMax) {
-    throw std::invalid_argument("max_orders must be between 2 and 16777216");
+    return "max_orders must be between 2 and 16777216";
   }
   if (!in_range(capacity.max_accounts, kAccountsMax) ||
       !in_range(capacity.max_instruments, kInstrumentsMax) ||
       !in_range(capacity.max_positions, kPositionsMax)) {
-    throw std::invalid_argument(
-        "max_accounts must be between 1 and 16777216, max_instruments between 1 and 1048576, and "
-        "max_positions between 1 and 67108864");
+    return "max_accounts must be between 1 and 16777216, max_instruments between 1 and 1048576, "
+           "and "
+           "max_positions between 1 and 67108864";
   }
   if (capacity.max_open_orders == 0 || capacity.max_open_orders >= capacity.max_orders) {
-    throw std::invalid_argument("max_open_orders must be at least 1 and below max_orders");
+    return "max_open_orders must be at least 1 and below max_orders";
   }
   if (capacity.max_open_orders_per_account == 0) {
-    throw std::invalid_argument("max_open_orders_per_account must be at least 1");
+    return "max_open_orders_per_account must be at least 1";
   }
-  if (capacity.max_fills_per_command == 0) {
-    throw std::invalid_argument("max_fills_per_command must be at least 1");
-  }
+  if (capacity.max_fills_per_command == 0) return "max_fills_per_command must be at least 1";
+  return nullptr;
+}
+
+const Limits& checked(const Limits& capacity) {
+  if (const char* fault = find_fault(capacity)) throw std::invalid_argument(fault);
   return capacity;
 }
 
 }  // namespace
+
+Limits larger_of(const Limits& a, const Limits& b) {
+  return {std::max(a.max_orders, b.max_orders),
+          std::max(a.max_accounts, b.max_accounts),
+          std::max(a.max_instruments, b.max_instruments),
+          std::max(a.max_positions, b.max_positions),
+          std::max(a.max_fills_per_command, b.max_fills_per_command),
+          std::max(a.max_open_orders, b.max_open_orders),
+          std::max(a.max_open_orders_per_account, b.max_open_orders_per_account)};
+}
 
 struct Exchange::State : ExchangeState {
   explicit State(const Limits& pool_sizes) : ExchangeState(checked(pool_sizes)) {}
@@ -85,15 +100,22 @@ struct Exchange::State : ExchangeState {
 
 namespace {
 
+// Sorts the records from `first` on by their ids: slots are in another order after a restart.
+template <class Record, class IdOf>
+void sort_appended(std::vector<const Record*>& records, std::size_t first, IdOf id_of) {
+  std::sort(records.begin() + static_cast<std::ptrdiff_t>(first), records.end(),
+            [&](const Record* a, const Record* b) { return id_of(*a) < id_of(*b); });
+}
+
 // Hands a command's body to whoever carries it out.
 struct Dispatch {
   ExchangeState& state;
   EventBuffer& events;
 
-  void operator()(const NewOrder& body) { OrderEntry(state, events).enter(body); }
-  void operator()(const CancelOrder& body) { OrderEntry(state, events).cancel(body); }
-  void operator()(const ReplaceOrder& body) { OrderEntry(state, events).replace(body); }
-  void operator()(const EndTradingDay&) { OrderEntry(state, events).end_trading_day(); }
+  void operator()(const NewOrder& body) { Orders(state, events).enter(body); }
+  void operator()(const CancelOrder& body) { Orders(state, events).cancel(body); }
+  void operator()(const ReplaceOrder& body) { Orders(state, events).replace(body); }
+  void operator()(const EndTradingDay&) { Orders(state, events).end_trading_day(); }
   void operator()(const DefineInstrument& body) {
     Administration(state, events).define_instrument(body);
   }
@@ -137,6 +159,16 @@ TimestampNs Exchange::last_timestamp_ns() const { return state_->last_timestamp_
 
 const Limits& Exchange::limits() const { return state_->limits; }
 
+RulesVersion Exchange::rules_version() const { return state_->rules_version; }
+
+const Limits& Exchange::capacity() const { return state_->capacity; }
+
+std::size_t Exchange::account_count() const { return state_->ledger.accounts(); }
+
+std::size_t Exchange::instrument_count() const { return state_->instruments.size(); }
+
+std::size_t Exchange::position_count() const { return state_->ledger.positions(); }
+
 const Order* Exchange::find_order(OrderId order_id) const {
   const Slot slot = state_->orders.find(order_id);
   return slot == kNoSlot ? nullptr : &state_->orders[slot];
@@ -165,22 +197,23 @@ OrderId Exchange::list_open_orders(AccountId account, InstrumentId instrument, O
   const OrderStore& orders = state_->orders;
   const Slot owner = state_->ledger.find_account(account);
   if (owner == kNoSlot) return 0;
-  const auto open_slot = [&](OrderId order_id) {
+  const auto slot_of = [&](OrderId order_id) {
     const Slot slot = order_id == 0 ? kNoSlot : orders.find(order_id);
-    const bool usable = slot != kNoSlot && orders[slot].open() && orders[slot].account == account;
+    const bool usable = slot != kNoSlot && orders[slot].account == account && orders.leads_on(slot);
     return usable ? slot : kNoSlot;
   };
-  // A page usually continues after an order that is still open: start there.
-  Slot slot = open_slot(from);
-  if (slot == kNoSlot) slot = open_slot(before);
+  // A page goes on behind an order that is remembered, whether it is still open or not.
+  Slot slot = slot_of(from);
+  if (slot == kNoSlot) slot = slot_of(before);
   if (slot == kNoSlot) slot = state_->ledger.account(owner).open_orders.tail;
   if (from != 0) before = before == 0 ? from : std::min(before, from);
   OrderId visited = 0;
   std::size_t visits = 0;
   for (; slot != kNoSlot && limit > 0; slot = orders.next_older_open(slot)) {
     const Order& order = orders[slot];
-    if (visits++ == kOrdersVisitedMax) return visited;
+    if (visits++ == kOrdersVisitedMax) return from == 0 ? visited : std::min(visited, from);
     visited = order.order_id;
+    if (!order.open()) continue;
     if (before != 0 && order.order_id >= before) continue;
     if (instrument != 0 && order.instrument != instrument) continue;
     out.push_back(&order);
@@ -198,20 +231,23 @@ void Exchange::list_positions(AccountId account, std::vector<const Position*>& o
        slot = ledger.next_position_of_account(slot)) {
     if (ledger.position(slot).qty_lots != 0) out.push_back(&ledger.position(slot));
   }
-  std::sort(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(),
-            [](const Position* a, const Position* b) { return a->instrument < b->instrument; });
+  sort_appended(out, first, [](const Position& it) { return it.instrument; });
 }
 
 void Exchange::list_instruments(std::vector<const Instrument*>& out) const {
+  const std::size_t first = out.size();
   for (Slot slot = 0; slot < state_->instruments.size(); ++slot) {
     out.push_back(&state_->instruments[slot].instrument);
   }
+  sort_appended(out, first, [](const Instrument& it) { return it.terms.instrument; });
 }
 
 void Exchange::list_accounts(std::vector<const Account*>& out) const {
+  const std::size_t first = out.size();
   for (Slot slot = 0; slot < state_->ledger.accounts(); ++slot) {
     out.push_back(&state_->ledger.account(slot).account);
   }
+  sort_appended(out, first, [](const Account& it) { return it.account; });
 }
 
 void Exchange::list_levels(InstrumentId instrument, Side side, std::size_t depth,
@@ -229,7 +265,22 @@ void Exchange::list_queue(InstrumentId instrument, Side side, PriceTicks price,
   for (const Slot order : queue) out.push_back(state_->orders[order].order_id);
 }
 
-void Exchange::serialize(ByteWriter& out) const { write_state(*state_, out); }
+std::unique_ptr<Exchange> Exchange::resized(std::unique_ptr<Exchange> exchange,
+                                            const Limits& capacity) {
+  std::vector<std::byte> bytes;
+  bytes.reserve(exchange->digest().size());
+  ByteWriter out(bytes);
+  exchange->serialize(out);
+  exchange.reset();
+  exchange = std::make_unique<Exchange>(capacity);
+  ByteReader in(bytes);
+  CHECK(exchange->restore(in), "a state does not fit into pools of the size that it asked for");
+  return exchange;
+}
+
+void Exchange::serialize(ByteWriter& out, std::uint32_t version) const {
+  write_state(*state_, out, version);
+}
 
 void Exchange::serialize(PieceWriter& out) const { write_state(*state_, out); }
 
@@ -243,13 +294,18 @@ bool Exchange::restore(ByteReader& in) {
   return true;
 }
 
-Digest Exchange::digest() const {
+std::optional<Limits> Exchange::limits_in(ByteReader in) {
+  const std::optional<Limits> limits = read_limits(in);
+  return limits && find_fault(*limits) == nullptr ? limits : std::nullopt;
+}
+
+Digest Exchange::digest(std::uint32_t version) const {
   Digest digest;
-  write_state(*state_, digest);
+  write_state(*state_, digest, version);
   return digest;
 }
 
-std::uint64_t Exchange::state_hash() const { return digest().value(); }
+std::uint64_t Exchange::state_hash(std::uint32_t version) const { return digest(version).value(); }
 
 void Exchange::check_invariants() const {
   const char* violation = Auditor(state_->capacity).find_violation(*state_);

@@ -17,68 +17,13 @@
 #include "core/command.h"
 #include "core/digest.h"
 #include "core/event.h"
+#include "core/schema/records.h"
+#include "core/schema/version.h"
 #include "core/types.h"
 
 namespace openvenue::core {
 
 struct ExchangeState;
-
-// An order as it stands: open, or ended and still remembered. Limits::max_orders bounds both
-// together; the order that ended longest ago is forgotten first, an open one never.
-struct Order {
-  OrderId order_id = 0;
-  AccountId account = 0;
-  InstrumentId instrument = 0;
-  Side side = Side::kBuy;
-  OrderType type = OrderType::kLimit;
-  TimeInForce time_in_force = TimeInForce::kDay;
-  OrderStatus status = OrderStatus::kNew;
-  Reason end_reason = Reason::kNone;  // of kCanceled and kExpired
-  QtyLots qty_lots = 0;               // total, filled part included
-  QtyLots filled_lots = 0;
-  CashMicros filled_value_micros = 0;
-  PriceTicks limit_price_ticks = 0;
-  OrderId replaces = 0;
-  OrderId replaced_by = 0;
-  TimestampNs created_ns = 0;
-  TimestampNs updated_ns = 0;  // of the last change; the end's time for ended orders
-  Sequence updated_sequence = 0;
-  ClientOrderId client_order_id;
-
-  [[nodiscard]] bool open() const {
-    return status == OrderStatus::kNew || status == OrderStatus::kPartiallyFilled;
-  }
-  [[nodiscard]] QtyLots leaves_lots() const { return open() ? qty_lots - filled_lots : 0; }
-};
-
-struct Account {
-  AccountId account = 0;
-  Name name;
-  bool may_sell_short = false;
-  CashMicros credit_limit_micros = 0;
-  CashMicros cash_micros = 0;
-  CashMicros reserved_micros = 0;  // by open buy orders: leaves x limit price
-  TimestampNs created_ns = 0;
-  Sequence updated_sequence = 0;  // of the last command that changed it or one of its orders
-  [[nodiscard]] CashMicros buying_power_micros() const {
-    return cash_micros + credit_limit_micros - reserved_micros;
-  }
-};
-
-struct Position {
-  AccountId account = 0;
-  InstrumentId instrument = 0;
-  QtyLots qty_lots = 0;        // negative: short
-  QtyLots reserved_lots = 0;   // by open sell orders
-  CashMicros cost_micros = 0;  // cost basis, signed like qty_lots
-};
-
-struct Instrument {
-  DefineInstrument terms;
-  PriceTicks last_price_ticks = 0;  // of the last trade; 0 before the first
-  // Cash value of one lot at one tick, in micros; exact by construction.
-  CashMicros tick_value_micros = 0;
-};
 
 class Exchange {
  public:
@@ -106,6 +51,12 @@ class Exchange {
   [[nodiscard]] Sequence last_sequence() const;
   [[nodiscard]] TimestampNs last_timestamp_ns() const;
   [[nodiscard]] const Limits& limits() const;
+  [[nodiscard]] RulesVersion rules_version() const;
+  // Of the pools: what the limits can be raised to.
+  [[nodiscard]] const Limits& capacity() const;
+  [[nodiscard]] std::size_t account_count() const;
+  [[nodiscard]] std::size_t instrument_count() const;
+  [[nodiscard]] std::size_t position_count() const;
 
   // Pointers stay valid until the next apply().
   [[nodiscard]] const Order* find_order(OrderId order_id) const;
@@ -117,12 +68,14 @@ class Exchange {
   // Up to `limit` open orders of `account` with order_id < `before` (0: no bound), newest first.
   // `instrument` 0 means all. Appends pointers to `out`. Looks at kOrdersVisitedMax orders at most:
   // where it stopped for that, returns the last order it looked at; otherwise 0. The same call with
-  // that as `from` goes on behind it, whether it is still open or not.
+  // that as `from` goes on behind it, whether it is still open or not, and never returns a newer
+  // one, so that no order comes twice.
   OrderId list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
                            std::size_t limit, std::vector<const Order*>& out,
                            OrderId from = 0) const;
   // The positions that are not flat, by instrument.
   void list_positions(AccountId account, std::vector<const Position*>& out) const;
+  // By id.
   void list_instruments(std::vector<const Instrument*>& out) const;
   void list_accounts(std::vector<const Account*>& out) const;
 
@@ -133,17 +86,25 @@ class Exchange {
   void list_queue(InstrumentId instrument, Side side, PriceTicks price,
                   std::vector<OrderId>& out) const;
 
+  // The same state in pools for `capacity`, which must be at least its limits. Takes the memory of
+  // the serialized state for the time being, but not of two states.
+  [[nodiscard]] static std::unique_ptr<Exchange> resized(std::unique_ptr<Exchange> exchange,
+                                                         const Limits& capacity);
+
   // Appends the canonical form of the whole state: equal states give equal bytes.
-  void serialize(ByteWriter& out) const;
+  void serialize(ByteWriter& out, std::uint32_t version = kSchemaVersion) const;
   // The same in pieces; the caller finishes `out`.
   void serialize(PieceWriter& out) const;
-  // Replaces the state. False, with nothing changed, if the bytes do not begin with a serialized
-  // state, exceed the capacity or contradict themselves.
+  // Replaces the state. False, with nothing changed, if the bytes do not begin with a state that
+  // was serialized in a version that can be read, exceed the capacity or contradict themselves.
   [[nodiscard]] bool restore(ByteReader& in);
-  // Of serialize()'s bytes: how many they are, and a 64-bit hash of them.
-  [[nodiscard]] Digest digest() const;
+  // The limits of the state that the bytes begin with, or nothing.
+  [[nodiscard]] static std::optional<Limits> limits_in(ByteReader in);
+  // Of serialize()'s bytes: how many they are, and a 64-bit hash of them. In an older `version` it
+  // is what a build of that version would have found, of a state that it can have had.
+  [[nodiscard]] Digest digest(std::uint32_t version = kSchemaVersion) const;
   // digest().value()
-  [[nodiscard]] std::uint64_t state_hash() const;
+  [[nodiscard]] std::uint64_t state_hash(std::uint32_t version = kSchemaVersion) const;
 
   // Aborts with a message if an invariant does not hold: cash and positions conserved, reservations
   // equal to what open orders need, books uncrossed and equal to the open orders.

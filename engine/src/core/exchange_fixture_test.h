@@ -67,10 +67,10 @@ class ExchangeFixture : public testing::Test {
 
   NewOrder limit(AccountId account, Side side, QtyLots qty, PriceTicks price,
                  TimeInForce time_in_force = TimeInForce::kGtc) {
-    return {account, kGold, side, OrderType::kLimit, time_in_force, qty, price, next_id()};
+    return {account, kGold, side, OrderType::kLimit, time_in_force, qty, price, next_id(), {}};
   }
   NewOrder market(AccountId account, Side side, QtyLots qty) {
-    return {account, kGold, side, OrderType::kMarket, TimeInForce::kIoc, qty, 0, next_id()};
+    return {account, kGold, side, OrderType::kMarket, TimeInForce::kIoc, qty, 0, next_id(), {}};
   }
   ReplaceOrder replacement(AccountId account, OrderId order, QtyLots qty, PriceTicks price) {
     ReplaceOrder command;
@@ -80,6 +80,15 @@ class ExchangeFixture : public testing::Test {
     command.limit_price_ticks = price;
     command.client_order_id = next_id();
     return command;
+  }
+
+  // Goes on from what the exchange wrote down.
+  void restart() {
+    std::vector<std::byte> bytes;
+    ByteWriter out(bytes);
+    exchange_.serialize(out);
+    ByteReader in(bytes);
+    ASSERT_TRUE(exchange_.restore(in));
   }
 
   // Applies an order that must be accepted; its id.

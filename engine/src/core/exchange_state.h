@@ -1,4 +1,4 @@
-// All there is in a shard. Order entry, administration, snapshots and the auditor work on it.
+// All there is in a shard. The rules, administration, snapshots and the auditor work on it.
 #pragma once
 
 #include "core/command.h"
@@ -24,8 +24,13 @@ struct ExchangeState {
            instruments[instrument].instrument.tick_value_micros;
   }
 
-  Limits capacity;  // of the pools
-  Limits limits;    // in force
+  [[nodiscard]] FastBook& book_of(Slot order) {
+    return instruments[orders.owner(order).instrument].book;
+  }
+
+  Limits capacity;                             // of the pools
+  Limits limits;                               // in force
+  RulesVersion rules_version = kRulesVersion;  // in force
   Sequence last_sequence = 0;
   TimestampNs last_timestamp_ns = 0;
   TradeId last_trade_id = 0;

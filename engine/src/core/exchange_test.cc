@@ -7,6 +7,7 @@
 namespace openvenue::core {
 namespace {
 
+using testing::ElementsAre;
 using testing::IsEmpty;
 
 class ExchangeTest : public ExchangeFixture {};
@@ -55,6 +56,31 @@ TEST_F(ExchangeTest, FlatPositionsAreNotListed) {
   std::vector<const Position*> positions;
   exchange_.list_positions(kAnna, positions);
   EXPECT_THAT(positions, IsEmpty());
+}
+
+TEST_F(ExchangeTest, ListsAreInTheOrderOfIdsBeforeAndAfterARestart) {
+  DefineInstrument silver = gold();
+  silver.instrument = 3;
+  silver.symbol = Symbol("SILVER");
+  apply(silver);
+  silver.instrument = 2;
+  silver.symbol = Symbol("TIN");
+  apply(silver);
+  apply(OpenAccount{7, Name("seven"), false, 0});
+  apply(OpenAccount{5, Name("five"), false, 0});
+  for (int i = 0; i < 2; ++i) {
+    std::vector<InstrumentId> instruments;
+    std::vector<const Instrument*> listed;
+    exchange_.list_instruments(listed);
+    for (const Instrument* instrument : listed) instruments.push_back(instrument->terms.instrument);
+    EXPECT_THAT(instruments, ElementsAre(1, 2, 3));
+    std::vector<AccountId> accounts;
+    std::vector<const Account*> opened;
+    exchange_.list_accounts(opened);
+    for (const Account* account : opened) accounts.push_back(account->account);
+    EXPECT_THAT(accounts, ElementsAre(1, 2, 3, 5, 7));
+    restart();
+  }
 }
 
 TEST_F(ExchangeTest, ListsOfWhatDoesNotExistAreEmpty) {

@@ -7,7 +7,7 @@
 #include <new>
 
 #include "core/exchange.h"
-#include "core/random_flow.h"
+#include "core/testing/random_flow.h"
 #include "core/zeroed_array.h"
 
 namespace {

@@ -21,7 +21,6 @@ namespace openvenue::core {
 struct InstrumentRecord {
   Instrument instrument;
   FastBook book;
-  QtyLots adjusted_lots = 0;  // sum of all position adjustments; what all positions add up to
 };
 
 class InstrumentStore {
@@ -47,7 +46,7 @@ class InstrumentStore {
   InstrumentRecord& add(const DefineInstrument& terms, CashMicros tick_value) {
     by_id_.insert(hash_number(terms.instrument), size());
     return records_.emplace_back(InstrumentRecord{
-        {terms, 0, tick_value}, FastBook(pool_, terms.min_price_ticks, terms.max_price_ticks)});
+        {terms, 0, tick_value, 0}, FastBook(pool_, terms.min_price_ticks, terms.max_price_ticks)});
   }
 
   InstrumentRecord& operator[](Slot slot) { return records_[slot]; }

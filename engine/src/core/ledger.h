@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "core/command.h"
 #include "core/exchange.h"
 #include "core/slot.h"
 #include "core/slot_index.h"
@@ -16,9 +17,7 @@
 
 namespace openvenue::core {
 
-constexpr CashMicros kCashTotalMax = CashMicros{1} << 61;    // of all cash, and of all credit
 constexpr CashMicros kAccountCashMax = CashMicros{1} << 62;  // follows: all cash plus all credit
-constexpr QtyLots kPositionLotsMax = QtyLots{1} << 61;       // of one position when an order opens
 
 struct AccountRecord {
   Account account;

@@ -1,10 +1,8 @@
 #include "core/order_store.h"
 
-#include <array>
-#include <cstring>
 #include <random>
 
-#include "core/hash.h"
+#include "core/check.h"
 
 namespace openvenue::core {
 
@@ -47,7 +45,9 @@ Slot OrderStore::open(const Order& order, const OrderOwner& owner, const Replace
 }
 
 void OrderStore::add_ended(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms) {
-  state_links_.push_back(ended_, store(order, owner, terms));
+  const Slot slot = store(order, owner, terms);
+  account_links_.tie(slot);
+  state_links_.push_back(ended_, slot);
 }
 
 void OrderStore::end(Slot slot, SlotList& open_of_account) {
@@ -59,19 +59,6 @@ void OrderStore::end(Slot slot, SlotList& open_of_account) {
 
 void OrderStore::shrink(std::uint32_t max_records) {
   while (records_ > max_records && !ended_.empty()) forget_oldest_ended();
-}
-
-std::uint32_t OrderStore::client_hash(AccountId account, const ClientOrderId& id) const {
-  std::uint64_t hash = mix(hash_seed_, account);
-  std::string_view rest = id.view();
-  while (!rest.empty()) {
-    std::uint64_t word = 0;
-    const std::size_t size = std::min(rest.size(), sizeof word);
-    std::memcpy(&word, rest.data(), size);
-    hash = mix(hash, word);
-    rest.remove_prefix(size);
-  }
-  return static_cast<std::uint32_t>(mix(hash, id.view().size()));
 }
 
 Slot OrderStore::store(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms) {
@@ -87,7 +74,7 @@ Slot OrderStore::store(const Order& order, const OrderOwner& owner, const Replac
 }
 
 void OrderStore::forget_oldest_ended() {
-  if (ended_.empty()) __builtin_trap();
+  CHECK(!ended_.empty(), "the pool of orders is full of open ones");
   const Slot slot = ended_.head;
   const Order& order = orders_[slot];
   state_links_.remove(ended_, slot);

@@ -9,6 +9,7 @@
 
 #include "core/command.h"
 #include "core/exchange.h"
+#include "core/hash.h"
 #include "core/slot.h"
 #include "core/slot_index.h"
 #include "core/slot_list.h"
@@ -22,15 +23,6 @@ struct OrderOwner {
   Slot account = kNoSlot;
   Slot position = kNoSlot;
   Slot instrument = kNoSlot;
-};
-
-// What a ReplaceOrder asked for, kept beside the order it made to recognize its repetition.
-struct ReplaceTerms {
-  QtyLots qty_lots = 0;
-  PriceTicks limit_price_ticks = 0;
-  TimeInForce time_in_force = TimeInForce::kDay;
-  bool keep_time_in_force = true;
-  friend bool operator==(const ReplaceTerms&, const ReplaceTerms&) = default;
 };
 
 class OrderStore {
@@ -63,21 +55,27 @@ class OrderStore {
   [[nodiscard]] std::uint32_t open_orders() const { return open_orders_; }
   // The oldest open DAY order, or kNoSlot.
   [[nodiscard]] Slot oldest_day_order() const { return day_orders_.head; }
-  // Of one account's open orders, the next older one, or kNoSlot.
+  // The account's next older open order, or kNoSlot. An ended order keeps the one that it had when
+  // it ended, which may have ended since and then leads on in the same way: it ended later, so it
+  // is remembered for longer.
   [[nodiscard]] Slot next_older_open(Slot slot) const { return account_links_.previous(slot); }
+  // False for an order that had ended before a restart: it has no next older one.
+  [[nodiscard]] bool leads_on(Slot slot) const { return account_links_.previous(slot) != slot; }
   // Ended orders, longest ended first.
   [[nodiscard]] Slot first_ended() const { return ended_.head; }
   [[nodiscard]] Slot next_ended(Slot slot) const { return state_links_.next(slot); }
 
  private:
-  [[nodiscard]] std::uint32_t client_hash(AccountId account, const ClientOrderId& id) const;
+  [[nodiscard]] std::uint32_t client_hash(AccountId account, const ClientOrderId& id) const {
+    return static_cast<std::uint32_t>(hash_text(hash_seed_ ^ account, id.view()));
+  }
   Slot store(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms);
   void forget_oldest_ended();
 
   ZeroedArray<Order> orders_;
   ZeroedArray<OrderOwner> owners_;
   ZeroedArray<ReplaceTerms> replace_terms_;
-  SlotLinks account_links_;  // of open orders: the account's list, oldest first
+  SlotLinks account_links_;  // the account's open orders, oldest first
   SlotLinks state_links_;    // of open DAY orders, of ended orders, or of free slots
   SlotIndex by_order_id_;
   SlotIndex by_client_order_id_;

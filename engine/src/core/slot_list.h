@@ -28,13 +28,16 @@ class SlotLinks {
     ++list.size;
   }
 
-  // Precondition: `slot` is in `list`.
+  // Precondition: `slot` is in `list`. Its links stay as they were.
   void remove(SlotList& list, Slot slot) {
     const Links links = links_[slot];
     (links.previous == kNoSlot ? list.head : links_[links.previous].next) = links.next;
     (links.next == kNoSlot ? list.tail : links_[links.next].previous) = links.previous;
     --list.size;
   }
+
+  // Links a slot that is in no list to itself.
+  void tie(Slot slot) { links_[slot] = {slot, slot}; }
 
   [[nodiscard]] Slot next(Slot slot) const { return links_[slot].next; }
   [[nodiscard]] Slot previous(Slot slot) const { return links_[slot].previous; }

@@ -5,85 +5,27 @@
 #include <vector>
 
 #include "core/auditor.h"
+#include "core/schema/field_codec.h"
 
 namespace openvenue::core {
 namespace {
 
-constexpr std::uint32_t kVersion = 1;
+// A state had a version number of its own before the schema's was used for it: version 2 wrote 1.
+constexpr std::uint32_t kStateVersionOfVersion2 = 1;
+
+constexpr std::uint32_t stored_version(std::uint32_t version) {
+  return version == 2 ? kStateVersionOfVersion2 : version;
+}
+
+// 0 if no state that can be read begins with it.
+constexpr std::uint32_t schema_version(std::uint32_t stored) {
+  for (std::uint32_t version = kSchemaVersionOldest; version <= kSchemaVersion; ++version) {
+    if (stored_version(version) == stored) return version;
+  }
+  return 0;
+}
 
 // --- writing
-
-template <class Sink>
-void write(const Limits& limits, Sink& out) {
-  out.put(limits.max_orders);
-  out.put(limits.max_accounts);
-  out.put(limits.max_instruments);
-  out.put(limits.max_positions);
-  out.put(limits.max_fills_per_command);
-  out.put(limits.max_open_orders);
-  out.put(limits.max_open_orders_per_account);
-}
-
-template <class Sink>
-void write(const Account& account, Sink& out) {
-  out.put(account.account);
-  out.put_short_string(account.name.view());
-  out.put(static_cast<std::uint8_t>(account.may_sell_short));
-  out.put(account.credit_limit_micros);
-  out.put(account.cash_micros);
-  out.put(account.reserved_micros);
-  out.put(account.created_ns);
-  out.put(account.updated_sequence);
-}
-
-template <class Sink>
-void write(const DefineInstrument& terms, Sink& out) {
-  out.put(terms.instrument);
-  out.put_short_string(terms.symbol.view());
-  out.put_short_string(terms.name.view());
-  out.put(terms.asset_class);
-  out.put(terms.state);
-  out.put(terms.tick_size_nanos);
-  out.put(terms.lot_size_nanos);
-  out.put(terms.min_price_ticks);
-  out.put(terms.max_price_ticks);
-  out.put(terms.max_order_qty_lots);
-}
-
-template <class Sink>
-void write(const Position& position, Sink& out) {
-  out.put(position.account);
-  out.put(position.instrument);
-  out.put(position.qty_lots);
-  out.put(position.reserved_lots);
-  out.put(position.cost_micros);
-}
-
-template <class Sink>
-void write(const Order& order, const ReplaceTerms& terms, Sink& out) {
-  out.put(order.order_id);
-  out.put(order.account);
-  out.put(order.instrument);
-  out.put(order.side);
-  out.put(order.type);
-  out.put(order.time_in_force);
-  out.put(order.status);
-  out.put(order.end_reason);
-  out.put(order.qty_lots);
-  out.put(order.filled_lots);
-  out.put(order.filled_value_micros);
-  out.put(order.limit_price_ticks);
-  out.put(order.replaces);
-  out.put(order.replaced_by);
-  out.put(order.created_ns);
-  out.put(order.updated_ns);
-  out.put(order.updated_sequence);
-  out.put_short_string(order.client_order_id.view());
-  out.put(terms.qty_lots);
-  out.put(terms.limit_price_ticks);
-  out.put(terms.time_in_force);
-  out.put(static_cast<std::uint8_t>(terms.keep_time_in_force));
-}
 
 // 0, 1, … count-1, sorted by `key(slot)`.
 template <class Key>
@@ -95,7 +37,14 @@ std::vector<Slot> slots_by(std::uint32_t count, Key&& key) {
 }
 
 template <class Sink>
-void write_open_orders(const ExchangeState& state, const FastBook& book, Sink& out) {
+void write_order(const ExchangeState& state, Slot slot, Sink& out, std::uint32_t version) {
+  write_fields(state.orders[slot], out, version);
+  write_fields(state.orders.replace_terms(slot), out, version);
+}
+
+template <class Sink>
+void write_open_orders(const ExchangeState& state, const FastBook& book, Sink& out,
+                       std::uint32_t version) {
   std::vector<BookLevel> levels;
   std::vector<Slot> slots;
   for (const Side side : {Side::kBuy, Side::kSell}) {
@@ -104,123 +53,35 @@ void write_open_orders(const ExchangeState& state, const FastBook& book, Sink& o
     for (const BookLevel& level : levels) book.list_queue(side, level.price_ticks, slots);
   }
   out.put(static_cast<std::uint32_t>(slots.size()));
-  for (const Slot slot : slots) {
-    write(state.orders[slot], state.orders.replace_terms(slot), out);
-  }
+  for (const Slot slot : slots) write_order(state, slot, out, version);
 }
 
 // --- reading
 
-template <class Enum>
-Enum read_enum(ByteReader& in, Enum first, Enum last) {
-  const Enum value = in.get<Enum>();
-  if (value < first || value > last) in.fail();
-  return value;
+bool within(std::int64_t value, std::int64_t bound) { return value <= bound && value >= -bound; }
+
+// Amounts so bounded that sums of a few of them fit 64 bits.
+bool amounts_fit(const Account& account) {
+  return within(account.credit_limit_micros, kCashTotalMax) &&
+         within(account.cash_micros, kAccountCashMax) &&
+         within(account.reserved_micros, kAccountCashMax);
+}
+bool amounts_fit(const Position& position) {
+  return within(position.qty_lots, 3 * kPositionLotsMax) &&
+         within(position.reserved_lots, 2 * kPositionLotsMax);
+}
+bool amounts_fit(const Order& order) {
+  return order.filled_lots >= 0 && order.filled_lots <= order.qty_lots &&
+         order.qty_lots <= kOrderQtyLotsMax && order.filled_value_micros >= 0 &&
+         within(order.limit_price_ticks, kPriceTicksMax);
 }
 
-bool read_bool(ByteReader& in) {
-  const auto value = in.get<std::uint8_t>();
-  if (value > 1) in.fail();
-  return value == 1;
-}
-
-// A number whose size is at most `bound`, so that sums of a few of them fit 64 bits.
-std::int64_t read_bounded(ByteReader& in, std::int64_t bound) {
-  const auto value = in.get<std::int64_t>();
-  if (value > bound || value < -bound) in.fail();
-  return value;
-}
-
-template <class Text>
-Text read_text(ByteReader& in) {
-  const std::string_view text = in.get_short_string();
-  if (text.size() <= Text::capacity()) return Text(text);
-  in.fail();
-  return {};
-}
-
-Limits read_limits(ByteReader& in) {
-  Limits limits;
-  limits.max_orders = in.get<std::uint32_t>();
-  limits.max_accounts = in.get<std::uint32_t>();
-  limits.max_instruments = in.get<std::uint32_t>();
-  limits.max_positions = in.get<std::uint32_t>();
-  limits.max_fills_per_command = in.get<std::uint32_t>();
-  limits.max_open_orders = in.get<std::uint32_t>();
-  limits.max_open_orders_per_account = in.get<std::uint32_t>();
-  return limits;
-}
-
-Account read_account(ByteReader& in) {
-  Account account;
-  account.account = in.get<AccountId>();
-  account.name = read_text<Name>(in);
-  account.may_sell_short = read_bool(in);
-  account.credit_limit_micros = read_bounded(in, kCashTotalMax);
-  account.cash_micros = read_bounded(in, kAccountCashMax);
-  account.reserved_micros = read_bounded(in, kAccountCashMax);
-  account.created_ns = in.get<TimestampNs>();
-  account.updated_sequence = in.get<Sequence>();
-  return account;
-}
-
-DefineInstrument read_instrument_terms(ByteReader& in) {
-  DefineInstrument terms;
-  terms.instrument = in.get<InstrumentId>();
-  terms.symbol = read_text<Symbol>(in);
-  terms.name = read_text<Name>(in);
-  terms.asset_class = in.get<AssetClass>();
-  terms.state = in.get<InstrumentState>();
-  terms.tick_size_nanos = in.get<std::int64_t>();
-  terms.lot_size_nanos = in.get<std::int64_t>();
-  terms.min_price_ticks = in.get<PriceTicks>();
-  terms.max_price_ticks = in.get<PriceTicks>();
-  terms.max_order_qty_lots = in.get<QtyLots>();
-  return terms;
-}
-
-Position read_position(ByteReader& in) {
-  Position position;
-  position.account = in.get<AccountId>();
-  position.instrument = in.get<InstrumentId>();
-  position.qty_lots = read_bounded(in, 3 * kPositionLotsMax);
-  position.reserved_lots = read_bounded(in, 2 * kPositionLotsMax);
-  position.cost_micros = in.get<CashMicros>();
-  return position;
-}
-
-Order read_order(ByteReader& in) {
-  Order order;
-  order.order_id = in.get<OrderId>();
-  order.account = in.get<AccountId>();
-  order.instrument = in.get<InstrumentId>();
-  order.side = read_enum(in, Side::kBuy, Side::kSell);
-  order.type = read_enum(in, OrderType::kMarket, OrderType::kLimit);
-  order.time_in_force = read_enum(in, TimeInForce::kDay, TimeInForce::kFok);
-  order.status = read_enum(in, OrderStatus::kNew, OrderStatus::kReplaced);
-  order.end_reason = read_enum(in, Reason::kNone, Reason::kFillLimit);
-  order.qty_lots = read_bounded(in, kOrderQtyLotsMax);
-  order.filled_lots = read_bounded(in, kOrderQtyLotsMax);
-  order.filled_value_micros = in.get<CashMicros>();
-  order.limit_price_ticks = read_bounded(in, kPriceTicksMax);
-  order.replaces = in.get<OrderId>();
-  order.replaced_by = in.get<OrderId>();
-  order.created_ns = in.get<TimestampNs>();
-  order.updated_ns = in.get<TimestampNs>();
-  order.updated_sequence = in.get<Sequence>();
-  order.client_order_id = read_text<ClientOrderId>(in);
-  if (order.filled_lots < 0 || order.filled_lots > order.qty_lots) in.fail();
-  if (order.filled_value_micros < 0) in.fail();
-  return order;
-}
-
-ReplaceTerms read_replace_terms(ByteReader& in) {
-  ReplaceTerms terms;
-  terms.qty_lots = in.get<QtyLots>();
-  terms.limit_price_ticks = in.get<PriceTicks>();
-  terms.time_in_force = in.get<TimeInForce>();
-  terms.keep_time_in_force = read_bool(in);
-  return terms;
+// 0 if the bytes do not begin with a state that can be read; else its version.
+std::uint32_t read_counters(ByteReader& in, Counters& counters) {
+  const std::uint32_t version = schema_version(in.get<std::uint32_t>());
+  if (version == 0) return 0;
+  read_fields(counters, in, version);
+  return in.ok() ? version : 0;
 }
 
 // Reads the parts in the order in which they were written, each checked against those before it.
@@ -243,20 +104,31 @@ class StateReader {
   };
 
   bool read_counters() {
-    if (in_.get<std::uint32_t>() != kVersion) return false;
-    const Limits limits = read_limits(in_);
+    Counters counters;
+    version_ = core::read_counters(in_, counters);
+    const Limits& limits = counters.limits;
     const Limits& capacity = state_.capacity;
     state_.limits = limits;
-    state_.last_sequence = in_.get<Sequence>();
-    state_.last_timestamp_ns = in_.get<TimestampNs>();
-    state_.last_trade_id = in_.get<TradeId>();
-    state_.ledger.restore_cash_adjusted(read_bounded(in_, kCashTotalMax));
-    return in_.ok() && limits.max_orders <= capacity.max_orders &&
+    state_.rules_version = counters.rules_version;
+    state_.last_sequence = counters.last_sequence;
+    state_.last_timestamp_ns = counters.last_timestamp_ns;
+    state_.last_trade_id = counters.last_trade_id;
+    state_.ledger.restore_cash_adjusted(counters.cash_adjusted_micros);
+    return version_ != 0 && within(counters.cash_adjusted_micros, kCashTotalMax) &&
+           counters.rules_version >= 1 && counters.rules_version <= kRulesVersion &&
+           limits.max_orders <= capacity.max_orders &&
            limits.max_accounts <= capacity.max_accounts &&
            limits.max_instruments <= capacity.max_instruments &&
            limits.max_positions <= capacity.max_positions &&
            limits.max_fills_per_command <= capacity.max_fills_per_command &&
            limits.max_open_orders < limits.max_orders;
+  }
+
+  template <class Record>
+  Record read_record() {
+    Record record;
+    read_fields(record, in_, version_);
+    return record;
   }
 
   bool read_accounts() {
@@ -265,10 +137,11 @@ class StateReader {
     WideInteger credit = 0;
     WideInteger cash = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
-      const Account account = read_account(in_);
+      const auto account = read_record<Account>();
+      if (!in_.ok() || !amounts_fit(account)) return false;
       credit += account.credit_limit_micros;
       cash += account.cash_micros;
-      const bool usable = in_.ok() && account.account != 0 && account.credit_limit_micros >= 0 &&
+      const bool usable = account.account != 0 && account.credit_limit_micros >= 0 &&
                           account.reserved_micros >= 0 && credit <= kCashTotalMax &&
                           cash <= kAccountCashMax && cash >= -kAccountCashMax;
       if (!usable || state_.ledger.find_account(account.account) != kNoSlot) return false;
@@ -281,15 +154,15 @@ class StateReader {
     const auto count = in_.get<std::uint32_t>();
     if (count > state_.limits.max_instruments) return false;
     for (std::uint32_t i = 0; i < count; ++i) {
-      const DefineInstrument terms = read_instrument_terms(in_);
-      const auto last_price = in_.get<PriceTicks>();
-      const QtyLots adjusted = read_bounded(in_, kPositionLotsMax);
-      const auto tick_value = tick_value_micros(terms);
-      if (!in_.ok() || !tick_value) return false;
-      if (state_.instruments.find(terms.instrument) != kNoSlot) return false;
-      InstrumentRecord& record = state_.instruments.add(terms, *tick_value);
-      record.instrument.last_price_ticks = last_price;
-      record.adjusted_lots = adjusted;
+      const auto instrument = read_record<Instrument>();
+      const auto tick_value = tick_value_micros(instrument.terms);
+      if (!in_.ok() || !tick_value || !within(instrument.adjusted_lots, kPositionLotsMax)) {
+        return false;
+      }
+      if (state_.instruments.find(instrument.terms.instrument) != kNoSlot) return false;
+      Instrument& added = state_.instruments.add(instrument.terms, *tick_value).instrument;
+      added.last_price_ticks = instrument.last_price_ticks;
+      added.adjusted_lots = instrument.adjusted_lots;
     }
     return true;
   }
@@ -298,9 +171,9 @@ class StateReader {
     const auto count = in_.get<std::uint32_t>();
     if (count > state_.limits.max_positions) return false;
     for (std::uint32_t i = 0; i < count; ++i) {
-      const Position position = read_position(in_);
+      const auto position = read_record<Position>();
       const Slot account = state_.ledger.find_account(position.account);
-      if (!in_.ok() || account == kNoSlot) return false;
+      if (!in_.ok() || !amounts_fit(position) || account == kNoSlot) return false;
       if (state_.instruments.find(position.instrument) == kNoSlot) return false;
       if (state_.ledger.find_position(position.account, position.instrument) != kNoSlot) {
         return false;
@@ -316,9 +189,9 @@ class StateReader {
       const auto count = in_.get<std::uint32_t>();
       if (count > state_.limits.max_open_orders - opened.size()) return false;
       for (std::uint32_t n = 0; n < count; ++n) {
-        const Order order = read_order(in_);
-        const ReplaceTerms terms = read_replace_terms(in_);
-        if (!in_.ok() || !rests(order, i)) return false;
+        const auto order = read_record<Order>();
+        const auto terms = read_record<ReplaceTerms>();
+        if (!in_.ok() || !amounts_fit(order) || !rests(order, i)) return false;
         opened.push_back({order, owner_of(order), terms, opened.size()});
       }
     }
@@ -333,6 +206,9 @@ class StateReader {
     std::vector<Slot> slots(opened.size());
     for (const OpenOrder& open : opened) {
       if (known(open.order) || open.owner.position == kNoSlot) return false;
+      if (open.order.side == Side::kBuy) {
+        state_.ledger.position(open.owner.position).wanted_lots += open.order.leaves_lots();
+      }
       slots[open.place] = state_.orders.open(open.order, open.owner, open.terms,
                                              state_.ledger.account(open.owner.account).open_orders,
                                              state_.limits.max_orders);
@@ -356,9 +232,9 @@ class StateReader {
     const auto count = in_.get<std::uint32_t>();
     if (count > state_.limits.max_orders - state_.orders.records()) return false;
     for (std::uint32_t i = 0; i < count; ++i) {
-      const Order order = read_order(in_);
-      const ReplaceTerms terms = read_replace_terms(in_);
-      if (!in_.ok() || order.open() || known(order)) return false;
+      const auto order = read_record<Order>();
+      const auto terms = read_record<ReplaceTerms>();
+      if (!in_.ok() || !amounts_fit(order) || order.open() || known(order)) return false;
       const OrderOwner owner = owner_of(order);
       if (owner.position == kNoSlot) return false;
       state_.orders.add_ended(order, owner, terms);
@@ -389,52 +265,58 @@ class StateReader {
 
   ByteReader& in_;
   ExchangeState& state_;
+  std::uint32_t version_ = 0;
 };
 
 }  // namespace
 
 template <class Sink>
-void write_state(const ExchangeState& state, Sink& out) {
-  out.put(kVersion);
-  write(state.limits, out);
-  out.put(state.last_sequence);
-  out.put(state.last_timestamp_ns);
-  out.put(state.last_trade_id);
-  out.put(state.ledger.cash_adjusted_micros());
-
+void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
   const Ledger& ledger = state.ledger;
+  out.put(stored_version(version));
+  const Counters counters{
+      state.limits,        state.last_sequence,           state.last_timestamp_ns,
+      state.last_trade_id, ledger.cash_adjusted_micros(), state.rules_version};
+  write_fields(counters, out, version);
+
   out.put(ledger.accounts());
   for (const Slot slot :
        slots_by(ledger.accounts(), [&](Slot at) { return ledger.account(at).account.account; })) {
-    write(ledger.account(slot).account, out);
+    write_fields(ledger.account(slot).account, out, version);
   }
   const auto instruments = slots_by(state.instruments.size(), [&](Slot at) {
     return state.instruments[at].instrument.terms.instrument;
   });
   out.put(state.instruments.size());
   for (const Slot slot : instruments) {
-    write(state.instruments[slot].instrument.terms, out);
-    out.put(state.instruments[slot].instrument.last_price_ticks);
-    out.put(state.instruments[slot].adjusted_lots);
+    write_fields(state.instruments[slot].instrument, out, version);
   }
   out.put(ledger.positions());
   for (const Slot slot : slots_by(ledger.positions(), [&](Slot at) {
          return std::pair(ledger.position(at).account, ledger.position(at).instrument);
        })) {
-    write(ledger.position(slot), out);
+    write_fields(ledger.position(slot), out, version);
   }
-  for (const Slot slot : instruments) write_open_orders(state, state.instruments[slot].book, out);
+  for (const Slot slot : instruments) {
+    write_open_orders(state, state.instruments[slot].book, out, version);
+  }
   out.put(state.orders.records() - state.orders.open_orders());
   for (Slot slot = state.orders.first_ended(); slot != kNoSlot;
        slot = state.orders.next_ended(slot)) {
-    write(state.orders[slot], state.orders.replace_terms(slot), out);
+    write_order(state, slot, out, version);
   }
+}
+
+std::optional<Limits> read_limits(ByteReader& in) {
+  Counters counters;
+  if (read_counters(in, counters) == 0) return std::nullopt;
+  return counters.limits;
 }
 
 bool read_state(ByteReader& in, ExchangeState& state) { return StateReader(in, state).read(); }
 
-template void write_state(const ExchangeState&, ByteWriter&);
-template void write_state(const ExchangeState&, PieceWriter&);
-template void write_state(const ExchangeState&, Digest&);
+template void write_state(const ExchangeState&, ByteWriter&, std::uint32_t);
+template void write_state(const ExchangeState&, PieceWriter&, std::uint32_t);
+template void write_state(const ExchangeState&, Digest&, std::uint32_t);
 
 }  // namespace openvenue::core

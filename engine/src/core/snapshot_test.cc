@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/exchange.h"
-#include "core/random_flow.h"
+#include "core/testing/random_flow.h"
 
 namespace openvenue::core {
 namespace {
@@ -61,6 +61,35 @@ TEST_F(SnapshotTest, PiecesTogetherAreTheWhole) {
     EXPECT_EQ(together, bytes_);
   }
   EXPECT_EQ(exchange_.digest().size(), bytes_.size());
+}
+
+// Its own number and what came with version 3 are all that is different.
+TEST_F(SnapshotTest, TheFormOfVersion2IsReadBack) {
+  exchange_.apply({exchange_.last_sequence() + 1, 0, Configure{flow_.limits(), 1}}, events_);
+  std::vector<std::byte> bytes;
+  ByteWriter out(bytes);
+  exchange_.serialize(out, 2);
+  EXPECT_LT(bytes.size(), exchange_.digest().size());
+  EXPECT_EQ(bytes.size(), exchange_.digest(2).size());
+  Exchange restored(flow_.limits());
+  ByteReader in(bytes);
+  ASSERT_TRUE(restored.restore(in));
+  EXPECT_EQ(in.remaining(), 0U);
+  EXPECT_EQ(restored.state_hash(2), exchange_.state_hash(2));
+  EXPECT_EQ(restored.state_hash(), exchange_.state_hash());
+}
+
+TEST_F(SnapshotTest, AVersionThatIsNotReadIsRefused) {
+  for (const std::uint32_t version : {0U, 2U, kSchemaVersion + 1}) {
+    std::memcpy(bytes_.data(), &version, sizeof version);
+    ByteReader in(bytes_);
+    EXPECT_FALSE(Exchange(flow_.limits()).restore(in)) << version;
+    EXPECT_EQ(Exchange::limits_in(ByteReader(bytes_)), std::nullopt);
+  }
+}
+
+TEST_F(SnapshotTest, ItsLimitsAreReadBeforeThereIsRoomForIt) {
+  EXPECT_EQ(Exchange::limits_in(ByteReader(bytes_)), exchange_.limits());
 }
 
 TEST_F(SnapshotTest, ReadingStopsWhereTheStateEnds) {

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "core/check.h"
+
 namespace openvenue::core {
 
 using Sequence = std::uint64_t;      // 1, 2, 3, … per shard; 0 means "none"
@@ -37,8 +39,37 @@ enum class OrderStatus : std::uint8_t {
   kReplaced = 6,  // superseded by the order named in replaced_by
 };
 
+// What a client says that its order does to its position; an order that would do something else is
+// refused.
+enum class PositionIntent : std::uint8_t {
+  kUnspecified = 0,
+  kBuyToOpen = 1,
+  kBuyToClose = 2,
+  kSellToOpen = 3,
+  kSellToClose = 4,
+};
+
 // Why a command was rejected or an order ended. One list for all, so that a number means the same
 // thing everywhere (journal, wire, metrics).
+//
+// Where several reasons to reject a new order or a replacement apply, the first one of these is
+// given:
+//
+//   kUnknownAccount
+//   kInvalidOrder            it has no client order id
+//   kDuplicateClientOrderId
+//   kUnknownInstrument       of a new order; kUnknownOrder, then kOrderNotOpen of a replacement
+//   kInvalidOrder            a field outside its enumeration, a replacement that could not rest
+//   kInstrumentInactive
+//   kInvalidQuantity
+//   kInvalidPrice
+//   kQuantityBelowFilled
+//   kPositionIntentMismatch  of a new order
+//   kOverflow
+//   kInsufficientCash, kInsufficientPosition
+//   kCapacity
+//   kOpenOrderLimit
+//   kAccountOpenOrderLimit
 enum class Reason : std::uint8_t {
   kNone = 0,
   // Rejections: the command changed nothing.
@@ -59,7 +90,8 @@ enum class Reason : std::uint8_t {
   kOverflow = 15,             // an amount would leave the 64-bit range
   kInvalidDefinition = 16,    // an instrument, account or configuration that cannot be
   kOpenOrderLimit = 17,       // all accounts together have as many open orders as they may
-  kAccountOpenOrderLimit = 18,  // the account has as many open orders as one may
+  kAccountOpenOrderLimit = 18,   // the account has as many open orders as one may
+  kPositionIntentMismatch = 19,  // the order would do to the position what its intent excludes
   // Ends of accepted orders.
   kUserCanceled = 32,
   kImmediateOrCancel = 33,  // the rest of an IOC order
@@ -72,6 +104,7 @@ enum class Reason : std::uint8_t {
 constexpr std::size_t kClientOrderIdBytesMax = 128;  // Alpaca's limit
 constexpr std::size_t kSymbolBytesMax = 24;
 constexpr std::size_t kNameBytesMax = 64;
+constexpr std::size_t kActorBytesMax = 32;
 
 // A bounded string by value. Bytes after size() are always zero, so that comparing and hashing may
 // look at the whole.
@@ -84,7 +117,7 @@ class FixedString {
 
   // Precondition: text.size() <= Capacity (callers validate at the edge; excess is a bug).
   explicit FixedString(std::string_view text) : size_(static_cast<std::uint8_t>(text.size())) {
-    if (text.size() > Capacity) __builtin_trap();
+    CHECK(text.size() <= Capacity, "a text is longer than its field");
     if (!text.empty()) std::memcpy(bytes_.data(), text.data(), text.size());
   }
 
@@ -101,6 +134,7 @@ class FixedString {
 using ClientOrderId = FixedString<kClientOrderIdBytesMax>;
 using Symbol = FixedString<kSymbolBytesMax>;
 using Name = FixedString<kNameBytesMax>;
+using Actor = FixedString<kActorBytesMax>;  // the name of the token that an administrator used
 
 constexpr Side opposite(Side side) { return side == Side::kBuy ? Side::kSell : Side::kBuy; }
 

@@ -1,18 +1,30 @@
-// One journal entry — a command and the events it caused — to bytes and back.
+// One journal entry, a command and the events it caused, to bytes and back.
 #pragma once
+
+#include <cstddef>
+#include <cstdint>
 
 #include "core/byte_io.h"
 #include "core/command.h"
 #include "core/event.h"
+#include "journal/format.h"
 
 namespace openvenue::journal {
 
-void encode_entry(const core::Command& command, const core::EventBuffer& events,
-                  core::ByteWriter& out);
+// The most bytes that an entry with so many events takes.
+[[nodiscard]] constexpr std::size_t entry_bytes_max(std::size_t events) {
+  return kCommandBytesMax + events * kEventBytesMax;
+}
 
-// False if the bytes are not exactly one entry's encoding (unknown kind, enumerator or length out
-// of range, bytes missing); the outputs are then undefined. `events` is replaced.
-[[nodiscard]] bool decode_entry(core::ByteReader& in, core::Command& command,
+// Writes the entry in the newest version and returns how many bytes it took. Precondition: `out`
+// has room for entry_bytes_max(events.size()).
+std::size_t encode_entry(const core::Command& command, const core::EventBuffer& events,
+                         std::byte* out);
+
+// Reads an entry of `version`. False if the bytes are not exactly one entry's encoding (unknown
+// kind, enumerator or length out of range, bytes missing or too many); the outputs are then
+// undefined. `events` is replaced.
+[[nodiscard]] bool decode_entry(core::ByteReader& in, std::uint32_t version, core::Command& command,
                                 core::EventBuffer& events);
 
 }  // namespace openvenue::journal

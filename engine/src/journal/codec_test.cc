@@ -5,20 +5,21 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <random>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "journal/fields.h"
+#include "core/schema/field_codec.h"
+#include "core/schema/names.h"
 #include "journal/format.h"
-#include "journal/names.h"
 
 namespace openvenue::journal {
 namespace {
 
-// Offsets in an encoded entry.
-constexpr std::size_t kKindAt = 8 + 8;
+// Offsets in an encoded entry without an actor.
+constexpr std::size_t kKindAt = 4 + 8 + 8 + 1;
 constexpr std::size_t kSideAt = kKindAt + 1 + 4 + 4;
 constexpr std::size_t kSymbolSizeAt = kKindAt + 1 + 4;
 constexpr std::size_t kEventCountAt = kKindAt + 1;  // after a command without fields
@@ -29,7 +30,12 @@ class RandomFields {
   explicit RandomFields(std::uint64_t seed) : random_(seed) {}
 
   template <class T>
-  void operator()(const char* /*name*/, T& value) {
+  void field(const char* /*name*/, T& value) {
+    fill(value);
+  }
+  template <class T>
+  void since(std::uint32_t /*version*/, const char* /*name*/, T& value,
+             const std::type_identity_t<T>& /*before*/ = {}) {
     fill(value);
   }
 
@@ -38,7 +44,7 @@ class RandomFields {
     if constexpr (Index < std::variant_size_v<Variant>) {
       if (index != Index) return alternative<Variant, Index + 1>(index);
       std::variant_alternative_t<Index, Variant> record;
-      visit_fields(record, *this);
+      core::visit_fields(record, *this);
       return record;
     } else {
       return {};
@@ -58,7 +64,7 @@ class RandomFields {
   void fill(T& value) {
     do {
       value = static_cast<T>(random_() % 64);
-    } while (name_of(value).empty());
+    } while (!core::is_enumerator(value));
   }
   template <std::size_t Capacity>
   void fill(core::FixedString<Capacity>& text) {
@@ -66,7 +72,7 @@ class RandomFields {
     for (char& byte : bytes) byte = static_cast<char>(random_());
     text = core::FixedString<Capacity>(bytes);
   }
-  void fill(core::TradeSide& side) { visit_fields(side, *this); }
+  void fill(core::TradeSide& side) { core::visit_fields(side, *this); }
 
   std::mt19937_64 random_;
 };
@@ -80,8 +86,7 @@ struct Entry {
 Entry random_entry(std::size_t index) {
   RandomFields random(index);
   Entry entry;
-  random("sequence", entry.command.sequence);
-  random("timestamp_ns", entry.command.timestamp_ns);
+  core::visit_fields(entry.command, random);
   entry.command.body =
       random.alternative<core::CommandBody>(index % std::variant_size_v<core::CommandBody>);
   for (std::size_t event = random.below(6); event > 0; --event) {
@@ -92,15 +97,34 @@ Entry random_entry(std::size_t index) {
 }
 
 std::vector<std::byte> encode(const Entry& entry) {
+  std::vector<std::byte> bytes(entry_bytes_max(entry.events.size()));
+  bytes.resize(encode_entry(entry.command, entry.events, bytes.data()));
+  return bytes;
+}
+
+// As version 2 wrote it: what came later is left out.
+std::vector<std::byte> encode_version_2(const Entry& entry) {
   std::vector<std::byte> bytes;
   core::ByteWriter out(bytes);
-  encode_entry(entry.command, entry.events, out);
+  const auto put = [&](const auto& variant) {
+    out.put(static_cast<std::uint8_t>(variant.index() + 1));
+    std::visit([&](const auto& record) { core::write_fields(record, out, 2); }, variant);
+  };
+  out.put(entry.command.sequence);
+  out.put(entry.command.timestamp_ns);
+  put(entry.command.body);
+  out.put(static_cast<std::uint32_t>(entry.events.size()));
+  for (const core::Event& event : entry.events) put(event);
   return bytes;
+}
+
+bool decodes(core::ByteReader& in, Entry& entry) {
+  return decode_entry(in, kFormatVersion, entry.command, entry.events);
 }
 
 bool decodes_whole(std::span<const std::byte> bytes, Entry& entry) {
   core::ByteReader in(bytes);
-  return decode_entry(in, entry.command, entry.events) && in.remaining() == 0;
+  return decodes(in, entry) && in.remaining() == 0;
 }
 
 TEST(Codec, EveryKindOfCommandAndEventComesBackAsItWas) {
@@ -113,13 +137,50 @@ TEST(Codec, EveryKindOfCommandAndEventComesBackAsItWas) {
   }
 }
 
+// What version 2 did not have is what it meant then.
+TEST(Codec, AnEntryOfVersion2IsReadWithWhatItMeantThen) {
+  for (std::size_t index = 0; index < 2'000; ++index) {
+    const Entry entry = random_entry(index);
+    const std::vector<std::byte> bytes = encode_version_2(entry);
+    core::ByteReader in(bytes);
+    Entry decoded;
+    ASSERT_TRUE(decode_entry(in, 2, decoded.command, decoded.events)) << index;
+    ASSERT_EQ(in.remaining(), 0U);
+    core::Command expected = entry.command;
+    expected.actor = {};
+    if (auto* order = std::get_if<core::NewOrder>(&expected.body)) {
+      order->position_intent = core::PositionIntent::kUnspecified;
+    }
+    if (auto* configure = std::get_if<core::Configure>(&expected.body)) {
+      configure->rules_version = 1;
+    }
+    ASSERT_EQ(decoded.command, expected) << index;
+    ASSERT_EQ(decoded.events, entry.events) << index;
+  }
+}
+
+TEST(Codec, AnEntryIsExactlyAsLongAsItSays) {
+  std::vector<std::byte> bytes = encode(random_entry(3));
+  bytes.push_back(std::byte{0});
+  for (const int change : {-1, 1}) {
+    std::uint32_t length = 0;
+    std::memcpy(&length, bytes.data(), sizeof length);
+    length += static_cast<std::uint32_t>(change);
+    std::vector<std::byte> changed = bytes;
+    std::memcpy(changed.data(), &length, sizeof length);
+    core::ByteReader in(changed);
+    Entry decoded;
+    EXPECT_FALSE(decodes(in, decoded)) << change;
+  }
+}
+
 TEST(Codec, NoStrictPrefixOfAnEntryDecodes) {
   for (std::size_t index = 0; index < 200; ++index) {
     const std::vector<std::byte> bytes = encode(random_entry(index));
     for (std::size_t size = 0; size < bytes.size(); ++size) {
       Entry decoded;
       core::ByteReader in(std::span<const std::byte>(bytes).first(size));
-      ASSERT_FALSE(decode_entry(in, decoded.command, decoded.events)) << index << " at " << size;
+      ASSERT_FALSE(decodes(in, decoded)) << index << " at " << size;
     }
   }
 }
@@ -130,8 +191,8 @@ TEST(Codec, EntriesFollowEachOtherWithoutSeparators) {
   bytes.insert(bytes.end(), second.begin(), second.end());
   core::ByteReader in(bytes);
   Entry decoded;
-  ASSERT_TRUE(decode_entry(in, decoded.command, decoded.events));
-  ASSERT_TRUE(decode_entry(in, decoded.command, decoded.events));
+  ASSERT_TRUE(decodes(in, decoded));
+  ASSERT_TRUE(decodes(in, decoded));
   EXPECT_EQ(decoded.command, random_entry(2).command);
   EXPECT_EQ(in.remaining(), 0U);
 }
@@ -188,7 +249,7 @@ bool refuses_or_reads_exactly(const std::vector<std::byte>& bytes) {
   const std::vector<std::byte> exact(bytes.begin(), bytes.end());
   Entry decoded;
   core::ByteReader in(exact);
-  if (!decode_entry(in, decoded.command, decoded.events)) return false;
+  if (!decodes(in, decoded)) return false;
   const std::vector<std::byte> again = encode(decoded);
   EXPECT_EQ(again.size(), exact.size() - in.remaining());
   EXPECT_TRUE(std::equal(again.begin(), again.end(), exact.begin()));
@@ -199,8 +260,11 @@ TEST(CodecFuzz, RandomBytesAreRefusedOrReadExactly) {
   Mutation mutation(1);
   for (std::size_t index = 0; index < 50'000 && !testing::Test::HasFailure(); ++index) {
     std::vector<std::byte> bytes = mutation.random_bytes(index % 400);
-    // Half of them get past the first check: a kind that exists.
+    // Half of them get past the first checks: a length that is right, no actor, a kind that exists.
     if (index % 2 == 0 && bytes.size() > kKindAt) {
+      const auto length = static_cast<std::uint32_t>(bytes.size() - 4);
+      std::memcpy(bytes.data(), &length, sizeof length);
+      bytes[kKindAt - 1] = std::byte{0};
       bytes[kKindAt] =
           static_cast<std::byte>(1 + index / 2 % std::variant_size_v<core::CommandBody>);
     }
@@ -223,7 +287,7 @@ TEST(CodecFuzz, MutatedEntriesAreRefusedOrReadExactly) {
 
 TEST(Codec, TheNumbersOfKindsNeverChange) {
   const auto number = [](const core::CommandBody& body) {
-    return std::to_integer<int>(encode({{1, 1, body}, {}})[kKindAt]);
+    return std::to_integer<int>(encode({{1, 1, body, {}}, {}})[kKindAt]);
   };
   EXPECT_EQ(number(core::NewOrder{}), 1);
   EXPECT_EQ(number(core::CancelOrder{}), 2);
@@ -236,7 +300,7 @@ TEST(Codec, TheNumbersOfKindsNeverChange) {
   EXPECT_EQ(number(core::Configure{}), 9);
   const auto event_number = [](const core::Event& event) {
     return std::to_integer<int>(
-        encode({{1, 1, core::EndTradingDay{}}, {event}})[kEventCountAt + 4]);
+        encode({{1, 1, core::EndTradingDay{}, {}}, {event}})[kEventCountAt + 4]);
   };
   EXPECT_EQ(event_number(core::OrderAccepted{}), 1);
   EXPECT_EQ(event_number(core::Rejected{}), 2);
@@ -252,7 +316,7 @@ TEST(Codec, TheNumbersOfKindsNeverChange) {
 
 TEST(Codec, AnUnknownKindIsRefused) {
   for (const int kind : {0, 10, 255}) {
-    std::vector<std::byte> bytes = encode(random_entry(0));
+    std::vector<std::byte> bytes = encode({{1, 1, core::EndTradingDay{}}, {}});
     bytes[kKindAt] = static_cast<std::byte>(kind);
     Entry decoded;
     EXPECT_FALSE(decodes_whole(bytes, decoded)) << kind;
@@ -260,7 +324,7 @@ TEST(Codec, AnUnknownKindIsRefused) {
 }
 
 TEST(Codec, AValueThatIsNoEnumeratorIsRefused) {
-  std::vector<std::byte> bytes = encode({{1, 1, core::NewOrder{}}, {}});
+  std::vector<std::byte> bytes = encode({{1, 1, core::NewOrder{}, {}}, {}});
   bytes[kSideAt] = std::byte{3};
   Entry decoded;
   EXPECT_FALSE(decodes_whole(bytes, decoded));
@@ -269,14 +333,14 @@ TEST(Codec, AValueThatIsNoEnumeratorIsRefused) {
 TEST(Codec, ATextBeyondItsCapacityIsRefused) {
   core::DefineInstrument define;
   define.symbol = core::Symbol(std::string(core::kSymbolBytesMax, 'A'));
-  std::vector<std::byte> bytes = encode({{1, 1, define}, {}});
+  std::vector<std::byte> bytes = encode({{1, 1, define, {}}, {}});
   bytes[kSymbolSizeAt] = std::byte{core::kSymbolBytesMax + 1};
   Entry decoded;
   EXPECT_FALSE(decodes_whole(bytes, decoded));
 }
 
 TEST(Codec, ACountOfEventsThatAreNotThereIsRefused) {
-  std::vector<std::byte> bytes = encode({{1, 1, core::EndTradingDay{}}, {core::Applied{}}});
+  std::vector<std::byte> bytes = encode({{1, 1, core::EndTradingDay{}, {}}, {core::Applied{}}});
   std::fill_n(bytes.begin() + kEventCountAt, 4, std::byte{0xFF});
   Entry decoded;
   EXPECT_FALSE(decodes_whole(bytes, decoded));

@@ -178,8 +178,9 @@ TEST_F(Damage, AnyChangeUnderARightChecksumIsRefusedOrReadAsItIs) {
       if (reader.frames().path() != paths_[0]) continue;
       if (reader.frames().header().offset != at) payload.clear();
       at = reader.frames().header().offset;
-      core::ByteWriter out(payload);
-      encode_entry(entry.command, entry.events, out);
+      const std::size_t before = payload.size();
+      payload.resize(before + entry_bytes_max(entry.events.size()));
+      payload.resize(before + encode_entry(entry.command, entry.events, &payload[before]));
       ASSERT_LE(payload.size(), reader.frames().payload().size());
       ASSERT_TRUE(std::equal(payload.begin(), payload.end(), reader.frames().payload().begin()));
       if (at == frame.offset) ++read;

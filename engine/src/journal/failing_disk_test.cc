@@ -14,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdarg>
 #include <cstdio>
 #include <map>
 #include <mutex>
@@ -54,6 +55,12 @@ class Disk {
   // The next sync of a segment, or of the directory, fails.
   void fail_next_segment_sync() { failing_segment_sync_ = true; }
   void fail_next_directory_sync() { failing_directory_sync_ = true; }
+  // The process has no descriptor left for the next file of that kind.
+  void fail_next_open(std::string extension) { failing_open_ = std::move(extension); }
+
+  [[nodiscard]] const std::set<std::filesystem::path>& synced_directories() const {
+    return synced_directories_;
+  }
 
   // Leaves what is on the disk, and nothing else.
   void cut_power() {
@@ -108,9 +115,20 @@ class Disk {
     return static_cast<int>(::syscall(SYS_rename, from, to));
   }
 
-  int sync_directory() {
+  int open(const char* path, int flags, mode_t mode) {
+    const std::lock_guard lock(mutex_);
+    if (!failing_open_.empty() && std::filesystem::path(path).extension() == failing_open_) {
+      failing_open_.clear();
+      errno = EMFILE;
+      return -1;
+    }
+    return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+  }
+
+  int sync_directory(int descriptor) {
     const std::lock_guard lock(mutex_);
     if (std::exchange(failing_directory_sync_, false)) return failure();
+    synced_directories_.insert(path_of(descriptor));
     names_in_memory_.clear();
     return 0;
   }
@@ -146,6 +164,8 @@ class Disk {
   std::set<std::filesystem::path> names_in_memory_;
   bool failing_segment_sync_ = false;
   bool failing_directory_sync_ = false;
+  std::string failing_open_;
+  std::set<std::filesystem::path> synced_directories_;
 };
 
 // Writes one frame of two entries whose sync fails; the writer is gone afterwards.
@@ -211,6 +231,33 @@ TEST(FailingDisk, ATornWriteIsCutOnTheDiskToo) {
   EXPECT_TRUE(back.entries == acknowledged);
 }
 
+// A power cut must not take away a directory on the way to the journal.
+TEST(FailingDisk, EveryDirectoryThatIsMadeIsDurable) {
+  const TemporaryDirectory directory;
+  for (const char* name : {"a/b/c", "d/e/f/", "g/./h/../i"}) {
+    Disk disk(directory.path());
+    Settings settings = directory.settings();
+    settings.directory /= name;
+    EXPECT_EQ(refusal(settings), "");
+    for (std::filesystem::path made = std::filesystem::canonical(settings.directory);
+         made != directory.path(); made = made.parent_path()) {
+      EXPECT_TRUE(disk.synced_directories().contains(made.parent_path())) << made;
+    }
+  }
+}
+
+// Its older segments may be elsewhere: the snapshot is what there is.
+TEST(FailingDisk, ASnapshotThatCannotBeOpenedNowIsNotPassedOver) {
+  const TemporaryDirectory directory;
+  const Settings settings = directory.settings();
+  testing::write_journal(settings, 10, 10, testing::Ending::kClosed);
+  testing::write_snapshot(settings, kSmallLimits, 80);
+  Disk disk(directory.path());
+  disk.fail_next_open(".ovs");
+  EXPECT_THROW(static_cast<void>(recover(settings, kSmallLimits)), OutOfResources);
+  EXPECT_EQ(recover(settings, kSmallLimits).snapshot_sequence, 80U);
+}
+
 // A journal whose writer ended within the roll to its second segment: before its name was durable.
 class InterruptedRoll : public ::testing::Test {
  protected:
@@ -270,6 +317,15 @@ TEST_F(InterruptedRoll, APowerCutThatTakesTheNewSegmentLeavesAJournalThatGoesOn)
 // What the journal calls instead of the C library while a test has a Disk.
 extern "C" {
 
+int open(const char* path, int flags, ...) {
+  va_list arguments;
+  va_start(arguments, flags);
+  const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(arguments, mode_t) : 0;
+  va_end(arguments);
+  if (Disk* disk = disk_in_use) return disk->open(path, flags, mode);
+  return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+}
+
 ssize_t pwrite(int descriptor, const void* bytes, std::size_t size, off_t offset) {
   if (Disk* disk = disk_in_use) return disk->write(descriptor, bytes, size, offset);
   return ::syscall(SYS_pwrite64, descriptor, bytes, size, offset);
@@ -282,7 +338,7 @@ int fdatasync(int descriptor) {
 
 // The journal syncs only directories by this.
 int fsync(int descriptor) {
-  if (Disk* disk = disk_in_use) return disk->sync_directory();
+  if (Disk* disk = disk_in_use) return disk->sync_directory(descriptor);
   return static_cast<int>(::syscall(SYS_fsync, descriptor));
 }
 

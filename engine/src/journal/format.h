@@ -24,18 +24,26 @@
 #include <span>
 #include <type_traits>
 
+#include "core/command.h"
+#include "core/schema/version.h"
 #include "core/types.h"
 
 struct XXH3_state_s;  // xxhash.h
 
 namespace openvenue::journal {
 
-constexpr std::uint16_t kFormatVersion = 2;
+// One number for the files' layout and for the fields of what is in them.
+constexpr std::uint16_t kFormatVersion = core::kSchemaVersion;
+
+// Counts a journal's writers: each start has one more than the last that was found.
+using Epoch = std::uint32_t;
 
 // First bytes of each structure: readable in a dump, and never part of UTF-8 text.
 constexpr std::uint64_t kSegmentMagic = 0xFF314745534A564FULL;   // "OVJSEG1\xFF"
-constexpr std::uint64_t kFrameMagic = 0xFF314D52464A564FULL;     // "OVJFRM1\xFF"
 constexpr std::uint64_t kSnapshotMagic = 0xFF31504E534A564FULL;  // "OVJSNP1\xFF"
+constexpr std::uint32_t kFrameMagic = 0xFF46564FU;               // "OVF\xFF"
+// Version 2 had eight bytes of it, where there are four and the epoch now.
+constexpr std::uint64_t kFrameMagicOfVersion2 = 0xFF314D52464A564FULL;  // "OVJFRM1\xFF"
 
 constexpr std::uint64_t kSegmentHeaderBytes = 4096;
 constexpr std::uint64_t kFrameHeaderBytes = 64;
@@ -71,7 +79,8 @@ enum FrameFlags : std::uint16_t {
 };
 
 struct FrameHeader {
-  std::uint64_t magic = kFrameMagic;
+  std::uint32_t magic = kFrameMagic;
+  Epoch epoch = 0;  // of the writer; part of the magic in version 2, see epoch_of()
   std::uint16_t version = kFormatVersion;
   std::uint16_t flags = kEntries;
   std::uint32_t payload_bytes = 0;
@@ -108,7 +117,36 @@ static_assert(Header<SegmentHeader> && Header<FrameHeader> && Header<SnapshotHea
 static_assert(kFrameHeaderBytes == sizeof(FrameHeader));
 static_assert(kSegmentHeaderBytes % kFrameAlignmentBytes == 0);
 static_assert(kFrameHeaderBytes % kFrameAlignmentBytes == 0);
-static_assert(kFrameFullBytes + kCommandBytesMax < kFramePayloadBytesMax);
+// A frame that is not full takes one more command, with all the events that a command can cause.
+static_assert(kFrameFullBytes + kCommandBytesMax +
+                  (core::kFillsPerCommandMax + std::uint64_t{4}) * kEventBytesMax <=
+              kFramePayloadBytesMax);
+
+// A header as a writer of `epoch` begins it in a segment of `version`.
+[[nodiscard]] constexpr FrameHeader new_frame_header(std::uint32_t version, Epoch epoch) {
+  FrameHeader header;
+  header.version = static_cast<std::uint16_t>(version);
+  header.epoch = epoch;
+  if (version == 2) {
+    header.magic = static_cast<std::uint32_t>(kFrameMagicOfVersion2);
+    header.epoch = static_cast<Epoch>(kFrameMagicOfVersion2 >> 32);
+  }
+  return header;
+}
+
+// Whether a frame of a segment of `version` can begin with these eight bytes.
+[[nodiscard]] constexpr bool begins_frame(std::uint64_t word, std::uint32_t version) {
+  return version == 2 ? word == kFrameMagicOfVersion2
+                      : static_cast<std::uint32_t>(word) == kFrameMagic;
+}
+[[nodiscard]] constexpr bool has_magic(const FrameHeader& header, std::uint32_t version) {
+  return begins_frame(std::uint64_t{header.epoch} << 32 | header.magic, version);
+}
+
+// 0 in version 2, which had none.
+[[nodiscard]] constexpr Epoch epoch_of(const FrameHeader& header) {
+  return header.version == 2 ? 0 : header.epoch;
+}
 
 [[nodiscard]] constexpr std::uint64_t frame_bytes(std::uint64_t payload_bytes) {
   return (kFrameHeaderBytes + payload_bytes + kFrameAlignmentBytes - 1) / kFrameAlignmentBytes *

@@ -49,6 +49,8 @@ TEST(Format, TheExampleInTheDocumentationIsReadAsItIsExplained) {
   FrameReader frames(directory.path(), 0, 1);
   while (frames.next(0) == FrameReader::Result::kFrame) continue;
   EXPECT_EQ(frames.last_flags(), kCleanEnd);
+  EXPECT_EQ(frames.segment().version, kFormatVersion);
+  EXPECT_EQ(frames.epoch(), 1U);
 }
 
 TEST(Format, FramesAreWholeMultiplesOfTheirAlignment) {

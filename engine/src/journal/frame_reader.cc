@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "journal/error.h"
@@ -21,7 +22,7 @@ bool is_valid_frame(std::span<const std::byte> bytes, std::uint64_t offset,
                     const SegmentHeader& segment) {
   if (bytes.size() < kFrameHeaderBytes) return false;
   const auto header = load_header<FrameHeader>(bytes);
-  if (header.magic != kFrameMagic || header.offset != offset) return false;
+  if (!has_magic(header, segment.version) || header.offset != offset) return false;
   if (header.payload_bytes > kFramePayloadBytesMax) return false;
   const std::uint64_t size = frame_bytes(header.payload_bytes);
   return size <= bytes.size() && header.checksum == checksum_of(bytes.first(size), segment.salt);
@@ -29,10 +30,10 @@ bool is_valid_frame(std::span<const std::byte> bytes, std::uint64_t offset,
 
 // How many bytes the frame whose header begins `bytes` claims to have; just a header's where that
 // cannot be. For reading enough, not for believing.
-std::uint64_t claimed_bytes(std::span<const std::byte> bytes) {
+std::uint64_t claimed_bytes(std::span<const std::byte> bytes, std::uint32_t version) {
   if (bytes.size() < kFrameHeaderBytes) return kFrameHeaderBytes;
   const auto header = load_header<FrameHeader>(bytes);
-  if (header.magic != kFrameMagic || header.payload_bytes > kFramePayloadBytesMax) {
+  if (!has_magic(header, version) || header.payload_bytes > kFramePayloadBytesMax) {
     return kFrameHeaderBytes;
   }
   return frame_bytes(header.payload_bytes);
@@ -170,7 +171,8 @@ bool FrameReader::load_frame() {
     window_offset_ = offset_;
   };
   read(kWindowBytes);
-  if (claimed_bytes(window_) > window_.size()) read(claimed_bytes(window_));
+  const std::uint64_t claimed = claimed_bytes(window_, segment_.version);
+  if (claimed > window_.size()) read(claimed);
   return frame_in_window();
 }
 
@@ -182,7 +184,7 @@ bool FrameReader::frame_in_window() const {
 bool FrameReader::accept_frame() {
   frame_ = load_header<FrameHeader>(std::span(window_).subspan(offset_ - window_offset_));
   const bool has_entries = frame_.flags == kEntries;
-  if (frame_.version != kFormatVersion || frame_.flags > kSegmentEnd ||
+  if (frame_.version != segment_.version || frame_.flags > kSegmentEnd ||
       has_entries != (frame_.count > 0) || has_entries != (frame_.payload_bytes > 0)) {
     throw JournalError(
         describe_damage(file_.path(), offset_, "a frame of a kind that this engine does not know"));
@@ -195,6 +197,14 @@ bool FrameReader::accept_frame() {
                     "expected entry {} of shard {}",
                     frame_.first_sequence, frame_.shard_id, next_sequence_, shard_id_)));
   }
+  if (epoch_of(frame_) < epoch_) {
+    throw JournalError(describe_damage(
+        file_.path(), offset_,
+        fmt::format("a frame by a writer of epoch {} follows one of epoch {}: the earlier writer "
+                    "went on after a later one had begun",
+                    epoch_of(frame_), epoch_)));
+  }
+  epoch_ = epoch_of(frame_);
   if (frame_.flags == kSegmentEnd) {
     const std::optional<NamedFile> following = following_segment();
     if (!following) {
@@ -217,7 +227,14 @@ bool FrameReader::accept_frame() {
   return true;
 }
 
+// By its name, which says the entry that it begins with. Only where there is no such file, the
+// whole directory is looked through for a later one, which would be damage.
 std::optional<NamedFile> FrameReader::following_segment() const {
+  if (next_sequence_ > segment_.first_sequence) {
+    const NamedFile next{next_sequence_, segment_path(directory_, shard_id_, next_sequence_)};
+    std::error_code ignored;  // the listing reports what is wrong with the directory
+    if (std::filesystem::exists(next.path, ignored)) return next;
+  }
   for (NamedFile& segment : list_segments(directory_, shard_id_)) {
     if (segment.sequence > segment_.first_sequence) return std::move(segment);
   }
@@ -238,7 +255,8 @@ FrameReader::Remains FrameReader::inspect_remains() const {
       if (word == 0) continue;
       const auto used_bytes = (std::bit_width(word) + 7U) / 8U;
       remains.bytes = at + index + static_cast<std::uint64_t>(used_bytes) - offset_;
-      if (word == kFrameMagic && !remains.vouched_at && vouches_for_missing(at + index)) {
+      if (!remains.vouched_at && begins_frame(word, segment_.version) &&
+          vouches_for_missing(at + index)) {
         remains.vouched_at = at + index;
       }
     }
@@ -249,7 +267,7 @@ FrameReader::Remains FrameReader::inspect_remains() const {
 bool FrameReader::vouches_for_missing(std::uint64_t offset) const {
   std::vector<std::byte> bytes(kFrameHeaderBytes);
   bytes.resize(file_.read_at(offset, bytes));
-  bytes.resize(claimed_bytes(bytes));
+  bytes.resize(claimed_bytes(bytes, segment_.version));
   bytes.resize(file_.read_at(offset, bytes));
   return is_valid_frame(bytes, offset, segment_) &&
          load_header<FrameHeader>(bytes).durable_sequence >= next_sequence_;

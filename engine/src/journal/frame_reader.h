@@ -48,6 +48,9 @@ class FrameReader {
   // The first entry of the frame that would come next; 0 before the first segment was opened.
   [[nodiscard]] core::Sequence next_sequence() const { return next_sequence_; }
 
+  // The writer of the last frame; 0 before the first, and in version 2.
+  [[nodiscard]] Epoch epoch() const { return epoch_; }
+
   // Where that frame begins, for whoever continues the journal; meaningful once a segment is open.
   [[nodiscard]] bool has_segment() const { return file_.is_open(); }
   [[nodiscard]] const std::filesystem::path& path() const { return file_.path(); }
@@ -92,6 +95,7 @@ class FrameReader {
   std::uint64_t offset_ = 0;
   std::uint64_t chain_ = 0;
   core::Sequence next_sequence_ = 0;
+  Epoch epoch_ = 0;
   std::uint64_t last_group_offset_ = 0;
   core::Sequence last_group_durable_ = 0;
   std::optional<FrameFlags> last_flags_;

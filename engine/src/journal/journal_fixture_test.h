@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -40,7 +41,7 @@ struct Entry {
 // A snapshot by a maker that has made none before.
 inline core::Sequence write_snapshot(const Settings& settings, const core::Limits& capacity,
                                      core::Sequence up_to) {
-  return SnapshotMaker(settings, capacity).write(up_to);
+  return SnapshotMaker(settings, capacity).write(up_to).sequence;
 }
 
 class TemporaryDirectory {
@@ -219,6 +220,22 @@ inline std::string read_bytes(const std::filesystem::path& path) {
 
 inline void write_bytes(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+// Unpacks a journal that the binary of an earlier version made, see engine/testdata.
+inline void unpack_journal(const std::filesystem::path& from, const std::filesystem::path& to) {
+  for (const auto& packed : std::filesystem::directory_iterator(from)) {
+    const std::filesystem::path name = packed.path().stem();
+    if (name.extension() != ".ovj" && name.extension() != ".ovs") continue;
+    gzFile file = gzopen(packed.path().c_str(), "rb");
+    std::string bytes;
+    std::vector<char> piece(1U << 16);
+    for (int size = 0; (size = gzread(file, piece.data(), 1U << 16)) > 0;) {
+      bytes.append(piece.data(), static_cast<std::size_t>(size));
+    }
+    gzclose(file);
+    write_bytes(to / name, bytes);
+  }
 }
 
 // What recover() says when it refuses; empty if it does not.

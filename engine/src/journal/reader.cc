@@ -76,7 +76,8 @@ Reader::Result Reader::State::next_frame(core::Sequence durable) {
 }
 
 Reader::Result Reader::State::decode(core::Command& command, core::EventBuffer& events) {
-  const bool decoded = decode_entry(payload, command, events) && command.sequence == payload_next;
+  const bool decoded = decode_entry(payload, frames.header().version, command, events) &&
+                       command.sequence == payload_next;
   ++payload_next;
   const bool whole = payload_next < payload_end || payload.remaining() == 0;
   if (decoded && whole) return Result::kEntry;

@@ -37,6 +37,22 @@ TEST(Reader, ReadingMayBeginAtAnyEntry) {
   }
 }
 
+// A directory of many segments is not listed at each: it cannot be listed any more here.
+TEST(Reader, TheNextSegmentIsFoundByItsName) {
+  const TemporaryDirectory directory;
+  const Settings settings = directory.settings(kSegmentBytesMin);
+  const auto written = write_journal(settings, 60, 5, Ending::kClosed);
+  ASSERT_GT(list_segments(directory.path(), 0).size(), 3U);
+  Reader reader(settings.directory, 0, 1);
+  Entry entry;
+  ASSERT_EQ(reader.next(entry.command, entry.events), Reader::Result::kEntry);
+  testing::write_bytes(segment_path(directory.path(), 1, 1), "of another shard");
+  for (std::size_t index = 1; index < written.size(); ++index) {
+    ASSERT_EQ(reader.next(entry.command, entry.events), Reader::Result::kEntry) << reader.error();
+    ASSERT_TRUE(entry == written[index]);
+  }
+}
+
 TEST(Reader, FromZeroIsFromTheFirst) {
   const TemporaryDirectory directory;
   const auto written = write_journal(directory.settings(), 2, 2, Ending::kClosed);

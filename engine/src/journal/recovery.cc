@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "core/check.h"
 #include "journal/error.h"
 #include "journal/file.h"
 #include "journal/format.h"
@@ -18,49 +21,55 @@
 namespace openvenue::journal {
 namespace {
 
-void check_settings(const Settings& settings, const core::Limits& capacity) {
+void check_settings(const Settings& settings, const core::Limits& limits) {
   if (settings.segment_bytes < kSegmentBytesMin || settings.segment_bytes > kSegmentBytesMax) {
     throw JournalError(fmt::format("Segments of {} bytes cannot be: choose {} to {} bytes.",
                                    settings.segment_bytes, kSegmentBytesMin, kSegmentBytesMax));
   }
-  const std::uint64_t entry_bytes_max =
-      kCommandBytesMax + VenueExchange::max_events_per_command(capacity) * kEventBytesMax;
-  if (kFrameFullBytes + entry_bytes_max > kFramePayloadBytesMax) {
-    const std::uint64_t fills_max =
-        (kFramePayloadBytesMax - kFrameFullBytes - kCommandBytesMax) / kEventBytesMax -
-        (VenueExchange::max_events_per_command(capacity) - capacity.max_fills_per_command);
+  if (limits.max_fills_per_command > core::kFillsPerCommandMax) {
     throw JournalError(fmt::format(
-        "A command of {} fills would not fit into one journal frame: allow at most {} fills per "
-        "command.",
-        capacity.max_fills_per_command, fills_max));
+        "A command of {} fills would not fit into one journal frame and one message of the event "
+        "stream: allow at most {} fills per command.",
+        limits.max_fills_per_command, core::kFillsPerCommandMax));
   }
 }
 
+// Makes the directory and those above it that are missing, each durable before the next: a power
+// cut must not take away one that holds acknowledged orders.
 void ensure_directory(const std::filesystem::path& directory) {
   std::error_code error;
-  const bool created = std::filesystem::create_directories(directory, error);
+  if (std::filesystem::is_directory(directory, error)) return;
+  const std::filesystem::path parent = directory.parent_path();
+  if (parent != directory) ensure_directory(parent);
+  std::filesystem::create_directory(directory, error);
   if (error) {
     throw JournalError(fmt::format("Creating {} failed: {}. Check the path and its permissions.",
                                    directory.string(), error.message()));
   }
-  if (created) sync_directory(std::filesystem::absolute(directory).parent_path());
+  sync_directory(parent);
+}
+
+// Absolute and without a slash at its end, so that each part has the one before it as its parent.
+std::filesystem::path plain_path(const std::filesystem::path& directory) {
+  const std::filesystem::path path = std::filesystem::absolute(directory);
+  return path.has_filename() ? path : path.parent_path();
 }
 
 }  // namespace
 
 class Recovery {
  public:
-  static Recovered run(const Settings& settings, const core::Limits& capacity,
+  static Recovered run(const Settings& settings, const core::Limits& limits,
                        const std::stop_token& stop) {
-    check_settings(settings, capacity);
-    ensure_directory(settings.directory);
+    check_settings(settings, limits);
+    ensure_directory(plain_path(settings.directory));
     DirectoryLock lock(settings.directory);
     const std::vector<NamedFile> segments = list_segments(settings.directory, settings.shard_id);
     check_segment_links(segments, settings.shard_id);
     forget_cached(segments);
 
     // First everything is read and checked, so that a refusal changes nothing.
-    Replay replay(settings, capacity, Replay::Start::kNewestSnapshot);
+    Replay replay(settings, limits, Replay::Start::kNewestSnapshot);
     const Replay::Stop ended = replay.run(~core::Sequence{0}, 0, stop);
     std::optional<SegmentEnd> end = find_end_before_last(settings, segments);
     Tail tail = find_tail(settings, std::move(lock), replay.frames());
@@ -103,24 +112,33 @@ class Recovery {
     if (segments.size() < 2) return std::nullopt;
     const NamedFile& segment = segments[segments.size() - 2];
     SegmentEnd end{File::open_for_writing(segment.path), {}, {}};
-    end.mark.flags = kSegmentEnd;
-    end.mark.shard_id = settings.shard_id;
-    end.mark.first_sequence = segments.back().sequence;
-    end.mark.durable_sequence = end.mark.first_sequence - 1;
     FrameReader frames(settings.directory, settings.shard_id, segment.sequence);
     FrameReader::Result result{};
     while ((result = frames.next(0)) == FrameReader::Result::kFrame &&
            frames.path() == segment.path) {
       end.segment = frames.segment();
+      end.mark = new_frame_header(end.segment.version, frames.epoch());
       end.mark.offset = frames.offset();
       end.mark.previous_checksum = frames.chain();
     }
     if (result == FrameReader::Result::kDamaged) throw JournalError(frames.error());
+    end.mark.flags = kSegmentEnd;
+    end.mark.shard_id = settings.shard_id;
+    end.mark.first_sequence = segments.back().sequence;
+    end.mark.durable_sequence = end.mark.first_sequence - 1;
+    // The writer that made the mark may have been a later one than that of the last frame.
+    std::array<std::byte, kFrameHeaderBytes> bytes{};
+    static_cast<void>(end.file.read_at(end.mark.offset, bytes));
+    const auto found = load_header<FrameHeader>(bytes);
+    if (found.checksum == checksum_of(bytes, end.segment.salt) && found.flags == kSegmentEnd) {
+      end.mark.epoch = found.epoch;
+    }
     return end;
   }
 
   static Tail find_tail(const Settings& settings, DirectoryLock lock, const FrameReader& frames) {
     if (!frames.has_segment()) return {settings, std::move(lock), {}, {}};
+    CHECK(frames.epoch() < std::numeric_limits<Epoch>::max(), "epochs are used up");
     return {settings,
             std::move(lock),
             File::open_for_writing(frames.path()),
@@ -128,11 +146,13 @@ class Recovery {
             frames.offset(),
             frames.chain(),
             frames.next_sequence(),
-            frames.last_flags() == kEntries};
+            frames.last_flags() == kEntries,
+            frames.epoch() + 1};
   }
 
-  // Nothing may build on what was read before it is on the disk, wherever it was read from. Each
-  // step may find its work done already, and does it again: the same bytes in the same places.
+  // Syncs everything that was read before the writer appends after it: it may have come from the
+  // page cache. Each step may find its work done already, and does it again: the same bytes in the
+  // same places.
   static void make_durable(Tail& tail, const FrameReader& frames, std::optional<SegmentEnd>& end,
                            std::uint64_t torn_bytes) {
     // The crash may have come before the last segment's name was durable, or before the segment
@@ -144,9 +164,9 @@ class Recovery {
   }
 };
 
-Recovered recover(const Settings& settings, const core::Limits& capacity,
+Recovered recover(const Settings& settings, const core::Limits& limits,
                   const std::stop_token& stop) {
-  return Recovery::run(settings, capacity, stop);
+  return Recovery::run(settings, limits, stop);
 }
 
 }  // namespace openvenue::journal

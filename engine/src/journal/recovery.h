@@ -23,10 +23,11 @@ struct Recovered {
 };
 
 // Locks the directory (creating it if missing) against a second engine, recovers, and opens the
-// journal for appending. Throws JournalError for damage, a held lock, another shard's journal, a
-// state that exceeds `capacity`, or a replay that does not recompute what was recorded; Stopped
-// where `stop` was requested meanwhile.
-[[nodiscard]] Recovered recover(const Settings& settings, const core::Limits& capacity,
+// journal for appending. The state's pools are as large as `limits`, or as the journal needs where
+// that is more. Throws JournalError for damage, a held lock, another shard's journal, settings that
+// cannot be, or a replay that does not recompute what was recorded; OutOfResources; Stopped where
+// `stop` was requested meanwhile.
+[[nodiscard]] Recovered recover(const Settings& settings, const core::Limits& limits,
                                 const std::stop_token& stop = {});
 
 }  // namespace openvenue::journal

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "journal/format.h"
 #include "journal/frame_reader.h"
 #include "journal/journal_fixture_test.h"
@@ -125,6 +127,24 @@ TEST(Recovery, ASnapshotCanBeTakenBesideARunningWriter) {
   EXPECT_EQ(list_snapshots(directory.path(), 0).size(), kSnapshotsKept);
 }
 
+// A file that cannot be removed; whatever the reason, the new snapshot is whole.
+TEST(Recovery, ASnapshotIsWrittenWhereAnOldOneCannotBeRemoved) {
+  const TemporaryDirectory directory;
+  const Settings settings = directory.settings();
+  write_journal(settings, 10, 10, Ending::kClosed);
+  SnapshotMaker maker(settings, kSmallLimits);
+  for (const core::Sequence at : {core::Sequence{20}, core::Sequence{40}}) {
+    EXPECT_EQ(maker.write(at).warning, "");
+  }
+  const auto oldest = list_snapshots(directory.path(), 0).front().path;
+  std::filesystem::remove(oldest);
+  std::filesystem::create_directories(oldest / "in the way");
+  const SnapshotMaker::Newest newest = maker.write(60);
+  EXPECT_EQ(newest.sequence, 60U);
+  EXPECT_THAT(newest.warning, ::testing::HasSubstr(oldest.string()));
+  EXPECT_EQ(recover(settings, kSmallLimits).snapshot_sequence, 60U);
+}
+
 TEST(Recovery, ASnapshotThatIsThereAlreadyIsNotTakenAgain) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings();
@@ -233,13 +253,34 @@ TEST(Recovery, AnOutcomeThatReplayDoesNotRecomputeIsRefused) {
   EXPECT_THAT(refusal(settings), ::testing::HasSubstr("replaying entry 11"));
 }
 
-TEST(Recovery, AStateThatExceedsTheCapacityIsRefusedWithWhatItNeeds) {
+TEST(Recovery, AJournalThatHadLargerLimitsGetsLargerPools) {
   const TemporaryDirectory directory;
-  write_journal(directory.settings(), 5, 5, Ending::kClosed);
+  const Settings settings = directory.settings();
+  const auto written = write_journal(settings, 10, 5, Ending::kClosed);
   core::Limits smaller = kSmallLimits;
   smaller.max_orders = 64;
   smaller.max_open_orders = 48;
-  EXPECT_THAT(refusal(directory.settings(), smaller), ::testing::HasSubstr("at least 128 orders"));
+  EXPECT_EQ(recover(settings, smaller).exchange->state_hash(), hash_after(written));
+  write_snapshot(settings, kSmallLimits, 40);
+  const Recovered recovered = recover(settings, smaller);
+  EXPECT_EQ(recovered.snapshot_sequence, 40U);
+  EXPECT_EQ(recovered.exchange->state_hash(), hash_after(written));
+  EXPECT_EQ(recovered.exchange->capacity().max_orders, kSmallLimits.max_orders);
+}
+
+TEST(Recovery, RulesThatThisBuildDoesNotKnowAreRefused) {
+  const TemporaryDirectory directory;
+  const Settings settings = directory.settings();
+  {
+    Recovered recovered = recover(settings, kSmallLimits);
+    Frame frame;
+    frame.append({1, 1, core::Configure{kSmallLimits, core::kRulesVersion + 1}, {}},
+                 {core::Applied{}});
+    recovered.writer.write(frame);
+    recovered.writer.sync();
+  }
+  EXPECT_THAT(refusal(settings), ::testing::HasSubstr("was made under rules version 3, and this "
+                                                      "engine knows those up to 2"));
 }
 
 TEST(Recovery, ASecondEngineIsKeptOutAlsoWhereTheLockFileWasRemoved) {
@@ -249,19 +290,60 @@ TEST(Recovery, ASecondEngineIsKeptOutAlsoWhereTheLockFileWasRemoved) {
   EXPECT_THAT(refusal(directory.settings()), ::testing::HasSubstr("is in use by process"));
 }
 
-TEST(Recovery, AJournalOfAnotherVersionIsRefusedNamingBoth) {
+TEST(Recovery, AJournalOfAVersionThatIsNotReadIsRefusedNamingThoseThatAre) {
+  for (const std::uint32_t version : {core::kSchemaVersionOldest - 1, core::kSchemaVersion + 1}) {
+    const TemporaryDirectory directory;
+    write_journal(directory.settings(), 3, 2, Ending::kClosed);
+    const auto path = list_segments(directory.path(), 0).front().path;
+    std::string bytes = read_bytes(path);
+    const auto page = std::as_writable_bytes(std::span(bytes))
+                          .first(static_cast<std::size_t>(kSegmentHeaderBytes));
+    auto header = load_header<SegmentHeader>(page);
+    header.version = version;
+    seal(header, page, 0);
+    write_bytes(path, bytes);
+    EXPECT_THAT(refusal(directory.settings()),
+                ::testing::HasSubstr("is of journal format " + std::to_string(version) +
+                                     ", and this engine reads formats 2 to 3"));
+    EXPECT_EQ(read_bytes(path), bytes);
+  }
+}
+
+// Each start is a writer of its own, and says so in every frame.
+TEST(Recovery, EachStartWritesUnderAnEpochOfItsOwn) {
   const TemporaryDirectory directory;
-  write_journal(directory.settings(), 3, 2, Ending::kClosed);
-  const auto path = list_segments(directory.path(), 0).front().path;
-  std::string bytes = read_bytes(path);
-  const auto page =
-      std::as_writable_bytes(std::span(bytes)).first(static_cast<std::size_t>(kSegmentHeaderBytes));
-  auto header = load_header<SegmentHeader>(page);
-  header.version = kFormatVersion - 1;
-  seal(header, page, 0);
-  write_bytes(path, bytes);
-  EXPECT_THAT(refusal(directory.settings()),
-              ::testing::HasSubstr("journal format 1, this engine reads format 2"));
+  const Settings settings = directory.settings(kSegmentBytesMin);
+  Market market(1);
+  for (Epoch epoch = 1; epoch <= 4; ++epoch) {
+    Recovered recovered = recover(settings, kSmallLimits);
+    EXPECT_EQ(recovered.writer.epoch(), epoch);
+    append_frames(*recovered.exchange, recovered.writer, market, 20, 2);
+  }
+  FrameReader frames(directory.path(), 0, 1);
+  std::map<Epoch, int> count;
+  while (frames.next(0) == FrameReader::Result::kFrame) ++count[epoch_of(frames.header())];
+  EXPECT_THAT(count, ::testing::ElementsAre(::testing::Pair(1, 20), ::testing::Pair(2, 20),
+                                            ::testing::Pair(3, 20), ::testing::Pair(4, 20)));
+}
+
+// A writer that went on after another had taken over, as where a lock did not hold.
+TEST(Recovery, AFrameOfAnEarlierWriterBehindALaterOnesIsRefused) {
+  const TemporaryDirectory directory;
+  const Settings settings = directory.settings();
+  write_journal(settings, 2, 2, Ending::kKilled);
+  const NamedFile segment = list_segments(directory.path(), 0).front();
+  const std::uint64_t salt = read_segment_header(File::open(segment.path), segment, 0).salt;
+  std::string bytes = read_bytes(segment.path);
+  auto* first = reinterpret_cast<std::byte*>(bytes.data()) + kSegmentHeaderBytes;
+  auto frame = load_header<FrameHeader>(std::span(first, kFrameHeaderBytes));
+  auto* second = first + frame_bytes(frame.payload_bytes);
+  auto next = load_header<FrameHeader>(std::span(second, kFrameHeaderBytes));
+  frame.epoch = 2;
+  seal(frame, std::span(first, frame_bytes(frame.payload_bytes)), salt);
+  next.previous_checksum = frame.checksum;
+  seal(next, std::span(second, frame_bytes(next.payload_bytes)), salt);
+  write_bytes(segment.path, bytes);
+  EXPECT_THAT(refusal(settings), ::testing::HasSubstr("by a writer of epoch 1 follows one of"));
 }
 
 TEST(Recovery, AFrameThatDecodesToNothingSensibleIsRefused) {
@@ -274,7 +356,7 @@ TEST(Recovery, AFrameThatDecodesToNothingSensibleIsRefused) {
   // An unknown kind of command under a right checksum: a newer engine's entry, say.
   auto* first = reinterpret_cast<std::byte*>(bytes.data()) + kSegmentHeaderBytes;
   auto frame = load_header<FrameHeader>(std::span(first, kFrameHeaderBytes));
-  first[kFrameHeaderBytes + 16] = std::byte{99};
+  first[kFrameHeaderBytes + 4 + 16 + 1] = std::byte{99};
   seal(frame, std::span(first, frame_bytes(frame.payload_bytes)), header.salt);
   write_bytes(segment.path, bytes);
   EXPECT_THAT(refusal(settings), ::testing::HasSubstr("not an entry"));

@@ -15,34 +15,34 @@ namespace {
 
 constexpr core::Sequence kUnbounded = ~core::Sequence{0};
 
-bool exceeds(const core::Limits& limits, const core::Limits& capacity) {
-  return limits.max_orders > capacity.max_orders || limits.max_accounts > capacity.max_accounts ||
-         limits.max_instruments > capacity.max_instruments ||
-         limits.max_positions > capacity.max_positions ||
-         limits.max_fills_per_command > capacity.max_fills_per_command;
-}
-
 }  // namespace
 
-Replay::Replay(const Settings& settings, const core::Limits& capacity, Start start)
-    : settings_(settings), capacity_(capacity) {
-  const std::size_t events = VenueExchange::max_events_per_command(capacity);
-  recorded_.reserve(events);
-  recomputed_.reserve(events);
-  if (start == Start::kNewestSnapshot) restore_newest_snapshot();
-  if (exchange_) return;
-  exchange_ = std::make_unique<VenueExchange>(capacity);
-  reader_ = std::make_unique<Reader>(settings.directory, settings.shard_id, 1);
+Replay::Replay(const Settings& settings, const core::Limits& limits, Start start)
+    : settings_(settings) {
+  if (start == Start::kNewestSnapshot) restore_newest_snapshot(limits);
+  if (!exchange_) {
+    exchange_ = std::make_unique<VenueExchange>(limits);
+    reader_ = std::make_unique<Reader>(settings.directory, settings.shard_id, 1);
+  }
+  reserve_events();
 }
 
-void Replay::restore_newest_snapshot() {
+void Replay::reserve_events() {
+  const std::size_t events = VenueExchange::max_events_per_command(exchange_->capacity());
+  recorded_.reserve(events);
+  recomputed_.reserve(events);
+}
+
+void Replay::restore_newest_snapshot(const core::Limits& limits) {
   std::vector<NamedFile> snapshots = list_snapshots(settings_.directory, settings_.shard_id);
   std::reverse(snapshots.begin(), snapshots.end());
   for (const NamedFile& name : snapshots) {
     Snapshot snapshot;
     try {
       snapshot = read_snapshot(name, settings_.shard_id);
-      exchange_ = restore_snapshot(name, snapshot, capacity_);
+      exchange_ = restore_snapshot(name, snapshot, limits);
+    } catch (const OutOfResources&) {
+      throw;  // it says nothing of the snapshot
     } catch (const JournalError& error) {
       warnings_.push_back(fmt::format("A snapshot is passed over. {}.", error.what()));
       continue;
@@ -98,19 +98,25 @@ Replay::Stop Replay::run(core::Sequence up_to, core::Sequence durable,
   return Stop::kReached;
 }
 
+// Limits that were in force once may be above those of today.
+void Replay::prepare_for(const core::Configure& configure) {
+  if (configure.rules_version > core::kRulesVersion) {
+    throw JournalError(
+        fmt::format("From entry {} on, the journal in {} was made under rules version {}, and this "
+                    "engine knows "
+                    "those up to {}. Start the version that wrote it, or a later one.",
+                    command_.sequence, settings_.directory.string(), configure.rules_version,
+                    core::kRulesVersion));
+  }
+  const core::Limits capacity = core::larger_of(exchange_->capacity(), configure.limits);
+  if (capacity == exchange_->capacity()) return;
+  exchange_ = VenueExchange::resized(std::move(exchange_), capacity);
+  reserve_events();
+}
+
 void Replay::apply_and_compare() {
   const FrameReader& frames = reader_->frames();
-  const auto* configure = std::get_if<core::Configure>(&command_.body);
-  if (configure != nullptr && exceeds(configure->limits, capacity_) && !recorded_.empty() &&
-      std::holds_alternative<core::Applied>(recorded_.front())) {
-    const core::Limits& limits = configure->limits;
-    throw JournalError(fmt::format(
-        "Entry {} of the journal in {} configured limits above this engine's. It needs at least {} "
-        "orders, {} accounts, {} instruments, {} positions and {} fills per command: raise the "
-        "engine's limits.",
-        command_.sequence, settings_.directory.string(), limits.max_orders, limits.max_accounts,
-        limits.max_instruments, limits.max_positions, limits.max_fills_per_command));
-  }
+  if (const auto* configure = std::get_if<core::Configure>(&command_.body)) prepare_for(*configure);
   exchange_->apply(command_, recomputed_);
   if (recomputed_ != recorded_) {
     throw JournalError(fmt::format(

@@ -24,13 +24,14 @@ class Replay {
   };
   enum class Stop { kReached, kEnd, kTorn };
 
-  // Throws JournalError where no segment holds the first entry needed, or the newest snapshot is
-  // not of this journal (the journal ends before it, or holds another frame at its place).
-  Replay(const Settings& settings, const core::Limits& capacity, Start start);
+  // The state's pools begin as large as `limits` and grow where the journal needs more. Throws
+  // JournalError where no segment holds the first entry needed, or the newest snapshot is not of
+  // this journal (the journal ends before it, or holds another frame at its place); OutOfResources.
+  Replay(const Settings& settings, const core::Limits& limits, Start start);
 
   // Applies entries up to `up_to`, or to the end. Entries up to `durable` are known to be there.
-  // Throws JournalError for damage, a recorded outcome that is not recomputed, or a configured
-  // limit above `capacity`; Stopped, between two entries, where `stop` was requested.
+  // Throws JournalError for damage, a recorded outcome that is not recomputed, or rules that this
+  // build does not know; Stopped, between two entries, where `stop` was requested.
   Stop run(core::Sequence up_to, core::Sequence durable, const std::stop_token& stop = {});
 
   [[nodiscard]] const VenueExchange& exchange() const { return *exchange_; }
@@ -45,12 +46,13 @@ class Replay {
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
-  void restore_newest_snapshot();
+  void restore_newest_snapshot(const core::Limits& limits);
   void check_snapshot_is_of_journal(const Snapshot& snapshot, const NamedFile& name);
+  void prepare_for(const core::Configure& configure);
+  void reserve_events();
   void apply_and_compare();
 
   Settings settings_;
-  core::Limits capacity_;
   std::unique_ptr<VenueExchange> exchange_;
   std::unique_ptr<Reader> reader_;
   core::Command command_;

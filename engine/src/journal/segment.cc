@@ -107,11 +107,8 @@ SegmentHeader read_segment_header(const File& file, const NamedFile& name, std::
   const auto header = load_header<SegmentHeader>(bytes);
   if (header.magic != kSegmentMagic) throw refuse("not a journal segment");
   if (header.checksum != checksum_of(bytes, 0)) throw refuse("the segment header is damaged");
-  if (header.version != kFormatVersion) {
-    throw JournalError(
-        fmt::format("{} is of journal format {}, this engine reads format {}. Use the version of "
-                    "the engine that wrote it.",
-                    name.path.string(), header.version, kFormatVersion));
+  if (!core::can_read(header.version)) {
+    throw JournalError(describe_version(name.path, header.version));
   }
   if (header.shard_id != shard_id || header.first_sequence != name.sequence) {
     throw refuse(
@@ -127,7 +124,7 @@ SegmentHeader read_segment_header(const File& file, const NamedFile& name, std::
 }
 
 void write_mark(File& file, const SegmentHeader& segment, FrameHeader& header) {
-  if (header.offset + kFrameHeaderBytes > segment.segment_bytes) __builtin_trap();
+  CHECK(header.offset + kFrameHeaderBytes <= segment.segment_bytes, "a mark has no room");
   std::array<std::byte, kFrameHeaderBytes> bytes{};
   seal(header, std::span<std::byte>(bytes), segment.salt);
   file.write_at(header.offset, bytes);
@@ -146,6 +143,14 @@ void check_segment_links(const std::vector<NamedFile>& segments, std::uint32_t s
                       header.previous_first_sequence, segments[index - 1].sequence)));
     }
   }
+}
+
+std::string describe_version(const std::filesystem::path& path, std::uint32_t version) {
+  return fmt::format(
+      "{} is of journal format {}, and this engine reads formats {} to {}. Use an engine that "
+      "reads "
+      "it: the version that wrote it, or the one after that.",
+      path.string(), version, core::kSchemaVersionOldest, core::kSchemaVersion);
 }
 
 std::string describe_damage(const std::filesystem::path& path, std::uint64_t offset,

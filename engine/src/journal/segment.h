@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/types.h"
@@ -40,6 +42,10 @@ void write_mark(File& file, const SegmentHeader& segment, FrameHeader& header);
 
 // Checks that every segment from the oldest on names the one before it: none is missing between.
 void check_segment_links(const std::vector<NamedFile>& segments, std::uint32_t shard_id);
+
+// That the file is of a version that this engine does not read, and which it does.
+[[nodiscard]] std::string describe_version(const std::filesystem::path& path,
+                                           std::uint32_t version);
 
 // "FILE at offset N: WHAT" with what to do about damage.
 [[nodiscard]] std::string describe_damage(const std::filesystem::path& path, std::uint64_t offset,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <system_error>
 
@@ -20,19 +21,29 @@ JournalError refuse(const NamedFile& name, std::string_view what) {
   return JournalError(fmt::format("{}: {}", name.path.string(), what));
 }
 
-void remove_old_snapshots(const Settings& settings) {
-  std::vector<NamedFile> snapshots = list_snapshots(settings.directory, settings.shard_id);
-  if (snapshots.size() <= kSnapshotsKept) return;
-  snapshots.resize(snapshots.size() - kSnapshotsKept);
-  for (const NamedFile& old : snapshots) {
-    std::error_code error;
-    std::filesystem::remove(old.path, error);
-    if (error) {
-      throw refuse(old,
-                   fmt::format("could not be removed ({}). Remove it by hand.", error.message()));
+// The new snapshot is whole, whatever comes of the old ones.
+std::string remove_old_snapshots(const Settings& settings) {
+  try {
+    std::vector<NamedFile> snapshots = list_snapshots(settings.directory, settings.shard_id);
+    if (snapshots.size() <= kSnapshotsKept) return {};
+    snapshots.resize(snapshots.size() - kSnapshotsKept);
+    std::string left;
+    for (const NamedFile& old : snapshots) {
+      std::error_code error;
+      std::filesystem::remove(old.path, error);
+      if (!error) continue;
+      left +=
+          fmt::format("{}{} ({})", left.empty() ? "" : ", ", old.path.string(), error.message());
     }
+    sync_directory(settings.directory);
+    if (left.empty()) return {};
+    return fmt::format(
+        "snapshots that are not needed any more could not be removed: {}. Remove them "
+        "by hand.",
+        left);
+  } catch (const JournalError& error) {
+    return error.what();
   }
-  sync_directory(settings.directory);
 }
 
 // Walks the state twice, once for the header and once for the bytes: time that nobody waits for,
@@ -77,9 +88,8 @@ Snapshot read_snapshot(const NamedFile& name, std::uint32_t shard_id) {
   if (header.magic != kSnapshotMagic) throw refuse(name, "not a snapshot");
   if (header.checksum != checksum_of(snapshot.bytes, 0))
     throw refuse(name, "its checksum is wrong");
-  if (header.version != kFormatVersion) {
-    throw refuse(name, fmt::format("of format {}, this engine reads format {}", header.version,
-                                   kFormatVersion));
+  if (!core::can_read(header.version)) {
+    throw JournalError(describe_version(name.path, header.version));
   }
   if (header.shard_id != shard_id || header.sequence != name.sequence ||
       header.payload_bytes != snapshot.bytes.size() - sizeof header) {
@@ -89,21 +99,23 @@ Snapshot read_snapshot(const NamedFile& name, std::uint32_t shard_id) {
 }
 
 std::unique_ptr<VenueExchange> restore_snapshot(const NamedFile& name, const Snapshot& snapshot,
-                                                const core::Limits& capacity) {
-  auto exchange = std::make_unique<VenueExchange>(capacity);
+                                                const core::Limits& limits) {
   core::ByteReader in(std::span(snapshot.bytes).subspan(sizeof(SnapshotHeader)));
+  const std::optional<core::Limits> needed = VenueExchange::limits_in(in);
+  if (!needed) throw refuse(name, "it does not begin with a state that this engine reads");
+  auto exchange = std::make_unique<VenueExchange>(core::larger_of(limits, *needed));
   if (!exchange->restore(in) || in.remaining() != 0) {
-    throw refuse(name, "its state does not fit the configured limits, or another version wrote it");
+    throw refuse(name, "its state contradicts itself, or another version wrote it");
   }
   if (exchange->last_sequence() != snapshot.header.sequence ||
-      exchange->state_hash() != snapshot.header.state_hash) {
+      exchange->state_hash(snapshot.header.version) != snapshot.header.state_hash) {
     throw refuse(name, "the state restored from it is not the one it was taken of");
   }
   return exchange;
 }
 
-void save_snapshot(const Settings& settings, const VenueExchange& exchange,
-                   std::uint64_t frame_checksum, const std::stop_token& stop) {
+std::string save_snapshot(const Settings& settings, const VenueExchange& exchange,
+                          std::uint64_t frame_checksum, const std::stop_token& stop) {
   const std::filesystem::path unfinished = settings.directory / "next-snapshot.tmp";
   File file = File::create(unfinished);
   try {
@@ -114,7 +126,7 @@ void save_snapshot(const Settings& settings, const VenueExchange& exchange,
     std::filesystem::remove(unfinished, ignored);
     throw;
   }
-  remove_old_snapshots(settings);
+  return remove_old_snapshots(settings);
 }
 
 }  // namespace openvenue::journal

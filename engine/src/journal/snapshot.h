@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "core/exchange.h"
@@ -29,17 +30,17 @@ struct Snapshot {
 // The file, its checksum verified. Throws JournalError saying what is wrong with it.
 [[nodiscard]] Snapshot read_snapshot(const NamedFile& name, std::uint32_t shard_id);
 
-// The state it holds. Throws JournalError where it does not fit `capacity` or is not what the
-// header says.
+// The state it holds, in pools as large as `limits`, or as it needs where that is more. Throws
+// JournalError where it is not what the header says.
 [[nodiscard]] std::unique_ptr<VenueExchange> restore_snapshot(const NamedFile& name,
                                                               const Snapshot& snapshot,
-                                                              const core::Limits& capacity);
+                                                              const core::Limits& limits);
 
 // Makes the snapshot of `exchange` durable, then removes all but the newest kSnapshotsKept.
 // `frame_checksum` is of the frame that holds the last entry applied. Needs little memory beside
-// the state. Throws JournalError, and Stopped where `stop` was requested; no part of a file is
-// left.
-void save_snapshot(const Settings& settings, const VenueExchange& exchange,
-                   std::uint64_t frame_checksum, const std::stop_token& stop = {});
+// the state. Returns which older snapshots could not be removed and why, in a sentence, or nothing.
+// Throws JournalError, and Stopped where `stop` was requested; no part of a file is left.
+std::string save_snapshot(const Settings& settings, const VenueExchange& exchange,
+                          std::uint64_t frame_checksum, const std::stop_token& stop = {});
 
 }  // namespace openvenue::journal

@@ -4,14 +4,17 @@
 
 namespace openvenue::journal {
 
-core::Sequence SnapshotMaker::write(core::Sequence up_to, const std::stop_token& stop) {
+SnapshotMaker::Newest SnapshotMaker::write(core::Sequence up_to, const std::stop_token& stop) {
   try {
-    if (!replay_) replay_.emplace(settings_, capacity_, Replay::Start::kNewestSnapshot);
+    if (!replay_) replay_.emplace(settings_, limits_, Replay::Start::kNewestSnapshot);
+    Newest newest;
     if (replay_->exchange().last_sequence() < up_to) {
       replay_->run(up_to, up_to, stop);
-      save_snapshot(settings_, replay_->exchange(), replay_->frame_checksum(), stop);
+      newest.warning =
+          save_snapshot(settings_, replay_->exchange(), replay_->frame_checksum(), stop);
     }
-    return replay_->exchange().last_sequence();
+    newest.sequence = replay_->exchange().last_sequence();
+    return newest;
   } catch (...) {
     replay_.reset();  // it may have stopped halfway through an entry, or be ahead of the disk
     throw;

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <stop_token>
+#include <string>
 
 #include "core/exchange.h"
 #include "journal/replay.h"
@@ -16,18 +17,23 @@ namespace openvenue::journal {
 
 class SnapshotMaker {
  public:
-  SnapshotMaker(const Settings& settings, const core::Limits& capacity)
-      : settings_(settings), capacity_(capacity) {}
+  struct Newest {
+    core::Sequence sequence = 0;
+    std::string warning;  // for the log: which older snapshots could not be removed; or empty
+  };
+
+  SnapshotMaker(const Settings& settings, const core::Limits& limits)
+      : settings_(settings), limits_(limits) {}
 
   // Follows the journal to `up_to` (which must be durable) and writes a snapshot, unless the newest
-  // is as new. Returns the newest one's sequence. Safe beside a running Writer. Throws
-  // JournalError, std::bad_alloc, and Stopped where `stop` was requested; the next call then begins
-  // anew from the newest snapshot on disk.
-  core::Sequence write(core::Sequence up_to, const std::stop_token& stop = {});
+  // is as new. Returns the newest one. Safe beside a running Writer. Throws JournalError,
+  // std::bad_alloc, and Stopped where `stop` was requested; the next call then begins anew from the
+  // newest snapshot on disk.
+  Newest write(core::Sequence up_to, const std::stop_token& stop = {});
 
  private:
   const Settings settings_;
-  const core::Limits capacity_;
+  const core::Limits limits_;
   std::optional<Replay> replay_;  // at the newest snapshot
 };
 

@@ -39,7 +39,7 @@ class SnapshotMakerTest : public ::testing::Test {
 TEST_F(SnapshotMakerTest, MakesEachSnapshotOfTheOneBeforeWithoutReadingItAgain) {
   for (int round = 1; round <= 5; ++round) {
     const core::Sequence durable = grow();
-    ASSERT_EQ(maker_.write(durable), durable);
+    ASSERT_EQ(maker_.write(durable).sequence, durable);
     const auto snapshots = list_snapshots(directory_.path(), 0);
     const Snapshot snapshot = read_snapshot(snapshots.back(), 0);
     const auto restored = restore_snapshot(snapshots.back(), snapshot, kSmallLimits);
@@ -56,7 +56,7 @@ TEST_F(SnapshotMakerTest, MakesEachSnapshotOfTheOneBeforeWithoutReadingItAgain) 
 
 TEST_F(SnapshotMakerTest, LeavesNothingOfASnapshotThatWasAbandoned) {
   const core::Sequence first = grow();
-  ASSERT_EQ(maker_.write(first), first);
+  ASSERT_EQ(maker_.write(first).sequence, first);
   const core::Sequence durable = grow();
   std::stop_source stop;
   stop.request_stop();
@@ -68,7 +68,7 @@ TEST_F(SnapshotMakerTest, LeavesNothingOfASnapshotThatWasAbandoned) {
 
 TEST_F(SnapshotMakerTest, BeginsAnewAfterAFailure) {
   const core::Sequence first = grow();
-  ASSERT_EQ(maker_.write(first), first);
+  ASSERT_EQ(maker_.write(first).sequence, first);
   const core::Sequence durable = grow();
   // In the way of the new file's name, so that it cannot be renamed.
   const auto in_the_way = snapshot_path(directory_.path(), 0, durable);
@@ -76,7 +76,7 @@ TEST_F(SnapshotMakerTest, BeginsAnewAfterAFailure) {
   EXPECT_THROW(maker_.write(durable), JournalError);
   EXPECT_FALSE(unfinished_file());
   std::filesystem::remove(in_the_way);
-  EXPECT_EQ(maker_.write(durable), durable);
+  EXPECT_EQ(maker_.write(durable).sequence, durable);
 }
 
 }  // namespace

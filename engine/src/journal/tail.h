@@ -19,6 +19,7 @@ struct Tail {
   std::uint64_t chain = 0;   // checksum of the last frame
   core::Sequence next_sequence = 1;
   bool ends_with_entries = false;  // the segment's last frame is not a mark
+  Epoch epoch = 1;                 // of the writer that goes on here
 };
 
 }  // namespace openvenue::journal

@@ -8,7 +8,7 @@
 #include <random>
 #include <utility>
 
-#include "core/byte_io.h"
+#include "core/check.h"
 #include "journal/codec.h"
 #include "journal/format.h"
 #include "journal/segment.h"
@@ -38,29 +38,26 @@ File create_zeroed(const std::filesystem::path& path, std::uint64_t bytes) {
 
 }  // namespace
 
-Frame::Frame() {
-  bytes_.reserve(frame_bytes(kFramePayloadBytesMax));
-  clear();
-}
+// Not made with a value: that would touch all of it.
+Frame::Frame() : bytes_(new std::byte[frame_bytes(kFramePayloadBytesMax)]) {}
 
 void Frame::clear() {
-  bytes_.resize(kFrameHeaderBytes);
+  payload_bytes_ = 0;
   first_sequence_ = 0;
   count_ = 0;
 }
 
 void Frame::append(const core::Command& command, const core::EventBuffer& events) {
   if (empty()) first_sequence_ = command.sequence;
-  if (command.sequence != first_sequence_ + count_) __builtin_trap();
-  core::ByteWriter out(bytes_);
-  encode_entry(command, events, out);
-  if (payload_bytes() > kFramePayloadBytesMax) __builtin_trap();
+  CHECK(command.sequence == first_sequence_ + count_, "an entry does not follow the one before it");
+  CHECK(payload_bytes_ + entry_bytes_max(events.size()) <= kFramePayloadBytesMax,
+        "a frame has no room for an entry");
+  payload_bytes_ +=
+      encode_entry(command, events, bytes_.get() + kFrameHeaderBytes + payload_bytes_);
   ++count_;
 }
 
-std::size_t Frame::payload_bytes() const { return bytes_.size() - kFrameHeaderBytes; }
-
-bool Frame::full() const { return payload_bytes() >= kFrameFullBytes; }
+bool Frame::full() const { return payload_bytes_ >= kFrameFullBytes; }
 
 struct Writer::State {
   explicit State(Tail tail_found);
@@ -118,7 +115,7 @@ Writer::State::~State() {
 }
 
 FrameHeader Writer::State::next_header(FrameFlags flags) const {
-  FrameHeader header;
+  FrameHeader header = new_frame_header(tail.segment.version, tail.epoch);
   header.flags = flags;
   header.shard_id = tail.settings.shard_id;
   header.first_sequence = tail.next_sequence;
@@ -128,18 +125,25 @@ FrameHeader Writer::State::next_header(FrameFlags flags) const {
   return header;
 }
 
+// A segment of an older version gets no more entries: the first one begins a new segment.
 void Writer::State::write(Frame& frame) {
-  if (frame.empty() || frame.first_sequence() != tail.next_sequence) __builtin_trap();
+  CHECK(!frame.empty() && frame.first_sequence() == tail.next_sequence,
+        "a frame does not follow the one before it");
   const std::uint64_t payload_bytes = frame.payload_bytes();
   const std::uint64_t size = frame_bytes(payload_bytes);
-  if (tail.offset + size + kSegmentReserveBytes > tail.segment.segment_bytes) roll(size);
+  if (tail.segment.version != kFormatVersion ||
+      tail.offset + size + kSegmentReserveBytes > tail.segment.segment_bytes) {
+    roll(size);
+  }
 
   FrameHeader header = next_header(kEntries);
   header.payload_bytes = static_cast<std::uint32_t>(payload_bytes);
   header.count = frame.count();
-  frame.bytes_.resize(size);
-  seal(header, frame.bytes_, tail.segment.salt);
-  tail.file.write_at(tail.offset, frame.bytes_);
+  const std::span<std::byte> bytes(frame.bytes_.get(), size);
+  const auto padding = bytes.subspan(kFrameHeaderBytes + payload_bytes);
+  std::fill(padding.begin(), padding.end(), std::byte{0});
+  seal(header, bytes, tail.segment.salt);
+  tail.file.write_at(tail.offset, bytes);
 
   tail.offset += size;
   tail.chain = header.checksum;
@@ -263,6 +267,7 @@ void Writer::mark_end() {
 }
 
 core::Sequence Writer::next_sequence() const { return state_->tail.next_sequence; }
+Epoch Writer::epoch() const { return state_->tail.epoch; }
 std::uint64_t Writer::bytes_written() const { return state_->bytes_written; }
 std::uint64_t Writer::segments_created() const { return state_->segments_created; }
 const Preparation& Writer::preparation() const { return state_->preparation; }

@@ -11,11 +11,11 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "core/command.h"
 #include "core/event.h"
 #include "journal/error.h"
+#include "journal/format.h"
 
 namespace openvenue::journal {
 
@@ -36,8 +36,8 @@ struct Preparation {
   std::chrono::nanoseconds waited{0};  // in write(), for segments that were not ready
 };
 
-// Consecutive entries on their way to the disk. Its buffer is reserved once, for the largest frame
-// there can be, and reused.
+// Consecutive entries on their way to the disk. Its buffer is made once, for the largest frame
+// there can be, and reused; what was never used of it takes no memory.
 class Frame {
  public:
   Frame();
@@ -48,13 +48,14 @@ class Frame {
   [[nodiscard]] std::uint32_t count() const { return count_; }
   [[nodiscard]] core::Sequence first_sequence() const { return first_sequence_; }
   [[nodiscard]] core::Sequence last_sequence() const { return first_sequence_ + count_ - 1; }
-  [[nodiscard]] std::size_t payload_bytes() const;
+  [[nodiscard]] std::size_t payload_bytes() const { return payload_bytes_; }
   // Full enough that the shard should hand it over.
   [[nodiscard]] bool full() const;
 
  private:
   friend class Writer;
-  std::vector<std::byte> bytes_;  // header space, then payload
+  std::unique_ptr<std::byte[]> bytes_;  // header space, then payload, then room for padding
+  std::size_t payload_bytes_ = 0;
   core::Sequence first_sequence_ = 0;
   std::uint32_t count_ = 0;
 };
@@ -77,6 +78,8 @@ class Writer {
   void mark_end();
 
   [[nodiscard]] core::Sequence next_sequence() const;
+  // In the header of each frame that it writes: above that of every writer before it.
+  [[nodiscard]] Epoch epoch() const;
   [[nodiscard]] std::uint64_t bytes_written() const;
   [[nodiscard]] std::uint64_t segments_created() const;
   [[nodiscard]] const Preparation& preparation() const;

@@ -52,6 +52,13 @@ std::vector<FrameFlags> marks_and_frames(const Settings& settings) {
   return flags;
 }
 
+TEST(FrameDeathTest, AnEntryThatDoesNotFollowEndsTheProcessSayingSo) {
+  Frame frame;
+  frame.append({5, 1, core::EndTradingDay{}}, {core::TradingDayEnded{true}});
+  EXPECT_DEATH(frame.append({7, 1, core::EndTradingDay{}}, {core::TradingDayEnded{true}}),
+               "writer.cc:[0-9]+: an entry does not follow the one before it");
+}
+
 TEST(Writer, WhatWasWrittenIsReadInOrder) {
   const TemporaryDirectory directory;
   const auto written = write_journal(directory.settings(), 50, 7, Ending::kClosed);

@@ -49,6 +49,13 @@ Malformed decode(const v1::NewOrder& wire, core::NewOrder& out) {
     return bad;
   }
   if (auto bad = decode_time_in_force(wire.time_in_force(), out.time_in_force)) return bad;
+  if (wire.position_intent() != v1::POSITION_INTENT_UNSPECIFIED) {
+    if (auto bad =
+            decode_enum("position_intent", wire.position_intent(),
+                        v1::PositionIntent_IsValid(wire.position_intent()), out.position_intent)) {
+      return bad;
+    }
+  }
   out.account = wire.account_id();
   out.instrument = wire.instrument_id();
   out.qty_lots = wire.qty_lots();

@@ -33,12 +33,14 @@ bool accepts(const std::function<void(v1::NewOrder&)>& change) {
 }
 
 TEST(Decode, KeepsEveryFieldOfAnOrder) {
+  v1::Request request = valid_order();
+  request.mutable_new_order()->set_position_intent(v1::POSITION_INTENT_SELL_TO_CLOSE);
   runtime::Operation operation;
-  ASSERT_FALSE(decode(valid_order(), operation).has_value());
+  ASSERT_FALSE(decode(request, operation).has_value());
   EXPECT_EQ(operation.request_id, 5U);
   const core::NewOrder expected{
-      1, 2, core::Side::kSell,        core::OrderType::kLimit, core::TimeInForce::kIoc,
-      3, 4, core::ClientOrderId("id")};
+      1, 2, core::Side::kSell,         core::OrderType::kLimit,           core::TimeInForce::kIoc,
+      3, 4, core::ClientOrderId("id"), core::PositionIntent::kSellToClose};
   EXPECT_EQ(std::get<core::NewOrder>(std::get<core::CommandBody>(operation.body)), expected);
 }
 
@@ -49,6 +51,8 @@ TEST(Decode, RefusesEnumeratorsThatNameNothing) {
   EXPECT_FALSE(accepts([](auto& order) { order.set_type(static_cast<v1::OrderType>(257)); }));
   EXPECT_FALSE(
       accepts([](auto& order) { order.set_time_in_force(static_cast<v1::TimeInForce>(99)); }));
+  EXPECT_FALSE(
+      accepts([](auto& order) { order.set_position_intent(static_cast<v1::PositionIntent>(5)); }));
 }
 
 TEST(Decode, TakesClientOrderIdsOfOneTo128Bytes) {

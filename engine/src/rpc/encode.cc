@@ -74,6 +74,7 @@ void encode_command(const core::NewOrder& command, v1::JournalEntry& out) {
   body.set_qty_lots(command.qty_lots);
   body.set_limit_price_ticks(command.limit_price_ticks);
   body.set_client_order_id(text(command.client_order_id));
+  body.set_position_intent(static_cast<v1::PositionIntent>(command.position_intent));
 }
 
 void encode_command(const core::CancelOrder& command, v1::JournalEntry& out) {
@@ -146,6 +147,7 @@ void encode_command(const core::Configure& command, v1::JournalEntry& out) {
   limits.set_max_fills_per_command(command.limits.max_fills_per_command);
   limits.set_max_open_orders(command.limits.max_open_orders);
   limits.set_max_open_orders_per_account(command.limits.max_open_orders_per_account);
+  out.mutable_configure()->set_rules_version(command.rules_version);
 }
 
 // Events.
@@ -241,6 +243,7 @@ void encode(const core::Event& event, v1::Event& out) {
 void encode(const core::Command& command, const core::EventBuffer& events, v1::JournalEntry& out) {
   out.set_sequence(command.sequence);
   out.set_timestamp_ns(command.timestamp_ns);
+  if (!command.actor.empty()) out.set_actor(text(command.actor));
   std::visit([&out](const auto& body) { encode_command(body, out); }, command.body);
   for (const core::Event& event : events) encode(event, *out.add_events());
 }

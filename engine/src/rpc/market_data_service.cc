@@ -18,7 +18,6 @@ namespace openvenue::rpc {
 namespace {
 
 constexpr int kEntriesPerBatchMax = 1024;
-constexpr std::size_t kBatchBytesMax = std::size_t{1} << 20;
 
 // A subscriber that has gone is noticed at most this late while nothing happens.
 constexpr std::chrono::milliseconds kIdleWait{100};

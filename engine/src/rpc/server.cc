@@ -11,7 +11,6 @@ namespace openvenue::rpc {
 namespace {
 
 constexpr int kReceiveBytesMax = 256 << 10;  // a message of 1,024 requests takes 200 KiB
-constexpr int kSendBytesMax = 16 << 20;
 constexpr int kStreamsPerConnectionMax = 32;
 constexpr int kReadChunkBytesMax = 64 << 10;
 constexpr int kKeepalivePingMs = 30'000;         // on a silent connection
@@ -28,7 +27,7 @@ constexpr std::size_t kBufferBytesPerConnection =
 
 void limit(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(kReceiveBytesMax);
-  builder.SetMaxSendMessageSize(kSendBytesMax);
+  builder.SetMaxSendMessageSize(static_cast<int>(kSendBytesMax));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
   builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadChunkBytesMax);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepalivePingMs);

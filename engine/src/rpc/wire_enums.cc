@@ -36,6 +36,12 @@ static_assert(same(v1::ORDER_STATUS_CANCELED, core::OrderStatus::kCanceled));
 static_assert(same(v1::ORDER_STATUS_EXPIRED, core::OrderStatus::kExpired));
 static_assert(same(v1::ORDER_STATUS_REPLACED, core::OrderStatus::kReplaced));
 
+static_assert(same(v1::POSITION_INTENT_UNSPECIFIED, core::PositionIntent::kUnspecified));
+static_assert(same(v1::POSITION_INTENT_BUY_TO_OPEN, core::PositionIntent::kBuyToOpen));
+static_assert(same(v1::POSITION_INTENT_BUY_TO_CLOSE, core::PositionIntent::kBuyToClose));
+static_assert(same(v1::POSITION_INTENT_SELL_TO_OPEN, core::PositionIntent::kSellToOpen));
+static_assert(same(v1::POSITION_INTENT_SELL_TO_CLOSE, core::PositionIntent::kSellToClose));
+
 static_assert(same(v1::REASON_NONE, core::Reason::kNone));
 static_assert(same(v1::REASON_UNKNOWN_ACCOUNT, core::Reason::kUnknownAccount));
 static_assert(same(v1::REASON_UNKNOWN_INSTRUMENT, core::Reason::kUnknownInstrument));
@@ -55,6 +61,7 @@ static_assert(same(v1::REASON_OVERFLOW, core::Reason::kOverflow));
 static_assert(same(v1::REASON_INVALID_DEFINITION, core::Reason::kInvalidDefinition));
 static_assert(same(v1::REASON_OPEN_ORDER_LIMIT, core::Reason::kOpenOrderLimit));
 static_assert(same(v1::REASON_ACCOUNT_OPEN_ORDER_LIMIT, core::Reason::kAccountOpenOrderLimit));
+static_assert(same(v1::REASON_POSITION_INTENT_MISMATCH, core::Reason::kPositionIntentMismatch));
 static_assert(same(v1::REASON_USER_CANCELED, core::Reason::kUserCanceled));
 static_assert(same(v1::REASON_IMMEDIATE_OR_CANCEL, core::Reason::kImmediateOrCancel));
 static_assert(same(v1::REASON_FILL_OR_KILL, core::Reason::kFillOrKill));

@@ -1,5 +1,6 @@
 #include "runtime/engine.h"
 
+#include <fmt/format.h>
 #include <pthread.h>
 #include <sched.h>
 #include <spdlog/spdlog.h>
@@ -40,22 +41,37 @@ bool ends_within_day_end(const journal::Settings& settings, core::Sequence last_
   return false;
 }
 
-// Journals the limits that the settings ask for, where they differ from those in force. Only the
-// first entry of all takes the clock's time: a later one must not move the journal's time past the
-// end of a trading day whose orders have not expired yet.
+std::string describe_what_does_not_fit(const VenueExchange& exchange, const core::Limits& limits) {
+  const core::Limits& before = exchange.limits();
+  return fmt::format(
+      "The limits are not valid, or below what the venue holds: {} open orders (limit {}), {} "
+      "accounts ({}), {} instruments ({}), {} pairs of account and instrument ({}). Start with "
+      "what "
+      "was in force before (--max-orders {} --max-open-orders {} --max-accounts {} "
+      "--max-instruments {} --max-positions {}), or with limits that hold it.",
+      exchange.open_order_count(), limits.max_open_orders, exchange.account_count(),
+      limits.max_accounts, exchange.instrument_count(), limits.max_instruments,
+      exchange.position_count(), limits.max_positions, before.max_orders, before.max_open_orders,
+      before.max_accounts, before.max_instruments, before.max_positions);
+}
+
+// Journals the limits that the settings ask for and this build's rules, where they differ from
+// those in force. Only the first entry of all takes the clock's time: a later one must not move the
+// journal's time past the end of a trading day whose orders have not expired yet.
 void configure(VenueExchange& exchange, FrameSink& sink, const core::Limits& limits,
                core::TimestampNs now_ns) {
-  if (exchange.last_sequence() != 0 && exchange.limits() == limits) return;
+  const bool in_force =
+      exchange.limits() == limits && exchange.rules_version() == core::kRulesVersion;
+  if (exchange.last_sequence() != 0 && in_force) return;
   core::EventBuffer events;
   events.reserve(VenueExchange::max_events_per_command(limits));
   const core::TimestampNs timestamp_ns =
       exchange.last_sequence() == 0 ? now_ns : exchange.last_timestamp_ns();
-  const core::Command command{exchange.last_sequence() + 1, timestamp_ns, core::Configure{limits}};
+  const core::Command command{
+      exchange.last_sequence() + 1, timestamp_ns, core::Configure{limits}, {}};
   exchange.apply(command, events);
   if (std::holds_alternative<core::Rejected>(events.front())) {
-    throw journal::JournalError(
-        "the configured limits are not valid, or the state in the journal does not fit them: start "
-        "with limits at least as large as before");
+    throw journal::JournalError(describe_what_does_not_fit(exchange, limits));
   }
   journal::Frame frame;
   frame.append(command, events);
@@ -70,6 +86,7 @@ struct Engine::Origin {
   std::unique_ptr<FrameSink> sink;
   core::Sequence snapshot_sequence = 0;
   bool day_end_unfinished = false;
+  bool pools_shrank = false;
 
   static Origin recover(const EngineSettings& settings, Metrics& metrics, const EngineSeams& seams,
                         const std::stop_token& stop) {
@@ -77,9 +94,10 @@ struct Engine::Origin {
     for (const std::string& warning : recovered.warnings) spdlog::warn("{}", warning);
     spdlog::info(
         "journal recovered directory={} sequence={} snapshot_sequence={} replayed={} "
-        "torn_bytes_cut={}",
+        "torn_bytes_cut={} epoch={}",
         settings.journal.directory.string(), recovered.exchange->last_sequence(),
-        recovered.snapshot_sequence, recovered.entries_replayed, recovered.torn_bytes_cut);
+        recovered.snapshot_sequence, recovered.entries_replayed, recovered.torn_bytes_cut,
+        recovered.writer.epoch());
     Origin origin;
     origin.snapshot_sequence = recovered.snapshot_sequence;
     origin.exchange = std::move(recovered.exchange);
@@ -88,6 +106,11 @@ struct Engine::Origin {
     origin.day_end_unfinished =
         ends_within_day_end(settings.journal, origin.exchange->last_sequence());
     configure(*origin.exchange, *origin.sink, settings.limits, seams.clock());
+    // The state of a venue that had larger limits came in larger pools.
+    if (origin.exchange->capacity() != settings.limits) {
+      origin.exchange = VenueExchange::resized(std::move(origin.exchange), settings.limits);
+      origin.pools_shrank = true;
+    }
     return origin;
   }
 };
@@ -107,7 +130,9 @@ Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFa
       snapshotter_(
           [maker = std::make_shared<journal::SnapshotMaker>(settings.journal, settings.limits)](
               core::Sequence up_to, const std::stop_token& stop) {
-            return maker->write(up_to, stop);
+            const journal::SnapshotMaker::Newest newest = maker->write(up_to, stop);
+            if (!newest.warning.empty()) spdlog::warn("{}", newest.warning);
+            return newest.sequence;
           },
           settings.snapshot_interval, origin.snapshot_sequence, watermark_, metrics),
       publisher_(durable_flights_, free_flights_, metrics) {
@@ -125,6 +150,8 @@ Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFa
         on_failure(what);
       },
       metrics);
+  // The next start then needs no more memory than this one asked for.
+  if (origin.pools_shrank) static_cast<void>(take_snapshot());
   start();
 }
 

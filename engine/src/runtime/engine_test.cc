@@ -380,6 +380,74 @@ TEST(Engine, JournalsItsLimitsAtTheFirstStartAndWhenTheyChange) {
   EXPECT_EQ(larger->durable().get(), 2U);
 }
 
+// What an operator is told to do when memory runs out.
+TEST(Engine, TakesLowerLimitsAfterHigherOnes) {
+  const TemporaryDirectory directory;
+  EngineSettings settings = test_settings(directory.path());
+  std::uint64_t before = 0;
+  {
+    TestEngine engine(settings);
+    engine.set_up_market();
+    for (int index = 0; index < 200; ++index) {
+      engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, std::to_string(index))));
+    }
+    before = engine->durable().get();
+  }
+  settings.limits.max_orders = 512;
+  settings.limits.max_open_orders = 384;
+  {
+    TestEngine engine(settings);
+    EXPECT_EQ(engine->applied_sequence(), before + 1);  // the new limits
+    EXPECT_EQ(order_in(engine.ask(Query(GetOrder{1, 0, core::ClientOrderId("199")}))).status,
+              core::OrderStatus::kNew);
+    // So that the next start does not begin with the larger state.
+    auto snapshot = engine->take_snapshot();
+    if (snapshot) {
+      EXPECT_GE(snapshot->get(), before + 1);
+    }
+  }
+  const journal::Recovered recovered = journal::recover(settings.journal, settings.limits);
+  EXPECT_EQ(recovered.exchange->limits(), settings.limits);
+}
+
+TEST(Engine, RefusesLimitsBelowWhatTheVenueHoldsAndSaysWhatItHolds) {
+  const TemporaryDirectory directory;
+  EngineSettings settings = test_settings(directory.path());
+  {
+    TestEngine engine(settings);
+    engine.set_up_market();
+    for (int index = 0; index < 20; ++index) {
+      engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, std::to_string(index))));
+    }
+  }
+  settings.limits.max_orders = 20;
+  settings.limits.max_open_orders = 19;
+  try {
+    const TestEngine engine(settings);
+    FAIL() << "it was started";
+  } catch (const journal::JournalError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("20 open orders (limit 19)"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("--max-orders 4096"));
+  }
+}
+
+TEST(Engine, JournalsWhoGaveAnAdministrativeCommand) {
+  const TemporaryDirectory directory;
+  const EngineSettings settings = test_settings(directory.path());
+  TestEngine engine(settings);
+  engine.set_up_market();
+  const auto collector = std::make_shared<Collector>();
+  ASSERT_EQ(engine.submit(collector, {Operation(1, core::CommandBody(core::AdjustBalance{1, 5}),
+                                                core::Actor("ops"))}),
+            Admission::kAccepted);
+  const core::Sequence sequence = collector->wait_for(1).at(0).sequence;
+  journal::Reader reader(settings.journal.directory, 0, sequence);
+  core::Command command;
+  core::EventBuffer events;
+  ASSERT_EQ(reader.next(command, events), journal::Reader::Result::kEntry);
+  EXPECT_EQ(command.actor.view(), "ops");
+}
+
 TEST(Engine, StartsFromTheSnapshotThatItWroteAtItsInterval) {
   const TemporaryDirectory directory;
   EngineSettings settings = test_settings(directory.path());

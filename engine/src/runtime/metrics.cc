@@ -1,37 +1,13 @@
 #include "runtime/metrics.h"
 
+#include <string>
+#include <string_view>
 #include <utility>
+
+#include "core/schema/names.h"
 
 namespace openvenue::runtime {
 namespace {
-
-using Reason = core::Reason;
-
-// In the order of core::CommandBody's alternatives.
-constexpr std::array<const char*, CommandTally::kKinds> kKindNames = {
-    "new_order",      "cancel_order",    "replace_order",   "define_instrument", "open_account",
-    "adjust_balance", "adjust_position", "end_trading_day", "configure"};
-
-constexpr std::pair<Reason, const char*> kRejectNames[] = {
-    {Reason::kUnknownAccount, "unknown_account"},
-    {Reason::kUnknownInstrument, "unknown_instrument"},
-    {Reason::kInstrumentInactive, "instrument_inactive"},
-    {Reason::kInvalidQuantity, "invalid_quantity"},
-    {Reason::kInvalidPrice, "invalid_price"},
-    {Reason::kInvalidOrder, "invalid_order"},
-    {Reason::kInsufficientCash, "insufficient_cash"},
-    {Reason::kInsufficientPosition, "insufficient_position"},
-    {Reason::kDuplicateClientOrderId, "duplicate_client_order_id"},
-    {Reason::kUnknownOrder, "unknown_order"},
-    {Reason::kOrderNotOpen, "order_not_open"},
-    {Reason::kQuantityBelowFilled, "quantity_below_filled"},
-    {Reason::kCapacity, "capacity"},
-    {Reason::kAlreadyExists, "already_exists"},
-    {Reason::kOverflow, "overflow"},
-    {Reason::kInvalidDefinition, "invalid_definition"},
-    {Reason::kOpenOrderLimit, "open_order_limit"},
-    {Reason::kAccountOpenOrderLimit, "account_open_order_limit"},
-};
 
 // 1 µs to about 8 s, each bound twice the one before.
 std::vector<double> latency_bounds_seconds() {
@@ -146,15 +122,17 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry)
                        .Name("openvenue_engine_commands_total")
                        .Help("Commands sequenced, by kind")
                        .Register(*registry_);
-  for (std::size_t kind = 0; kind < kKindNames.size(); ++kind) {
-    commands_[kind] = &commands.Add({{"kind", kKindNames[kind]}});
+  for (std::size_t kind = 0; kind < core::kCommandNames.size(); ++kind) {
+    commands_[kind] = &commands.Add({{"kind", std::string(core::kCommandNames[kind])}});
   }
   auto& rejects = prometheus::BuildCounter()
                       .Name("openvenue_engine_rejects_total")
                       .Help("Commands sequenced and refused, by reason")
                       .Register(*registry_);
-  for (const auto& [reason, name] : kRejectNames) {
-    rejects_.at(static_cast<std::size_t>(reason)) = &rejects.Add({{"reason", name}});
+  for (std::size_t reason = 1; reason < static_cast<std::size_t>(core::Reason::kUserCanceled);
+       ++reason) {
+    const std::string_view name = core::name_of(static_cast<core::Reason>(reason));
+    if (!name.empty()) rejects_.at(reason) = &rejects.Add({{"reason", std::string(name)}});
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <variant>
 
 #include "core/command.h"
@@ -43,8 +44,15 @@ using Query = std::variant<GetOrder, ListOpenOrders, GetAccount, GetBook, ListIn
                            ListAccounts, GetStatus>;
 
 struct Operation {
+  using Body = std::variant<core::CommandBody, Query>;
+
+  Operation() = default;
+  Operation(std::uint64_t id, Body what, const core::Actor& who = {})
+      : request_id(id), body(std::move(what)), actor(who) {}
+
   std::uint64_t request_id = 0;  // the client's own, echoed in the reply
-  std::variant<core::CommandBody, Query> body;
+  Body body;
+  core::Actor actor;  // who gives an administrative command; empty for all others
 };
 
 constexpr std::uint32_t kListLimitMax = 500;

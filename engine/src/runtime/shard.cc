@@ -92,15 +92,17 @@ Reply Shard::carry_out(const Operation& operation, core::TimestampNs now_ns) {
   if (const auto* query = std::get_if<Query>(&operation.body)) {
     return answer(*exchange_, *query, operation.request_id);
   }
-  apply(std::get<core::CommandBody>(operation.body), now_ns);
+  apply(std::get<core::CommandBody>(operation.body), operation.actor, now_ns);
   return answer(*exchange_, command_, events_, operation.request_id);
 }
 
 // Precondition: make_room().
-void Shard::apply(const core::CommandBody& body, core::TimestampNs now_ns) {
+void Shard::apply(const core::CommandBody& body, const core::Actor& actor,
+                  core::TimestampNs now_ns) {
   command_.sequence = exchange_->last_sequence() + 1;
   command_.timestamp_ns = stamp(now_ns);
   command_.body = body;
+  command_.actor = actor;
   exchange_->apply(command_, events_);
   flight_->frame.append(command_, events_);
   tally_.count(command_, events_);
@@ -123,7 +125,7 @@ void Shard::end_trading_day_if_due(core::TimestampNs now_ns) {
 void Shard::finish_trading_day(core::TimestampNs now_ns) {
   while (day_end_unfinished_) {
     make_room();
-    apply(core::EndTradingDay{}, now_ns);
+    apply(core::EndTradingDay{}, {}, now_ns);
   }
 }
 

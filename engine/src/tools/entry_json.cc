@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <iterator>
 #include <type_traits>
 
-#include "journal/fields.h"
-#include "journal/names.h"
+#include "core/schema/fields.h"
+#include "core/schema/names.h"
 
 namespace openvenue::tools {
 namespace {
@@ -16,10 +17,20 @@ class FieldPrinter {
   explicit FieldPrinter(std::string& out) : out_(out) {}
 
   template <class T>
-  void operator()(const char* name, const T& value) {
+  void field(const char* name, const T& value) {
+    name_next(name);
+    print(value);
+  }
+  template <class T>
+  void since(std::uint32_t /*version*/, const char* name, const T& value,
+             const std::type_identity_t<T>& /*before*/ = {}) {
+    field(name, value);
+  }
+
+  // The value is the caller's to append.
+  void name_next(const char* name) {
     fmt::format_to(std::back_inserter(out_), "{}\"{}\":", first_ ? "" : ",", name);
     first_ = false;
-    print(value);
   }
 
  private:
@@ -28,14 +39,14 @@ class FieldPrinter {
   void print(T value) { fmt::format_to(std::back_inserter(out_), "{}", value); }
   template <class T>
   requires std::is_enum_v<T>
-  void print(T value) { append_json_string(journal::name_of(value), out_); }
+  void print(T value) { append_json_string(core::name_of(value), out_); }
   template <std::size_t Capacity>
   void print(const core::FixedString<Capacity>& text) {
     append_json_string(text.view(), out_);
   }
   void print(const core::TradeSide& side) {
     out_ += '{';
-    journal::visit_fields(side, FieldPrinter(out_));
+    core::visit_fields(side, FieldPrinter(out_));
     out_ += '}';
   }
 
@@ -47,8 +58,8 @@ template <class Variant, class Names>
 void append_record(const Variant& variant, const Names& names, std::string& out) {
   out += '{';
   FieldPrinter printer(out);
-  printer("kind", core::Name(names[variant.index()]));
-  std::visit([&](const auto& record) { journal::visit_fields(record, printer); }, variant);
+  printer.field("kind", core::Name(names[variant.index()]));
+  std::visit([&](const auto& record) { core::visit_fields(record, printer); }, variant);
   out += '}';
 }
 
@@ -56,13 +67,16 @@ void append_record(const Variant& variant, const Names& names, std::string& out)
 
 void append_entry_json(const core::Command& command, const core::EventBuffer& events,
                        std::string& out) {
-  fmt::format_to(std::back_inserter(out), R"({{"sequence":{},"timestamp_ns":{},"command":)",
-                 command.sequence, command.timestamp_ns);
-  append_record(command.body, journal::kCommandNames, out);
-  out += R"(,"events":[)";
+  out += '{';
+  FieldPrinter printer(out);
+  core::visit_fields(command, printer);
+  printer.name_next("command");
+  append_record(command.body, core::kCommandNames, out);
+  printer.name_next("events");
+  out += '[';
   for (const core::Event& event : events) {
     if (&event != &events.front()) out += ',';
-    append_record(event, journal::kEventNames, out);
+    append_record(event, core::kEventNames, out);
   }
   out += "]}";
 }

@@ -1,7 +1,7 @@
 // Journal entries as JSON for people and scripts: one object, enumerators by name, integers as
 // JSON integers of up to 64 bits.
 //
-//   {"sequence":9,"timestamp_ns":1,"command":{"kind":"new_order",…},"events":[{"kind":…},…]}
+//   {"sequence":9,"timestamp_ns":1,"actor":"","command":{"kind":"new_order",…},"events":[{…},…]}
 #pragma once
 
 #include <string>

@@ -12,10 +12,10 @@ std::string json(const core::Command& command, const core::EventBuffer& events) 
 }
 
 TEST(EntryJson, AnEntryIsOneObjectWithEnumeratorsByName) {
-  const core::Command command{9, 1'000, core::CancelOrder{7, 8}};
+  const core::Command command{9, 1'000, core::CancelOrder{7, 8}, core::Actor("desk")};
   const core::EventBuffer events{core::OrderCanceled{8, 7, core::Reason::kUserCanceled, 5}};
   EXPECT_EQ(json(command, events),
-            R"({"sequence":9,"timestamp_ns":1000,)"
+            R"({"sequence":9,"timestamp_ns":1000,"actor":"desk",)"
             R"("command":{"kind":"cancel_order","account_id":7,"order_id":8},)"
             R"("events":[{"kind":"order_canceled","order_id":8,"account_id":7,)"
             R"("reason":"user_canceled","canceled_lots":5}]})");
@@ -25,7 +25,7 @@ TEST(EntryJson, ATradesSidesAreObjectsOfTheirOwn) {
   core::Trade trade;
   trade.maker.order_id = 3;
   trade.taker.order_id = 4;
-  const std::string out = json({4, 0, core::EndTradingDay{}}, {trade});
+  const std::string out = json({4, 0, core::EndTradingDay{}, {}}, {trade});
   EXPECT_NE(out.find(R"("maker":{"order_id":3,)"), std::string::npos) << out;
   EXPECT_NE(out.find(R"("taker":{"order_id":4,)"), std::string::npos) << out;
 }

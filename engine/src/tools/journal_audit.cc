@@ -15,7 +15,14 @@ namespace {
 
 constexpr std::uint64_t kProgressEntries = 20'000;
 
-void raise(std::uint32_t& limit, std::uint32_t to) { limit = std::max(limit, to); }
+// Replay makes room for what the journal configures.
+constexpr core::Limits kSmallest{.max_orders = 2,
+                                 .max_accounts = 1,
+                                 .max_instruments = 1,
+                                 .max_positions = 1,
+                                 .max_fills_per_command = 1,
+                                 .max_open_orders = 1,
+                                 .max_open_orders_per_account = 1};
 
 void count(const core::Command& command, const core::EventBuffer& events, JournalStats& stats) {
   if (stats.entries == 0) stats.first_ns = command.timestamp_ns;
@@ -24,16 +31,6 @@ void count(const core::Command& command, const core::EventBuffer& events, Journa
   ++stats.entries;
   ++stats.commands[command.body.index()];
   for (const core::Event& event : events) ++stats.events[event.index()];
-  if (const auto* configure = std::get_if<core::Configure>(&command.body)) {
-    raise(stats.limits_max.max_orders, configure->limits.max_orders);
-    raise(stats.limits_max.max_accounts, configure->limits.max_accounts);
-    raise(stats.limits_max.max_instruments, configure->limits.max_instruments);
-    raise(stats.limits_max.max_positions, configure->limits.max_positions);
-    raise(stats.limits_max.max_fills_per_command, configure->limits.max_fills_per_command);
-    raise(stats.limits_max.max_open_orders, configure->limits.max_open_orders);
-    raise(stats.limits_max.max_open_orders_per_account,
-          configure->limits.max_open_orders_per_account);
-  }
 }
 
 void count(const journal::FrameHeader& frame, JournalStats& stats) {
@@ -43,14 +40,13 @@ void count(const journal::FrameHeader& frame, JournalStats& stats) {
 }
 
 // The state that the snapshot holds must be the one that replay has just reached.
-void compare_snapshot(const journal::Settings& settings, const core::Limits& capacity,
-                      const journal::NamedFile& name, const journal::Replay& replay,
-                      Verdict& verdict) {
+void compare_snapshot(const journal::Settings& settings, const journal::NamedFile& name,
+                      const journal::Replay& replay, Verdict& verdict) {
   if (!std::filesystem::exists(name.path)) return;  // the running engine has newer ones
   try {
     const journal::Snapshot snapshot = journal::read_snapshot(name, settings.shard_id);
-    static_cast<void>(journal::restore_snapshot(name, snapshot, capacity));
-    if (snapshot.header.state_hash == replay.exchange().state_hash() &&
+    static_cast<void>(journal::restore_snapshot(name, snapshot, kSmallest));
+    if (snapshot.header.state_hash == replay.exchange().state_hash(snapshot.header.version) &&
         snapshot.header.frame_checksum == replay.frame_checksum()) {
       verdict.snapshots.push_back(name.sequence);
     } else {
@@ -106,8 +102,7 @@ Verdict verify(const journal::Settings& settings, const OnProgress& on_progress)
   // Listed first: a running engine's later snapshots are of entries beyond what is read here.
   const auto snapshots = journal::list_snapshots(settings.directory, settings.shard_id);
   verdict.stats = read_stats(settings, on_progress);
-  const core::Limits& capacity = verdict.stats.limits_max;
-  journal::Replay replay(settings, capacity, journal::Replay::Start::kBeginning);
+  journal::Replay replay(settings, kSmallest, journal::Replay::Start::kBeginning);
   auto snapshot = snapshots.begin();
   const core::Sequence last = verdict.stats.last_sequence;
   while (replay.exchange().last_sequence() < last) {
@@ -115,7 +110,7 @@ Verdict verify(const journal::Settings& settings, const OnProgress& on_progress)
     if (snapshot != snapshots.end()) stop = std::min(stop, snapshot->sequence);
     replay.run(stop, last);
     if (snapshot != snapshots.end() && stop == snapshot->sequence) {
-      compare_snapshot(settings, capacity, *snapshot++, replay, verdict);
+      compare_snapshot(settings, *snapshot++, replay, verdict);
     }
     on_progress(verdict.stats.entries + replay.entries_replayed());
   }

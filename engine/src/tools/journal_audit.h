@@ -36,7 +36,6 @@ struct JournalStats {
   core::TimestampNs last_ns = 0;
   std::array<std::uint64_t, std::variant_size_v<core::CommandBody>> commands{};
   std::array<std::uint64_t, std::variant_size_v<core::Event>> events{};
-  core::Limits limits_max{0, 0, 0, 0, 0, 0, 0};  // the largest ever configured, each for itself
   Ending ending = Ending::kOpen;
   std::uint64_t torn_bytes = 0;
 };

@@ -104,6 +104,15 @@ TEST_F(JournalAudit, AnotherReplayedStateThanTheSnapshotsIsAFault) {
   EXPECT_EQ(verify(settings_, kSilent).snapshot_faults.size(), 1U);
 }
 
+TEST_F(JournalAudit, AJournalOfTheVersionBeforeIsVerifiedWithItsSnapshots) {
+  journal::testing::unpack_journal("engine/testdata/journal-v2/closed", directory_.path());
+  const Verdict verdict = verify(settings_, kSilent);
+  EXPECT_THAT(verdict.snapshot_faults, ::testing::IsEmpty());
+  EXPECT_EQ(verdict.snapshots, (std::vector<core::Sequence>{6085, 12228}));
+  EXPECT_EQ(verdict.stats.entries, 12299U);
+  EXPECT_EQ(verdict.stats.ending, tools::Ending::kClean);
+}
+
 TEST_F(JournalAudit, ADirectoryWithoutAJournalIsAnError) {
   EXPECT_THROW(static_cast<void>(read_stats(settings_, kSilent)), JournalError);
 }

@@ -12,8 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/schema/names.h"
 #include "journal/error.h"
-#include "journal/fields.h"
 #include "journal/reader.h"
 #include "tools/entry_json.h"
 #include "tools/journal_audit.h"
@@ -114,8 +114,8 @@ void print_stats_json(const JournalStats& stats) {
           ? 0.0
           : static_cast<double>(stats.frame_bytes) / static_cast<double>(stats.entries),
       stats.first_ns, stats.last_ns, name_of(stats.ending), stats.torn_bytes,
-      counts_json(journal::kCommandNames, stats.commands),
-      counts_json(journal::kEventNames, stats.events));
+      counts_json(core::kCommandNames, stats.commands),
+      counts_json(core::kEventNames, stats.events));
 }
 
 void print_stats(const JournalStats& stats) {
@@ -128,8 +128,8 @@ void print_stats(const JournalStats& stats) {
   fmt::print("bytes in a frame      {:>14.0f}\n", per_frame(stats, stats.frame_bytes));
   fmt::print("time span             {:>14.3f} s\n", seconds_spanned(stats));
   fmt::print("ending                {}\n", describe(stats));
-  print_counts("commands", journal::kCommandNames, stats.commands);
-  print_counts("events", journal::kEventNames, stats.events);
+  print_counts("commands", core::kCommandNames, stats.commands);
+  print_counts("events", core::kEventNames, stats.events);
 }
 
 void print_verdict_json(const Verdict& verdict) {

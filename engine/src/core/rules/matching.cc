@@ -1,0 +1,104 @@
+#include "core/rules/matching.h"
+
+#include <algorithm>
+
+#include "core/rules/risk.h"
+#include "core/rules/validate.h"
+
+namespace openvenue::core {
+
+void Matching::match(Slot slot) {
+  const Order& order = state_.orders[slot];
+  const Side resting_side = opposite(order.side);
+  const PriceTicks limit = effective_limit(order);
+  const FastBook& book = state_.book_of(slot);
+  std::uint32_t fills = 0;
+  while (order.open()) {
+    const BookFront front = book.front(resting_side);
+    if (front.slot == kNoSlot || !crosses(resting_side, front.price_ticks, limit)) {
+      return settle_rest(slot);
+    }
+    // The rest would stand crossed: it cannot be queued.
+    if (fills++ == state_.limits.max_fills_per_command) return cancel(slot, Reason::kFillLimit);
+    fill(slot, front);
+  }
+}
+
+void Matching::cancel(Slot slot, Reason reason) {
+  Order& order = state_.orders[slot];
+  const QtyLots leaves = order.leaves_lots();
+  reserve(state_, slot, -leaves);
+  order.end_reason = reason;
+  end(slot, reason == Reason::kDayEnded ? OrderStatus::kExpired : OrderStatus::kCanceled);
+  events_.emplace_back(OrderCanceled{order.order_id, order.account, reason, leaves});
+}
+
+void Matching::end(Slot slot, OrderStatus status) {
+  state_.orders[slot].status = status;
+  touch(slot);
+  const Slot account = state_.orders.owner(slot).account;
+  state_.orders.end(slot, state_.ledger.account(account).open_orders);
+}
+
+void Matching::touch(Slot slot) {
+  Order& order = state_.orders[slot];
+  order.updated_ns = state_.last_timestamp_ns;
+  order.updated_sequence = state_.last_sequence;
+  state_.ledger.account(state_.orders.owner(slot).account).account.updated_sequence =
+      state_.last_sequence;
+}
+
+void Matching::fill(Slot taker, const BookFront& front) {
+  const Slot maker = front.slot;
+  const Side taker_side = state_.orders[taker].side;
+  const OrderOwner& taker_owner = state_.orders.owner(taker);
+  const OrderOwner& maker_owner = state_.orders.owner(maker);
+  InstrumentRecord& record = state_.instruments[taker_owner.instrument];
+  Instrument& instrument = record.instrument;
+  const QtyLots qty = std::min(state_.orders[taker].leaves_lots(), front.leaves_lots);
+  const CashMicros lot_value = front.price_ticks * instrument.tick_value_micros;
+
+  record.book.fill_front(opposite(taker_side), qty);
+  instrument.last_price_ticks = front.price_ticks;
+  const OrderOwner& buyer = taker_side == Side::kBuy ? taker_owner : maker_owner;
+  const OrderOwner& seller = taker_side == Side::kBuy ? maker_owner : taker_owner;
+  state_.ledger.settle(buyer.account, buyer.position, seller.account, seller.position, qty,
+                       lot_value);
+  record_fill(maker, qty, qty * lot_value);
+  record_fill(taker, qty, qty * lot_value);
+  events_.emplace_back(Trade{++state_.last_trade_id, instrument.terms.instrument, taker_side,
+                             front.price_ticks, qty, trade_side(maker), trade_side(taker)});
+}
+
+void Matching::record_fill(Slot slot, QtyLots qty_lots, CashMicros value_micros) {
+  Order& order = state_.orders[slot];
+  reserve(state_, slot, -qty_lots);
+  order.filled_lots += qty_lots;
+  order.filled_value_micros += value_micros;
+  order.status = OrderStatus::kPartiallyFilled;
+  touch(slot);
+  if (order.filled_lots == order.qty_lots) end(slot, OrderStatus::kFilled);
+}
+
+// What remains of an order that meets nothing more rests, or is canceled if it must not.
+void Matching::settle_rest(Slot slot) {
+  const Order& order = state_.orders[slot];
+  if (order.type == OrderType::kMarket) return cancel(slot, Reason::kNoLiquidity);
+  if (!may_rest(order.type, order.time_in_force)) return cancel(slot, Reason::kImmediateOrCancel);
+  state_.book_of(slot).add(slot, order.side, order.limit_price_ticks, order.leaves_lots());
+}
+
+TradeSide Matching::trade_side(Slot slot) const {
+  const Order& order = state_.orders[slot];
+  const OrderOwner& owner = state_.orders.owner(slot);
+  const Position& position = state_.ledger.position(owner.position);
+  return {order.order_id,
+          order.account,
+          order.filled_lots,
+          order.filled_value_micros,
+          state_.ledger.account(owner.account).account.cash_micros,
+          position.qty_lots,
+          position.cost_micros};
+}
+
+}  // namespace openvenue::core

@@ -1,0 +1,36 @@
+// What becomes of an order that has been accepted: it fills, rests and ends.
+#pragma once
+
+#include "core/event.h"
+#include "core/exchange_state.h"
+#include "core/slot.h"
+#include "core/types.h"
+
+namespace openvenue::core {
+
+// Works on behalf of one command, that of `state.last_sequence`. Appends to `events`.
+class Matching {
+ public:
+  Matching(ExchangeState& state, EventBuffer& events) : state_(state), events_(events) {}
+
+  // Fills an open order that is in no book against the other side, best price first and then the
+  // oldest order, at most Limits::max_fills_per_command times. Its rest is queued or canceled.
+  void match(Slot slot);
+  // Cancels what is left. Precondition: the order is open and in no book.
+  void cancel(Slot slot, Reason reason);
+  // Ends an open order that is in no book and has nothing reserved.
+  void end(Slot slot, OrderStatus status);
+  // Records that the command changed the order.
+  void touch(Slot slot);
+
+ private:
+  void fill(Slot taker, const BookFront& front);
+  void record_fill(Slot slot, QtyLots qty_lots, CashMicros value_micros);
+  void settle_rest(Slot slot);
+  [[nodiscard]] TradeSide trade_side(Slot slot) const;
+
+  ExchangeState& state_;
+  EventBuffer& events_;
+};
+
+}  // namespace openvenue::core

@@ -1,0 +1,189 @@
+#include "core/rules/orders.h"
+
+#include "core/rules/risk.h"
+#include "core/rules/validate.h"
+
+namespace openvenue::core {
+namespace {
+
+Order order_of(const NewOrder& command) {
+  Order order;
+  order.account = command.account;
+  order.instrument = command.instrument;
+  order.side = command.side;
+  order.type = command.type;
+  order.time_in_force = command.time_in_force;
+  order.qty_lots = command.qty_lots;
+  order.limit_price_ticks = command.limit_price_ticks;
+  order.client_order_id = command.client_order_id;
+  order.position_intent = command.position_intent;
+  return order;
+}
+
+// An order without an intent may come from a client or a worker of the version before, which did
+// not pass it on: its repetition may have one.
+bool made_by(const NewOrder& command, const Order& order) {
+  return order.replaces == 0 && order.instrument == command.instrument &&
+         order.side == command.side && order.type == command.type &&
+         order.time_in_force == command.time_in_force && order.qty_lots == command.qty_lots &&
+         order.limit_price_ticks == command.limit_price_ticks &&
+         (order.position_intent == command.position_intent ||
+          order.position_intent == PositionIntent::kUnspecified);
+}
+
+ReplaceTerms terms_of(const ReplaceOrder& command) {
+  return {command.qty_lots, command.limit_price_ticks, command.time_in_force,
+          command.keep_time_in_force};
+}
+
+bool made_by(const ReplaceOrder& command, const Order& order, const ReplaceTerms& terms) {
+  return command.order_id != 0 && order.replaces == command.order_id && terms == terms_of(command);
+}
+
+Order replacement(const Order& old, const ReplaceOrder& command) {
+  Order order = old;
+  order.replaces = old.order_id;
+  order.client_order_id = command.client_order_id;
+  if (command.qty_lots != 0) order.qty_lots = command.qty_lots;
+  if (command.limit_price_ticks != 0) order.limit_price_ticks = command.limit_price_ticks;
+  if (!command.keep_time_in_force) order.time_in_force = command.time_in_force;
+  return order;
+}
+
+}  // namespace
+
+void Orders::enter(const NewOrder& command) {
+  const Slot account = state_.ledger.find_account(command.account);
+  if (account == kNoSlot) return reject(Reason::kUnknownAccount);
+  if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder);
+  const Slot earlier = state_.orders.find(command.account, command.client_order_id);
+  if (earlier != kNoSlot) {
+    const Order& known = state_.orders[earlier];
+    if (!made_by(command, known)) return reject(Reason::kDuplicateClientOrderId);
+    events_.emplace_back(Duplicate{known.order_id});
+    return;
+  }
+  const Slot instrument = state_.instruments.find(command.instrument);
+  if (instrument == kNoSlot) return reject(Reason::kUnknownInstrument);
+  if (!has_meaning(command)) return reject(Reason::kInvalidOrder);
+
+  const Order order = order_of(command);
+  const OrderOwner owner{account, state_.ledger.find_position(command.account, command.instrument),
+                         instrument};
+  Reason reason = validate(order, state_.instruments[instrument].instrument.terms);
+  if (reason != Reason::kNone) return reject(reason);
+  reason = check_position_intent(state_, order, owner);
+  if (reason != Reason::kNone) return reject(reason);
+  reason = check_risk(state_, order, owner, {});
+  if (reason != Reason::kNone) return reject(reason);
+  reason = check_open_orders(state_, order, owner);
+  if (reason != Reason::kNone) return reject(reason);
+
+  const Slot slot = open(order, owner, {});
+  events_.emplace_back(OrderAccepted{state_.last_sequence});
+  const bool killed = order.time_in_force == TimeInForce::kFok &&
+                      sweep(state_, order, instrument).qty_lots != order.qty_lots;
+  if (killed) return matching_.cancel(slot, Reason::kFillOrKill);
+  matching_.match(slot);
+}
+
+void Orders::cancel(const CancelOrder& command) {
+  const OrderId id = command.order_id;
+  if (state_.ledger.find_account(command.account) == kNoSlot) {
+    return reject(Reason::kUnknownAccount, id);
+  }
+  const Slot slot = state_.orders.find(id);
+  if (slot == kNoSlot) return reject(Reason::kUnknownOrder, id);
+  if (state_.orders[slot].account != command.account) return reject(Reason::kUnknownOrder, id);
+  if (!state_.orders[slot].open()) return reject(Reason::kOrderNotOpen, id);
+
+  state_.book_of(slot).remove(slot);
+  matching_.cancel(slot, Reason::kUserCanceled);
+}
+
+void Orders::replace(const ReplaceOrder& command) {
+  const OrderId id = command.order_id;
+  if (state_.ledger.find_account(command.account) == kNoSlot) {
+    return reject(Reason::kUnknownAccount, id);
+  }
+  if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder, id);
+  const Slot earlier = state_.orders.find(command.account, command.client_order_id);
+  if (earlier != kNoSlot) {
+    const Order& known = state_.orders[earlier];
+    const bool same = made_by(command, known, state_.orders.replace_terms(earlier));
+    if (!same) return reject(Reason::kDuplicateClientOrderId, id);
+    events_.emplace_back(Duplicate{known.order_id});
+    return;
+  }
+  const Slot old_slot = state_.orders.find(id);
+  if (old_slot == kNoSlot) return reject(Reason::kUnknownOrder, id);
+  const Order& old = state_.orders[old_slot];
+  if (old.account != command.account) return reject(Reason::kUnknownOrder, id);
+  if (!old.open()) return reject(Reason::kOrderNotOpen, id);
+
+  const Order order = replacement(old, command);
+  const OrderOwner owner = state_.orders.owner(old_slot);
+  const QtyLots old_leaves = old.leaves_lots();
+  if (!may_rest(order.type, order.time_in_force)) return reject(Reason::kInvalidOrder, id);
+  Reason reason = validate(order, state_.instruments[owner.instrument].instrument.terms);
+  if (reason != Reason::kNone) return reject(reason, id);
+  reason = check_risk(state_, order, owner,
+                      {state_.reservation_micros(old, owner.instrument, old_leaves), old_leaves});
+  if (reason != Reason::kNone) return reject(reason, id);
+
+  const bool keeps_priority =
+      order.limit_price_ticks == old.limit_price_ticks && order.qty_lots <= old.qty_lots;
+  reserve(state_, old_slot, -old_leaves);  // first: both together may not fit 64 bits
+  const Slot slot = open(order, owner, terms_of(command));
+  substitute(old_slot, slot, keeps_priority);
+  events_.emplace_back(OrderReplaced{state_.last_sequence, id, order.account, order.instrument,
+                                     order.side, order.time_in_force, keeps_priority,
+                                     order.qty_lots, order.limit_price_ticks, order.filled_lots,
+                                     order.filled_value_micros});
+  if (!keeps_priority) matching_.match(slot);
+}
+
+void Orders::end_trading_day() {
+  for (std::uint32_t ended = 0; ended < state_.limits.max_fills_per_command; ++ended) {
+    const Slot slot = state_.orders.oldest_day_order();
+    if (slot == kNoSlot) break;
+    state_.book_of(slot).remove(slot);
+    matching_.cancel(slot, Reason::kDayEnded);
+  }
+  events_.emplace_back(TradingDayEnded{state_.orders.oldest_day_order() == kNoSlot});
+}
+
+// Opens `order` under the command's sequence number and reserves what it needs.
+Slot Orders::open(const Order& order, OrderOwner owner, const ReplaceTerms& terms) {
+  if (owner.position == kNoSlot) {
+    owner.position = state_.ledger.add_position(
+        owner.account, {.account = order.account, .instrument = order.instrument});
+  }
+  Order opened = order;
+  opened.order_id = state_.last_sequence;
+  opened.status = order.filled_lots == 0 ? OrderStatus::kNew : OrderStatus::kPartiallyFilled;
+  opened.created_ns = state_.last_timestamp_ns;
+  const Slot slot =
+      state_.orders.open(opened, owner, terms, state_.ledger.account(owner.account).open_orders,
+                         state_.limits.max_orders);
+  reserve(state_, slot, opened.leaves_lots());
+  matching_.touch(slot);
+  return slot;
+}
+
+// Ends the old order, whose reservation is released, in favour of the new one, which takes its
+// place in the queue or leaves the book to be matched and queued anew.
+void Orders::substitute(Slot old_slot, Slot new_slot, bool keeps_priority) {
+  Order& old = state_.orders[old_slot];
+  FastBook& book = state_.book_of(old_slot);
+  if (keeps_priority) {
+    book.transfer(old_slot, new_slot);
+    book.reduce(new_slot, old.qty_lots - state_.orders[new_slot].qty_lots);
+  } else {
+    book.remove(old_slot);
+  }
+  old.replaced_by = state_.orders[new_slot].order_id;
+  matching_.end(old_slot, OrderStatus::kReplaced);
+}
+
+}  // namespace openvenue::core

@@ -1,0 +1,37 @@
+// The commands on orders: enter, cancel, replace, and the end of the day.
+#pragma once
+
+#include "core/command.h"
+#include "core/event.h"
+#include "core/exchange_state.h"
+#include "core/rules/matching.h"
+#include "core/slot.h"
+#include "core/types.h"
+
+namespace openvenue::core {
+
+// Works on behalf of one command, that of `state.last_sequence`. Checks everything, in the order
+// that types.h lists the reasons in, before it changes anything. Appends to `events`.
+class Orders {
+ public:
+  Orders(ExchangeState& state, EventBuffer& events)
+      : state_(state), events_(events), matching_(state, events) {}
+
+  void enter(const NewOrder& command);
+  void cancel(const CancelOrder& command);
+  void replace(const ReplaceOrder& command);
+  void end_trading_day();
+
+ private:
+  void reject(Reason reason, OrderId order_id = 0) {
+    events_.emplace_back(Rejected{reason, order_id});
+  }
+  Slot open(const Order& order, OrderOwner owner, const ReplaceTerms& terms);
+  void substitute(Slot old_slot, Slot new_slot, bool keeps_priority);
+
+  ExchangeState& state_;
+  EventBuffer& events_;
+  Matching matching_;
+};
+
+}  // namespace openvenue::core

@@ -1,0 +1,117 @@
+#include "core/rules/risk.h"
+
+#include <limits>
+
+#include "core/rules/validate.h"
+
+namespace openvenue::core {
+namespace {
+
+QtyLots leaves_of(const Order& order) { return order.qty_lots - order.filled_lots; }
+
+// Whatever the order trades at, the value of its fills fits 64 bits.
+bool value_fits(const Order& order, const Instrument& instrument) {
+  const bool bounded_by_limit = order.side == Side::kBuy && order.type == OrderType::kLimit;
+  const PriceTicks highest_price =
+      bounded_by_limit ? order.limit_price_ticks : instrument.terms.max_price_ticks;
+  return fits_int64(order.filled_value_micros +
+                    WideInteger{leaves_of(order)} * highest_price * instrument.tick_value_micros);
+}
+
+bool position_fits(const Position& position) {
+  return position.qty_lots <= kPositionLotsMax && position.qty_lots >= -kPositionLotsMax;
+}
+
+// A limit order reserves its worst case. A market order never rests, so what it costs is known: it
+// pays exactly for what it would sweep now.
+WideInteger cash_needed_micros(const ExchangeState& state, const Order& order, Slot instrument) {
+  if (order.type == OrderType::kLimit) {
+    return state.reservation_micros(order, instrument, leaves_of(order));
+  }
+  return sweep(state, order, instrument).lot_ticks *
+         state.instruments[instrument].instrument.tick_value_micros;
+}
+
+bool affords(const ExchangeState& state, const Order& order, const OrderOwner& owner,
+             const Released& released) {
+  const Account& account = state.ledger.account(owner.account).account;
+  return cash_needed_micros(state, order, owner.instrument) <=
+         account.buying_power_micros() + released.cash_micros;
+}
+
+bool delivers(const ExchangeState& state, const Order& order, const OrderOwner& owner,
+              const Position& position, const Released& released) {
+  const QtyLots free_lots = position.qty_lots - position.reserved_lots + released.lots;
+  return leaves_of(order) <= free_lots ||
+         state.ledger.account(owner.account).account.may_sell_short;
+}
+
+}  // namespace
+
+Reason check_position_intent(const ExchangeState& state, const Order& order,
+                             const OrderOwner& owner) {
+  const PositionIntent intent = order.position_intent;
+  if (intent == PositionIntent::kUnspecified || state.rules_version < 2) return Reason::kNone;
+  const bool buys = intent == PositionIntent::kBuyToOpen || intent == PositionIntent::kBuyToClose;
+  const bool closes =
+      intent == PositionIntent::kBuyToClose || intent == PositionIntent::kSellToClose;
+  const Position position =
+      owner.position == kNoSlot ? Position{} : state.ledger.position(owner.position);
+  const WideInteger against = buys ? -WideInteger{position.qty_lots} : position.qty_lots;
+  const QtyLots taken = buys ? position.wanted_lots : position.reserved_lots;
+  const bool fits = closes ? order.qty_lots <= against - taken : against <= 0;
+  return fits && buys == (order.side == Side::kBuy) ? Reason::kNone
+                                                    : Reason::kPositionIntentMismatch;
+}
+
+Reason check_risk(const ExchangeState& state, const Order& order, const OrderOwner& owner,
+                  const Released& released) {
+  const bool held = owner.position != kNoSlot;
+  const Position position = held ? state.ledger.position(owner.position) : Position{};
+  const bool buys = order.side == Side::kBuy;
+
+  if (!value_fits(order, state.instruments[owner.instrument].instrument)) return Reason::kOverflow;
+  if (!position_fits(position)) return Reason::kOverflow;
+  if (buys && !affords(state, order, owner, released)) return Reason::kInsufficientCash;
+  if (!buys && !delivers(state, order, owner, position, released)) {
+    return Reason::kInsufficientPosition;
+  }
+  if (!held && state.ledger.positions() >= state.limits.max_positions) return Reason::kCapacity;
+  return Reason::kNone;
+}
+
+Reason check_open_orders(const ExchangeState& state, const Order& order, const OrderOwner& owner) {
+  if (!may_rest(order.type, order.time_in_force)) return Reason::kNone;
+  const Limits& limits = state.limits;
+  const SlotList& open_of_account = state.ledger.account(owner.account).open_orders;
+  if (state.orders.open_orders() >= limits.max_open_orders) return Reason::kOpenOrderLimit;
+  if (open_of_account.size >= limits.max_open_orders_per_account) {
+    return Reason::kAccountOpenOrderLimit;
+  }
+  return Reason::kNone;
+}
+
+SweepResult sweep(const ExchangeState& state, const Order& order, Slot instrument) {
+  return state.instruments[instrument].book.sweep({opposite(order.side), effective_limit(order),
+                                                   leaves_of(order),
+                                                   state.limits.max_fills_per_command});
+}
+
+void reserve(ExchangeState& state, Slot slot, QtyLots lots) {
+  const Order& order = state.orders[slot];
+  const OrderOwner& owner = state.orders.owner(slot);
+  if (order.side == Side::kBuy) {
+    state.ledger.account(owner.account).account.reserved_micros +=
+        static_cast<CashMicros>(state.reservation_micros(order, owner.instrument, lots));
+    state.ledger.position(owner.position).wanted_lots += lots;
+  } else {
+    state.ledger.position(owner.position).reserved_lots += lots;
+  }
+}
+
+PriceTicks effective_limit(const Order& order) {
+  if (order.type == OrderType::kLimit) return order.limit_price_ticks;
+  return order.side == Side::kBuy ? std::numeric_limits<PriceTicks>::max() : 0;
+}
+
+}  // namespace openvenue::core

@@ -1,0 +1,22 @@
+// What an order must be, whoever sends it and whatever they own. Nothing here changes anything.
+#pragma once
+
+#include "core/command.h"
+#include "core/exchange.h"
+#include "core/types.h"
+
+namespace openvenue::core {
+
+[[nodiscard]] constexpr bool may_rest(OrderType type, TimeInForce time_in_force) {
+  return type == OrderType::kLimit &&
+         (time_in_force == TimeInForce::kDay || time_in_force == TimeInForce::kGtc);
+}
+
+// True if every field is one of its enumeration.
+[[nodiscard]] bool has_meaning(const NewOrder& command);
+
+// The first of the instrument's terms that the order breaks, or kNone. `order` is new, or the one
+// that a replacement would make of an open order.
+[[nodiscard]] Reason validate(const Order& order, const DefineInstrument& terms);
+
+}  // namespace openvenue::core

@@ -1,0 +1,280 @@
+// The fields of everything that is stored, each written down once: the journal's entries, the state
+// in snapshots and its hash, and `journal dump` are all read and written by walking these lists.
+//
+// visit_fields(record, visit) calls, in the order in which the fields are stored,
+//   visit.field("name", record.member)                     for what every readable version has
+//   visit.since(3, "name", record.member, before = {})     for what came with version 3; `before`
+//   is
+//                                                          what records of older versions mean
+// Constness follows the record. A field is only ever added, at the end of its list; docs/journal.md
+// has the steps.
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+
+#include "core/command.h"
+#include "core/event.h"
+#include "core/schema/records.h"
+#include "core/schema/version.h"
+
+namespace openvenue::core {
+
+template <class T, class Record>
+concept Is = std::same_as<std::remove_const_t<T>, Record>;
+
+// --- commands
+
+template <Is<NewOrder> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("account_id", record.account);
+  visit.field("instrument_id", record.instrument);
+  visit.field("side", record.side);
+  visit.field("type", record.type);
+  visit.field("time_in_force", record.time_in_force);
+  visit.field("qty_lots", record.qty_lots);
+  visit.field("limit_price_ticks", record.limit_price_ticks);
+  visit.field("client_order_id", record.client_order_id);
+  visit.since(3, "position_intent", record.position_intent);
+}
+
+template <Is<CancelOrder> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("account_id", record.account);
+  visit.field("order_id", record.order_id);
+}
+
+template <Is<ReplaceOrder> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("account_id", record.account);
+  visit.field("order_id", record.order_id);
+  visit.field("qty_lots", record.qty_lots);
+  visit.field("limit_price_ticks", record.limit_price_ticks);
+  visit.field("time_in_force", record.time_in_force);
+  visit.field("keep_time_in_force", record.keep_time_in_force);
+  visit.field("client_order_id", record.client_order_id);
+}
+
+template <Is<DefineInstrument> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("instrument_id", record.instrument);
+  visit.field("symbol", record.symbol);
+  visit.field("name", record.name);
+  visit.field("asset_class", record.asset_class);
+  visit.field("state", record.state);
+  visit.field("tick_size_nanos", record.tick_size_nanos);
+  visit.field("lot_size_nanos", record.lot_size_nanos);
+  visit.field("min_price_ticks", record.min_price_ticks);
+  visit.field("max_price_ticks", record.max_price_ticks);
+  visit.field("max_order_qty_lots", record.max_order_qty_lots);
+}
+
+template <Is<OpenAccount> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("account_id", record.account);
+  visit.field("name", record.name);
+  visit.field("may_sell_short", record.may_sell_short);
+  visit.field("credit_limit_micros", record.credit_limit_micros);
+}
+
+template <Is<AdjustBalance> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("account_id", record.account);
+  visit.field("amount_micros", record.amount_micros);
+}
+
+template <Is<AdjustPosition> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("account_id", record.account);
+  visit.field("instrument_id", record.instrument);
+  visit.field("qty_lots", record.qty_lots);
+  visit.field("cost_micros", record.cost_micros);
+}
+
+template <Is<EndTradingDay> T, class Visit>
+constexpr void visit_fields(T& /*record*/, Visit&& /*visit*/) {}
+
+// Part of Configure and of a state's counters: a limit that is added to it is stored in both.
+template <Is<Limits> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("max_orders", record.max_orders);
+  visit.field("max_accounts", record.max_accounts);
+  visit.field("max_instruments", record.max_instruments);
+  visit.field("max_positions", record.max_positions);
+  visit.field("max_fills_per_command", record.max_fills_per_command);
+  visit.field("max_open_orders", record.max_open_orders);
+  visit.field("max_open_orders_per_account", record.max_open_orders_per_account);
+}
+
+template <Is<Configure> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit_fields(record.limits, visit);
+  visit.since(3, "rules_version", record.rules_version, RulesVersion{1});
+}
+
+// What an entry has before its body.
+template <Is<Command> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("sequence", record.sequence);
+  visit.field("timestamp_ns", record.timestamp_ns);
+  visit.since(3, "actor", record.actor);
+}
+
+// --- events
+
+template <Is<OrderAccepted> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("order_id", record.order_id);
+}
+
+template <Is<Rejected> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("reason", record.reason);
+  visit.field("order_id", record.order_id);
+}
+
+template <Is<Duplicate> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("order_id", record.order_id);
+}
+
+// A trade's two sides are records of their own inside it.
+template <Is<TradeSide> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("order_id", record.order_id);
+  visit.field("account_id", record.account);
+  visit.field("filled_lots", record.filled_lots);
+  visit.field("filled_value_micros", record.filled_value_micros);
+  visit.field("cash_micros", record.cash_micros);
+  visit.field("position_lots", record.position_lots);
+  visit.field("position_cost_micros", record.position_cost_micros);
+}
+
+template <Is<Trade> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("trade_id", record.trade_id);
+  visit.field("instrument_id", record.instrument);
+  visit.field("taker_side", record.taker_side);
+  visit.field("price_ticks", record.price_ticks);
+  visit.field("qty_lots", record.qty_lots);
+  visit.field("maker", record.maker);
+  visit.field("taker", record.taker);
+}
+
+template <Is<OrderCanceled> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("order_id", record.order_id);
+  visit.field("account_id", record.account);
+  visit.field("reason", record.reason);
+  visit.field("canceled_lots", record.canceled_lots);
+}
+
+template <Is<OrderReplaced> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("order_id", record.order_id);
+  visit.field("old_order_id", record.old_order_id);
+  visit.field("account_id", record.account);
+  visit.field("instrument_id", record.instrument);
+  visit.field("side", record.side);
+  visit.field("time_in_force", record.time_in_force);
+  visit.field("kept_priority", record.kept_priority);
+  visit.field("qty_lots", record.qty_lots);
+  visit.field("limit_price_ticks", record.limit_price_ticks);
+  visit.field("filled_lots", record.filled_lots);
+  visit.field("filled_value_micros", record.filled_value_micros);
+}
+
+template <Is<Applied> T, class Visit>
+constexpr void visit_fields(T& /*record*/, Visit&& /*visit*/) {}
+
+template <Is<BalanceAdjusted> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("cash_micros", record.cash_micros);
+}
+
+template <Is<PositionAdjusted> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("position_lots", record.position_lots);
+  visit.field("position_cost_micros", record.position_cost_micros);
+}
+
+template <Is<TradingDayEnded> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("complete", record.complete);
+}
+
+// --- the state
+
+template <Is<Counters> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit_fields(record.limits, visit);
+  visit.field("last_sequence", record.last_sequence);
+  visit.field("last_timestamp_ns", record.last_timestamp_ns);
+  visit.field("last_trade_id", record.last_trade_id);
+  visit.field("cash_adjusted_micros", record.cash_adjusted_micros);
+  visit.since(3, "rules_version", record.rules_version, RulesVersion{1});
+}
+
+template <Is<Account> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("account_id", record.account);
+  visit.field("name", record.name);
+  visit.field("may_sell_short", record.may_sell_short);
+  visit.field("credit_limit_micros", record.credit_limit_micros);
+  visit.field("cash_micros", record.cash_micros);
+  visit.field("reserved_micros", record.reserved_micros);
+  visit.field("created_ns", record.created_ns);
+  visit.field("updated_sequence", record.updated_sequence);
+}
+
+// Without the value of a tick, which follows from the terms.
+template <Is<Instrument> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("terms", record.terms);
+  visit.field("last_price_ticks", record.last_price_ticks);
+  visit.field("adjusted_lots", record.adjusted_lots);
+}
+
+// Without the lots that open buy orders want, which follow from the orders.
+template <Is<Position> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("account_id", record.account);
+  visit.field("instrument_id", record.instrument);
+  visit.field("qty_lots", record.qty_lots);
+  visit.field("reserved_lots", record.reserved_lots);
+  visit.field("cost_micros", record.cost_micros);
+}
+
+// An order's record in a state is this and its ReplaceTerms.
+template <Is<Order> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("order_id", record.order_id);
+  visit.field("account_id", record.account);
+  visit.field("instrument_id", record.instrument);
+  visit.field("side", record.side);
+  visit.field("type", record.type);
+  visit.field("time_in_force", record.time_in_force);
+  visit.field("status", record.status);
+  visit.field("end_reason", record.end_reason);
+  visit.field("qty_lots", record.qty_lots);
+  visit.field("filled_lots", record.filled_lots);
+  visit.field("filled_value_micros", record.filled_value_micros);
+  visit.field("limit_price_ticks", record.limit_price_ticks);
+  visit.field("replaces", record.replaces);
+  visit.field("replaced_by", record.replaced_by);
+  visit.field("created_ns", record.created_ns);
+  visit.field("updated_ns", record.updated_ns);
+  visit.field("updated_sequence", record.updated_sequence);
+  visit.field("client_order_id", record.client_order_id);
+  visit.since(3, "position_intent", record.position_intent);
+}
+
+template <Is<ReplaceTerms> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("qty_lots", record.qty_lots);
+  visit.field("limit_price_ticks", record.limit_price_ticks);
+  visit.field("time_in_force", record.time_in_force);
+  visit.field("keep_time_in_force", record.keep_time_in_force);
+}
+
+}  // namespace openvenue::core

@@ -1,0 +1,92 @@
+// What a state is made of, as it is kept in memory and stored in snapshots.
+#pragma once
+
+#include "core/command.h"
+#include "core/types.h"
+
+namespace openvenue::core {
+
+// What there is once in a state.
+struct Counters {
+  Limits limits;
+  Sequence last_sequence = 0;
+  TimestampNs last_timestamp_ns = 0;
+  TradeId last_trade_id = 0;
+  CashMicros cash_adjusted_micros = 0;  // deposits less withdrawals
+  RulesVersion rules_version = kRulesVersion;
+};
+
+// An order as it stands: open, or ended and still remembered. Limits::max_orders bounds both
+// together; the order that ended longest ago is forgotten first, an open one never.
+struct Order {
+  OrderId order_id = 0;
+  AccountId account = 0;
+  InstrumentId instrument = 0;
+  Side side = Side::kBuy;
+  OrderType type = OrderType::kLimit;
+  TimeInForce time_in_force = TimeInForce::kDay;
+  OrderStatus status = OrderStatus::kNew;
+  Reason end_reason = Reason::kNone;  // of kCanceled and kExpired
+  PositionIntent position_intent = PositionIntent::kUnspecified;
+  QtyLots qty_lots = 0;  // total, filled part included
+  QtyLots filled_lots = 0;
+  CashMicros filled_value_micros = 0;
+  PriceTicks limit_price_ticks = 0;
+  OrderId replaces = 0;
+  OrderId replaced_by = 0;
+  TimestampNs created_ns = 0;
+  TimestampNs updated_ns = 0;  // of the last change; the end's time for ended orders
+  Sequence updated_sequence = 0;
+  ClientOrderId client_order_id;
+
+  [[nodiscard]] bool open() const {
+    return status == OrderStatus::kNew || status == OrderStatus::kPartiallyFilled;
+  }
+  [[nodiscard]] QtyLots leaves_lots() const { return open() ? qty_lots - filled_lots : 0; }
+  friend bool operator==(const Order&, const Order&) = default;
+};
+
+// What a ReplaceOrder asked for, kept beside the order it made to recognize its repetition.
+struct ReplaceTerms {
+  QtyLots qty_lots = 0;
+  PriceTicks limit_price_ticks = 0;
+  TimeInForce time_in_force = TimeInForce::kDay;
+  bool keep_time_in_force = true;
+  friend bool operator==(const ReplaceTerms&, const ReplaceTerms&) = default;
+};
+
+struct Account {
+  AccountId account = 0;
+  Name name;
+  bool may_sell_short = false;
+  CashMicros credit_limit_micros = 0;
+  CashMicros cash_micros = 0;
+  CashMicros reserved_micros = 0;  // by open buy orders: leaves x limit price
+  TimestampNs created_ns = 0;
+  Sequence updated_sequence = 0;  // of the last command that changed it or one of its orders
+  [[nodiscard]] CashMicros buying_power_micros() const {
+    return cash_micros + credit_limit_micros - reserved_micros;
+  }
+  friend bool operator==(const Account&, const Account&) = default;
+};
+
+struct Position {
+  AccountId account = 0;
+  InstrumentId instrument = 0;
+  QtyLots qty_lots = 0;        // negative: short
+  QtyLots reserved_lots = 0;   // by open sell orders
+  CashMicros cost_micros = 0;  // cost basis, signed like qty_lots
+  QtyLots wanted_lots = 0;     // by open buy orders
+  friend bool operator==(const Position&, const Position&) = default;
+};
+
+struct Instrument {
+  DefineInstrument terms;
+  PriceTicks last_price_ticks = 0;  // of the last trade; 0 before the first
+  // Cash value of one lot at one tick, in micros; exact by construction.
+  CashMicros tick_value_micros = 0;
+  QtyLots adjusted_lots = 0;  // sum of all position adjustments; what all positions add up to
+  friend bool operator==(const Instrument&, const Instrument&) = default;
+};
+
+}  // namespace openvenue::core

@@ -1,0 +1,434 @@
+#include "core/testing/naive_exchange.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <limits>
+
+namespace openvenue::core {
+namespace {
+
+bool may_rest(const Order& order) {
+  return order.type == OrderType::kLimit &&
+         (order.time_in_force == TimeInForce::kDay || order.time_in_force == TimeInForce::kGtc);
+}
+
+template <class Enum>
+bool one_of(Enum value, std::initializer_list<Enum> values) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+}  // namespace
+
+const std::vector<Event>& NaiveExchange::apply(const Command& command) {
+  now_ = command;
+  events_.clear();
+  std::visit([&](const auto& body) { carry_out(body); }, command.body);
+  return events_;
+}
+
+// --- orders
+
+void NaiveExchange::carry_out(const NewOrder& command) {
+  if (!accounts_.contains(command.account)) return reject(Reason::kUnknownAccount);
+  if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder);
+  if (sent_before(command, command.account, command.client_order_id, 0)) return;
+  if (!instruments_.contains(command.instrument)) return reject(Reason::kUnknownInstrument);
+  const bool meaningful = one_of(command.side, {Side::kBuy, Side::kSell}) &&
+                          one_of(command.type, {OrderType::kMarket, OrderType::kLimit}) &&
+                          one_of(command.time_in_force, {TimeInForce::kDay, TimeInForce::kGtc,
+                                                         TimeInForce::kIoc, TimeInForce::kFok}) &&
+                          one_of(command.position_intent,
+                                 {PositionIntent::kUnspecified, PositionIntent::kBuyToOpen,
+                                  PositionIntent::kBuyToClose, PositionIntent::kSellToOpen,
+                                  PositionIntent::kSellToClose});
+  if (!meaningful) return reject(Reason::kInvalidOrder);
+
+  Order wanted;
+  wanted.account = command.account;
+  wanted.instrument = command.instrument;
+  wanted.side = command.side;
+  wanted.type = command.type;
+  wanted.time_in_force = command.time_in_force;
+  wanted.qty_lots = command.qty_lots;
+  wanted.limit_price_ticks = command.limit_price_ticks;
+  wanted.client_order_id = command.client_order_id;
+  wanted.position_intent = command.position_intent;
+  Reason reason = check_terms(wanted);
+  if (reason == Reason::kNone) reason = check_intent(wanted);
+  if (reason == Reason::kNone) reason = check_amounts(wanted);
+  if (reason == Reason::kNone) reason = check_means(wanted, nullptr);
+  if (reason == Reason::kNone) reason = check_capacity(wanted);
+  if (reason == Reason::kNone && may_rest(wanted)) {
+    if (open_orders_of(wanted.account) >= limits_.max_open_orders_per_account) {
+      reason = Reason::kAccountOpenOrderLimit;
+    }
+    if (open_order_count() >= limits_.max_open_orders) reason = Reason::kOpenOrderLimit;
+  }
+  if (reason != Reason::kNone) return reject(reason);
+
+  Order& order = open(wanted, command);
+  events_.push_back(OrderAccepted{order.order_id});
+  if (order.time_in_force == TimeInForce::kFok && sweep(order).qty_lots < order.qty_lots) {
+    return cancel(order, Reason::kFillOrKill);
+  }
+  match(order);
+}
+
+void NaiveExchange::carry_out(const CancelOrder& command) {
+  if (!accounts_.contains(command.account)) {
+    return reject(Reason::kUnknownAccount, command.order_id);
+  }
+  const auto found = orders_.find(command.order_id);
+  if (found == orders_.end() || found->second.account != command.account) {
+    return reject(Reason::kUnknownOrder, command.order_id);
+  }
+  if (!found->second.open()) return reject(Reason::kOrderNotOpen, command.order_id);
+  leave_queue(found->second);
+  cancel(found->second, Reason::kUserCanceled);
+}
+
+void NaiveExchange::carry_out(const ReplaceOrder& command) {
+  const OrderId id = command.order_id;
+  if (!accounts_.contains(command.account)) return reject(Reason::kUnknownAccount, id);
+  if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder, id);
+  if (sent_before(command, command.account, command.client_order_id, id)) return;
+  const auto found = orders_.find(id);
+  if (found == orders_.end() || found->second.account != command.account) {
+    return reject(Reason::kUnknownOrder, id);
+  }
+  Order& old = found->second;
+  if (!old.open()) return reject(Reason::kOrderNotOpen, id);
+
+  Order wanted = old;
+  wanted.client_order_id = command.client_order_id;
+  wanted.replaces = old.order_id;
+  if (command.qty_lots != 0) wanted.qty_lots = command.qty_lots;
+  if (command.limit_price_ticks != 0) wanted.limit_price_ticks = command.limit_price_ticks;
+  if (!command.keep_time_in_force) wanted.time_in_force = command.time_in_force;
+  if (!may_rest(wanted)) return reject(Reason::kInvalidOrder, id);
+  Reason reason = check_terms(wanted);
+  if (reason == Reason::kNone && wanted.qty_lots <= old.filled_lots) {
+    reason = Reason::kQuantityBelowFilled;
+  }
+  if (reason == Reason::kNone) reason = check_amounts(wanted);
+  if (reason == Reason::kNone) reason = check_means(wanted, &old);
+  if (reason == Reason::kNone) reason = check_capacity(wanted);
+  if (reason != Reason::kNone) return reject(reason, id);
+
+  const bool keeps_priority =
+      wanted.limit_price_ticks == old.limit_price_ticks && wanted.qty_lots <= old.qty_lots;
+  Order& order = open(wanted, command);
+  if (keeps_priority) {
+    Book& book = books_[order.instrument];
+    Levels& levels = order.side == Side::kBuy ? book.bids : book.asks;
+    Queue& level = levels.at(order.limit_price_ticks);
+    *std::find(level.begin(), level.end(), old.order_id) = order.order_id;
+  } else {
+    leave_queue(old);
+  }
+  old.replaced_by = order.order_id;
+  end(old, OrderStatus::kReplaced);
+  events_.push_back(OrderReplaced{order.order_id, id, order.account, order.instrument, order.side,
+                                  order.time_in_force, keeps_priority, order.qty_lots,
+                                  order.limit_price_ticks, order.filled_lots,
+                                  order.filled_value_micros});
+  if (!keeps_priority) match(order);
+}
+
+void NaiveExchange::carry_out(const EndTradingDay& /*command*/) {
+  std::vector<Order*> day_orders;
+  for (auto& [id, order] : orders_) {
+    if (order.open() && order.time_in_force == TimeInForce::kDay) day_orders.push_back(&order);
+  }
+  const std::size_t ends = std::min<std::size_t>(day_orders.size(), limits_.max_fills_per_command);
+  for (std::size_t i = 0; i < ends; ++i) {
+    leave_queue(*day_orders[i]);
+    cancel(*day_orders[i], Reason::kDayEnded);
+  }
+  events_.push_back(TradingDayEnded{ends == day_orders.size()});
+}
+
+bool NaiveExchange::sent_before(const CommandBody& body, AccountId account, const ClientOrderId& id,
+                                OrderId order_named) {
+  const auto earlier = find_order(account, id);
+  if (!earlier) return false;
+  CommandBody known = made_by_.at(earlier->order_id);
+  // The version before did not pass intents on, so the repetition of an order without one may have one.
+  if (auto* first = std::get_if<NewOrder>(&known)) {
+    const auto* again = std::get_if<NewOrder>(&body);
+    const bool open_to_any = first->position_intent == PositionIntent::kUnspecified;
+    if (again != nullptr && open_to_any) first->position_intent = again->position_intent;
+  }
+  if (known == body) {
+    events_.push_back(Duplicate{earlier->order_id});
+  } else {
+    reject(Reason::kDuplicateClientOrderId, order_named);
+  }
+  return true;
+}
+
+// --- what an order must fulfil
+
+Reason NaiveExchange::check_terms(const Order& order) const {
+  const DefineInstrument& terms = instruments_.at(order.instrument).terms;
+  if (terms.state != InstrumentState::kActive) return Reason::kInstrumentInactive;
+  if (order.qty_lots <= 0 || order.qty_lots > terms.max_order_qty_lots) {
+    return Reason::kInvalidQuantity;
+  }
+  const PriceTicks price = order.limit_price_ticks;
+  if (order.type == OrderType::kMarket) {
+    return price == 0 ? Reason::kNone : Reason::kInvalidPrice;
+  }
+  const bool within = price >= terms.min_price_ticks && price <= terms.max_price_ticks;
+  return within ? Reason::kNone : Reason::kInvalidPrice;
+}
+
+// A closing order finds a position of the other sign that covers it and all that is open on its side;
+// an opening one finds none of the other sign.
+Reason NaiveExchange::check_intent(const Order& order) const {
+  const PositionIntent intent = order.position_intent;
+  if (rules_version_ < 2 || intent == PositionIntent::kUnspecified) return Reason::kNone;
+  const bool is_buy = one_of(intent, {PositionIntent::kBuyToOpen, PositionIntent::kBuyToClose});
+  if (is_buy != (order.side == Side::kBuy)) return Reason::kPositionIntentMismatch;
+  const QtyLots held = holding(order.account, order.instrument).qty_lots;
+  const QtyLots against = is_buy ? -held : held;
+  if (one_of(intent, {PositionIntent::kBuyToOpen, PositionIntent::kSellToOpen})) {
+    return against > 0 ? Reason::kPositionIntentMismatch : Reason::kNone;
+  }
+  const WideInteger closing =
+      WideInteger{order.qty_lots} + open_lots(order.account, order.instrument, order.side, nullptr);
+  return closing <= against ? Reason::kNone : Reason::kPositionIntentMismatch;
+}
+
+// The value of all fills fits 64 bits, whatever the order trades at.
+Reason NaiveExchange::check_amounts(const Order& order) const {
+  const Instrument& instrument = instruments_.at(order.instrument);
+  const bool limited = order.type == OrderType::kLimit && order.side == Side::kBuy;
+  const PriceTicks dearest = limited ? order.limit_price_ticks : instrument.terms.max_price_ticks;
+  const WideInteger value =
+      WideInteger{order.qty_lots - order.filled_lots} * dearest * instrument.tick_value_micros +
+      order.filled_value_micros;
+  const QtyLots held = holding(order.account, order.instrument).qty_lots;
+  const bool fits = fits_int64(value) && held <= kPositionLotsMax && held >= -kPositionLotsMax;
+  return fits ? Reason::kNone : Reason::kOverflow;
+}
+
+Reason NaiveExchange::check_means(const Order& order, const Order* replaced) const {
+  const Account& account = accounts_.at(order.account);
+  const QtyLots leaves = order.qty_lots - order.filled_lots;
+  if (order.side == Side::kSell) {
+    const QtyLots free = holding(order.account, order.instrument).qty_lots -
+                         open_lots(order.account, order.instrument, Side::kSell, replaced);
+    return leaves <= free || account.may_sell_short ? Reason::kNone : Reason::kInsufficientPosition;
+  }
+  const WideInteger power = WideInteger{account.cash_micros} + account.credit_limit_micros -
+                            reserved_micros(order.account, replaced);
+  const WideInteger needed = order.type == OrderType::kMarket
+                                 ? sweep(order).cost_micros
+                                 : WideInteger{leaves} * order.limit_price_ticks *
+                                       instruments_.at(order.instrument).tick_value_micros;
+  return needed <= power ? Reason::kNone : Reason::kInsufficientCash;
+}
+
+Reason NaiveExchange::check_capacity(const Order& order) const {
+  const bool known = holdings_.contains({order.account, order.instrument});
+  return known || holdings_.size() < limits_.max_positions ? Reason::kNone : Reason::kCapacity;
+}
+
+WideInteger NaiveExchange::reserved_micros(AccountId account, const Order* besides) const {
+  WideInteger sum = 0;
+  for (const auto& [id, order] : orders_) {
+    if (order.account != account || order.side != Side::kBuy || &order == besides) continue;
+    sum += WideInteger{order.leaves_lots()} * order.limit_price_ticks *
+           instruments_.at(order.instrument).tick_value_micros;
+  }
+  return sum;
+}
+
+QtyLots NaiveExchange::open_lots(AccountId account, InstrumentId instrument, Side side,
+                                 const Order* besides) const {
+  QtyLots sum = 0;
+  for (const auto& [id, order] : orders_) {
+    const bool counts = order.account == account && order.instrument == instrument &&
+                        order.side == side && &order != besides;
+    if (counts) sum += order.leaves_lots();
+  }
+  return sum;
+}
+
+std::size_t NaiveExchange::open_orders_of(AccountId account) const {
+  return open_orders(account, 0, 0, orders_.size()).size();
+}
+
+NaiveExchange::Holding NaiveExchange::holding(AccountId account, InstrumentId instrument) const {
+  const auto found = holdings_.find({account, instrument});
+  return found == holdings_.end() ? Holding{} : found->second;
+}
+
+// --- what happens to an order
+
+Order& NaiveExchange::open(Order order, const CommandBody& made_by) {
+  forget_ended_orders(limits_.max_orders - 1);
+  order.order_id = now_.sequence;
+  order.status = order.filled_lots == 0 ? OrderStatus::kNew : OrderStatus::kPartiallyFilled;
+  order.created_ns = now_.timestamp_ns;
+  holdings_.try_emplace({order.account, order.instrument});
+  made_by_.emplace(order.order_id, made_by);
+  Order& opened = orders_.emplace(order.order_id, order).first->second;
+  touch(opened);
+  return opened;
+}
+
+void NaiveExchange::forget_ended_orders(std::size_t records_max) {
+  while (orders_.size() > records_max && !ended_.empty()) {
+    orders_.erase(ended_.front());
+    made_by_.erase(ended_.front());
+    ended_.pop_front();
+  }
+}
+
+void NaiveExchange::match(Order& taker) {
+  for (std::uint32_t fills = 0; taker.open(); ++fills) {
+    Order* maker = best_against(taker);
+    if (maker == nullptr) {
+      if (may_rest(taker)) return queue_up(taker);
+      return cancel(taker, taker.type == OrderType::kMarket ? Reason::kNoLiquidity
+                                                            : Reason::kImmediateOrCancel);
+    }
+    // It would stand crossed, so it cannot rest.
+    if (fills == limits_.max_fills_per_command) return cancel(taker, Reason::kFillLimit);
+    trade(*maker, taker);
+  }
+}
+
+bool NaiveExchange::crosses(const Order& taker, PriceTicks price) const {
+  if (taker.type == OrderType::kMarket) return true;
+  return taker.side == Side::kBuy ? price <= taker.limit_price_ticks
+                                  : price >= taker.limit_price_ticks;
+}
+
+Order* NaiveExchange::best_against(const Order& taker) {
+  const Levels& levels = levels_of(taker.instrument, opposite(taker.side));
+  if (levels.empty()) return nullptr;
+  const auto& best = taker.side == Side::kBuy ? *levels.begin() : *levels.rbegin();
+  return crosses(taker, best.first) ? &orders_.at(best.second.front()) : nullptr;
+}
+
+// What the order would get now.
+NaiveExchange::Sweep NaiveExchange::sweep(const Order& taker) const {
+  std::vector<OrderId> makers;
+  const Levels& levels = levels_of(taker.instrument, opposite(taker.side));
+  const auto take = [&](const auto& level) {
+    if (crosses(taker, level.first)) {
+      makers.insert(makers.end(), level.second.begin(), level.second.end());
+    }
+  };
+  if (taker.side == Side::kBuy) std::for_each(levels.begin(), levels.end(), take);
+  if (taker.side == Side::kSell) std::for_each(levels.rbegin(), levels.rend(), take);
+  if (makers.size() > limits_.max_fills_per_command) makers.resize(limits_.max_fills_per_command);
+
+  Sweep swept;
+  for (const OrderId id : makers) {
+    const Order& maker = orders_.at(id);
+    const QtyLots wanted = taker.qty_lots - taker.filled_lots - swept.qty_lots;
+    const QtyLots qty = std::min(maker.leaves_lots(), wanted);
+    swept.qty_lots += qty;
+    swept.cost_micros += WideInteger{qty} * maker.limit_price_ticks *
+                         instruments_.at(taker.instrument).tick_value_micros;
+  }
+  return swept;
+}
+
+// At the maker's price. Where one account is on both sides, it buys before it sells.
+void NaiveExchange::trade(Order& maker, Order& taker) {
+  Instrument& instrument = instruments_.at(taker.instrument);
+  const PriceTicks price = maker.limit_price_ticks;
+  const QtyLots qty = std::min(maker.leaves_lots(), taker.leaves_lots());
+  const CashMicros lot_value = price * instrument.tick_value_micros;
+  const Order& buy = taker.side == Side::kBuy ? taker : maker;
+  const Order& sell = taker.side == Side::kBuy ? maker : taker;
+  accounts_.at(buy.account).cash_micros -= qty * lot_value;
+  accounts_.at(sell.account).cash_micros += qty * lot_value;
+  hold(holdings_.at({buy.account, buy.instrument}), qty, lot_value);
+  hold(holdings_.at({sell.account, sell.instrument}), -qty, lot_value);
+  instrument.last_price_ticks = price;
+  if (qty == maker.leaves_lots()) leave_queue(maker);
+  fill(maker, qty, qty * lot_value);
+  fill(taker, qty, qty * lot_value);
+  events_.push_back(
+      Trade{++trades_, taker.instrument, taker.side, price, qty, side_of(maker), side_of(taker)});
+}
+
+void NaiveExchange::fill(Order& order, QtyLots qty_lots, CashMicros value_micros) {
+  order.filled_lots += qty_lots;
+  order.filled_value_micros += value_micros;
+  order.status = OrderStatus::kPartiallyFilled;
+  touch(order);
+  if (order.filled_lots == order.qty_lots) end(order, OrderStatus::kFilled);
+}
+
+// Average cost: what is added costs its price, what goes takes its share along (rounded toward
+// zero), and a position that crosses zero begins anew at the price.
+void NaiveExchange::hold(Holding& holding, QtyLots change, CashMicros lot_value_micros) {
+  const QtyLots before = holding.qty_lots;
+  const QtyLots after = before + change;
+  const bool grows = before == 0 || (before > 0) == (change > 0);
+  const bool crosses_zero = !grows && (after > 0) != (before > 0) && after != 0;
+  WideInteger cost = holding.cost_micros;
+  if (grows) {
+    cost += WideInteger{change} * lot_value_micros;
+  } else if (crosses_zero) {
+    cost = WideInteger{after} * lot_value_micros;
+  } else {
+    const QtyLots gone = change < 0 ? -change : change;
+    cost -= cost * gone / (before < 0 ? -before : before);
+  }
+  constexpr WideInteger kMax = std::numeric_limits<CashMicros>::max();
+  holding = {after, static_cast<CashMicros>(std::clamp(cost, -kMax, kMax))};
+}
+
+void NaiveExchange::end(Order& order, OrderStatus status) {
+  order.status = status;
+  touch(order);
+  ended_.push_back(order.order_id);
+}
+
+void NaiveExchange::cancel(Order& order, Reason reason) {
+  const QtyLots leaves = order.leaves_lots();
+  order.end_reason = reason;
+  end(order, reason == Reason::kDayEnded ? OrderStatus::kExpired : OrderStatus::kCanceled);
+  events_.push_back(OrderCanceled{order.order_id, order.account, reason, leaves});
+}
+
+void NaiveExchange::queue_up(const Order& order) {
+  Book& book = books_[order.instrument];
+  (order.side == Side::kBuy ? book.bids : book.asks)[order.limit_price_ticks].push_back(
+      order.order_id);
+}
+
+void NaiveExchange::leave_queue(const Order& order) {
+  Book& book = books_[order.instrument];
+  Levels& levels = order.side == Side::kBuy ? book.bids : book.asks;
+  Queue& level = levels.at(order.limit_price_ticks);
+  level.erase(std::find(level.begin(), level.end(), order.order_id));
+  if (level.empty()) levels.erase(order.limit_price_ticks);
+}
+
+void NaiveExchange::touch(Order& order) {
+  order.updated_ns = now_.timestamp_ns;
+  order.updated_sequence = now_.sequence;
+  accounts_.at(order.account).updated_sequence = now_.sequence;
+}
+
+TradeSide NaiveExchange::side_of(const Order& order) const {
+  const Holding held = holding(order.account, order.instrument);
+  return {order.order_id,
+          order.account,
+          order.filled_lots,
+          order.filled_value_micros,
+          accounts_.at(order.account).cash_micros,
+          held.qty_lots,
+          held.cost_micros};
+}
+
+}  // namespace openvenue::core

@@ -1,0 +1,124 @@
+// An independent model of the whole exchange, which the real one is tested against.
+//
+// It is written from the documents, from engine.proto and from the comments in command.h, event.h,
+// types.h and exchange.h. It shares their vocabulary and no code with what it checks. It favours
+// what is obvious over what is fast: containers of the standard library, and nothing is stored
+// that can be counted anew (reservations, levels, numbers of open orders).
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/book.h"
+#include "core/command.h"
+#include "core/event.h"
+#include "core/exchange.h"
+#include "core/types.h"
+#include "core/wide_integer.h"
+
+namespace openvenue::core {
+
+class NaiveExchange {
+ public:
+  explicit NaiveExchange(const Limits& capacity) : capacity_(capacity), limits_(capacity) {}
+
+  // The events of the command.
+  const std::vector<Event>& apply(const Command& command);
+
+  // Queries answer as Exchange's do, but by value and without a bound on their work.
+  [[nodiscard]] const Limits& limits() const { return limits_; }
+  [[nodiscard]] std::optional<Order> find_order(OrderId order_id) const;
+  [[nodiscard]] std::optional<Order> find_order(AccountId account, const ClientOrderId& id) const;
+  [[nodiscard]] std::vector<Order> open_orders(AccountId account, InstrumentId instrument,
+                                               OrderId before, std::size_t limit) const;
+  [[nodiscard]] std::size_t open_order_count() const;
+  [[nodiscard]] std::vector<Account> accounts() const;
+  [[nodiscard]] std::vector<Instrument> instruments() const;
+  [[nodiscard]] std::vector<Position> positions(AccountId account) const;
+  [[nodiscard]] std::vector<BookLevel> levels(InstrumentId instrument, Side side) const;
+  [[nodiscard]] std::vector<OrderId> queue(InstrumentId instrument, Side side,
+                                           PriceTicks price) const;
+
+ private:
+  using Queue = std::deque<OrderId>;           // time priority
+  using Levels = std::map<PriceTicks, Queue>;  // no empty queues
+  struct Book {
+    Levels bids;
+    Levels asks;
+  };
+  struct Holding {
+    QtyLots qty_lots = 0;
+    CashMicros cost_micros = 0;
+  };
+  struct Sweep {
+    QtyLots qty_lots = 0;
+    WideInteger cost_micros = 0;
+  };
+
+  void carry_out(const NewOrder& command);
+  void carry_out(const CancelOrder& command);
+  void carry_out(const ReplaceOrder& command);
+  void carry_out(const DefineInstrument& command);
+  void carry_out(const OpenAccount& command);
+  void carry_out(const AdjustBalance& command);
+  void carry_out(const AdjustPosition& command);
+  void carry_out(const EndTradingDay& command);
+  void carry_out(const Configure& command);
+
+  void reject(Reason reason, OrderId order_id = 0) {
+    events_.push_back(Rejected{reason, order_id});
+  }
+  // True if the account used the client order id before; then the command has been answered.
+  bool sent_before(const CommandBody& body, AccountId account, const ClientOrderId& id,
+                   OrderId order_named);
+  [[nodiscard]] Reason check_terms(const Order& order) const;
+  [[nodiscard]] Reason check_intent(const Order& order) const;
+  [[nodiscard]] Reason check_amounts(const Order& order) const;
+  // `replaced` frees what it reserves; null if the order replaces none.
+  [[nodiscard]] Reason check_means(const Order& order, const Order* replaced) const;
+  [[nodiscard]] Reason check_capacity(const Order& order) const;
+  [[nodiscard]] WideInteger reserved_micros(AccountId account, const Order* besides) const;
+  // What open orders of one side would trade in all.
+  [[nodiscard]] QtyLots open_lots(AccountId account, InstrumentId instrument, Side side,
+                                  const Order* besides) const;
+  [[nodiscard]] std::size_t open_orders_of(AccountId account) const;
+  [[nodiscard]] Holding holding(AccountId account, InstrumentId instrument) const;
+
+  Order& open(Order order, const CommandBody& made_by);
+  void forget_ended_orders(std::size_t records_max);
+  void match(Order& taker);
+  [[nodiscard]] Order* best_against(const Order& taker);
+  [[nodiscard]] Sweep sweep(const Order& taker) const;
+  [[nodiscard]] bool crosses(const Order& taker, PriceTicks price) const;
+  void trade(Order& maker, Order& taker);
+  void fill(Order& order, QtyLots qty_lots, CashMicros value_micros);
+  void hold(Holding& holding, QtyLots change, CashMicros lot_value_micros);
+  void end(Order& order, OrderStatus status);
+  void cancel(Order& order, Reason reason);
+  void queue_up(const Order& order);
+  void leave_queue(const Order& order);
+  void touch(Order& order);
+  [[nodiscard]] TradeSide side_of(const Order& order) const;
+  [[nodiscard]] const Levels& levels_of(InstrumentId instrument, Side side) const;
+
+  Limits capacity_;
+  Limits limits_;
+  RulesVersion rules_version_ = kRulesVersion;
+  Command now_;
+  std::vector<Event> events_;
+  TradeId trades_ = 0;
+  WideInteger cash_brought_micros_ = 0;
+  std::map<AccountId, Account> accounts_;  // reserved_micros stays 0
+  std::map<InstrumentId, Instrument> instruments_;  // adjusted_lots stays 0
+  std::map<InstrumentId, QtyLots> lots_brought_;
+  std::map<InstrumentId, Book> books_;
+  std::map<std::pair<AccountId, InstrumentId>, Holding> holdings_;
+  std::map<OrderId, Order> orders_;         // open, or ended and remembered
+  std::map<OrderId, CommandBody> made_by_;  // of each of them
+  std::deque<OrderId> ended_;               // longest ended first
+};
+
+}  // namespace openvenue::core

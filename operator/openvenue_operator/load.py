@@ -1,0 +1,96 @@
+"""The load of a venue: what its pods say that they bear, summed up and held beside its targets."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from openvenue_operator.model import Input, Pod, PodLoad
+from openvenue_operator.spec import VenueSpec
+
+IN_FLIGHT_MAX = 4096
+"""Requests that one worker may have at the engine, unless the Deployment says otherwise."""
+
+
+class Load(NamedTuple):
+    """What the pods that report bear together."""
+
+    pods: int
+    workers: int
+    age_s: float
+    orders_per_s: float
+    cpu_percent: float
+    """Of one processor, a worker."""
+    in_flight_percent: float
+    event_loop_lag_ms: float
+    p99_ms: float
+    pool_wait_ms: float
+    connections_in_use: float
+    """A worker."""
+    refused_share: float = 0.0
+    """Of all requests, those that workers turned away."""
+    queries_per_s: float = 0.0
+    """A worker."""
+    projection_wait_ms: float = 0.0
+
+    def inputs(self, spec: VenueSpec) -> tuple[Input, ...]:
+        """The figures beside their targets."""
+        targets = spec.tuning.targets
+        figures: tuple[tuple[str, float, float | None], ...] = (
+            ("ordersPerSecond", self.orders_per_s, None),
+            ("cpuPercent", self.cpu_percent, targets.cpu_percent),
+            ("inFlightPercent", self.in_flight_percent, targets.in_flight_percent),
+            ("eventLoopLagMs", self.event_loop_lag_ms, targets.event_loop_lag_ms),
+            ("p99Ms", self.p99_ms, targets.p99_ms),
+            ("poolWaitMs", self.pool_wait_ms, targets.pool_wait_ms),
+            ("refusedPercent", 100 * self.refused_share, None),
+            ("connectionsInUse", self.connections_in_use, None),
+        )
+        return tuple(
+            Input(
+                name=name,
+                value=round(value, 1),
+                target=None if target is None else float(target),
+                age_seconds=round(self.age_s, 1),
+            )
+            for name, value, target in figures
+        )
+
+
+def load_of(pods: Iterable[Pod], now: float, in_flight_max: int = IN_FLIGHT_MAX) -> Load | None:
+    """Sum up the ready pods that report a load; None where none does."""
+    found: list[tuple[float, PodLoad, int, int]] = [
+        (pod.report.read_at, pod.report.load, pod.report.workers, pod.report.db_in_use)
+        for pod in pods
+        if pod.ready
+        and not pod.terminating
+        and pod.report is not None
+        and pod.report.load is not None
+        and pod.report.workers > 0
+    ]
+    if not found:
+        return None
+    loads = [load for _read_at, load, *_rest in found]
+    workers = sum(count for *_rest, count, _in_use in found)
+    orders = sum(load.orders_per_s for load in loads)
+    refused = sum(load.refused_per_s for load in loads)
+    offered = refused + sum(load.requests_per_s for load in loads)
+
+    def of_orders(figure: Callable[[PodLoad], float]) -> float:
+        """Average over the orders; over the pods where there are none."""
+        weighed = [(load.orders_per_s if orders else 1.0, figure(load)) for load in loads]
+        return sum(weight * value for weight, value in weighed) / sum(w for w, _ in weighed)
+
+    return Load(
+        pods=len(found),
+        workers=workers,
+        age_s=now - min(read_at for read_at, *_rest in found),
+        orders_per_s=orders,
+        cpu_percent=100 * sum(load.cpu_cores for load in loads) / workers,
+        in_flight_percent=100 * sum(load.in_flight for load in loads) / (workers * in_flight_max),
+        event_loop_lag_ms=of_orders(lambda load: load.event_loop_lag_ms),
+        p99_ms=of_orders(lambda load: load.p99_ms),
+        pool_wait_ms=max(load.pool_wait_ms for load in loads),
+        connections_in_use=sum(in_use for *_rest, in_use in found) / workers,
+        refused_share=refused / offered if refused else 0.0,
+        queries_per_s=sum(load.queries_per_s for load in loads) / workers,
+        projection_wait_ms=max(load.projection_wait_ms for load in loads),
+    )

@@ -1,0 +1,13 @@
+"""Numbers and times as people say them."""
+
+from datetime import UTC, datetime
+
+
+def count(number: int, what: str) -> str:
+    """A number of things, in singular or plural."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def at(time: float) -> str:
+    """A time of today (UTC)."""
+    return datetime.fromtimestamp(time, UTC).strftime("%H:%M:%S")

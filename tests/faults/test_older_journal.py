@@ -1,0 +1,84 @@
+"""A journal that the engine of the version before left behind is taken over by this one."""
+
+import gzip
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_process import EngineProcess
+from openvenue.engine.v1 import engine_pb2 as pb
+from traders import INSTRUMENT_ID, Trader, assert_still_there, trade_until
+
+JOURNALS = Path("engine/testdata/journal-v2")
+
+
+def unpack(name: str, data: Path) -> None:
+    data.mkdir(parents=True)
+    for packed in (JOURNALS / name).glob("*.ov?.gz"):
+        (data / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
+
+
+def as_version_2(entry: dict[str, Any]) -> dict[str, Any]:
+    """What the older `journal dump` printed of an entry, once what it means now was checked."""
+    assert entry.pop("actor") == ""
+    assert entry["command"].pop("position_intent", "unspecified") == "unspecified"
+    assert entry["command"].pop("rules_version", 1) == 1
+    return entry
+
+
+@pytest.mark.parametrize("name", ["closed", "killed"])
+def test_a_journal_of_version_2_is_read_continued_and_verified(name: str, tmp_path: Path) -> None:
+    engine = EngineProcess(tmp_path)
+    unpack(name, engine.data)
+    expected = json.loads((JOURNALS / name / "expected.json").read_text())
+    verdict = engine.verify_journal()
+    assert verdict["entries"] == expected["entries"]
+    assert verdict["snapshots"] == expected["snapshots"]
+    printed = gzip.decompress((JOURNALS / name / "dump.jsonl.gz").read_bytes()).decode()
+    of_before = {entry["sequence"]: entry for entry in map(json.loads, printed.splitlines())}
+    assert of_before
+    for entry in engine.dump_journal():
+        if entry["sequence"] in of_before:
+            assert as_version_2(entry) == of_before[entry["sequence"]]
+
+    engine.start()
+    trader = Trader(account_id=9, seed=4)
+    engine.apply(
+        pb.AdminRequest(
+            open_account=pb.OpenAccount(
+                account_id=9, name="new", may_sell_short=True, credit_limit_micros=10**15
+            )
+        )
+    )
+    stop = threading.Event()
+    timer = threading.Timer(1, stop.set)
+    timer.start()
+    trade_until(engine, [trader], stop)
+    timer.join()
+    assert trader.acknowledged
+    engine.kill()
+    engine.start()
+    assert_still_there(engine, trader, newest=len(trader.acknowledged))
+    reply = engine.submit(
+        pb.Request(
+            request_id=1,
+            new_order=pb.NewOrder(
+                account_id=3,
+                instrument_id=INSTRUMENT_ID,
+                side=pb.SIDE_SELL,
+                type=pb.ORDER_TYPE_LIMIT,
+                time_in_force=pb.TIME_IN_FORCE_GTC,
+                qty_lots=1,
+                limit_price_ticks=99_000,
+                client_order_id="opens what it has",
+                position_intent=pb.POSITION_INTENT_SELL_TO_OPEN,
+            ),
+        )
+    )[0]
+    assert reply.reject.reason == pb.REASON_POSITION_INTENT_MISMATCH
+    assert engine.stop() == 0
+    verdict = engine.verify_journal()
+    assert verdict["ending"] == "clean"
+    assert verdict["entries"] > expected["entries"] + len(trader.acknowledged)

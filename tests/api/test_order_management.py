@@ -170,6 +170,18 @@ def test_a_replacement_is_above_what_is_filled(
     assert response.json()["message"] == "qty must be > filled_qty"
 
 
+def test_a_replacement_beyond_what_there_is_tells_what_there_would_be(
+    venue: Venue, client: httpx.Client, account: NewKey
+) -> None:
+    venue.give(account.account_id, 1, 7)
+    sell = submit(client, side="sell", qty="5", limit_price="900")
+    short = client.patch(f"/v2/orders/{sell['id']}", json={"qty": "8"}).json()
+    assert short["message"] == "insufficient qty available for order (requested: 8, available: 7)"
+    buy = submit(client, qty="1000", limit_price="10")
+    dear = client.patch(f"/v2/orders/{buy['id']}", json={"limit_price": "20000"}).json()
+    assert (dear["buying_power"], dear["cost_basis"]) == ("10000000", "20000000")
+
+
 def test_canceling_all_reports_each_order(client: httpx.Client) -> None:
     orders = [submit(client) for _ in range(3)]
     response = client.delete("/v2/orders")

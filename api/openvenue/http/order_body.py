@@ -22,19 +22,22 @@ CLIENT_ORDER_ID_CHARACTERS_MAX = 128
 
 # Alpaca's fields that ask for what this venue does not do, each with what to do instead.
 _REFUSED = {
-    "notional": "give qty, a number of shares or coins",
-    "stop_price": "order types are market and limit",
-    "trail_price": "order types are market and limit",
-    "trail_percent": "order types are market and limit",
-    "take_profit": "order_class is simple",
-    "stop_loss": "order_class is simple",
-    "legs": "order_class is simple",
-    "advanced_instructions": "an order is shown in full and goes to this venue's book",
+    name: f"is not supported by this venue: {advice}"
+    for name, advice in {
+        "notional": "give qty, a number of shares or coins",
+        "stop_price": "order types are market and limit",
+        "trail_price": "order types are market and limit",
+        "trail_percent": "order types are market and limit",
+        "trail": "order types are market and limit",
+        "take_profit": "order_class is simple",
+        "stop_loss": "order_class is simple",
+        "legs": "order_class is simple",
+        "advanced_instructions": "an order is shown in full and goes to this venue's book",
+    }.items()
 }
-# What a replace cannot change.
 _FIXED = dict.fromkeys(
     ("symbol", "side", "type", "order_class", "extended_hours", "position_intent"),
-    "a replace changes qty, limit_price and time_in_force; cancel the order and submit another",
+    "cannot be replaced: cancel the order and submit another",
 )
 # A field of any other name is refused if one of these words is in it (stopPrice, post_only,
 # displayQty): it names a price, a quantity, a restriction or the order's identity. Any other is
@@ -152,7 +155,7 @@ class BodyDecoder(Generic[Request]):
         if name in self._known or bytes(value) in _ABSENT:
             return
         if name in self._refused:
-            raise problems.invalid(f"{name} is not supported by this venue: {self._refused[name]}")
+            raise problems.invalid(f"{name} {self._refused[name]}")
         if tells_terms(name):
             raise problems.invalid(
                 f"{name} is not known to this venue and would be without effect: leave it out"
@@ -177,9 +180,7 @@ def given(raw: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 decode_new_order = BodyDecoder(NewOrderRequest, _REFUSED)
-decode_replace = BodyDecoder(
-    ReplaceRequest, {**_REFUSED, "trail": "order types are market and limit", **_FIXED}
-)
+decode_replace = BodyDecoder(ReplaceRequest, {**_REFUSED, **_FIXED})
 
 
 def _sentence(fault: str) -> str:

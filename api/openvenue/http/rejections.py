@@ -12,11 +12,16 @@ from openvenue.vocabulary import POSITION_INTENTS
 
 
 async def entered_order(
-    worker: Worker, reply: pb.Reply, wanted: pb.Order, instrument: Instrument
+    worker: Worker,
+    reply: pb.Reply,
+    wanted: pb.Order,
+    instrument: Instrument,
+    replaced: pb.Order | None = None,
 ) -> pb.Order:
     """Return the order that a command entered; `wanted` has its terms.
 
-    Raises the Problem that the reply stands for otherwise.
+    `replaced` is the order whose reservation it would have taken over. Raises the Problem that the
+    reply stands for otherwise.
     """
     body = reply.WhichOneof("body")
     if body == "order":
@@ -30,23 +35,27 @@ async def entered_order(
         except Problem:
             # The refusal stands without the figures.
             account = None
-        raise _shortage(reason, wanted, instrument, account)
+        raise _shortage(reason, wanted, instrument, account, replaced or pb.Order())
     if reason == pb.REASON_POSITION_INTENT_MISMATCH:
         raise _intent_mismatch(wanted)
     raise problems.of_reject(reply.reject)
 
 
 def _shortage(
-    reason: int, wanted: pb.Order, instrument: Instrument, account: pb.Account | None
+    reason: int,
+    wanted: pb.Order,
+    instrument: Instrument,
+    account: pb.Account | None,
+    replaced: pb.Order,
 ) -> Problem:
     lacks_cash = reason == pb.REASON_INSUFFICIENT_CASH
     base, slash, quote = instrument.symbol.partition("/")
     figures: dict[str, str] = {}
     if account is not None:
         figures = (
-            _cash_figures(wanted, instrument, account)
+            _cash_figures(wanted, instrument, account, replaced)
             if lacks_cash
-            else _position_figures(wanted, instrument, account)
+            else _position_figures(wanted, instrument, account, replaced)
         )
     sizes = (
         f" (requested: {figures['requested']}, available: {figures['available']})"
@@ -78,9 +87,12 @@ def _renamed(figures: dict[str, str], **names: str) -> dict[str, str]:
     return {name: figures[figure] for figure, name in names.items() if figure in figures}
 
 
-def _cash_figures(wanted: pb.Order, instrument: Instrument, account: pb.Account) -> dict[str, str]:
+def _cash_figures(
+    wanted: pb.Order, instrument: Instrument, account: pb.Account, replaced: pb.Order
+) -> dict[str, str]:
+    freed_micros = instrument.value_micros(_leaves_lots(replaced), replaced.limit_price_ticks)
     figures = {
-        "available": units.format_micros(account.buying_power_micros),
+        "available": units.format_micros(account.buying_power_micros + freed_micros),
         "balance": units.format_micros(account.cash_micros),
     }
     if wanted.limit_price_ticks:
@@ -91,12 +103,13 @@ def _cash_figures(wanted: pb.Order, instrument: Instrument, account: pb.Account)
 
 
 def _position_figures(
-    wanted: pb.Order, instrument: Instrument, account: pb.Account
+    wanted: pb.Order, instrument: Instrument, account: pb.Account, replaced: pb.Order
 ) -> dict[str, str]:
     held_lots = reserved_lots = 0
     for position in account.positions:
         if position.instrument_id == instrument.instrument_id:
-            held_lots, reserved_lots = position.qty_lots, position.reserved_lots
+            held_lots = position.qty_lots
+            reserved_lots = position.reserved_lots - _leaves_lots(replaced)
 
     def qty(lots: int) -> str:
         return units.format_steps(lots, instrument.lot_nanos)

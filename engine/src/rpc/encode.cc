@@ -31,6 +31,7 @@ void encode(const core::Order& order, v1::Order& out) {
   out.set_updated_ns(order.updated_ns);
   out.set_updated_sequence(order.updated_sequence);
   out.set_client_order_id(text(order.client_order_id));
+  out.set_position_intent(static_cast<v1::PositionIntent>(order.position_intent));
 }
 
 // Replies.

@@ -249,7 +249,7 @@ async def replace_order(
     command.client_order_id = client_order_id
     with command_of(client_order_id):
         reply = await engine_reply(worker, pb.Request(replace_order=command), client_order_id)
-        order = await entered_order(worker, reply, outcome, instrument)
+        order = await entered_order(worker, reply, outcome, instrument, current)
         return json_response(worker.views.order(order, instrument))
 
 

@@ -59,6 +59,7 @@ class RandomFlow {
   Command next_order_command() {
     const std::int64_t dice = between(0, 99);
     if (dice < 4 && !recent_.empty()) return stamp(recent_[index(recent_.size())]);
+    if (dice < 7 && !recent_.empty()) return stamp(varied(recent_[index(recent_.size())]));
     if (dice < 54) return remember(order());
     if (dice < 74) return remember(CancelOrder{account(), some_order()});
     if (dice < 99) return remember(replacement());
@@ -155,6 +156,30 @@ class RandomFlow {
     command.time_in_force = static_cast<TimeInForce>(between(1, 3));
     command.client_order_id = client_order_id();
     return command;
+  }
+
+  // The same command but for one field, which a repetition must not be taken for.
+  CommandBody varied(CommandBody body) {
+    if (auto* order = std::get_if<NewOrder>(&body)) vary(*order);
+    if (auto* order = std::get_if<ReplaceOrder>(&body)) vary(*order);
+    return body;
+  }
+  void vary(NewOrder& order) {
+    const auto kind = between(0, 5);
+    if (kind == 0) order.instrument = instrument();
+    if (kind == 1) order.side = opposite(order.side);
+    if (kind == 2) order.type = one_in(2) ? OrderType::kMarket : OrderType::kLimit;
+    if (kind == 3) order.time_in_force = static_cast<TimeInForce>(between(1, 4));
+    if (kind == 4) order.qty_lots += between(-1, 1);
+    if (kind == 5) order.limit_price_ticks += between(-1, 1);
+  }
+  void vary(ReplaceOrder& order) {
+    const auto kind = between(0, 4);
+    if (kind == 0) order.order_id = some_order();
+    if (kind == 1) order.qty_lots += between(-1, 1);
+    if (kind == 2) order.limit_price_ticks += between(-1, 1);
+    if (kind == 3) order.keep_time_in_force = !order.keep_time_in_force;
+    if (kind == 4) order.time_in_force = static_cast<TimeInForce>(between(1, 2));
   }
 
   DefineInstrument definition(InstrumentId id) {

@@ -55,7 +55,7 @@ def live(
     )
 
 
-def waiting(reason: str, **ended: Any) -> dict[str, Any]:
+def waiting(why: str, **ended: Any) -> dict[str, Any]:
     """A container that waits, and how it ended before."""
     found: dict[str, Any] = {
         "name": "api",
@@ -63,7 +63,7 @@ def waiting(reason: str, **ended: Any) -> dict[str, Any]:
         "imageID": "",
         "ready": False,
         "restartCount": 5,
-        "state": {"waiting": {"reason": reason, "message": "back-off 2m40s restarting"}},
+        "state": {"waiting": {"reason": why, "message": "back-off 2m40s restarting"}},
     }
     if ended:
         found["lastState"] = {"terminated": ended}

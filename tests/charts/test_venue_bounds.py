@@ -27,7 +27,7 @@ def leaves(schema: Field, path: str = "") -> Iterator[tuple[str, Field]]:
 def of_values() -> dict[str, Field]:
     schema = json.loads((CHART / "values.schema.json").read_text())
     found = dict(leaves(schema["properties"]["venue"]))
-    # What is not of the resource.
+    # Not of the resource: whether there is one, and who tunes it.
     return {
         path: field
         for path, field in found.items()

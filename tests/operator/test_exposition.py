@@ -216,3 +216,24 @@ def test_quantiles_are_interpolated_within_their_bucket() -> None:
     assert Distribution((1.0, math.inf), (0.0, 10.0)).quantile(0.99) == 1.0
     assert Distribution((), ()).quantile(0.99) == 0.0
     assert Distribution((1.0, math.inf), (0.0, 0.0)).quantile(0.99) == 0.0
+
+
+def test_what_workers_turned_away_is_counted_under_its_old_and_new_names() -> None:
+    pod = PodMetrics()
+    refused = "openvenue_api_connections_refused_total"
+    engine = "openvenue_api_engine_refused_total"
+
+    def reading(count: int, at: float) -> Reading:
+        lines = [
+            *(f'{refused}{{cause="{cause}"}} {count}' for cause in ("told", "cut", "rejected")),
+            # Not for want of workers.
+            f'{refused}{{cause="slow"}} {9 * count}',
+            f'{engine}{{cause="busy"}} {count}',
+            f'{engine}{{cause="ring_full"}} {9 * count}',
+        ]
+        return read(pod.text() + "\n".join(lines) + "\n", at)
+
+    load = report_of(reading(110, 20.0), reading(10, 10.0)).load
+    assert load is not None
+    assert load.refused_per_s == 40
+    assert report_of(read(pod.text(), 20.0), read(pod.text(), 10.0)).load is not None

@@ -317,7 +317,7 @@ def test_pods_that_find_no_room_are_taken_back_and_asked_for_again_later() -> No
     )
     cluster.room = 3
     cluster.load = IDLE.replace(cpu_cores=1.0, orders_per_s=100)
-    cluster.settle(100, healed=False)
+    cluster.settle(45, healed=False)
     asked_for = cluster.replicas
     assert asked_for > 3
     cluster.settle(DEADLINE_S + 60, healed=False)

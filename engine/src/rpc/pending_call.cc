@@ -68,9 +68,9 @@ grpc::Status check_shard(const runtime::Engine& engine, std::uint32_t shard_id) 
 }
 
 grpc::Status ask(runtime::Engine& engine, const grpc::ServerContext& context,
-                 runtime::Operation operation, runtime::Reply& reply) {
+                 runtime::Operation operation, runtime::Reply& reply, std::string actor) {
   const auto call = std::make_shared<PendingCall>(1);
-  runtime::Batch batch{{}, call, {}};
+  runtime::Batch batch{{}, call, {}, std::move(actor)};
   batch.operations.push_back(std::move(operation));
   const runtime::Admission admission = engine.submit(batch);
   if (admission != runtime::Admission::kAccepted) return status_of(refusal(admission));

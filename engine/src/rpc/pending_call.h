@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "runtime/engine.h"
@@ -46,8 +47,9 @@ class PendingCall final : public runtime::ReplySink {
 [[nodiscard]] grpc::Status check_shard(const runtime::Engine& engine, std::uint32_t shard_id);
 
 // Carries out one operation. Not OK: RESOURCE_EXHAUSTED, UNAVAILABLE or NOT_FOUND as the engine
-// says, or DEADLINE_EXCEEDED with its fate unknown.
+// says, or DEADLINE_EXCEEDED with its fate unknown. `actor` names who sends a command.
 [[nodiscard]] grpc::Status ask(runtime::Engine& engine, const grpc::ServerContext& context,
-                               runtime::Operation operation, runtime::Reply& reply);
+                               runtime::Operation operation, runtime::Reply& reply,
+                               std::string actor = {});
 
 }  // namespace openvenue::rpc

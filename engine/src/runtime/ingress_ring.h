@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "runtime/operation.h"
@@ -24,15 +25,17 @@ struct Batch {
   std::vector<Operation> operations;
   std::shared_ptr<ReplySink> sink;
   std::chrono::steady_clock::time_point submitted_at;
+  std::string actor;  // who sends administrative commands; empty for orders and queries
 };
 
 [[nodiscard]] std::uint64_t weight(const std::vector<Operation>& operations);
 
 enum class Admission : std::uint8_t {
   kAccepted,
-  kFull,      // the ring, or the share of the batch's sink, is full now; later there may be room
-  kTooLarge,  // the batch is heavier than the whole ring
-  kStopped,   // the ring is closed for good
+  kFull,        // the ring, or the share of the batch's sink, is full now; later there may be room
+  kTooLarge,    // the batch is heavier than the whole ring
+  kStopped,     // the ring is closed for good
+  kNotTrusted,  // commands are refused, see Engine::healthy
 };
 
 class IngressRing {

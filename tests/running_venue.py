@@ -11,13 +11,13 @@ import time
 from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import grpc
 import httpx
+from admin_access import AdminAccess
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.keys import NewKey, create_key
 from openvenue.settings import Settings
 from pydantic import SecretStr
@@ -139,6 +139,11 @@ class Venue:
     engine_port: int = 0
     api_port: int = 0
 
+    @cached_property
+    def admin(self) -> AdminAccess:
+        """Who administrates the engine."""
+        return AdminAccess(self.directory)
+
     @property
     def settings(self) -> Settings:
         """The settings that the venue's processes run with."""
@@ -146,6 +151,8 @@ class Venue:
             database_url=SecretStr(self.database_url),
             engine_target=f"127.0.0.1:{self.engine_port}",
             shard_id=int(self.environment.get("OPENVENUE_SHARD_ID", "0")),
+            engine_admin_target=self.admin.target,
+            engine_admin_token_file=self.admin.token_file,
             workers=1,
         )
 
@@ -170,7 +177,7 @@ class Venue:
         command += ["--data-dir", str(self.directory / "journal")]
         command += ["--listen", f"127.0.0.1:{self.engine_port}", "--metrics-listen", metrics_listen]
         command += ["--port-file", str(port_file), "--segment-bytes", str(4 << 20)]
-        command += ["--max-orders", "65536"]
+        command += ["--max-orders", "65536", *self.admin.options]
         self.engine = self._spawn("engine", command, {})
         self.engine_port = self._wait_for_port(port_file, self.engine)
 
@@ -281,10 +288,7 @@ class Venue:
     def apply(self, request: pb.AdminRequest) -> pb.AdminResponse:
         """Carry out an administrative command, which must succeed."""
         request.shard_id = self.settings.shard_id
-        with grpc.insecure_channel(f"127.0.0.1:{self.engine_port}") as channel:
-            response: pb.AdminResponse = rpc.AdminStub(channel).Apply(request, timeout=10)
-        assert response.reject_reason == pb.REASON_NONE, pb.Reason.Name(response.reject_reason)
-        return response
+        return self.admin.apply(request)[0]
 
     def client(self, key: NewKey) -> httpx.Client:
         """Return an HTTP client with the headers of a key."""

@@ -54,6 +54,12 @@ class Settings(BaseSettings):
 
     shard_id: int = Field(default=0, ge=0, lt=1 << 32)
     engine_target: str = Field(default="127.0.0.1:7070", description="host:port or unix:/path")
+    engine_admin_target: str = Field(
+        default="127.0.0.1:7072", description="as engine_target, of the engine's administration"
+    )
+    engine_admin_token_file: Path | None = Field(
+        default=None, description="holds one of the engine's administration tokens"
+    )
     engine_transport: Transport = Field(
         default="session", description="unary is the benchmark's baseline"
     )
@@ -155,7 +161,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql://")
         return SecretStr(driven)
 
-    @field_validator("engine_target")
+    @field_validator("engine_target", "engine_admin_target")
     @classmethod
     def _check_engine_target(cls, target: str) -> str:
         if not _ENGINE_TARGET.fullmatch(target):

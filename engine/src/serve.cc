@@ -19,6 +19,7 @@
 #include <string>
 #include <thread>
 
+#include "core/fast_book.h"
 #include "exit_codes.h"
 #include "journal/error.h"
 #include "logging.h"
@@ -41,9 +42,11 @@ struct ServeOptions {
   std::uint32_t max_open_orders = 0;
   std::uint32_t max_open_orders_per_account = 0;
   std::string day_end_utc = "00:00";
+  std::uint32_t clock_tolerance_s = 300;
   std::string metrics_listen = "127.0.0.1:7071";
   std::string port_file;
   std::string metrics_port_file;
+  std::string admin_port_file;
   std::uint32_t stop_timeout_s = 15;
   std::string log_level = "info";
   std::string log_format = "text";
@@ -77,6 +80,16 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 24));
   add(command, "day-end-utc", options.day_end_utc, "When DAY orders expire, HH:MM UTC")
       ->check(check_day_end);
+  add(command, "clock-tolerance", options.clock_tolerance_s,
+      "Seconds that the system's clock may step ahead and be followed; also how far the journal "
+      "may be ahead of it at a start")
+      ->check(CLI::Range(1, 86'400));
+  command
+      .add_flag(
+          "--accept-journal-ahead", engine.accept_journal_ahead,
+          "Start although the journal is further ahead of the clock; times stand almost still "
+          "until the clock is there")
+      ->envname("OPENVENUE_ENGINE_ACCEPT_JOURNAL_AHEAD");
   add(command, "max-orders", engine.limits.max_orders,
       "Order records: open ones and the newest ended ones")
       ->check(CLI::Range(2U, core::kOrdersMax));
@@ -101,6 +114,15 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
   rpc::ServerSettings& server = options.server;
   add(command, "listen", server.listen, "gRPC addresses: host:port (port 0: any) or unix:/path")
       ->delimiter(',');
+  add(command, "admin-listen", server.admin_listen,
+      "gRPC address of administration (accounts, money, instruments, snapshots), apart from "
+      "trading; host:port or unix:/path. Opened where --admin-tokens is given");
+  add(command, "admin-tokens", server.admin_tokens,
+      "Directory of tokens, a file each, of 16 characters or more. Administrators send the content "
+      "of one as `authorization: Bearer TOKEN`; the file's name is journaled as who did it. Read "
+      "anew at each call. Not given: nobody can administrate");
+  add(command, "admin-port-file", options.admin_port_file,
+      "File to write the port of administration to once serving");
   add(command, "completion-queues", server.completion_queues, "gRPC completion queues")
       ->check(CLI::Range(1, 64));
   add(command, "server-threads-min", server.pollers_min,
@@ -147,7 +169,6 @@ class StopSignal {
     sigemptyset(&signals_);
     sigaddset(&signals_, SIGINT);
     sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
     watcher_ = std::jthread([this](const std::stop_token& ended) { watch(ended); });
   }
@@ -192,7 +213,8 @@ class StopSignal {
   std::jthread watcher_;
 };
 
-void ignore_signals_that_are_errors_too() {
+void ignore_what_must_not_end_it() {
+  std::signal(SIGHUP, SIG_IGN);  // of a terminal that closes; there is nothing to read anew
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is a write that fails, not a death
 }
@@ -252,22 +274,26 @@ void set_open_order_limits(const ServeOptions& options, core::Limits& limits) {
 
 void check_memory(const core::Limits& limits) {
   constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
-  const std::uint64_t needed = runtime::VenueExchange::pool_bytes(limits);
+  const std::uint64_t state =
+      runtime::VenueExchange::pool_bytes(limits) + core::FastBook::Pool::bytes(limits.max_orders);
+  const std::uint64_t needed = 2 * state;  // the running one, and the snapshots'
   const std::uint64_t there = runtime::memory_bytes_max();
   if (needed <= there) return;
   throw std::invalid_argument(
-      "the limits allow a state of " + std::to_string(needed / kMebibyte) + " MiB, but there are " +
+      "the limits allow two states, the running one and the snapshots', of together " +
+      std::to_string(needed / kMebibyte) + " MiB, but there are " +
       std::to_string(there / kMebibyte) +
       " MiB of memory: lower --max-orders, --max-accounts or --max-positions, or give it more");
 }
 
 void run(ServeOptions& options) {
-  ignore_signals_that_are_errors_too();
+  ignore_what_must_not_end_it();
   reserve_descriptors(options.server);
   const StopSignal stop_signal{std::chrono::seconds(options.stop_timeout_s)};
   options.server.drain_patience =
       std::chrono::milliseconds(kDrainMsPerSecond * options.stop_timeout_s);
   options.engine.trading_day = *runtime::TradingDay::parse(options.day_end_utc);
+  options.engine.clock_tolerance = std::chrono::seconds(options.clock_tolerance_s);
   set_open_order_limits(options, options.engine.limits);
   check_memory(options.engine.limits);
   options.server.version = OPENVENUE_VERSION;
@@ -279,9 +305,14 @@ void run(ServeOptions& options) {
   rpc::Server server(engine, metrics, options.server);
   const int metrics_port = exposer == nullptr ? 0 : exposer->GetListeningPorts().at(0);
   write_port_file(options.metrics_port_file, metrics_port);
+  write_port_file(options.admin_port_file, server.admin_port());
   write_port_file(options.port_file, server.port());
-  spdlog::info("ready shard={} port={} metrics_port={} version={}", options.engine.journal.shard_id,
-               server.port(), metrics_port, OPENVENUE_VERSION);
+  spdlog::info("ready shard={} port={} admin_port={} metrics_port={} version={}",
+               options.engine.journal.shard_id, server.port(), server.admin_port(), metrics_port,
+               OPENVENUE_VERSION);
+  if (!options.server.serves_admin()) {
+    spdlog::info("administration is off: give --admin-tokens DIRECTORY to have it");
+  }
 
   stop_signal.wait();
   server.drain();
@@ -298,12 +329,18 @@ int serve(ServeOptions& options) {
   } catch (const journal::Stopped& stopped) {
     spdlog::info("stopped before serving: {}", stopped.what());
     return kExitOk;
+  } catch (const journal::DiskError& error) {
+    spdlog::critical("{}", error.what());
+    return kExitJournalFailed;
   } catch (const journal::JournalError& error) {
     spdlog::critical("{}", error.what());
     return kExitJournalRefused;
   } catch (const rpc::ListenError& error) {
     spdlog::critical("{}", error.what());
     return kExitCannotListen;
+  } catch (const runtime::ClockError& error) {
+    spdlog::critical("{}", error.what());
+    return kExitClockBehind;
   } catch (const std::exception& error) {
     spdlog::critical("cannot serve: {}", error.what());
     return kExitFailed;

@@ -117,13 +117,28 @@ class Serve : public ::testing::Test {
 };
 
 TEST_F(Serve, EndsCleanlyOnSigtermAndOnSigint) {
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+  for (const int number : {SIGTERM, SIGINT}) {
     EngineProcess engine(arguments());
     (void)wait_for_port();
     engine.signal(number);
     EXPECT_EQ(engine.wait(), kExitOk);
     std::filesystem::remove(port_file());
   }
+}
+
+TEST_F(Serve, GoesOnWhenItsTerminalCloses) {
+  EngineProcess engine(arguments());
+  (void)wait_for_port();
+  engine.signal(SIGHUP);
+  engine.signal(SIGTERM);
+  EXPECT_EQ(engine.wait(), kExitOk) << "and not -1, of SIGHUP";
+}
+
+TEST_F(Serve, AsksForARestartAndNotForAPersonWhereItsDiskCannotBeWritten) {
+  const std::filesystem::path data = directory_.path() / "data";
+  std::filesystem::create_directories(data / "lock");  // a file is to be written there
+  EngineProcess engine(arguments());
+  EXPECT_EQ(engine.wait(), kExitJournalFailed);
 }
 
 TEST_F(Serve, StartsAgainOnItsDataAfterBeingKilled) {

@@ -68,6 +68,7 @@ def test_the_notes_end_with_an_order_that_is_taken(
         env={
             **os.environ,
             "OPENVENUE_ENGINE_TARGET": f"127.0.0.1:{started.engine_port}",
+            **started.admin.environment,
             "OPENVENUE_DATABASE_URL": started.database_url,
         },
         capture_output=True,

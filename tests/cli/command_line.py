@@ -67,7 +67,7 @@ class Up:
         self.process = subprocess.Popen(
             [
                 *OPENVENUE,
-                *("up", "--data-dir", str(data_dir), "--port", "0", "--engine-port", "0"),
+                *("up", "--data-dir", str(data_dir), "--port", "0", "--metrics-port", "0"),
                 *("--workers", "1", *arguments),
             ],
             stdout=subprocess.PIPE,

@@ -88,6 +88,39 @@ def test_an_instrument_is_defined_and_changed_but_its_tick_is_not(up: Up, run) -
     assert "cannot change" in changed.errors
 
 
+def test_a_change_of_an_instrument_leaves_what_it_does_not_name(run) -> None:
+    terms = ("--name", "Foo", "--max-qty", "5", "--max-price", "10", "--class", "crypto")
+    defined = run("instruments", "define", "FOO", *terms, "--json").data
+    halted = run("instruments", "define", "FOO", "--state", "inactive", "--json").data
+    assert halted == {**defined, "state": "inactive"}
+    renamed = run("instruments", "define", "FOO", "--name", "Bar", "--json").data
+    assert renamed == {**halted, "name": "Bar"}
+
+
+@pytest.mark.parametrize(
+    ("terms", "advice"),
+    [
+        ("--tick 0.0001 --max-price 100000", "--max-price at most 6710.8864"),
+        ("--tick 0.00000001", "--lot a multiple of 100"),
+        ("--tick 0.0001 --lot 0.001", "--lot a multiple of 0.01"),
+        ("--min-price 5 --max-price 4", "--max-price not below --min-price"),
+        ("--max-qty 0", "from one lot (1)"),
+    ],
+)
+def test_terms_that_cannot_be_are_answered_with_the_bound_and_what_would_do(
+    up: Up, terms: str, advice: str
+) -> None:
+    refused = openvenue("instruments", "define", "NEW", *terms.split(), data_dir=up.data_dir)
+    assert refused.exit_code == 1
+    assert advice in " ".join(refused.errors.split())
+
+
+def test_a_fine_tick_needs_no_highest_price(run) -> None:
+    terms = ("--class", "crypto", "--tick", "0.00000001", "--lot", "100")
+    defined = run("instruments", "define", "SHIB/USD", *terms, "--json").data
+    assert defined["max_price"] == "0.67108864"
+
+
 def test_the_list_of_instruments_fits_80_columns(up: Up) -> None:
     listed = openvenue(
         "instruments", "list", data_dir=up.data_dir, variables={"COLUMNS": "80"}

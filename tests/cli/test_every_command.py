@@ -12,7 +12,12 @@ from typer.testing import CliRunner
 @pytest.fixture(autouse=True)
 def nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No venue is up in the data directory, and the environment names none."""
-    for variable in ("OPENVENUE_ENGINE_TARGET", "OPENVENUE_DATABASE_URL"):
+    for variable in (
+        "OPENVENUE_ENGINE_TARGET",
+        "OPENVENUE_ENGINE_ADMIN_TARGET",
+        "OPENVENUE_ENGINE_ADMIN_TOKEN_FILE",
+        "OPENVENUE_DATABASE_URL",
+    ):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("OPENVENUE_DATA_DIR", str(tmp_path))
 
@@ -85,6 +90,26 @@ def test_bad_input_is_answered_with_what_would_be_good(command: str, advice: str
     result = CliRunner().invoke(app, command.split())
     assert isinstance(result.exception, CommandError)
     assert advice in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [(None, "takes an administrator's token"), ("", "does not hold a token"), ("gone", "read")],
+)
+def test_without_a_token_administration_says_where_to_get_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, advice: str
+) -> None:
+    monkeypatch.setenv("OPENVENUE_ENGINE_TARGET", "127.0.0.1:1")
+    if content is not None:
+        file = tmp_path / "token"
+        if content != "gone":
+            file.write_text(content)
+        monkeypatch.setenv("OPENVENUE_ENGINE_ADMIN_TOKEN_FILE", str(file))
+    for command in ("accounts list", "instruments list", "status", "snapshot"):
+        result = CliRunner().invoke(app, command.split())
+        assert isinstance(result.exception, CommandError), command
+        assert advice in str(result.exception)
+        assert "OPENVENUE_ENGINE_ADMIN_TOKEN_FILE" in str(result.exception)
 
 
 def test_an_account_needs_a_name() -> None:

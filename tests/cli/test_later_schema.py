@@ -232,6 +232,7 @@ def run_command(venue: Venue, *arguments: str) -> Result:
     variables = {
         "OPENVENUE_DATABASE_URL": venue.database_url,
         "OPENVENUE_ENGINE_TARGET": f"127.0.0.1:{venue.engine_port}",
+        **venue.admin.environment,
     }
     done = openvenue(*arguments, data_dir=venue.directory, variables=variables)
     assert done.exit_code == 0, done.errors

@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,10 @@ import httpx
 import psutil
 import pytest
 from command_line import OPENVENUE, Up, openvenue
+from openvenue.cli.errors import CommandError
 from openvenue.cli.local import venue
+from openvenue.cli.local.ports import choose_ports
+from openvenue.cli.local.processes import Child
 from running_venue import engine_binary
 
 ORDER = {
@@ -129,9 +133,89 @@ def test_another_process_with_the_number_of_a_killed_venue_is_not_taken_for_it(
     assert "no venue is up" in result.errors
 
 
-def test_keys_are_for_their_owner_only(up: Up) -> None:
-    for name in ("keys.json", "venue.json"):
+def test_keys_tokens_and_sockets_are_for_their_owner_only(up: Up) -> None:
+    for name in ("keys.json", "venue.json", "admin/local"):
         assert stat.S_IMODE((up.data_dir / name).stat().st_mode) == 0o600
+    for target in ("engine_target", "engine_admin_target"):
+        status = Path(up.running[target].removeprefix("unix:")).stat()
+        assert stat.S_ISSOCK(status.st_mode)
+        assert stat.S_IMODE(status.st_mode) == 0o600
+    assert stat.S_IMODE((up.data_dir / "admin").stat().st_mode) == 0o700
+    postgres = next((up.data_dir / "postgres").glob(".s.PGSQL.*[0-9]"))
+    assert stat.S_IMODE(postgres.stat().st_mode) == 0o700
+
+
+def test_the_engine_listens_on_no_port_but_that_of_its_metrics(up: Up) -> None:
+    engine = next(
+        process
+        for process in psutil.Process(up.process.pid).children()
+        if process.cmdline()[1] == "serve"
+    )
+    listening = [each for each in engine.net_connections("tcp") if each.status == "LISTEN"]
+    assert len(listening) == 1
+    metrics = httpx.get(f"http://127.0.0.1:{listening[0].laddr.port}/metrics").text
+    assert "openvenue_engine_refused_admin_calls_total" in metrics
+
+
+def test_the_engine_takes_tcp_where_it_is_asked_to(tmp_path: Path) -> None:
+    venue = Up(tmp_path / "data", "--engine-port", "0", "--no-demo").wait_until_up()
+    try:
+        host, _, port = venue.running["engine_target"].partition(":")
+        socket.create_connection((host, int(port)), timeout=5).close()
+        assert venue.running["engine_admin_target"].startswith("unix:")
+        assert openvenue("accounts", "list", data_dir=tmp_path / "data").exit_code == 0
+    finally:
+        assert venue.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["my venue", "it's 100%25 & $HOME; `x`", 'so-called "venue"', "v" * 150, "Börse, #1?a=b"],
+)
+def test_a_data_directory_may_have_any_name(tmp_path: Path, name: str) -> None:
+    data = tmp_path / name
+    venue = Up(data).wait_until_up()
+    try:
+        entered = httpx.post(f"{venue.url}/v2/orders", json=ORDER, headers=venue.headers())
+        assert entered.status_code == 200, entered.text
+        assert openvenue("accounts", "list", "--json", data_dir=data).data
+        assert openvenue("keys", "list", data_dir=data).exit_code == 0
+    finally:
+        assert venue.stop() == 0
+    assert not [path for path in tmp_path.iterdir() if path != data]
+    assert {"postgres", "engine", "logs"} <= {path.name for path in data.iterdir()}
+    again = Up(data).wait_until_up()
+    try:
+        path = f"/v2/orders/{entered.json()['id']}"
+        assert httpx.get(again.url + path, headers=again.headers()).status_code == 200
+    finally:
+        assert again.stop() == 0
+
+
+async def test_an_engine_that_dies_while_the_api_is_waited_for_is_named(tmp_path: Path) -> None:
+    children = {
+        name: Child(name, ["sh", "-c", script], dict(os.environ), tmp_path / f"{name}.log", 5)
+        for name, script in {"engine": "echo the disk is gone; exit 4", "api": "sleep 60"}.items()
+    }
+    for child in children.values():
+        await child.start()
+
+    async def never() -> bool:
+        return False
+
+    try:
+        with pytest.raises(CommandError, match=r"engine ended with exit code 4.*") as raised:
+            await venue._ready(children["api"], never, 60, [children["engine"]])
+        assert "the disk is gone" in str(raised.value)
+    finally:
+        await children["api"].stop()
+
+
+def test_ports_of_a_killed_venue_are_waited_for(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        threading.Timer(1, taken.close).start()
+        assert choose_ports(port, None, 0, patience_s=10).api == port
 
 
 def test_the_first_order_that_it_prints_works_as_printed(up: Up) -> None:
@@ -209,7 +293,7 @@ def damaged(tmp_path: Path) -> Path:
 
 
 def test_an_engine_that_refuses_its_journal_ends_the_venue_with_its_reason(damaged: Path) -> None:
-    result = openvenue("up", "--data-dir", str(damaged), "--port", "0", "--engine-port", "0")
+    result = openvenue("up", "--data-dir", str(damaged), "--port", "0", "--metrics-port", "0")
     assert result.exit_code == 1
     assert "engine ended with exit code 3" in result.errors
     assert "journal-" in result.errors

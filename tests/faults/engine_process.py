@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from admin_access import AdminAccess
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from running_venue import engine_binary
@@ -23,6 +24,7 @@ class EngineProcess:
 
     def __init__(self, directory: Path, *options: str) -> None:
         self._options = options
+        self.admin = AdminAccess(directory)
         self.data = directory / "data"
         self.log = directory / "engine.log"
         self._port_file = directory / "port"
@@ -38,7 +40,7 @@ class EngineProcess:
         command += ["--port-file", str(self._port_file), "--day-end-utc", far_off]
         command += ["--segment-bytes", str(1 << 20), "--snapshot-interval", "5000"]
         command += ["--max-orders", str(1 << 21)]  # the soak looks every order up at its end
-        command += self._options
+        command += [*self.admin.options, *self._options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -75,18 +77,14 @@ class EngineProcess:
         return grpc.insecure_channel(f"127.0.0.1:{self.port}", options=options)
 
     def status(self) -> pb.EngineStatus:
-        with self.channel() as channel:
-            status: pb.EngineStatus = rpc.AdminStub(channel).GetStatus(
-                pb.GetStatusRequest(with_state_hash=True), timeout=10
-            )
+        status: pb.EngineStatus = self.admin.call(
+            "GetStatus", pb.GetStatusRequest(with_state_hash=True)
+        )
         return status
 
     def apply(self, *requests: pb.AdminRequest) -> None:
         """Carry out administrative commands, which must succeed."""
-        with self.channel() as channel:
-            for request in requests:
-                response = rpc.AdminStub(channel).Apply(request, timeout=10)
-                assert response.reject_reason == pb.REASON_NONE, response
+        self.admin.apply(*requests)
 
     def submit(self, *requests: pb.Request) -> list[pb.Reply]:
         """Submit one batch and return its replies in the order of the requests."""

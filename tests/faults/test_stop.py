@@ -71,12 +71,15 @@ def test_a_stop_waits_for_no_client_and_no_snapshot(engine: EngineProcess) -> No
         assert first.entries
         for event in sent:
             event.wait(STOPPED_WITHIN_S)
-        snapshot = rpc.AdminStub(channel).TakeSnapshot.future(pb.TakeSnapshotRequest())
-        assert engine.process is not None
-        engine.process.send_signal(signal.SIGTERM)
-        assert engine.process.wait(STOPPED_WITHIN_S) == 0
-        for call in [*silent, journal, snapshot]:
-            call.cancel()
+        with engine.admin.stub() as stub:
+            snapshot = stub.TakeSnapshot.future(
+                pb.TakeSnapshotRequest(), metadata=engine.admin.metadata
+            )
+            assert engine.process is not None
+            engine.process.send_signal(signal.SIGTERM)
+            assert engine.process.wait(STOPPED_WITHIN_S) == 0
+            for call in [*silent, journal, snapshot]:
+                call.cancel()
         end.set()
 
     assert engine.verify_journal()["last_sequence"] >= acknowledged

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from admin_access import NAME, TOKEN
 from image import Container, Image, Pod
 
 PASSWORD = "it's a % secret/@"
@@ -65,8 +66,15 @@ class Venue:
         )
 
     def start_engine(self) -> Container:
-        journal = {"/var/lib/openvenue": self._data / "journal"}
-        return self.pod.start(self._images[1], volumes=journal)
+        volumes = {"/var/lib/openvenue": self._data / "journal", **self._tokens()}
+        tokens = {"OPENVENUE_ENGINE_ADMIN_TOKENS": "/tokens"}
+        return self.pod.start(self._images[1], environment=tokens, volumes=volumes)
+
+    def _tokens(self) -> dict[str, Path]:
+        tokens = self._data / "tokens"
+        tokens.mkdir(exist_ok=True)
+        (tokens / NAME).write_text(TOKEN)
+        return {"/tokens": tokens}
 
     def start(self, module: str) -> Container:
         """Start one of the Python processes."""
@@ -74,8 +82,14 @@ class Venue:
 
     def command(self, *arguments: str) -> Any:
         """Run `openvenue` and return its JSON."""
+        token = {"OPENVENUE_ENGINE_ADMIN_TOKEN_FILE": f"/tokens/{NAME}"}
         said = self.pod.run(
-            self._images[0], "openvenue", *arguments, "--json", environment=ENVIRONMENT
+            self._images[0],
+            "openvenue",
+            *arguments,
+            "--json",
+            environment={**ENVIRONMENT, **token},
+            volumes=self._tokens(),
         )
         return json.loads(said)
 

@@ -21,5 +21,5 @@ async def engine(new_venue: Callable[..., Venue]) -> Venue:
 
 @pytest.fixture
 def flow(engine: Venue) -> Iterator[Flow]:
-    with Flow(engine.engine_port, seed=7) as running:
+    with Flow(engine, seed=7) as running:
         yield running

@@ -24,9 +24,10 @@ BATCH = 100
 class Flow:
     """Limit orders around one price, cancels, replacements and takers of three accounts."""
 
-    def __init__(self, engine_port: int, seed: int) -> None:
+    def __init__(self, venue: Venue, seed: int) -> None:
+        self._admin = venue.admin
         self._channel = grpc.insecure_channel(
-            f"127.0.0.1:{engine_port}", options=[("grpc.use_local_subchannel_pool", 1)]
+            f"127.0.0.1:{venue.engine_port}", options=[("grpc.use_local_subchannel_pool", 1)]
         )
         self._dice = random.Random(seed)
         self._numbers = count(1)
@@ -58,8 +59,7 @@ class Flow:
         return status
 
     def accounts(self) -> list[pb.Account]:
-        response = rpc.AdminStub(self._channel).ListAccounts(pb.ListAccountsRequest(), timeout=10)
-        return list(response.accounts)
+        return list(self._admin.call("ListAccounts", pb.ListAccountsRequest()).accounts)
 
     def _request(self) -> pb.Request:
         dice = self._dice

@@ -91,7 +91,7 @@ async def test_a_database_killed_under_load_is_projected_into_as_if_nothing_had_
 ) -> None:
     moments = random.Random(5)
     done = threading.Event()
-    with Flow(venue.engine_port, seed=11) as flow:
+    with Flow(venue, seed=11) as flow:
 
         def trade() -> None:
             while not done.wait(BETWEEN_BATCHES_S):

@@ -160,7 +160,7 @@ async def test_a_longer_journal_that_is_not_the_one_of_the_rows_is_refused(
     await asyncio.to_thread(
         engine.apply, pb.AdminRequest(open_account=pb.OpenAccount(account_id=1, name="one"))
     )
-    with Flow(engine.engine_port, seed=9) as other:
+    with Flow(engine, seed=9) as other:
         await asyncio.to_thread(other.send, 2000)
         assert other.status().durable_sequence > 210
     with pytest.raises(ProjectionFault, match="is not the one that was projected"):

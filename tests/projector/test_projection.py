@@ -183,7 +183,7 @@ async def test_it_waits_for_an_engine_that_is_away_and_goes_on(engine: Venue, fl
     assert engine.engine is not None
     engine.engine.stop(signal.SIGKILL)
     await asyncio.to_thread(engine.start_engine)
-    with Flow(engine.engine_port, seed=8) as later:
+    with Flow(engine, seed=8) as later:
         await asyncio.to_thread(later.send, 100)
     await following
     assert await projected_sequence(engine.database_url) >= first + 50

@@ -83,9 +83,11 @@ def create(
 
     async def run() -> pb.Account:
         async with connect_admin(venue_settings(data_dir)) as admin:
-            known = {account.account_id for account in await admin.accounts()}
-            chosen = account_id or max(known, default=0) + 1
-            if chosen in known:
+            if account_id is None:
+                chosen = max((each.account_id for each in await admin.accounts()), default=0) + 1
+            else:
+                chosen = account_id
+            if await admin.find_account(chosen) is not None:
                 raise CommandError(
                     f"account {chosen} exists already; leave --id out for a free one"
                 )

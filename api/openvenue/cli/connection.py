@@ -29,17 +29,24 @@ def venue_settings(data_dir: Path) -> Settings:
     Raises CommandError where neither says where the venue is.
     """
     running = DataDir(data_dir).running()
-    named = {"OPENVENUE_ENGINE_TARGET", "OPENVENUE_DATABASE_URL"}
+    engine = {"OPENVENUE_ENGINE_TARGET", "OPENVENUE_ENGINE_ADMIN_TARGET"}
+    named = engine | {"OPENVENUE_DATABASE_URL"}
     if running is None:
         if not named & os.environ.keys():
             raise CommandError(
                 f"no venue is up in {data_dir}: start one with `openvenue up`, name its directory "
-                "with --data-dir, or set OPENVENUE_ENGINE_TARGET and OPENVENUE_DATABASE_URL"
+                "with --data-dir, or set OPENVENUE_ENGINE_TARGET, OPENVENUE_ENGINE_ADMIN_TARGET, "
+                "OPENVENUE_ENGINE_ADMIN_TOKEN_FILE and OPENVENUE_DATABASE_URL"
             )
         return Settings()
     found: dict[str, Any] = {}
-    if "OPENVENUE_ENGINE_TARGET" not in os.environ:
+    # Together: what trades at one engine must not administrate another.
+    if not engine & os.environ.keys():
         found["engine_target"] = running.engine_target
+        if running.engine_admin_target:
+            found["engine_admin_target"] = running.engine_admin_target
+        if "OPENVENUE_ENGINE_ADMIN_TOKEN_FILE" not in os.environ:
+            found["engine_admin_token_file"] = running.engine_admin_token_file
     if "OPENVENUE_DATABASE_URL" not in os.environ:
         found["database_url"] = SecretStr(running.database_url)
     return Settings(**found)

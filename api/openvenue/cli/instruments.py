@@ -1,6 +1,8 @@
 """`openvenue instruments`: what can be traded, on which terms."""
 
 import asyncio
+from dataclasses import dataclass
+from math import gcd
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +18,15 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Define what 
 
 _CLASSES = {"us_equity": pb.ASSET_CLASS_US_EQUITY, "crypto": pb.ASSET_CLASS_CRYPTO}
 _STATES = {"active": pb.INSTRUMENT_STATE_ACTIVE, "inactive": pb.INSTRUMENT_STATE_INACTIVE}
+
+# The engine's bounds, see engine/src/core/command.h.
+_PRICE_RANGE_TICKS_MAX = 1 << 26
+_PRICE_TICKS_MAX = 1 << 40
+_ORDER_QTY_LOTS_MAX = 1 << 38
+_TICK_VALUE_MAX = 1 << 47  # micros
+_NANOS_SQUARED_PER_MICRO = 10**12
+
+_MAX_PRICE = "100000"
 
 # What fits a terminal of 80 columns.
 _LISTED = ("symbol", "name", "state", "tick", "lot", "last_price")
@@ -42,67 +53,160 @@ def list_instruments(
 @app.command()
 def define(
     symbol: Annotated[str, typer.Argument(help="For example NFLX or SOL/USD; at most 24 bytes.")],
-    name: Annotated[str, typer.Option(help="At most 64 bytes.")] = "",
-    asset_class: Annotated[str, typer.Option("--class", help="us_equity or crypto.")] = "us_equity",
-    tick: Annotated[str, typer.Option(help="Smallest price step.")] = "0.01",
-    lot: Annotated[str, typer.Option(help="Smallest quantity step.")] = "1",
+    name: Annotated[str | None, typer.Option(help="At most 64 bytes; default: the symbol.")] = None,
+    asset_class: Annotated[
+        str | None, typer.Option("--class", help="us_equity (default) or crypto.")
+    ] = None,
+    tick: Annotated[str | None, typer.Option(help="Smallest price step; default: 0.01.")] = None,
+    lot: Annotated[str | None, typer.Option(help="Smallest quantity step; default: 1.")] = None,
     min_price: Annotated[
         str | None, typer.Option(help="Lowest price of an order; default: one tick.")
     ] = None,
-    max_price: Annotated[str, typer.Option(help="Highest price of an order.")] = "100000",
-    max_qty: Annotated[str, typer.Option(help="Largest quantity of an order.")] = "1000000",
-    state: Annotated[str, typer.Option(help="active or inactive.")] = "active",
+    max_price: Annotated[
+        str | None,
+        typer.Option(help="Highest price of an order; default: 100000, or what the tick allows."),
+    ] = None,
+    max_qty: Annotated[
+        str | None, typer.Option(help="Largest quantity of an order; default: 1000000.")
+    ] = None,
+    state: Annotated[str | None, typer.Option(help="active (default) or inactive.")] = None,
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Define an instrument, or change name, state or largest quantity of one."""
-    terms = _definition(symbol, name, asset_class, state, tick, lot, min_price, max_price, max_qty)
+    """Define an instrument, or change name, state or largest quantity of one.
+
+    What is not named stays as it is; the defaults are those of a new instrument.
+    """
+    wanted = _Wanted(name, asset_class, tick, lot, min_price, max_price, max_qty, state)
+    wanted.check_names()
 
     async def run() -> dict[str, Any]:
         async with connect_admin(venue_settings(data_dir)) as admin:
-            known = {
-                info.terms.symbol: info.terms.instrument_id for info in await admin.instruments()
-            }
-            terms.instrument_id = known.get(symbol, max(known.values(), default=0) + 1)
+            known = {info.terms.symbol: info.terms for info in await admin.instruments()}
+            terms = wanted.terms(symbol, known.get(symbol))
+            if symbol not in known:
+                numbers = (each.instrument_id for each in known.values())
+                terms.instrument_id = max(numbers, default=0) + 1
             await admin.apply(pb.AdminRequest(define_instrument=terms))
             return _summary(await admin.instrument(symbol))
 
     print_record(asyncio.run(run()), as_json=as_json)
 
 
-def _definition(
-    symbol: str,
-    name: str,
-    asset_class: str,
-    state: str,
-    tick: str,
-    lot: str,
-    min_price: str | None,
-    max_price: str,
-    max_qty: str,
-) -> pb.DefineInstrument:
-    """The terms in the engine's units; the instrument's number is still to be set."""
-    if asset_class not in _CLASSES:
-        raise CommandError(f"--class must be one of {', '.join(_CLASSES)}, not {asset_class}")
-    if state not in _STATES:
-        raise CommandError(f"--state must be one of {', '.join(_STATES)}, not {state}")
-    try:
-        tick_size_nanos, lot_size_nanos = parse_nanos(tick), parse_nanos(lot)
-        if tick_size_nanos <= 0 or lot_size_nanos <= 0:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Terms as they were named; None: not named."""
+
+    name: str | None
+    asset_class: str | None
+    tick: str | None
+    lot: str | None
+    min_price: str | None
+    max_price: str | None
+    max_qty: str | None
+    state: str | None
+
+    def check_names(self) -> None:
+        """Raise CommandError where a term is none of those that there are."""
+        if self.asset_class not in (None, *_CLASSES):
+            raise CommandError(
+                f"--class must be one of {', '.join(_CLASSES)}, not {self.asset_class}"
+            )
+        if self.state not in (None, *_STATES):
+            raise CommandError(f"--state must be one of {', '.join(_STATES)}, not {self.state}")
+
+    def terms(self, symbol: str, known: pb.DefineInstrument | None) -> pb.DefineInstrument:
+        """Return the terms in the engine's units: those of `known` where none are named.
+
+        The number of a new instrument is still to be set. Raises CommandError.
+        """
+        try:
+            return self._new(symbol) if known is None else self._changed(known)
+        except UnitError as error:
+            raise CommandError(str(error)) from error
+
+    def _new(self, symbol: str) -> pb.DefineInstrument:
+        tick_nanos, lot_nanos = parse_nanos(self.tick or "0.01"), parse_nanos(self.lot or "1")
+        if tick_nanos <= 0 or lot_nanos <= 0:
             raise CommandError("--tick and --lot must be above zero")
-        return pb.DefineInstrument(
+        lowest = parse_steps(self.min_price, tick_nanos) if self.min_price else 1
+        if self.max_price:
+            highest = parse_steps(self.max_price, tick_nanos)
+        else:
+            highest = min(
+                parse_nanos(_MAX_PRICE) // tick_nanos, lowest + _PRICE_RANGE_TICKS_MAX - 1
+            )
+        terms = pb.DefineInstrument(
             symbol=symbol,
-            name=name or symbol,
-            asset_class=_CLASSES[asset_class],
-            state=_STATES[state],
-            tick_size_nanos=tick_size_nanos,
-            lot_size_nanos=lot_size_nanos,
-            min_price_ticks=parse_steps(min_price or tick, tick_size_nanos),
-            max_price_ticks=parse_steps(max_price, tick_size_nanos),
-            max_order_qty_lots=parse_steps(max_qty, lot_size_nanos),
+            name=self.name or symbol,
+            asset_class=_CLASSES[self.asset_class or "us_equity"],
+            state=_STATES[self.state or "active"],
+            tick_size_nanos=tick_nanos,
+            lot_size_nanos=lot_nanos,
+            min_price_ticks=lowest,
+            max_price_ticks=highest,
+            max_order_qty_lots=parse_steps(self.max_qty or "1000000", lot_nanos),
         )
-    except UnitError as error:
-        raise CommandError(str(error)) from error
+        _check_bounds(terms)
+        return terms
+
+    def _changed(self, known: pb.DefineInstrument) -> pb.DefineInstrument:
+        terms = pb.DefineInstrument()
+        terms.CopyFrom(known)
+        if self.name:
+            terms.name = self.name
+        if self.asset_class:
+            terms.asset_class = _CLASSES[self.asset_class]
+        if self.state:
+            terms.state = _STATES[self.state]
+        if self.tick:
+            terms.tick_size_nanos = parse_nanos(self.tick)
+        if self.lot:
+            terms.lot_size_nanos = parse_nanos(self.lot)
+        if self.tick or self.lot:
+            fixed = (known.tick_size_nanos, known.lot_size_nanos)
+            if fixed != (terms.tick_size_nanos, terms.lot_size_nanos):
+                raise CommandError(
+                    f"tick and lot of {known.symbol} cannot change: define another symbol, and set "
+                    "this one to --state inactive"
+                )
+        if self.min_price:
+            terms.min_price_ticks = parse_steps(self.min_price, known.tick_size_nanos)
+        if self.max_price:
+            terms.max_price_ticks = parse_steps(self.max_price, known.tick_size_nanos)
+        if self.max_qty:
+            terms.max_order_qty_lots = parse_steps(self.max_qty, known.lot_size_nanos)
+        _check_bounds(terms)
+        return terms
+
+
+def _check_bounds(terms: pb.DefineInstrument) -> None:
+    """Raise CommandError that says which of the engine's bounds is not kept, and what would do."""
+    tick, lot = format_nanos(terms.tick_size_nanos), format_nanos(terms.lot_size_nanos)
+    if terms.tick_size_nanos * terms.lot_size_nanos % _NANOS_SQUARED_PER_MICRO:
+        step = _NANOS_SQUARED_PER_MICRO // gcd(terms.tick_size_nanos, _NANOS_SQUARED_PER_MICRO)
+        raise CommandError(
+            f"a lot of {lot} at a tick of {tick} is worth less than a whole number of 0.000001: "
+            f"make --lot a multiple of {format_nanos(step)}, or --tick larger"
+        )
+    if terms.tick_size_nanos * terms.lot_size_nanos > _TICK_VALUE_MAX * _NANOS_SQUARED_PER_MICRO:
+        raise CommandError(
+            f"a lot of {lot} at a tick of {tick} is worth too much: make one smaller"
+        )
+    if not 1 <= terms.min_price_ticks <= terms.max_price_ticks:
+        raise CommandError(
+            f"prices must be at least one tick ({tick}), and --max-price not below --min-price"
+        )
+    highest = min(terms.min_price_ticks + _PRICE_RANGE_TICKS_MAX - 1, _PRICE_TICKS_MAX)
+    if terms.max_price_ticks > highest:
+        most = format_steps(highest, terms.tick_size_nanos)
+        raise CommandError(
+            f"there are at most {_PRICE_RANGE_TICKS_MAX} ticks of {tick} from the lowest to the "
+            f"highest price: make --max-price at most {most}, or --tick larger"
+        )
+    if not 1 <= terms.max_order_qty_lots <= _ORDER_QTY_LOTS_MAX:
+        most = format_steps(_ORDER_QTY_LOTS_MAX, terms.lot_size_nanos)
+        raise CommandError(f"--max-qty must be from one lot ({lot}) to {most}")
 
 
 def _summary(info: pb.InstrumentInfo) -> dict[str, Any]:

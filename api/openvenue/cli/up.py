@@ -12,11 +12,16 @@ import typer
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption
 from openvenue.cli.engine_binary import EngineBinaryOption, find_engine_binary
 from openvenue.cli.local.data_dir import DataDir
+from openvenue.cli.local.plain_path import plain_path
 from openvenue.cli.local.ports import choose_ports
 from openvenue.cli.local.venue import LocalVenue, Plan, venue_up
 from openvenue.cli.output import console
 
 app = typer.Typer(add_completion=False)
+
+_METRICS_PORT = 7071
+# What a killed venue's API may take to drain.
+_PORTS_RELEASED_S = 30.0
 
 
 @app.command()
@@ -35,13 +40,23 @@ def up(
         int, typer.Option(min=0, max=65_535, help="Of the REST API; 0: any free one.")
     ] = 8000,
     engine_port: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=0,
             max=65_533,
-            help="Of the engine's gRPC server; the next two serve metrics. 0: any free ones.",
+            help="TCP port of the engine's gRPC server, open to every user of this machine; 0: any "
+            "free one. Default: a socket in the data directory that only you can open.",
         ),
-    ] = 7070,
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_534,
+            help="Of the engine's metrics; the next is the projector's. 0: any free ones. Default: "
+            "the two behind --engine-port, or 7071.",
+        ),
+    ] = None,
     demo: Annotated[
         bool, typer.Option(help="Define instruments and open accounts with keys to trade with.")
     ] = True,
@@ -50,12 +65,16 @@ def up(
     """Bring a venue up: database, engine, projector and API. Ctrl-C stops it; its data stays."""
     directory = DataDir(data_dir.absolute())
     directory.create()
-    with directory.lock():
+    if engine_port is None and metrics_port is None:
+        metrics_port = _METRICS_PORT
+    with directory.lock() as was_killed:
+        patience_s = _PORTS_RELEASED_S if was_killed else 0
         plan = Plan(
             data_dir=directory,
+            plain_dir=DataDir(plain_path(directory.path)),
             database_url=database_url,
             workers=workers,
-            ports=choose_ports(port, engine_port),
+            ports=choose_ports(port, engine_port, metrics_port, patience_s=patience_s),
             engine_binary=find_engine_binary(engine_binary).absolute(),
             with_demo=demo,
         )

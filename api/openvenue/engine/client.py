@@ -18,10 +18,13 @@ _RECEIVE_BYTES_MAX = 16 << 20  # the engine's largest message
 _log = get_logger(__name__)
 
 
-def open_channel(settings: Settings) -> grpc.aio.Channel:
-    """Return a channel of its own connection to the engine, with keepalive. Must be closed."""
+def open_channel(settings: Settings, target: str | None = None) -> grpc.aio.Channel:
+    """Return a channel of its own connection to the engine, with keepalive. Must be closed.
+
+    `target`: which of the engine's listeners; default: the one of clients.
+    """
     return grpc.aio.insecure_channel(
-        settings.engine_target,
+        target or settings.engine_target,
         options=[
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.keepalive_time_ms", round(settings.engine_keepalive_interval_s * 1000)),

@@ -53,6 +53,12 @@ class FastBook {
           levels_(std::size_t{max_orders} + 1),
           pages_((std::size_t{max_orders} + 1) * kPageTicks) {}
 
+    // Where each order has a price, and each price a page, of its own.
+    [[nodiscard]] static std::uint64_t bytes(std::uint32_t max_orders) {
+      return std::uint64_t{max_orders} *
+             (sizeof(Node) + sizeof(Level) + kPageTicks * sizeof(LevelIndex));
+    }
+
    private:
     friend class FastBook;
     LevelIndex acquire_level();

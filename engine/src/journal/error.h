@@ -11,8 +11,22 @@ class JournalError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The disk or the system refused. It says nothing of the journal, which is whole again once they
+// are well.
+class DiskError : public JournalError {
+ public:
+  using JournalError::JournalError;
+};
+
 // The system gave no descriptor or memory for it: it says nothing of the journal, and later it may.
-class OutOfResources : public JournalError {
+class OutOfResources : public DiskError {
+ public:
+  using DiskError::DiskError;
+};
+
+// Replaying an entry gives other events than were recorded with it: the state that the engine runs
+// on cannot be trusted, or this build decides differently.
+class Divergence : public JournalError {
  public:
   using JournalError::JournalError;
 };

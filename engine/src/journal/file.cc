@@ -25,7 +25,7 @@ std::string reason(int error) { return std::generic_category().message(error); }
 
 [[noreturn]] void fail(std::string_view doing, const std::filesystem::path& path,
                        std::uint64_t offset, std::string_view why) {
-  throw JournalError(fmt::format(
+  throw DiskError(fmt::format(
       "{} {} at offset {} failed: {}. Check free space, limits and the health of the disk, then "
       "start the engine again: it recovers everything that was acknowledged.",
       doing, path.string(), offset, why));
@@ -37,8 +37,8 @@ std::string reason(int error) { return std::generic_category().message(error); }
         fmt::format("{} {} failed: {}. Raise the limit on open files (ulimit -n) or the memory.",
                     doing, path.string(), reason(error)));
   }
-  throw JournalError(fmt::format("{} {} failed: {}. Check the path, its permissions and the disk.",
-                                 doing, path.string(), reason(error)));
+  throw DiskError(fmt::format("{} {} failed: {}. Check the path, its permissions and the disk.",
+                              doing, path.string(), reason(error)));
 }
 
 }  // namespace
@@ -149,7 +149,9 @@ DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
   descriptor_ = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor_ < 0) fail("Opening directory", directory, errno);
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
     ::close(descriptor_);
+    if (error != EWOULDBLOCK) fail("Locking directory", directory, error);
     std::string holder = "?";
     std::ifstream(holder_path) >> holder;
     throw JournalError(fmt::format(
@@ -157,11 +159,13 @@ DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
         "one a directory of its own.",
         directory.string(), holder));
   }
+  errno = 0;
   std::ofstream file(holder_path, std::ios::trunc);
   file << ::getpid() << '\n';
   if (!file.flush()) {
+    const int error = errno;
     ::close(descriptor_);
-    throw JournalError(fmt::format("Writing {} failed", holder_path.string()));
+    fail("Writing", holder_path, error);
   }
 }
 

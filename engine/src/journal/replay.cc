@@ -119,7 +119,7 @@ void Replay::apply_and_compare() {
   if (const auto* configure = std::get_if<core::Configure>(&command_.body)) prepare_for(*configure);
   exchange_->apply(command_, recomputed_);
   if (recomputed_ != recorded_) {
-    throw JournalError(fmt::format(
+    throw Divergence(fmt::format(
         "{} at offset {}: replaying entry {} gives other events than were recorded with it. This "
         "build decides differently from the one that wrote the journal, or its state was damaged "
         "in "

@@ -30,18 +30,39 @@ std::string log_level_name() {
   return level == "warning" ? "warn" : level;
 }
 
+// The command's name in the protocol; empty where there is none.
+std::string_view command_name(const v1::AdminRequest& request) {
+  const auto* field = v1::AdminRequest::descriptor()->FindFieldByNumber(request.command_case());
+  return field == nullptr ? std::string_view() : std::string_view(field->name());
+}
+
 }  // namespace
+
+grpc::Status AdminService::admit(const grpc::ServerContext& context, Call call,
+                                 std::string& actor) {
+  if (call == Call::kForEverybody && !access_.guards_all()) return grpc::Status::OK;
+  return access_.admit(context, actor);
+}
+
+grpc::Status AdminService::admit(const grpc::ServerContext& context, Call call) {
+  std::string actor;
+  return admit(context, call, actor);
+}
 
 grpc::Status AdminService::Apply(grpc::ServerContext* context, const v1::AdminRequest* request,
                                  v1::AdminResponse* response) {
+  std::string actor;
+  if (auto status = admit(*context, Call::kForAdministrators, actor); !status.ok()) return status;
   if (auto status = check_shard(engine_, request->shard_id()); !status.ok()) return status;
   core::CommandBody command;
   if (auto problem = decode(*request, command)) {
     return {grpc::StatusCode::INVALID_ARGUMENT, *problem};
   }
   runtime::Reply reply;
-  const auto status = ask(engine_, *context, {0, command}, reply);
+  const auto status = ask(engine_, *context, {0, command, core::Actor(actor)}, reply);
   if (!status.ok()) return status;
+  spdlog::info("administration sequence={} actor={} command={}", reply.sequence, actor,
+               command_name(*request));
   response->set_sequence(reply.sequence);
   for (const core::Event& event : std::get<runtime::AdminOutcome>(reply.body).events) {
     encode(event, *response->add_events());
@@ -55,6 +76,8 @@ grpc::Status AdminService::Apply(grpc::ServerContext* context, const v1::AdminRe
 grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
                                      const v1::GetStatusRequest* request,
                                      v1::EngineStatus* response) {
+  const Call call = request->with_state_hash() ? Call::kForAdministrators : Call::kForEverybody;
+  if (auto status = admit(*context, call); !status.ok()) return status;
   runtime::Reply reply;
   const runtime::GetStatus query{request->with_state_hash()};
   const auto status = ask(engine_, *context, {0, runtime::Query(query)}, reply);
@@ -75,34 +98,53 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
 }
 
 grpc::Status AdminService::ListInstruments(grpc::ServerContext* context,
-                                           const v1::ListInstrumentsRequest*,
+                                           const v1::ListInstrumentsRequest* request,
                                            v1::ListInstrumentsResponse* response) {
+  if (auto status = admit(*context, Call::kForEverybody); !status.ok()) return status;
   runtime::Reply reply;
-  const auto status =
-      ask(engine_, *context, {0, runtime::Query(runtime::ListInstruments{})}, reply);
+  const auto status = ask(engine_, *context,
+                          {0, runtime::Query(runtime::ListInstruments{
+                                  request->after_instrument_id(), request->limit()})},
+                          reply);
   if (!status.ok()) return status;
   response->set_sequence(reply.sequence);
-  for (const auto& instrument : std::get<runtime::InstrumentList>(reply.body).instruments) {
-    encode(instrument, *response->add_instruments());
-  }
+  const auto& list = std::get<runtime::InstrumentList>(reply.body);
+  for (const auto& instrument : list.instruments) encode(instrument, *response->add_instruments());
+  response->set_more(list.more);
   return status;
 }
 
 grpc::Status AdminService::ListAccounts(grpc::ServerContext* context,
-                                        const v1::ListAccountsRequest*,
+                                        const v1::ListAccountsRequest* request,
                                         v1::ListAccountsResponse* response) {
+  if (auto status = admit(*context, Call::kForAdministrators); !status.ok()) return status;
   runtime::Reply reply;
-  const auto status = ask(engine_, *context, {0, runtime::Query(runtime::ListAccounts{})}, reply);
+  const auto status =
+      ask(engine_, *context,
+          {0, runtime::Query(runtime::ListAccounts{request->after_account_id(), request->limit()})},
+          reply);
   if (!status.ok()) return status;
-  for (const auto& account : std::get<runtime::AccountList>(reply.body).accounts) {
-    encode(account, *response->add_accounts());
-  }
+  const auto& list = std::get<runtime::AccountList>(reply.body);
+  for (const auto& account : list.accounts) encode(account, *response->add_accounts());
+  response->set_more(list.more);
+  return status;
+}
+
+grpc::Status AdminService::GetAccount(grpc::ServerContext* context,
+                                      const v1::GetAccountRequest* request, v1::Account* response) {
+  if (auto status = admit(*context, Call::kForAdministrators); !status.ok()) return status;
+  runtime::Reply reply;
+  const auto status = ask(engine_, *context,
+                          {0, runtime::Query(runtime::GetAccount{request->account_id()})}, reply);
+  if (!status.ok()) return status;
+  encode(std::get<runtime::AccountState>(reply.body), *response);
   return status;
 }
 
 grpc::Status AdminService::TakeSnapshot(grpc::ServerContext* context,
                                         const v1::TakeSnapshotRequest*,
                                         v1::TakeSnapshotResponse* response) {
+  if (auto status = admit(*context, Call::kForAdministrators); !status.ok()) return status;
   auto snapshot = engine_.take_snapshot();
   if (!snapshot) {
     return {grpc::StatusCode::ABORTED,
@@ -126,8 +168,9 @@ grpc::Status AdminService::TakeSnapshot(grpc::ServerContext* context,
   }
 }
 
-grpc::Status AdminService::Tune(grpc::ServerContext*, const v1::TuneRequest* request,
+grpc::Status AdminService::Tune(grpc::ServerContext* context, const v1::TuneRequest* request,
                                 v1::TuneResponse* response) {
+  if (auto status = admit(*context, Call::kForEverybody); !status.ok()) return status;
   const bool known_level =
       std::find(kLogLevels.begin(), kLogLevels.end(), request->log_level()) != kLogLevels.end();
   if (request->has_log_level() && !known_level) {

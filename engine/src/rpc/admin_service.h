@@ -1,11 +1,13 @@
 // Administration: instruments, accounts and balances (commands like any other), status, snapshots
-// and settings of the running process.
+// and settings of the running process. What needs a token is refused where there is no access.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
 
+#include <cstdint>
 #include <string>
 
+#include "rpc/admin_access.h"
 #include "rpc/server_threads.h"
 #include "rpc/stream_admission.h"
 #include "rpc/wire.h"
@@ -16,8 +18,12 @@ namespace openvenue::rpc {
 class AdminService final : public v1::Admin::Service {
  public:
   AdminService(runtime::Engine& engine, StreamAdmission& admission, ServerThreads& threads,
-               std::string version)
-      : engine_(engine), admission_(admission), threads_(threads), version_(std::move(version)) {}
+               AdminAccess& access, std::string version)
+      : engine_(engine),
+        admission_(admission),
+        threads_(threads),
+        access_(access),
+        version_(std::move(version)) {}
 
   grpc::Status Apply(grpc::ServerContext* context, const v1::AdminRequest* request,
                      v1::AdminResponse* response) override;
@@ -28,15 +34,26 @@ class AdminService final : public v1::Admin::Service {
                                v1::ListInstrumentsResponse* response) override;
   grpc::Status ListAccounts(grpc::ServerContext* context, const v1::ListAccountsRequest* request,
                             v1::ListAccountsResponse* response) override;
+  grpc::Status GetAccount(grpc::ServerContext* context, const v1::GetAccountRequest* request,
+                          v1::Account* response) override;
   grpc::Status TakeSnapshot(grpc::ServerContext* context, const v1::TakeSnapshotRequest* request,
                             v1::TakeSnapshotResponse* response) override;
   grpc::Status Tune(grpc::ServerContext* context, const v1::TuneRequest* request,
                     v1::TuneResponse* response) override;
 
  private:
+  enum class Call : std::uint8_t { kForEverybody, kForAdministrators };
+
+  // Precedes everything else in a call. OK with the caller's name in `actor`, which stays empty
+  // where none is needed.
+  [[nodiscard]] grpc::Status admit(const grpc::ServerContext& context, Call call,
+                                   std::string& actor);
+  [[nodiscard]] grpc::Status admit(const grpc::ServerContext& context, Call call);
+
   runtime::Engine& engine_;
   StreamAdmission& admission_;
   ServerThreads& threads_;
+  AdminAccess& access_;
   const std::string version_;
 };
 

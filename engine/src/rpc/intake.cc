@@ -61,6 +61,10 @@ runtime::NotSequenced refusal(runtime::Admission admission) {
     case runtime::Admission::kTooLarge:
       return {Cause::kResourceExhausted,
               "the message asks for more records than may be queued at once: send it in parts"};
+    case runtime::Admission::kNotTrusted:
+      return {Cause::kUnavailable,
+              "the engine's journal does not replay to what was recorded: orders are refused until "
+              "a person has looked at its log"};
     case runtime::Admission::kAccepted:
     case runtime::Admission::kStopped:
       break;

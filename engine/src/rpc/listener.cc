@@ -51,6 +51,14 @@ int listen_on(const sockaddr* address, socklen_t size) {
     const auto& v6 = *reinterpret_cast<const sockaddr_in6*>(address);
     set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) ? 0 : 1);
   }
+  // Linux makes the socket's file with the mode of its descriptor, so at no moment may others
+  // connect, whatever the umask. It only takes away from it.
+  if (address->sa_family == AF_UNIX && fchmod(fd, S_IRUSR | S_IWUSR) != 0) {
+    const int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+  }
   // A restart need not wait for the last engine's connections to time out. Two engines still cannot
   // share a port, and split its clients between them.
   if (address->sa_family != AF_UNIX) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -135,6 +136,19 @@ TEST(Listener, TakesAUnixSocketOverThatNobodyListensOn) {
     EXPECT_TRUE(std::filesystem::exists(path));
   }
   EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(Listener, OpensAUnixSocketToItsOwnerOnlyWhateverTheUmask) {
+  const TemporaryDirectory directory;
+  const std::string path = (directory.path() / "socket").string();
+  for (const mode_t mask : {0000, 0022, 0077}) {
+    const mode_t before = umask(mask);
+    const Listener listener({"unix:" + path}, kNoLimits);
+    umask(before);
+    struct stat status {};
+    ASSERT_EQ(stat(path.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0600) << mask;
+  }
 }
 
 TEST(Listener, RefusesAddressesThatCannotBe) {

@@ -1,4 +1,5 @@
-// The engine's gRPC server: Trading, MarketData, Admin, the standard health service and reflection.
+// The engine's gRPC server: one endpoint for clients (Trading, MarketData and the harmless part of
+// Admin), and one for administrators (Admin, with a token). Both have health and reflection.
 //
 // Promises: a client cannot crash it, hold up other clients or make it use memory without bound:
 // connections, message sizes, requests a message, replies owed, streams and threads are all
@@ -9,14 +10,18 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "rpc/admin_access.h"
 #include "rpc/admin_service.h"
 #include "rpc/call_watch.h"
-#include "rpc/listener.h"
+#include "rpc/endpoint.h"
 #include "rpc/market_data_service.h"
 #include "rpc/server_threads.h"
 #include "rpc/session.h"
@@ -40,6 +45,10 @@ struct ServerSettings {
       5'000};  // of a stop, for clients to take their last replies
   SessionSettings session;
   std::string version;
+  std::string admin_listen = "127.0.0.1:7072";  // as `listen`, one address
+  std::filesystem::path admin_tokens;           // directory, see AdminTokens; empty: no listener
+
+  [[nodiscard]] bool serves_admin() const { return !admin_tokens.empty(); }
 };
 
 class Server {
@@ -49,7 +58,9 @@ class Server {
   ~Server();
 
   // Of the first TCP address; 0 if there is none.
-  [[nodiscard]] int port() const { return listener_.port(); }
+  [[nodiscard]] int port() const { return clients_.port(); }
+  // The same of the administrators' listener.
+  [[nodiscard]] int admin_port() const { return administrators_ ? administrators_->port() : 0; }
 
   // Begins a stop: turns the health service to NOT_SERVING and refuses new streams. Those that are
   // open go on. From here `drain_patience` runs.
@@ -61,18 +72,26 @@ class Server {
 
  private:
   void add_gauges(runtime::Metrics& metrics);
+  // Keeps Trading's health as the engine's is.
+  void watch_health(const std::stop_token& stop);
 
+  runtime::Engine& engine_;
   const ServerSettings settings_;
-  Listener listener_;
   grpc::ResourceQuota quota_;
   StreamAdmission admission_;
   CallWatch watch_;
   ServerThreads threads_;
   TradingService trading_;
   MarketDataService market_data_;
+  AdminAccess no_access_;
+  AdminService reads_;
+  AdminAccess token_access_;
   AdminService admin_;
-  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
-  std::unique_ptr<grpc::Server> server_;
+  Endpoint clients_;
+  grpc::ResourceQuota admin_quota_;
+  std::optional<Endpoint> administrators_;
+  bool shut_down_ = false;
+  std::jthread health_thread_;
   std::optional<std::chrono::steady_clock::time_point> drained_by_;  // set by drain()
 };
 

@@ -312,51 +312,9 @@ TEST_F(ServerTest, RefusesRequestsForAnotherShard) {
     request.set_shard_id(3);
     request.mutable_end_trading_day();
     v1::AdminResponse response;
-    return v1::Admin::NewStub(channel_)->Apply(&context, request, &response);
+    testing::authorize(context);
+    return v1::Admin::NewStub(server_.connect_admin())->Apply(&context, request, &response);
   });
-}
-
-TEST_F(ServerTest, AppliesAdministrationAndReportsRefusals) {
-  const auto stub = v1::Admin::NewStub(channel_);
-  const auto open = [&](std::int64_t credit_limit_micros) {
-    grpc::ClientContext context;
-    set_deadline(context);
-    v1::AdminRequest request;
-    request.mutable_open_account()->set_account_id(9);
-    request.mutable_open_account()->set_credit_limit_micros(credit_limit_micros);
-    v1::AdminResponse response;
-    EXPECT_TRUE(stub->Apply(&context, request, &response).ok());
-    return response.reject_reason();
-  };
-  EXPECT_EQ(open(5), v1::REASON_NONE);
-  EXPECT_EQ(open(-5), v1::REASON_INVALID_DEFINITION);
-
-  grpc::ClientContext context;
-  set_deadline(context);
-  v1::ListAccountsResponse accounts;
-  ASSERT_TRUE(stub->ListAccounts(&context, {}, &accounts).ok());
-  EXPECT_EQ(accounts.accounts_size(), 3);
-}
-
-TEST_F(ServerTest, TellsItsStatus) {
-  TestSession session(channel_);
-  session.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "a"));
-  const auto stub = v1::Admin::NewStub(channel_);
-  grpc::ClientContext context;
-  set_deadline(context);
-  v1::EngineStatus status;
-  v1::GetStatusRequest request;
-  request.set_with_state_hash(true);
-  ASSERT_TRUE(stub->GetStatus(&context, request, &status).ok());
-  EXPECT_EQ(status.applied_sequence(), server_.engine()->applied_sequence());
-  EXPECT_EQ(status.durable_sequence(), status.applied_sequence());
-  EXPECT_EQ(status.open_orders(), 1U);
-  EXPECT_EQ(status.sessions(), 1U);
-  EXPECT_NE(status.state_hash(), 0U);
-  EXPECT_EQ(status.version(), "test");
-  grpc::ClientContext poll;
-  ASSERT_TRUE(stub->GetStatus(&poll, {}, &status).ok());
-  EXPECT_EQ(status.state_hash(), 0U) << "orders wait for it: only for those who ask";
 }
 
 TEST_F(ServerTest, SkipsAQueryWhoseCallerGaveUpBeforeItsTurn) {
@@ -396,35 +354,6 @@ TEST_F(ServerTest, SkipsAQueryWhoseCallerGaveUpBeforeItsTurn) {
   TestSession session(channel_);
   session.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "later"));
   EXPECT_EQ(server_.engine().metrics().abandoned_queries.Value(), 1);
-}
-
-TEST_F(ServerTest, WritesASnapshotWhenAskedTo) {
-  const auto stub = v1::Admin::NewStub(channel_);
-  grpc::ClientContext context;
-  set_deadline(context);
-  v1::TakeSnapshotResponse snapshot;
-  ASSERT_TRUE(stub->TakeSnapshot(&context, {}, &snapshot).ok());
-  EXPECT_EQ(snapshot.sequence(), server_.engine()->durable().get());
-}
-
-TEST_F(ServerTest, WritesOneSnapshotAtATime) {
-  const auto stub = v1::Admin::NewStub(channel_);
-  TestSession session(channel_);
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  grpc::Status status;
-  // Until a call falls into the time that another caller's snapshot takes.
-  for (std::uint64_t id = 1; status.error_code() != grpc::StatusCode::ABORTED &&
-                             std::chrono::steady_clock::now() < deadline;
-       ++id) {
-    session.ask(new_order(id, 1, v1::SIDE_BUY, 1, 10, std::to_string(id)));
-    const auto first = server_.engine()->take_snapshot();
-    ASSERT_TRUE(first.has_value());
-    grpc::ClientContext context;
-    v1::TakeSnapshotResponse snapshot;
-    status = stub->TakeSnapshot(&context, {}, &snapshot);
-    EXPECT_EQ(first->wait_for(kPatience), std::future_status::ready);
-  }
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::ABORTED);
 }
 
 TEST_F(ServerTest, ChangesItsLogLevelAndThreadsWhileItRuns) {
@@ -546,6 +475,40 @@ TEST_F(ServerTest, DeliversWhatItOwesBeforeItShutsDownAndRefusesWhatComesLater) 
   ASSERT_TRUE(replies.contains(1));
   EXPECT_EQ(replies.at(1).order().status(), v1::ORDER_STATUS_NEW);
   EXPECT_FALSE(session.finish().ok());
+  stopping.join();
+}
+
+TEST_F(ServerTest, IsNotHealthyForTradingWhileASyncHangs) {
+  const std::string trading = v1::Trading::service_full_name();
+  const auto wait_for = [&](int status) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (health(channel_, trading) != status && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    EXPECT_EQ(health(channel_, trading), status);
+  };
+  gate_.close();
+  TestSession session(channel_);
+  ASSERT_TRUE(session.send(new_order(1, 1, v1::SIDE_BUY, 1, 10, "a")));
+  gate_.wait_until_held();
+  wait_for(2);
+  EXPECT_EQ(health(channel_), 1) << "the process itself is well: a restart would not help";
+  gate_.open();
+  wait_for(1);
+  EXPECT_EQ(session.receive(1).size(), 1U);
+}
+
+TEST_F(ServerTest, TellsItsMetricsWhileAStopWaitsForClients) {
+  gate_.close();
+  TestSession session(channel_);
+  ASSERT_TRUE(session.send(new_order(1, 1, v1::SIDE_BUY, 1, 10, "a")));
+  gate_.wait_until_held();
+  std::thread stopping([&] { server_.server().shut_down(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  const auto asked_at = std::chrono::steady_clock::now();
+  EXPECT_EQ(server_.gauge("openvenue_engine_replies_owed"), 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - asked_at, std::chrono::seconds(2));
+  gate_.open();
   stopping.join();
 }
 

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,12 +30,21 @@ inline ServerSettings test_server_settings() {
   return settings;
 }
 
+constexpr const char* kAdminName = "alice";
+constexpr const char* kAdminToken = "the-token-of-alice-0123456789";
+
+// Makes a call one of `kAdminName`'s.
+inline void authorize(grpc::ClientContext& context, const std::string& token = kAdminToken) {
+  context.AddMetadata("authorization", "Bearer " + token);
+}
+
 class TestServer {
  public:
   explicit TestServer(const runtime::EngineSettings& engine_settings,
                       const ServerSettings& settings = test_server_settings(),
                       const runtime::EngineSeams& seams = {})
-      : engine_(engine_settings, seams), server_(*engine_, engine_.metrics(), settings) {
+      : engine_(engine_settings, seams),
+        server_(*engine_, engine_.metrics(), with_administration(settings)) {
     engine_.set_up_market();
   }
 
@@ -42,6 +53,11 @@ class TestServer {
       const grpc::ChannelArguments& arguments = grpc::ChannelArguments()) const {
     return connect_to("127.0.0.1:" + std::to_string(server_.port()), arguments);
   }
+  // To the listener of administrators.
+  [[nodiscard]] std::shared_ptr<grpc::Channel> connect_admin() const {
+    return connect_to("127.0.0.1:" + std::to_string(server_.admin_port()));
+  }
+  [[nodiscard]] const std::filesystem::path& admin_tokens() const { return tokens_.path(); }
   [[nodiscard]] static std::shared_ptr<grpc::Channel> connect_to(
       const std::string& address, grpc::ChannelArguments arguments = grpc::ChannelArguments()) {
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -65,6 +81,14 @@ class TestServer {
   [[nodiscard]] Server& server() { return server_; }
 
  private:
+  [[nodiscard]] ServerSettings with_administration(ServerSettings settings) const {
+    std::ofstream(tokens_.path() / kAdminName) << kAdminToken << '\n';
+    settings.admin_listen = "127.0.0.1:0";
+    settings.admin_tokens = tokens_.path();
+    return settings;
+  }
+
+  const runtime::testing::TemporaryDirectory tokens_;
   runtime::testing::TestEngine engine_;
   Server server_;
 };

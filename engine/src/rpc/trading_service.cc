@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -30,11 +31,11 @@ class TradingService::Registration {
  public:
   Registration(TradingService& service, rpc::Session& session)
       : service_(service), session_(session) {
-    const std::lock_guard lock(service_.mutex_);
+    const std::unique_lock lock(service_.mutex_);
     if (!service_.ending_) registered_ = service_.sessions_.insert(&session).second;
   }
   ~Registration() {
-    const std::lock_guard lock(service_.mutex_);
+    const std::unique_lock lock(service_.mutex_);
     service_.sessions_.erase(&session_);
   }
   Registration(const Registration&) = delete;
@@ -100,7 +101,7 @@ grpc::Status TradingService::Submit(grpc::ServerContext* context, const v1::Sess
       std::make_shared<PendingCall>(static_cast<std::size_t>(request->requests_size()));
   call->deliver(std::move(intake.malformed));
   if (!intake.operations.empty()) {
-    runtime::Batch batch{std::move(intake.operations), call, {}};
+    runtime::Batch batch{std::move(intake.operations), call, {}, {}};
     const auto admission = engine_.submit(batch);
     if (admission != runtime::Admission::kAccepted) {
       call->deliver(refuse(batch.operations, admission));
@@ -112,13 +113,16 @@ grpc::Status TradingService::Submit(grpc::ServerContext* context, const v1::Sess
 }
 
 void TradingService::end_sessions(std::chrono::steady_clock::time_point deadline) {
-  const std::lock_guard lock(mutex_);
-  ending_ = true;
+  {
+    const std::unique_lock lock(mutex_);
+    ending_ = true;
+  }
+  const std::shared_lock lock(mutex_);  // for as long as clients take, and metrics can be read
   for (rpc::Session* session : sessions_) session->end(deadline);
 }
 
 std::uint64_t TradingService::replies_owed() {
-  const std::lock_guard lock(mutex_);
+  const std::shared_lock lock(mutex_);
   std::uint64_t owed = 0;
   for (const rpc::Session* session : sessions_) owed += session->owed();
   return owed;

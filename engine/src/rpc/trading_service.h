@@ -4,7 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
-#include <mutex>
+#include <shared_mutex>
 #include <unordered_set>
 
 #include "rpc/call_watch.h"
@@ -43,7 +43,7 @@ class TradingService final : public v1::Trading::Service {
   StreamAdmission& admission_;
   CallWatch& watch_;
   const SessionSettings settings_;
-  std::mutex mutex_;
+  std::shared_mutex mutex_;
   std::unordered_set<rpc::Session*> sessions_;
   bool ending_ = false;
 };

@@ -1,5 +1,6 @@
 #include "runtime/answers.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <type_traits>
@@ -122,19 +123,38 @@ Body answer_to(const VenueExchange& exchange, const GetBook& query) {
   return book;
 }
 
-Body answer_to(const VenueExchange& exchange, const ListInstruments&) {
+// Leaves the page of `listed` that begins above the id `after`, in the order of ids; a `limit` of 0
+// is none. True if there is something behind it.
+template <class Record, class Id>
+bool turn_to_page(std::vector<const Record*>& listed, Id id_of, std::uint32_t after,
+                  std::uint32_t limit) {
+  std::erase_if(listed, [&](const Record* record) { return id_of(*record) <= after; });
+  const bool more = limit != 0 && listed.size() > limit;
+  const auto end = more ? listed.begin() + limit : listed.end();
+  std::partial_sort(
+      listed.begin(), end, listed.end(),
+      [&](const Record* left, const Record* right) { return id_of(*left) < id_of(*right); });
+  listed.erase(end, listed.end());
+  return more;
+}
+
+Body answer_to(const VenueExchange& exchange, const ListInstruments& query) {
   std::vector<const core::Instrument*> instruments;
   exchange.list_instruments(instruments);
   InstrumentList list;
+  const auto instrument_id = [](const core::Instrument& each) { return each.terms.instrument; };
+  list.more = turn_to_page(instruments, instrument_id, query.after, query.limit);
   list.instruments.reserve(instruments.size());
   for (const core::Instrument* instrument : instruments) list.instruments.push_back(*instrument);
   return list;
 }
 
-Body answer_to(const VenueExchange& exchange, const ListAccounts&) {
+Body answer_to(const VenueExchange& exchange, const ListAccounts& query) {
   std::vector<const core::Account*> accounts;
   exchange.list_accounts(accounts);
   AccountList list;
+  const auto account_id = [](const core::Account& each) { return each.account; };
+  list.more = turn_to_page(accounts, account_id, query.after, query.limit);
   list.accounts.reserve(accounts.size());
   for (const core::Account* account : accounts) {
     list.accounts.push_back(account_state(exchange, *account));

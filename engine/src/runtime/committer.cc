@@ -54,10 +54,7 @@ void Committer::commit(const std::vector<Flight*>& flights) {
     sink_->write(flight->frame);
   }
   if (last != 0) {
-    {
-      const StageTimer timer(metrics_.sync_seconds);
-      sink_->sync();
-    }
+    sync();
     watermark_.advance(last);
     on_durable_(last);
   }
@@ -67,6 +64,20 @@ void Committer::commit(const std::vector<Flight*>& flights) {
     metrics_.journal_seconds.Observe(seconds_between(flight->handed_over_at, now));
   }
   durable_.push_all(flights);
+}
+
+void Committer::sync() {
+  const StageTimer timer(metrics_.sync_seconds);
+  sync_began_ = std::chrono::steady_clock::now().time_since_epoch().count();
+  sink_->sync();
+  sync_began_ = 0;
+}
+
+std::chrono::steady_clock::duration Committer::sync_under_way() const {
+  using SteadyClock = std::chrono::steady_clock;
+  const SteadyClock::rep began = sync_began_;
+  if (began == 0) return {};
+  return SteadyClock::now() - SteadyClock::time_point(SteadyClock::duration(began));
 }
 
 bool Committer::next(std::vector<Flight*>& flights) {

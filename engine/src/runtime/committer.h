@@ -3,6 +3,8 @@
 // moment it marks what it wrote last as synced, so that damage to it is told from a torn write.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,7 +33,12 @@ class Committer {
   // `durable`.
   void run();
 
+  // How long the sync that runs now has taken; 0: none runs. For any thread.
+  [[nodiscard]] std::chrono::steady_clock::duration sync_under_way() const;
+
  private:
+  void sync();
+
   void commit(const std::vector<Flight*>& flights);
   // Waits for flights and takes them, as Handover::pop_all does; marks the journal's end meanwhile.
   [[nodiscard]] bool next(std::vector<Flight*>& flights);
@@ -48,6 +55,7 @@ class Committer {
   const OnFailure on_failure_;
   Metrics& metrics_;
   bool failed_ = false;
+  std::atomic<std::chrono::steady_clock::rep> sync_began_ = 0;  // 0: none runs
 };
 
 }  // namespace openvenue::runtime

@@ -14,6 +14,9 @@
 namespace openvenue::runtime {
 namespace {
 
+// Far beyond what a sync takes on a disk that works.
+constexpr std::chrono::seconds kSyncMax{10};
+
 // Names the thread for ps, top and core dumps; at most 15 bytes.
 void name_this_thread(const char* name) { pthread_setname_np(pthread_self(), name); }
 
@@ -79,6 +82,41 @@ void configure(VenueExchange& exchange, FrameSink& sink, const core::Limits& lim
   sink.sync();
 }
 
+Snapshotter::Write write_snapshots(const EngineSettings& settings, const EngineSeams& seams) {
+  const auto maker = std::make_shared<journal::SnapshotMaker>(settings.journal, settings.limits);
+  const Snapshotter::Write write = [maker](core::Sequence up_to, const std::stop_token& stop) {
+    const journal::SnapshotMaker::Newest newest = maker->write(up_to, stop);
+    if (!newest.warning.empty()) spdlog::warn("{}", newest.warning);
+    return newest.sequence;
+  };
+  return seams.wrap_snapshot ? seams.wrap_snapshot(write) : write;
+}
+
+bool has_command(const Batch& batch) {
+  return std::any_of(batch.operations.begin(), batch.operations.end(), [](const Operation& each) {
+    return std::holds_alternative<core::CommandBody>(each.body);
+  });
+}
+
+double seconds(core::TimestampNs ns) { return static_cast<double>(ns) / 1e9; }
+
+// Stamps never go back, so a journal far ahead would hold those of every command to come.
+void check_clock(const EngineSettings& settings, const VenueExchange& exchange,
+                 core::TimestampNs now_ns) {
+  const auto ahead = std::chrono::nanoseconds(exchange.last_timestamp_ns() - now_ns);
+  if (ahead <= settings.clock_tolerance) return;
+  const auto ahead_s = std::chrono::duration_cast<std::chrono::seconds>(ahead).count();
+  if (settings.accept_journal_ahead) {
+    spdlog::warn("the journal's last entry is {} s ahead of the system's clock", ahead_s);
+    return;
+  }
+  throw ClockError(
+      "the journal's last entry is " + std::to_string(ahead_s) +
+      " s ahead of the system's clock. Set the clock right and start again. Where the clock is "
+      "right and was wrong when the journal was written, restore a backup from before, or start "
+      "with --accept-journal-ahead: times then stand almost still until the clock is there");
+}
+
 }  // namespace
 
 struct Engine::Origin {
@@ -98,6 +136,7 @@ struct Engine::Origin {
         settings.journal.directory.string(), recovered.exchange->last_sequence(),
         recovered.snapshot_sequence, recovered.entries_replayed, recovered.torn_bytes_cut,
         recovered.writer.epoch());
+    check_clock(settings, *recovered.exchange, seams.clock());
     Origin origin;
     origin.snapshot_sequence = recovered.snapshot_sequence;
     origin.exchange = std::move(recovered.exchange);
@@ -127,21 +166,18 @@ Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFa
       metrics_(metrics),
       ring_(settings.ring_size),
       watermark_(origin.exchange->last_sequence()),
-      snapshotter_(
-          [maker = std::make_shared<journal::SnapshotMaker>(settings.journal, settings.limits)](
-              core::Sequence up_to, const std::stop_token& stop) {
-            const journal::SnapshotMaker::Newest newest = maker->write(up_to, stop);
-            if (!newest.warning.empty()) spdlog::warn("{}", newest.warning);
-            return newest.sequence;
-          },
-          settings.snapshot_interval, origin.snapshot_sequence, watermark_, metrics),
+      clock_(seams.clock, seams.boot_clock, settings.clock_tolerance),
+      disk_usage_(settings.journal, [&metrics] { return metrics.journal_written_bytes.Value(); }),
+      snapshotter_(write_snapshots(settings, seams), settings.snapshot_interval,
+                   origin.snapshot_sequence, watermark_, metrics,
+                   [this](const std::string& what) { stop_order_entry(what); }),
       publisher_(durable_flights_, free_flights_, metrics) {
   for (std::size_t flight = 0; flight < kFlights; ++flight) {
     free_flights_.push(flights_.emplace_back(std::make_unique<Flight>()).get());
   }
   shard_ = std::make_unique<Shard>(std::move(origin.exchange), settings.trading_day,
-                                   origin.day_end_unfinished, seams.clock, ring_, free_flights_,
-                                   handed_over_, metrics);
+                                   origin.day_end_unfinished, clock_, settings.clock_tolerance,
+                                   ring_, free_flights_, handed_over_, metrics);
   committer_ = std::make_unique<Committer>(
       std::move(origin.sink), handed_over_, durable_flights_, free_flights_, watermark_,
       [this](core::Sequence sequence) { snapshotter_.on_durable(sequence); },
@@ -157,7 +193,7 @@ Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFa
 
 Engine::~Engine() { stop(); }
 
-void Engine::start() {
+void Engine::add_gauges() {
   auto& gauges = *metrics_.gauges();
   const auto add = [&](const char* name, const char* help, auto sample) {
     gauges.add(name, help, [sample] { return static_cast<double>(sample()); });
@@ -174,7 +210,39 @@ void Engine::start() {
       [this] { return snapshot_sequence(); });
   add("openvenue_engine_open_orders", "Orders resting in the books",
       [this] { return shard_->open_orders(); });
+  add("openvenue_engine_clock_step_seconds",
+      "Step of the system's clock ahead that is too large to be followed; 0: none",
+      [this] { return seconds(clock_.step_ns()); });
+  add("openvenue_engine_stamp_ahead_seconds", "Last command's time ahead of the system's clock",
+      [this] {
+        return seconds(
+            std::max<core::TimestampNs>(0, shard_->applied_timestamp_ns() - wall_clock_ns()));
+      });
+  add("openvenue_engine_order_entry_stopped",
+      "1: replay of the journal differs from it, and commands are refused",
+      [this] { return order_entry_stopped_ ? 1 : 0; });
+  add("openvenue_engine_journal_sync_under_way_seconds",
+      "Time that the running sync of the journal has taken; 0: none runs",
+      [this] { return std::chrono::duration<double>(committer_->sync_under_way()).count(); });
+  const auto add_usage = [&](const char* name, const char* help, auto field) {
+    add(name, help, [this, field] { return disk_usage_.at(DiskUsage::SteadyClock::now()).*field; });
+  };
+  using Usage = DiskUsage::Usage;
+  add_usage("openvenue_engine_journal_bytes", "Size of all segments and snapshots",
+            &Usage::journal_bytes);
+  add_usage("openvenue_engine_journal_free_bytes", "Free bytes of the journal's disk",
+            &Usage::free_bytes);
+  add_usage("openvenue_engine_journal_oldest_sequence", "First command in the oldest segment",
+            &Usage::oldest_sequence);
+  add_usage("openvenue_engine_snapshot_age_seconds", "Age of the newest snapshot; +Inf: none",
+            &Usage::snapshot_age_s);
+  add_usage("openvenue_engine_journal_seconds_until_full",
+            "Time until the journal's disk is full at the rate of the last minutes",
+            &Usage::seconds_until_full);
+}
 
+void Engine::start() {
+  add_gauges();
   shard_thread_ = std::thread([this] {
     name_this_thread("shard");
     shard_->run();
@@ -194,7 +262,18 @@ void Engine::start() {
   });
 }
 
+bool Engine::healthy() const {
+  return !order_entry_stopped_ && committer_->sync_under_way() < kSyncMax;
+}
+
+// What is on disk stays, and queries are answered: they show what has to be looked at.
+void Engine::stop_order_entry(const std::string& why) {
+  order_entry_stopped_ = true;
+  spdlog::critical("orders are refused from now on: {}", why);
+}
+
 Admission Engine::submit(Batch& batch) {
+  if (order_entry_stopped_ && has_command(batch)) return Admission::kNotTrusted;
   batch.submitted_at = std::chrono::steady_clock::now();
   const Admission admission = ring_.try_push(batch);
   if (admission == Admission::kFull) metrics_.ring_full.Increment();

@@ -4,6 +4,7 @@
 // command is durable; every queue is bounded; a stop answers everything that was accepted.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -17,6 +18,7 @@
 #include "core/command.h"
 #include "journal/recovery.h"
 #include "runtime/committer.h"
+#include "runtime/disk_usage.h"
 #include "runtime/durable_watermark.h"
 #include "runtime/flight.h"
 #include "runtime/frame_sink.h"
@@ -26,6 +28,7 @@
 #include "runtime/shard.h"
 #include "runtime/snapshotter.h"
 #include "runtime/trading_day.h"
+#include "runtime/venue_clock.h"
 
 namespace openvenue::runtime {
 
@@ -35,21 +38,26 @@ struct EngineSettings {
   std::uint64_t ring_size = 65'536;              // operations, see weight()
   core::Sequence snapshot_interval = 1'000'000;  // sequence numbers; 0: never by itself
   TradingDay trading_day{std::chrono::minutes(0)};
+  // How far the system's clock may step ahead, and the journal's last entry may lie ahead of it.
+  std::chrono::seconds clock_tolerance{300};
+  bool accept_journal_ahead = false;  // start all the same, with stamps that stand almost still
 };
 
 // What tests replace. The defaults are the product's.
 struct EngineSeams {
   Clock clock = wall_clock_ns;
+  Clock boot_clock = boot_clock_ns;
   // Wraps the journal that recovery opened.
   std::function<std::unique_ptr<FrameSink>(std::unique_ptr<FrameSink>)> wrap_sink;
+  std::function<Snapshotter::Write(Snapshotter::Write)> wrap_snapshot;
 };
 
 class Engine {
  public:
   // Recovers the journal and starts the threads. `on_failure` is called from the journal thread
   // (see Committer::OnFailure). Throws journal::JournalError if the journal cannot be recovered or
-  // opened or refuses the limits; journal::Stopped where `stop` was requested before it was
-  // recovered. `metrics` must outlive the engine.
+  // opened or refuses the limits; ClockError if the clock is far behind it; journal::Stopped where
+  // `stop` was requested before it was recovered. `metrics` must outlive the engine.
   Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
          const EngineSeams& seams = {}, const std::stop_token& stop = {});
   ~Engine();
@@ -60,6 +68,10 @@ class Engine {
 
   // What one sink's batches may weigh together while they wait, see IngressRing.
   [[nodiscard]] std::uint64_t queue_share() const { return ring_.share(); }
+
+  // False where orders would wait or be refused: the disk has not finished a sync for ten seconds,
+  // or replay has shown that the state cannot be trusted.
+  [[nodiscard]] bool healthy() const;
 
   // Refuses further batches, answers all accepted ones and closes the journal. Idempotent.
   void stop();
@@ -80,6 +92,8 @@ class Engine {
   Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
          const EngineSeams& seams, Origin origin);
   void start();
+  void add_gauges();
+  void stop_order_entry(const std::string& why);
 
   // In flight between shard, journal and publisher: enough that matching goes on during a sync.
   static constexpr std::size_t kFlights = 16;
@@ -93,6 +107,9 @@ class Engine {
   FlightQueue durable_flights_;
   IngressRing ring_;
   DurableWatermark watermark_;
+  VenueClock clock_;
+  DiskUsage disk_usage_;
+  std::atomic<bool> order_entry_stopped_ = false;
   Snapshotter snapshotter_;
   std::unique_ptr<Shard> shard_;
   std::unique_ptr<Committer> committer_;

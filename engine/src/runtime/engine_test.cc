@@ -10,6 +10,7 @@
 #include <future>
 #include <new>
 #include <stop_token>
+#include <thread>
 
 #include "journal/error.h"
 #include "journal/format.h"
@@ -31,10 +32,6 @@ using testing::test_settings;
 using testing::TestEngine;
 
 const core::Order& order_in(const Reply& reply) { return std::get<OrderOutcome>(reply.body).order; }
-
-core::OrderStatus status_of(TestEngine& engine, core::OrderId order_id) {
-  return order_in(engine.ask(Query(GetOrder{1, order_id, {}}))).status;
-}
 
 TEST(Engine, GivesCommandsConsecutiveSequenceNumbersInTheOrderOfSubmission) {
   const TemporaryDirectory directory;
@@ -172,9 +169,9 @@ TEST(Engine, CountsAQueryInTheRingByWhatItCosts) {
     EXPECT_GT(weight(whole), weight(Query(ListOpenOrders{1, 0, 0, kListLimitMax})));
     // However small the ring, one fits.
     IngressRing ring(2);
-    Batch batch{{operation(1, whole)}, nullptr, {}};
+    Batch batch{{operation(1, whole)}, nullptr, {}, {}};
     EXPECT_EQ(ring.try_push(batch), Admission::kAccepted);
-    Batch next{{order}, nullptr, {}};
+    Batch next{{order}, nullptr, {}, {}};
     EXPECT_EQ(ring.try_push(next), Admission::kFull);
   }
 }
@@ -509,159 +506,52 @@ TEST(Engine, AStartThatIsRefusedWritesNothing) {
 }
 
 // Engines on a clock that the test sets.
-class EngineOnAClock : public ::testing::Test {
- protected:
-  EngineSeams seams() {
-    EngineSeams seams;
-    seams.clock = [this] { return now_ns_.load(); };
-    return seams;
-  }
 
-  static core::TimestampNs at(std::chrono::nanoseconds since_epoch) { return since_epoch.count(); }
-
-  const TemporaryDirectory directory_;
-  std::atomic<core::TimestampNs> now_ns_ = at(std::chrono::hours(240));
-};
-
-TEST_F(EngineOnAClock, ExpiresDayOrdersWhenTheDayEndsAndKeepsTheOthers) {
-  TestEngine engine(test_settings(directory_.path()), seams());
+TEST(Engine, RefusesCommandsAndAnswersQueriesOnceReplayDiffersFromItsJournal) {
+  const TemporaryDirectory directory;
+  EngineSeams seams;
+  seams.wrap_snapshot = [](const Snapshotter::Write&) {
+    return [](core::Sequence, const std::stop_token&) -> core::Sequence {
+      throw journal::Divergence("entry 3");
+    };
+  };
+  TestEngine engine(test_settings(directory.path()), seams);
   engine.set_up_market();
-  const auto day = order_in(engine.ask(
-      core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "day", core::TimeInForce::kDay))));
-  const auto gtc =
-      order_in(engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "gtc"))));
-
-  now_ns_ += at(std::chrono::hours(24));
-  EXPECT_EQ(status_of(engine, day.order_id), core::OrderStatus::kExpired);
-  EXPECT_EQ(status_of(engine, gtc.order_id), core::OrderStatus::kNew);
-}
-
-TEST_F(EngineOnAClock, CatchesUpAtTheStartWithADayThatEndedWhileItWasDown) {
-  core::OrderId order_id = 0;
-  {
-    TestEngine engine(test_settings(directory_.path()), seams());
-    engine.set_up_market();
-    order_id = order_in(engine.ask(core::CommandBody(
-                            limit_order(1, Side::kBuy, 1, 10, "day", core::TimeInForce::kDay))))
-                   .order_id;
+  EXPECT_TRUE(engine->healthy());
+  EXPECT_THROW(engine->take_snapshot()->get(), journal::Divergence);
+  const auto deadline = std::chrono::steady_clock::now() + testing::kPatience;
+  while (engine->healthy() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
   }
-  now_ns_ += at(std::chrono::hours(72));
-  TestEngine engine(test_settings(directory_.path()), seams());
-  EXPECT_EQ(status_of(engine, order_id), core::OrderStatus::kExpired);
+  const auto collector = std::make_shared<Collector>();
+  EXPECT_EQ(engine.submit(collector, {operation(1, limit_order(1, Side::kBuy, 1, 10, "a"))}),
+            Admission::kNotTrusted);
+  EXPECT_EQ(std::get<AccountState>(engine.ask(Query(GetAccount{1})).body).account.account, 1U);
 }
 
-TEST_F(EngineOnAClock, CatchesUpWithAMissedDayEndAlsoWhereItsLimitsChange) {
-  EngineSettings settings = test_settings(directory_.path());
-  core::OrderId order_id = 0;
-  {
-    TestEngine engine(settings, seams());
-    engine.set_up_market();
-    order_id = order_in(engine.ask(core::CommandBody(
-                            limit_order(1, Side::kBuy, 1, 10, "day", core::TimeInForce::kDay))))
-                   .order_id;
-  }
-  now_ns_ += at(std::chrono::hours(24));
-  settings.limits.max_positions *= 2;
-  TestEngine engine(settings, seams());
-  EXPECT_EQ(status_of(engine, order_id), core::OrderStatus::kExpired);
-}
-
-TEST_F(EngineOnAClock, ExpiresMoreOrdersThanOneCommandMay) {
-  EngineSettings settings = test_settings(directory_.path());
-  settings.limits.max_fills_per_command = 2;
-  TestEngine engine(settings, seams());
+TEST(Engine, TellsHowLongTheSyncThatRunsHasTaken) {
+  const TemporaryDirectory directory;
+  SyncGate gate;
+  TestEngine engine(test_settings(directory.path()), gate.seams());
   engine.set_up_market();
-  for (int index = 0; index < 7; ++index) {
-    engine.ask(core::CommandBody(
-        limit_order(1, Side::kBuy, 1, 10, std::to_string(index), core::TimeInForce::kDay)));
-  }
-  now_ns_ += at(std::chrono::hours(24));
-  const Reply reply = engine.ask(Query(ListOpenOrders{1, 0, 0, 10}));
-  EXPECT_TRUE(std::get<OrderList>(reply.body).orders.empty());
-}
-
-// An engine that had five DAY orders when it stopped, where two expire with one command.
-class EngineWithinADayEnd : public EngineOnAClock {
- protected:
-  EngineWithinADayEnd() {
-    settings_.limits.max_fills_per_command = 2;
-    TestEngine engine(settings_, seams());
-    engine.set_up_market();
-    for (int index = 0; index < 5; ++index) {
-      engine.ask(core::CommandBody(
-          limit_order(1, Side::kBuy, 1, 10, std::to_string(index), core::TimeInForce::kDay)));
+  const auto under_way_s = [&] {
+    for (const auto& family : engine.metrics().gauges()->Collect()) {
+      if (family.name == "openvenue_engine_journal_sync_under_way_seconds") {
+        return family.metric.at(0).gauge.value;
+      }
     }
-    now_ns_ += at(std::chrono::hours(24));
-  }
-
-  // Appends to the journal what an engine that was killed then had written last.
-  void append(const std::vector<core::CommandBody>& bodies) {
-    journal::Recovered recovered = journal::recover(settings_.journal, settings_.limits);
-    core::EventBuffer events;
-    events.reserve(VenueExchange::max_events_per_command(settings_.limits));
-    journal::Frame frame;
-    for (const core::CommandBody& body : bodies) {
-      const core::Command command{recovered.exchange->last_sequence() + 1, now_ns_, body};
-      recovered.exchange->apply(command, events);
-      frame.append(command, events);
-    }
-    recovered.writer.write(frame);
-    recovered.writer.sync();
-  }
-
-  std::size_t open_orders_after_restart() {
-    TestEngine engine(settings_, seams());
-    return std::get<OrderList>(engine.ask(Query(ListOpenOrders{1, 0, 0, 10})).body).orders.size();
-  }
-
-  EngineSettings settings_ = test_settings(directory_.path());
-};
-
-TEST_F(EngineWithinADayEnd, FinishesItWhereACrashInterruptedIt) {
-  append({core::EndTradingDay{}});
-  EXPECT_EQ(open_orders_after_restart(), 0U);
-}
-
-TEST_F(EngineWithinADayEnd, FinishesItAlsoBehindTheLimitsOfAStartThatFailed) {
-  append({core::EndTradingDay{}, core::Configure{settings_.limits},
-          core::Configure{settings_.limits}});
-  EXPECT_EQ(open_orders_after_restart(), 0U);
-}
-
-TEST_F(EngineOnAClock, NoTwoCommandsShareAMicrosecond) {
-  TestEngine engine(test_settings(directory_.path()), seams());
-  engine.set_up_market();
-  core::TimestampNs last_us = 0;
-  for (int index = 0; index < 3; ++index) {
-    const auto order = order_in(
-        engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, std::to_string(index)))));
-    EXPECT_GT(order.created_ns / 1000, last_us);
-    last_us = order.created_ns / 1000;
-  }
-}
-
-TEST_F(EngineOnAClock, StampsNothingAfterADaysEndBeforeTheDayHasEnded) {
-  TestEngine engine(test_settings(directory_.path()), seams());
-  engine.set_up_market();
-  // The clock stands still just before the end, and the stamps go on.
-  now_ns_ += at(std::chrono::hours(24) - std::chrono::microseconds(2));
-  const auto day = order_in(engine.ask(
-      core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "day", core::TimeInForce::kDay))));
-  for (int index = 0; index < 3; ++index) {
-    engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, std::to_string(index))));
-  }
-  EXPECT_EQ(status_of(engine, day.order_id), core::OrderStatus::kExpired);
-}
-
-TEST_F(EngineOnAClock, NeverStampsACommandEarlierThanTheOneBefore) {
-  TestEngine engine(test_settings(directory_.path()), seams());
-  engine.set_up_market();
-  const auto first =
-      order_in(engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "a"))));
-  now_ns_ -= at(std::chrono::hours(1));
-  const auto second =
-      order_in(engine.ask(core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "b"))));
-  EXPECT_GT(second.created_ns, first.created_ns);
+    return -1.0;
+  };
+  EXPECT_EQ(under_way_s(), 0);
+  gate.close();
+  const auto collector = std::make_shared<Collector>();
+  ASSERT_EQ(engine.submit(collector, {operation(1, limit_order(1, Side::kBuy, 1, 10, "a"))}),
+            Admission::kAccepted);
+  gate.wait_until_held();
+  EXPECT_GT(under_way_s(), 0);
+  gate.open();
+  collector->wait_for(1);
+  EXPECT_EQ(under_way_s(), 0);
 }
 
 }  // namespace

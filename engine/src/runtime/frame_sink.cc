@@ -5,7 +5,9 @@
 namespace openvenue::runtime {
 
 void JournalSink::write(journal::Frame& frame) {
+  const std::uint64_t before = writer_.bytes_written();
   writer_.write(frame);
+  metrics_.journal_written_bytes.Increment(static_cast<double>(writer_.bytes_written() - before));
   report_preparation();
 }
 

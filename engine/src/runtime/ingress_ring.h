@@ -30,9 +30,10 @@ struct Batch {
 
 enum class Admission : std::uint8_t {
   kAccepted,
-  kFull,      // the ring, or the share of the batch's sink, is full now; later there may be room
-  kTooLarge,  // the batch is heavier than the whole ring
-  kStopped,   // the ring is closed for good
+  kFull,        // the ring, or the share of the batch's sink, is full now; later there may be room
+  kTooLarge,    // the batch is heavier than the whole ring
+  kStopped,     // the ring is closed for good
+  kNotTrusted,  // commands are refused, see Engine::healthy
 };
 
 class IngressRing {

@@ -102,6 +102,8 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry)
                               "Sessions, journal streams and reflection refused at their limit")),
       refused_connections(counter(*registry, "openvenue_engine_refused_connections_total",
                                   "Connections closed at once because there were too many")),
+      refused_admin_calls(counter(*registry, "openvenue_engine_refused_admin_calls_total",
+                                  "Administrative calls without a token that is good there")),
       snapshot_seconds(prometheus::BuildHistogram()
                            .Name("openvenue_engine_snapshot_seconds")
                            .Help("Time of one snapshot, from reading the journal to the disk")
@@ -110,6 +112,10 @@ Metrics::Metrics(std::shared_ptr<prometheus::Registry> registry)
       snapshots(counter(*registry, "openvenue_engine_snapshots_total", "Snapshots written")),
       snapshot_failures(counter(*registry, "openvenue_engine_snapshot_failures_total",
                                 "Snapshots that could not be written")),
+      replay_divergences(counter(*registry, "openvenue_engine_replay_divergences_total",
+                                 "Replays that gave other events than were recorded")),
+      journal_written_bytes(counter(*registry, "openvenue_engine_journal_written_bytes_total",
+                                    "Bytes of frames written to the journal")),
       journal_failures(counter(*registry, "openvenue_engine_journal_failures_total",
                                "Journal writes or syncs that failed; the first ends the engine")),
       segment_failures(counter(*registry, "openvenue_engine_journal_segment_failures_total",

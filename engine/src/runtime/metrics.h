@@ -78,9 +78,12 @@ class Metrics {
   prometheus::Counter& stalled_clients;
   prometheus::Counter& refused_streams;
   prometheus::Counter& refused_connections;
+  prometheus::Counter& refused_admin_calls;
   prometheus::Histogram& snapshot_seconds;
   prometheus::Counter& snapshots;
   prometheus::Counter& snapshot_failures;
+  prometheus::Counter& replay_divergences;
+  prometheus::Counter& journal_written_bytes;
   prometheus::Counter& journal_failures;
   prometheus::Counter& segment_failures;
   prometheus::Counter& segment_wait_seconds;

@@ -33,8 +33,15 @@ struct GetBook {
   std::uint32_t depth = 0;  // 1 to kBookDepthMax levels a side
 };
 
-struct ListInstruments {};
-struct ListAccounts {};
+struct ListInstruments {
+  core::InstrumentId after = 0;  // by id, the first above this one
+  std::uint32_t limit = 0;       // 0: all
+};
+
+struct ListAccounts {
+  core::AccountId after = 0;  // by id, the first above this one
+  std::uint32_t limit = 0;    // 0: all
+};
 
 struct GetStatus {
   bool with_state_hash = false;  // walks the whole state: orders wait meanwhile

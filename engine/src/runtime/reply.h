@@ -66,11 +66,13 @@ struct BookState {
 };
 
 struct InstrumentList {
-  std::vector<core::Instrument> instruments;
+  std::vector<core::Instrument> instruments;  // by id
+  bool more = false;                          // there are some above the last one
 };
 
 struct AccountList {
-  std::vector<AccountState> accounts;
+  std::vector<AccountState> accounts;  // by id
+  bool more = false;                   // there are some above the last one
 };
 
 struct StateSummary {

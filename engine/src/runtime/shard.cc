@@ -12,35 +12,39 @@ namespace {
 constexpr std::chrono::milliseconds kIdleWait{250};
 
 // Clients see microseconds and page by time, so no two commands share one. Commands that come
-// faster than that are stamped ahead of the clock until it has caught up.
+// faster than that are stamped ahead of the clock until it has caught up; never by more than a
+// second, from where on they are a nanosecond apart. Pages of one account are then whole unless it
+// enters two orders within a microsecond, above a million commands a second.
 constexpr core::TimestampNs kStampStepNs = 1'000;
+constexpr core::TimestampNs kSteppedMaxNs = 1'000'000'000;
 
 // Bounds the replies that one flight keeps in memory, for batches of queries. In operation weight.
 constexpr std::uint64_t kReplyWeightPerFlightMax = 8192;
 
 }  // namespace
 
-core::TimestampNs wall_clock_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_day,
-             bool day_end_unfinished, Clock clock, IngressRing& ring, FlightQueue& free_flights,
-             FlightQueue& handed_over, Metrics& metrics)
+             bool day_end_unfinished, VenueClock& clock, std::chrono::nanoseconds tolerance,
+             IngressRing& ring, FlightQueue& free_flights, FlightQueue& handed_over,
+             Metrics& metrics)
     : exchange_(std::move(exchange)),
       trading_day_(trading_day),
       day_end_unfinished_(day_end_unfinished),
-      clock_(std::move(clock)),
+      clock_(clock),
+      tolerance_ns_(tolerance.count()),
+      read_ns_(clock_.now()),
       ring_(ring),
       free_flights_(free_flights),
       handed_over_(handed_over),
       metrics_(metrics),
       applied_sequence_(exchange_->last_sequence()),
+      applied_timestamp_ns_(exchange_->last_timestamp_ns()),
       // From the last command, not from now: a restart catches up with an end that was missed.
       next_day_end_ns_(trading_day.next_end_after(
-          exchange_->last_sequence() == 0 ? clock_() : exchange_->last_timestamp_ns())),
+          exchange_->last_sequence() == 0 ||
+                  exchange_->last_timestamp_ns() - read_ns_ > tolerance_ns_
+              ? read_ns_
+              : exchange_->last_timestamp_ns())),
       open_orders_(exchange_->open_order_count()) {
   events_.reserve(VenueExchange::max_events_per_command(exchange_->limits()));
 }
@@ -48,7 +52,7 @@ Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_
 void Shard::run() {
   std::vector<Batch> batches;
   while (ring_.pop_all(batches, kIdleWait)) {
-    end_trading_day_if_due(clock_());
+    end_trading_day_if_due(read_clock());
     for (const Batch& batch : batches) process(batch);
     hand_over();
   }
@@ -60,7 +64,7 @@ void Shard::process(const Batch& batch) {
   metrics_.queue_seconds.Observe(
       seconds_between(batch.submitted_at, std::chrono::steady_clock::now()));
   const StageTimer timer(metrics_.match_seconds);
-  const core::TimestampNs now_ns = clock_();
+  const core::TimestampNs now_ns = read_clock();
   for (const Operation& operation : batch.operations) {
     if (std::holds_alternative<Query>(operation.body) && !batch.sink->wanted()) {
       metrics_.abandoned_queries.Increment();
@@ -101,6 +105,7 @@ void Shard::apply(const core::CommandBody& body, const core::Actor& actor,
                   core::TimestampNs now_ns) {
   command_.sequence = exchange_->last_sequence() + 1;
   command_.timestamp_ns = stamp(now_ns);
+  if (command_.timestamp_ns > now_ns) stepped_ns_ += step_ns();
   command_.body = body;
   command_.actor = actor;
   exchange_->apply(command_, events_);
@@ -113,12 +118,17 @@ void Shard::apply(const core::CommandBody& body, const core::Actor& actor,
 
 void Shard::end_trading_day_if_due(core::TimestampNs now_ns) {
   if (day_end_unfinished_) finish_trading_day(now_ns);
-  const core::TimestampNs stamp_ns = stamp(now_ns);
-  if (stamp_ns < next_day_end_ns_) return;
+  const core::TimestampNs day_ns = day_time(now_ns);
+  const core::TimestampNs next_end_ns = trading_day_.next_end_after(day_ns);
+  if (day_ns < next_day_end_ns_) {
+    // Further away than a day: a clock that was ahead has been set right.
+    if (next_end_ns < next_day_end_ns_) next_day_end_ns_ = next_end_ns;
+    return;
+  }
   spdlog::info("trading day ends sequence={}", exchange_->last_sequence() + 1);
   day_end_unfinished_ = true;
   finish_trading_day(now_ns);
-  next_day_end_ns_ = trading_day_.next_end_after(stamp_ns);
+  next_day_end_ns_ = next_end_ns;
 }
 
 // Nothing comes between the commands of one day's end, so that no order entered after it expires.
@@ -130,7 +140,23 @@ void Shard::finish_trading_day(core::TimestampNs now_ns) {
 }
 
 core::TimestampNs Shard::stamp(core::TimestampNs now_ns) const {
-  return std::max(now_ns, exchange_->last_timestamp_ns() + kStampStepNs);
+  return std::max(now_ns, exchange_->last_timestamp_ns() + step_ns());
+}
+
+core::TimestampNs Shard::step_ns() const { return stepped_ns_ < kSteppedMaxNs ? kStampStepNs : 1; }
+
+// The next command's stamp, so that no command gets one behind an end that has not been applied;
+// but the clock where stamps were taken of one that was far ahead.
+core::TimestampNs Shard::day_time(core::TimestampNs now_ns) const {
+  const core::TimestampNs stamp_ns = stamp(now_ns);
+  return stamp_ns - now_ns > tolerance_ns_ ? now_ns : stamp_ns;
+}
+
+core::TimestampNs Shard::read_clock() {
+  const core::TimestampNs now_ns = clock_.now();
+  stepped_ns_ = std::max<core::TimestampNs>(
+      0, stepped_ns_ - std::max<core::TimestampNs>(0, now_ns - read_ns_));
+  return read_ns_ = now_ns;
 }
 
 void Shard::make_room() {
@@ -151,6 +177,7 @@ void Shard::hand_over() {
   if (flight_ == nullptr || flight_->empty()) return;
   metrics_.add(tally_);
   applied_sequence_ = exchange_->last_sequence();
+  applied_timestamp_ns_ = exchange_->last_timestamp_ns();
   open_orders_ = exchange_->open_order_count();
   flight_->handed_over_at = std::chrono::steady_clock::now();
   handed_over_.push(std::exchange(flight_, nullptr));

@@ -17,26 +17,25 @@
 #include "runtime/ingress_ring.h"
 #include "runtime/metrics.h"
 #include "runtime/trading_day.h"
+#include "runtime/venue_clock.h"
 
 namespace openvenue::runtime {
-
-// Nanoseconds since the Unix epoch.
-using Clock = std::function<core::TimestampNs()>;
-[[nodiscard]] core::TimestampNs wall_clock_ns();
 
 class Shard {
  public:
   // `day_end_unfinished`: the journal ends within an EndTradingDay that has orders left to expire.
-  // All references must outlive the shard.
+  // Stamps that are further than `tolerance` ahead of the clock tell nothing of the day. All
+  // references must outlive the shard.
   Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_day,
-        bool day_end_unfinished, Clock clock, IngressRing& ring, FlightQueue& free_flights,
-        FlightQueue& handed_over, Metrics& metrics);
+        bool day_end_unfinished, VenueClock& clock, std::chrono::nanoseconds tolerance,
+        IngressRing& ring, FlightQueue& free_flights, FlightQueue& handed_over, Metrics& metrics);
 
   // Runs until the ring is closed and empty; then everything is handed over.
   void run();
 
   // For other threads.
   [[nodiscard]] core::Sequence applied_sequence() const { return applied_sequence_; }
+  [[nodiscard]] core::TimestampNs applied_timestamp_ns() const { return applied_timestamp_ns_; }
   [[nodiscard]] core::TimestampNs next_day_end_ns() const { return next_day_end_ns_; }
   [[nodiscard]] std::size_t open_orders() const { return open_orders_; }
 
@@ -47,15 +46,22 @@ class Shard {
   void apply(const core::CommandBody& body, const core::Actor& actor, core::TimestampNs now_ns);
   void end_trading_day_if_due(core::TimestampNs now_ns);
   void finish_trading_day(core::TimestampNs now_ns);
-  // The time of the next command: strictly after the last one's, in microseconds.
+  [[nodiscard]] core::TimestampNs read_clock();
+  // The time of the next command: strictly after the last one's.
   [[nodiscard]] core::TimestampNs stamp(core::TimestampNs now_ns) const;
+  [[nodiscard]] core::TimestampNs step_ns() const;
+  // The time that the trading day goes by.
+  [[nodiscard]] core::TimestampNs day_time(core::TimestampNs now_ns) const;
   void make_room();
   void hand_over();
 
   std::unique_ptr<VenueExchange> exchange_;
   const TradingDay trading_day_;
   bool day_end_unfinished_;
-  const Clock clock_;
+  VenueClock& clock_;
+  const core::TimestampNs tolerance_ns_;
+  core::TimestampNs read_ns_ = 0;
+  core::TimestampNs stepped_ns_ = 0;  // how far steps, and not the clock, have put stamps ahead
   IngressRing& ring_;
   FlightQueue& free_flights_;
   FlightQueue& handed_over_;
@@ -67,6 +73,7 @@ class Shard {
   std::vector<Flight*> free_;
   Flight* flight_ = nullptr;
   std::atomic<core::Sequence> applied_sequence_;
+  std::atomic<core::TimestampNs> applied_timestamp_ns_;
   std::atomic<core::TimestampNs> next_day_end_ns_;
   std::atomic<std::size_t> open_orders_;
 };

@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <ctime>
 #include <limits>
 #include <utility>
 
@@ -17,14 +19,20 @@ constexpr core::Sequence kNever = std::numeric_limits<core::Sequence>::max();
 }  // namespace
 
 Snapshotter::Snapshotter(Write write, core::Sequence interval, core::Sequence newest,
-                         const DurableWatermark& watermark, Metrics& metrics)
+                         const DurableWatermark& watermark, Metrics& metrics,
+                         OnDivergence on_divergence)
     : write_(std::move(write)),
       interval_(interval),
       watermark_(watermark),
       metrics_(metrics),
+      on_divergence_(std::move(on_divergence)),
       newest_(newest),
       next_due_(due_after(newest)),
-      due_after_rest_(next_due_) {}
+      due_after_rest_(next_due_) {
+  sem_init(&wake_, 0, 0);
+}
+
+Snapshotter::~Snapshotter() { sem_destroy(&wake_); }
 
 core::Sequence Snapshotter::due_after(core::Sequence sequence) const {
   return interval_ == 0 ? kNever : sequence + interval_;
@@ -32,26 +40,49 @@ core::Sequence Snapshotter::due_after(core::Sequence sequence) const {
 
 void Snapshotter::run() {
   const MemoryMayRunOut snapshots_can_fail;
-  std::unique_lock lock(mutex_);
   for (;;) {
-    wait_until_wanted(lock);
-    if (stopped_) break;
-    const bool requested = request_.has_value();
-    lock.unlock();
-    take(requested);
-    lock.lock();
+    wait_until_wanted();
+    if (stopped()) break;
+    take(asked());
   }
-  lock.unlock();
   refuse(true, std::make_exception_ptr(journal::Stopped("the engine is stopping")));
 }
 
-void Snapshotter::wait_until_wanted(std::unique_lock<std::mutex>& lock) {
-  const auto asked = [this] { return stopped_ || request_.has_value(); };
-  if (next_due_ == kNever && due_after_rest_ != kNever) {
-    if (wake_.wait_until(lock, rest_until_, asked)) return;
-    next_due_ = due_after_rest_;
+void Snapshotter::wait_until_wanted() {
+  while (!asked() && !stopped() && !due()) {
+    const bool resting = next_due_ == kNever && due_after_rest_ != kNever;
+    if (!sleep(resting ? std::optional(rest_until_) : std::nullopt)) next_due_ = due_after_rest_;
   }
-  wake_.wait(lock, [&] { return asked() || due(); });
+}
+
+bool Snapshotter::asked() {
+  const std::lock_guard lock(mutex_);
+  return request_.has_value();
+}
+
+bool Snapshotter::stopped() {
+  const std::lock_guard lock(mutex_);
+  return stopped_;
+}
+
+void Snapshotter::wake() {
+  if (!woken_.exchange(true)) sem_post(&wake_);
+}
+
+bool Snapshotter::sleep(std::optional<SteadyClock::time_point> until) {
+  int failed = 0;
+  do {
+    if (until) {
+      const auto ns = std::chrono::nanoseconds(until->time_since_epoch()).count();
+      const timespec at{ns / 1'000'000'000, ns % 1'000'000'000};
+      failed = sem_clockwait(&wake_, CLOCK_MONOTONIC, &at);
+    } else {
+      failed = sem_wait(&wake_);
+    }
+  } while (failed != 0 && errno == EINTR);
+  if (failed != 0) return false;
+  woken_ = false;  // before the caller looks at what it was woken for
+  return true;
 }
 
 void Snapshotter::take(bool requested) {
@@ -68,7 +99,7 @@ void Snapshotter::take(bool requested) {
 
 void Snapshotter::write(bool requested) {
   try {
-    const core::Sequence sequence = write_(watermark_.get(), stop_source_.get_token());
+    const core::Sequence sequence = write_checked();
     newest_ = sequence;
     metrics_.snapshots.Increment();
     spdlog::info("snapshot written sequence={}", sequence);
@@ -76,10 +107,32 @@ void Snapshotter::write(bool requested) {
   } catch (const journal::Stopped& stopped) {
     spdlog::info("snapshot abandoned: {}", stopped.what());
     refuse(requested, std::current_exception());
+  } catch (const journal::Divergence& divergence) {
+    metrics_.snapshot_failures.Increment();
+    spdlog::critical("the journal does not replay to what was recorded: {}", divergence.what());
+    refuse(requested, std::current_exception());
+    if (on_divergence_) on_divergence_(divergence.what());
   } catch (const std::exception& error) {
     metrics_.snapshot_failures.Increment();
     spdlog::error("snapshot failed; the journal is whole and trading goes on: {}", error.what());
     refuse(requested, std::current_exception());
+  }
+}
+
+// Once more from the newest snapshot on disk: the memory of this thread's own state may be at
+// fault.
+core::Sequence Snapshotter::write_checked() {
+  try {
+    return write_(watermark_.get(), stop_source_.get_token());
+  } catch (const journal::Divergence& divergence) {
+    metrics_.replay_divergences.Increment();
+    spdlog::error("replay differs from the journal, and is tried anew: {}", divergence.what());
+  }
+  try {
+    return write_(watermark_.get(), stop_source_.get_token());
+  } catch (const journal::Divergence&) {
+    metrics_.replay_divergences.Increment();
+    throw;
   }
 }
 
@@ -104,13 +157,11 @@ void Snapshotter::stop() {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
   }
-  wake_.notify_one();
+  wake();
 }
 
 void Snapshotter::on_durable(core::Sequence sequence) {
-  if (sequence < next_due_) return;
-  { const std::lock_guard lock(mutex_); }  // the waiter is either before its check or waiting
-  wake_.notify_one();
+  if (sequence >= next_due_) wake();
 }
 
 std::optional<std::future<core::Sequence>> Snapshotter::request() {
@@ -124,7 +175,7 @@ std::optional<std::future<core::Sequence>> Snapshotter::request() {
       request_.reset();
     }
   }
-  wake_.notify_one();
+  wake();
   return future;
 }
 

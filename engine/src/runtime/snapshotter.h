@@ -6,14 +6,16 @@
 // checks that replay recomputes what was recorded.
 #pragma once
 
+#include <semaphore.h>
+
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <future>
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
 
 #include "core/types.h"
 #include "runtime/durable_watermark.h"
@@ -26,6 +28,9 @@ class Snapshotter {
   // Writes a snapshot of the state at `up_to` and returns its sequence. Throws what went wrong;
   // nothing but the snapshot is lost by it. Throws journal::Stopped soon after `stop` is requested.
   using Write = std::function<core::Sequence(core::Sequence up_to, const std::stop_token& stop)>;
+  // Called from the snapshot thread, once, when replay gives other events than were recorded, twice
+  // in a row and from the newest snapshot on.
+  using OnDivergence = std::function<void(const std::string& what)>;
 
   static constexpr int kRestFactor = 20;
   // However slow the machine: what a restart must replay stays bounded.
@@ -34,14 +39,17 @@ class Snapshotter {
   // `interval` sequence numbers from the end of one snapshot to the next; 0: only when asked to.
   // `newest` is the snapshot that is there already (0: none).
   Snapshotter(Write write, core::Sequence interval, core::Sequence newest,
-              const DurableWatermark& watermark, Metrics& metrics);
+              const DurableWatermark& watermark, Metrics& metrics, OnDivergence on_divergence = {});
+  ~Snapshotter();
+  Snapshotter(const Snapshotter&) = delete;
+  Snapshotter& operator=(const Snapshotter&) = delete;
 
   // The thread's work: runs until stop().
   void run();
   // Abandons the snapshot that is being written.
   void stop();
 
-  // Something became durable. Cheap unless a snapshot is due.
+  // Something became durable. Never waits for the snapshot thread, which may be preempted for long.
   void on_durable(core::Sequence sequence);
 
   // Resolves to the sequence of a snapshot at or after what is durable now, or to what went wrong.
@@ -53,7 +61,13 @@ class Snapshotter {
  private:
   using SteadyClock = std::chrono::steady_clock;
   [[nodiscard]] bool due() const { return watermark_.get() >= next_due_; }
-  void wait_until_wanted(std::unique_lock<std::mutex>& lock);
+  void wait_until_wanted();
+  [[nodiscard]] bool asked();
+  [[nodiscard]] bool stopped();
+  void wake();
+  // False once `until` has come.
+  bool sleep(std::optional<SteadyClock::time_point> until);
+  [[nodiscard]] core::Sequence write_checked();
   void take(bool requested);
   void answer(bool requested, core::Sequence sequence);
   void refuse(bool requested, const std::exception_ptr& why);
@@ -64,13 +78,15 @@ class Snapshotter {
   const core::Sequence interval_;
   const DurableWatermark& watermark_;
   Metrics& metrics_;
+  const OnDivergence on_divergence_;
+  sem_t wake_{};  // posted without a lock
+  std::atomic<bool> woken_ = false;
   std::atomic<core::Sequence> newest_;
   std::atomic<core::Sequence> next_due_;  // the highest there is while resting
   core::Sequence due_after_rest_;
   SteadyClock::time_point rest_until_;
   std::stop_source stop_source_;
   std::mutex mutex_;
-  std::condition_variable wake_;
   std::optional<std::promise<core::Sequence>> request_;
   bool stopped_ = false;
 };

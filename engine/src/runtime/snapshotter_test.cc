@@ -21,8 +21,9 @@ constexpr std::chrono::seconds kPatience{20};
 // A snapshotter on its thread, whose writes go where the test says.
 class RunningSnapshotter {
  public:
-  RunningSnapshotter(Snapshotter::Write write, core::Sequence interval)
-      : snapshotter_(std::move(write), interval, 0, watermark_, metrics_),
+  RunningSnapshotter(Snapshotter::Write write, core::Sequence interval,
+                     Snapshotter::OnDivergence on_divergence = {})
+      : snapshotter_(std::move(write), interval, 0, watermark_, metrics_, std::move(on_divergence)),
         thread_([this] { snapshotter_.run(); }) {}
   ~RunningSnapshotter() {
     snapshotter_.stop();
@@ -82,6 +83,26 @@ TEST(Snapshotter, TellsTheRequesterWhyASnapshotFailedAndCountsIt) {
   ASSERT_EQ(snapshot.wait_for(kPatience), std::future_status::ready);
   EXPECT_THROW(snapshot.get(), journal::JournalError);
   EXPECT_EQ(running.metrics_.snapshot_failures.Value(), 1);
+}
+
+TEST(Snapshotter, TellsADivergenceOnlyWhereTheNewestSnapshotOnDiskGivesItToo) {
+  int attempts = 0;
+  int told = 0;
+  int lasting = 1;
+  RunningSnapshotter running(
+      [&](core::Sequence up_to, const std::stop_token&) {
+        if (attempts++ < lasting) throw journal::Divergence("entry 7");
+        return up_to;
+      },
+      0, [&](const std::string&) { ++told; });
+  EXPECT_NO_THROW(running.ask().get()) << "the second try went well";
+  EXPECT_EQ(running.metrics_.replay_divergences.Value(), 1);
+  EXPECT_EQ(told, 0);
+  attempts = 0;
+  lasting = 2;
+  EXPECT_THROW(running.ask().get(), journal::Divergence);
+  running.snapshotter_.stop();
+  EXPECT_EQ(running.metrics_.replay_divergences.Value(), 3);
 }
 
 TEST(Snapshotter, OutlivesAFailureOfAnyKind) {

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <deque>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <optional>
@@ -31,7 +32,9 @@ namespace v1 = ::openvenue::engine::v1;
 namespace {
 
 struct Options {
-  std::string target;                    // empty: an engine of its own
+  std::string target;        // empty: an engine of its own
+  std::string admin_target;  // of that engine
+  std::string admin_token_file;
   std::string data_parent = "/var/tmp";  // on a disk, unlike /tmp on some systems
   double rate_per_s = 0;
   bool max = false;
@@ -72,11 +75,25 @@ std::shared_ptr<grpc::Channel> connect(const std::string& target) {
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
 }
 
-void apply(v1::Admin::Stub& admin, const v1::AdminRequest& request) {
+struct Admin {
+  std::unique_ptr<v1::Admin::Stub> stub;
+  std::string token;
+};
+
+Admin connect_admin(const std::string& target, const std::string& token_file) {
+  Admin admin{v1::Admin::NewStub(connect(target)), {}};
+  if (!(std::ifstream(token_file) >> admin.token)) {
+    throw std::runtime_error("--admin-token-file " + token_file + " does not hold a token");
+  }
+  return admin;
+}
+
+void apply(const Admin& admin, const v1::AdminRequest& request) {
   grpc::ClientContext context;
+  context.AddMetadata("authorization", "Bearer " + admin.token);
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
   v1::AdminResponse response;
-  const grpc::Status status = admin.Apply(&context, request, &response);
+  const grpc::Status status = admin.stub->Apply(&context, request, &response);
   if (!status.ok()) throw std::runtime_error("cannot set up the market: " + status.error_message());
   if (response.reject_reason() != v1::REASON_NONE) {
     throw std::runtime_error("the engine refuses the market's set-up: " +
@@ -85,8 +102,7 @@ void apply(v1::Admin::Stub& admin, const v1::AdminRequest& request) {
 }
 
 // The instrument and, for each session, two accounts that never run out of money.
-void set_up_market(const std::string& target, std::uint32_t sessions) {
-  const auto admin = v1::Admin::NewStub(connect(target));
+void set_up_market(const Admin& admin, std::uint32_t sessions) {
   v1::AdminRequest request;
   v1::DefineInstrument& instrument = *request.mutable_define_instrument();
   instrument.set_instrument_id(OrderFlow::kInstrumentId);
@@ -99,14 +115,14 @@ void set_up_market(const std::string& target, std::uint32_t sessions) {
   instrument.set_min_price_ticks(1);
   instrument.set_max_price_ticks(1'000'000);
   instrument.set_max_order_qty_lots(1'000'000);
-  apply(*admin, request);
+  apply(admin, request);
   for (std::uint32_t account_id = 1; account_id <= 2 * sessions; ++account_id) {
     v1::OpenAccount& account = *request.mutable_open_account();
     account.set_account_id(account_id);
     account.set_name("bench");
     account.set_may_sell_short(true);
     account.set_credit_limit_micros(INT64_C(1'000'000'000'000'000));
-    apply(*admin, request);
+    apply(admin, request);
   }
 }
 
@@ -177,11 +193,15 @@ std::vector<Row> measure(const Options& options) {
   const bool both = !options.max && options.rate_per_s == 0;
   if (both || !options.echo) {
     std::string target = options.target;
+    Admin admin;
     if (target.empty()) {
       engine = spawn_engine(options);
       target = engine->target();
+      admin = connect_admin(engine->admin_target(), engine->admin_token_file());
+    } else {
+      admin = connect_admin(options.admin_target, options.admin_token_file);
     }
-    set_up_market(target, options.sessions);
+    set_up_market(admin, options.sessions);
     loads.emplace_back(options, "engine", target);
   }
   if (both || options.echo) {
@@ -271,8 +291,14 @@ void add_bench_rpc_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "bench-rpc", "Measure the engine through gRPC: at most, then at half of it, beside an echo");
-  command->add_option("--target", options->target,
-                      "Engine to load, host:port; without it, one of its own is started");
+  auto* target =
+      command->add_option("--target", options->target,
+                          "Engine to load, host:port; without it, one of its own is started");
+  target->needs(command->add_option(
+      "--admin-target", options->admin_target,
+      "Where that engine is administrated, host:port; the market is set up there"));
+  target->needs(command->add_option("--admin-token-file", options->admin_token_file,
+                                    "One of that engine's tokens (--admin-tokens)"));
   command
       ->add_option("--data-parent", options->data_parent,
                    "Where its own engine keeps its journal while it runs; must be on a disk")

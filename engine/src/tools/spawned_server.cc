@@ -8,6 +8,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <iomanip>
+#include <random>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -26,6 +28,14 @@ std::filesystem::path make_directory(const std::filesystem::path& parent) {
   return pattern;
 }
 
+// mkdtemp() has closed the directory above it to others.
+void write_token(const std::filesystem::path& path) {
+  std::random_device dice;
+  std::ofstream file(path);
+  for (int word = 0; word < 8; ++word)
+    file << std::hex << std::setw(8) << std::setfill('0') << dice();
+}
+
 pid_t spawn(std::vector<std::string> arguments) {
   std::string program = "/proc/self/exe";
   std::vector<char*> argv = {program.data()};
@@ -41,11 +51,16 @@ pid_t spawn(std::vector<std::string> arguments) {
 }  // namespace
 
 SpawnedServer::SpawnedServer(const std::filesystem::path& parent,
-                             std::vector<std::string> arguments, bool takes_data_dir)
+                             std::vector<std::string> arguments, bool is_engine)
     : directory_(make_directory(parent)) {
   arguments.insert(arguments.end(), {"--port-file", (directory_ / "port").string()});
-  if (takes_data_dir) {
-    arguments.insert(arguments.end(), {"--data-dir", (directory_ / "data").string()});
+  if (is_engine) {
+    std::filesystem::create_directory(directory_ / "tokens");
+    write_token(admin_token_file());
+    arguments.insert(arguments.end(),
+                     {"--data-dir", (directory_ / "data").string(), "--admin-listen", "127.0.0.1:0",
+                      "--admin-tokens", (directory_ / "tokens").string(), "--admin-port-file",
+                      (directory_ / "admin-port").string()});
   }
   process_ = spawn(std::move(arguments));
   try {
@@ -66,6 +81,16 @@ int SpawnedServer::wait_for_port() {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   throw std::runtime_error("the spawned server did not come up; its log says why");
+}
+
+std::string SpawnedServer::admin_target() const {
+  int port = 0;
+  std::ifstream(directory_ / "admin-port") >> port;  // written before the other
+  return "127.0.0.1:" + std::to_string(port);
+}
+
+std::filesystem::path SpawnedServer::admin_token_file() const {
+  return directory_ / "tokens" / "bench";
 }
 
 void SpawnedServer::end() {

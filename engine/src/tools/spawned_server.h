@@ -1,5 +1,5 @@
-// A server process that this one starts for a measurement, with a directory of its own; both are
-// gone when the object is.
+// A server process that this one starts for a measurement, with a directory of its own and, if it
+// is an engine, an administrator's token; all are gone when the object is.
 #pragma once
 
 #include <sys/types.h>
@@ -12,16 +12,19 @@ namespace openvenue::tools {
 
 class SpawnedServer {
  public:
-  // Runs this binary with `arguments`, to which "--port-file FILE" and, if `takes_data_dir`,
-  // "--data-dir DIR" are added; waits for the port. The directory is made below `parent`. Throws
-  // std::runtime_error if the server does not come up.
+  // Runs this binary with `arguments`, to which "--port-file FILE" and, if `is_engine`, the options
+  // of its data and its administration are added; waits for the port. The directory is made below
+  // `parent`. Throws std::runtime_error if the server does not come up.
   SpawnedServer(const std::filesystem::path& parent, std::vector<std::string> arguments,
-                bool takes_data_dir);
+                bool is_engine);
   ~SpawnedServer();
   SpawnedServer(const SpawnedServer&) = delete;
   SpawnedServer& operator=(const SpawnedServer&) = delete;
 
   [[nodiscard]] std::string target() const { return "127.0.0.1:" + std::to_string(port_); }
+  // Precondition: it is an engine.
+  [[nodiscard]] std::string admin_target() const;
+  [[nodiscard]] std::filesystem::path admin_token_file() const;
 
  private:
   [[nodiscard]] int wait_for_port();

@@ -5,6 +5,8 @@
   engine/       journal and snapshots
   logs/         one file a process
   keys.json     API keys of the demo accounts (mode 0600)
+  admin/        tokens of the engine's administrators, one: local (mode 0600)
+  *.sock        where the engine is reached (mode 0600)
   venue.json    where the running venue listens (mode 0600, gone when it is down)
   up.lock       held while `openvenue up` runs
 """
@@ -12,6 +14,7 @@
 import fcntl
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -34,6 +37,9 @@ class RunningVenue:
     engine_target: str
     database_url: str
     engine_binary: str
+    # A venue that the version before started has none.
+    engine_admin_target: str | None = None
+    engine_admin_token_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,22 @@ class DataDir:
     def keys_file(self) -> Path:
         return self.path / "keys.json"
 
+    @property
+    def engine_socket(self) -> Path:
+        return self.path / "engine.sock"
+
+    @property
+    def admin_socket(self) -> Path:
+        return self.path / "admin.sock"
+
+    @property
+    def admin_tokens(self) -> Path:
+        return self.path / "admin"
+
+    @property
+    def admin_token_file(self) -> Path:
+        return self.admin_tokens / "local"
+
     def log(self, process: str) -> Path:
         return self.path / "logs" / f"{process}.log"
 
@@ -70,14 +92,20 @@ class DataDir:
         try:
             for directory in (self.path, self.engine, self.path / "logs"):
                 directory.mkdir(parents=True, exist_ok=True)
+            self.admin_tokens.mkdir(mode=0o700, exist_ok=True)
+            if not self.admin_token_file.exists():
+                _write_private_text(self.admin_token_file, secrets.token_urlsafe(32) + "\n")
         except OSError as error:
             raise CommandError(
                 f"cannot create {self.path}: {error.strerror}; choose another with --data-dir"
             ) from error
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keeps other venues out of this directory for the duration."""
+    def lock(self) -> Iterator[bool]:
+        """Keep other venues out of this directory for the duration.
+
+        Yields whether the venue before was killed, so that some of it may still be there.
+        """
         with (self.path / "up.lock").open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,12 +115,17 @@ class DataDir:
                     f"a venue is already up in {self.path} (process {file.read().strip()}): "
                     "use it, stop it with Ctrl-C there, or choose another --data-dir"
                 ) from error
+            file.seek(0)
+            was_killed = bool(file.read())
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
             # Left behind by one that was killed: whoever finds it would go to what is not there.
             (self.path / "venue.json").unlink(missing_ok=True)
-            yield
+            try:
+                yield was_killed
+            finally:
+                file.truncate(0)
 
     def running(self) -> RunningVenue | None:
         """The venue that is up here, None if there is none."""
@@ -146,11 +179,14 @@ def process_started(pid: int) -> str | None:
 
 
 def write_private(file: Path, content: object) -> None:
-    """Writes JSON that only the owner may read, whole or not at all."""
-    draft = file.with_suffix(".draft")
+    """Write JSON that only the owner may read, whole or not at all."""
+    _write_private_text(file, json.dumps(content, indent=2) + "\n")
+
+
+def _write_private_text(file: Path, text: str) -> None:
+    draft = file.with_name(f".{file.name}.draft")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
-        json.dump(content, stream, indent=2)
-        stream.write("\n")
+        stream.write(text)
     draft.replace(file)

@@ -1,48 +1,62 @@
 """Which ports a venue on one machine listens on, and whether they are free."""
 
 import socket
+import time
 from dataclasses import dataclass
 
 from openvenue.cli.errors import CommandError
 
 _HOST = "127.0.0.1"
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
     api: int
-    engine: int
+    engine: int | None  # None: the engine is reached by a socket in the file system
     engine_metrics: int
     projector_metrics: int
 
 
-def choose_ports(api: int, engine: int) -> Ports:
-    """The wanted ports, 0 meaning any free one; the metrics ports follow the engine's.
+def choose_ports(
+    api: int, engine: int | None, metrics: int | None = None, *, patience_s: float = 0
+) -> Ports:
+    """Return the wanted ports, 0 meaning any free one.
 
-    Raises CommandError where another program listens on one of them.
+    `metrics`: of the engine's metrics, the projector's follow; default: what follows the engine's.
+    Raises CommandError where another program listens on one of them and does so for `patience_s`.
     """
-    wanted = (api, engine, engine + 1, engine + 2) if engine else (api, 0, 0, 0)
-    options = ("--port", "--engine-port", "--engine-port", "--engine-port")
+    if metrics is None:
+        metrics = engine + 1 if engine else 0
+    wanted = {"--port": [api], "--engine-port": [] if engine is None else [engine]}
+    wanted["--metrics-port"] = [metrics, metrics + 1 if metrics else 0]
+    deadline = time.monotonic() + patience_s
     # All sockets stay open until each has its port, so that no two get the same.
     sockets: list[socket.socket] = []
     try:
-        for port, option in zip(wanted, options, strict=True):
-            sockets.append(_bind(port, option))
-        return Ports(*(int(bound.getsockname()[1]) for bound in sockets))
+        for option, ports in wanted.items():
+            sockets.extend(_bind(port, option, deadline) for port in ports)
+        bound = [int(each.getsockname()[1]) for each in sockets]
     finally:
-        for bound in sockets:
+        for each in sockets:
+            each.close()
+    engine_port = None if engine is None else bound.pop(1)
+    return Ports(bound[0], engine_port, *bound[1:])
+
+
+def _bind(port: int, option: str, deadline: float) -> socket.socket:
+    while True:
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((_HOST, port))
+        except OSError as error:
             bound.close()
-
-
-def _bind(port: int, option: str) -> socket.socket:
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((_HOST, port))
-    except OSError as error:
-        bound.close()
-        raise CommandError(
-            f"port {port} is taken by another program ({error.strerror}): choose another with "
-            f"{option}"
-        ) from error
-    return bound
+            if time.monotonic() < deadline:
+                time.sleep(_POLL_S)
+                continue
+            raise CommandError(
+                f"port {port} is taken by another program ({error.strerror}): choose another with "
+                f"{option}"
+            ) from error
+        return bound

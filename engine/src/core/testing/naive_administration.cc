@@ -228,9 +228,9 @@ std::vector<OrderId> NaiveExchange::queue(InstrumentId instrument, Side side,
 }
 
 const NaiveExchange::Levels& NaiveExchange::levels_of(InstrumentId instrument, Side side) const {
-  static const Book kEmpty;
+  static const Book empty;
   const auto found = books_.find(instrument);
-  const Book& book = found == books_.end() ? kEmpty : found->second;
+  const Book& book = found == books_.end() ? empty : found->second;
   return side == Side::kBuy ? book.bids : book.asks;
 }
 

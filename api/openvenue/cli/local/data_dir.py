@@ -34,6 +34,7 @@ class RunningVenue:
     engine_target: str
     database_url: str
     engine_binary: str
+    operations_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

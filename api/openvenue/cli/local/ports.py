@@ -11,18 +11,21 @@ _HOST = "127.0.0.1"
 @dataclass(frozen=True, slots=True)
 class Ports:
     api: int
+    operations: int
     engine: int
     engine_metrics: int
     projector_metrics: int
 
 
 def choose_ports(api: int, engine: int) -> Ports:
-    """The wanted ports, 0 meaning any free one; the metrics ports follow the engine's.
+    """The wanted ports, 0 meaning any free one; those of probes and metrics follow.
 
     Raises CommandError where another program listens on one of them.
     """
-    wanted = (api, engine, engine + 1, engine + 2) if engine else (api, 0, 0, 0)
-    options = ("--port", "--engine-port", "--engine-port", "--engine-port")
+    of_api = (api, api + 1) if api else (0, 0)
+    of_engine = (engine, engine + 1, engine + 2) if engine else (0, 0, 0)
+    wanted = (*of_api, *of_engine)
+    options = ("--port", "--port", "--engine-port", "--engine-port", "--engine-port")
     # All sockets stay open until each has its port, so that no two get the same.
     sockets: list[socket.socket] = []
     try:

@@ -6,6 +6,7 @@ import msgspec
 from fastapi import Depends, Request, Response
 from fastapi.security import APIKeyHeader
 
+from openvenue.http.protocol import mark_keyed
 from openvenue.http.worker import Worker
 
 _key_id = APIKeyHeader(name="APCA-API-KEY-ID", scheme_name="KeyId", auto_error=False)
@@ -22,7 +23,9 @@ async def _account_id(
     _key: Annotated[str | None, Depends(_key_id)],
     _secret: Annotated[str | None, Depends(_secret)],
 ) -> int:
-    return await _worker(request).authenticator.account_of(request.scope["headers"])
+    account_id = await _worker(request).authenticator.account_of(request.scope["headers"])
+    mark_keyed(request.scope)
+    return account_id
 
 
 WorkerOf = Annotated[Worker, Depends(_worker)]

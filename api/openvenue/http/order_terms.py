@@ -9,6 +9,7 @@ from openvenue import units
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
+from openvenue.http.json_keys import repeated_key
 
 CLIENT_ORDER_ID_BYTES_MAX = 128
 
@@ -35,7 +36,10 @@ _random_ids: list[str] = []
 def decode_body(decode: Any, body: bytes) -> Any:
     """Decode a JSON body; raises Problem: 400 where it is no JSON, 422 for a wrong type."""
     try:
-        return decode(body)
+        decoded = decode(body)
+        if (key := repeated_key(body)) is not None:
+            raise problems.bad_request(f"request body format is invalid: {key!r} is given twice")
+        return decoded
     except msgspec.ValidationError as error:
         raise problems.invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -9,11 +9,10 @@ migration, but for an index that is built beside trading: its next run builds th
 import asyncio
 import time
 
-from openvenue.db.connection import connect_options
+from openvenue.db.connection import open_engine
 from openvenue.db.tables import metadata
 from openvenue.settings import Settings, get_settings
 from sqlalchemy import Connection, pool, text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from alembic import context
 
@@ -60,15 +59,15 @@ def bound(seconds: float) -> str:
 
 
 async def connect_and_migrate() -> None:
-    options = connect_options(
-        "openvenue-migration",
-        lock_timeout=bound(settings().migration_lock_timeout_s),
-        statement_timeout=bound(settings().migration_statement_timeout_s),
-    )
-    engine = create_async_engine(
+    engine = open_engine(
         settings().database_url.get_secret_value(),
+        "openvenue-migration",
+        timeout_s=CONNECT_TIMEOUT_S,
+        server_settings={
+            "lock_timeout": bound(settings().migration_lock_timeout_s),
+            "statement_timeout": bound(settings().migration_statement_timeout_s),
+        },
         poolclass=pool.NullPool,
-        connect_args={"timeout": CONNECT_TIMEOUT_S, **options},
     )
     try:
         async with engine.connect() as connection:

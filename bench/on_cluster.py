@@ -322,7 +322,8 @@ class Bench:
     def _spent(self) -> dict[str, tuple[float, float]]:
         """Seconds and count of each stage of an order until now."""
         time.sleep(1.5)  # The API's figures are up to a second old.
-        engine, api = self._engine_metrics(), httpx.get(self._pod_url() + "/metrics").text
+        operations = f"http://{self._venue.address_of('api')}:8001"
+        engine, api = self._engine_metrics(), httpx.get(f"{operations}/metrics").text
         found = {
             f"engine: {stage}": (
                 self._sum(engine, "openvenue_engine_stage_seconds_sum", f'stage="{stage}"'),

@@ -54,8 +54,9 @@ def venue(data_dir: Path, workers: int, **environment: str) -> Iterator[Server]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise BenchError(f"the venue did not start; see {data_dir / 'logs'}")
             time.sleep(0.1)
-        url = json.loads(described.read_text())["api_url"]
-        _wait_until_answers(f"{url}/readyz", process)
+        running = json.loads(described.read_text())
+        url = running["api_url"]
+        _wait_until_answers(f"{running['operations_url']}/readyz", process)
         keys = data_dir / "bench-keys.txt"
         demo = json.loads((data_dir / "keys.json").read_text())["keys"]
         keys.touch(mode=0o600)

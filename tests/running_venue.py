@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 Result = TypeVar("Result")
 
 ROOT = Path(__file__).resolve().parents[1]
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 
 NANOS = 1_000_000_000
@@ -138,6 +138,7 @@ class Venue:
     projector: ChildProcess | None = None
     engine_port: int = 0
     api_port: int = 0
+    operations_port: int = 0
 
     @cached_property
     def admin(self) -> AdminAccess:
@@ -159,6 +160,18 @@ class Venue:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def operations_url(self) -> str:
+        return f"http://127.0.0.1:{self.operations_port}"
+
+    def readiness(self) -> httpx.Response:
+        """Return what the API says of its readiness."""
+        return httpx.get(f"{self.operations_url}/readyz", timeout=5)
+
+    def metrics(self) -> str:
+        """Return the metrics of all workers, at most a second old."""
+        return httpx.get(f"{self.operations_url}/metrics", timeout=20).text
 
     def start(self, *, projector: bool = True, **environment: str) -> "Venue":
         """Start every process and wait until the API is ready."""
@@ -189,9 +202,13 @@ class Venue:
     def spawn_api(self, **environment: str) -> None:
         """Start the API with these further OPENVENUE_ settings; wait until it listens."""
         port_file = self.directory / "api.port"
-        port_file.unlink(missing_ok=True)
+        operations_file = self.directory / "operations.port"
+        for file in (port_file, operations_file):
+            file.unlink(missing_ok=True)
         extra = {
             "OPENVENUE_API_PORT": str(self.api_port),
+            "OPENVENUE_OPERATIONS_PORT": str(self.operations_port),
+            "OPENVENUE_OPERATIONS_PORT_FILE": str(operations_file),
             "OPENVENUE_API_PORT_FILE": str(port_file),
             "OPENVENUE_DRAIN_TIMEOUT_S": "1",
             # Many tests name symbols that there are not.
@@ -200,6 +217,7 @@ class Venue:
         }
         self.api = self._spawn("api", [sys.executable, "-m", "openvenue.server"], extra)
         self.api_port = self._wait_for_port(port_file, self.api)
+        self.operations_port = self._wait_for_port(operations_file, self.api)
 
     def start_projector(self, **environment: str) -> None:
         """Start the projector with these further OPENVENUE_ settings."""
@@ -213,7 +231,7 @@ class Venue:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             try:
-                response = httpx.get(f"{self.url}/readyz", timeout=2)
+                response = self.readiness()
             except httpx.TransportError as error:
                 answer = repr(error)
             else:

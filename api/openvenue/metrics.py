@@ -1,7 +1,6 @@
 """Prometheus metrics of an API worker, summed over the workers of a process group at the scrape.
 
-Needs PROMETHEUS_MULTIPROC_DIR in the environment before the first import where several workers
-share one /metrics; `openvenue.server` sees to that.
+Made in the slot of the process, see `openvenue.metrics_slots`, which comes before this import.
 """
 
 from bisect import bisect_left
@@ -80,10 +79,16 @@ CPU_SECONDS = Counter("openvenue_api_cpu_seconds", "Processor time that the work
 CONNECTIONS = Gauge(
     "openvenue_api_connections", "Connections of clients.", multiprocess_mode="livesum"
 )
+UNREAD_BYTES = Gauge(
+    "openvenue_api_unread_bytes",
+    "Answers that wait for clients that do not read.",
+    multiprocess_mode="livesum",
+)
 CONNECTIONS_REFUSED = Counter(
     "openvenue_api_connections_refused",
-    "Connections ended outside of the application: too many (told to come back, cut), a head too "
-    "large, a request too slow, answers left unread, or no HTTP.",
+    "Connections ended outside of the application: too many (told to come back, cut; of one "
+    "address; shed for others while no key came over them), a head too large, a request too slow, "
+    "answers left unread, or no HTTP.",
     ["cause"],
 )
 WORKERS = Gauge(
@@ -204,7 +209,10 @@ PROJECTION_TIMEOUTS = Counter(
 
 # Shown from the start, at zero: a rate misses an event that its counter begins with.
 for _counter, _values in (
-    (CONNECTIONS_REFUSED, ("told", "cut", "head", "slow", "malformed", "unread")),
+    (
+        CONNECTIONS_REFUSED,
+        ("told", "cut", "address", "shed", "head", "slow", "malformed", "unread"),
+    ),
     (AUTH_LOOKUPS, ("hit", "stale", "miss", "failed", "refused")),
     (INSTRUMENT_LOOKUPS, ("hit", "miss")),
     (ENGINE_REFUSED, ("busy", "unary_busy", "ring_full", "unavailable", "no_answer")),

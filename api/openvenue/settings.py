@@ -15,13 +15,16 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from openvenue.database_url import parse_database_url
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["json", "console"]
 Transport = Literal["session", "unary"]
 
-_DATABASE_SCHEME = "postgresql+asyncpg://"
-_PLAIN_DATABASE_SCHEMES = re.compile(r"postgres(ql)?://")
 _ENGINE_TARGET = re.compile(r"unix:.+|dns:.+|ipv[46]:.+|(?:[^:/\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
+
+_PACKAGED = Path(__file__).resolve().parent / "_migrations"
+_IN_A_CHECKOUT = Path(__file__).resolve().parents[2] / "alembic"
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -33,7 +36,7 @@ class Settings(BaseSettings):
         env_prefix="OPENVENUE_", frozen=True, hide_input_in_errors=True
     )
 
-    database_url: SecretStr = SecretStr("postgresql+asyncpg://openvenue@127.0.0.1:5432/openvenue")
+    database_url: SecretStr = SecretStr("postgresql://openvenue@127.0.0.1:5432/openvenue")
     db_pool_size: int = Field(
         default=5,
         ge=2,
@@ -49,8 +52,15 @@ class Settings(BaseSettings):
         default=10.0,
         description="how long a migration waits for a table; later users wait behind it",
     )
-    migration_statement_timeout_s: Seconds = 600.0
-    migrations_dir: Path = Path(__file__).resolve().parents[2] / "alembic"
+    migration_statement_timeout_s: float = Field(
+        default=600.0,
+        gt=0,
+        le=7 * 86_400,
+        description="of each statement; an index that is built beside trading may take hours",
+    )
+    migrations_dir: Path = Field(
+        default_factory=lambda: _PACKAGED if _PACKAGED.is_dir() else _IN_A_CHECKOUT
+    )
 
     shard_id: int = Field(default=0, ge=0, lt=1 << 32)
     engine_target: str = Field(default="127.0.0.1:7070", description="host:port or unix:/path")
@@ -84,6 +94,13 @@ class Settings(BaseSettings):
     api_port_file: Path | None = Field(
         default=None, description="file to write the port to once the socket is bound"
     )
+    operations_host: str = "127.0.0.1"
+    operations_port: int = Field(
+        default=8001, ge=0, le=65_535, description="for probes and metrics; 0: any free one"
+    )
+    operations_port_file: Path | None = Field(
+        default=None, description="file to write that port to once the socket is bound"
+    )
     workers: int = Field(default=2, ge=1, le=64)
     request_body_bytes_max: int = Field(default=65_536, ge=1024, le=1 << 24)
     request_head_bytes_max: int = Field(
@@ -100,6 +117,19 @@ class Settings(BaseSettings):
     )
     unary_calls_max: int = Field(
         default=64, ge=1, le=4096, description="books and look-ups of one worker under way"
+    )
+    connections_per_address_max: int = Field(
+        default=0,
+        ge=0,
+        le=65_536,
+        description="connections of one client address that one worker serves; 0: as many as there "
+        "are. Behind an ingress all clients have its address",
+    )
+    unread_bytes_max: int = Field(
+        default=64 << 20,
+        ge=1 << 20,
+        le=1 << 36,
+        description="answers of one worker that wait for clients that do not read",
     )
     keep_alive_timeout_s: float = Field(
         default=120.0,
@@ -156,10 +186,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, url: SecretStr) -> SecretStr:
-        driven = _PLAIN_DATABASE_SCHEMES.sub(_DATABASE_SCHEME, url.get_secret_value(), count=1)
-        if not driven.startswith(_DATABASE_SCHEME):
-            raise ValueError("must begin with postgresql://")
-        return SecretStr(driven)
+        parse_database_url(url.get_secret_value())
+        return url
 
     @field_validator("engine_target", "engine_admin_target")
     @classmethod

@@ -1,51 +1,48 @@
 """Keeps the wanted number of API workers running on one listening socket, each tuned alike.
 
 The supervisor reads the tuning file and hands every worker its settings through a pipe; workers
-say back what they run, and that they are alive. SIGTTIN and SIGTTOU change the number of workers by
-one.
+say back what they run, and how they are. SIGTTIN and SIGTTOU change the number of workers by one.
 """
 
 import ctypes
-import multiprocessing
-import os
+import resource
 import signal
 import socket
 import time
-from multiprocessing.connection import Connection
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import msgspec
 from prometheus_client import Counter, Gauge
 
-from openvenue.metrics_archive import MetricsArchive
+from openvenue.metrics_slots import exposition, release_slot
+from openvenue.operations import Probes
+from openvenue.readiness import Health, ready
+from openvenue.reasons import reason_of
 from openvenue.settings import Settings
 from openvenue.telemetry import get_logger, set_log_level
 from openvenue.tuning import (
     WORKERS_MAX,
     InvalidTuning,
     Rollout,
-    Tuning,
     TuningFile,
     initial_tuning,
 )
+from openvenue.worker_place import Place
+from openvenue.worker_process import PROCESSES, WorkerProcess
 
-if TYPE_CHECKING:
-    from multiprocessing.context import SpawnProcess
-
-RETIRE_SIGNAL = signal.SIGUSR2
 STARTUP_FAILURE = 3  # uvicorn's exit status
 
 _TICK_S = 0.1
+_STUCK_S = 10.0
 _RESPAWN_INTERVAL_S = 1.0
 _RESPAWN_INTERVAL_MAX_S = 30.0
 _KILL_GRACE_S = 5.0
-# Importing and connecting take a second or two; on a machine that is busy starting, much longer.
-_STARTUP_TIMEOUT_S = 120.0
 _PATIENCE_S = 60.0
 _PATIENCE_ALONE_S = 10.0
+# Files that a worker needs beside its connections: pools as large as tuning allows, and its own.
+_OTHER_FILES_MAX = 1200
 
-# Here and not with the workers' metrics: a process that imports a gauge also shows it.
 _WORKERS_WANTED = Gauge(
     "openvenue_api_workers_wanted",
     "Workers that the tuning asks for.",
@@ -56,7 +53,9 @@ _WORKERS_LEAVING = Gauge(
     "Workers on their way out, which still hold connections.",
     multiprocess_mode="livemax",
 )
-_DEATHS = Counter("openvenue_api_worker_deaths", "Workers that ended without being told to.")
+_DEATHS = Counter(
+    "openvenue_api_worker_deaths", "Workers that ended without being told to, or had to be killed."
+)
 _TUNING_REJECTED = Counter(
     "openvenue_api_tuning_rejected", "Contents of the tuning file that could not be used."
 )
@@ -66,9 +65,6 @@ _TARGET_GENERATION = Gauge(
     multiprocess_mode="livemax",
 )
 
-_PROCESSES = multiprocessing.get_context("spawn")
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Tuning).decode
 _log = get_logger(__name__)
 
 
@@ -76,88 +72,32 @@ class WorkersFailed(RuntimeError):
     """The workers cannot start, and would fail the same way again."""
 
 
-class Worker:
-    """A worker process and the supervisor's end of the pipe to it."""
-
-    def __init__(
-        self,
-        listener: socket.socket,
-        tuning: Tuning,
-        ever_ready: ctypes.c_bool,
-        *,
-        patience_s: float,
-    ) -> None:
-        self._pipe, theirs = _PROCESSES.Pipe()
-        self.process: SpawnProcess = _PROCESSES.Process(
-            target=_run_worker, args=(listener, theirs, tuning, ever_ready, patience_s)
-        )
-        self.process.start()
-        theirs.close()
-        self._told = tuning
-        self.running: Tuning | None = None
-        self.up = False
-        self.heard_at = time.monotonic()
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id."""
-        return self.process.pid
-
-    def tell(self, tuning: Tuning) -> None:
-        """Have it run `tuning`, unless it was told already."""
-        if tuning == self._told:
-            return
-        self._told = tuning
-        try:
-            self._pipe.send_bytes(_encode(tuning))
-        except OSError:
-            return  # It has ended, and is about to be reaped.
-
-    def listen(self) -> None:
-        """Take in what it has said since the last time."""
-        try:
-            while self._pipe.poll():
-                message = self._pipe.recv_bytes()
-                self.heard_at = time.monotonic()
-                self.up = True
-                if message:
-                    self.running = _decode(message)
-        except (EOFError, OSError):
-            return  # It has ended, and is about to be reaped.
-
-    def hangs(self, timeout_s: float) -> bool:
-        """Whether it has been silent for too long."""
-        allowed = timeout_s if self.up else max(timeout_s, _STARTUP_TIMEOUT_S)
-        return time.monotonic() - self.heard_at > allowed
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, if it runs."""
-        if self.process.exitcode is None and self.process.pid is not None:
-            os.kill(self.process.pid, number)
-
-    def bury(self) -> None:
-        """Release what is left of a process that has ended."""
-        self.process.join()
-        self._pipe.close()
-
-
 class Supervisor:
     """Keeps the wanted number of workers running."""
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listener: socket.socket, metrics_dir: Path) -> None:
         self._settings = settings
         self._listener = listener
+        self._metrics_dir = metrics_dir
         self._tuning_file = TuningFile(settings.tuning_file, settings)
+        self._tuning_failure: str | None = None
         self._rollout = Rollout(initial_tuning(settings))
-        self._workers: list[Worker] = []
-        self._leaving: list[Worker] = []
-        self._archive = MetricsArchive.of_environment()
+        self._workers: list[WorkerProcess] = []
+        self._leaving: list[WorkerProcess] = []
+        self._connections_max = connections_that_fit(settings.connections_max)
         self._served = False
         # In memory that the workers share. A worker of one that never was ready has no clients.
-        self._ever_ready = _PROCESSES.RawValue(ctypes.c_bool, False)
+        self._ever_ready = PROCESSES.RawValue(ctypes.c_bool, False)
         self._spawn_not_before = 0.0
         self._respawn_interval_s = _RESPAWN_INTERVAL_S
         self._signals: list[int] = []
+        self._stopping = False
+        self._ticked_at = time.monotonic()
+
+    @property
+    def probes(self) -> Probes:
+        """What to answer to probes, from another thread."""
+        return Probes(self._health, self._readiness, lambda: exposition(self._metrics_dir))
 
     def run(self) -> None:
         """Supervise until a signal says stop. Raises WorkersFailed."""
@@ -169,6 +109,7 @@ class Supervisor:
         try:
             while not self._handle_signals():
                 self._follow_tuning()
+                self._listen()
                 self._reap()
                 self._tune()
                 self._adjust()
@@ -176,6 +117,16 @@ class Supervisor:
                 time.sleep(_TICK_S)
         finally:
             self._stop_all()
+
+    def _health(self) -> Health:
+        if time.monotonic() - self._ticked_at > _STUCK_S:
+            return Health("unavailable", {"supervisor": f"it has been stuck for {_STUCK_S:g} s"})
+        if not self._workers and not self._leaving:
+            return Health("unavailable", {"worker": "none runs"})
+        return Health("ok")
+
+    def _readiness(self) -> Health:
+        return ready([worker.report for worker in self._workers], stopping=self._stopping)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals.append(number)
@@ -196,29 +147,42 @@ class Supervisor:
         try:
             tuning = self._tuning_file.read_if_changed()
         except (InvalidTuning, OSError) as error:
-            _TUNING_REJECTED.inc()
-            _log.error(
-                "tuning file ignored", path=str(self._settings.tuning_file), reason=str(error)
-            )
+            # A file that cannot be read is tried again at each tick, and reported once.
+            if isinstance(error, InvalidTuning) or reason_of(error) != self._tuning_failure:
+                self._tuning_failure = reason_of(error)
+                _TUNING_REJECTED.inc()
+                _log.error(
+                    "tuning file ignored",
+                    path=str(self._settings.tuning_file),
+                    reason=self._tuning_failure,
+                )
             return
+        self._tuning_failure = None
         if tuning is not None:
             self._rollout.target = tuning
             set_log_level(tuning.log_level)
             _log.info("tuning read", **msgspec.structs.asdict(tuning))
 
+    def _listen(self) -> None:
+        """Take in what the workers say, those that leave too: a full pipe would hold them up."""
+        self._ticked_at = time.monotonic()
+        for worker in self._workers + self._leaving:
+            worker.listen()
+
     def _tune(self) -> None:
         """Bring the workers a step nearer to the tuning that is wanted."""
-        for worker in self._workers:
-            worker.listen()
         self._rollout.advance([worker.running for worker in self._workers], len(self._leaving))
         for worker in self._workers:
             worker.tell(self._rollout.current)
 
     def _reap(self) -> None:
         """Take note of workers that have ended, wanted or not, and end those that hang."""
-        for worker in self._workers:
-            if worker.hangs(self._settings.worker_hang_timeout_s):
-                _log.error("worker hangs, ending it", pid=worker.pid)
+        for worker in self._workers + self._leaving:
+            if worker.process.exitcode is None and worker.hangs(
+                self._settings.worker_hang_timeout_s
+            ):
+                leaves = worker.leave_by is not None
+                _log.error("worker hangs, ending it", pid=worker.pid, leaving=leaves)
                 worker.process.kill()
                 worker.process.join()
         for worker in [worker for worker in self._workers if worker.process.exitcode is not None]:
@@ -229,8 +193,16 @@ class Supervisor:
         for worker in [worker for worker in self._leaving if worker.process.exitcode is not None]:
             self._leaving.remove(worker)
             self._bury(worker)
+            if worker.process.exitcode != 0:
+                _DEATHS.inc()
+                exit_code = worker.process.exitcode
+                _log.error("worker died while it left", pid=worker.pid, exit_code=exit_code)
 
-    def _after_death(self, worker: Worker) -> None:
+    def _bury(self, worker: WorkerProcess) -> None:
+        worker.reap()
+        release_slot(self._metrics_dir, str(worker.slot))
+
+    def _after_death(self, worker: WorkerProcess) -> None:
         exit_code = worker.process.exitcode
         self._served = self._served or worker.up
         if exit_code == STARTUP_FAILURE and not self._served:
@@ -253,22 +225,31 @@ class Supervisor:
             len(self._workers) + len(self._leaving) < current.workers
             and time.monotonic() >= self._spawn_not_before
         ):
-            worker = Worker(
-                self._listener, current, self._ever_ready, patience_s=self._patience_s()
-            )
+            worker = WorkerProcess(self._place(), current)
             self._workers.append(worker)
             _log.info("worker started", pid=worker.pid)
         while len(self._workers) > current.workers:
             worker = self._workers.pop()
-            worker.signal(RETIRE_SIGNAL)
+            worker.leave(self._settings.stop_timeout_s + _KILL_GRACE_S)
             self._leaving.append(worker)
             _log.info("worker retires", pid=worker.pid)
 
-    def _patience_s(self) -> float:
-        """How long a worker that starts now may wait until it can serve, taking no connection.
+    def _place(self) -> Place:
+        taken = {worker.slot for worker in self._workers + self._leaving}
+        return Place(
+            listener=self._listener,
+            ever_ready=self._ever_ready,
+            metrics_dir=self._metrics_dir,
+            slot=next(slot for slot in range(len(taken) + 1) if slot not in taken),
+            connections_max=self._connections_max,
+            patience_s=self._patience_s(),
+        )
 
-        What the others answer meanwhile, it need not refuse. Of the first worker, and soon of the
-        only one, people want to hear why it is not ready.
+    def _patience_s(self) -> float:
+        """Return how long a worker that starts now may wait, ready or not, for connections.
+
+        Long if other workers already serve, so clients never reach an unready one; 0 at the first
+        start, so that the port answers.
         """
         if any(worker.up for worker in self._workers):
             return _PATIENCE_S
@@ -279,34 +260,44 @@ class Supervisor:
         _WORKERS_LEAVING.set(len(self._leaving))
         _TARGET_GENERATION.set(self._rollout.target.generation)
 
-    def _bury(self, worker: Worker) -> None:
-        worker.bury()
-        if worker.pid is not None:
-            self._archive.take_over(worker.pid)
-
     def _stop_all(self) -> None:
+        self._stopping = True
         # Otherwise this process's copy would queue connections that nobody accepts any more.
         self._listener.close()
         workers = self._workers + self._leaving
         for worker in workers:
             worker.signal(signal.SIGTERM)
         deadline = time.monotonic() + self._settings.stop_timeout_s + _KILL_GRACE_S
+        while any(worker.process.exitcode is None for worker in workers):
+            if time.monotonic() > deadline:
+                break
+            self._listen()
+            time.sleep(_TICK_S)
         for worker in workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
             if worker.process.exitcode is None:
                 _log.error("worker did not stop in time", pid=worker.pid)
                 worker.process.kill()
-                worker.process.join()
+            worker.process.join()
 
 
-def _run_worker(
-    listener: socket.socket,
-    supervisor: Connection,
-    tuning: Tuning,
-    ever_ready: ctypes.c_bool,
-    patience_s: float,
-) -> None:
-    # Imported in the worker, so that the parent stays small and starts fast.
-    from openvenue.http.serving import run_worker
+def connections_that_fit(wanted: int) -> int:
+    """Return how many connections a worker may serve, after raising the limit on open files.
 
-    run_worker(listener, supervisor, tuning, ever_ready, RETIRE_SIGNAL, patience_s)
+    As many again are open while they are refused, see `http.protocol`.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * wanted + _OTHER_FILES_MAX
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < needed:
+        soft = needed if hard == unlimited else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == unlimited or soft >= needed:
+        return wanted
+    fitting = max(1, (soft - min(_OTHER_FILES_MAX, soft // 4)) // 2)
+    _log.warning(
+        "fewer connections than wanted: the limit on open files (ulimit -Hn) is too low",
+        connections_max=wanted,
+        connections=fitting,
+        open_files_max=soft,
+    )
+    return fitting

@@ -1,4 +1,4 @@
-"""Structured logs of every Python process: one line an event, no secrets, no health checks.
+"""Structured logs of every Python process: one line an event, no secrets.
 
 Standard-library loggers (uvicorn, SQLAlchemy, Alembic) go through the same processors. The level
 can be changed at run time.
@@ -25,7 +25,6 @@ _SECRET_TEXTS = re.compile(
     r"|(?P<name>apca-api-secret-key['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",)]+",
     re.I,
 )
-_HEALTH_PATHS = ("/healthz", "/readyz", "/metrics")
 _QUIET_LOGGERS = ("uvicorn.access",)
 
 
@@ -52,7 +51,6 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_skip_health_checks)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -142,8 +140,3 @@ def _redact_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_redact_value(item) for item in value]
     return value
-
-
-def _skip_health_checks(record: logging.LogRecord) -> bool:
-    message = record.getMessage()
-    return not any(path in message for path in _HEALTH_PATHS) or record.levelno >= logging.WARNING

@@ -1,5 +1,6 @@
 """What one client may make a worker hold or wait for is bounded, and said when it is reached."""
 
+import contextlib
 import itertools
 import json
 import re
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import httpx
+import psutil
 import pytest
 from openvenue.keys import NewKey
 from orders import limit_order
@@ -205,7 +207,7 @@ def test_a_client_that_does_not_read_is_cut(
 
 def wait_for_metric(venue: Venue, pattern: str) -> None:
     deadline = time.monotonic() + 5
-    while not re.search(pattern, scraped := httpx.get(f"{venue.url}/metrics").text):
+    while not re.search(pattern, scraped := venue.metrics()):
         assert time.monotonic() < deadline, scraped
         time.sleep(0.1)
 
@@ -219,28 +221,64 @@ def _ask_without_reading(connection: socket.socket) -> None:
 def test_connections_beyond_the_limit_are_told_to_come_back_and_then_cut(
     bounded: Venue, connect: Callable[[], socket.socket]
 ) -> None:
-    request = b"GET /healthz HTTP/1.1\r\nhost: venue\r\n\r\n"
+    key = bounded.open_account(next(ACCOUNTS))
     served = [connect() for _ in range(CONNECTIONS_MAX)]
     for connection in served:
-        connection.sendall(request)
+        connection.sendall(clock_request(key))
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
     for _ in range(CONNECTIONS_MAX):
         told = connect()
-        told.sendall(request)
+        told.sendall(HEALTH)
         received = told.recv(4096).lower()
         assert received.startswith(b"http/1.1 503")
         assert b"retry-after: 1" in received
         assert b"connection: close" in received
     held = [connect() for _ in range(CONNECTIONS_MAX)]
     cut = connect()
-    assert _sent_in_vain(cut, request)
+    assert _sent_in_vain(cut, HEALTH)
     # Those that were served still are.
-    served[0].sendall(request)
+    served[0].sendall(HEALTH)
     assert served[0].recv(4096).startswith(b"HTTP/1.1 200")
     for connection in served + held:
         connection.close()
     time.sleep(0.2)
     wait_for_metric(bounded, r'refused_total{cause="told"} [1-9]')
+
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: venue\r\n\r\n"
+
+
+def clock_request(key: NewKey) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in key_headers(key).items())
+    return f"GET /v2/clock HTTP/1.1\r\nhost: venue\r\n{lines}\r\n".encode()
+
+
+def test_connections_without_a_key_make_room_for_others_the_silent_ones_first(
+    bounded: Venue, connect: Callable[[], socket.socket]
+) -> None:
+    key = bounded.open_account(next(ACCOUNTS))
+    keyed = connect()
+    keyed.sendall(clock_request(key))
+    assert keyed.recv(4096).startswith(b"HTTP/1.1 200")
+    silent = [connect() for _ in range(CONNECTIONS_MAX - 1)]
+    for connection in silent:
+        connection.sendall(HEALTH)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    for _ in range(10 * CONNECTIONS_MAX):
+        newcomer = connect()
+        newcomer.sendall(clock_request(key))
+        assert newcomer.recv(4096).startswith(b"HTTP/1.1 200")
+        newcomer.close()
+        # The server has to see the end of it.
+        time.sleep(0.005)
+    keyed.sendall(clock_request(key))
+    assert keyed.recv(4096).startswith(b"HTTP/1.1 200")
+    for _ in range(2 * CONNECTIONS_MAX):
+        connect()
+    assert _sent_in_vain(silent[0], HEALTH)
+    keyed.sendall(clock_request(key))
+    assert keyed.recv(4096).startswith(b"HTTP/1.1 200")
+    wait_for_metric(bounded, r'refused_total{cause="shed"} [1-9]')
 
 
 def _sent_in_vain(connection: socket.socket, request: bytes) -> bool:
@@ -358,3 +396,131 @@ def test_a_proxys_request_is_refused(connect: Callable[[], socket.socket]) -> No
     status, problem = answer(connection)
     assert status == "HTTP/1.1 400 Bad Request"
     assert problem["code"] == 40010000
+
+
+@pytest.mark.parametrize(
+    "hosts", [b"", b"host: venue\r\nhost: venue\r\n", b"host: a\r\nHost: b\r\n"]
+)
+def test_a_request_names_one_host(connect: Callable[[], socket.socket], hosts: bytes) -> None:
+    connection = connect()
+    connection.sendall(b"GET /healthz HTTP/1.1\r\n" + hosts + b"\r\n")
+    status, problem = answer(connection)
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert problem["detail"] == "a request names one Host"
+
+
+def test_http_1_0_needs_no_host(connect: Callable[[], socket.socket]) -> None:
+    connection = connect()
+    connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+    assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "head", [b"GET /healthz?%s HTTP/1.1\r\nhost: v\r\n\r\n", b"GET /%s HTTP/1.1\r\nhost: v\r\n\r\n"]
+)
+@pytest.mark.parametrize("size", [2049, 70_000, 200_000])
+def test_a_long_target_is_refused_as_a_long_head(
+    connect: Callable[[], socket.socket], head: bytes, size: int
+) -> None:
+    connection = connect()
+    connection.sendall(head % (b"x" * size))
+    status, problem = answer(connection)
+    assert (status, problem["code"]) == ("HTTP/1.1 431 Request Header Fields Too Large", 43110000)
+
+
+def test_a_head_over_the_bound_is_refused_though_it_comes_in_one_piece(
+    connect: Callable[[], socket.socket],
+) -> None:
+    connection = connect()
+    connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: v\r\nx-more: " + 3000 * b"y" + b"\r\n\r\n")
+    assert answer(connection)[0].startswith("HTTP/1.1 431")
+
+
+def test_a_compressed_body_is_refused_as_such(
+    bounded: Venue, connect: Callable[[], socket.socket]
+) -> None:
+    key = bounded.open_account(next(ACCOUNTS))
+    connection = connect()
+    connection.sendall(order_request(key, "compressed", **{"content-encoding": "gzip"}))
+    status, problem = answer(connection)
+    assert (status, problem["code"]) == ("HTTP/1.1 415 Unsupported Media Type", 41510000)
+    connection = connect()
+    connection.sendall(order_request(key, "plain", **{"content-encoding": "identity"}))
+    assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_the_body_of_a_refused_request_is_not_read_to_its_end(
+    connect: Callable[[], socket.socket],
+) -> None:
+    connection = connect()
+    connection.sendall(b"POST /v2/orders HTTP/1.1\r\nhost: v\r\ncontent-length: 100000000\r\n\r\n")
+    assert _sent_until_cut(connection) < 20_000_000
+
+
+def _sent_until_cut(connection: socket.socket) -> int:
+    sent = 0
+    try:
+        for _ in range(1526):
+            sent += connection.send(65536 * b"x")
+            time.sleep(0.001)
+    except ConnectionError:
+        pass
+    return sent
+
+
+def test_every_answer_says_that_it_is_what_it_says_and_not_for_keeping(
+    bounded: Venue, connect: Callable[[], socket.socket]
+) -> None:
+    heads = []
+    for request in (HEALTH, HEALTH.replace(b"/healthz", b"/none"), b"HELO\r\n\r\n"):
+        connection = connect()
+        connection.sendall(request.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1))
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+        heads.append(received.partition(b"\r\n\r\n")[0].lower())
+    for head in heads:
+        assert head.count(b"x-content-type-options: nosniff") == 1
+        assert head.count(b"cache-control: no-store") == 1
+    refused = httpx.get(f"{bounded.url}/v2/account")
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (
+        401,
+        'APCA-API-KEY-ID realm="OpenVenue"',
+    )
+
+
+def test_answers_that_many_clients_leave_unread_are_bounded_and_others_are_served(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue().start(workers="1", unread_bytes_max=str(2 << 20))
+    key = venue.open_account(1)
+    with venue.client(key) as client:
+        for number in range(300):
+            order = limit_order(client_order_id=f"{number:0128}", qty="1")
+            assert client.post("/v2/orders", json=order).status_code == 200
+        answer_bytes = len(client.get("/v2/orders?limit=500").content)
+    (worker,) = venue.worker_pids()
+    lines = "".join(f"{name}: {value}\r\n" for name, value in key_headers(key).items())
+    request = f"GET /v2/orders?limit=500 HTTP/1.1\r\nhost: venue\r\n{lines}\r\n".encode()
+    before = _resident_bytes(worker)
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            connection = stack.enter_context(socket.socket())
+            # So small that the kernel takes hardly anything off the worker.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            connection.connect(("127.0.0.1", venue.api_port))
+            connection.sendall(4 * request)
+        with venue.client(key) as client:
+            client.timeout = 60
+            for _ in range(10):
+                assert client.get("/v2/clock").status_code == 200
+                assert client.get("/v2/orders?limit=1").status_code == 200
+        wait_for_metric(venue, r'refused_total{cause="unread"} [1-9]')
+        grown = _resident_bytes(worker) - before
+    # Unbounded, each of them would make the worker hold an answer and more.
+    assert grown < 12 << 20 < 100 * answer_bytes
+    wait_for_metric(venue, r"openvenue_api_unread_bytes 0\.0")
+
+
+def _resident_bytes(pid: int) -> int:
+    return int(psutil.Process(pid).memory_info().rss)

@@ -4,9 +4,11 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 
+import grpc
 import pytest
 from openvenue.engine.client import EngineClient
 from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
+from openvenue.engine.session import Session
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.settings import Settings
 from proxy import Proxy
@@ -266,3 +268,32 @@ async def connected_again(client: EngineClient) -> None:
         while client.connected:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     await connected(client, client.channels)
+
+
+class BrokenCall:
+    """A stream whose writes fail while its reads wait."""
+
+    async def read(self) -> None:
+        await asyncio.Event().wait()
+
+    async def write(self, _message: pb.SessionRequest) -> None:
+        raise RuntimeError("the write failed")
+
+
+async def test_a_session_ends_when_its_writes_fail() -> None:
+    """Otherwise it would take requests and send none."""
+    async with grpc.aio.insecure_channel("127.0.0.1:1") as channel:
+        session = Session(channel, shard_id=0, in_flight_max=8, reply_timeout_s=60, backoff_max_s=1)
+        session.connected = True
+        session.submit(pb.Request())
+        with pytest.raises(RuntimeError, match="the write failed"):
+            async with asyncio.timeout(5):
+                await session._run(BrokenCall())
+        await session.close(drain_timeout_s=0)
+
+
+async def test_calls_beside_the_sessions_fail_in_words_once_all_are_closed() -> None:
+    client = EngineClient(Settings(engine_target="127.0.0.1:1"))
+    for service in ("admin", "market_data", "trading"):
+        with pytest.raises(EngineUnavailable, match="are closed"):
+            getattr(client, service)

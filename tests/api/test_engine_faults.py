@@ -37,7 +37,7 @@ def test_an_order_under_way_when_the_engine_dies_is_of_unknown_fate_until_it_is_
         assert "cannot be reached" in down.json()["detail"]
         assert client.get("/v2/account").status_code == 503
         assert client.get("/healthz").status_code == 200
-        readiness = client.get("/readyz")
+        readiness = venue.readiness()
         assert (readiness.status_code, list(readiness.json()["checks"])) == (503, ["engine"])
 
         venue.start_engine()
@@ -80,7 +80,7 @@ def test_a_question_that_the_engine_does_not_answer_is_no_order_of_unknown_fate(
             assert "nothing was changed" in answer.json()["detail"], route
         venue.engine.resume()
         venue.wait_until_ready()
-        assert "openvenue_api_engine_fate_unknown_total 0.0" in client.get("/metrics").text
+        assert "openvenue_api_engine_fate_unknown_total 0.0" in venue.metrics()
         assert client.get(path).json()["status"] == "new"
 
 
@@ -155,8 +155,8 @@ def test_an_engine_that_a_network_swallows_is_given_up_and_found_again(
 
         # No byte tells that the connection is dead: only its keepalive does.
         deadline = time.monotonic() + 30
-        while "no session" not in client.get("/readyz").json()["checks"].get("engine", ""):
-            assert time.monotonic() < deadline, client.get("/readyz").text
+        while "no session" not in venue.readiness().json()["checks"].get("engine", ""):
+            assert time.monotonic() < deadline, venue.readiness().text
             time.sleep(0.05)
         refused = client.post("/v2/orders", json=body)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
@@ -173,7 +173,7 @@ def test_readiness_fails_while_the_engine_stands_still(new_venue: Callable[..., 
 
     def readiness(status: int, within_s: float) -> dict:
         deadline = time.monotonic() + within_s
-        while (answer := client.get("/readyz")).status_code != status:
+        while (answer := venue.readiness()).status_code != status:
             assert time.monotonic() < deadline, answer.text
             time.sleep(0.02)
         return answer.json()
@@ -187,12 +187,12 @@ def test_readiness_fails_while_the_engine_stands_still(new_venue: Callable[..., 
         assert health["checks"] == {"engine": f"no answer from 127.0.0.1:{venue.engine_port}"}
         since = datetime.fromisoformat(health["since"]["engine"])
         assert 0 < (since - stopped_at).total_seconds() < 5
-        assert client.get("/readyz").json() == health
+        assert venue.readiness().json() == health
         assert client.get("/healthz").status_code == 200
-        wait_for_metric(client, "openvenue_api_engine_silent_seconds", lambda value: value > 0)
+        wait_for_metric(venue, "openvenue_api_engine_silent_seconds", lambda value: value > 0)
         venue.engine.resume()
         readiness(200, within_s=5)
-        wait_for_metric(client, "openvenue_api_engine_silent_seconds", lambda value: value == 0)
+        wait_for_metric(venue, "openvenue_api_engine_silent_seconds", lambda value: value == 0)
 
 
 def test_a_flood_of_refusals_is_a_line_for_each_cause(new_venue: Callable[..., Venue]) -> None:
@@ -234,7 +234,7 @@ def test_orders_beyond_the_engines_ring_are_refused_and_logged(
         line = log_lines(venue, "request not carried out")[0]
         assert (line["cause"], line["suppressed"]) == ("ring_full", 0)
         text = 'openvenue_api_engine_refused_total{cause="ring_full"}'
-        wait_for_metric(client, text, lambda value: value == statuses[503])
+        wait_for_metric(venue, text, lambda value: value == statuses[503])
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 10) -> None:
@@ -245,13 +245,11 @@ def wait_until(condition: Callable[[], bool], within_s: float = 10) -> None:
 
 
 def wait_for_metric(
-    client: httpx.Client, name: str, condition: Callable[[float], bool], within_s: float = 5
+    venue: Venue, name: str, condition: Callable[[float], bool], within_s: float = 5
 ) -> None:
     deadline = time.monotonic() + within_s
     while True:
-        (line,) = (
-            line for line in client.get("/metrics").text.splitlines() if line.startswith(f"{name} ")
-        )
+        (line,) = (line for line in venue.metrics().splitlines() if line.startswith(f"{name} "))
         if condition(float(line.split()[1])):
             return
         assert time.monotonic() < deadline, line

@@ -20,7 +20,7 @@ from running_venue import Venue
 
 
 def metrics_of(venue: Venue) -> dict[tuple[str, ...], float]:
-    families = text_string_to_metric_families(httpx.get(f"{venue.url}/metrics").text)
+    families = text_string_to_metric_families(venue.metrics())
     return {
         (sample.name.removeprefix("openvenue_api_"), *sample.labels.values()): sample.value
         for family in families
@@ -50,8 +50,8 @@ def test_the_schema_is_shown_and_readiness_depends_on_it(new_venue: Callable[...
     needed = migrate.RequiredSchema(venue.settings).revision
     assert metrics_of(venue)[("schema", needed, "yes")] == 1
     migrate.downgrade(venue.settings, "0001")
-    wait_for(lambda: httpx.get(f"{venue.url}/readyz").status_code == 503)
-    checks = httpx.get(f"{venue.url}/readyz").json()["checks"]
+    wait_for(lambda: venue.readiness().status_code == 503)
+    checks = venue.readiness().json()["checks"]
     assert checks == {"database": f"its schema is at 0001, {needed} is needed"}
     assert metrics_of(venue)[("schema", "0001", "no")] == 1
     assert metrics_of(venue)[("schema", needed, "yes")] == 0
@@ -90,7 +90,9 @@ def test_known_labels_are_shown_before_anything_happened(new_venue: Callable[...
     venue = new_venue().start(projector=False, workers="1")
     shown = metrics_of(venue)
     for name, labels in {
-        "connections_refused_total": ("told", "cut", "head", "slow", "malformed", "unread"),
+        "connections_refused_total": (
+            *("told", "cut", "address", "shed", "head", "slow", "malformed", "unread"),
+        ),
         "auth_lookups_total": ("hit", "stale", "miss", "failed", "refused"),
         "instrument_lookups_total": ("hit", "miss"),
         "engine_refused_total": ("busy", "unary_busy", "ring_full", "unavailable", "no_answer"),
@@ -186,14 +188,15 @@ def test_the_metrics_are_collected_by_one_at_a_time_and_kept_for_a_second(
     new_venue: Callable[..., Venue],
 ) -> None:
     venue = new_venue().start(projector=False, workers="1")
-    with httpx.Client(base_url=venue.url, timeout=15) as client, ThreadPoolExecutor(20) as scrapers:
+    operations = httpx.Client(base_url=venue.operations_url, timeout=15)
+    with operations as client, ThreadPoolExecutor(20) as scrapers:
 
         def scrape(_: int = 0) -> str:
             answer = client.get("/metrics")
             assert answer.status_code == 200
             return answer.text
 
-        # Each request is counted, so that no two collections are alike.
+        # The processor time is counted, so that no two collections are alike.
         started = time.monotonic()
         found = {scrape(), *scrapers.map(scrape, range(20)), *(scrape() for _ in range(5))}
         assert len(found) <= 1 + (time.monotonic() - started) // 1

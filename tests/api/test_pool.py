@@ -1,5 +1,6 @@
 """The database pool changes its size while connections are lent, and drops none of them."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -45,6 +46,18 @@ async def test_growing_serves_more_at_once(database: Database) -> None:
         await lend(database, stack, 3)
         assert database.pool.open_connections == 6
     assert database.pool.checkedin() == 5
+
+
+async def test_growing_serves_those_who_wait_already(database: Database) -> None:
+    await database.resize(1, 0)
+    async with AsyncExitStack() as stack:
+        await lend(database, stack, 1)
+        waiting = asyncio.create_task(lend(database, stack, 1))
+        await asyncio.sleep(0.05)
+        await database.resize(2, 0)
+        (connection,) = await waiting
+        assert await connection.scalar(text("SELECT 1")) == 1
+        assert database.pool.open_connections == 2
 
 
 async def test_shrinking_closes_idle_connections_at_once(database: Database) -> None:

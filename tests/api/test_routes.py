@@ -4,11 +4,13 @@ import socket
 
 import httpx
 import pytest
+from openvenue.http.json_keys import repeated_key
+from openvenue.keys import NewKey
 from orders import limit_order
-from running_venue import Venue
+from running_venue import Venue, key_headers
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/docs"])
 def test_head_answers_as_get_without_the_body(venue: Venue, path: str) -> None:
     # Two on one connection: a body that came after all would stand in the second one's place.
     with socket.create_connection(("127.0.0.1", venue.api_port), timeout=10) as connection:
@@ -28,14 +30,12 @@ def test_head_answers_as_get_without_the_body(venue: Venue, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/v2/orders", "DELETE, GET, POST"),
-        ("HEAD", "/v2/orders", "DELETE, GET, POST"),
-        ("POST", "/v2/orders/00000000-0000-8000-8000-000000000001", "DELETE, GET, PATCH"),
-        ("POST", "/v2/orders:by_client_order_id", "GET"),
+        ("PUT", "/v2/orders", "DELETE, GET, HEAD, POST"),
+        ("POST", "/v2/orders/00000000-0000-8000-8000-000000000001", "DELETE, GET, HEAD, PATCH"),
+        ("POST", "/v2/orders:by_client_order_id", "GET, HEAD"),
         ("POST", "/healthz", "GET, HEAD"),
-        ("DELETE", "/readyz", "GET, HEAD"),
         ("POST", "/openapi.json", "GET, HEAD"),
-        ("POST", "/v2/assets/BTC/USD", "GET"),
+        ("POST", "/v2/assets/BTC/USD", "GET, HEAD"),
     ],
 )
 def test_a_method_that_a_path_lacks_is_told_which_it_has(
@@ -44,8 +44,7 @@ def test_a_method_that_a_path_lacks_is_told_which_it_has(
     answer = httpx.request(method, f"{venue.url}{path}")
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
     assert answer.headers["content-type"] == "application/problem+json"
-    if method != "HEAD":
-        assert answer.json()["code"] == 40510000
+    assert answer.json()["code"] == 40510000
 
 
 def test_a_slash_too_many_is_no_redirect(client: httpx.Client) -> None:
@@ -56,11 +55,55 @@ def test_a_slash_too_many_is_no_redirect(client: httpx.Client) -> None:
     assert client.get("/v2/orders").json() == []
 
 
-def test_a_slash_at_the_end_of_the_base_url_is_named(client: httpx.Client, venue: Venue) -> None:
-    for method in ("GET", "POST"):
-        answer = client.request(method, f"{venue.url}//v2/orders", json=limit_order())
-        assert answer.status_code == 404
-        assert answer.json()["detail"].endswith("leave out the slash at the end of the base URL")
+def test_a_base_url_that_ends_with_a_slash_works(venue: Venue, account: NewKey) -> None:
+    with httpx.Client(headers=key_headers(account)) as client:
+        assert client.get(f"{venue.url}//v2/account").status_code == 200
+        answer = client.post(f"{venue.url}//v2/orders", json=limit_order())
+        assert answer.status_code == 200
+        assert client.delete(f"{venue.url}//v2/orders/{answer.json()['id']}").status_code == 204
+
+
+def test_head_of_a_resource_is_get_without_the_body(client: httpx.Client) -> None:
+    for path in ("/v2/clock", "/v2/orders", "/v2/assets/AAPL"):
+        head = client.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == "application/json"
+    assert client.head("/v2/assets/NOPE").status_code == 404
+    assert httpx.head(f"{client.base_url}/v2/clock").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"symbol": "AAPL", "qty": "1", "qty": "2"}',
+        '{"symbol": "AAPL", "qty": "1", "\\u0071ty": "2"}',
+        '{"symbol": "AAPL", "take_profit": {"limit_price": "1", "limit_price": "2"}}',
+    ],
+)
+def test_a_field_given_twice_is_refused(client: httpx.Client, body: str) -> None:
+    answer = client.post("/v2/orders", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, 40010000)
+    assert "is given twice" in answer.json()["detail"]
+
+
+def test_two_objects_may_have_the_same_field() -> None:
+    assert repeated_key(b'{"a": {"x": 1}, "b": {"x": 1}, "c": "\\"x\\": ", "d": "\\\\"}') is None
+    assert repeated_key(b'{"a": "b", "b": "a", "c": [{"a": 1}, {"a": 2}]}') is None
+
+
+def test_a_key_given_twice_is_refused(venue: Venue, account: NewKey) -> None:
+    headers = list(key_headers(account).items())
+    for twice in headers:
+        answer = httpx.get(f"{venue.url}/v2/account", headers=[*headers, twice])
+        assert (answer.status_code, answer.json()["code"]) == (400, 40010000)
+
+
+def test_probes_and_metrics_are_not_among_the_routes_of_clients(venue: Venue) -> None:
+    for path in ("/readyz", "/metrics"):
+        assert httpx.get(f"{venue.url}{path}").status_code == 404
+        assert httpx.get(f"{venue.operations_url}{path}").status_code == 200
+    assert httpx.get(f"{venue.operations_url}/healthz").json() == {"status": "ok", "checks": {}}
+    assert httpx.get(f"{venue.operations_url}/v2/clock").status_code == 404
 
 
 def test_an_unknown_path_is_not_found(client: httpx.Client) -> None:
@@ -76,3 +119,8 @@ def test_the_document_and_its_page_are_served(venue: Venue) -> None:
     page = httpx.get(f"{venue.url}/docs")
     assert page.headers["content-type"].startswith("text/html")
     assert "openapi.json" in page.text
+    assert "POST /v2/orders" in page.text
+    # Nothing of anywhere else, and no script, where people paste keys.
+    assert "<script" not in page.text
+    assert "//" not in page.text.replace("<!--", "")
+    assert "default-src 'none'" in page.headers["content-security-policy"]

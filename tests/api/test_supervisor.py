@@ -3,21 +3,26 @@
 import asyncio
 import json
 import os
+import resource
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
+from openvenue.sockets import listen
+from openvenue.supervisor import connections_that_fit
 from prometheus_client.parser import text_string_to_metric_families
-from running_venue import Venue
+from running_venue import Venue, log_lines
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
 def samples(venue: Venue, name: str) -> float:
     """Return the sum of a metric's samples."""
-    scraped = httpx.get(f"{venue.url}/metrics", timeout=20).text
+    scraped = venue.metrics()
     return sum(
         sample.value
         for family in text_string_to_metric_families(scraped)
@@ -40,6 +45,108 @@ def test_a_worker_that_hangs_is_replaced(new_venue: Callable[..., Venue]) -> Non
     venue.wait_for_workers(1, other_than={hanging})
     venue.wait_until_ready()
     assert samples(venue, "openvenue_api_worker_deaths_total") == 1
+
+
+def test_a_worker_that_hangs_while_it_leaves_is_ended(
+    new_venue: Callable[..., Venue], tmp_path: Path
+) -> None:
+    path = tmp_path / "tuning.json"
+    path.write_text(json.dumps({"generation": 1, "workers": 2}))
+    venue = new_venue().start(
+        tuning_file=str(path), worker_hang_timeout_s="2", engine_reply_timeout_s="1"
+    )
+    wait_for(lambda: samples(venue, "openvenue_api_workers_ready") == 2)
+    youngest = max(venue.worker_pids())
+    os.kill(youngest, signal.SIGSTOP)
+    path.write_text(json.dumps({"generation": 2, "workers": 1}))
+    wait_for(lambda: youngest not in venue.worker_pids())
+    assert log_lines(venue, "worker hangs, ending it")[0]["leaving"] is True
+    path.write_text(json.dumps({"generation": 3, "workers": 2}))
+    wait_for(lambda: _generations(venue) == [3, 3])
+    assert samples(venue, "openvenue_api_worker_deaths_total") == 1
+
+
+def test_a_tuning_file_that_cannot_be_read_is_reported_once(
+    new_venue: Callable[..., Venue], tmp_path: Path
+) -> None:
+    path = tmp_path / "tuning.json"
+    path.mkdir()
+    venue = new_venue(OPENVENUE_TUNING_FILE=str(path))
+    venue.spawn_api(workers="1")
+    wait_for(lambda: bool(log_lines(venue, "tuning file ignored")))
+    time.sleep(1)
+    (line,) = log_lines(venue, "tuning file ignored")
+    assert "Is a directory" in line["reason"]
+
+
+def test_probes_answer_while_no_worker_does(new_venue: Callable[..., Venue]) -> None:
+    venue = new_venue().start(projector=False, workers="1", worker_hang_timeout_s="30")
+    (worker,) = venue.worker_pids()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        wait_for(lambda: venue.readiness().status_code == 503)
+        assert venue.readiness().json()["checks"] == {"worker": "none answers"}
+        # It is not yet time to replace it, and the process is well.
+        assert httpx.get(f"{venue.operations_url}/healthz").status_code == 200
+        assert samples(venue, "openvenue_api_workers") == 1
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    wait_for(lambda: venue.readiness().status_code == 200)
+
+
+def test_a_killed_supervisor_leaves_no_metrics_behind(
+    new_venue: Callable[..., Venue], tmp_path: Path
+) -> None:
+    venue = new_venue(TMPDIR=str(tmp_path)).start(projector=False, workers="1")
+    assert len(list(tmp_path.glob("openvenue-metrics-*"))) == 1
+    venue.api.process.kill()
+    venue.api.process.wait()
+    wait_for(lambda: not list(tmp_path.glob("openvenue-metrics-*")))
+
+
+def test_the_limit_on_open_files_is_raised_and_bounds_connections(
+    new_venue: Callable[..., Venue],
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    venue = new_venue()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))
+    try:
+        venue.start_engine()
+        venue.spawn_api(workers="1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    venue.wait_for_workers(1)
+    (worker,) = venue.worker_pids()
+    soft, hard = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+    assert soft == min(hard, 2 * venue.settings.connections_max + 1200)
+
+
+def test_connections_fit_a_hard_limit_on_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = [(256, 1024)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: limits.append(pair))
+    assert connections_that_fit(4096) == 384
+    assert limits[-1] == (1024, 1024)
+    assert connections_that_fit(100) == 100 or limits[-1][0] < 2 * 100 + 1200
+
+
+@pytest.mark.parametrize("host", ["::", "::1", "127.0.0.1", "localhost"])
+def test_either_family_of_addresses_is_served(host: str) -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    with listen(host, 0) as listener:
+        port = listener.getsockname()[1]
+        reached = set()
+        for address in ("127.0.0.1", "::1"):
+            try:
+                socket.create_connection((address, port), timeout=5).close()
+            except OSError:
+                continue
+            reached.add(address)
+    if host == "::":
+        assert reached == {"127.0.0.1", "::1"}
+    else:
+        assert len(reached) == 1
 
 
 def test_what_dead_workers_counted_stays_in_a_bounded_number_of_files(
@@ -74,7 +181,7 @@ def test_a_worker_that_joins_takes_no_connection_before_it_can_serve(
     path.write_text(json.dumps({"generation": 1, "workers": 3}))
     answers = []
     while samples(venue, "openvenue_api_workers_ready") < 3:
-        answers.append(httpx.get(f"{venue.url}/readyz").status_code)
+        answers.append(venue.readiness().status_code)
     assert set(answers) == {200}
 
 
@@ -139,7 +246,7 @@ def _write(path: Path, generation: int, workers: int, size: int) -> None:
 
 
 def _generations(venue: Venue) -> list[float]:
-    scraped = httpx.get(f"{venue.url}/metrics", timeout=20).text
+    scraped = venue.metrics()
     return [
         sample.value
         for family in text_string_to_metric_families(scraped)
@@ -149,7 +256,7 @@ def _generations(venue: Venue) -> list[float]:
 
 
 def _clock_requests(venue: Venue) -> float:
-    scraped = httpx.get(f"{venue.url}/metrics", timeout=20).text
+    scraped = venue.metrics()
     return sum(
         sample.value
         for family in text_string_to_metric_families(scraped)

@@ -56,7 +56,7 @@ def wait_for(condition: Callable[[], bool], within_s: float = 40) -> None:
 
 
 def metric(venue: Venue, name: str) -> list[float]:
-    text = httpx.get(f"{venue.url}/metrics", timeout=20).text
+    text = venue.metrics()
     return [
         sample.value
         for family in text_string_to_metric_families(text)
@@ -151,9 +151,8 @@ def test_stopping_finishes_what_is_in_flight(tuned: tuple[Venue, Path]) -> None:
 
 def test_readiness_fails_before_the_socket_closes(new_venue: Callable[..., Venue]) -> None:
     venue = new_venue().start(shutdown_notice_s="3", workers="1")
-    with httpx.Client(base_url=venue.url) as client:
-        assert client.get("/readyz").status_code == 200
-        venue.api.process.terminate()
-        wait_for(lambda: httpx.get(f"{venue.url}/readyz").status_code == 503, within_s=2)
-        assert httpx.get(f"{venue.url}/healthz").status_code == 200
+    assert venue.readiness().status_code == 200
+    venue.api.process.terminate()
+    wait_for(lambda: venue.readiness().status_code == 503, within_s=2)
+    assert httpx.get(f"{venue.url}/healthz").status_code == 200
     assert venue.api.process.wait(30) == 0

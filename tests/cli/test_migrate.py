@@ -92,7 +92,7 @@ def test_a_database_that_is_not_there_is_an_error_at_once(url: str) -> None:
 def test_a_url_that_cannot_be_read_is_not_shown() -> None:
     unreadable = {"OPENVENUE_DATABASE_URL": "postgresql://openvenue:hu/sh@127.0.0.1/openvenue"}
     result = openvenue("migrate", variables=unreadable)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "percent-encoded" in result.errors
     assert "hu" not in result.errors
     assert "sh@" not in result.errors

@@ -14,7 +14,8 @@ DATABASE_URL = "postgresql://trader:it%27s%20a%20%25%20secret%2F%40@127.0.0.1:54
 ENVIRONMENT = {
     "OPENVENUE_DATABASE_URL": DATABASE_URL,
     "OPENVENUE_ENGINE_TARGET": "127.0.0.1:7070",
-    "OPENVENUE_PROJECTOR_HTTP_PORT": "8001",
+    # The containers share a network.
+    "OPENVENUE_PROJECTOR_HTTP_PORT": "8002",
 }
 START_TIMEOUT_S = 60.0
 
@@ -129,7 +130,7 @@ def test_a_venue_of_the_images_trades_stops_and_comes_back(venue: Venue) -> None
     assert venue.command("migrate")["outcome"] == "migrated"
     server = venue.start("openvenue.server")
     projector = venue.start("openvenue.projector")
-    for url in ("http://127.0.0.1:8000/readyz", "http://127.0.0.1:8001/readyz"):
+    for url in ("http://127.0.0.1:8001/readyz", "http://127.0.0.1:8002/readyz"):
         venue.wait_until_ready(url)
     assert venue.fetch("http://127.0.0.1:7071/metrics")[0] == 200
 
@@ -151,7 +152,7 @@ def test_a_venue_of_the_images_trades_stops_and_comes_back(venue: Venue) -> None
         assert container.stop() == 0, container.errors
     venue.start_engine()
     restarted = venue.start("openvenue.server")
-    venue.wait_until_ready("http://127.0.0.1:8000/readyz")
+    venue.wait_until_ready("http://127.0.0.1:8001/readyz")
     status, orders = venue.fetch("http://127.0.0.1:8000/v2/orders?status=open", key)
     assert status == 200
     assert [one["id"] for one in json.loads(orders)] == [json.loads(answer)["id"]]

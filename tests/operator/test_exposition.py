@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Callable
 
-import httpx
 import pytest
 from exposition_text import PodMetrics
 from hypothesis import given, settings
@@ -58,7 +57,7 @@ def test_a_real_api_says_what_it_runs_and_under_which_load(
 
 def _read(venue: Venue) -> Reading:
     time.sleep(1.0)  # Figures are up to a second old.
-    return read(httpx.get(f"{venue.url}/metrics").text, time.time())
+    return read(venue.metrics(), time.time())
 
 
 def test_load_is_what_happened_between_two_readings() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from api_server import ApiServer
 from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
@@ -118,5 +117,5 @@ def _is_tuned(kubelet: Kubelet) -> bool:
 
 def _pool(venue: Venue) -> tuple[float, float]:
     """Size and overflow of all the pools together, as the API says them."""
-    reading = read(httpx.get(f"{venue.url}/metrics").text, time.time())
+    reading = read(venue.metrics(), time.time())
     return reading.db_pool_size, reading.db_pool_overflow

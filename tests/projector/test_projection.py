@@ -28,6 +28,7 @@ from openvenue.queries.orders import OrderFilter, list_orders
 from openvenue.queries.projection import ProjectionGate, ProjectionLag
 from openvenue.vocabulary import SIDES
 from running_venue import Venue
+from sqlalchemy import text
 
 KILLS = 8
 OWN = ProjectorSettings(rest_max_ms=0)
@@ -133,15 +134,43 @@ async def test_a_reader_that_was_let_through_does_not_see_a_rebuild(
     store = await Store.connect(engine.database_url, engine.settings.shard_id)
     wanted = OrderFilter(status="all", limit=500)
     try:
-        async with database.connect() as reader, database.connect() as later:
-            await gate.pass_at(reader, last)
+        async with gate.passed(database.connect, last) as reader:
             before = await list_orders(reader, engine.settings.shard_id, ACCOUNTS[0], wanted)
             await store.reset()
             assert before == await list_orders(
                 reader, engine.settings.shard_id, ACCOUNTS[0], wanted
             )
             with pytest.raises(ProjectionLag):
-                await gate.pass_at(later, last)
+                async with gate.passed(database.connect, last):
+                    pass
+    finally:
+        await store.close()
+        await database.close()
+
+
+async def test_readers_that_wait_hold_no_connection(engine: Venue) -> None:
+    settings = engine.settings.model_copy(update={"db_pool_size": 2, "db_pool_overflow": 0})
+    database = Database(settings)
+    gate = ProjectionGate(settings.shard_id, wait_ms=30_000)
+
+    async def read(sequence: int) -> None:
+        async with gate.passed(database.connect, sequence):
+            pass
+
+    store = await Store.connect(engine.database_url, settings.shard_id)
+    try:
+        reached = await store.sequence()
+        waiting = [asyncio.create_task(read(reached + 1)) for _ in range(50)]
+        for _ in range(20):
+            async with asyncio.timeout(2):
+                await read(reached)
+        assert not any(task.done() for task in waiting)
+        async with database.connect() as connection:
+            await connection.execute(text("UPDATE projection_offsets SET sequence = sequence + 1"))
+            await connection.commit()
+        gate.wake()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*waiting)
     finally:
         await store.close()
         await database.close()

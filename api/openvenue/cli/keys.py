@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.cli.admin import connect_admin
 from openvenue.cli.connection import (
@@ -21,14 +20,16 @@ from openvenue.cli.connection import (
 from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir
 from openvenue.cli.output import JsonOption, console, print_record, print_rows
-from openvenue.db.connection import connect_options
+from openvenue.db.connection import DATABASE_ERRORS, DatabaseRefused, open_engine
 from openvenue.keys import claim_key, create_key, list_keys, revoke_key
+from openvenue.reasons import reason_of
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Make, list and revoke API keys."
 )
 
 _LABEL_CHARACTERS_MAX = 128
+_CONNECT_TIMEOUT_S = 10.0
 
 
 @app.command()
@@ -157,17 +158,20 @@ def _shard_id(data_dir: Path) -> int:
 @asynccontextmanager
 async def _database(data_dir: Path) -> AsyncIterator[AsyncConnection]:
     """One transaction. Raises CommandError where the database is away."""
-    engine = create_async_engine(
+    engine = open_engine(
         venue_settings(data_dir).database_url.get_secret_value(),
-        connect_args=connect_options("openvenue-cli"),
+        "openvenue-cli",
+        timeout_s=_CONNECT_TIMEOUT_S,
     )
     try:
         async with engine.begin() as connection:
             yield connection
-    except (OSError, SQLAlchemyError) as error:
+    except DatabaseRefused as error:
+        raise CommandError(str(error)) from error
+    except DATABASE_ERRORS as error:
         raise CommandError(
-            f"the database does not answer ({error}): start a venue with `openvenue up`, or name "
-            "its database with OPENVENUE_DATABASE_URL"
+            f"the database does not answer ({reason_of(error)}): start a venue with `openvenue "
+            "up`, or name its database with OPENVENUE_DATABASE_URL"
         ) from error
     finally:
         await engine.dispose()

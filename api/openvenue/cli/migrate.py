@@ -12,13 +12,13 @@ from typing import Annotated
 import asyncpg
 import typer
 from alembic.util.exc import CommandError as MigrationError
-from sqlalchemy.exc import DBAPIError
 
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
 from openvenue.cli.errors import CommandError
 from openvenue.cli.output import JsonOption, errors, print_record
 from openvenue.db import migrate as schema
-from openvenue.db.connection import BROKEN_CONNECTION, connect_options, driver_url
+from openvenue.db.connection import BROKEN_CONNECTION, DATABASE_ERRORS, DatabaseRefused, connect
+from openvenue.reasons import reason_of
 from openvenue.settings import Settings
 
 _ATTEMPT_TIMEOUT_S = 10.0
@@ -54,11 +54,8 @@ def migrate(
     asyncio.run(_wait_for_database(settings, wait_s, _say))
     try:
         done = schema.bring_up_to_date(settings)
-    except DBAPIError as error:
-        reason = (error.orig and error.orig.__cause__) or error.orig
-        raise CommandError(f"the database cannot be migrated: {reason}") from error
-    except (OSError, MigrationError, RuntimeError, *BROKEN_CONNECTION) as error:
-        raise CommandError(f"the database cannot be migrated: {error}") from error
+    except (MigrationError, RuntimeError, *DATABASE_ERRORS) as error:
+        raise CommandError(f"the database cannot be migrated: {reason_of(error)}") from error
     print_record(
         {
             "schema_before": done.before,
@@ -79,22 +76,16 @@ async def _wait_for_database(
     settings: Settings, wait_s: float, report: Callable[[str], None]
 ) -> None:
     """Return once the database answers. Raises CommandError where it will not, or not in time."""
-    url = driver_url(settings.database_url.get_secret_value())
+    url = settings.database_url.get_secret_value()
     started_at = time.monotonic()
     report_at = started_at
     while True:
         try:
-            connection = await asyncpg.connect(
-                url, timeout=_ATTEMPT_TIMEOUT_S, **connect_options("openvenue-migration")
-            )
-        except ValueError as error:
-            # What it says may quote a part of the URL, and with it of the password.
-            raise CommandError(
-                "OPENVENUE_DATABASE_URL cannot be read: it is postgresql://user:password@host:port/"
-                "database, in which `/`, `@`, `:` and `%` of a password are percent-encoded"
-            ) from error
+            connection = await connect(url, "openvenue-migration", timeout_s=_ATTEMPT_TIMEOUT_S)
+        except DatabaseRefused as error:
+            raise CommandError(str(error)) from error
         except _NOT_YET as error:
-            reason = str(error) or type(error).__name__
+            reason = reason_of(error)
         except asyncpg.PostgresError as error:
             raise CommandError(f"the database refuses the connection: {error}") from error
         else:

@@ -10,9 +10,9 @@ import typer
 
 from openvenue.cli.admin import connect_admin
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
-from openvenue.cli.local.data_dir import DataDir
+from openvenue.cli.local.data_dir import DataDir, RunningVenue
 from openvenue.cli.output import JsonOption, print_record
-from openvenue.db.connection import connect_options, driver_url
+from openvenue.db.connection import DATABASE_AWAY, connect
 from openvenue.settings import Settings
 
 status_app = typer.Typer(add_completion=False)
@@ -51,7 +51,8 @@ def status(
             if projected is None
             else max(0, engine.durable_sequence - projected),
             "api_url": running.api_url if running else None,
-            "api_ready": await _ready(running.api_url) if running else None,
+            "operations_url": running.operations_url if running else None,
+            "api_ready": await _ready(running) if running else None,
         }
 
     print_record(asyncio.run(run()), as_json=as_json)
@@ -70,12 +71,10 @@ def snapshot(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = F
 
 async def _projected(settings: Settings) -> int | None:
     """How far the projection is; None if the database does not say."""
-    url = driver_url(settings.database_url.get_secret_value())
+    url = settings.database_url.get_secret_value()
     try:
-        connection = await asyncpg.connect(
-            url, timeout=5, command_timeout=5, **connect_options("openvenue-cli")
-        )
-    except (OSError, TimeoutError, asyncpg.PostgresError):
+        connection = await connect(url, "openvenue-cli", timeout_s=5, command_timeout_s=5)
+    except (*DATABASE_AWAY, asyncpg.PostgresError):
         return None
     try:
         sequence: int | None = await connection.fetchval(
@@ -88,7 +87,8 @@ async def _projected(settings: Settings) -> int | None:
     return sequence
 
 
-async def _ready(url: str) -> bool:
+async def _ready(running: RunningVenue) -> bool:
+    url = running.operations_url or running.api_url  # Of a version that had none.
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http,

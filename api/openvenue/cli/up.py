@@ -31,13 +31,18 @@ def up(
         str | None,
         typer.Option(
             envvar="OPENVENUE_DATABASE_URL",
-            help="postgresql+asyncpg://… of a database of your own; default: an embedded "
+            help="postgresql://… of a database of your own; default: an embedded "
             "PostgreSQL in the data directory.",
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="API worker processes.")] = 2,
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Of the REST API; 0: any free one.")
+        int,
+        typer.Option(
+            min=0,
+            max=65_534,
+            help="Of the REST API; the next one serves its probes and metrics. 0: any free ones.",
+        ),
     ] = 8000,
     engine_port: Annotated[
         int | None,

@@ -1,13 +1,22 @@
-"""What every connection to PostgreSQL has in common: either side notices when the other is gone.
+"""Every connection to PostgreSQL is made here, from one reading of the URL.
 
-A host that vanished, or a network that swallows packets, sends nothing: without these options a
-connection, and the locks that it holds, would stay for as long as the kernel's two hours.
+Either side notices when the other is gone. A host that vanished, or a network that swallows
+packets, sends nothing: without these options a connection, and the locks that it holds, would stay
+for as long as the kernel's two hours.
 """
 
+import asyncio
 import socket
+import ssl
 from typing import Any
 
 import asyncpg
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from openvenue.database_url import SHAPE, parse_database_url
+from openvenue.reasons import reason_of
 
 # An idle peer is given up after 10 s and three probes 5 s apart, one that acknowledges nothing of
 # what it is sent after 20 s.
@@ -19,6 +28,34 @@ _USER_TIMEOUT_MS = 20_000
 # What asyncpg raises of a connection that is no more; the second where its server said good-bye and
 # the socket has not ended yet.
 BROKEN_CONNECTION = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+# What being away looks like, a failover's standby included; anything else would come again.
+DATABASE_AWAY = (
+    OSError,
+    TimeoutError,
+    *BROKEN_CONNECTION,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # It accepts no connections.
+)
+
+# All that a call to the database may raise, through SQLAlchemy or not.
+DATABASE_ERRORS = (OSError, SQLAlchemyError, asyncpg.PostgresError, *BROKEN_CONNECTION)
+
+_POOLER = (
+    "a connection pooler stands before the database, and the venue needs sessions of its own "
+    "(LISTEN, advisory locks, statement timeouts): use the URL of the database itself"
+)
+
+
+class DatabaseRefused(ConnectionError):
+    """A connection that cannot be made until somebody changes something; says what."""
 
 
 class WatchedConnection(asyncpg.Connection):  # type: ignore[misc]
@@ -32,24 +69,103 @@ class WatchedConnection(asyncpg.Connection):  # type: ignore[misc]
         _watch(transport.get_extra_info("socket"))
 
 
-def connect_options(application_name: str, **server_settings: str) -> dict[str, Any]:
-    """Return what to pass to `asyncpg.connect` beside the address and timeouts."""
-    return {
-        "connection_class": WatchedConnection,
-        "server_settings": {
-            "application_name": application_name,
-            "tcp_keepalives_idle": str(_KEEPALIVE_IDLE_S),
-            "tcp_keepalives_interval": str(_KEEPALIVE_INTERVAL_S),
-            "tcp_keepalives_count": str(_KEEPALIVE_PROBES),
-            "tcp_user_timeout": str(_USER_TIMEOUT_MS),
-            **server_settings,
-        },
-    }
+async def connect(
+    database_url: str,
+    application_name: str,
+    *,
+    timeout_s: float,
+    command_timeout_s: float | None = None,
+    **server_settings: str,
+) -> "asyncpg.Connection[Any]":
+    """Open a connection; it must be closed.
+
+    Raises DatabaseRefused where it would be the same again; OSError or asyncpg.PostgresError where
+    the database is away or says no.
+    """
+    try:
+        url = parse_database_url(database_url)
+        connection = await asyncpg.connect(
+            url.dsn,
+            timeout=url.connect_timeout_s or timeout_s,
+            command_timeout=command_timeout_s,
+            ssl=url.ssl_context(),
+            connection_class=WatchedConnection,
+            server_settings={
+                "application_name": f"{url.application_name} {application_name}".strip(),
+                "tcp_keepalives_idle": str(_KEEPALIVE_IDLE_S),
+                "tcp_keepalives_interval": str(_KEEPALIVE_INTERVAL_S),
+                "tcp_keepalives_count": str(_KEEPALIVE_PROBES),
+                "tcp_user_timeout": str(_USER_TIMEOUT_MS),
+                **server_settings,
+            },
+        )
+    except ssl.SSLError as error:  # A ValueError too, where it is about the certificate.
+        raise DatabaseRefused(f"no trusted connection to the database: {_of_tls(error)}") from None
+    except asyncpg.ProtocolViolationError as error:
+        if "startup parameter" in str(error):
+            raise DatabaseRefused(f"{_POOLER} (it says: {error})") from None
+        raise
+    except asyncpg.ClientConfigurationError as error:
+        raise DatabaseRefused(f"the database's URL cannot be used: {error}") from None
+    except ValueError:
+        # What it says may quote a part of the URL, and with it of the password.
+        raise DatabaseRefused(f"the database's URL cannot be read: {SHAPE}") from None
+    try:
+        await _refuse_pooler(connection, timeout_s)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
-def driver_url(database_url: str) -> str:
-    """Return the URL as asyncpg takes it, where it may name SQLAlchemy's driver."""
-    return database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+def open_engine(
+    database_url: str,
+    application_name: str,
+    *,
+    timeout_s: float,
+    command_timeout_s: float | None = None,
+    server_settings: dict[str, str] | None = None,
+    **options: Any,
+) -> AsyncEngine:
+    """Return SQLAlchemy's engine over `connect`; `options` are those of create_async_engine."""
+
+    async def make() -> Any:
+        return await connect(
+            database_url,
+            application_name,
+            timeout_s=timeout_s,
+            command_timeout_s=command_timeout_s,
+            **(server_settings or {}),
+        )
+
+    # The URL only names the dialect; parameters of statements may be secret.
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=make, hide_parameters=True, **options
+    )
+
+
+def is_away(error: Exception) -> bool:
+    """True if a read failed because the database is away, not because it makes no sense."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(
+            error.orig and error.orig.__cause__, DATABASE_AWAY
+        )
+    # What the server says to a statement is wrapped; this it said to a connection.
+    return isinstance(error, (*DATABASE_AWAY, asyncpg.PostgresError, PoolTimeout))
+
+
+async def _refuse_pooler(connection: "asyncpg.Connection[Any]", timeout_s: float) -> None:
+    """A pooler greets with a process id of its own making."""
+    async with asyncio.timeout(timeout_s):
+        pid = await connection.fetchval("SELECT pg_backend_pid()")
+    if pid != connection.get_server_pid():
+        raise DatabaseRefused(_POOLER)
+
+
+def _of_tls(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted ({error.verify_message})"
+    return reason_of(error)
 
 
 def _watch(sock: socket.socket) -> None:

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import greenlet_spawn
 
 from openvenue import metrics
-from openvenue.db.connection import connect_options
+from openvenue.db.connection import open_engine
 from openvenue.db.pool import ResizablePool
 from openvenue.settings import Settings
 
@@ -35,8 +35,15 @@ class Database:
 
     def __init__(self, settings: Settings, *, beside: int = 0) -> None:
         self._beside = beside
-        self._engine = create_async_engine(
+        self._engine = open_engine(
             settings.database_url.get_secret_value(),
+            "openvenue-api",
+            timeout_s=_CONNECT_TIMEOUT_S,
+            command_timeout_s=settings.db_statement_timeout_s,
+            # The server's own bound, for when it can no longer be told to give up.
+            server_settings={
+                "statement_timeout": f"{round(settings.db_statement_timeout_s * 1000)}ms"
+            },
             poolclass=ResizablePool,
             pool_size=settings.db_pool_size - beside,
             max_overflow=settings.db_pool_overflow,
@@ -44,15 +51,6 @@ class Database:
             pool_pre_ping=True,
             # What a reader was let through to see does not change under it, even by a rebuild.
             isolation_level="REPEATABLE READ",
-            connect_args={
-                "timeout": _CONNECT_TIMEOUT_S,
-                "command_timeout": settings.db_statement_timeout_s,
-                # The server's own bound, for when it can no longer be told to give up.
-                **connect_options(
-                    "openvenue-api",
-                    statement_timeout=f"{round(settings.db_statement_timeout_s * 1000)}ms",
-                ),
-            },
         )
 
     @property

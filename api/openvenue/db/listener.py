@@ -10,7 +10,8 @@ from typing import Any
 
 import asyncpg
 
-from openvenue.db.connection import BROKEN_CONNECTION, connect_options, driver_url
+from openvenue.db.connection import BROKEN_CONNECTION, connect
+from openvenue.reasons import reason_of
 from openvenue.telemetry import get_logger
 
 _RETRY_S = 0.5
@@ -38,10 +39,14 @@ class Listener:
     """Delivers notifications; reconnects, and calls every `on_gap` whenever it starts to listen."""
 
     def __init__(self, database_url: str) -> None:
-        self._url = driver_url(database_url)
+        self._url = database_url
         self._subscriptions: list[Subscription] = []
         self._connection: asyncpg.Connection[Any] | None = None
         self._connected = asyncio.Event()
+        self.answered_at: float | None = None
+        """When the database answered last, on the event loop's clock; None before the first."""
+        self.failure = "not asked yet"
+        """Why the last attempt failed."""
         # The connection serves one query at a time.
         self._turn = asyncio.Lock()
 
@@ -54,10 +59,9 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except (OSError, TimeoutError, asyncpg.PostgresError, *BROKEN_CONNECTION) as error:
-                _log.warning("database notifications interrupted", reason=_reason(error))
-            except NoAnswer as error:
-                _log.warning("database notifications interrupted", reason=str(error))
+            except (OSError, asyncpg.PostgresError, NoAnswer, *BROKEN_CONNECTION) as error:
+                self.failure = str(error) if isinstance(error, NoAnswer) else reason_of(error)
+                _log.warning("database notifications interrupted", reason=self.failure)
             await asyncio.sleep(_RETRY_S)
 
     async def fetch(self, query: str, *arguments: Any, timeout_s: float) -> list[Any]:
@@ -69,18 +73,19 @@ class Listener:
                     if self._connection is None:
                         raise NoAnswer("the connection was lost")
                     rows: list[Any] = await self._connection.fetch(query, *arguments)
+                    self.answered_at = asyncio.get_running_loop().time()
                     return rows
         except TimeoutError:
             if self._connection is not None:
                 self._connection.terminate()
             raise NoAnswer(f"no answer in {timeout_s:g} s") from None
         except (OSError, asyncpg.PostgresError, *BROKEN_CONNECTION) as error:
-            raise NoAnswer(_reason(error)) from error
+            raise NoAnswer(reason_of(error)) from error
 
     async def _listen(self) -> None:
         lost = asyncio.Event()
-        connection = await asyncpg.connect(
-            self._url, timeout=_CONNECT_TIMEOUT_S, **connect_options("openvenue-api-listener")
+        connection = await connect(
+            self._url, "openvenue-api-listener", timeout_s=_CONNECT_TIMEOUT_S
         )
         try:
             connection.add_termination_listener(lambda _: lost.set())
@@ -88,6 +93,7 @@ class Listener:
                 for subscription in self._subscriptions:
                     await connection.add_listener(subscription.channel, _deliver_to(subscription))
             self._connection = connection
+            self.answered_at = asyncio.get_running_loop().time()
             self._connected.set()
             for subscription in self._subscriptions:
                 subscription.on_gap()
@@ -104,10 +110,6 @@ def _deliver_to(subscription: Subscription) -> Callable[[Any, int, str, Any], No
         subscription.on_payload(str(payload))
 
     return deliver
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
 
 
 async def _happens(event: asyncio.Event, within_s: float) -> bool:

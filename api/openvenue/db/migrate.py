@@ -10,11 +10,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from alembic import command
-from openvenue.db.connection import connect_options
+from openvenue.db.connection import open_engine
 from openvenue.settings import Settings
 
 _CONNECT_TIMEOUT_S = 10
@@ -103,13 +103,12 @@ async def current_revision(connection: AsyncConnection) -> str | None:
 
 
 async def _revision_of(settings: Settings) -> str | None:
-    options = connect_options(
-        "openvenue-migration", lock_timeout=f"{round(settings.migration_lock_timeout_s * 1000)}ms"
-    )
-    engine = create_async_engine(
+    engine = open_engine(
         settings.database_url.get_secret_value(),
+        "openvenue-migration",
+        timeout_s=_CONNECT_TIMEOUT_S,
+        server_settings={"lock_timeout": f"{round(settings.migration_lock_timeout_s * 1000)}ms"},
         poolclass=NullPool,
-        connect_args={"timeout": _CONNECT_TIMEOUT_S, **options},
     )
     try:
         async with engine.connect() as connection:

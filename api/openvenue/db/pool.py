@@ -4,11 +4,17 @@ Growing takes effect with the next connection asked for. Shrinking closes idle c
 too many at once, and lent ones when they come back; none is dropped while it is in use.
 """
 
+from typing import Any
+
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 
 class ResizablePool(AsyncAdaptedQueuePool):
     """SQLAlchemy's asyncio pool with `resize`."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._asking = 0
 
     @property
     def max_overflow(self) -> int:
@@ -35,6 +41,22 @@ class ResizablePool(AsyncAdaptedQueuePool):
         self._pool._queue._maxsize = size  # type: ignore[attr-defined]
         while self.checkedin() and (self.checkedin() > size or self._exceeded()):
             self._close(self._pool.get(False))
+        # They wait for a connection to come back, and would not look for the new room.
+        for _ in range(self._asking - self.checkedin()):
+            if not self._inc_overflow():
+                break
+            try:
+                self._pool.put(self._create_connection())
+            except Exception:
+                self._dec_overflow()
+                break  # Who waits goes on waiting; the new bounds hold all the same.
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        self._asking += 1
+        try:
+            return super()._do_get()
+        finally:
+            self._asking -= 1
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         if self._exceeded():

@@ -89,19 +89,18 @@ class EngineClient:
 
     @property
     def admin(self) -> "rpc.AdminAsyncStub":
-        """Stub of the administrative service. Calls raise grpc.aio.AioRpcError."""
-        return rpc.AdminStub(self._sessions[0].channel)
+        """Stub of the administrative service, on a channel as above. Calls raise AioRpcError."""
+        return rpc.AdminStub(self._channel())
 
     @property
     def market_data(self) -> "rpc.MarketDataAsyncStub":
-        """Stub of the market data service. Calls raise grpc.aio.AioRpcError."""
-        return rpc.MarketDataStub(self._sessions[0].channel)
+        """Stub of the market data service, on a channel as above. Calls raise AioRpcError."""
+        return rpc.MarketDataStub(self._channel())
 
     @property
     def trading(self) -> "rpc.TradingAsyncStub":
         """Stub of the trading service, on a channel that is up if one is. Calls as above."""
-        up = (session for session in self._sessions if session.connected)
-        return rpc.TradingStub(next(up, self._sessions[0]).channel)
+        return rpc.TradingStub(self._channel())
 
     @property
     def message_due(self) -> bool:
@@ -139,6 +138,13 @@ class EngineClient:
         metrics.ENGINE_CHANNELS.labels("connecting").set(len(self._sessions) - connected)
         metrics.ENGINE_IN_FLIGHT.set(self.in_flight)
         metrics.ENGINE_UNSENT.set(self.unsent)
+
+    def _channel(self) -> grpc.aio.Channel:
+        """Return a channel that is up, if one is. Raises EngineUnavailable where all are closed."""
+        if not self._sessions:
+            raise EngineUnavailable("the connections to the matching engine are closed")
+        up = (session for session in self._sessions if session.connected)
+        return next(up, self._sessions[0]).channel
 
     def _open_session(self) -> Session | UnarySession:
         settings = self._settings

@@ -29,6 +29,7 @@ _REQUESTS_DUE = 32
 _BACKOFF_MIN_S = 0.05
 _HANDSHAKE_TIMEOUT_S = 5.0
 _CLOSE_TIMEOUT_S = 1.0
+_LAST_REPLIES_S = 1.0
 _SWEEPS_PER_TIMEOUT = 10
 
 _log = get_logger(__name__)
@@ -157,18 +158,28 @@ class Session:
     async def _run(self, call: _Call) -> None:
         """Read and write until the stream ends; raises what ended it, if that was an error."""
         writer = self._loop.create_task(self._write_batches(call))
+        reader = self._loop.create_task(self._read_replies(call))
         try:
-            pending = self._pending
-            while isinstance(response := await call.read(), pb.SessionResponse):  # else: EOF
-                for reply in response.replies:
-                    future = pending.pop(reply.request_id, None)
-                    if future is not None and not future.done():
-                        future.set_result(reply)
+            # A writer that fails alone would leave a session that takes requests and sends none.
+            await asyncio.wait((writer, reader), return_when=asyncio.FIRST_COMPLETED)
+            if not reader.done():
+                # Replies that are on their way, and what the stream ended with.
+                await asyncio.wait((reader,), timeout=_LAST_REPLIES_S)
+            await (reader if reader.done() else writer)
         finally:
             writer.cancel()
+            reader.cancel()
             self._writer_idle = None
             self._writing = False
-            await asyncio.gather(writer, return_exceptions=True)
+            await asyncio.gather(writer, reader, return_exceptions=True)
+
+    async def _read_replies(self, call: _Call) -> None:
+        pending = self._pending
+        while isinstance(response := await call.read(), pb.SessionResponse):  # else: EOF
+            for reply in response.replies:
+                future = pending.pop(reply.request_id, None)
+                if future is not None and not future.done():
+                    future.set_result(reply)
 
     async def _write_batches(self, call: _Call) -> None:
         while True:

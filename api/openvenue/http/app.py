@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
-import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -20,12 +19,12 @@ from starlette.types import Message, Receive, Scope, Send
 from openvenue import metrics
 from openvenue.engine.errors import EngineError
 from openvenue.http import problems
+from openvenue.http.closing import asking_to_leave
 from openvenue.http.openapi import install_openapi
 from openvenue.http.order_entry import submit_order
 from openvenue.http.problems import Problem
-from openvenue.http.protocol import asking_to_leave
-from openvenue.http.resources import Health
-from openvenue.http.routes import account, market, operations, orders
+from openvenue.http.protocol import mark_keyed
+from openvenue.http.routes import account, market, orders
 from openvenue.http.supervised import SupervisorLink
 from openvenue.http.worker import Worker, running_worker
 from openvenue.settings import Settings
@@ -33,11 +32,11 @@ from openvenue.telemetry import get_logger
 
 _ORDER_ENTRY = "POST /v2/orders"
 _ORDER_ENTRY_FAILURES = (400, 401, 403, 413, 422, 429, 500, 503)
+_SAFE_METHODS = ("GET", "HEAD")
 _ROUTERS: tuple[APIRouter, ...] = (
     orders.router,
     account.router,
     market.router,
-    operations.router,
 )
 
 _JSON = (b"content-type", b"application/json")
@@ -63,13 +62,12 @@ class Application:
         self._routed = _routed_application(self)
         self.worker: Worker | None = None
         self.connections = 0
+        self.unread_bytes = 0
         self.leaves = False
         self._hot: dict[tuple[str, str], Callable[[Scope, Receive, Send], Awaitable[None]]] = {
             ("POST", "/v2/orders"): self._post_order,
             ("GET", "/healthz"): self._get_health,
             ("HEAD", "/healthz"): self._get_health,
-            ("GET", "/readyz"): self._get_readiness,
-            ("HEAD", "/readyz"): self._get_readiness,
         }
         for status in _ORDER_ENTRY_FAILURES:
             metrics.HTTP_REQUESTS.labels(_ORDER_ENTRY, str(status))  # Shown from the start.
@@ -83,6 +81,7 @@ class Application:
     def export_metrics(self) -> None:
         """Export what was counted in memory."""
         metrics.CONNECTIONS.set(self.connections)
+        metrics.UNREAD_BYTES.set(self.unread_bytes)
         self._orders_accepted.export()
         self._order_latency.export()
 
@@ -106,7 +105,7 @@ class Application:
             for route in router.routes:
                 if isinstance(route, Route) and route.path_regex.match(path):
                     methods |= route.methods or set()
-        return methods
+        return methods | {"HEAD"} if "GET" in methods else methods
 
     def supervised(self) -> bool:
         """Whether the supervisor is still there."""
@@ -121,6 +120,7 @@ class Application:
         if self.worker is not None:
             self.worker.draining = True
             self.worker.stopping = stopping
+            self.worker.report()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or run the application's lifespan."""
@@ -129,6 +129,9 @@ class Application:
             return
         if self.worker is not None and self.worker.draining:
             send = asking_to_leave(send)
+        if scope["path"].startswith("//"):
+            # The base URL that a client was given ends with a slash.
+            scope["path"] = "/" + scope["path"].lstrip("/")
         hot = self._hot.get((scope["method"], scope["path"]))
         if hot is not None:
             await hot(scope, receive, send)
@@ -139,7 +142,7 @@ class Application:
         started_at = time.perf_counter()
         try:
             document = await self._submit(scope, receive)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             problem = error if isinstance(error, Problem) else _failed_before_entry(error)
             await _send_problem(send, problem, scope["path"])
             metrics.HTTP_REQUESTS.labels(_ORDER_ENTRY, str(problem.status)).inc()
@@ -152,22 +155,12 @@ class Application:
         if self.worker is None:
             raise problems.unavailable("the worker is starting")
         account_id = await self.worker.authenticator.account_of(scope["headers"])
+        mark_keyed(scope)
         body = await self._read_body(receive)
         return await submit_order(self.worker, account_id, body)
 
     async def _get_health(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await _send(send, 200, b'{"status":"ok","checks":{}}', _JSON)
-
-    async def _get_readiness(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        if self.worker is None:
-            health = Health("unavailable", {"worker": "it is starting"})
-        elif found := self.worker.problems():
-            health = Health("unavailable", found, self.worker.failing_since)
-        else:
-            await self._get_health(_scope, _receive, send)
-            return
-        body = msgspec.json.encode(health)
-        await _send(send, HTTPStatus.SERVICE_UNAVAILABLE, body, _JSON)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to FastAPI, within the bound on bodies, and count its answer."""
@@ -189,17 +182,17 @@ class Application:
                 status = message["status"]
             await send(message)
 
+        # HEAD is answered as GET; the server leaves out the body.
+        routed = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await self._routed(scope, receive_bounded, send_counted)
+            await self._routed(routed, receive_bounded, send_counted)
         except asyncio.CancelledError:
             # The server stops and has waited long enough.
             if status != HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
-            await _send_problem(
-                send_counted, problems.fate_unknown("the worker stopped", None), scope["path"]
-            )
+            await _send_problem(send_counted, _stopped(scope["method"]), scope["path"])
         finally:
-            route = getattr(scope.get("route"), "path", "other")
+            route = getattr(routed.get("route"), "path", "other")
             name = f"{scope['method']} {route}"
             metrics.HTTP_REQUESTS.labels(name, str(status)).inc()
             metrics.HTTP_LATENCY_SECONDS.labels(name).observe(time.perf_counter() - started_at)
@@ -287,15 +280,26 @@ def _problem_of(error: HTTPException, application: Application, path: str) -> Pr
 async def _answer_failure(request: Request, error: Exception) -> Response:
     """A fault of ours. Where it was to change an order, it may have, and the answer says so."""
     _log.error("request failed", route=request.url.path, exc_info=error)
-    if request.method in ("GET", "HEAD"):
+    if request.method in _SAFE_METHODS:
         problem = Problem(500, problems.INTERNAL, "the venue failed to answer; this is a bug")
     else:
         problem = problems.fate_unknown("the venue failed to answer", None)
     return await _answer_problem(request, problem)
 
 
-def _failed_before_entry(error: Exception) -> Problem:
-    """A fault of ours before an order was handed to the engine: nothing happened."""
+def _stopped(method: str) -> Problem:
+    """The worker stops and has waited long enough for an answer."""
+    if method in _SAFE_METHODS:
+        return problems.unavailable("the worker stopped; nothing was changed: ask again")
+    return problems.fate_unknown("the worker stopped", None)
+
+
+def _failed_before_entry(error: BaseException) -> Problem:
+    """Nothing happened: the order was not handed to the engine."""
+    if isinstance(error, asyncio.CancelledError):
+        return problems.unavailable(
+            "the worker stopped before the order was entered: send it again"
+        )
     _log.error("order not entered", exc_info=error)
     return Problem(500, problems.INTERNAL, "the venue failed to enter the order; this is a bug")
 

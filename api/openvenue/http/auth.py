@@ -51,6 +51,7 @@ class Authenticator:
 
     def __init__(self, settings: Settings, listener: Listener) -> None:
         listener.subscribe(Subscription(API_KEYS_CHANNEL, self.forget, self.expire_all))
+        self._listener = listener
         self._reader = KeyReader(
             listener, settings.shard_id, timeout_s=settings.auth_lookup_timeout_s
         )
@@ -76,14 +77,21 @@ class Authenticator:
     async def account_of(self, headers: Iterable[tuple[bytes, bytes]]) -> int:
         """Return the engine's account id for a request with these (lower-case) ASGI headers.
 
-        Raises Problem: 401, or 503 where the database would have to be asked and does not answer.
+        Raises Problem: 400, 401, or 503 where the database would have to be asked and does not
+        answer.
         """
         key_id = secret = b""
+        repeated = False
         for name, value in headers:
             if name == KEY_ID_HEADER:
+                repeated = repeated or bool(key_id)
                 key_id = value
             elif name == SECRET_HEADER:
+                repeated = repeated or bool(secret)
                 secret = value
+        if repeated:
+            # Whoever checked the other one, a proxy for example, took it for another key.
+            raise problems.bad_request("APCA-API-KEY-ID or APCA-API-SECRET-KEY is given twice")
         well_formed = len(key_id) <= _KEY_ID_BYTES_MAX and key_id.isalnum()
         if not well_formed or not 0 < len(secret) <= _SECRET_BYTES_MAX:
             metrics.AUTH_REFUSALS.inc()
@@ -98,6 +106,16 @@ class Authenticator:
             metrics.AUTH_REFUSALS.inc()
             raise problems.unauthorized()
         return entry.account_id
+
+    def problem(self) -> str | None:
+        """Return why keys cannot be checked, None if they can.
+
+        A database that is away is no problem for as long as known keys stay good without it.
+        """
+        answered_at = self._listener.answered_at
+        if answered_at is not None and self._loop.time() - answered_at <= self._stale_max_s:
+            return None
+        return f"they cannot be checked: {self._listener.failure}"
 
     def export_metrics(self) -> None:
         """Export what was counted in memory."""
@@ -183,10 +201,17 @@ class Authenticator:
         refreshing = started_at >= self._refresh_at
         if refreshing:
             self._refresh_at = started_at + self._ttl_s / _REFRESHES_PER_TTL
-        due = list(dict.fromkeys([*self._lookups, *self._known] if refreshing else self._lookups))
+        due = list(self._known) if refreshing else []
+        start = 0
         try:
-            for start in range(0, len(due), _KEYS_PER_READ_MAX):
-                await self._read(due[start : start + _KEYS_PER_READ_MAX])
+            while self._lookups or start < len(due):
+                # Each read takes along the keys that requests have asked for meanwhile.
+                asked = list(self._lookups)[:_KEYS_PER_READ_MAX]
+                refreshed = due[start : start + _KEYS_PER_READ_MAX]
+                await self._read(list(dict.fromkeys([*asked, *refreshed])))
+                start += _KEYS_PER_READ_MAX
+                if start >= len(due):
+                    break  # So that a flood of unknown keys does not put off the next refresh.
         except NoAnswer as error:
             metrics.AUTH_READ_FAILURES.inc()
             if not self._failing:
@@ -195,7 +220,7 @@ class Authenticator:
                 )
             self._failing = True
             self._refresh_at = float("-inf") if refreshing else self._refresh_at
-            self._settle(due, None)
+            self._settle(list(self._lookups), None)
             return
         if self._failing:
             _log.warning("keys are checked again")

@@ -6,6 +6,7 @@ import msgspec
 from fastapi import Depends, Request, Response
 
 from openvenue.http import problems
+from openvenue.http.protocol import mark_keyed
 from openvenue.http.worker import Worker
 
 
@@ -15,7 +16,9 @@ def _worker(request: Request) -> Worker:
 
 
 async def _account_id(request: Request) -> int:
-    return await _worker(request).authenticator.account_of(request.scope["headers"])
+    account_id = await _worker(request).authenticator.account_of(request.scope["headers"])
+    mark_keyed(request.scope)
+    return account_id
 
 
 WorkerOf = Annotated[Worker, Depends(_worker)]

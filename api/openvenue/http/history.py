@@ -3,14 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from openvenue.db.connection import DATABASE_ERRORS, is_away
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
 from openvenue.http.engine_calls import engine_answer, not_answered
 from openvenue.http.worker import Worker
 from openvenue.queries.projection import ProjectionLag
+from openvenue.reasons import reason_of
 from openvenue.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -24,13 +25,15 @@ async def history_of(worker: Worker, account_id: int) -> AsyncIterator[AsyncConn
     """
     account = await account_of(worker, account_id)
     try:
-        async with worker.database.connect() as connection:
-            await worker.gate.pass_at(connection, account.updated_sequence)
+        passed = worker.gate.passed(worker.database.connect, account.updated_sequence)
+        async with passed as connection:
             yield connection
     except ProjectionLag as error:
         raise problems.unavailable(f"{error}; ask again") from error
-    except (SQLAlchemyError, OSError) as error:
-        _log.warning("history not read", reason=str(error))
+    except DATABASE_ERRORS as error:
+        if not is_away(error):
+            raise  # A fault of ours, with its traceback.
+        _log.warning("history not read", reason=reason_of(error))
         raise problems.unavailable("the history cannot be read at the moment") from error
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 
 from openvenue.http import problems, resources
+from openvenue.http.docs_page import CONTENT_SECURITY_POLICY, docs_page
 from openvenue.http.order_body import NewOrderRequest
 
 _REF = "#/components/schemas/{name}"
@@ -25,10 +25,11 @@ _SECURITY_SCHEMES = {
 }
 
 _DESCRIPTION = (
-    "Any request may also be answered with 400, 408 or 431 where it is not HTTP, too slow or its "
-    "headers are too large, and with 503 where the worker has as many connections as it may; the "
-    "connection is closed then. A method that a path lacks is answered with 405, and `Allow` names "
-    "those that it has. Every error is a problem document (RFC 9457)."
+    "Any request may also be answered with 400, 408, 415 or 431 where it is not HTTP, too slow, "
+    "compressed or its headers are too large, and with 503 where the worker or the client's "
+    "address has as many connections as it may; the connection is closed then. Where there is "
+    "GET, HEAD answers the same without a body. A method that a path lacks is answered with 405, "
+    "and `Allow` names those that it has. Every error is a problem document (RFC 9457)."
 )
 
 # What an error means where a route says nothing more exact.
@@ -88,14 +89,8 @@ def _schema(document: Any) -> dict[str, Any]:
 
 def _probe(name: str, summary: str, method: str) -> dict[str, Any]:
     """Return the operation of a probe; HEAD answers as GET does, without the body."""
-    meanings = {503: "It is not well, or has as many connections as it may"}
+    meanings = {503: "It has as many connections as it may"}
     body = answers(resources.Health, 503, secured=False, meanings=meanings)
-    unavailable = body["responses"]["503"]
-    unavailable["content"] = {
-        "application/json": {"schema": _schema(resources.Health)},
-        # From a worker that has as many connections as it may.
-        **unavailable["content"],
-    }
     if method == "head":
         for response in body["responses"].values():
             del response["content"]
@@ -128,10 +123,7 @@ _HOT_PATHS: dict[str, dict[str, Any]] = {
         }
     },
     "/healthz": {
-        method: _probe("healthz", "Whether the process lives", method) for method in ("get", "head")
-    },
-    "/readyz": {
-        method: _probe("readyz", "Whether it can serve", method) for method in ("get", "head")
+        method: _probe("healthz", "That a worker answers", method) for method in ("get", "head")
     },
 }
 
@@ -149,8 +141,13 @@ def install_openapi(app: FastAPI) -> None:
     async def get_document(_request: Request) -> Response:
         return Response(encoded(), media_type="application/json")
 
+    @functools.cache
+    def page() -> str:
+        return docs_page(msgspec.json.decode(encoded()))
+
     async def get_page(_request: Request) -> Response:
-        return get_swagger_ui_html(openapi_url="openapi.json", title="OpenVenue")
+        policy = {"content-security-policy": CONTENT_SECURITY_POLICY}
+        return Response(page(), media_type="text/html", headers=policy)
 
     app.add_route("/openapi.json", get_document)
     app.add_route("/docs", get_page)

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from openvenue import vocabulary
 from openvenue.http import problems
+from openvenue.http.json_keys import repeated_key
 
 _NULL = msgspec.Raw(b"null")
 _ABSENT = (b"null", b"false")
@@ -124,21 +125,30 @@ class BodyDecoder(Generic[Request]):
     def __init__(self, request: type[Request], refused: Mapping[str, str]) -> None:
         self._decode: Callable[[bytes], Request] = msgspec.json.Decoder(request).decode
         self._known = frozenset(request.__struct_fields__)
+        self._quoted = tuple(f'"{name}"'.encode() for name in request.__struct_fields__)
         self._refused = refused
 
     def __call__(self, body: bytes) -> Request:
         """Return the request of a body."""
         try:
-            return self._decode(body)
+            decoded = self._decode(body)
         except msgspec.ValidationError:
             return self._decode_known(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _malformed(body, error) from None
+        if self._may_repeat(body):
+            _refuse_repeated_keys(body)
+        return decoded
+
+    def _may_repeat(self, body: bytes) -> bool:
+        """False for nearly every body: none of its fields is there twice."""
+        return b"\\" in body or any(body.count(name) > 1 for name in self._quoted)
 
     def _decode_known(self, body: bytes) -> Request:
         """Return the request without its unknown fields, or raise the Problem that it has."""
         try:
             fields = _decode_fields(body)
+            _refuse_repeated_keys(body)
             for name, value in fields.items():
                 self._check(name, value)
             if "order_class" in self._known and "order_class" in fields:
@@ -181,6 +191,11 @@ def given(raw: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 decode_new_order = BodyDecoder(NewOrderRequest, _REFUSED)
 decode_replace = BodyDecoder(ReplaceRequest, {**_REFUSED, **_FIXED})
+
+
+def _refuse_repeated_keys(body: bytes) -> None:
+    if (key := repeated_key(body)) is not None:
+        raise problems.bad_request(f"request body format is invalid: {key!r} is given twice")
 
 
 def _sentence(fault: str) -> str:

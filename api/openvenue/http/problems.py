@@ -39,6 +39,7 @@ NOT_FOUND = 40410000
 METHOD_NOT_ALLOWED = 40510000
 TOO_SLOW = 40810000
 TOO_LARGE = 41310000
+ENCODED_BODY = 41510000
 UNPROCESSABLE = 42210000
 HEAD_TOO_LARGE = 43110000
 TOO_MANY = 42910000
@@ -54,6 +55,7 @@ TITLES = {
     METHOD_NOT_ALLOWED: "Method not allowed",
     TOO_SLOW: "Request too slow",
     TOO_LARGE: "Body too large",
+    ENCODED_BODY: "Body compressed",
     HEAD_TOO_LARGE: "Headers too large",
     UNPROCESSABLE: "Order not possible",
     TOO_MANY: "Too many requests",
@@ -129,7 +131,12 @@ def not_open(status: str) -> Problem:
 
 def unauthorized() -> Problem:
     """401: no key, an unknown or revoked one, or a wrong secret; it does not say which."""
-    return Problem(HTTPStatus.UNAUTHORIZED, UNAUTHORIZED, "request is not authorized")
+    return Problem(
+        HTTPStatus.UNAUTHORIZED,
+        UNAUTHORIZED,
+        "request is not authorized",
+        headers={"www-authenticate": 'APCA-API-KEY-ID realm="OpenVenue"'},
+    )
 
 
 def refused(detail: str, **members: Any) -> Problem:
@@ -170,6 +177,16 @@ def head_too_large(bytes_max: int) -> Problem:
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
         HEAD_TOO_LARGE,
         f"request line and headers exceed {bytes_max} bytes",
+    )
+
+
+def encoded_body() -> Problem:
+    """415: the body is compressed."""
+    return Problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ENCODED_BODY,
+        "the body must not be compressed: leave out Content-Encoding",
+        headers={"accept-encoding": "identity"},
     )
 
 

@@ -8,22 +8,25 @@ import asyncio
 import math
 import random
 from dataclasses import dataclass
-from email.utils import formatdate
-from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from openvenue import metrics
 from openvenue.http import problems
+from openvenue.http.closing import closing_answer, come_back, last_answer_of
 from openvenue.http.problems import Problem
 from openvenue.http.refusals import log_refusal
+from openvenue.http.shared_limits import Addresses, Keyless, Unread, plain_address, subscriber_of
 
-_CLOSE = (b"connection", b"close")
+_CONNECTION = "openvenue.connection"
+# Of a connection that was refused: how long, and how much, is still taken in.
+_LINGER_S = 2.0
+_LINGER_BYTES_MAX = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,21 @@ class ConnectionLimits:
     """How long answers may wait for a client that does not read."""
     lifetime_s: float
     """After which the next answer asks the client to connect anew."""
+    body_bytes_max: int
+    """Of a request that was answered before its end, bytes that are still read."""
+    per_address_max: int
+    """Connections of one client address; 0: no bound but `connections_max`."""
+    unread_bytes_max: int
+    """Answers of all connections that wait for clients that do not read."""
+
+
+class Shared:
+    """What the connections of one worker count together."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.unread = Unread(limits.unread_bytes_max)
+        self.keyless = Keyless()
+        self.addresses = Addresses()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -55,9 +73,16 @@ class BoundedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: ConnectionLimits,
+        shared: Shared,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
+        self._shared = shared
+        self._subscriber: str | None = None
+        # True while the next request waits until its client has read the answers before it.
+        self._held_up = False
+        # Of the request that was answered already, bytes that came since.
+        self._discarded_bytes = 0
         self._in_head = False
         self._head_bytes = 0
         self._received_bytes = 0
@@ -68,6 +93,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unused_since: float | None = self.loop.time()
         # When the request that is being read began; None between requests.
         self._reading_since: float | None = None
+        # When the last words were said; None before.
+        self._lingers_since: float | None = None
         # When the client stopped reading; None while it reads.
         self._unread_since: float | None = None
         # Clients that came together do not leave together.
@@ -76,19 +103,63 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Serve the connection, ask its client to come back, or cut it, by how many there are."""
         super().connection_made(transport)
+        of_address = 0
+        if self.client is not None:
+            self.client = (plain_address(self.client[0]), self.client[1])
+            self._subscriber = subscriber_of(self.client[0])
+            of_address = self._shared.addresses.enter(self._subscriber)
+        limits = self._limits
         count = len(self.connections)
-        if count > 2 * self._limits.connections_max:
+        most_of_address = limits.per_address_max or count
+        if count > 2 * limits.connections_max or of_address > 2 * most_of_address:
             self._count_refusal("cut")
             transport.abort()
-        elif count > self._limits.connections_max:
+        elif of_address > most_of_address:
+            self._count_refusal("address")
+            self.app = come_back("the client's address has as many connections as it may")
+        elif count > limits.connections_max and not self._shared.keyless.shed_one(self):
             self._count_refusal("told")
-            self.app = _come_back
+            self.app = come_back("the worker has as many connections as it may")
+        else:
+            self._shared.keyless.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count the connection no more."""
+        super().connection_lost(exc)
+        self._shared.unread.release(self)
+        self._shared.keyless.remove(self)
+        if self._subscriber is not None:
+            self._shared.addresses.leave(self._subscriber)
+            self._subscriber = None
+
+    def keyed(self) -> None:
+        """A valid key came over this connection: it is no more shed for others."""
+        self._shared.keyless.remove(self)
+
+    def shed(self) -> bool:
+        """Close the connection, unless a request of it is being answered."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        self._count_refusal("shed")
+        self.transport.abort()
+        self.connections.discard(self)
+        return True
+
+    def cut_unread(self) -> None:
+        """Cut the connection: its client leaves answers unread."""
+        self._count_refusal("unread")
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, keeping count of a head that does not end."""
         if self._last_words is not None:
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > self._limits.body_bytes_max + _LINGER_BYTES_MAX:
+                self.transport.abort()
             return
         self._unused_since = None
+        if self in self._shared.keyless:
+            self._shared.keyless.add(self)
         self._unset_keepalive_if_required()
         self._received_bytes = len(data)
         if not self._in_head:
@@ -106,6 +177,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request's first byte."""
         super().on_message_begin()
+        self.scope[_CONNECTION] = self  # type: ignore[literal-required]
+        self._discarded_bytes = 0
         self._in_head = True
         self._reading_since = self.loop.time()
 
@@ -113,15 +186,27 @@ class BoundedProtocol(HttpToolsProtocol):
         """The end of a request's head."""
         if self.parser.should_upgrade() and not self._should_upgrade():
             return  # It is read again, without its upgrade.
+        if self._last_words is not None or self._refuse_head():
+            return
         self._in_head = False
         if self.loop.time() > self._leaves_at:
             self._leaves_at = math.inf
-            self.app = _last_answer_of(self.app)
+            self.app = last_answer_of(self.app)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a request's body. What nobody asked for is read to a bound alone."""
+        if self._in_head or self._last_words is not None:
+            return
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._discarded_bytes += len(body)
+            if self._discarded_bytes > self._limits.body_bytes_max:
+                self.transport.close()
 
     def on_message_complete(self) -> None:
         """A request's last byte."""
-        if self._in_head:
+        if self._in_head or self._last_words is not None:
             return  # What the parser takes for the end of a request that asks for an upgrade.
         self._reading_since = None
         # What came along with it is not held against the next request's head.
@@ -132,28 +217,42 @@ class BoundedProtocol(HttpToolsProtocol):
         """The client has left too much unread."""
         super().pause_writing()
         self._unread_since = self.loop.time()
+        self._shared.unread.hold(self, self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """The client reads on."""
         super().resume_writing()
         self._unread_since = None
+        self._shared.unread.release(self)
+        if self._held_up:
+            self._held_up = False
+            super().on_response_complete()
 
     def on_response_complete(self) -> None:
         """An answer's last byte: the next one's turn, or the end of a refused connection."""
         was_last = not self.pipeline
+        if self.flow.write_paused and not self.transport.is_closing() and not was_last:
+            # The next answer would wait in memory for a client that does not take this one.
+            self._held_up = True
+            return
         super().on_response_complete()
+        if self.flow.write_paused:
+            self.flow.pause_reading()
+            self._held_up = True
         if was_last and self._last_words is not None:
             self._close_with_last_words()
 
     def end_if_overdue(self, now: float) -> None:
         """Close the connection if its client has taken too long over a request, or an answer, or
         has never sent anything."""
-        if (
+        if self._lingers_since is not None:
+            if now - self._lingers_since > _LINGER_S:
+                self.transport.abort()
+        elif (
             self._unread_since is not None
             and now - self._unread_since > self._limits.write_timeout_s
         ):
-            self._count_refusal("unread")
-            self.transport.abort()
+            self.cut_unread()
         elif (
             self._reading_since is not None
             and now - self._reading_since > self._limits.read_timeout_s
@@ -210,6 +309,27 @@ class BoundedProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # As uvicorn does.
         self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
 
+    def _refuse_head(self) -> bool:
+        """Refuse a request for its head, if it has to be."""
+        hosts = head_bytes = 0
+        encoded = False
+        for name, value in self.headers:
+            head_bytes += len(name) + len(value) + 4
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-encoding":
+                encoded = value.strip().lower() not in (b"", b"identity")
+        head_bytes += len(self.url)
+        if head_bytes > self._limits.head_bytes_max:
+            self._refuse(problems.head_too_large(self._limits.head_bytes_max), "head")
+        elif hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            self._refuse(problems.bad_request("a request names one Host"), "malformed")
+        elif encoded:
+            self._refuse(problems.encoded_body(), "malformed")
+        else:
+            return False
+        return True
+
     def _refuse(self, problem: Problem, cause: str) -> None:
         """Answer outside of the application, and close.
 
@@ -222,77 +342,40 @@ class BoundedProtocol(HttpToolsProtocol):
         # The request that is refused, where its head was whole; then it has a cycle of its own.
         begun = cycle is not None and not self._in_head and cycle.more_body
         answered = begun and cycle.response_started
-        self._last_words = b"" if answered else _closing_answer(problem)
+        self._last_words = b"" if answered else closing_answer(problem)
         if begun and self.pipeline and self.pipeline[0][0] is cycle:
             self.pipeline.popleft()  # Its turn has not come, and does not.
         elif begun or cycle is None or cycle.response_complete:
             self._close_with_last_words()
 
     def _close_with_last_words(self) -> None:
-        if self._last_words and not self.transport.is_closing():
+        """Say the last words and no more, but go on taking in what comes for a moment.
+
+        A connection that is closed with data unread is reset, and the client loses the answer.
+        """
+        if self._lingers_since is not None or self.transport.is_closing():
+            return
+        self._lingers_since = self.loop.time()
+        if self._last_words:
             self.transport.write(self._last_words)
-        self.transport.close()
+        self.transport.write_eof()
 
     def _count_refusal(self, cause: str) -> None:
         metrics.CONNECTIONS_REFUSED.labels(cause).inc()
         log_refusal("connection refused", cause, client=self.client and self.client[0])
 
 
-def asking_to_leave(send: Send) -> Send:
-    """Have an answer ask its client to connect anew: to another worker, or pod."""
-
-    async def send_and_close(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            others = [one for one in message.get("headers", []) if one != _CLOSE]
-            message["headers"] = [*others, _CLOSE]
-        await send(message)
-
-    return send_and_close
+def mark_keyed(scope: Scope) -> None:
+    """Note that a request's connection carried a valid key."""
+    connection = scope.get(_CONNECTION)
+    if connection is not None:
+        connection.keyed()
 
 
-def bounded(limits: ConnectionLimits) -> type[asyncio.Protocol]:
+def bounded(limits: ConnectionLimits, shared: Shared) -> type[asyncio.Protocol]:
     """Return what uvicorn takes as its HTTP protocol class."""
 
     def make(*arguments: Any, **named: Any) -> BoundedProtocol:
-        return BoundedProtocol(*arguments, **named, limits=limits)
+        return BoundedProtocol(*arguments, **named, limits=limits, shared=shared)
 
     return cast("type[asyncio.Protocol]", make)
-
-
-def _last_answer_of(app: Any) -> Any:
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        await app(scope, receive, asking_to_leave(send))
-
-    return answer
-
-
-def _closing_answer(problem: Problem) -> bytes:
-    """Return the whole response of a problem that ends its connection."""
-    body = problem.body("")
-    status = HTTPStatus(problem.status)
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-        f"date: {formatdate(usegmt=True)}\r\n"
-        f"content-type: {problems.MEDIA_TYPE}\r\n"
-        f"content-length: {len(body)}\r\n"
-        "connection: close\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-async def _come_back(_scope: Any, _receive: Any, send: Send) -> None:
-    problem = problems.unavailable("the worker has as many connections as it may")
-    body = problem.body("")
-    await send(
-        {
-            "type": "http.response.start",
-            "status": problem.status,
-            "headers": [
-                (b"content-type", problems.MEDIA_TYPE.encode()),
-                (b"content-length", b"%d" % len(body)),
-                _CLOSE,
-                *((name.encode(), value.encode()) for name, value in problem.headers.items()),
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})

@@ -176,11 +176,10 @@ class Book(msgspec.Struct):
 
 
 class Health(msgspec.Struct):
-    """State of one worker; `checks` names what is not well, `since` when that began."""
+    """That a worker answers."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok"]
     checks: dict[str, str] = {}
-    since: dict[str, str] = {}
 
 
 class ProblemDocument(msgspec.Struct):

@@ -1,7 +1,6 @@
 """One worker process: uvicorn around the application, leaving without failing a request."""
 
 import asyncio
-import ctypes
 import gc
 import math
 import signal
@@ -9,16 +8,17 @@ import socket
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import FrameType
-from typing import cast
 
 import uvicorn
 
 from openvenue.http.app import Application
-from openvenue.http.protocol import BoundedProtocol, ConnectionLimits, bounded
+from openvenue.http.closing import HEADERS_OF_ALL
+from openvenue.http.protocol import BoundedProtocol, ConnectionLimits, Shared, bounded
 from openvenue.http.supervised import SupervisorLink
 from openvenue.settings import Settings, get_settings
 from openvenue.telemetry import configure_logging
 from openvenue.tuning import Tuning, tuned_settings
+from openvenue.worker_place import Place
 
 _DRAIN_POLL_S = 0.05
 _TICKS_A_SECOND = 10  # of uvicorn
@@ -27,27 +27,26 @@ _GC_THRESHOLD = 50_000
 
 
 def run_worker(
-    listener: socket.socket,
-    supervisor: Connection,
-    tuning: Tuning,
-    ever_ready: ctypes.c_bool,
-    retire_signal: signal.Signals,
-    patience_s: float,
-) -> None:
-    """Serve on `listener` until SIGTERM (the venue stops) or `retire_signal` (this worker does).
+    place: Place, supervisor: Connection, tuning: Tuning, retire_signal: signal.Signals
+) -> bool:
+    """Serve until SIGTERM (the venue stops) or `retire_signal` (this worker does).
 
-    It takes no connection before it can serve, or has waited for that for `patience_s`.
+    It takes no connection before it can serve, or has waited for that for `place.patience_s`.
+    Returns whether the supervisor is still there.
     """
-    settings = tuned_settings(get_settings(), tuning)
+    settings = tuned_settings(get_settings(), tuning).model_copy(
+        update={"connections_max": place.connections_max}
+    )
     configure_logging(settings.log_level, settings.log_format)
     application = Application(
         settings,
-        follow_supervisor=lambda: SupervisorLink(supervisor, tuning, ever_ready),
-        patience_s=patience_s,
+        follow_supervisor=lambda: SupervisorLink(supervisor, tuning, place.ever_ready),
+        patience_s=place.patience_s,
     )
     server = WorkerServer(application, settings)
     signal.signal(retire_signal, server.retire)
-    server.run(sockets=[listener])
+    server.run(sockets=[place.listener])
+    return application.supervised()
 
 
 class WorkerServer(uvicorn.Server):
@@ -61,24 +60,30 @@ class WorkerServer(uvicorn.Server):
             idle_timeout_s=settings.keep_alive_timeout_s,
             write_timeout_s=settings.response_write_timeout_s,
             lifetime_s=settings.connection_lifetime_s,
+            body_bytes_max=settings.request_body_bytes_max,
+            per_address_max=settings.connections_per_address_max,
+            unread_bytes_max=settings.unread_bytes_max,
         )
+        shared = Shared(limits)
         super().__init__(
             uvicorn.Config(
                 application,
                 loop="uvloop",
-                http=bounded(limits),
+                http=bounded(limits, shared),
                 ws="none",
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
+                headers=[(name.decode(), value.decode()) for name, value in HEADERS_OF_ALL],
                 timeout_keep_alive=round(settings.keep_alive_timeout_s),
                 # The engine's answer, or that there is none, comes before this.
                 timeout_graceful_shutdown=math.ceil(settings.request_timeout_s),
             )
         )
         self._application = application
+        self._shared = shared
         self._settings = settings
         self._stopping = False
 
@@ -105,8 +110,10 @@ class WorkerServer(uvicorn.Server):
         if counter % _TICKS_A_SECOND == 0:
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
-                cast("BoundedProtocol", connection).end_if_overdue(now)
+                if isinstance(connection, BoundedProtocol):
+                    connection.end_if_overdue(now)
             self._application.connections = len(self.server_state.connections)
+            self._application.unread_bytes = self._shared.unread.bytes
         if not self._application.supervised():
             self.should_exit = True
         return await super().on_tick(counter)

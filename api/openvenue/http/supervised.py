@@ -1,12 +1,14 @@
-"""A worker's end of the pipe to its supervisor: what to run comes in, what runs goes out."""
+"""A worker's end of the pipe to its supervisor: what to run comes in, how it is goes out."""
 
 import asyncio
 import ctypes
+import select
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 
 import msgspec
 
+from openvenue.readiness import WorkerReport
 from openvenue.tuning import Tuning
 
 _encode = msgspec.json.Encoder().encode
@@ -22,10 +24,13 @@ class SupervisorLink:
     def __init__(self, pipe: Connection, tuning: Tuning, ever_ready: ctypes.c_bool) -> None:
         self._pipe = pipe
         self._wanted = tuning
+        self._said = WorkerReport()
         self.ever_ready = ever_ready
         self._changed = asyncio.Event()
         self._changed.set()
         self.gone = asyncio.Event()
+        self._writable = select.poll()
+        self._writable.register(pipe.fileno(), select.POLLOUT)
         asyncio.get_running_loop().add_reader(pipe.fileno(), self._receive)
 
     async def follow(self, apply: Callable[[Tuning], Awaitable[None]]) -> None:
@@ -39,11 +44,27 @@ class SupervisorLink:
             except Exception:
                 self._changed.set()  # Again, when this is started again.
                 raise
-            self._send(_encode(tuning))
+            self._said = msgspec.structs.replace(self._said, running=tuning)
+            self.beat()
+
+    def say(self, *, accepting: bool, problems: dict[str, str], since: dict[str, str]) -> None:
+        """Tell the supervisor how the worker is, if that has changed."""
+        report = WorkerReport(self._said.running, accepting, problems, since)
+        if report != self._said:
+            self._said = report
+            self.beat()
 
     def beat(self) -> None:
-        """Tell the supervisor that the event loop runs."""
-        self._send(b"")
+        """Tell the supervisor that the event loop runs, and how the worker is."""
+        if self.gone.is_set():
+            return
+        # A supervisor that reads nothing must not stop this process; the next beat says the same.
+        if not self._writable.poll(0):
+            return
+        try:
+            self._pipe.send_bytes(_encode(self._said))
+        except OSError:
+            self._end()
 
     def _receive(self) -> None:
         try:
@@ -51,14 +72,6 @@ class SupervisorLink:
                 self._wanted = _decode(self._pipe.recv_bytes())
                 self._changed.set()
         except (EOFError, OSError):
-            self._end()
-
-    def _send(self, message: bytes) -> None:
-        if self.gone.is_set():
-            return
-        try:
-            self._pipe.send_bytes(message)
-        except OSError:
             self._end()
 
     def _end(self) -> None:

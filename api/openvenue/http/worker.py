@@ -7,9 +7,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from openvenue import metrics
+from openvenue.db.connection import DATABASE_ERRORS
 from openvenue.db.database import Database
 from openvenue.db.listener import Listener, Subscription
 from openvenue.db.migrate import RequiredSchema, current_revision
@@ -24,6 +23,7 @@ from openvenue.http.supervised import SupervisorLink
 from openvenue.http.times import format_ns, now_ns
 from openvenue.http.views import Views
 from openvenue.queries.projection import ProjectionGate
+from openvenue.reasons import reason_of
 from openvenue.settings import Settings
 from openvenue.telemetry import get_logger, set_log_level
 from openvenue.tuning import Tuning
@@ -68,11 +68,14 @@ class Worker:
             flush_refusals,
         ]
         self.unary_calls = 0
+        self.accepting = False
         self.draining = False
         self.stopping = False
         self._schema = RequiredSchema(settings)
         self._schema_labels: tuple[str, ...] | None = None
         self._schema_problem: str | None = "the database has not been reached yet"
+        self._schema_known = False
+        self._cpu_counted_s = 0.0
         self.failing_since: dict[str, str] = {}
         """Since when each part has had a problem, by the last time that `problems` was called."""
 
@@ -91,12 +94,21 @@ class Worker:
             found["trading_day"] = "not read from the engine yet"
         if self._schema_problem is not None:
             found["database"] = self._schema_problem
+        if (reason := self.authenticator.problem()) is not None:
+            found["keys"] = reason
         if not found:
             self.supervisor.ever_ready.value = True
         if found or self.failing_since:
             now = format_ns(now_ns())
             self.failing_since = {part: self.failing_since.get(part, now) for part in found}
         return found
+
+    def report(self) -> None:
+        """Tell the supervisor how this worker is, if that has changed."""
+        problems = self.problems()
+        self.supervisor.say(
+            accepting=self.accepting, problems=problems, since=dict(self.failing_since)
+        )
 
     async def apply(self, tuning: Tuning) -> None:
         """Take over the tuning's settings; requests in flight are not touched.
@@ -131,9 +143,13 @@ class Worker:
                     current = await current_revision(connection)
                     await self.database.export_limits(connection)
                 self._schema_problem = self._schema.problem_with(current)
+                self._schema_known = True
                 self._export_schema(current or "none", "no" if self._schema_problem else "yes")
-            except (SQLAlchemyError, OSError) as error:
-                _log.warning("database not reached", reason=str(error))
+            except DATABASE_ERRORS as error:
+                reason = reason_of(error)
+                _log.warning("database not reached", reason=reason)
+                if not self._schema_known:
+                    self._schema_problem = f"not reached yet: {reason}"
                 # Orders need no database once their keys are cached, so a worker that was ready
                 # stays ready: reads of history answer 503 by themselves.
             await asyncio.sleep(_DATABASE_CHECK_INTERVAL_S)
@@ -149,16 +165,16 @@ class Worker:
         """Measure the event loop and export the gauges."""
         metrics.WORKERS.set(1)
         lags: deque[float] = deque(maxlen=_SAMPLES_OF_MAX)
-        cpu_s = 0.0
         while True:
             self.supervisor.beat()
             metrics.WORKERS_READY.set(0 if self.problems() else 1)
             cpu_used_s = time.process_time()
-            metrics.CPU_SECONDS.inc(cpu_used_s - cpu_s)
-            cpu_s = cpu_used_s
+            metrics.CPU_SECONDS.inc(cpu_used_s - self._cpu_counted_s)
+            self._cpu_counted_s = cpu_used_s
             for _ in range(_SAMPLES_PER_EXPORT):
                 due_at = time.monotonic() + _LAG_SAMPLE_INTERVAL_S
                 await asyncio.sleep(_LAG_SAMPLE_INTERVAL_S)
+                self.report()
                 lags.append(max(0.0, time.monotonic() - due_at))
                 metrics.EVENT_LOOP_LAG_SECONDS.observe(lags[-1])
             metrics.EVENT_LOOP_LAG_MAX_SECONDS.set(max(lags))
@@ -189,6 +205,8 @@ async def running_worker(
                 worker.problems() and time.monotonic() < deadline and not leaves()
             ):
                 await asyncio.sleep(_READY_POLL_S)
+            worker.accepting = True
+            worker.report()
             yield worker
         finally:
             for export in worker.exporters:

@@ -1,5 +1,9 @@
 """The projector's process: `python -m openvenue.projector`, ended by SIGTERM or SIGINT."""
 
+from openvenue.first_process import end_at_sigterm
+
+end_at_sigterm()  # Before importing what takes a second.
+
 import asyncio
 import signal
 from contextlib import AsyncExitStack

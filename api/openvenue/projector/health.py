@@ -1,13 +1,16 @@
-"""The projector's probes and metrics over HTTP: /healthz, /readyz and /metrics."""
+"""The projector's probes and metrics over HTTP."""
 
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import generate_latest
 
+from openvenue.operations import Probes, serving_probes
 from openvenue.projector.metrics import REGISTRY
 from openvenue.projector.progress import Progress
+from openvenue.readiness import Health
+from openvenue.sockets import listen
 
 
 @asynccontextmanager
@@ -17,29 +20,13 @@ async def serving_health(host: str, port: int, progress: Progress) -> AsyncItera
     Ready is who projects, or stands by for another one that does.
     """
 
-    async def health(_request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "checks": {}})
-
-    async def readiness(_request: web.Request) -> web.Response:
+    def readiness() -> Health:
         if progress.problem is None:
-            return web.json_response({"status": "ok", "checks": {}})
-        return web.json_response(
-            {"status": "unavailable", "checks": {"projection": progress.problem}}, status=503
-        )
+            return Health("ok")
+        return Health("unavailable", {"projection": progress.problem})
 
-    async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(REGISTRY), headers={"content-type": CONTENT_TYPE_LATEST}
-        )
-
-    application = web.Application()
-    application.router.add_get("/healthz", health)
-    application.router.add_get("/readyz", readiness)
-    application.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        yield
-    finally:
-        await runner.cleanup()
+    metrics = functools.partial(generate_latest, REGISTRY)
+    probes = Probes(health=lambda: Health("ok"), readiness=readiness, metrics=metrics)
+    with listen(host, port) as listener:
+        async with serving_probes(listener, probes):
+            yield

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import grpc
 
-from openvenue.db.connection import BROKEN_CONNECTION
+from openvenue.db.connection import DATABASE_AWAY
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
@@ -20,6 +20,7 @@ from openvenue.projector.fold import Batch, Sizes, UnknownInstrument
 from openvenue.projector.progress import Progress
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
+from openvenue.reasons import reason_of
 from openvenue.settings import Settings
 from openvenue.telemetry import get_logger
 from openvenue.vocabulary import UnknownEnumerator
@@ -30,20 +31,6 @@ _BACKOFF_FIRST_S = 0.1
 _STANDBY_POLL_S = 1.0
 _REST_PER_TRANSACTION = 3.0  # so that transactions take a quarter of the time while rests last
 
-# What being away looks like, a failover's standby included; anything else would come again.
-_DATABASE_AWAY = (
-    OSError,
-    TimeoutError,
-    *BROKEN_CONNECTION,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.PostgresSystemError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.ReadOnlySQLTransactionError,
-)
 _NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 _STATUS_TIMEOUT_S = 10.0
 _OTHER_JOURNAL = (
@@ -137,8 +124,8 @@ async def follow(
                 raise _fault(error) from error
             except OffsetMoved as error:
                 failed("offset", str(error))
-            except _DATABASE_AWAY as error:
-                failed("connection", f"{type(error).__name__}: {error}")
+            except DATABASE_AWAY as error:
+                failed("connection", f"{type(error).__name__}: {reason_of(error)}")
             except _NOT_MIGRATED as error:
                 failed("schema", f"the database is not migrated ({error})")
             except asyncpg.PostgresError as error:
@@ -265,6 +252,6 @@ async def _batches(
 
 def _fault(error: Exception) -> ProjectionFault:
     return ProjectionFault(
-        f"{type(error).__name__}: {error}; openvenue projector rebuild makes the rows anew from "
-        "the journal"
+        f"{type(error).__name__}: {reason_of(error)}; openvenue projector rebuild makes the rows "
+        "anew from the journal"
     )

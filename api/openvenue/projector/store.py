@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from openvenue.db.connection import BROKEN_CONNECTION, connect_options, driver_url
+from openvenue.db.connection import BROKEN_CONNECTION, connect
 from openvenue.db.tables import PROJECTION_CHANNEL
 from openvenue.projector import text_format as fmt
 from openvenue.projector.fold import Batch, ExecutionRow, OrderRow, Sizes
@@ -35,10 +35,6 @@ _ROWS_DELETED_AT_ONCE = 50_000
 
 # Advisory lock keys: this above the shard id's 32 bits.
 _LOCK_SPACE = 0x0F70 << 32
-
-# A commit that a crash loses takes its offset with it and is projected again, so waiting for the
-# disk would only compete with the journal's writes.
-_CONNECT_OPTIONS = connect_options("openvenue-projector", synchronous_commit="off")
 
 _CONNECT_TIMEOUT_S = 10.0
 _COMMAND_TIMEOUT_S = 120.0
@@ -175,18 +171,12 @@ class Store:
 
     @classmethod
     async def connect(cls, database_url: str, shard_id: int) -> "Store":
-        """Opens a connection of its own; `database_url` may name SQLAlchemy's driver.
+        """Opens a connection of its own.
 
         Raises OSError or asyncpg.PostgresError where the database is away or not migrated.
         """
-        url = driver_url(database_url)
-        connection = await asyncpg.connect(
-            url,
-            timeout=_CONNECT_TIMEOUT_S,
-            command_timeout=_COMMAND_TIMEOUT_S,
-            **_CONNECT_OPTIONS,
-        )
-        return cls(connection, url, shard_id)
+        connection = await _connect(database_url, command_timeout_s=_COMMAND_TIMEOUT_S)
+        return cls(connection, database_url, shard_id)
 
     async def close(self) -> None:
         """Closes the connection, which gives the lock back. Never raises, never hangs."""
@@ -211,7 +201,7 @@ class Store:
         waiting = asyncio.ensure_future(
             self._connection.execute("SELECT pg_advisory_lock($1)", _LOCK_SPACE | self._shard_id)
         )
-        other = await asyncpg.connect(self._url, timeout=_CONNECT_TIMEOUT_S, **_CONNECT_OPTIONS)
+        other = await _connect(self._url)
         try:
             while not waiting.done():
                 await other.execute(_END_HOLDER, _LOCK_SPACE >> 32, self._shard_id)
@@ -459,3 +449,17 @@ class Store:
                 [fmt.micros(row.cost_micros) for row in positions],
                 [row.updated_sequence for row in positions],
             )
+
+
+async def _connect(
+    database_url: str, command_timeout_s: float | None = None
+) -> "asyncpg.Connection[Any]":
+    return await connect(
+        database_url,
+        "openvenue-projector",
+        timeout_s=_CONNECT_TIMEOUT_S,
+        command_timeout_s=command_timeout_s,
+        # A commit that a crash loses takes its offset with it and is projected again, so waiting
+        # for the disk would only compete with the journal's writes.
+        synchronous_commit="off",
+    )

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +13,8 @@ from openvenue.db.tables import projection_offsets
 
 # Notifications wake waiting readers; polling is for a projector that was restarted or sends none.
 _POLL_INTERVAL_S = 0.05
+
+Connect = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
 
 class ProjectionLag(Exception):
@@ -26,34 +30,57 @@ class ProjectionGate:
         )
         self._wait_s = wait_ms / 1000
         self._moved = asyncio.Event()
+        self._look: asyncio.Task[int] | None = None
 
     def wake(self, _payload: str = "") -> None:
         """Let waiting reads look again: the projection has moved, or may have."""
         self._moved.set()
         self._moved = asyncio.Event()
 
-    async def pass_at(self, connection: AsyncConnection, sequence: int) -> None:
-        """Return once `connection` sees everything up to `sequence`.
+    @asynccontextmanager
+    async def passed(self, connect: Connect, sequence: int) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection that sees everything up to `sequence`.
 
-        Raises ProjectionLag where that takes longer than the setting allows.
+        No connection is held while the projection is behind: others may need it. Raises
+        ProjectionLag where it stays behind for longer than the setting allows.
         """
         started_at = time.monotonic()
         while True:
             moved = self._moved
-            # Below 0 while a rebuild empties it.
-            projected = max(0, (await connection.execute(self._offset)).scalar() or 0)
-            waited_s = time.monotonic() - started_at
-            if projected >= sequence:
-                metrics.PROJECTION_WAIT_SECONDS.observe(waited_s)
-                return
-            if waited_s >= self._wait_s:
-                metrics.PROJECTION_TIMEOUTS.inc()
-                raise ProjectionLag(
-                    f"the history is at sequence {projected}; your latest change is {sequence}"
-                )
-            await connection.rollback()
-            try:
-                async with asyncio.timeout(min(_POLL_INTERVAL_S, self._wait_s - waited_s)):
-                    await moved.wait()
-            except TimeoutError:
-                pass
+            async with connect() as connection:
+                projected = await self._projected(connection)
+                waited_s = time.monotonic() - started_at
+                if projected >= sequence:
+                    metrics.PROJECTION_WAIT_SECONDS.observe(waited_s)
+                    yield connection
+                    return
+            while projected < sequence:
+                if waited_s >= self._wait_s:
+                    metrics.PROJECTION_TIMEOUTS.inc()
+                    raise ProjectionLag(
+                        f"the history is at sequence {projected}; your latest change is {sequence}"
+                    )
+                try:
+                    async with asyncio.timeout(min(_POLL_INTERVAL_S, self._wait_s - waited_s)):
+                        await moved.wait()
+                except TimeoutError:
+                    pass
+                moved = self._moved
+                projected = await self._look_together(connect)
+                waited_s = time.monotonic() - started_at
+
+    async def _look_together(self, connect: Connect) -> int:
+        """Return how far the projection is; one look answers all who wait."""
+        look = self._look
+        if look is None or look.done():
+            look = self._look = asyncio.create_task(self._look_once(connect))
+        # Whoever stops waiting does not stop it for the others.
+        return await asyncio.shield(look)
+
+    async def _look_once(self, connect: Connect) -> int:
+        async with connect() as connection:
+            return await self._projected(connection)
+
+    async def _projected(self, connection: AsyncConnection) -> int:
+        # Below 0 while a rebuild empties it.
+        return max(0, (await connection.execute(self._offset)).scalar() or 0)

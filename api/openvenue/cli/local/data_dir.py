@@ -40,6 +40,7 @@ class RunningVenue:
     # A venue that the version before started has none.
     engine_admin_target: str | None = None
     engine_admin_token_file: str | None = None
+    operations_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,23 @@
 """The API keys of the demo accounts: in the data directory, and their hashes in the database."""
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey
-from openvenue.db.connection import connect_options
+from openvenue.db.connection import open_engine
 from openvenue.db.tables import api_keys
 from openvenue.keys import create_key, hash_secret
 from openvenue.settings import Settings
+
+_CONNECT_TIMEOUT_S = 10.0
 
 
 async def demo_keys(data_dir: DataDir, settings: Settings) -> list[DemoKey]:
     """The demo accounts' keys, made once, and known to whichever database is used now."""
     keys = data_dir.demo_keys()
-    database = create_async_engine(
-        settings.database_url.get_secret_value(),
-        connect_args=connect_options("openvenue-cli"),
+    database = open_engine(
+        settings.database_url.get_secret_value(), "openvenue-cli", timeout_s=_CONNECT_TIMEOUT_S
     )
     try:
         async with database.begin() as connection:

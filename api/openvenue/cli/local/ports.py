@@ -13,6 +13,7 @@ _POLL_S = 0.1
 @dataclass(frozen=True, slots=True)
 class Ports:
     api: int
+    operations: int
     engine: int | None  # None: the engine is reached by a socket in the file system
     engine_metrics: int
     projector_metrics: int
@@ -21,14 +22,15 @@ class Ports:
 def choose_ports(
     api: int, engine: int | None, metrics: int | None = None, *, patience_s: float = 0
 ) -> Ports:
-    """Return the wanted ports, 0 meaning any free one.
+    """Return the wanted ports, 0 meaning any free one; the API's probes follow its port.
 
     `metrics`: of the engine's metrics, the projector's follow; default: what follows the engine's.
     Raises CommandError where another program listens on one of them and does so for `patience_s`.
     """
     if metrics is None:
         metrics = engine + 1 if engine else 0
-    wanted = {"--port": [api], "--engine-port": [] if engine is None else [engine]}
+    wanted = {"--port": [api, api + 1 if api else 0]}
+    wanted["--engine-port"] = [] if engine is None else [engine]
     wanted["--metrics-port"] = [metrics, metrics + 1 if metrics else 0]
     deadline = time.monotonic() + patience_s
     # All sockets stay open until each has its port, so that no two get the same.
@@ -40,8 +42,8 @@ def choose_ports(
     finally:
         for each in sockets:
             each.close()
-    engine_port = None if engine is None else bound.pop(1)
-    return Ports(bound[0], engine_port, *bound[1:])
+    engine_port = None if engine is None else bound.pop(2)
+    return Ports(*bound[:2], engine_port, *bound[2:])
 
 
 def _bind(port: int, option: str, deadline: float) -> socket.socket:

@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 import aiohttp
 from alembic.util.exc import CommandError as MigrationError
 from pydantic import SecretStr
-from sqlalchemy.exc import SQLAlchemyError
 
 from openvenue.cli.admin import connect_admin
 from openvenue.cli.errors import CommandError
@@ -29,6 +28,8 @@ from openvenue.cli.local.ports import Ports
 from openvenue.cli.local.postgres import EmbeddedPostgres
 from openvenue.cli.local.processes import Child, keep_running
 from openvenue.db import migrate
+from openvenue.db.connection import DATABASE_ERRORS
+from openvenue.reasons import reason_of
 from openvenue.settings import Settings
 
 _ENGINE_READY_TIMEOUT_S = 120.0
@@ -120,13 +121,14 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
             pid=os.getpid(),
             started=process_started(os.getpid()) or "",
             api_url=f"http://127.0.0.1:{plan.ports.api}",
+            operations_url=f"http://127.0.0.1:{plan.ports.operations}",
             engine_target=settings.engine_target,
             database_url=database_url,
             engine_binary=str(plan.engine_binary),
             engine_admin_target=settings.engine_admin_target,
             engine_admin_token_file=str(plan.data_dir.admin_token_file),
         )
-        await _api_ready(api, running.api_url, (engine, projector))
+        await _api_ready(api, running.operations_url, (engine, projector))
         stack.enter_context(plan.data_dir.announce(running))
         yield LocalVenue(running, [engine, projector, api], postgres, keys)
         report("stopping")
@@ -199,6 +201,8 @@ def _environment(plan: Plan, settings: Settings) -> dict[str, str]:
         "OPENVENUE_ENGINE_TARGET": settings.engine_target,
         "OPENVENUE_API_HOST": "127.0.0.1",
         "OPENVENUE_API_PORT": str(settings.api_port),
+        "OPENVENUE_OPERATIONS_HOST": "127.0.0.1",
+        "OPENVENUE_OPERATIONS_PORT": str(plan.ports.operations),
         "OPENVENUE_WORKERS": str(settings.workers),
         "OPENVENUE_LOG_FORMAT": os.environ.get("OPENVENUE_LOG_FORMAT", "console"),
         "OPENVENUE_PROJECTOR_HTTP_PORT": str(plan.ports.projector_metrics),
@@ -249,10 +253,10 @@ def _api(plan: Plan, environment: dict[str, str]) -> Child:
 def _migrate(settings: Settings) -> None:
     try:
         migrate.bring_up_to_date(settings)
-    except (OSError, SQLAlchemyError, MigrationError) as error:
+    except (MigrationError, *DATABASE_ERRORS) as error:
         raise CommandError(
-            f"the database cannot be migrated ({error}): check that --database-url names a "
-            "PostgreSQL that is up and whose user may create tables"
+            f"the database cannot be migrated ({reason_of(error)}): check that --database-url "
+            "names a PostgreSQL that is up and whose user may create tables"
         ) from error
 
 

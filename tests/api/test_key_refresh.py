@@ -1,0 +1,48 @@
+"""Keys that requests wait for are read beside a refresh of many, not after it."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from openvenue.db.key_reader import KeyRow
+from openvenue.db.listener import Listener
+from openvenue.http import auth
+from openvenue.http.auth import Authenticator
+from openvenue.keys import hash_secret
+from openvenue.settings import Settings
+
+
+class SlowReader:
+    """Reads keys when it is let, as a database under load does."""
+
+    def __init__(self) -> None:
+        self.reads: list[list[str]] = []
+        self.let = asyncio.Semaphore(0)
+
+    async def read(self, key_ids: Sequence[str]) -> dict[str, KeyRow]:
+        self.reads.append(list(key_ids))
+        await self.let.acquire()
+        return {key_id: KeyRow(1, hash_secret(b"secret")) for key_id in key_ids}
+
+
+async def test_a_new_key_waits_for_one_read_of_a_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_KEYS_PER_READ_MAX", 10)
+    authenticator = Authenticator(Settings(), Listener("postgresql://nobody@/nothing"))
+    reader = SlowReader()
+    monkeypatch.setattr(authenticator, "_reader", reader)
+    for number in range(100):
+        entry = auth._Entry(1, hash_secret(b"secret"), 0.0)
+        authenticator._remember(b"known%d" % number, entry)
+    running = asyncio.create_task(authenticator.run())
+    while not reader.reads:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    headers = [(auth.KEY_ID_HEADER, b"new"), (auth.SECRET_HEADER, b"secret")]
+    asked = asyncio.create_task(authenticator.account_of(headers))
+    await asyncio.sleep(0)
+    reader.let.release()
+    reader.let.release()
+    async with asyncio.timeout(1):
+        assert await asked == 1
+    assert "new" in reader.reads[1]
+    assert len(reader.reads) <= 3
+    running.cancel()

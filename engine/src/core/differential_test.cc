@@ -32,6 +32,7 @@ std::vector<Record> answer(Query query) {
   std::vector<const Record*> found;
   query(found);
   std::vector<Record> records;
+  records.reserve(found.size());
   for (const Record* record : found) records.push_back(*record);
   return records;
 }

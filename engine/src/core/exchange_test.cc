@@ -72,11 +72,13 @@ TEST_F(ExchangeTest, ListsAreInTheOrderOfIdsBeforeAndAfterARestart) {
     std::vector<InstrumentId> instruments;
     std::vector<const Instrument*> listed;
     exchange_.list_instruments(listed);
+    instruments.reserve(listed.size());
     for (const Instrument* instrument : listed) instruments.push_back(instrument->terms.instrument);
     EXPECT_THAT(instruments, ElementsAre(1, 2, 3));
     std::vector<AccountId> accounts;
     std::vector<const Account*> opened;
     exchange_.list_accounts(opened);
+    accounts.reserve(opened.size());
     for (const Account* account : opened) accounts.push_back(account->account);
     EXPECT_THAT(accounts, ElementsAre(1, 2, 3, 5, 7));
     restart();

@@ -123,7 +123,7 @@ def swinging(low: float, high: float, half_period_s: int) -> Callable[[float], f
 
 @settings(max_examples=6, deadline=None, phases=[Phase.generate])
 @given(st.floats(20, 5000), st.floats(20, 5000), st.integers(4, 280))
-def test_a_load_that_swings_faster_than_the_down_window_only_ever_adds_workers(
+def test_under_a_load_that_swings_faster_than_the_down_window_no_step_up_follows_one_down(
     low: float, high: float, half_period_s: int
 ) -> None:
     cluster, load = mistuned(), swinging(low, high, half_period_s)
@@ -132,7 +132,10 @@ def test_a_load_that_swings_faster_than_the_down_window_only_ever_adds_workers(
         planned = trade(cluster, 3 * MINUTE, load)
         assert planned.target is not None
         counts.append(planned.target.replicas * planned.target.workers)
-    assert counts == sorted(counts)
+    # What a doubling brought too much goes, and nothing that the peaks need.
+    most = counts.index(max(counts))
+    assert counts[: most + 1] == sorted(counts[: most + 1])
+    assert counts[most:] == sorted(counts[most:], reverse=True)
     written = len(cluster.writes)
     trade(cluster, HOUR / 2, load)
     assert len(changes(cluster, written)) <= 2

@@ -90,7 +90,7 @@ grpc::Status Session::submit(Intake intake) {
   const std::uint64_t weight_max = std::min(outbox_->capacity(), engine_.queue_share());
   for (auto& part : split(std::move(intake.operations), weight_max)) {
     if (!outbox_->reserve(runtime::weight(part))) return client_gone();
-    runtime::Batch batch{std::move(part), outbox_, {}, {}};
+    runtime::Batch batch{std::move(part), outbox_, {}};
     const auto admission = engine_.submit(batch);
     if (admission != runtime::Admission::kAccepted) {
       outbox_->deliver(refuse(batch.operations, admission));

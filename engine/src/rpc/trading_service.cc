@@ -101,7 +101,7 @@ grpc::Status TradingService::Submit(grpc::ServerContext* context, const v1::Sess
       std::make_shared<PendingCall>(static_cast<std::size_t>(request->requests_size()));
   call->deliver(std::move(intake.malformed));
   if (!intake.operations.empty()) {
-    runtime::Batch batch{std::move(intake.operations), call, {}, {}};
+    runtime::Batch batch{std::move(intake.operations), call, {}};
     const auto admission = engine_.submit(batch);
     if (admission != runtime::Admission::kAccepted) {
       call->deliver(refuse(batch.operations, admission));

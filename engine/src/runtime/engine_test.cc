@@ -169,9 +169,9 @@ TEST(Engine, CountsAQueryInTheRingByWhatItCosts) {
     EXPECT_GT(weight(whole), weight(Query(ListOpenOrders{1, 0, 0, kListLimitMax})));
     // However small the ring, one fits.
     IngressRing ring(2);
-    Batch batch{{operation(1, whole)}, nullptr, {}, {}};
+    Batch batch{{operation(1, whole)}, nullptr, {}};
     EXPECT_EQ(ring.try_push(batch), Admission::kAccepted);
-    Batch next{{order}, nullptr, {}, {}};
+    Batch next{{order}, nullptr, {}};
     EXPECT_EQ(ring.try_push(next), Admission::kFull);
   }
 }

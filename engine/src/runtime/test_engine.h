@@ -208,7 +208,7 @@ class TestEngine {
   }
 
   Admission submit(std::shared_ptr<ReplySink> sink, std::vector<Operation> operations) {
-    Batch batch{std::move(operations), std::move(sink), {}, {}};
+    Batch batch{std::move(operations), std::move(sink), {}};
     return engine_.submit(batch);
   }
 

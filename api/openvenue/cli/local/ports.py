@@ -43,7 +43,10 @@ def choose_ports(
         for each in sockets:
             each.close()
     engine_port = None if engine is None else bound.pop(2)
-    return Ports(*bound[:2], engine_port, *bound[2:])
+    api_port, operations_port, engine_metrics_port, projector_metrics_port = bound
+    return Ports(
+        api_port, operations_port, engine_port, engine_metrics_port, projector_metrics_port
+    )
 
 
 def _bind(port: int, option: str, deadline: float) -> socket.socket:

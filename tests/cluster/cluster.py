@@ -14,8 +14,7 @@ from typing import Any
 from node import layout
 from node.layout import BIN, FAILURES, ROOT
 
-OPERATOR_CHART = ROOT / "charts/openvenue-operator"
-VENUE_CHART = ROOT / "charts/openvenue"
+CHARTS = ROOT / "charts"
 TAG = os.environ.get("OPENVENUE_TEST_TAG") or f"test-{int(time.time())}"
 """Of the images of this checkout. New each time: nodes do not pull a tag that they have again."""
 NEXT_TAG = f"{TAG}-next"

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from cluster import NEXT_TAG, TAG, VENUE_CHART, Cluster, run
+from cluster import CHARTS, NEXT_TAG, TAG, Cluster, run
 from node.layout import BIN, ROOT
 
 README = ROOT / "README.md"
@@ -206,7 +206,7 @@ def test_the_values_for_production_are_values_of_the_chart(tmp_path: Path) -> No
     )
     known = [option for kind in kinds for option in ("--api-versions", kind)]
     rendered = run(
-        [str(BIN / "helm4"), "template", "demo", str(VENUE_CHART), "-f", str(file), *known]
+        [str(BIN / "helm4"), "template", "demo", str(CHARTS / "openvenue"), "-f", str(file), *known]
     )
     for kind in ("kind: Cluster", "kind: PodMonitor", "kind: Ingress"):
         assert kind in rendered

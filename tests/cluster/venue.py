@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
-from cluster import OPERATOR_CHART, VENUE_CHART, Namespace
+from cluster import CHARTS, Namespace
 from order_flow import Key
 
 SYMBOL = "AAPL"
@@ -29,6 +30,7 @@ class InstalledVenue:
     namespace: Namespace
     release: str
     tag: str
+    charts: Path = CHARTS
 
     @property
     def api(self) -> str:
@@ -39,6 +41,11 @@ class InstalledVenue:
     def name(self) -> str:
         """What the names of the release's objects begin with."""
         return f"{self.release}-openvenue"
+
+    @property
+    def administration(self) -> str:
+        """The Deployment from which it is administrated."""
+        return f"{self.name}-admin"
 
     @property
     def url(self) -> str:
@@ -54,7 +61,7 @@ class InstalledVenue:
             "image": {"registry": self.namespace.cluster.registry, "tag": self.tag},
             "networkPolicy": {"metricsFrom": [self._tests]},
         }
-        chart = (str(OPERATOR_CHART), "--take-ownership")
+        chart = (str(self.charts / "openvenue-operator"), "--take-ownership")
         self._deploy(helm, "openvenue-operator", chart, settings, *values)
 
     def install(self, helm: int, *values: str, atomic: bool = False, timeout_s: int = 240) -> None:
@@ -62,7 +69,7 @@ class InstalledVenue:
 
         `atomic`: what fails is rolled back, and leaves nothing to look at.
         """
-        chart: tuple[str, ...] = (str(VENUE_CHART), f"--timeout={timeout_s}s")
+        chart: tuple[str, ...] = (str(self.charts / "openvenue"), f"--timeout={timeout_s}s")
         if atomic:
             # Helm 4 has renamed it.
             chart += ("--atomic" if helm == 3 else "--rollback-on-failure",)
@@ -113,7 +120,7 @@ class InstalledVenue:
     def command(self, *arguments: str) -> Any:
         """Run the venue's command line in the pod for administration and return its JSON."""
         said = self.namespace.kubectl(
-            "exec", f"deployment/{self.name}-admin", "--", "openvenue", *arguments, "--json"
+            "exec", f"deployment/{self.administration}", "--", "openvenue", *arguments, "--json"
         )
         return json.loads(said)
 

@@ -72,8 +72,11 @@ def test_orders_in_every_state_are_alpacas(
     client, other = trader
     bodies = [
         limit_order(),
-        limit_order(time_in_force="gtc", position_intent="buy_to_open"),
-        limit_order(symbol="BTC/USD", qty="0.5", limit_price="100.5", time_in_force="gtc"),
+        limit_order(time_in_force="gtc"),
+        {
+            **limit_order(symbol="BTC/USD", qty="0.5", limit_price="100.5", time_in_force="gtc"),
+            "position_intent": "buy_to_open",
+        },
         limit_order(time_in_force="ioc"),
         limit_order(qty="1000", time_in_force="fok"),
         market_order(),

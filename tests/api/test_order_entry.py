@@ -403,10 +403,12 @@ def test_no_body_whatever_is_answered_with_a_failure_of_ours(
 
 @pytest.mark.parametrize("name", ["qty", "limit_price"])
 def test_an_amount_that_is_no_utf_8_is_invalid(client: httpx.Client, name: str) -> None:
-    body = json.dumps(limit_order(**{name: "?"})).encode().replace(b"?", b"\xff")
+    def body_of(fields: dict[str, str]) -> bytes:
+        return json.dumps({**fields, name: "?"}).encode().replace(b"?", b"\xff")
+
     for answer in (
-        client.post("/v2/orders", content=body),
-        client.patch(f"/v2/orders/{submit(client).json()['id']}", content=body),
+        client.post("/v2/orders", content=body_of(limit_order())),
+        client.patch(f"/v2/orders/{submit(client).json()['id']}", content=body_of({})),
     ):
         assert (answer.status_code, answer.json()["code"]) == (422, 40010001)
         assert name in answer.json()["detail"]

@@ -51,9 +51,11 @@ def test_the_notes_end_with_an_order_that_is_taken(
     assert commands.count("curl") == 1
     # In place of what needs a cluster: the same command line beside the venue, at its own address.
     kubectl = "kubectl -n default"
-    assert f"{kubectl} exec deployment/demo-openvenue-api -- openvenue" in commands
+    assert f"{kubectl} exec deployment/demo-openvenue-admin -- openvenue" in commands
     here = f"{Path(sys.executable).parent}/openvenue"
-    commands = commands.replace(f"{kubectl} exec deployment/demo-openvenue-api -- openvenue", here)
+    commands = commands.replace(
+        f"{kubectl} exec deployment/demo-openvenue-admin -- openvenue", here
+    )
     lines = [line for line in commands.splitlines() if "port-forward" not in line]
     script = "\n".join(lines).replace("URL=http://127.0.0.1:8000", f"URL={started.url}")
     # The person reads key and secret off the answer.

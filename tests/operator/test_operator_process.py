@@ -483,7 +483,10 @@ async def test_it_finds_the_venues_of_all_namespaces(
     try:
         with running_operator(api_server, tmp_path, "", user=SECOND_OPERATOR):
             api_server.apply(venue(namespace, replicas=2))
-            await eventually(lambda: cluster.replicas() == 2 and cluster.is_tuned())
+            # It looks after the Venues that other tests left, too.
+            await eventually(
+                lambda: cluster.replicas() == 2 and cluster.is_tuned(), within_s=3 * WITHIN_S
+            )
     finally:
         api_server.kubectl("delete", "-f", "-", stdin=rights)
 

@@ -62,7 +62,10 @@ async def test_workers_and_pools_change_in_the_running_process(
         "namespace": namespace,
         "labels": {"app.kubernetes.io/component": "api", "app.kubernetes.io/instance": DEPLOYMENT},
     }
-    pod["spec"]["containers"][0]["ports"][0]["name"] = "http"
+    pod["spec"]["containers"][0]["ports"] = [
+        {"name": "http", "containerPort": running.api_port},
+        {"name": "operations", "containerPort": running.operations_port},
+    ]
     api_server.apply(
         deployment(namespace, environment=environment),
         pod,

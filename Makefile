@@ -123,7 +123,7 @@ test-cluster: test-api-server ## Run the tests on a Kubernetes cluster too: KUBE
 .PHONY: soak-cluster
 soak-cluster: setup ## Run the long form of those: every fault 20 times
 	@tests/cluster/parts/build
-	@OPENVENUE_FAULTS=20 pytest -q -rP -m cluster --timeout 7200 tests/cluster/test_under_fire.py
+	@OPENVENUE_FAULTS=20 pytest -q -rP -m cluster --timeout 7200 tests/cluster/test_under_fire.py tests/cluster/test_version_before.py
 
 .PHONY: lint
 lint: setup build/debug/build.ninja ## Check formatting, types, layers and common mistakes

@@ -13,7 +13,7 @@ def answer(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         [SCRIPT, *arguments],
         capture_output=True,
         text=True,
-        env={"PATH": "/usr/bin:/bin", **variables},
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **variables},
     )
 
 

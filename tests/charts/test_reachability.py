@@ -94,6 +94,7 @@ OUTSIDE = {"operator", "impostor", "ingress", "prometheus", "neighbour", "dns", 
 WITHIN = {
     ("api", "engine", 7070),
     ("projector", "engine", 7070),
+    ("admin", "engine", 7070),
     ("admin", "engine", 7072),
     ("admin", "database", 5432),
     ("api", "database", 5432),

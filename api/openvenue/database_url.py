@@ -20,7 +20,7 @@ _SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SESSION_ATTRIBUTES = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-# What asyncpg reads of a URL; everything else it would send to the server as a setting.
+# Parameters that asyncpg reads. It would send any other to the server as a setting.
 _OF_ASYNCPG = frozenset(
     {
         *("host", "port", "user", "password", "dbname", "database", "passfile", "service"),
@@ -47,7 +47,7 @@ class DatabaseUrl:
     dsn: str = field(repr=False)
     """The URL for asyncpg."""
     application_name: str = ""
-    """What the connections are called, beside our own name for them."""
+    """The name that the URL gives the connections, beside our own."""
     connect_timeout_s: float | None = None
     system_certificates: bool = False
     """True if the server's certificate is verified by what the system trusts."""

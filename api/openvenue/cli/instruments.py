@@ -75,7 +75,7 @@ def define(
 ) -> None:
     """Define an instrument, or change name, state or largest quantity of one.
 
-    What is not named stays as it is; the defaults are those of a new instrument.
+    Terms that you do not name stay as they are; the defaults are those of a new instrument.
     """
     wanted = _Wanted(name, asset_class, tick, lot, min_price, max_price, max_qty, state)
     wanted.check_names()

@@ -20,7 +20,7 @@ from openvenue.cli.output import console
 app = typer.Typer(add_completion=False)
 
 _METRICS_PORT = 7071
-# What a killed venue's API may take to drain.
+# Seconds that the API of a killed venue may take to drain.
 _PORTS_RELEASED_S = 30.0
 
 

@@ -108,7 +108,7 @@ async def connect(
     except asyncpg.ClientConfigurationError as error:
         raise DatabaseRefused(f"the database's URL cannot be used: {error}") from None
     except ValueError:
-        # What it says may quote a part of the URL, and with it of the password.
+        # The message may quote a part of the URL, and with it of the password.
         raise DatabaseRefused(f"the database's URL cannot be read: {SHAPE}") from None
     try:
         await _refuse_pooler(connection, timeout_s)
@@ -150,7 +150,7 @@ def is_away(error: Exception) -> bool:
         return error.connection_invalidated or isinstance(
             error.orig and error.orig.__cause__, DATABASE_AWAY
         )
-    # What the server says to a statement is wrapped; this it said to a connection.
+    # SQLAlchemy wraps errors of statements, but not those of a connection.
     return isinstance(error, (*DATABASE_AWAY, asyncpg.PostgresError, PoolTimeout))
 
 

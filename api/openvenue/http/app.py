@@ -267,10 +267,6 @@ def _problem_of(error: HTTPException, application: Application, path: str) -> Pr
     if methods := application.methods_at(path):
         # The router names those of its first route, and knows nothing of the hot ones.
         return problems.method_not_allowed(methods)
-    if path.startswith("//"):
-        return problems.not_found(
-            "endpoint not found: leave out the slash at the end of the base URL"
-        )
     without_slash = path.rstrip("/")
     if without_slash != path and application.methods_at(without_slash):
         return problems.not_found(f"endpoint not found: leave out the slash after {without_slash}")

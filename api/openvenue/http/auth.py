@@ -90,7 +90,7 @@ class Authenticator:
                 repeated = repeated or bool(secret)
                 secret = value
         if repeated:
-            # Whoever checked the other one, a proxy for example, took it for another key.
+            # A proxy that checked the other one took the request for another key's.
             raise problems.bad_request("APCA-API-KEY-ID or APCA-API-SECRET-KEY is given twice")
         well_formed = len(key_id) <= _KEY_ID_BYTES_MAX and key_id.isalnum()
         if not well_formed or not 0 < len(secret) <= _SECRET_BYTES_MAX:

@@ -45,7 +45,7 @@ async def open_orders(
 
 
 class OpenBuys(NamedTuple):
-    """What is open to buy of one instrument: lots, and the money that they reserve."""
+    """Open orders to buy one instrument: their lots, and the money that they reserve."""
 
     lots: int = 0
     reserved_micros: int = 0

@@ -32,7 +32,7 @@ _DESCRIPTION = (
     "and `Allow` names those that it has. Every error is a problem document (RFC 9457)."
 )
 
-# What an error means where a route says nothing more exact.
+# Meanings of errors where a route says nothing more exact.
 _MEANINGS = {
     400: "The body is malformed",
     401: "The key is missing, unknown or revoked",

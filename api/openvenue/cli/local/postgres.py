@@ -29,7 +29,7 @@ with contextlib.suppress(ImportError):  # it comes with the embedded PostgreSQL
 
     _FAILURES += (psutil.Error,)
 
-# What is left of a server that was killed holds its files and shared memory for moments.
+# A killed server's remaining processes hold its files and shared memory for moments.
 _START_ATTEMPTS = 5
 _START_PAUSE_S = 1.0
 

@@ -12,7 +12,7 @@ PROTO_PY := api/openvenue/engine/v1/engine_pb2.py
 # What ctest says of tests that failed, and its closing lines.
 QUIETLY := grep -vE '^ +Start +[0-9]|   Passed  |^Test project'
 
-NODE := PYTHONPATH=tests/cluster python -m node
+NODE := python -m tests.cluster.node
 
 NINJA := ninja --quiet -C
 BUILT := sed '/^ninja: no work to do/d'
@@ -144,7 +144,7 @@ bench: setup ## Measure the book, the engine and the REST path (minutes)
 
 .PHONY: bench-cluster
 bench-cluster: setup ## Measure a venue on that node (half an hour)
-	@PYTHONPATH=tests/cluster python -m bench.on_cluster
+	@python -m bench.on_cluster
 
 .PHONY: cluster-up
 cluster-up: setup ## Start a real Kubernetes node on this machine, in namespaces of its own (as root)

@@ -15,9 +15,10 @@ from openvenue.db import migrate
 from openvenue.keys import NewKey
 from openvenue.settings import Settings
 from pydantic import SecretStr
-from running_venue import Venue, run_apart
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.support.venue import Venue, run_apart
 
 # The server does not outlive the tests, and no test of theirs is about its disk.
 WITHOUT_DISK = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")

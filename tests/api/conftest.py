@@ -11,7 +11,8 @@ from openvenue.http.app import Application
 from openvenue.http.supervised import SupervisorLink
 from openvenue.keys import NewKey
 from openvenue.tuning import initial_tuning
-from running_venue import Venue
+
+from tests.support.venue import Venue
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 from openvenue.http.app import Application
 from openvenue.keys import NewKey
-from running_venue import key_headers
+
+from tests.support.venue import key_headers
 
 
 def limit_order(**changes: Any) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from datetime import datetime
 import httpx
 import pytest
 from openvenue.keys import NewKey
-from orders import limit_order
-from running_venue import Venue
+
+from tests.api.orders import limit_order
+from tests.support.venue import Venue
 
 
 @pytest.fixture

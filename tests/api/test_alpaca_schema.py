@@ -10,8 +10,9 @@ import httpx
 import jsonschema_rs
 import pytest
 from openvenue.keys import NewKey
-from orders import limit_order, market_order
-from running_venue import ROOT, Venue
+
+from tests.api.orders import limit_order, market_order
+from tests.support.venue import ROOT, Venue
 
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared/data"))
 DOCUMENT = DATA / "alpaca/trading-api.json"

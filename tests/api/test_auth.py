@@ -9,12 +9,13 @@ import pytest
 from openvenue import keys
 from openvenue.db.tables import api_keys
 from openvenue.keys import NewKey
-from orders import limit_order
-from prometheus_client.parser import text_string_to_metric_families
-from proxy import Proxy
-from running_venue import Venue, key_headers, log_lines, run_apart
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.api.orders import limit_order
+from tests.support.proxy import Proxy
+from tests.support.venue import Venue, key_headers, log_lines, run_apart
+from tests.support.waiting import wait_for
 
 ROUTES = [
     ("POST", "/v2/orders"),
@@ -182,16 +183,6 @@ def start_behind(proxy: Proxy, venue: Venue, **environment: str) -> None:
     )
 
 
-def auth_metric(venue: Venue, name: str, **labels: str) -> float:
-    text = venue.metrics()
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == f"openvenue_api_auth_{name}" and labels.items() <= sample.labels.items()
-    )
-
-
 def test_no_order_waits_for_a_database_that_hangs(
     database_proxy: tuple[Venue, Proxy],
 ) -> None:
@@ -202,7 +193,7 @@ def test_no_order_waits_for_a_database_that_hangs(
     with httpx.Client(base_url=venue.url, headers=key_headers(key), timeout=5) as client:
         assert client.post("/v2/orders", json=limit_order()).status_code == 200
         proxy.stall()
-        while not auth_metric(venue, "lookups_total", result="stale"):
+        while not venue.metric("auth_lookups_total", result="stale"):
             assert client.post("/v2/orders", json=limit_order()).status_code == 200
         history = [
             threading.Thread(
@@ -237,8 +228,8 @@ def test_a_hanging_database_is_waited_for_only_so_long(
     stranger = {"APCA-API-KEY-ID": "OVNOBODY", "APCA-API-SECRET-KEY": "x"}
     assert status(venue, stranger) == 503
     wait_for(lambda: status(venue, headers) == 503)
-    assert auth_metric(venue, "read_failures_total") > 0
-    wait_for(lambda: auth_metric(venue, "cache_age_seconds") > 1)
+    assert venue.metric("auth_read_failures_total") > 0
+    wait_for(lambda: venue.metric("auth_cache_age_seconds") > 1)
     proxy.resume()
     wait_for(lambda: status(venue, headers) == 200)
     wait_for(lambda: status(venue, stranger) == 401)
@@ -274,24 +265,17 @@ def test_requests_that_wait_for_a_check_of_their_key_are_bounded(
     waiting = [threading.Thread(target=status, args=(venue, strangers[n])) for n in range(2)]
     for thread in waiting:
         thread.start()
-    wait_for(lambda: auth_metric(venue, "lookups_total", result="miss") == 3)
+    wait_for(lambda: venue.metric("auth_lookups_total", result="miss") == 3)
     answer = httpx.get(f"{venue.url}/v2/clock", headers=strangers[2])
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "too many keys" in answer.json()["detail"]
-    wait_for(lambda: auth_metric(venue, "lookups_total", result="refused") == 1)
+    wait_for(lambda: venue.metric("auth_lookups_total", result="refused") == 1)
     (line,) = log_lines(venue, "key not looked up")
     assert (line["cause"], line["waiting"]) == ("refused", 2)
     assert status(venue, known) == 200
     proxy.resume()
     for thread in waiting:
         thread.join()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 async def cut_off(database_url: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from openvenue.http.app import Application
 from openvenue.keys import NewKey
-from running_venue import Venue, key_headers
+
+from tests.support.venue import Venue, key_headers
 
 
 async def give_up(application: Application, key: NewKey, method: str, path: str) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from alpaca.trading.requests import (
     ReplaceOrderRequest,
 )
 from openvenue.keys import NewKey
-from running_venue import Venue
+
+from tests.support.venue import Venue
 
 
 @pytest.fixture

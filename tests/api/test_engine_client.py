@@ -11,8 +11,9 @@ from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
 from openvenue.engine.session import Session
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.settings import Settings
-from proxy import Proxy
-from running_venue import Venue
+
+from tests.support.proxy import Proxy
+from tests.support.venue import Venue
 
 
 @pytest.fixture

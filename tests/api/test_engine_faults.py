@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import httpx
-from orders import limit_order
-from proxy import Proxy
-from running_venue import Venue, key_headers, log_lines
+
+from tests.api.orders import limit_order
+from tests.support.proxy import Proxy
+from tests.support.venue import Venue, key_headers, log_lines
+from tests.support.waiting import wait_for
 
 
 def test_an_order_under_way_when_the_engine_dies_is_of_unknown_fate_until_it_is_looked_up(
@@ -154,10 +156,7 @@ def test_an_engine_that_a_network_swallows_is_given_up_and_found_again(
         assert lost.json()["client_order_id"] == "swallowed"
 
         # No byte tells that the connection is dead: only its keepalive does.
-        deadline = time.monotonic() + 30
-        while "no session" not in venue.readiness().json()["checks"].get("engine", ""):
-            assert time.monotonic() < deadline, venue.readiness().text
-            time.sleep(0.05)
+        wait_for(lambda: "no session" in venue.readiness().json()["checks"].get("engine", ""))
         refused = client.post("/v2/orders", json=body)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert "cannot be reached" in refused.json()["detail"]
@@ -189,10 +188,10 @@ def test_readiness_fails_while_the_engine_stands_still(new_venue: Callable[..., 
         assert 0 < (since - stopped_at).total_seconds() < 5
         assert venue.readiness().json() == health
         assert client.get("/healthz").status_code == 200
-        wait_for_metric(venue, "openvenue_api_engine_silent_seconds", lambda value: value > 0)
+        wait_for(lambda: venue.metric("engine_silent_seconds") > 0)
         venue.engine.resume()
         readiness(200, within_s=5)
-        wait_for_metric(venue, "openvenue_api_engine_silent_seconds", lambda value: value == 0)
+        wait_for(lambda: venue.metric("engine_silent_seconds") == 0)
 
 
 def test_a_flood_of_refusals_is_a_line_for_each_cause(new_venue: Callable[..., Venue]) -> None:
@@ -206,12 +205,12 @@ def test_a_flood_of_refusals_is_a_line_for_each_cause(new_venue: Callable[..., V
         answers = list(traders.map(lambda order: client.post("/v2/orders", json=order), orders))
         venue.engine.resume()
         assert Counter(answer.status_code for answer in answers) == {429: 28, 503: 2}
-        wait_until(lambda: len(log_lines(venue, "request not carried out")) == 2)
+        wait_for(lambda: len(log_lines(venue, "request not carried out")) == 2)
         first, rest = log_lines(venue, "request not carried out")
         assert (first["cause"], first["suppressed"]) == ("busy", 0)
         assert first["reason"] == "2 requests are waiting for the matching engine"
         assert (rest["cause"], rest["suppressed"]) == ("busy", 27)
-        wait_until(lambda: len(log_lines(venue, "command of unknown fate")) == 2)
+        wait_for(lambda: len(log_lines(venue, "command of unknown fate")) == 2)
         unknown, other = log_lines(venue, "command of unknown fate")
         assert unknown["reason"] == "the matching engine's reply did not come (no reply in 1 s)"
         assert unknown["client_order_id"] in {order["client_order_id"] for order in orders}
@@ -233,27 +232,7 @@ def test_orders_beyond_the_engines_ring_are_refused_and_logged(
         assert statuses.keys() == {200, 503}
         line = log_lines(venue, "request not carried out")[0]
         assert (line["cause"], line["suppressed"]) == ("ring_full", 0)
-        text = 'openvenue_api_engine_refused_total{cause="ring_full"}'
-        wait_for_metric(venue, text, lambda value: value == statuses[503])
-
-
-def wait_until(condition: Callable[[], bool], within_s: float = 10) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def wait_for_metric(
-    venue: Venue, name: str, condition: Callable[[float], bool], within_s: float = 5
-) -> None:
-    deadline = time.monotonic() + within_s
-    while True:
-        (line,) = (line for line in venue.metrics().splitlines() if line.startswith(f"{name} "))
-        if condition(float(line.split()[1])):
-            return
-        assert time.monotonic() < deadline, line
-        time.sleep(0.05)
+        wait_for(lambda: venue.metric("engine_refused_total", cause="ring_full") == statuses[503])
 
 
 def test_requests_beyond_a_workers_bound_are_too_many(new_venue: Callable[..., Venue]) -> None:
@@ -270,10 +249,7 @@ def test_requests_beyond_a_workers_bound_are_too_many(new_venue: Callable[..., V
         ]
         for thread in waiting:
             thread.start()
-        deadline = time.monotonic() + 4  # below the time-out of the two that wait
-        while not answers:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: answers, within_s=4)  # below the time-out of the two that wait
         assert (answers[0].status_code, answers[0].headers["retry-after"]) == (429, "1")
         assert answers[0].json()["code"] == 42910000
         venue.engine.resume()

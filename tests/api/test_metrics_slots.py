@@ -25,12 +25,8 @@ def run(directory: Path, slot: str) -> None:
 
 
 def shown(directory: Path) -> dict[str, float]:
-    text = exposition(directory).decode()
-    return {
-        sample.name: sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+    families = text_string_to_metric_families(exposition(directory).decode())
+    return {sample.name: sample.value for family in families for sample in family.samples}
 
 
 def test_a_process_goes_on_counting_where_the_one_before_it_ended(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from openvenue.db.tables import metadata
 from openvenue.keys import claim_key
 from openvenue.settings import Settings
 from pydantic import SecretStr
-from running_venue import ROOT, run_apart
 from sqlalchemy import CheckConstraint, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from tests.support.venue import ROOT, run_apart
 
 OF_THE_PUBLIC_SCHEMA = """
 SELECT tablename FROM pg_tables WHERE schemaname = 'public'

@@ -11,14 +11,15 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from openvenue.keys import NewKey
-from orders import limit_order
-from running_venue import Venue, key_headers, run_apart
 from schemathesis.checks import (
     content_type_conformance,
     not_a_server_error,
     response_schema_conformance,
     status_code_conformance,
 )
+
+from tests.api.orders import limit_order
+from tests.support.venue import Venue, key_headers, run_apart
 
 CHECKS = [
     not_a_server_error,

@@ -14,9 +14,11 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instruments
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http.app import Application
-from orders import limit_order
 from prometheus_client.parser import text_string_to_metric_families
-from running_venue import Venue
+
+from tests.api.orders import limit_order
+from tests.support.venue import Venue
+from tests.support.waiting import wait_for
 
 
 def metrics_of(venue: Venue) -> dict[tuple[str, ...], float]:
@@ -26,13 +28,6 @@ def metrics_of(venue: Venue) -> dict[tuple[str, ...], float]:
         for family in families
         for sample in family.samples
     }
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_the_lag_of_the_event_loop_is_counted_and_its_maximum_kept(venue: Venue) -> None:

@@ -20,8 +20,9 @@ from openvenue.http.order_body import (
 from openvenue.http.order_terms import fill_in
 from openvenue.http.problems import Problem
 from openvenue.keys import NewKey
-from orders import client_of, limit_order, market_order
-from running_venue import Venue
+
+from tests.api.orders import client_of, limit_order, market_order
+from tests.support.venue import Venue
 
 
 def submit(client: httpx.Client, **changes: object) -> httpx.Response:

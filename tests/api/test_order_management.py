@@ -15,8 +15,9 @@ from openvenue.http.app import Application
 from openvenue.http.routes import orders as routes
 from openvenue.http.worker import Worker
 from openvenue.keys import NewKey
-from orders import client_of, limit_order
-from running_venue import INSTRUMENTS, Venue
+
+from tests.api.orders import client_of, limit_order
+from tests.support.venue import INSTRUMENTS, Venue
 
 
 @pytest.fixture

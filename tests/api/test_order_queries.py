@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 from openvenue.queries.orders import OrderFilter, orders_query
-from running_venue import run_apart
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from tests.support.venue import run_apart
 
 # A long history of account 1 beside those of others, nearly all of it in the instruments 1 and 2,
 # little in 7 and 8. Three orders are open: the oldest, and two later ones.

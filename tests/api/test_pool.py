@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack
 import pytest
 from openvenue.db.database import Database
 from openvenue.settings import Settings
-from proxy import Proxy
 from pydantic import SecretStr
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture

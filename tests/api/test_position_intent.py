@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from openvenue.keys import NewKey
-from orders import limit_order, market_order
-from running_venue import Venue
+
+from tests.api.orders import limit_order, market_order
+from tests.support.venue import Venue
 
 
 @pytest.fixture

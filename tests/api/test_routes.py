@@ -6,8 +6,9 @@ import httpx
 import pytest
 from openvenue.http.json_keys import repeated_key
 from openvenue.keys import NewKey
-from orders import limit_order
-from running_venue import Venue, key_headers
+
+from tests.api.orders import limit_order
+from tests.support.venue import Venue, key_headers
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/docs"])

@@ -14,28 +14,17 @@ import httpx
 import pytest
 from openvenue.sockets import listen
 from openvenue.supervisor import connections_that_fit
-from prometheus_client.parser import text_string_to_metric_families
-from running_venue import Venue, log_lines
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-
-def samples(venue: Venue, name: str) -> float:
-    """Return the sum of a metric's samples."""
-    scraped = venue.metrics()
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(scraped)
-        for sample in family.samples
-        if sample.name == name
-    )
+from tests.support import metrics
+from tests.support.venue import Venue, log_lines
+from tests.support.waiting import until, wait_for
 
 
-def wait_for(condition: Callable[[], bool], within_s: float = 40) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+def generations(venue: Venue) -> list[float]:
+    """Return the tuning that each worker runs with."""
+    return metrics.values(venue.metrics(), "openvenue_api_tuning_generation")
 
 
 def test_a_worker_that_hangs_is_replaced(new_venue: Callable[..., Venue]) -> None:
@@ -44,7 +33,7 @@ def test_a_worker_that_hangs_is_replaced(new_venue: Callable[..., Venue]) -> Non
     os.kill(hanging, signal.SIGSTOP)
     venue.wait_for_workers(1, other_than={hanging})
     venue.wait_until_ready()
-    assert samples(venue, "openvenue_api_worker_deaths_total") == 1
+    assert venue.metric("worker_deaths_total") == 1
 
 
 def test_a_worker_that_hangs_while_it_leaves_is_ended(
@@ -55,15 +44,15 @@ def test_a_worker_that_hangs_while_it_leaves_is_ended(
     venue = new_venue().start(
         tuning_file=str(path), worker_hang_timeout_s="2", engine_reply_timeout_s="1"
     )
-    wait_for(lambda: samples(venue, "openvenue_api_workers_ready") == 2)
+    wait_for(lambda: venue.metric("workers_ready") == 2)
     youngest = max(venue.worker_pids())
     os.kill(youngest, signal.SIGSTOP)
     path.write_text(json.dumps({"generation": 2, "workers": 1}))
     wait_for(lambda: youngest not in venue.worker_pids())
     assert log_lines(venue, "worker hangs, ending it")[0]["leaving"] is True
     path.write_text(json.dumps({"generation": 3, "workers": 2}))
-    wait_for(lambda: _generations(venue) == [3, 3])
-    assert samples(venue, "openvenue_api_worker_deaths_total") == 1
+    wait_for(lambda: generations(venue) == [3, 3])
+    assert venue.metric("worker_deaths_total") == 1
 
 
 def test_a_tuning_file_that_cannot_be_read_is_reported_once(
@@ -88,7 +77,7 @@ def test_probes_answer_while_no_worker_does(new_venue: Callable[..., Venue]) -> 
         assert venue.readiness().json()["checks"] == {"worker": "none answers"}
         # It is not yet time to replace it, and the process is well.
         assert httpx.get(f"{venue.operations_url}/healthz").status_code == 200
-        assert samples(venue, "openvenue_api_workers") == 1
+        assert venue.metric("workers") == 1
     finally:
         os.kill(worker, signal.SIGCONT)
     wait_for(lambda: venue.readiness().status_code == 200)
@@ -162,13 +151,13 @@ def test_what_dead_workers_counted_stays_in_a_bounded_number_of_files(
             for _ in range(5):
                 assert client.get("/v2/clock").status_code == 200
                 answered += 1
-            wait_for(lambda: _clock_requests(venue) == answered)  # noqa: B023
+            wait_for(lambda: venue.metric("requests_total", route="GET /v2/clock") == answered)  # noqa: B023
         workers = venue.worker_pids()
         for worker in workers:
             os.kill(worker, signal.SIGKILL)
         venue.wait_for_workers(1, other_than=workers)
         venue.wait_until_ready()
-        assert _clock_requests(venue) == answered
+        assert venue.metric("requests_total", route="GET /v2/clock") == answered
         files.add(len(list(directory.glob("*.db"))))
     assert len(files) == 1
 
@@ -180,7 +169,7 @@ def test_a_worker_that_joins_takes_no_connection_before_it_can_serve(
     venue = new_venue().start(workers="1", tuning_file=str(path))
     path.write_text(json.dumps({"generation": 1, "workers": 3}))
     answers = []
-    while samples(venue, "openvenue_api_workers_ready") < 3:
+    while venue.metric("workers_ready") < 3:
         answers.append(venue.readiness().status_code)
     assert set(answers) == {200}
 
@@ -223,10 +212,7 @@ async def _trade_places(venue: Venue, path: Path, headers: dict[str, str]) -> in
     tasks = [asyncio.create_task(read()) for _ in range(8)] + [asyncio.create_task(watch())]
     for generation, (workers, size) in enumerate([(1, 6), (3, 2), (2, 3), (1, 2), (3, 2)], start=2):
         await asyncio.to_thread(_write, path, generation, workers, size)
-        deadline = time.monotonic() + 60
-        while await asyncio.to_thread(_generations, venue) != [generation] * workers:
-            assert time.monotonic() < deadline, "the tuning was not taken over in time"
-            await asyncio.sleep(0.1)
+        await until(lambda: generations(venue) == [generation] * workers)  # noqa: B023
     done.set()
     await asyncio.gather(*tasks)
     await database.dispose()
@@ -243,27 +229,6 @@ def _write(path: Path, generation: int, workers: int, size: int) -> None:
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps(tuning))
     draft.replace(path)
-
-
-def _generations(venue: Venue) -> list[float]:
-    scraped = venue.metrics()
-    return [
-        sample.value
-        for family in text_string_to_metric_families(scraped)
-        for sample in family.samples
-        if sample.name == "openvenue_api_tuning_generation"
-    ]
-
-
-def _clock_requests(venue: Venue) -> float:
-    scraped = venue.metrics()
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(scraped)
-        for sample in family.samples
-        if sample.name == "openvenue_api_requests_total"
-        and sample.labels["route"] == "GET /v2/clock"
-    )
 
 
 def _headers(key_id: str, secret: str) -> list[tuple[str, str]]:

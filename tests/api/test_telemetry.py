@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from openvenue.telemetry import Throttled, configure_logging, get_logger, set_log_level
-from orders import limit_order
-from running_venue import Venue
+
+from tests.api.orders import limit_order
+from tests.support.venue import Venue
 
 
 @pytest.fixture

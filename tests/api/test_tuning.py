@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +9,11 @@ import httpx
 import pytest
 from openvenue.settings import Settings
 from openvenue.tuning import InvalidTuning, TuningFile
-from orders import limit_order
-from prometheus_client.parser import text_string_to_metric_families
-from running_venue import Venue, key_headers
+
+from tests.api.orders import limit_order
+from tests.support import metrics
+from tests.support.venue import Venue, key_headers
+from tests.support.waiting import wait_for
 
 
 class Load:
@@ -48,21 +49,8 @@ class Load:
                 self.answered += 1
 
 
-def wait_for(condition: Callable[[], bool], within_s: float = 40) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def metric(venue: Venue, name: str) -> list[float]:
-    text = venue.metrics()
-    return [
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == name
-    ]
+def values(venue: Venue, name: str) -> list[float]:
+    return metrics.values(venue.metrics(), f"openvenue_api_{name}")
 
 
 def write(path: Path, **tuning: object) -> None:
@@ -87,7 +75,7 @@ def test_workers_come_and_go_under_load_without_a_failed_request(
             write(path, generation=generation, workers=workers)
             venue.wait_for_workers(workers)
             wait_for(
-                lambda: metric(venue, "openvenue_api_tuning_generation") == [generation] * workers  # noqa: B023
+                lambda: values(venue, "tuning_generation") == [generation] * workers  # noqa: B023
             )
             before = load.answered
             wait_for(lambda: load.answered > before + 50)  # noqa: B023
@@ -101,10 +89,10 @@ def test_pool_channels_and_log_level_change_in_the_running_worker(
     workers = venue.worker_pids()
     with Load(venue, key_headers(venue.open_account(1)), clients=4) as load:
         write(path, generation=7, db_pool_size=3, db_pool_overflow=9, grpc_channels=4)
-        wait_for(lambda: metric(venue, "openvenue_api_tuning_generation") == [7])
-        wait_for(lambda: metric(venue, "openvenue_api_db_pool_size") == [3])
-        wait_for(lambda: metric(venue, "openvenue_api_db_pool_overflow_max") == [9])
-        wait_for(lambda: metric(venue, "openvenue_api_engine_channels") == [4, 0])
+        wait_for(lambda: values(venue, "tuning_generation") == [7])
+        wait_for(lambda: values(venue, "db_pool_size") == [3])
+        wait_for(lambda: values(venue, "db_pool_overflow_max") == [9])
+        wait_for(lambda: values(venue, "engine_channels") == [4, 0])
     assert load.failures == []
     assert venue.worker_pids() == workers
 
@@ -133,9 +121,9 @@ def test_a_tuning_file_that_is_no_text_leaves_the_venue_up(tuned: tuple[Venue, P
     venue, path = tuned
     workers = venue.worker_pids()
     path.write_bytes(b'{"log_level": "\xff"}')
-    wait_for(lambda: metric(venue, "openvenue_api_tuning_rejected_total") == [1])
+    wait_for(lambda: values(venue, "tuning_rejected_total") == [1])
     write(path, generation=8)
-    wait_for(lambda: metric(venue, "openvenue_api_tuning_generation") == [8])
+    wait_for(lambda: values(venue, "tuning_generation") == [8])
     assert venue.worker_pids() == workers
 
 

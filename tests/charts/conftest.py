@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_server import ApiServer
-from chart import PROGRAMS
-from kinds import OTHERS, define
+
+from tests.charts.chart import PROGRAMS
+from tests.charts.kinds import OTHERS, define
+from tests.support.api_server import ApiServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,8 +4,8 @@ The operator's chart brings the Venue's definition. The others are those of thei
 `tests/cluster/parts/build` takes out of their releases.
 """
 
-from api_server import ApiServer
-from chart import OPERATOR_CHART, PROGRAMS, find, render
+from tests.charts.chart import OPERATOR_CHART, PROGRAMS, find, render
+from tests.support.api_server import ApiServer
 
 OTHERS = PROGRAMS.parent / "crds"
 

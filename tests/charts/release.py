@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from api_server import ApiServer
-from chart import CHART, PROGRAMS
+from tests.charts.chart import CHART, PROGRAMS
+from tests.support.api_server import ApiServer
 
 
 def create_namespace(server: ApiServer, name: str) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chart import CHART, run
-from running_venue import Venue
+
+from tests.charts.chart import CHART, run
+from tests.support.venue import Venue
 
 SCRIPT = (CHART / "files/test_answers.py").read_text()
 

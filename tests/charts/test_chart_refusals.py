@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from chart import every_chart
+
+from tests.charts.chart import every_chart
 
 SENTENCE = re.compile(r'\bfail (?:\(printf )?"((?:[^"\\]|\\.)*)"')
 # What a sentence is about stands by itself, where it is made for several settings.

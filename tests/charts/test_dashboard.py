@@ -10,9 +10,10 @@ import openvenue.metrics
 import openvenue.supervisor  # noqa: F401  (their metrics register themselves)
 import openvenue_operator.metrics  # noqa: F401
 import pytest
-from chart import CHART, OPERATOR_CHART, ROOT, every_chart, find, render
 from openvenue.projector.metrics import REGISTRY as PROJECTOR_REGISTRY
 from prometheus_client import REGISTRY as API_AND_OPERATOR_REGISTRY
+
+from tests.charts.chart import CHART, OPERATOR_CHART, ROOT, every_chart, find, render
 
 METRIC = re.compile(r"\b(?:openvenue_(?:api|engine|projector|operator)|process|python)_[a-z0-9_]+")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import ApiServer
-from chart import (
+
+from tests.charts.chart import (
     CHART,
     DEFINITIONS,
     PROGRAMS,
@@ -22,7 +22,8 @@ from chart import (
     run,
     template,
 )
-from release import Release, create_namespace
+from tests.charts.release import Release, create_namespace
+from tests.support.api_server import ApiServer
 
 
 @pytest.fixture(scope="session")

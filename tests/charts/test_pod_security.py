@@ -4,7 +4,8 @@ The profile: https://kubernetes.io/docs/concepts/security/pod-security-standards
 """
 
 import pytest
-from chart import CASE_NAMES, CASES, Manifest, pod_templates, render
+
+from tests.charts.chart import CASE_NAMES, CASES, Manifest, pod_templates, render
 
 VOLUME_KINDS = {
     *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral"),

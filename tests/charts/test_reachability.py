@@ -8,7 +8,7 @@ in. https://kubernetes.io/docs/concepts/services-networking/network-policies/
 import itertools
 from typing import Any, NamedTuple
 
-from chart import Manifest, pod_templates, render
+from tests.charts.chart import Manifest, pod_templates, render
 
 NAMESPACE = "venues"
 

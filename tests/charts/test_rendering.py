@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart import (
+
+from tests.charts.chart import (
     CHART,
     HELMS,
     ROOT,

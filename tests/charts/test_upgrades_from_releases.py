@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import ApiServer
-from chart import CHART, every_helm
-from release import Release
+
+from tests.charts.chart import CHART, every_helm
+from tests.charts.release import Release
+from tests.support.api_server import ApiServer
 
 RELEASES = sorted((Path(__file__).parent / "releases").glob("*.tgz"))
 CUT = "team-quantitative-research-paper-tra"

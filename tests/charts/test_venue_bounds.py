@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chart import CHART, OPERATOR_CHART, find, render
+
+from tests.charts.chart import CHART, OPERATOR_CHART, find, render
 
 Field = dict[str, Any]
 NAMED_BY_THE_CHART = {"api.deployment", "engine.statefulSet"}

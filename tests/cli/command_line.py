@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from running_venue import engine_binary
+from tests.support.venue import engine_binary
 
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 60.0

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import Up
+
+from tests.cli.command_line import Up
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from command_line import Result, Up, openvenue
+
+from tests.cli.command_line import Result, Up, openvenue
 
 
 @pytest.fixture

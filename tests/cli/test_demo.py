@@ -9,7 +9,8 @@ from openvenue.cli.local import demo
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.settings import Settings
 from openvenue.units import parse_micros
-from running_venue import Venue
+
+from tests.support.venue import Venue
 
 
 @pytest.fixture

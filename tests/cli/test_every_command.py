@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from command_line import openvenue
 from openvenue.cli.errors import CommandError
 from openvenue.cli.main import app
 from typer.testing import CliRunner
+
+from tests.cli.command_line import openvenue
 
 
 @pytest.fixture(autouse=True)

@@ -16,12 +16,13 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from command_line import OPENVENUE, Up, openvenue
 from openvenue.cli.errors import CommandError
 from openvenue.cli.local import venue
 from openvenue.cli.local.ports import choose_ports
 from openvenue.cli.local.processes import Child
-from running_venue import engine_binary
+
+from tests.cli.command_line import OPENVENUE, Up, openvenue
+from tests.support.venue import engine_binary
 
 ORDER = {
     "symbol": "AAPL",

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running_venue import ROOT
+
+from tests.support.venue import ROOT
 
 
 @pytest.fixture(scope="module")

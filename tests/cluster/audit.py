@@ -11,7 +11,8 @@ import grpc
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.ids import IdSpace, Kind
-from order_flow import Bot, Ledger, Replay
+
+from tests.cluster.order_flow import Bot, Ledger, Replay
 
 PROJECTION_TIMEOUT_S = 60
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node import layout
-from node.layout import BIN, FAILURES, ROOT
+from tests.cluster.node import layout
+from tests.cluster.node.layout import BIN, FAILURES, ROOT
 
 CHARTS = ROOT / "charts"
 TAG = os.environ.get("OPENVENUE_TEST_TAG") or f"test-{int(time.time())}"

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import NEXT_TAG, TAG, Cluster, run
-from node import addons, layout, namespaces
-from node.__main__ import up
+
+from tests.cluster.cluster import NEXT_TAG, TAG, Cluster, run
+from tests.cluster.node import addons, layout, namespaces
+from tests.cluster.node.__main__ import up
 
 GIVEN = ("OPENVENUE_TEST_REGISTRY", "OPENVENUE_TEST_TAG", "OPENVENUE_TEST_INGRESS_URL")
 

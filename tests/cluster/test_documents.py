@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from cluster import CHARTS, NEXT_TAG, TAG, Cluster, run
-from node.layout import BIN, ROOT
+
+from tests.cluster.cluster import CHARTS, NEXT_TAG, TAG, Cluster, run
+from tests.cluster.node.layout import BIN, ROOT
 
 README = ROOT / "README.md"
 INSTALL = ROOT / "docs/install.md"

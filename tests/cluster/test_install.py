@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from alpaca.trading.client import TradingClient
-from audit import check
-from cluster import TAG, Cluster, CommandFailed, Namespace, eventually
-from node import layout
-from order_flow import Ledger, OrderFlow
-from venue import QUICK, SYMBOL, InstalledVenue
+
+from tests.cluster.audit import check
+from tests.cluster.cluster import TAG, Cluster, CommandFailed, Namespace, eventually
+from tests.cluster.node import layout
+from tests.cluster.order_flow import Ledger, OrderFlow
+from tests.cluster.venue import QUICK, SYMBOL, InstalledVenue
 
 POSTGRES = """
 apiVersion: v1

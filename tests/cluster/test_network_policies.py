@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import TAG, Cluster, Namespace
-from node import layout
-from venue import InstalledVenue
+
+from tests.cluster.cluster import TAG, Cluster, Namespace
+from tests.cluster.node import layout
+from tests.cluster.venue import InstalledVenue
 
 CONNECT = """
 import socket, sys

@@ -13,12 +13,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from audit import check
-from cluster import NEXT_TAG, TAG, Cluster, eventually
-from connections import ConnectionWatch
-from node import components, layout
-from order_flow import AlpacaBot, Answer, Bot, CcxtBot, Ledger, OrderFlow, Replay
-from venue import PAIR, QUICK, SYMBOL, InstalledVenue
+
+from tests.cluster.audit import check
+from tests.cluster.cluster import NEXT_TAG, TAG, Cluster, eventually
+from tests.cluster.connections import ConnectionWatch
+from tests.cluster.node import components, layout
+from tests.cluster.order_flow import AlpacaBot, Answer, Bot, CcxtBot, Ledger, OrderFlow, Replay
+from tests.cluster.venue import PAIR, QUICK, SYMBOL, InstalledVenue
 
 FAULTS = int(os.environ.get("OPENVENUE_FAULTS", "2"))
 # Low enough for the budget to bind; the server keeps 3 for superusers, the Venue 3 as headroom.

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit import check
-from cluster import TAG, Cluster, eventually
-from node import layout
-from order_flow import AlpacaBot, Bot, CcxtBot, Ledger, OrderFlow
-from venue import PAIR, QUICK, SYMBOL, InstalledVenue
+
+from tests.cluster.audit import check
+from tests.cluster.cluster import TAG, Cluster, eventually
+from tests.cluster.node import layout
+from tests.cluster.order_flow import AlpacaBot, Bot, CcxtBot, Ledger, OrderFlow
+from tests.cluster.venue import PAIR, QUICK, SYMBOL, InstalledVenue
 
 BEFORE = "024aaad26a955270186466dc37f737d3e5d3ba62"
 BEFORE_TAG = f"{TAG}-before"

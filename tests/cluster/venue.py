@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from cluster import CHARTS, Namespace
-from order_flow import Key
+
+from tests.cluster.cluster import CHARTS, Namespace
+from tests.cluster.order_flow import Key
 
 SYMBOL = "AAPL"
 PAIR = "BTC/USD"

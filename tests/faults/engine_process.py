@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from admin_access import AdminAccess
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
-from running_venue import engine_binary
+
+from tests.support.admin_access import AdminAccess
+from tests.support.venue import engine_binary
 
 START_TIMEOUT_S = 30.0
 

@@ -20,12 +20,13 @@ import h2.events
 import h2.exceptions
 import psutil
 import pytest
-from engine_process import EngineProcess
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
-from running_venue import engine_binary
-from traders import INSTRUMENT_ID, open_market
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.traders import INSTRUMENT_ID, open_market
+from tests.support.venue import engine_binary
 
 ACCOUNT = 1
 REPLY_WITHIN_S = 20.0

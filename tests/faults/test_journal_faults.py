@@ -6,8 +6,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from engine_process import EngineProcess
-from traders import Trader, assert_still_there, open_market, trade_until
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.traders import Trader, assert_still_there, open_market, trade_until
 
 EXIT_JOURNAL_REFUSED = 3
 EXIT_JOURNAL_FAILED = 4

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
-from traders import Trader, assert_still_there, open_market, trade_until
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.traders import Trader, assert_still_there, open_market, trade_until
 
 KILLS = int(os.environ.get("OPENVENUE_KILLS", "15"))
 SEED = int(os.environ.get("OPENVENUE_KILL_SEED", str(random.SystemRandom().randrange(10**6))))

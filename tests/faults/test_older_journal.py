@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
-from traders import INSTRUMENT_ID, Trader, assert_still_there, trade_until
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.traders import INSTRUMENT_ID, Trader, assert_still_there, trade_until
 
 JOURNALS = Path("engine/testdata/journal-v2")
 

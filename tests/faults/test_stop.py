@@ -7,10 +7,11 @@ from pathlib import Path
 
 import grpc
 import pytest
-from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
-from traders import INSTRUMENT_ID, open_market
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.traders import INSTRUMENT_ID, open_market
 
 ACCOUNT = 1
 STOPPED_WITHIN_S = 30.0  # the engine's own bound is 15 s, and then it would not end with status 0

@@ -5,9 +5,10 @@ import random
 import threading
 
 import grpc
-from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
+
+from tests.faults.engine_process import EngineProcess
 
 INSTRUMENT_ID = 1
 ENDED = {

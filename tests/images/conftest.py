@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image import Image, Pod, mounted
-from running_venue import ROOT
+
+from tests.images.image import Image, Pod, mounted
+from tests.support.venue import ROOT
 
 BASE = os.environ.get("BASE_IMAGE", "docker.io/library/debian:bookworm-slim")
 # Of each checkout its own.

@@ -3,7 +3,8 @@
 import subprocess
 
 import pytest
-from running_venue import ROOT
+
+from tests.support.venue import ROOT
 
 SCRIPT = ROOT / "scripts/build-images"
 

@@ -7,8 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from image import Image, Pod
-from running_venue import ROOT
+
+from tests.images.image import Image, Pod
+from tests.support.venue import ROOT
 
 # Over the base image.
 ENGINE_MB_MAX = 40

@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from image import Image
-from running_venue import ROOT
+
+from tests.images.image import Image
+from tests.support.venue import ROOT
 
 URL = re.compile(r"pkg:(?P<kind>deb|pypi)/(?:debian/)?(?P<name>[^@]+)@(?P<version>[^?]+)")
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from admin_access import NAME, TOKEN
-from image import Container, Image, Pod
+
+from tests.images.image import Container, Image, Pod
+from tests.support.admin_access import NAME, TOKEN
 
 PASSWORD = "it's a % secret/@"
 DATABASE_URL = "postgresql://trader:it%27s%20a%20%25%20secret%2F%40@127.0.0.1:5432/venue"

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from api_server import ApiServer, free_ports
-from installed_operator import OPERATOR
+
+from tests.operator.installed_operator import OPERATOR
+from tests.support.api_server import ApiServer, free_ports
 
 STOP_TIMEOUT_S = 30.0
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from openvenue_operator.model import Plan, PodLoad
-from simulated_cluster import SimulatedCluster
+
+from tests.operator.simulated_cluster import SimulatedCluster
 
 HOPELESS_MS = 5000.0
 """What takes longer is given up."""

@@ -5,11 +5,8 @@ import time
 from typing import Any
 
 import pytest
-from api_server import ApiServer
-from installed_operator import OPERATOR
 from lightkube import ApiError, AsyncClient
 from lightkube.models.meta_v1 import ManagedFieldsEntry
-from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
 from openvenue_operator.apply import Clients, apply_step, nudge, set_replicas, write_tuning
 from openvenue_operator.cluster import Call, Contested, call_of, declarers
 from openvenue_operator.engine import EngineClient
@@ -22,7 +19,11 @@ from openvenue_operator.observe import (
 )
 from openvenue_operator.observe_pods import nudge_value, nudged
 from openvenue_operator.scrape import Scraper, new_session
-from running_venue import Venue
+
+from tests.operator.installed_operator import OPERATOR
+from tests.operator.objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
+from tests.support.api_server import ApiServer
+from tests.support.venue import Venue
 
 TUNING = Tuning(
     generation=1, workers=2, db_pool_size=3, db_pool_overflow=1, grpc_channels=1, log_level="INFO"

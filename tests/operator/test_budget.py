@@ -1,7 +1,6 @@
 """How many connections the venue may hold, and how many it may come to hold, by example."""
 
 import pytest
-from observed import database, deployment, observation, pod, silent, spec, tuning
 from openvenue_operator.budget import (
     all_run,
     budget_of,
@@ -12,6 +11,8 @@ from openvenue_operator.budget import (
     runs,
 )
 from openvenue_operator.spec import ConnectionsSpec
+
+from tests.support.observed import database, deployment, observation, pod, silent, spec, tuning
 
 
 def with_connections(**fields: int) -> ConnectionsSpec:

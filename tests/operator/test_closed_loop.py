@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from observed import spec, tuning
 from openvenue_operator.model import Step
 from openvenue_operator.spec import Bounds
-from simulated_cluster import SimulatedCluster
-from simulated_load import TICK_S, Clients, trade
+
+from tests.operator.simulated_cluster import SimulatedCluster
+from tests.operator.simulated_load import TICK_S, Clients, trade
+from tests.support.observed import spec, tuning
 
 MINUTE = 60.0
 HOUR = 3600.0

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-from exposition_text import PodMetrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openvenue.keys import NewKey
@@ -18,7 +17,9 @@ from openvenue_operator.exposition import (
     read,
     report_of,
 )
-from running_venue import Venue
+
+from tests.support.exposition_text import PodMetrics
+from tests.support.venue import Venue
 
 NOW = 1_800_000_000.0
 

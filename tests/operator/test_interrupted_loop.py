@@ -11,13 +11,9 @@ from typing import Any
 import grpc
 import httpx2
 import pytest
-from api_server import ApiServer
-from exposition_text import PodMetrics
-from installed_operator import OPERATOR
 from lightkube import AsyncClient
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.resources.apps_v1 import Deployment
-from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue_operator.cluster import CountingTransport, connect
@@ -25,7 +21,12 @@ from openvenue_operator.engine import EngineClient
 from openvenue_operator.loop import Result, VenueLoop
 from openvenue_operator.scrape import new_session
 from openvenue_operator.settings import OperatorSettings
-from simulated_pods import SimulatedPods
+
+from tests.operator.installed_operator import OPERATOR
+from tests.operator.objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
+from tests.operator.simulated_pods import SimulatedPods
+from tests.support.api_server import ApiServer
+from tests.support.exposition_text import PodMetrics
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

@@ -15,18 +15,19 @@ from typing import Any
 
 import kopf
 import pytest
-from api_server import ApiServer
-from installed_operator import OPERATOR
 from lightkube import AsyncClient
 from lightkube.config.kubeconfig import KubeConfig
-from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
 from openvenue_operator.cluster import connect
 from openvenue_operator.handlers import kopf_settings, registry_of
 from openvenue_operator.loop import Result, VenueLoop
 from openvenue_operator.scrape import new_session
 from openvenue_operator.settings import OperatorSettings
-from simulated_pods import SimulatedPods
-from test_interrupted_loop import SimulatedEngine, serving
+
+from tests.operator.installed_operator import OPERATOR
+from tests.operator.objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
+from tests.operator.simulated_pods import SimulatedPods
+from tests.operator.test_interrupted_loop import SimulatedEngine, serving
+from tests.support.api_server import ApiServer
 
 WITHIN_S = 40.0
 

@@ -5,11 +5,7 @@ import json
 import math
 
 import pytest
-from api_server import ApiServer
-from crd import TEMPLATE
-from installed_operator import OPERATOR
 from lightkube import AsyncClient
-from objects import DEPLOYMENT, ENGINE, VENUE, venue
 from openvenue_operator.cluster import CALL_TIMEOUT_S
 from openvenue_operator.lease import (
     ASK_INTERVAL_S,
@@ -25,6 +21,11 @@ from openvenue_operator.observe import VenueObject
 from openvenue_operator.settings import TICK_MAX_S, OperatorSettings
 from openvenue_operator.spec import ApiSpec, EngineSpec, VenueSpec
 from pydantic import ValidationError
+
+from tests.operator.installed_operator import OPERATOR
+from tests.operator.objects import DEPLOYMENT, ENGINE, VENUE, venue
+from tests.support.api_server import ApiServer
+from tests.support.crd import TEMPLATE
 
 ME, OTHER = "ns/me", "ns/other"
 

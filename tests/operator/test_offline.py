@@ -6,18 +6,19 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
-from crd import TEMPLATE
 from hypothesis import given, settings
-from observed import allocation, exactly, load, observation, pod, spec
 from openvenue.cli.errors import CommandError
 from openvenue.cli.main import app
 from openvenue_operator.model import Memory, Situation
 from openvenue_operator.offline import GRACE_SECONDS, START, cold_start, plan_of, render
 from openvenue_operator.plan import plan
 from openvenue_operator.status import PlanStatus, Status, json_form, status_of
-from simulated_cluster import SimulatedCluster
-from test_plan_properties import begin, clusters, happen, happenings
 from typer.testing import CliRunner
+
+from tests.operator.simulated_cluster import SimulatedCluster
+from tests.operator.test_plan_properties import begin, clusters, happen, happenings
+from tests.support.crd import TEMPLATE
+from tests.support.observed import allocation, exactly, load, observation, pod, spec
 
 NOW = 1_800_000_000.5
 CHART_VALUES = TEMPLATE.parents[2] / "openvenue/values.yaml"

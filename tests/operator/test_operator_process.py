@@ -2,22 +2,23 @@
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from api_server import ApiServer, Call
-from expiring_watch import ExpiringWatches
-from installed_operator import OPERATOR, OTHERS, SECOND_OPERATOR, render_chart
 from lightkube import AsyncClient
-from objects import DEPLOYMENT, VENUE, autoscaler, deployment, venue
 from openvenue_operator.status import FIGURES_INTERVAL_S
-from operator_process import running_operator
-from proxy import Proxy
-from simulated_pods import SimulatedPods
+
+from tests.operator.expiring_watch import ExpiringWatches
+from tests.operator.installed_operator import OPERATOR, OTHERS, SECOND_OPERATOR, render_chart
+from tests.operator.objects import DEPLOYMENT, VENUE, autoscaler, deployment, venue
+from tests.operator.operator_process import running_operator
+from tests.operator.simulated_pods import SimulatedPods
+from tests.support.api_server import ApiServer, Call
+from tests.support.proxy import Proxy
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
@@ -32,13 +33,6 @@ async def pods(
     api_server.apply(deployment(namespace))
     async with SimulatedPods(admin, namespace, DEPLOYMENT).running() as simulated:
         yield simulated
-
-
-async def eventually(condition: Callable[[], Any], within_s: float = WITHIN_S) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.1)
 
 
 class Cluster:
@@ -80,7 +74,7 @@ async def test_it_brings_pods_workers_and_pools_to_what_the_bounds_ask_for(
 ) -> None:
     with running_operator(api_server, tmp_path, namespace):
         api_server.apply(venue(namespace, replicas=3, workers=2, pool=4, overflow=1))
-        await eventually(cluster.is_tuned)
+        await until(cluster.is_tuned)
     assert cluster.replicas() == 3
     assert {
         (pod.metrics.workers, pod.metrics.db_pool_size, pod.metrics.db_pool_overflow)
@@ -107,10 +101,10 @@ async def test_load_makes_it_grow_up_to_the_bounds(
 ) -> None:
     with running_operator(api_server, tmp_path, namespace):
         api_server.apply(roomy_venue(namespace))
-        await eventually(cluster.is_tuned)
+        await until(cluster.is_tuned)
         assert cluster.replicas() == 1
         pods.cores = 0.95
-        await eventually(lambda: cluster.replicas() == 3, within_s=60)
+        await until(lambda: cluster.replicas() == 3, within_s=60)
 
 
 async def test_by_nonsense_it_does_not_tune_and_says_so(
@@ -122,17 +116,17 @@ async def test_by_nonsense_it_does_not_tune_and_says_so(
 
     with running_operator(api_server, tmp_path, namespace):
         api_server.apply(roomy_venue(namespace))
-        await eventually(lambda: cluster.is_tuned() and freshness("True"))
+        await until(lambda: cluster.is_tuned() and freshness("True"))
         (pod,) = pods.pods.values()
         pods.cores = 0.95
         pod.answer = pod.metrics.text().replace("cpu_seconds_total", "cpu_seconds_total NaN #")
-        await eventually(lambda: freshness("False"))
+        await until(lambda: freshness("False"))
         assert "nonsense" in cluster.condition("MetricsFresh")["message"]
         await asyncio.sleep(8)
         assert cluster.replicas() == 1
         pod.answer = None
-        await eventually(lambda: freshness("True"))
-        await eventually(lambda: cluster.replicas() == 3, within_s=60)
+        await until(lambda: freshness("True"))
+        await until(lambda: cluster.replicas() == 3, within_s=60)
 
 
 async def test_the_budget_is_among_the_metrics_while_there_is_a_venue(
@@ -141,12 +135,12 @@ async def test_the_budget_is_among_the_metrics_while_there_is_a_venue(
     shown = "openvenue_operator_connections{"
     with running_operator(api_server, tmp_path, namespace) as operator:
         api_server.apply(venue(namespace, replicas=2))
-        await eventually(cluster.is_tuned)
+        await until(cluster.is_tuned)
         budget = cluster.get("venue", VENUE)["status"]["connections"].partition("/")[2]
         series = f'{shown}venue="{namespace}/{VENUE}",what="budget"}} {budget}.0'
-        await eventually(lambda: series in operator.get("/metrics").text)
+        await until(lambda: series in operator.get("/metrics").text)
         api_server.kubectl("delete", "venue", VENUE, "-n", namespace)
-        await eventually(lambda: shown not in operator.get("/metrics").text)
+        await until(lambda: shown not in operator.get("/metrics").text)
 
 
 async def test_every_change_has_an_event_with_its_reason(
@@ -154,7 +148,7 @@ async def test_every_change_has_an_event_with_its_reason(
 ) -> None:
     with running_operator(api_server, tmp_path, namespace):
         api_server.apply(venue(namespace, replicas=2))
-        await eventually(cluster.is_tuned)
+        await until(cluster.is_tuned)
     events = json.loads(
         api_server.kubectl("get", "events.events.k8s.io", "-n", namespace, "-o", "json")
     )["items"]
@@ -170,7 +164,7 @@ async def test_an_idle_venue_is_not_written_to_at_all(
     pods.orders_per_s, pods.cores = 0, 0.01
     with running_operator(api_server, tmp_path, namespace) as operator:
         api_server.apply(venue(namespace, replicas=2))
-        await eventually(cluster.is_tuned)
+        await until(cluster.is_tuned)
         await asyncio.sleep(3)
         api_server.new_calls(OPERATOR)
         before = _looks(operator.get("/metrics").text)
@@ -190,9 +184,9 @@ async def test_it_makes_the_calls_that_its_role_names_and_no_others(
         # A field with another owner is looked up: the only use of some verbs.
         api_server.kubectl("scale", "deployment", DEPLOYMENT, "-n", namespace, "--replicas=3")
         api_server.apply(venue(namespace, replicas=2))
-        await eventually(cluster.is_tuned)
+        await until(cluster.is_tuned)
         api_server.apply(venue(namespace, replicas=1, workers=2))
-        await eventually(lambda: cluster.replicas() == 1 and cluster.is_tuned())
+        await until(lambda: cluster.replicas() == 1 and cluster.is_tuned())
     made = set()
     for call in api_server.new_calls(OPERATOR):
         if call.resource:
@@ -226,13 +220,13 @@ async def test_plan_mode_writes_the_status_and_nothing_else(
     api_server.new_calls(OPERATOR)
     with running_operator(api_server, tmp_path, namespace):
         api_server.apply(venue(namespace, replicas=2, mode="Plan"))
-        await eventually(lambda: cluster.get("venue", VENUE).get("status"))
+        await until(lambda: cluster.get("venue", VENUE).get("status"))
         await asyncio.sleep(2)
         written = _written(api_server.new_calls(OPERATOR))
         assert written <= {"venues.openvenue.dev/status", "leases.coordination.k8s.io", EVENTS}
         assert cluster.replicas() == 1
         api_server.apply(venue(namespace, replicas=2, mode="Auto"))
-        await eventually(lambda: cluster.replicas() == 2, within_s=3)
+        await until(lambda: cluster.replicas() == 2, within_s=3)
 
 
 EVENTS = "events.events.k8s.io"
@@ -244,15 +238,15 @@ async def test_paused_says_so_once_and_writes_nothing_else(
     api_server.apply(venue(namespace, replicas=2, mode="Paused"))
     api_server.new_calls(OPERATOR)
     with running_operator(api_server, tmp_path, namespace):
-        await eventually(lambda: _next_step(cluster) == "nothing: mode is Paused")
+        await until(lambda: _next_step(cluster) == "nothing: mode is Paused")
         await asyncio.sleep(1)
         calls = api_server.new_calls(OPERATOR)
         assert ("list", "venues.openvenue.dev") in {(call.verb, call.resource) for call in calls}
         assert [call.resource for call in calls if call.writes] == ["venues.openvenue.dev/status"]
         api_server.apply(venue(namespace, replicas=2))
-        await eventually(lambda: cluster.replicas() == 2, within_s=3)
+        await until(lambda: cluster.replicas() == 2, within_s=3)
         api_server.apply(venue(namespace, replicas=3, mode="Paused"))
-        await eventually(lambda: _next_step(cluster) == "nothing: mode is Paused")
+        await until(lambda: _next_step(cluster) == "nothing: mode is Paused")
         assert cluster.replicas() == 2
         assert cluster.get("venue", VENUE)["status"]["api"]["readyReplicas"] == 2
 
@@ -270,12 +264,12 @@ async def test_a_deployment_that_is_no_part_of_a_venue_is_not_scaled(
     api_server.kubectl("label", "deployment", DEPLOYMENT, "-n", namespace, f"{label}-")
     with running_operator(api_server, tmp_path, namespace):
         api_server.apply(venue(namespace, replicas=2))
-        await eventually(lambda: (cluster.condition("Degraded") or {}).get("reason") == "Held")
+        await until(lambda: (cluster.condition("Degraded") or {}).get("reason") == "Held")
         assert label in cluster.condition("Degraded")["message"]
         assert cluster.replicas() == 1
         assert cluster.tuning() is None
         api_server.kubectl("label", "deployment", DEPLOYMENT, "-n", namespace, f"{label}=openvenue")
-        await eventually(lambda: cluster.replicas() == 2)
+        await until(lambda: cluster.replicas() == 2)
 
 
 async def test_what_people_change_by_hand_is_set_back(
@@ -283,15 +277,15 @@ async def test_what_people_change_by_hand_is_set_back(
 ) -> None:
     with running_operator(api_server, tmp_path, namespace):
         api_server.apply(venue(namespace, replicas=2))
-        await eventually(cluster.is_tuned)
+        await until(cluster.is_tuned)
         api_server.kubectl("scale", "deployment", DEPLOYMENT, "-n", namespace, "--replicas=5")
-        await eventually(lambda: cluster.replicas() == 2)
+        await until(lambda: cluster.replicas() == 2)
         patch = json.dumps({"data": {"tuning.json": "{}"}})
         name = f"{DEPLOYMENT}-tuning"
         api_server.kubectl("patch", "configmap", name, "-n", namespace, "-p", patch)
-        await eventually(lambda: cluster.tuning().get("workers") == 1)
+        await until(lambda: cluster.tuning().get("workers") == 1)
         api_server.kubectl("delete", "configmap", name, "-n", namespace)
-        await eventually(lambda: cluster.tuning() is not None)
+        await until(lambda: cluster.tuning() is not None)
 
 
 async def test_replicas_that_somebody_else_declares_are_left_alone(
@@ -307,7 +301,7 @@ async def test_replicas_that_somebody_else_declares_are_left_alone(
     api_server.kubectl(*apply, stdin=json.dumps(declared))
     with running_operator(api_server, tmp_path, namespace):
         api_server.apply(venue(namespace, replicas=2))
-        await eventually(
+        await until(
             lambda: "argocd" in ((cluster.condition("Degraded") or {}).get("message") or "")
         )
         assert cluster.replicas() == 3
@@ -320,7 +314,7 @@ async def test_an_autoscaler_keeps_the_replicas(
     api_server.kubectl("scale", "deployment", DEPLOYMENT, "-n", namespace, "--replicas=3")
     with running_operator(api_server, tmp_path, namespace):
         api_server.apply(venue(namespace, replicas=2, workers=2))
-        await eventually(lambda: (cluster.tuning() or {}).get("workers") == 2)
+        await until(lambda: (cluster.tuning() or {}).get("workers") == 2)
         await asyncio.sleep(2)
         assert cluster.replicas() == 3
 
@@ -332,13 +326,13 @@ async def test_of_two_venues_on_one_deployment_the_older_wins_and_the_other_says
     await asyncio.sleep(1.1)  # Creation times are whole seconds.
     api_server.apply(venue(namespace, "younger", replicas=4))
     with running_operator(api_server, tmp_path, namespace):
-        await eventually(cluster.is_tuned)
-        await eventually(lambda: cluster.condition("Degraded", "younger"))
+        await until(cluster.is_tuned)
+        await until(lambda: cluster.condition("Degraded", "younger"))
         assert VENUE in cluster.condition("Degraded", "younger")["message"]
         await asyncio.sleep(2)
         assert cluster.replicas() == 2
         api_server.kubectl("delete", "venue", VENUE, "-n", namespace)
-        await eventually(lambda: cluster.replicas() == 4)
+        await until(lambda: cluster.replicas() == 4)
 
 
 async def test_of_two_operators_one_tunes_and_the_other_stands_by(
@@ -361,15 +355,15 @@ async def test_of_two_operators_one_tunes_and_the_other_stands_by(
         )
     with running_operator(api_server, tmp_path, namespace) as first:
         api_server.apply(venue(namespace, replicas=2))
-        await eventually(cluster.is_tuned)
+        await until(cluster.is_tuned)
         api_server.new_calls(SECOND_OPERATOR)
         with running_operator(
             api_server, tmp_path, namespace, user=SECOND_OPERATOR, identity="test/operator-2"
         ) as second:
-            await eventually(lambda: 'result="standing_by"} 0.0' not in second.get("/metrics").text)
+            await until(lambda: 'result="standing_by"} 0.0' not in second.get("/metrics").text)
             api_server.apply(venue(namespace, replicas=3))
-            await eventually(lambda: cluster.replicas() == 3)
-            await eventually(cluster.is_tuned)
+            await until(lambda: cluster.replicas() == 3)
+            await until(cluster.is_tuned)
             await asyncio.sleep(3)
             written = _written(api_server.new_calls(SECOND_OPERATOR))
             assert written == {"leases.coordination.k8s.io", EVENTS}
@@ -378,11 +372,11 @@ async def test_of_two_operators_one_tunes_and_the_other_stands_by(
             # One that ends gives way at once; one that was killed, as soon as it does not answer.
             assert first.stop() == 0
             api_server.apply(venue(namespace, replicas=2))
-            await eventually(lambda: cluster.replicas() == 2, within_s=10)
+            await until(lambda: cluster.replicas() == 2, within_s=10)
             second.kill()
     with running_operator(api_server, tmp_path, namespace, identity="test/operator-3"):
         api_server.apply(venue(namespace, replicas=1))
-        await eventually(lambda: cluster.replicas() == 1, within_s=60)
+        await until(lambda: cluster.replicas() == 1, within_s=60)
 
 
 async def test_it_survives_an_api_server_that_restarts(
@@ -390,17 +384,17 @@ async def test_it_survives_an_api_server_that_restarts(
 ) -> None:
     api_server.apply(deployment(namespace), venue(namespace, replicas=1))
     with running_operator(api_server, tmp_path, namespace) as operator:
-        await eventually(lambda: cluster.condition("Degraded"))
+        await until(lambda: cluster.condition("Degraded"))
         api_server.stop()
         await asyncio.sleep(2)
         assert operator.get("/healthz").status_code == 200
         api_server.start()
         async with SimulatedPods(admin, namespace, DEPLOYMENT).running():
             api_server.apply(venue(namespace, replicas=2))
-            await eventually(lambda: cluster.replicas() == 2 and cluster.is_tuned())
+            await until(lambda: cluster.replicas() == 2 and cluster.is_tuned())
             assert operator.process.poll() is None
             api_server.apply(venue(namespace, "later", deployment="another"))
-            await eventually(lambda: cluster.condition("Degraded", "later"), within_s=90)
+            await until(lambda: cluster.condition("Degraded", "later"), within_s=90)
 
 
 async def test_it_survives_an_api_server_that_stands_still(
@@ -408,7 +402,7 @@ async def test_it_survives_an_api_server_that_stands_still(
 ) -> None:
     with running_operator(api_server, tmp_path, namespace) as operator:
         api_server.apply(venue(namespace))
-        await eventually(cluster.is_tuned)
+        await until(cluster.is_tuned)
         api_server.pause()
         try:
             await asyncio.sleep(8)  # More than a call may take.
@@ -416,7 +410,7 @@ async def test_it_survives_an_api_server_that_stands_still(
         finally:
             api_server.resume()
         api_server.apply(venue(namespace, replicas=2))
-        await eventually(lambda: cluster.replicas() == 2 and cluster.is_tuned())
+        await until(lambda: cluster.replicas() == 2 and cluster.is_tuned())
 
 
 async def test_a_watch_that_has_gone_silent_is_begun_anew(
@@ -429,12 +423,12 @@ async def test_a_watch_that_has_gone_silent_is_begun_anew(
         ),
     ):
         api_server.apply(venue(namespace))
-        await eventually(cluster.is_tuned)
+        await until(cluster.is_tuned)
         proxy.strand()
         # The loop that there is does without the watch; a Venue that is new is found by it.
         api_server.apply(venue(namespace, replicas=2), venue(namespace, "new", deployment="other"))
-        await eventually(lambda: cluster.replicas() == 2)
-        await eventually(lambda: cluster.condition("Degraded", "new"))
+        await until(lambda: cluster.replicas() == 2)
+        await until(lambda: cluster.condition("Degraded", "new"))
 
 
 async def test_a_watch_whose_history_has_gone_is_begun_anew(
@@ -445,16 +439,16 @@ async def test_a_watch_whose_history_has_gone_is_begun_anew(
         # So long that a change is seen in time by the watch alone.
         with running_operator(api_server, tmp_path, namespace, kubeconfig=way, tick_s="15"):
             api_server.apply(venue(namespace))
-            await eventually(cluster.is_tuned)
+            await until(cluster.is_tuned)
             begun = watches.begun
             assert watches.expire() == 1
-            await eventually(lambda: watches.begun > begun, within_s=10)
+            await until(lambda: watches.begun > begun, within_s=10)
             api_server.apply(venue(namespace, replicas=2))
-            await eventually(lambda: cluster.replicas() == 2, within_s=8)
+            await until(lambda: cluster.replicas() == 2, within_s=8)
             # And one that changed while nobody watched.
             assert watches.expire() == 1
             api_server.apply(venue(namespace, replicas=3))
-            await eventually(lambda: cluster.replicas() == 3, within_s=8)
+            await until(lambda: cluster.replicas() == 3, within_s=8)
 
 
 async def test_a_venue_has_no_finalizer_and_leaves_nothing_behind_that_waits(
@@ -462,7 +456,7 @@ async def test_a_venue_has_no_finalizer_and_leaves_nothing_behind_that_waits(
 ) -> None:
     with running_operator(api_server, tmp_path, namespace) as operator:
         api_server.apply(venue(namespace))
-        await eventually(cluster.is_tuned)
+        await until(cluster.is_tuned)
         operator.kill()
     metadata = cluster.get("venue", VENUE)["metadata"]
     assert "finalizers" not in metadata
@@ -484,7 +478,7 @@ async def test_it_finds_the_venues_of_all_namespaces(
         with running_operator(api_server, tmp_path, "", user=SECOND_OPERATOR):
             api_server.apply(venue(namespace, replicas=2))
             # It looks after the Venues that other tests left, too.
-            await eventually(
+            await until(
                 lambda: cluster.replicas() == 2 and cluster.is_tuned(), within_s=3 * WITHIN_S
             )
     finally:

@@ -3,7 +3,17 @@
 from typing import Any
 
 import pytest
-from observed import (
+from openvenue_operator.model import (
+    Allocation,
+    Engine,
+    Memory,
+    Step,
+)
+from openvenue_operator.spec import Bounds, ConnectionsSpec, EngineSpec, Mode, VenueSpec
+
+from tests.operator.simulated_cluster import SimulatedCluster
+from tests.operator.simulated_load import trade
+from tests.support.observed import (
     NOW,
     allocation,
     database,
@@ -16,15 +26,6 @@ from observed import (
     spec,
     tuning,
 )
-from openvenue_operator.model import (
-    Allocation,
-    Engine,
-    Memory,
-    Step,
-)
-from openvenue_operator.spec import Bounds, ConnectionsSpec, EngineSpec, Mode, VenueSpec
-from simulated_cluster import SimulatedCluster
-from simulated_load import trade
 
 # --- Where no pod tells what the database allows --------------------------------------------------
 

@@ -15,7 +15,8 @@ from openvenue_operator.spec import (
     TuningSpec,
     VenueSpec,
 )
-from simulated_cluster import IDLE, SimulatedCluster
+
+from tests.operator.simulated_cluster import IDLE, SimulatedCluster
 
 
 def bounds(least: int, most: int) -> st.SearchStrategy[Bounds]:

@@ -4,7 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from observed import (
+from openvenue_operator.model import Memory, Situation, Step
+from openvenue_operator.offline import plan_of
+from openvenue_operator.spec import Bounds, Mode
+
+from tests.support.observed import (
     NOW,
     allocation,
     database,
@@ -19,9 +23,6 @@ from observed import (
     target,
     tuning,
 )
-from openvenue_operator.model import Memory, Situation, Step
-from openvenue_operator.offline import plan_of
-from openvenue_operator.spec import Bounds, Mode
 
 # --- At rest, and at first ------------------------------------------------------------------------
 

@@ -3,7 +3,17 @@
 from typing import Any
 
 import pytest
-from observed import (
+from openvenue_operator.model import (
+    Database,
+    Engine,
+    Memory,
+    Plan,
+    Pod,
+    Step,
+)
+from openvenue_operator.spec import Bounds, ConnectionsSpec, EngineSpec, VenueSpec
+
+from tests.support.observed import (
     NOW,
     allocation,
     database,
@@ -16,15 +26,6 @@ from observed import (
     target,
     tuning,
 )
-from openvenue_operator.model import (
-    Database,
-    Engine,
-    Memory,
-    Plan,
-    Pod,
-    Step,
-)
-from openvenue_operator.spec import Bounds, ConnectionsSpec, EngineSpec, VenueSpec
 
 
 def engine(least: int, most: int) -> EngineSpec:

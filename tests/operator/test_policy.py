@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from observed import NOW, allocation, load, pod, silent, spec, tuning
 from openvenue_operator import policy
 from openvenue_operator.load import IN_FLIGHT_MAX, load_of
 from openvenue_operator.model import Allocation, Memory
 from openvenue_operator.spec import Bounds, TuningSpec, VenueSpec
+
+from tests.support.observed import NOW, allocation, load, pod, silent, spec, tuning
 
 SPEC = spec(replicas=Bounds(min=1, max=8), workers_per_pod=Bounds(min=1, max=4))
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
-from exposition_text import PodMetrics
 from openvenue_operator.scrape import (
     ALL_TIMEOUT_S,
     LOAD_WINDOW_S,
@@ -17,6 +16,8 @@ from openvenue_operator.scrape import (
     Target,
     new_session,
 )
+
+from tests.support.exposition_text import PodMetrics
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -7,20 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from observed import (
-    NOW,
-    SPEC,
-    allocation,
-    database,
-    deployment,
-    exactly,
-    load,
-    observation,
-    pod,
-    silent,
-    spec,
-    tuning,
-)
 from openvenue_operator.conditions import Condition
 from openvenue_operator.model import EnginePod, Memory, Observation
 from openvenue_operator.plan import plan
@@ -33,6 +19,21 @@ from openvenue_operator.status import (
     remembered,
     status_needs_write,
     status_of,
+)
+
+from tests.support.observed import (
+    NOW,
+    SPEC,
+    allocation,
+    database,
+    deployment,
+    exactly,
+    load,
+    observation,
+    pod,
+    silent,
+    spec,
+    tuning,
 )
 
 AT_REST = Memory(target=allocation(), may_hold=5)

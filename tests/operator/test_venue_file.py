@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from crd import fields, schema
 from openvenue_operator.spec import Mode, VenueSpec
 from openvenue_operator.venue_file import LOG_LEVELS, RANGES, BadVenue, Range, read_spec
+
+from tests.support.crd import fields, schema
 
 MINIMAL: dict[str, Any] = {
     "api": {"deployment": "venue-api"},

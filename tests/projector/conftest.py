@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
-from flow import ACCOUNTS, Flow
-from running_venue import Venue
+
+from tests.projector.flow import ACCOUNTS, Flow
+from tests.support.venue import Venue
 
 
 @pytest.fixture

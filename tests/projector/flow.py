@@ -15,7 +15,8 @@ from openvenue.projector.run import follow
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import PROJECTED_TABLES
 from pydantic import SecretStr
-from running_venue import Venue
+
+from tests.support.venue import Venue
 
 ACCOUNTS = (1, 2, 3)
 BATCH = 100

@@ -11,7 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flow import (
+from openvenue.cli.errors import CommandError
+from openvenue.cli.local.postgres import EmbeddedPostgres
+from openvenue.db import migrate
+
+from tests.projector.flow import (
     ACCOUNTS,
     Flow,
     checksums,
@@ -19,10 +23,7 @@ from flow import (
     projected_sequence,
     wait_until_projected,
 )
-from openvenue.cli.errors import CommandError
-from openvenue.cli.local.postgres import EmbeddedPostgres
-from openvenue.db import migrate
-from running_venue import Venue
+from tests.support.venue import Venue
 
 KILLS = 3
 BETWEEN_BATCHES_S = 0.05  # more would only be a longer journal to project in the end
@@ -110,7 +111,6 @@ async def test_a_database_killed_under_load_is_projected_into_as_if_nothing_had_
         last = flow.status().durable_sequence
     # A server that syncs waits for the disk, which other tests keep busy.
     await wait_until_projected(venue.database_url, last, timeout_s=120)
-    assert venue.projector is not None
     assert venue.projector.running
     assert venue.projector.log.read_text().count("projection interrupted") >= KILLS
 

@@ -1,10 +1,20 @@
 """Folding: many entries become the rows they leave behind."""
 
 import pytest
-from entries import LOT_NANOS, TICK_NANOS, TIME_NS, canceled, entry, fold, new_order, trade
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.projector.fold import Batch, UnknownInstrument
 from openvenue.vocabulary import UnknownEnumerator
+
+from tests.projector.entries import (
+    LOT_NANOS,
+    TICK_NANOS,
+    TIME_NS,
+    canceled,
+    entry,
+    fold,
+    new_order,
+    trade,
+)
 
 
 def test_an_accepted_order_is_a_new_row_in_exact_units() -> None:

@@ -7,15 +7,6 @@ from collections.abc import Callable
 
 import asyncpg
 import pytest
-from entries import new_order
-from flow import (
-    ACCOUNTS,
-    Flow,
-    checksums,
-    project_into,
-    projected_sequence,
-    wait_until_projected,
-)
 from openvenue.db.database import Database
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.projector.fold import Batch, Sizes
@@ -27,8 +18,18 @@ from openvenue.projector.store import OffsetMoved, Store
 from openvenue.queries.orders import OrderFilter, list_orders
 from openvenue.queries.projection import ProjectionGate, ProjectionLag
 from openvenue.vocabulary import SIDES
-from running_venue import Venue
 from sqlalchemy import text
+
+from tests.projector.entries import new_order
+from tests.projector.flow import (
+    ACCOUNTS,
+    Flow,
+    checksums,
+    project_into,
+    projected_sequence,
+    wait_until_projected,
+)
+from tests.support.venue import Venue
 
 KILLS = 8
 OWN = ProjectorSettings(rest_max_ms=0)
@@ -185,7 +186,6 @@ async def test_a_rebuild_takes_over_from_a_projector_that_goes_on_afterwards(
     await rebuild(engine.settings, OWN)
     assert await checksums(engine.database_url) == before
     await wait_until_projected(engine.database_url, await asyncio.to_thread(flow.send, 500))
-    assert engine.projector is not None
     assert engine.projector.running
 
 
@@ -197,7 +197,6 @@ async def test_killed_at_random_moments_it_projects_everything_exactly_once(
         engine.start_projector()
         sending = asyncio.to_thread(flow.send, 1500)
         await asyncio.gather(sending, asyncio.sleep(moments.uniform(0.6, 1.2)))
-        assert engine.projector is not None
         engine.projector.stop(signal.SIGKILL)
     await project(engine, flow.status().durable_sequence)
     after_kills = await checksums(engine.database_url)
@@ -209,7 +208,6 @@ async def test_it_waits_for_an_engine_that_is_away_and_goes_on(engine: Venue, fl
     first = flow.send(200)
     following = asyncio.ensure_future(project(engine, first + 50))
     await wait_until_projected(engine.database_url, first)
-    assert engine.engine is not None
     engine.engine.stop(signal.SIGKILL)
     await asyncio.to_thread(engine.start_engine)
     with Flow(engine, seed=8) as later:

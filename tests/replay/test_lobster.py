@@ -4,7 +4,6 @@ import gzip
 from pathlib import Path
 
 import pytest
-from days import HIDDEN, message, row, write_day
 from openvenue.replay.lines import MalformedFile
 from openvenue.replay.lobster import (
     MessageType,
@@ -12,6 +11,8 @@ from openvenue.replay.lobster import (
     read_day,
     symbol_of,
 )
+
+from tests.replay.days import HIDDEN, message, row, write_day
 
 
 def test_a_header_line_is_skipped_in_either_file(tmp_path: Path) -> None:

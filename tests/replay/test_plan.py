@@ -8,10 +8,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from days import HIDDEN, day, message, plan, row
 from openvenue.replay.lobster import Day, find_orderbook, read_day
 from openvenue.replay.operation import Kind
 from openvenue.replay.plan import Cause, Planner, Skip, Target
+
+from tests.replay.days import HIDDEN, day, message, plan, row
 
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", "../shared/data")) / "lobster"
 

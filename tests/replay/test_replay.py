@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from days import HIDDEN, message, row, write_day
 from openvenue.keys import NewKey
 from openvenue.replay.session import WINDOW_DEFAULT
-from running_venue import Venue
+
+from tests.replay.days import HIDDEN, message, row, write_day
+from tests.support.venue import Venue
 
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", "../shared/data")) / "lobster"
 SHARES = 10_000_000

@@ -1,4 +1,4 @@
-"""Starts and removes the node: `python -m node up`, `down`."""
+"""Starts and removes the node: `python -m tests.cluster.node up`, `down`."""
 
 import shutil
 import subprocess
@@ -7,8 +7,8 @@ import time
 
 import typer
 
-from node import addons, components, credentials, namespaces
-from node.layout import FAILURES, KUBECONFIG, LOGS, PARTS, NodeError
+from tests.cluster.node import addons, components, credentials, namespaces
+from tests.cluster.node.layout import FAILURES, KUBECONFIG, LOGS, PARTS, NodeError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 

@@ -5,8 +5,8 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from node import images
-from node.layout import (
+from tests.cluster.node import images
+from tests.cluster.node.layout import (
     BIN,
     DNS_SERVICE_IP,
     INGRESS_SERVICE_IP,

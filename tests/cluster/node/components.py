@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from node import credentials
-from node.layout import (
+from tests.cluster.node import credentials
+from tests.cluster.node.layout import (
     BIN,
     DNS_SERVICE_IP,
     LOGS,
@@ -25,7 +25,7 @@ from node.layout import (
     STATE,
     NodeError,
 )
-from node.namespaces import entering
+from tests.cluster.node.namespaces import entering
 
 _PIDS = STATE / "pids"
 _CONFIG = STATE / "config"

@@ -6,7 +6,14 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from node.layout import API_SERVER, KUBECONFIG, KUBERNETES_SERVICE_IP, NAME, NODE_IP, STATE
+from tests.cluster.node.layout import (
+    API_SERVER,
+    KUBECONFIG,
+    KUBERNETES_SERVICE_IP,
+    NAME,
+    NODE_IP,
+    STATE,
+)
 
 DIRECTORY = STATE / "credentials"
 CA = DIRECTORY / "ca.crt"

@@ -5,8 +5,8 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from node.layout import BIN, IMAGES, REGISTRY, TRAEFIK_VERSION, UV, NodeError
-from node.namespaces import entering
+from tests.cluster.node.layout import BIN, IMAGES, REGISTRY, TRAEFIK_VERSION, UV, NodeError
+from tests.cluster.node.namespaces import entering
 
 _NOBODY = "65532:65532"
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from node.layout import (
+from tests.cluster.node.layout import (
     BIN,
     HOST_IP,
     LINK_NET,

@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-from admin_access import AdminAccess
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.keys import NewKey, create_key
 from openvenue.settings import Settings
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.support import metrics
+from tests.support.admin_access import AdminAccess
+from tests.support.waiting import wait_for
+
 Result = TypeVar("Result")
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 
@@ -110,10 +113,11 @@ class ChildProcess:
         SIGSTOP alone takes effect when one of the threads gets to it; the others work until then.
         """
         self.process.send_signal(signal.SIGSTOP)
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while any(state != "T" for state in self._thread_states()):
-            assert time.monotonic() < deadline, "it does not pause"
-            time.sleep(0.001)
+        wait_for(
+            lambda: all(state == "T" for state in self._thread_states()),
+            STOP_TIMEOUT_S,
+            every_s=0.001,
+        )
 
     def resume(self) -> None:
         """Let it go on, if it was paused."""
@@ -133,9 +137,8 @@ class Venue:
     directory: Path
     database_url: str
     environment: dict[str, str] = field(default_factory=dict)
-    engine: ChildProcess | None = None
-    api: ChildProcess | None = None
-    projector: ChildProcess | None = None
+    processes: dict[str, ChildProcess] = field(default_factory=dict)
+    """Those that were started, the outermost last."""
     engine_port: int = 0
     api_port: int = 0
     operations_port: int = 0
@@ -144,6 +147,18 @@ class Venue:
     def admin(self) -> AdminAccess:
         """Who administrates the engine."""
         return AdminAccess(self.directory)
+
+    @property
+    def engine(self) -> ChildProcess:
+        return self.processes["engine"]
+
+    @property
+    def projector(self) -> ChildProcess:
+        return self.processes["projector"]
+
+    @property
+    def api(self) -> ChildProcess:
+        return self.processes["api"]
 
     @property
     def settings(self) -> Settings:
@@ -173,6 +188,10 @@ class Venue:
         """Return the metrics of all workers, at most a second old."""
         return httpx.get(f"{self.operations_url}/metrics", timeout=20).text
 
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of a metric's samples over all workers."""
+        return metrics.total(self.metrics(), f"openvenue_api_{name}", **labels)
+
     def start(self, *, projector: bool = True, **environment: str) -> "Venue":
         """Start every process and wait until the API is ready."""
         self.start_engine()
@@ -191,7 +210,7 @@ class Venue:
         command += ["--listen", f"127.0.0.1:{self.engine_port}", "--metrics-listen", metrics_listen]
         command += ["--port-file", str(port_file), "--segment-bytes", str(4 << 20)]
         command += ["--max-orders", "65536", *self.admin.options]
-        self.engine = self._spawn("engine", command, {})
+        self._spawn("engine", command, {})
         self.engine_port = self._wait_for_port(port_file, self.engine)
 
     def start_api(self, **environment: str) -> None:
@@ -215,7 +234,7 @@ class Venue:
             "OPENVENUE_INSTRUMENTS_ASK_INTERVAL_S": "0.05",
             **{f"OPENVENUE_{name.upper()}": value for name, value in environment.items()},
         }
-        self.api = self._spawn("api", [sys.executable, "-m", "openvenue.server"], extra)
+        self._spawn("api", [sys.executable, "-m", "openvenue.server"], extra)
         self.api_port = self._wait_for_port(port_file, self.api)
         self.operations_port = self._wait_for_port(operations_file, self.api)
 
@@ -223,7 +242,7 @@ class Venue:
         """Start the projector with these further OPENVENUE_ settings."""
         extra = {f"OPENVENUE_{name.upper()}": value for name, value in environment.items()}
         command = [sys.executable, "-m", "openvenue.projector"]
-        self.projector = self._spawn("projector", command, extra)
+        self._spawn("projector", command, extra)
 
     def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Wait until the API says that it can serve."""
@@ -243,7 +262,6 @@ class Venue:
 
     def worker_pids(self) -> set[int]:
         """Return the processes that serve requests."""
-        assert self.api is not None
         children = Path(f"/proc/{self.api.pid}/task/{self.api.pid}/children").read_text().split()
         return {
             int(child)
@@ -255,23 +273,16 @@ class Venue:
         self, count: int, other_than: frozenset[int] | set[int] = frozenset()
     ) -> None:
         """Wait until exactly `count` worker processes run, none of them of `other_than`."""
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while len(pids := self.worker_pids()) != count or pids & other_than:
-            assert time.monotonic() < deadline, f"workers: {pids}"
-            time.sleep(0.05)
+        wait_for(lambda: len(pids := self.worker_pids()) == count and not pids & other_than)
 
     def wait_until_projected(self, client: httpx.Client) -> None:
         """Wait until the history holds all that the client's account was told."""
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while client.get("/v2/orders", params={"status": "all"}).status_code != 200:
-            assert time.monotonic() < deadline, f"no projection; see {self.directory}/*.log"
-            time.sleep(0.02)
+        wait_for(lambda: client.get("/v2/orders", params={"status": "all"}).status_code == 200)
 
     def stop(self) -> None:
         """End all processes, the outermost first."""
-        for child in (self.api, self.projector, self.engine):
-            if child is not None:
-                child.stop()
+        for child in reversed(self.processes.values()):
+            child.stop()
 
     def define_instruments(self) -> None:
         for terms in INSTRUMENTS:
@@ -320,7 +331,7 @@ class Venue:
         finally:
             await engine.dispose()
 
-    def _spawn(self, name: str, command: list[str], environment: Mapping[str, str]) -> ChildProcess:
+    def _spawn(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
         log = self.directory / f"{name}.log"
         settings = {
             "OPENVENUE_DATABASE_URL": self.database_url,
@@ -335,7 +346,8 @@ class Venue:
                 stdout=output,
                 stderr=output,
             )
-        return ChildProcess(process, log)
+        # An engine that starts again stays the innermost.
+        self.processes[name] = ChildProcess(process, log)
 
     def _wait_for_port(self, port_file: Path, child: ChildProcess) -> int:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -356,7 +368,6 @@ def run_apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 def log_lines(venue: Venue, event: str) -> list[dict[str, Any]]:
     """Return the API's log lines of an event."""
-    assert venue.api is not None
     lines = (json.loads(line) for line in venue.api.log.read_text().splitlines())
     return [line for line in lines if line["event"] == event]
 

@@ -19,7 +19,8 @@ from openvenue_operator.model import (
 )
 from openvenue_operator.offline import plan_of
 from openvenue_operator.spec import ApiSpec, Bounds, EngineSpec, VenueSpec
-from simulated_cluster import IDLE
+
+from tests.operator.simulated_cluster import IDLE
 
 NOW = 1_800_000_000.0
 

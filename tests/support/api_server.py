@@ -22,7 +22,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("OPENVENUE_CLUSTER_BIN") or ROOT / ".cache/cluster/bin")
 START_TIMEOUT_S = 60.0
 ADMIN = "admin"

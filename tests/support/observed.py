@@ -20,7 +20,17 @@ from openvenue_operator.model import (
 from openvenue_operator.offline import plan_of
 from openvenue_operator.spec import ApiSpec, Bounds, EngineSpec, VenueSpec
 
-from tests.operator.simulated_cluster import IDLE
+IDLE = PodLoad(
+    seconds=10,
+    orders_per_s=0,
+    requests_per_s=1,
+    cpu_cores=0.01,
+    event_loop_lag_ms=1,
+    pool_wait_ms=0,
+    p99_ms=1,
+    in_flight=0,
+)
+
 
 NOW = 1_800_000_000.0
 
@@ -32,7 +42,7 @@ def exactly(value: int) -> Bounds:
 def spec(**fields: Any) -> VenueSpec:
     """A spec with wide bounds; fields of `api` may be given directly."""
     api = {name: fields.pop(name) for name in ApiSpec.__struct_fields__ if name in fields}
-    bounds = {
+    bounds: dict[str, Any] = {
         "replicas": Bounds(min=1, max=4),
         "workers_per_pod": Bounds(min=1, max=2),
         "db_pool_size": Bounds(min=2, max=10),
@@ -52,7 +62,7 @@ SPEC = spec()
 
 
 def tuning(generation: int = 1, **fields: Any) -> Tuning:
-    known = {
+    known: dict[str, Any] = {
         "workers": 1,
         "db_pool_size": 5,
         "db_pool_overflow": 0,
@@ -69,7 +79,7 @@ def load(**figures: float) -> PodLoad:
 def pod(name: str = "api-1", runs: Tuning | None = None, **fields: Any) -> Pod:
     """A ready pod that runs a tuning under no load to speak of."""
     running = runs or tuning()
-    report = {
+    report: dict[str, Any] = {
         "read_at": NOW,
         "workers": running.workers,
         "workers_wanted": running.workers,
@@ -81,7 +91,7 @@ def pod(name: str = "api-1", runs: Tuning | None = None, **fields: Any) -> Pod:
         "load": load(),
     }
     given = {key: fields.pop(key) for key in PodReport.__struct_fields__ if key in fields}
-    known = {
+    known: dict[str, Any] = {
         "name": name,
         "uid": name,
         "created_at": NOW - 100,
@@ -101,7 +111,7 @@ def silent(name: str = "silent", **fields: Any) -> Pod:
 
 def deployment(replicas: int = 1, **fields: Any) -> Deployment:
     """As the chart renders it."""
-    known = {
+    known: dict[str, Any] = {
         "uid": "uid",
         "replicas": replicas,
         "max_surge": 1,
@@ -115,7 +125,7 @@ def deployment(replicas: int = 1, **fields: Any) -> Deployment:
 
 
 def database(**fields: Any) -> Database:
-    known = {
+    known: dict[str, Any] = {
         "read_at": NOW,
         "max_connections": 100,
         "reserved_connections": 3,
@@ -126,7 +136,7 @@ def database(**fields: Any) -> Database:
 
 def observation(*pods: Pod, **fields: Any) -> Observation:
     """Of a venue whose pods all run the applied tuning."""
-    known = {
+    known: dict[str, Any] = {
         "generation": 1,
         "deployment": deployment(len(pods) or 1),
         "pods": pods,
@@ -141,7 +151,7 @@ def observation(*pods: Pod, **fields: Any) -> Observation:
 
 
 def allocation(**fields: int) -> Allocation:
-    known = {
+    known: dict[str, int] = {
         "replicas": 1,
         "workers": 1,
         "db_pool_size": 5,

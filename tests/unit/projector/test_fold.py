@@ -1,5 +1,7 @@
 """Folding: many entries become the rows they leave behind."""
 
+from typing import Any
+
 import pytest
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.projector.fold import Batch, UnknownInstrument
@@ -169,7 +171,7 @@ def test_a_gap_between_entries_is_refused() -> None:
 
 
 # Enumerators and events of a later version, which proto3 lets through.
-LATER = 99
+LATER: Any = 99
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,9 @@ LATER = 99
         entry(
             1,
             pb.Event(applied=pb.Applied()),
-            define_instrument=pb.DefineInstrument(instrument_id=1, asset_class=LATER, state=1),
+            define_instrument=pb.DefineInstrument(
+                instrument_id=1, asset_class=LATER, state=pb.INSTRUMENT_STATE_ACTIVE
+            ),
         ),
     ],
 )

@@ -251,7 +251,7 @@ def test_larger_pools_that_did_not_help_are_taken_back_and_not_tried_again_for_a
     memory = first.memory.replace(pool_high_since=NOW)
     later = NOW + 600
 
-    def asked(**figures: float) -> policy.Wish | None:
+    def asked(**figures: Any) -> policy.Wish | None:
         return next(policy.wishes(demand(larger, **figures), larger, SPEC, memory, later), None)
 
     helped = asked(pool_wait_ms=60, queries_per_s=500)

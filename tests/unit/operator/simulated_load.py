@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from openvenue_operator.model import Plan, PodLoad
 
-from tests.operator.simulated_cluster import SimulatedCluster
+from tests.unit.operator.simulated_cluster import FASTER, QUIET, SimulatedCluster
 
 HOPELESS_MS = 5000.0
 """What takes longer is given up."""
@@ -67,22 +67,28 @@ class Clients:
 def trade(
     cluster: SimulatedCluster,
     seconds: float,
-    orders_per_s: Callable[[float], float],
+    orders_per_s: float | Callable[[float], float],
     clients: Clients = Clients(),
 ) -> Plan:
-    """Let clients send so many orders, by the cluster's time, and the operator look on."""
-    until = cluster.now + seconds
+    """Let clients send so many orders, by the cluster's time, and the operator look on.
+
+    Under a load that never changes, time passes faster while nothing happens.
+    """
+    until, quiet = cluster.now + seconds, 0
     while cluster.now < until:
-        cluster.pass_time(TICK_S)
+        before = cluster.fingerprint()
+        faster = quiet >= QUIET and not callable(orders_per_s)
+        cluster.pass_time(min(TICK_S * (FASTER if faster else 1), until - cluster.now))
         cluster.become_ready(0)
         cluster.read_file(0)
         serving = [pod for pod in cluster.pods if pod.ready_at is not None and not pod.stops_at]
         if serving:
             running = serving[0].running
-            rate = orders_per_s(cluster.now)
+            rate = orders_per_s(cluster.now) if callable(orders_per_s) else orders_per_s
             pool = running.db_pool_size + running.db_pool_overflow
             cluster.load = clients.load_of(rate, len(serving), running.workers, pool)
             of_worker = clients.in_use(rate, len(serving) * running.workers)
             cluster.db_in_use = math.ceil(of_worker * running.workers)
         planned = cluster.reconcile()
+        quiet = quiet + 1 if cluster.fingerprint() == before else 0
     return planned

@@ -11,8 +11,6 @@ from openvenue_operator.model import (
 )
 from openvenue_operator.spec import Bounds, ConnectionsSpec, EngineSpec, Mode, VenueSpec
 
-from tests.operator.simulated_cluster import SimulatedCluster
-from tests.operator.simulated_load import trade
 from tests.support.observed import (
     NOW,
     allocation,
@@ -26,6 +24,8 @@ from tests.support.observed import (
     spec,
     tuning,
 )
+from tests.unit.operator.simulated_cluster import SimulatedCluster
+from tests.unit.operator.simulated_load import trade
 
 # --- Where no pod tells what the database allows --------------------------------------------------
 
@@ -120,14 +120,14 @@ BUSY_ORDERS_PER_S, IDLE_ORDERS_PER_S = 900.0, 20.0
 
 def watching(**fields: Any) -> SimulatedCluster:
     """A venue of two pods in Plan mode, once it runs what it should."""
-    known = {
+    known: dict[str, Any] = {
         "spec": spec(replicas=Bounds(min=2, max=4), db_pool_size=exactly(5)),
         "start_with": tuning(0),
         "max_connections": 100,
         "replicas": 2,
     }
     cluster = SimulatedCluster(**(known | fields))
-    trade(cluster, 120, lambda _: IDLE_ORDERS_PER_S)
+    trade(cluster, 120, IDLE_ORDERS_PER_S)
     cluster.spec = cluster.spec.replace(mode=Mode.PLAN)
     return cluster
 
@@ -147,31 +147,31 @@ def running(cluster: SimulatedCluster) -> Allocation:
 
 def test_in_plan_mode_a_load_that_has_gone_asks_for_what_runs_again() -> None:
     cluster = watching()
-    hot = trade(cluster, 120, lambda _: BUSY_ORDERS_PER_S)
+    hot = trade(cluster, 120, BUSY_ORDERS_PER_S)
     assert hot.target is not None
     assert hot.target.workers == 2
     assert hot.next_step.startswith("in mode Auto would write: ")
-    cold = trade(cluster, 120, lambda _: IDLE_ORDERS_PER_S)
+    cold = trade(cluster, 120, IDLE_ORDERS_PER_S)
     assert cold.target == running(cluster)
     assert cold.settled
 
 
 def test_in_plan_mode_a_load_that_stays_goes_on_asking_for_the_same() -> None:
     cluster = watching()
-    hot = trade(cluster, 120, lambda _: BUSY_ORDERS_PER_S)
-    later = trade(cluster, 600, lambda _: BUSY_ORDERS_PER_S)
+    hot = trade(cluster, 120, BUSY_ORDERS_PER_S)
+    later = trade(cluster, 600, BUSY_ORDERS_PER_S)
     assert later.target == hot.target
     assert later.reason == hot.reason
 
 
 def test_what_was_planned_in_plan_mode_is_not_carried_out_later() -> None:
     cluster = watching()
-    trade(cluster, 120, lambda _: BUSY_ORDERS_PER_S)
+    trade(cluster, 120, BUSY_ORDERS_PER_S)
     before = running(cluster)
-    trade(cluster, 120, lambda _: IDLE_ORDERS_PER_S)
+    trade(cluster, 120, IDLE_ORDERS_PER_S)
     cluster.spec = cluster.spec.replace(mode=Mode.AUTO)
     writes = len(cluster.writes)
-    trade(cluster, 20, lambda _: IDLE_ORDERS_PER_S)
+    trade(cluster, 20, IDLE_ORDERS_PER_S)
     assert running(cluster) == before
     assert len(cluster.writes) == writes
 

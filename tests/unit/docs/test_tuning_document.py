@@ -12,7 +12,7 @@ from openvenue_operator.spec import EngineSpec, VenueSpec
 from openvenue_operator.status import PlanStatus, Status
 
 SIGNS = str.maketrans({"\N{MULTIPLICATION SIGN}": "x", "\N{MINUS SIGN}": "-"})
-TEXT = (Path(__file__).resolve().parents[2] / "docs/tuning.md").read_text().translate(SIGNS)
+TEXT = (Path(__file__).resolve().parents[3] / "docs/tuning.md").read_text().translate(SIGNS)
 SPEC: dict[str, Any] = {"api": {"deployment": "api"}, "engine": {"statefulSet": "engine"}}
 
 

@@ -15,10 +15,10 @@ from openvenue_operator.plan import plan
 from openvenue_operator.status import PlanStatus, Status, json_form, status_of
 from typer.testing import CliRunner
 
-from tests.operator.simulated_cluster import SimulatedCluster
-from tests.operator.test_plan_properties import begin, clusters, happen, happenings
 from tests.support.crd import TEMPLATE
 from tests.support.observed import allocation, exactly, load, observation, pod, spec
+from tests.unit.operator.simulated_cluster import SimulatedCluster
+from tests.unit.operator.test_plan_properties import begin, clusters, happen, happenings
 
 NOW = 1_800_000_000.5
 CHART_VALUES = TEMPLATE.parents[2] / "openvenue/values.yaml"

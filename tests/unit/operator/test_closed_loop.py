@@ -1,6 +1,7 @@
 """The policy on a venue whose load answers to what it does: it comes to rest, and stays there."""
 
 import math
+import os
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 from openvenue_operator.model import Step
 from openvenue_operator.spec import Bounds
 
-from tests.operator.simulated_cluster import SimulatedCluster
-from tests.operator.simulated_load import TICK_S, Clients, trade
 from tests.support.observed import spec, tuning
+from tests.unit.operator.simulated_cluster import SimulatedCluster
+from tests.unit.operator.simulated_load import TICK_S, Clients, trade
+
+EXAMPLES = int(os.environ.get("OPENVENUE_EXAMPLES", "2"))
+"""Of loads that swing for hours; each takes a second. The soak uses 50."""
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -29,7 +33,7 @@ CHANGES_UP_MAX = 12
 
 def mistuned(**fields: Any) -> SimulatedCluster:
     """One pod of one worker with a pool of two."""
-    known = {
+    known: dict[str, Any] = {
         "spec": WIDE,
         "start_with": tuning(0, workers=1, db_pool_size=2),
         "max_connections": 500,
@@ -47,9 +51,9 @@ def changes(cluster: SimulatedCluster, since: int = 0) -> list[Step]:
 @pytest.mark.parametrize("orders_per_s", [50, 300, 900, 2000, 5000])
 def test_a_mistuned_venue_comes_to_rest_within_its_targets(orders_per_s: float) -> None:
     cluster = mistuned()
-    planned = trade(cluster, HOUR, lambda _: orders_per_s)
+    planned = trade(cluster, HOUR, orders_per_s)
     written = len(cluster.writes)
-    trade(cluster, HOUR, lambda _: orders_per_s)
+    trade(cluster, HOUR, orders_per_s)
     assert changes(cluster, written) == []
     assert planned.settled
     assert planned.target is not None
@@ -78,27 +82,27 @@ def test_under_any_steady_load_it_comes_to_rest(
 ) -> None:
     start = tuning(0, workers=workers, db_pool_size=pool)
     cluster = mistuned(start_with=start, max_connections=max_connections)
-    trade(cluster, 2 * HOUR, lambda _: orders_per_s, clients)
+    trade(cluster, 2 * HOUR, orders_per_s, clients)
     written = len(cluster.writes)
-    trade(cluster, HOUR / 2, lambda _: orders_per_s, clients)
+    trade(cluster, HOUR / 2, orders_per_s, clients)
     assert changes(cluster, written) == []
 
 
 def test_it_grows_within_minutes_and_shrinks_within_the_hour() -> None:
     cluster = mistuned()
-    grown = trade(cluster, 10 * MINUTE, lambda _: 2000)
+    grown = trade(cluster, 10 * MINUTE, 2000)
     assert grown.target is not None
     assert grown.target.replicas * grown.target.workers >= 6
-    shrunk = trade(cluster, 2 * HOUR, lambda _: 50)
+    shrunk = trade(cluster, 2 * HOUR, 50)
     assert shrunk.target is not None
     assert shrunk.target.replicas * shrunk.target.workers == 1
 
 
 def test_without_room_it_takes_what_there_is_and_rests() -> None:
     cluster = mistuned(max_connections=40)
-    planned = trade(cluster, HOUR, lambda _: 5000)
+    planned = trade(cluster, HOUR, 5000)
     written = len(cluster.writes)
-    again = trade(cluster, HOUR, lambda _: 5000)
+    again = trade(cluster, HOUR, 5000)
     assert changes(cluster, written) == []
     assert again.binding.startswith("the budget of 34 connections")
     assert again.memory.changed_at == planned.memory.changed_at
@@ -109,7 +113,7 @@ def test_more_workers_come_without_fewer_on_the_way() -> None:
     cluster = mistuned(replicas=3)
     least, rate = 3, 2500.0
     for _ in range(300):
-        trade(cluster, 2, lambda _: rate)
+        trade(cluster, 2, rate)
         staying = [pod for pod in cluster.pods if pod.stops_at is None]
         workers = sum(pod.running.workers for pod in staying)
         assert workers >= least
@@ -122,7 +126,7 @@ def swinging(low: float, high: float, half_period_s: int) -> Callable[[float], f
     return lambda now: high if now // half_period_s % 2 else low
 
 
-@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.generate])
 @given(st.floats(20, 5000), st.floats(20, 5000), st.integers(4, 280))
 def test_under_a_load_that_swings_faster_than_the_down_window_no_step_up_follows_one_down(
     low: float, high: float, half_period_s: int
@@ -142,7 +146,7 @@ def test_under_a_load_that_swings_faster_than_the_down_window_no_step_up_follows
     assert len(changes(cluster, written)) <= 2
 
 
-@settings(max_examples=4, deadline=None, phases=[Phase.generate])
+@settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.generate])
 @given(st.floats(20, 500), st.floats(500, 4000), st.integers(300, 3600))
 def test_changes_are_a_cooldown_apart_and_few_in_each_period(
     low: float, high: float, half_period_s: int
@@ -163,7 +167,7 @@ def test_changes_are_a_cooldown_apart_and_few_in_each_period(
 
 def test_a_disk_that_is_slow_gets_no_more_workers() -> None:
     cluster = mistuned()
-    trade(cluster, 5 * MINUTE, lambda _: 50)
+    trade(cluster, 5 * MINUTE, 50)
     written = len(cluster.writes)
     for _ in range(600):
         assert cluster.load is not None
@@ -175,7 +179,7 @@ def test_a_disk_that_is_slow_gets_no_more_workers() -> None:
 
 def test_a_market_that_opens_has_its_workers_after_a_few_changes() -> None:
     cluster = mistuned()
-    grown = trade(cluster, 7 * MINUTE, lambda _: 4000)
+    grown = trade(cluster, 7 * MINUTE, 4000)
     assert grown.target is not None
     # 8 processors' work at 70%.
     assert grown.target.replicas * grown.target.workers >= 11
@@ -184,7 +188,7 @@ def test_a_market_that_opens_has_its_workers_after_a_few_changes() -> None:
 
 def test_a_database_that_is_slow_gets_no_larger_pools() -> None:
     cluster = mistuned(start_with=tuning(0, workers=1, db_pool_size=4))
-    trade(cluster, 5 * MINUTE, lambda _: 50)
+    trade(cluster, 5 * MINUTE, 50)
     pool = cluster.applied.db_pool_size if cluster.applied else 0
     written, sizes = len(cluster.writes), set()
     for _ in range(int(2 * HOUR / TICK_S)):
@@ -204,7 +208,7 @@ def test_a_database_that_is_slow_gets_no_larger_pools() -> None:
 
 def test_a_projection_that_is_late_gets_no_larger_pools() -> None:
     cluster = mistuned(start_with=tuning(0, workers=1, db_pool_size=4))
-    trade(cluster, 5 * MINUTE, lambda _: 50)
+    trade(cluster, 5 * MINUTE, 50)
     written = len(cluster.writes)
     for _ in range(300):
         assert cluster.load is not None

@@ -1,6 +1,7 @@
 """What holds for every spec, rollout and failure: the budget, the order of steps, and an end."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -16,7 +17,8 @@ from openvenue_operator.spec import (
     VenueSpec,
 )
 
-from tests.operator.simulated_cluster import IDLE, SimulatedCluster
+from tests.support.observed import IDLE
+from tests.unit.operator.simulated_cluster import SimulatedCluster
 
 
 def bounds(least: int, most: int) -> st.SearchStrategy[Bounds]:
@@ -226,9 +228,12 @@ def test_it_comes_to_an_end_wherever_it_was_killed(
 DEADLINE_S = 60
 
 
-def with_a_broken_pod(how: str | None, **api: Bounds) -> SimulatedCluster:
+def with_a_broken_pod(how: str | None, **api: Any) -> SimulatedCluster:
     """A venue at rest with room in its budget, one of whose three pods breaks for good."""
-    known = {"replicas": Bounds(min=3, max=5), "workers_per_pod": Bounds(min=1, max=3)}
+    known: dict[str, Any] = {
+        "replicas": Bounds(min=3, max=5),
+        "workers_per_pod": Bounds(min=1, max=3),
+    }
     cluster = SimulatedCluster(
         spec=VenueSpec(
             api=ApiSpec(deployment="api", **(known | api)),

@@ -1,6 +1,6 @@
 """What is read of a pod: where to ask it, and why it is not ready in the cluster's own words."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from lightkube.resources.core_v1 import Pod
@@ -30,7 +30,7 @@ def live(
     **metadata: Any,
 ) -> Pod:
     """A pod as the API server has it."""
-    return Pod.from_dict(
+    made: Any = Pod.from_dict(
         {
             "metadata": {
                 "name": "api-1",
@@ -53,6 +53,7 @@ def live(
             "status": status or {},
         }
     )
+    return cast("Pod", made)
 
 
 def waiting(why: str, **ended: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ test passes with it.
 """
 
 import inspect
+from typing import Any
 
 import asyncpg
 import httptools
@@ -60,7 +61,8 @@ def test_uvicorns_server_has_what_ours_overrides() -> None:
 
 
 def test_sqlalchemys_pool_keeps_what_resizing_changes() -> None:
-    pool = AsyncAdaptedQueuePool(lambda: None, pool_size=2, max_overflow=1)
+    creator: Any = lambda: None  # noqa: E731
+    pool: Any = AsyncAdaptedQueuePool(creator, pool_size=2, max_overflow=1)
     assert (pool._overflow, pool._max_overflow, pool._pool.maxsize) == (-2, 1, 2)
     assert pool._pool._queue._maxsize == 2
     for name in ("_do_get", "_do_return_conn", "_create_connection", "_inc_overflow"):

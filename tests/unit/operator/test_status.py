@@ -309,7 +309,10 @@ def test_a_condition_that_is_well_says_no_more() -> None:
 
 
 def test_a_spec_that_does_not_fit_is_told_by_the_condition_and_as_the_next_step() -> None:
-    clash = {"spec": spec(replicas=exactly(4)), "database": database(max_connections=20)}
+    clash: dict[str, Any] = {
+        "spec": spec(replicas=exactly(4)),
+        "database": database(max_connections=20),
+    }
     found = status(pod(), **clash)
     said = condition(found, "BudgetSatisfied").message
     assert said is not None
@@ -356,7 +359,7 @@ def test_what_others_hold_of_the_database_is_noise_too() -> None:
     assert not status_needs_write(written, beside(22), NOW + 1)
     assert not status_needs_write(written, beside(24), NOW + 100)
     assert status_needs_write(written, beside(40), NOW + 100)
-    clash = {"spec": spec(replicas=exactly(20))}
+    clash: dict[str, Any] = {"spec": spec(replicas=exactly(20))}
     assert not status_needs_write(beside(60, **clash), beside(62, **clash), NOW + 1)
 
 

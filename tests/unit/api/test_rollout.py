@@ -1,5 +1,7 @@
 """The order in which a group of workers takes over a new tuning."""
 
+from dataclasses import dataclass
+
 from hypothesis import given
 from hypothesis import strategies as st
 from openvenue.tuning import Rollout, Tuning
@@ -15,26 +17,42 @@ tunings = st.builds(
 )
 
 
+@dataclass
+class Worker:
+    """One process of the group; it may never do what it is told."""
+
+    tuning: Tuning
+    follows: bool = True
+    ends: bool = True
+
+
 class Group:
     """Workers that take over what they are told one at a time, in any order, and leave late."""
 
     def __init__(self, tuning: Tuning) -> None:
         self.rollout = Rollout(tuning)
-        self.running = [tuning] * tuning.workers
-        self.leaving: list[Tuning] = []
+        self.workers = [Worker(tuning) for _ in range(tuning.workers)]
+        self.leaving: list[Worker] = []
+
+    @property
+    def running(self) -> list[Tuning]:
+        return [worker.tuning for worker in self.workers]
 
     def connections(self) -> int:
-        return sum(tuning.connections for tuning in self.running + self.leaving)
+        return sum(worker.tuning.connections for worker in self.workers + self.leaving)
 
     def step(self, choice: int) -> None:
         """Let one thing happen."""
+        ending = [worker for worker in self.leaving if worker.ends]
         behind = [
-            index for index, tuning in enumerate(self.running) if tuning != self.rollout.current
+            worker
+            for worker in self.workers
+            if worker.follows and worker.tuning != self.rollout.current
         ]
-        if choice % 3 == 0 and self.leaving:
-            self.leaving.pop()
+        if choice % 3 == 0 and ending:
+            self.leaving.remove(ending[-1])
         elif choice % 3 == 1 and behind:
-            self.running[behind[choice % len(behind)]] = self.rollout.current
+            behind[choice % len(behind)].tuning = self.rollout.current
         else:
             self.supervise()
 
@@ -42,10 +60,21 @@ class Group:
         """What the supervisor does at each tick."""
         self.rollout.advance(self.running, len(self.leaving))
         wanted = self.rollout.current.workers
-        while len(self.running) + len(self.leaving) < wanted:
-            self.running.append(self.rollout.current)
-        while len(self.running) > wanted:
-            self.leaving.append(self.running.pop())
+        while len(self.workers) + len(self.leaving) < wanted:
+            self.workers.append(Worker(self.rollout.current))
+        while len(self.workers) > wanted:
+            self.leaving.append(self.workers.pop())
+
+    def break_worker(self, choice: int) -> None:
+        """Let a worker never follow and never end."""
+        worker = self.workers[choice % len(self.workers)]
+        worker.follows = worker.ends = False
+
+    def replace_broken(self) -> None:
+        """End what hangs, as the supervisor does after its patience, and start others."""
+        self.leaving = [worker for worker in self.leaving if worker.ends]
+        self.workers = [worker for worker in self.workers if worker.follows]
+        self.supervise()
 
     def settle(self) -> None:
         for _ in range(100):
@@ -109,3 +138,24 @@ def test_the_generation_is_reported_only_when_everything_has_shrunk() -> None:
     assert rollout.current == shrunk
     rollout.advance([shrunk, shrunk], 0)
     assert rollout.current == rollout.target
+
+
+@given(tunings, tunings, st.lists(st.integers(0, 5), min_size=1, max_size=3))
+def test_workers_that_never_follow_or_never_end_hold_growth_up_until_they_are_replaced(
+    first: Tuning, second: Tuning, broken: list[int]
+) -> None:
+    group = Group(first)
+    for choice in broken:
+        group.break_worker(choice)
+    group.rollout.target = second
+    most = max(tuning.workers * tuning.connections for tuning in (first, second))
+    for _ in range(50):
+        for choice in range(3):
+            group.step(choice)
+            assert group.connections() <= most
+    if second.workers * second.connections > first.workers * first.connections:
+        assert group.connections() <= first.workers * first.connections
+    group.replace_broken()
+    group.settle()
+    assert group.running == [second] * second.workers
+    assert not group.leaving

@@ -1,8 +1,9 @@
 """Fixtures of the whole Python suite: a real PostgreSQL, and real venues on it.
 
-`venue` is one venue for the session, which tests share and leave as they found it. `new_venue`
-makes a venue of the test's own, on a database of its own, for tests that break things. Where the
-suite runs in several processes, each has a server, and with it venues, of its own.
+`venue` is one venue for the session, which tests share and leave as they found it. `venue_with` is
+one with a setting, which the tests of a module share. `new_venue` makes a venue of the test's own,
+on a database of its own, for tests that break things. Where the suite runs in several processes,
+each has a server, and with it venues, of its own.
 """
 
 import itertools
@@ -80,7 +81,7 @@ def venue(
     """A running venue with the instruments AAPL, BTC/USD and OLD (inactive)."""
     shared = Venue(tmp_path_factory.mktemp("venue"), new_migrated_database())
     try:
-        yield shared.start()
+        yield shared.start(workers="2")
     finally:
         shared.stop()
 
@@ -106,13 +107,36 @@ def new_venue(
         drop_database(one.database_url)
 
 
-@pytest.fixture(scope="session")
-def _account_numbers() -> Iterator[int]:
-    return itertools.count(100)
+@pytest.fixture(scope="module")
+def venue_with(
+    tmp_path_factory: pytest.TempPathFactory,
+    new_migrated_database: Callable[[], str],
+    drop_database: Callable[[str], None],
+) -> Iterator[Callable[..., Venue]]:
+    """Return a running venue with these settings of its API, which a module's tests share.
+
+    A test may pause, kill and start its processes, and changes no setting.
+    """
+    made: dict[tuple[object, ...], Venue] = {}
+
+    def give(*, projector: bool = True, **settings: str) -> Venue:
+        key = (projector, *sorted(settings.items()))
+        if key in made and not made[key].all_running():
+            made.pop(key).stop()  # A test failed in the middle.
+        if key not in made:
+            made[key] = Venue(tmp_path_factory.mktemp("venue"), new_migrated_database())
+            made[key].start(projector=projector, **settings)
+        made[key].wait_until_ready()
+        return made[key]
+
+    yield give
+    for one in made.values():
+        one.stop()
+        drop_database(one.database_url)
 
 
 @pytest.fixture
-def new_account(venue: Venue, _account_numbers: Iterator[int]) -> Iterator[Callable[..., NewKey]]:
+def new_account(venue: Venue) -> Iterator[Callable[..., NewKey]]:
     """Open an account of the test's own on the shared venue, and return a key to it.
 
     Its open orders are canceled at the test's end, so that no other test trades with them.
@@ -120,7 +144,7 @@ def new_account(venue: Venue, _account_numbers: Iterator[int]) -> Iterator[Calla
     keys: list[NewKey] = []
 
     def open_account(cash: int = 10_000_000, **terms: bool) -> NewKey:
-        keys.append(venue.open_account(next(_account_numbers), cash, **terms))
+        keys.append(venue.open_account(None, cash, **terms))
         return keys[-1]
 
     yield open_account

@@ -12,6 +12,7 @@ from openvenue.http.supervised import SupervisorLink
 from openvenue.keys import NewKey
 from openvenue.tuning import initial_tuning
 
+from tests.api.orders import worker_of
 from tests.support.venue import Venue
 
 
@@ -41,6 +42,6 @@ async def application(venue: Venue) -> AsyncIterator[Application]:
     )
     async with made._routed.router.lifespan_context(made._routed):
         async with asyncio.timeout(20):
-            while made.worker.problems():  # noqa: ASYNC110
+            while worker_of(made).problems():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         yield made

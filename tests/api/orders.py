@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 from openvenue.http.app import Application
+from openvenue.http.worker import Worker
 from openvenue.keys import NewKey
 
 from tests.support.venue import key_headers
@@ -36,3 +37,9 @@ def client_of(application: Application, key: NewKey) -> httpx.AsyncClient:
         headers=key_headers(key),
         timeout=15,
     )
+
+
+def worker_of(application: Application) -> Worker:
+    """Return what the application has while it is up."""
+    assert application.worker is not None
+    return application.worker

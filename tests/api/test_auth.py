@@ -2,17 +2,18 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
-import httpx
 import pytest
 from openvenue import keys
 from openvenue.db.tables import api_keys
 from openvenue.keys import NewKey
 from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from tests.api.orders import limit_order
+from tests.support import http
 from tests.support.proxy import Proxy
 from tests.support.venue import Venue, key_headers, log_lines, run_apart
 from tests.support.waiting import wait_for
@@ -35,8 +36,8 @@ ROUTES = [
 ]
 
 
-def in_database(venue: Venue, work: Callable) -> object:
-    async def run() -> object:
+def in_database(venue: Venue, work: Callable[[AsyncConnection], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
         engine = create_async_engine(venue.database_url)
         try:
             async with engine.begin() as connection:
@@ -48,12 +49,12 @@ def in_database(venue: Venue, work: Callable) -> object:
 
 
 def status(venue: Venue, headers: dict[str, str], path: str = "/v2/clock") -> int:
-    return httpx.get(venue.url + path, headers=headers, timeout=60).status_code
+    return http.get(venue.url + path, headers=headers, timeout=60).status_code
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_every_trading_route_needs_a_key(venue: Venue, method: str, path: str) -> None:
-    response = httpx.request(method, venue.url + path)
+    response = http.request(method, venue.url + path)
     assert response.status_code == 401
     assert response.json()["code"] == 40110000
     assert response.json()["message"] == "request is not authorized"
@@ -61,7 +62,7 @@ def test_every_trading_route_needs_a_key(venue: Venue, method: str, path: str) -
 
 @pytest.mark.parametrize("path", ["/healthz", "/docs", "/openapi.json"])
 def test_operational_routes_need_none(venue: Venue, path: str) -> None:
-    assert httpx.get(venue.url + path).status_code == 200
+    assert http.get(venue.url + path).status_code == 200
 
 
 def test_a_wrong_secret_an_unknown_key_and_a_missing_half_look_alike(
@@ -77,7 +78,7 @@ def test_a_wrong_secret_an_unknown_key_and_a_missing_half_look_alike(
     ]
     bodies = []
     for headers in wrong:
-        response = httpx.get(f"{venue.url}/v2/clock", headers=headers)
+        response = http.get(f"{venue.url}/v2/clock", headers=headers)
         assert response.status_code == 401
         bodies.append(response.text)
     assert len(set(bodies)) == 1
@@ -86,9 +87,9 @@ def test_a_wrong_secret_an_unknown_key_and_a_missing_half_look_alike(
 
 def test_a_refused_order_is_not_entered(venue: Venue, account: NewKey) -> None:
     headers = {**key_headers(account), "APCA-API-SECRET-KEY": "wrong"}
-    answer = httpx.post(f"{venue.url}/v2/orders", headers=headers, json=limit_order())
+    answer = http.post(f"{venue.url}/v2/orders", headers=headers, json=limit_order())
     assert answer.status_code == 401
-    assert httpx.get(f"{venue.url}/v2/orders", headers=key_headers(account)).json() == []
+    assert http.get(f"{venue.url}/v2/orders", headers=key_headers(account)).json() == []
 
 
 def test_a_revoked_key_stops_working_long_before_its_cache_entry_expires(
@@ -111,7 +112,7 @@ def test_a_key_made_after_it_was_asked_for_in_vain_works(venue: Venue, account: 
     headers = {"APCA-API-KEY-ID": "OVLATER", "APCA-API-SECRET-KEY": secret}
     assert status(venue, headers) == 401
 
-    async def insert(connection) -> None:
+    async def insert(connection: AsyncConnection) -> None:
         await connection.execute(
             api_keys.insert().values(
                 key_id="OVLATER",
@@ -128,13 +129,13 @@ def test_a_key_made_after_it_was_asked_for_in_vain_works(venue: Venue, account: 
 
 
 def test_revoking_twice_or_an_unknown_key_says_so(venue: Venue, account: NewKey) -> None:
-    def revoke(connection):
+    def revoke(connection: AsyncConnection) -> Awaitable[Any]:
         return keys.revoke_key(connection, venue.settings.shard_id, account.key_id)
 
     assert in_database(venue, revoke) is True
     assert in_database(venue, revoke) is False
 
-    def of_account(connection):
+    def of_account(connection: AsyncConnection) -> Awaitable[Any]:
         return keys.list_keys(connection, venue.settings.shard_id, account.account_id)
 
     listed = in_database(venue, of_account)
@@ -142,7 +143,7 @@ def test_revoking_twice_or_an_unknown_key_says_so(venue: Venue, account: NewKey)
 
 
 def test_the_database_never_holds_a_secret(venue: Venue, account: NewKey) -> None:
-    async def read(connection):
+    async def read(connection: AsyncConnection) -> Any:
         return (await connection.execute(api_keys.select())).all()
 
     rows = in_database(venue, read)
@@ -179,7 +180,7 @@ def start_behind(proxy: Proxy, venue: Venue, **environment: str) -> None:
     url = make_url(venue.database_url).difference_update_query(["host"])
     proxied = url.set(host="127.0.0.1", port=proxy.port)
     venue.start(
-        workers="1", database_url=proxied.render_as_string(hide_password=False), **environment
+        projector=True, database_url=proxied.render_as_string(hide_password=False), **environment
     )
 
 
@@ -190,7 +191,7 @@ def test_no_order_waits_for_a_database_that_hangs(
     # A request that waited for the database would wait longer than its client does.
     start_behind(proxy, venue, auth_cache_ttl_s="0.2", auth_lookup_timeout_s="30")
     key = venue.open_account(1)
-    with httpx.Client(base_url=venue.url, headers=key_headers(key), timeout=5) as client:
+    with http.Client(base_url=venue.url, headers=key_headers(key), timeout=5) as client:
         assert client.post("/v2/orders", json=limit_order()).status_code == 200
         proxy.stall()
         while not venue.metric("auth_lookups_total", result="stale"):
@@ -238,12 +239,12 @@ def test_a_hanging_database_is_waited_for_only_so_long(
 def test_a_key_revoked_while_notifications_are_lost_is_refused_within_the_ttl(
     new_venue: Callable[..., Venue],
 ) -> None:
-    venue = new_venue().start(auth_cache_ttl_s="0.5")
+    venue = new_venue().start(projector=False, auth_cache_ttl_s="0.5")
     key = venue.open_account(1)
     headers = key_headers(key)
     assert status(venue, headers) == 200
 
-    async def revoke_silently(connection) -> None:
+    async def revoke_silently(connection: AsyncConnection) -> None:
         await connection.execute(text("ALTER TABLE api_keys DISABLE TRIGGER api_keys_changed"))
         await keys.revoke_key(connection, venue.settings.shard_id, key.key_id)
 
@@ -266,7 +267,7 @@ def test_requests_that_wait_for_a_check_of_their_key_are_bounded(
     for thread in waiting:
         thread.start()
     wait_for(lambda: venue.metric("auth_lookups_total", result="miss") == 3)
-    answer = httpx.get(f"{venue.url}/v2/clock", headers=strangers[2])
+    answer = http.get(f"{venue.url}/v2/clock", headers=strangers[2])
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "too many keys" in answer.json()["detail"]
     wait_for(lambda: venue.metric("auth_lookups_total", result="refused") == 1)
@@ -300,12 +301,13 @@ def test_two_venues_on_one_database_never_accept_each_others_keys(
     second.start(projector=False)
     theirs = [venue.open_account(1) for venue in (first, second)]
 
-    async def listed_and_revoked(connection) -> tuple[list[str], bool]:
+    async def listed_and_revoked(connection: AsyncConnection) -> tuple[list[str], bool]:
         listed = await keys.list_keys(connection, venue.settings.shard_id)
         revoked = await keys.revoke_key(connection, venue.settings.shard_id, other.key_id)
         return [key.key_id for key in listed], revoked
 
-    for venue, own, other in ((first, *theirs), (second, *reversed(theirs))):
+    mine, yours = theirs
+    for venue, own, other in ((first, mine, yours), (second, yours, mine)):
         assert status(venue, key_headers(own)) == 200
         assert status(venue, key_headers(other)) == 401
         with venue.client(other) as stranger:

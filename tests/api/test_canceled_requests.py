@@ -23,7 +23,12 @@ async def give_up(application: Application, key: NewKey, method: str, path: str)
         sent.append(message)
 
     headers = [(name.lower().encode(), value.encode()) for name, value in key_headers(key).items()]
-    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode()}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+    }
     scope |= {"headers": headers, "query_string": b"", "root_path": "", "app": None}
     scope |= {"http_version": "1.1", "server": ("v", 1), "client": ("c", 1), "scheme": "http"}
     task = asyncio.create_task(application(scope, receive, send))

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import make_url
 
+from tests.support import http
 from tests.support.venue import Venue
 
 FAR_LONGER_S = "100"  # than any of these tests may take
@@ -28,7 +29,7 @@ def wait_for_health(venue: Venue) -> None:
     """Wait until a worker answers, ready or not."""
     for _ in range(1000):
         try:
-            assert httpx.get(f"{venue.url}/healthz", timeout=20).status_code == 200
+            assert http.get(f"{venue.url}/healthz", timeout=20).status_code == 200
             return
         except httpx.TransportError:
             time.sleep(0.02)
@@ -68,7 +69,7 @@ def test_an_api_whose_engine_is_not_there_stops_at_once(venue: Venue, workers: s
     venue.engine_port = 1  # nobody listens there
     venue.spawn_api(workers=workers)
     wait_for_health(venue)
-    with httpx.Client(base_url=venue.url) as client:
+    with http.Client(base_url=venue.url) as client:
         assert client.get("/healthz").status_code == 200
         assert "engine" in checks_of(venue)
         # The connection stays open, as a proxy's does.
@@ -105,6 +106,6 @@ def test_an_api_that_was_ready_gives_notice_though_its_engine_has_gone(
     venue.api.process.terminate()
     until = time.monotonic() + 2
     while time.monotonic() < until:
-        assert httpx.get(f"{venue.url}/healthz", timeout=20).status_code == 200
+        assert http.get(f"{venue.url}/healthz", timeout=20).status_code == 200
         time.sleep(0.1)
     assert venue.api.process.wait(30) == 0

@@ -21,7 +21,7 @@ from openvenue.http.order_terms import fill_in
 from openvenue.http.problems import Problem
 from openvenue.keys import NewKey
 
-from tests.api.orders import client_of, limit_order, market_order
+from tests.api.orders import client_of, limit_order, market_order, worker_of
 from tests.support.venue import Venue
 
 
@@ -421,7 +421,7 @@ async def test_a_fault_of_ours_after_the_order_was_entered_leaves_its_id_to_look
     async with client_of(application, account) as client:
         entered = (await client.post("/v2/orders", json=limit_order())).json()
         with monkeypatch.context() as patch:
-            patch.setattr(application.worker.views, "order", lambda *_: 1 / 0)
+            patch.setattr(worker_of(application).views, "order", lambda *_: 1 / 0)
             answers = [
                 await client.post("/v2/orders", json=limit_order()),
                 await client.patch(f"/v2/orders/{entered['id']}", json={"qty": "3"}),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any, Literal
 
 import pytest
 from openvenue.queries.orders import OrderFilter, orders_query
@@ -40,20 +41,22 @@ def history(new_migrated_database: Callable[[], str]) -> str:
     return url
 
 
-async def plan_of(connection: AsyncConnection, wanted: OrderFilter) -> dict:
+async def plan_of(connection: AsyncConnection, wanted: OrderFilter) -> dict[str, Any]:
+    dialect: Any = postgresql.dialect  # of no type
     query = orders_query(0, 1, wanted).compile(
-        dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}
+        dialect=dialect(), compile_kwargs={"literal_binds": True}
     )
     explained = await connection.scalar(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}"))
-    return explained[0]["Plan"]
+    plan: dict[str, Any] = explained[0]["Plan"]
+    return plan
 
 
-def scans_of(plan: dict) -> list[dict]:
+def scans_of(plan: dict[str, Any]) -> list[dict[str, Any]]:
     below = [scan for child in plan.get("Plans", []) for scan in scans_of(child)]
     return [plan, *below] if "Relation Name" in plan else below
 
 
-async def scan_of(history: str, wanted: OrderFilter) -> tuple[dict, int]:
+async def scan_of(history: str, wanted: OrderFilter) -> tuple[dict[str, Any], int]:
     """The one scan of a query and how many rows it returns."""
     engine = create_async_engine(history)
     async with engine.connect() as connection:
@@ -63,8 +66,8 @@ async def scan_of(history: str, wanted: OrderFilter) -> tuple[dict, int]:
     return scan, plan["Actual Rows"]
 
 
-def rows_read(scan: dict) -> int:
-    return scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)
+def rows_read(scan: dict[str, Any]) -> int:
+    return int(scan["Actual Rows"]) + int(scan.get("Rows Removed by Filter", 0))
 
 
 @pytest.mark.parametrize("oldest_first", [False, True])
@@ -73,7 +76,7 @@ def rows_read(scan: dict) -> int:
     [({}, 3), ({"limit": 2}, 2), ({"side": "buy"}, 3), ({"instrument_ids": [2]}, 1)],
 )
 async def test_open_orders_are_found_without_reading_the_history(
-    history: str, further: dict, found: int, oldest_first: bool
+    history: str, further: dict[str, Any], found: int, oldest_first: bool
 ) -> None:
     wanted = OrderFilter(status="open", oldest_first=oldest_first, **further)
     scan, rows = await scan_of(history, wanted)
@@ -98,7 +101,11 @@ async def test_open_orders_are_found_without_reading_the_history(
     ],
 )
 async def test_the_history_of_a_symbol_is_found_without_reading_that_of_others(
-    history: str, status: str, further: dict, found: int, oldest_first: bool
+    history: str,
+    status: Literal["closed", "all"],
+    further: dict[str, Any],
+    found: int,
+    oldest_first: bool,
 ) -> None:
     wanted = OrderFilter(status=status, oldest_first=oldest_first, **further)
     scan, rows = await scan_of(history, wanted)

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from openvenue.database_url import parse_database_url
 from openvenue.settings import Settings
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 
 @pytest.mark.parametrize(
@@ -22,14 +23,14 @@ from pydantic import ValidationError
         ("engine_keepalive_interval_s", 4.9),
     ],
 )
-def test_what_cannot_work_is_refused(name: str, value: object) -> None:
+def test_what_cannot_work_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ValidationError, match=name):
         Settings(**{name: value})
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
 def test_databases_are_named_as_everyone_names_them(scheme: str) -> None:
-    url = Settings(database_url=f"{scheme}://openvenue@db/openvenue").database_url
+    url = Settings(database_url=SecretStr(f"{scheme}://openvenue@db/openvenue")).database_url
     dsn = parse_database_url(url.get_secret_value()).dsn
     assert dsn == "postgresql://openvenue@db/openvenue"
 

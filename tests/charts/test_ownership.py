@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -44,7 +45,7 @@ def test_no_secret_and_no_password_is_rendered(values: Path | None) -> None:
                     assert "://" not in variable.get("value", "").replace("http://", ""), name
 
 
-def pods(chart: Path = CHART, **values: object) -> dict[str, Manifest]:
+def pods(chart: Path = CHART, **values: Any) -> dict[str, Manifest]:
     """Pod templates by workload, Jobs and tests left out, which run anew when they change."""
     objects = render(
         chart=chart, values={key.replace("__", "."): each for key, each in values.items()}
@@ -54,7 +55,7 @@ def pods(chart: Path = CHART, **values: object) -> dict[str, Manifest]:
     }
 
 
-def restarted(**values: object) -> set[str]:
+def restarted(**values: Any) -> set[str]:
     before, after = pods(), pods(**values)
     return {name.rpartition("demo-openvenue-")[2] for name in before if before[name] != after[name]}
 

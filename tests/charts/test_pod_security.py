@@ -53,7 +53,7 @@ def test_runs_as_a_user_without_privileges(pods: list[Manifest]) -> None:
 
 def test_writes_only_where_a_volume_is_mounted(pods: list[Manifest]) -> None:
     for pod in pods:
-        mounted = set()
+        mounted: set[str] = set()
         for container in containers(pod):
             mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
             assert mounts["tmp"]["mountPath"] == "/tmp"

@@ -26,7 +26,7 @@ def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
         assert expression["operator"] == "In"
         if labels.get(expression["key"]) not in expression["values"]:
             return False
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    return bool(selector.get("matchLabels", {}).items() <= labels.items())
 
 
 def is_peer(peer: dict[str, Any], pod: Pod) -> bool:

@@ -196,7 +196,7 @@ def history(venue: Venue, client: httpx.Client, limit: int) -> list[tuple[str, s
     Nothing else than a projection that is behind may keep them from being read.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
-    wanted = {"status": "all", "limit": limit}
+    wanted: dict[str, Any] = {"status": "all", "limit": limit}
     while (listed := client.get("/v2/orders", params=wanted)).status_code == 503:
         assert "your latest change is" in listed.text
         assert time.monotonic() < deadline, f"no projection; see {venue.directory}/*.log"

@@ -83,11 +83,11 @@ def check(
         assert not invented, f"never acknowledged, and there: {sorted(invented)[:5]}"
         compared += len(ledger.taken)
     for bot in bots:
-        found = {name for account, name in stored if account == bot.key.account_id}
-        assert bot.taken <= found, f"lost: {sorted(bot.taken - found)[:5]}"
-        assert not bot.refused & found, f"denied: {sorted(bot.refused & found)[:5]}"
+        names = {name for account, name in stored if account == bot.key.account_id}
+        assert bot.taken <= names, f"lost: {sorted(bot.taken - names)[:5]}"
+        assert not bot.refused & names, f"denied: {sorted(bot.refused & names)[:5]}"
         compared += len(bot.taken)
-    entered = sum(replay.result["orders_entered"] for replay in replays)
+    entered = sum(int(replay.result["orders_entered"]) for replay in replays)
     accounts = {account for replay in replays for account in replay.account_ids}
     found_of_replays = sum(account in accounts for account, _ in stored)
     # Each is interrupted, and may then have had one request under way.

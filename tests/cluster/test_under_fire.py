@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,8 @@ class Market:
         self.replays.append(replay)
         with ExitStack() as stack:
             flow = stack.enter_context(OrderFlow(self.venue.url, self.ledgers, SYMBOL))
-            for trader in (*bots, replay):
+            traders: list[Any] = [*bots, replay]
+            for trader in traders:
                 stack.enter_context(trader)
             trading = Trading(flow, bots, replay)
             trading.goes_on()

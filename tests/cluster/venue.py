@@ -9,6 +9,7 @@ import httpx
 
 from tests.cluster.cluster import CHARTS, Namespace
 from tests.cluster.order_flow import Key
+from tests.support import http
 
 SYMBOL = "AAPL"
 PAIR = "BTC/USD"
@@ -188,7 +189,7 @@ class InstalledVenue:
         try:
             operations = f"http://{self.address_of('api')}:8001/readyz"
             urls = (f"{self.url}/healthz", operations)
-            return all(httpx.get(url, timeout=5).status_code == 200 for url in urls)
+            return all(http.get(url, timeout=5).status_code == 200 for url in urls)
         except (httpx.TransportError, IndexError):
             return False
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import h2.config
@@ -197,7 +198,7 @@ def open_reflection(channel: grpc.Channel) -> grpc.Call:
 
 def open_idle_session(channel: grpc.Channel) -> grpc.Call:
     never = threading.Event()
-    call: grpc.Call = rpc.TradingStub(channel).Session(iter(never.wait, True))
+    call: grpc.Call = rpc.TradingStub(channel).Session(cast("Any", iter(never.wait, True)))
     return call
 
 

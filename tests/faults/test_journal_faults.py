@@ -3,6 +3,7 @@
 import resource
 import struct
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ FRAME_MAGIC = b"OVF\xff"
 
 
 @pytest.fixture
-def engine(tmp_path: Path):
+def engine(tmp_path: Path) -> Iterator[EngineProcess]:
     """A running engine with one account that trades."""
     process = EngineProcess(tmp_path).start()
     open_market(process, [1])

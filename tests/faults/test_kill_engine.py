@@ -1,6 +1,6 @@
 """Killed at any moment, the engine comes back with everything it acknowledged, and nothing twice.
 
-OPENVENUE_KILLS sets how often it is killed (15; the soak uses 200); OPENVENUE_KILL_SEED repeats the
+OPENVENUE_KILLS sets how often it is killed (8; the soak uses 200); OPENVENUE_KILL_SEED repeats the
 flow and the moments of a run.
 """
 
@@ -18,7 +18,7 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from tests.faults.engine_process import EngineProcess
 from tests.faults.traders import Trader, assert_still_there, open_market, trade_until
 
-KILLS = int(os.environ.get("OPENVENUE_KILLS", "15"))
+KILLS = int(os.environ.get("OPENVENUE_KILLS", "8"))
 SEED = int(os.environ.get("OPENVENUE_KILL_SEED", str(random.SystemRandom().randrange(10**6))))
 SESSIONS = 4
 

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -79,7 +80,8 @@ def test_a_stop_waits_for_no_client_and_no_snapshot(engine: EngineProcess) -> No
             assert engine.process is not None
             engine.process.send_signal(signal.SIGTERM)
             assert engine.process.wait(STOPPED_WITHIN_S) == 0
-            for call in [*silent, journal, snapshot]:
+            calls: list[Any] = [*silent, journal, snapshot]
+            for call in calls:
                 call.cancel()
         end.set()
 

@@ -3,6 +3,8 @@
 import queue
 import random
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import grpc
 from openvenue.engine.v1 import engine_pb2 as pb
@@ -81,7 +83,7 @@ class Trader:
         self,
         batch: list[pb.Request],
         outbox: "queue.SimpleQueue[pb.SessionRequest | None]",
-        responses: "grpc.CallIterator[pb.SessionResponse]",
+        responses: Iterator[pb.SessionResponse],
     ) -> None:
         """Send a batch and take in all its replies."""
         if not batch:
@@ -119,9 +121,9 @@ class Trader:
                 cancel = pb.CancelOrder(account_id=self.account_id, order_id=order.order_id)
                 batch.append(self._request(cancel_order=cancel))
             else:
-                order = self._new_order()
-                self.unanswered[order.client_order_id] = order
-                batch.append(self._request(new_order=order))
+                new = self._new_order()
+                self.unanswered[new.client_order_id] = new
+                batch.append(self._request(new_order=new))
         return batch
 
     def _new_order(self) -> pb.NewOrder:
@@ -137,7 +139,7 @@ class Trader:
             client_order_id=f"{self.account_id}-{self._numbers}",
         )
 
-    def _request(self, **body: pb.NewOrder | pb.CancelOrder) -> pb.Request:
+    def _request(self, **body: Any) -> pb.Request:
         self._numbers += 1
         return pb.Request(request_id=self._numbers, **body)
 

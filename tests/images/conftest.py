@@ -28,7 +28,7 @@ def built() -> None:
     """Build the images. They stay: with them their layers would go, which the next build takes."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount and run images here")
-    build = [ROOT / "scripts/build-images", "--tag", TAG]
+    build = [str(ROOT / "scripts/build-images"), "--tag", TAG]
     subprocess.run(build, check=True, stdout=sys.stderr)
 
 

@@ -82,6 +82,8 @@ def mounted(name: str) -> Iterator[Image]:
 class Container:
     """A container that runs."""
 
+    pid: int
+
     def __init__(
         self,
         image: Image,

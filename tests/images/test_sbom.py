@@ -21,7 +21,7 @@ def bills(engine: Image, api: Image, tmp_path_factory: pytest.TempPathFactory) -
         pytest.skip("syft is not built, which takes minutes: tests/cluster/parts/build syft")
     directory = tmp_path_factory.mktemp("sbom")
     tag = api.name.rsplit(":", 1)[1]
-    command = [ROOT / "scripts/make-sbom", "--tag", tag, "--output", directory]
+    command = [str(ROOT / "scripts/make-sbom"), "--tag", tag, "--output", str(directory)]
     subprocess.run(command, check=True)
     return directory
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from tests.operator.installed_operator import OPERATOR
+from tests.support import http
 from tests.support.api_server import ApiServer, free_ports
 
 STOP_TIMEOUT_S = 30.0
@@ -28,7 +29,7 @@ class OperatorProcess:
 
     def get(self, path: str) -> httpx.Response:
         """Ask its HTTP port."""
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
+        return http.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
 
     def kill(self) -> None:
         """End it at once."""

@@ -283,7 +283,7 @@ def test_only_those_who_declare_a_field_are_its_other_owners() -> None:
     def entry(manager: str, operation: str, fields: Any) -> ManagedFieldsEntry:
         return ManagedFieldsEntry(manager=manager, operation=operation, fieldsV1=fields)
 
-    replicas = {"f:spec": {"f:replicas": {}}}
+    replicas: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
     managed = [
         entry("argocd", "Apply", replicas),
         entry("helm", "Update", replicas),

@@ -67,7 +67,7 @@ class Interruption:
 
 
 class SimulatedEngine(rpc.AdminServicer):
-    """An engine's settings."""
+    """An engine\'s settings; other calls get UNIMPLEMENTED."""
 
     def __init__(self) -> None:
         self.server_threads = 64
@@ -119,7 +119,7 @@ class Course:
 
     async def run(self) -> dict[str, Any]:
         """Let a venue come up and be changed, with the operator begun anew whenever it ends."""
-        engine = SimulatedEngine()
+        engine = SimulatedEngine()  # type: ignore[abstract]
         async with serving(engine) as port:
             self.server.apply(deployment(self.namespace), engine_pod(self.namespace, port))
             status = json.dumps({"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}})
@@ -147,7 +147,7 @@ class Course:
             "engine": engine.server_threads,
         }
 
-    async def _settle(self, **bounds: int) -> None:
+    async def _settle(self, **bounds: Any) -> None:
         self.server.apply(venue(self.namespace, **bounds))
         wanted = self._get("venue", VENUE)["metadata"]["generation"]
         deadline = time.monotonic() + WITHIN_S

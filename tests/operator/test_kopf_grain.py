@@ -145,7 +145,7 @@ async def test_no_look_at_a_venue_blocks_the_event_loop(
     settings = OperatorSettings(identity="test/operator")
     found: list[str] = []
     async with (
-        serving(SimulatedEngine()) as port,
+        serving(SimulatedEngine()) as port,  # type: ignore[abstract]
         connect(config) as client,
         new_session() as session,
     ):

@@ -54,7 +54,7 @@ async def test_workers_and_pools_change_in_the_running_process(
 ) -> None:
     file = tmp_path / "tuning.json"
     started = {"workers": "1", "db_pool_size": "2", "db_pool_overflow": "0"}
-    running = new_venue().start(tuning_file=str(file), **started)
+    running = new_venue().start(projector=True, tuning_file=str(file), **started)
     supervisor = running.api.pid
     environment = {f"OPENVENUE_{name.upper()}": value for name, value in started.items()}
     pod = engine_pod(namespace, running.api_port)

@@ -25,7 +25,7 @@ from tests.projector.flow import (
 )
 from tests.support.venue import Venue
 
-KILLS = 3
+KILLS = int(os.environ.get("OPENVENUE_KILLS", "2"))
 BETWEEN_BATCHES_S = 0.05  # more would only be a longer journal to project in the end
 RESTART_TIMEOUT_S = 30.0
 
@@ -87,6 +87,7 @@ def venue(postgres: MortalPostgres, tmp_path: Path) -> Iterator[Venue]:
         venue.stop()
 
 
+@pytest.mark.timeout(180 + 20 * KILLS)
 async def test_a_database_killed_under_load_is_projected_into_as_if_nothing_had_happened(
     postgres: MortalPostgres, venue: Venue, new_migrated_database: Callable[[], str]
 ) -> None:

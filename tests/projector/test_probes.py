@@ -18,7 +18,7 @@ from openvenue.projector.settings import ProjectorSettings
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.projector.flow import Flow, wait_until_projected
-from tests.support import metrics
+from tests.support import http, metrics
 from tests.support.venue import Venue
 from tests.support.waiting import until
 
@@ -30,14 +30,14 @@ def port() -> str:
 
 
 def metric(port: str, name: str) -> float:
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    text = http.get(f"http://127.0.0.1:{port}/metrics").text
     (value,) = metrics.values(text, f"openvenue_projector_{name}")
     return value
 
 
 def is_ready(port: str) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        return http.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -63,7 +63,7 @@ async def test_probes_and_metrics_follow_the_stream(engine: Venue, flow: Flow, p
 
     engine.engine.stop(signal.SIGKILL)
     await until(lambda: not is_ready(port))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as probe:
+    async with http.AsyncClient(base_url=f"http://127.0.0.1:{port}") as probe:
         answer = await probe.get("/readyz")
         assert answer.json()["checks"]["projection"].startswith("engine: ")
         assert (await probe.get("/healthz")).status_code == 200
@@ -83,7 +83,7 @@ async def test_only_metrics_of_the_projector_are_shown_and_all_of_them_from_the_
 ) -> None:
     engine.start_projector(projector_http_port=port)
     await until(lambda: is_ready(port))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with http.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         text = (await client.get("/metrics")).text
     families = list(text_string_to_metric_families(text))
     prefixes = ("openvenue_projector_", "process_", "python_info")

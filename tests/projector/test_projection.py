@@ -1,6 +1,7 @@
 """The projection of a real engine's journal in a real PostgreSQL: exactly once, whatever dies."""
 
 import asyncio
+import os
 import random
 import signal
 from collections.abc import Callable
@@ -31,7 +32,7 @@ from tests.projector.flow import (
 )
 from tests.support.venue import Venue
 
-KILLS = 8
+KILLS = int(os.environ.get("OPENVENUE_KILLS", "4"))
 OWN = ProjectorSettings(rest_max_ms=0)
 
 
@@ -189,6 +190,7 @@ async def test_a_rebuild_takes_over_from_a_projector_that_goes_on_afterwards(
     assert engine.projector.running
 
 
+@pytest.mark.timeout(120 + 10 * KILLS)
 async def test_killed_at_random_moments_it_projects_everything_exactly_once(
     engine: Venue, flow: Flow
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ from openvenue.settings import Settings
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.support import metrics
+from tests.support import http, metrics
 from tests.support.admin_access import AdminAccess
 from tests.support.waiting import wait_for
 
@@ -121,7 +122,7 @@ class ChildProcess:
 
     def resume(self) -> None:
         """Let it go on, if it was paused."""
-        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(signal.SIGCONT)  # Nothing, if it has ended.
 
     def _thread_states(self) -> Iterator[str]:
         for file in Path(f"/proc/{self.pid}/task").glob("*/stat"):
@@ -142,6 +143,7 @@ class Venue:
     engine_port: int = 0
     api_port: int = 0
     operations_port: int = 0
+    _account_numbers: Iterator[int] = field(default_factory=lambda: itertools.count(100))
 
     @cached_property
     def admin(self) -> AdminAccess:
@@ -161,12 +163,16 @@ class Venue:
         return self.processes["api"]
 
     @property
+    def shard_id(self) -> int:
+        return int(self.environment.get("OPENVENUE_SHARD_ID", "0"))
+
+    @property
     def settings(self) -> Settings:
         """The settings that the venue's processes run with."""
         return Settings(
             database_url=SecretStr(self.database_url),
             engine_target=f"127.0.0.1:{self.engine_port}",
-            shard_id=int(self.environment.get("OPENVENUE_SHARD_ID", "0")),
+            shard_id=self.shard_id,
             engine_admin_target=self.admin.target,
             engine_admin_token_file=self.admin.token_file,
             workers=1,
@@ -182,11 +188,11 @@ class Venue:
 
     def readiness(self) -> httpx.Response:
         """Return what the API says of its readiness."""
-        return httpx.get(f"{self.operations_url}/readyz", timeout=5)
+        return http.get(f"{self.operations_url}/readyz", timeout=5)
 
     def metrics(self) -> str:
         """Return the metrics of all workers, at most a second old."""
-        return httpx.get(f"{self.operations_url}/metrics", timeout=20).text
+        return http.get(f"{self.operations_url}/metrics", timeout=20).text
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples over all workers."""
@@ -203,6 +209,9 @@ class Venue:
 
     def start_engine(self, metrics_listen: str = "") -> None:
         """Start the engine, on the port that it had before if there was one."""
+        if "api" in self.processes and self.api.running:
+            # What is said of the engine before would be taken for the new one's readiness.
+            wait_for(lambda: self.readiness().status_code == 503)
         port_file = self.directory / "engine.port"
         port_file.unlink(missing_ok=True)
         command = [str(engine_binary()), "serve"]
@@ -230,6 +239,8 @@ class Venue:
             "OPENVENUE_OPERATIONS_PORT_FILE": str(operations_file),
             "OPENVENUE_API_PORT_FILE": str(port_file),
             "OPENVENUE_DRAIN_TIMEOUT_S": "1",
+            # Each takes a second of a processor to start.
+            "OPENVENUE_WORKERS": "1",
             # Many tests name symbols that there are not.
             "OPENVENUE_INSTRUMENTS_ASK_INTERVAL_S": "0.05",
             **{f"OPENVENUE_{name.upper()}": value for name, value in environment.items()},
@@ -279,29 +290,33 @@ class Venue:
         """Wait until the history holds all that the client's account was told."""
         wait_for(lambda: client.get("/v2/orders", params={"status": "all"}).status_code == 200)
 
+    def all_running(self) -> bool:
+        """Let those that were paused go on; return whether none has ended."""
+        for child in self.processes.values():
+            child.resume()
+        return all(child.running for child in self.processes.values())
+
     def stop(self) -> None:
         """End all processes, the outermost first."""
         for child in reversed(self.processes.values()):
             child.stop()
 
     def define_instruments(self) -> None:
-        for terms in INSTRUMENTS:
-            self.apply(pb.AdminRequest(define_instrument=terms))
+        self.apply(*(pb.AdminRequest(define_instrument=terms) for terms in INSTRUMENTS))
 
-    def open_account(self, account_id: int, cash: int = 10_000_000, **terms: bool) -> NewKey:
+    def open_account(
+        self, account_id: int | None = None, cash: int = 10_000_000, **terms: bool
+    ) -> NewKey:
         """Open an account with cash in whole units of the currency, and return a key to it."""
+        if account_id is None:
+            account_id = next(self._account_numbers)
         name = f"account {account_id}"
-        self.apply(
-            pb.AdminRequest(open_account=pb.OpenAccount(account_id=account_id, name=name, **terms))
-        )
+        opened = pb.OpenAccount(account_id=account_id, name=name, **terms)
+        requests = [pb.AdminRequest(open_account=opened)]
         if cash:
-            self.apply(
-                pb.AdminRequest(
-                    adjust_balance=pb.AdjustBalance(
-                        account_id=account_id, amount_micros=cash * 1_000_000
-                    )
-                )
-            )
+            credit = pb.AdjustBalance(account_id=account_id, amount_micros=cash * 1_000_000)
+            requests.append(pb.AdminRequest(adjust_balance=credit))
+        self.apply(*requests)
         return run_apart(self._create_key(account_id))
 
     def give(self, account_id: int, instrument_id: int, qty_lots: int) -> None:
@@ -314,20 +329,21 @@ class Venue:
         )
         self.apply(pb.AdminRequest(adjust_position=adjustment))
 
-    def apply(self, request: pb.AdminRequest) -> pb.AdminResponse:
-        """Carry out an administrative command, which must succeed."""
-        request.shard_id = self.settings.shard_id
-        return self.admin.apply(request)[0]
+    def apply(self, *requests: pb.AdminRequest) -> None:
+        """Carry out administrative commands, which must succeed."""
+        for request in requests:
+            request.shard_id = self.shard_id
+        self.admin.apply(*requests)
 
     def client(self, key: NewKey) -> httpx.Client:
         """Return an HTTP client with the headers of a key."""
-        return httpx.Client(base_url=self.url, headers=key_headers(key), timeout=15)
+        return http.Client(base_url=self.url, headers=key_headers(key), timeout=15)
 
     async def _create_key(self, account_id: int) -> NewKey:
         engine = create_async_engine(self.database_url)
         try:
             async with engine.begin() as connection:
-                return await create_key(connection, self.settings.shard_id, account_id, "test")
+                return await create_key(connection, self.shard_id, account_id, "test")
         finally:
             await engine.dispose()
 

@@ -9,7 +9,7 @@ WITHIN_S = 60.0
 
 
 def wait_for(
-    condition: Callable[[], object], within_s: float = WITHIN_S, *, every_s: float = 0.02
+    condition: Callable[[], object], within_s: float = WITHIN_S, *, every_s: float = 0.05
 ) -> None:
     """Return once `condition()` is true. Raises AssertionError after `within_s` seconds."""
     deadline = time.monotonic() + within_s
@@ -19,7 +19,7 @@ def wait_for(
 
 
 async def until(
-    condition: Callable[[], object], within_s: float = WITHIN_S, *, every_s: float = 0.02
+    condition: Callable[[], object], within_s: float = WITHIN_S, *, every_s: float = 0.05
 ) -> None:
     """Do the same in an event loop, which goes on while a thread asks for `condition()`."""
     deadline = time.monotonic() + within_s

@@ -7,8 +7,7 @@ import typer
 
 from openvenue.cli.admin import Admin, connect_admin
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
-from openvenue.cli.errors import CommandError
-from openvenue.cli.output import JsonOption, print_record, print_rows
+from openvenue.commands import CommandError, JsonOption, print_record, print_rows
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.units import UnitError, format_micros, format_steps, parse_micros, parse_steps
 

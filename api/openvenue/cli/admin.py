@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 
-from openvenue.cli.errors import CommandError
+from openvenue.commands import CommandError
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc

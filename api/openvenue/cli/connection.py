@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import SecretStr
 
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir, RunningVenue
+from openvenue.commands import CommandError
 from openvenue.settings import Settings
 
 DATA_DIR_DEFAULT = Path("var")

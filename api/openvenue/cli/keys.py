@@ -17,9 +17,8 @@ from openvenue.cli.connection import (
     running_venue,
     venue_settings,
 )
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir
-from openvenue.cli.output import JsonOption, console, print_record, print_rows
+from openvenue.commands import CommandError, JsonOption, console, print_record, print_rows
 from openvenue.db.connection import DATABASE_ERRORS, DatabaseRefused, open_engine
 from openvenue.keys import claim_key, create_key, list_keys, revoke_key
 from openvenue.reasons import reason_of

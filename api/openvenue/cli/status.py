@@ -11,7 +11,7 @@ import typer
 from openvenue.cli.admin import connect_admin
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
 from openvenue.cli.local.data_dir import DataDir, RunningVenue
-from openvenue.cli.output import JsonOption, print_record
+from openvenue.commands import JsonOption, print_record
 from openvenue.db.connection import DATABASE_AWAY, connect
 from openvenue.settings import Settings
 

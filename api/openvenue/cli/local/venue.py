@@ -20,13 +20,13 @@ from alembic.util.exc import CommandError as MigrationError
 from pydantic import SecretStr
 
 from openvenue.cli.admin import connect_admin
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey, RunningVenue, process_started
 from openvenue.cli.local.demo_keys import demo_keys
 from openvenue.cli.local.ports import Ports
 from openvenue.cli.local.postgres import EmbeddedPostgres
 from openvenue.cli.local.processes import Child, keep_running
+from openvenue.commands import CommandError
 from openvenue.db import migrate
 from openvenue.db.connection import DATABASE_ERRORS
 from openvenue.reasons import reason_of

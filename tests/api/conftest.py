@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import httpx
 import pytest
 from openvenue.http.app import Application
-from openvenue.http.supervised import SupervisorLink
 from openvenue.keys import NewKey
-from openvenue.tuning import initial_tuning
+from openvenue.serving.supervisor_link import SupervisorLink
+from openvenue.serving.tuning import initial_tuning
 from running_venue import Venue
 
 

@@ -25,8 +25,8 @@ from openvenue.http.order_entry import submit_order
 from openvenue.http.problems import Problem
 from openvenue.http.protocol import mark_keyed
 from openvenue.http.routes import account, market, orders
-from openvenue.http.supervised import SupervisorLink
 from openvenue.http.worker import Worker, running_worker
+from openvenue.serving.supervisor_link import SupervisorLink
 from openvenue.settings import Settings
 from openvenue.telemetry import get_logger
 

@@ -18,10 +18,9 @@ from openvenue.db.key_reader import KeyReader, KeyRow
 from openvenue.db.listener import Listener, NoAnswer, Subscription
 from openvenue.db.tables import API_KEYS_CHANNEL
 from openvenue.http import problems
-from openvenue.http.refusals import log_refusal
 from openvenue.keys import hash_secret
 from openvenue.settings import Settings
-from openvenue.telemetry import get_logger
+from openvenue.telemetry import get_logger, log_refusal
 
 KEY_ID_HEADER = b"apca-api-key-id"
 SECRET_HEADER = b"apca-api-secret-key"

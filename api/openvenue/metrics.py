@@ -1,6 +1,7 @@
 """Prometheus metrics of an API worker, summed over the workers of a process group at the scrape.
 
-Made in the slot of the process, see `openvenue.metrics_slots`, which comes before this import.
+Made in the slot of the process, see `openvenue.serving.metrics_slots`, which comes before this
+import.
 """
 
 from bisect import bisect_left

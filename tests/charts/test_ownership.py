@@ -7,8 +7,8 @@ import pytest
 import yaml
 from chart import CHART, VALUE_SETS, Manifest, find, pod_templates, render, template
 from openvenue.projector.settings import ProjectorSettings
+from openvenue.serving.supervisor import _KILL_GRACE_S
 from openvenue.settings import Settings
-from openvenue.supervisor import _KILL_GRACE_S
 
 every_value_set = pytest.mark.parametrize(
     "values", [None, *VALUE_SETS], ids=lambda each: each and each.stem

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from openvenue.readiness import Health
+from openvenue.serving.readiness import Health
 
 # More often than anybody scrapes; less often than many scrapers together ask.
 _AGE_MAX_S = 1.0

@@ -1,15 +1,15 @@
 """Runs the API: worker processes on one listening socket, their number changeable at run time.
 
-The parent binds the socket, supervises the workers (`openvenue.supervisor`) and answers probes on a
-listener of its own. A worker that retires stops accepting, tells its clients to leave with their
-next answer, and stops when they have gone: no request fails, because the socket stays open in the
-others. When all stop, readiness fails first.
+The supervisor process binds the socket, supervises the workers (`openvenue.supervisor`) and answers
+probes on a listener of its own. A worker that retires stops accepting, tells its clients to leave
+with their next answer, and stops when they have gone. No request fails, because the socket stays
+open in the other workers. When all stop, readiness fails first.
 """
 
 if __name__ == "__main__":
     from openvenue.first_process import end_at_sigterm
 
-    end_at_sigterm()  # Before importing what takes a second.
+    end_at_sigterm()  # Before imports that take a second.
 
 import socket
 
@@ -25,8 +25,8 @@ _SEND_BUFFER_BYTES = 128 << 10
 def serve(settings: Settings | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises OSError where an address cannot be bound, openvenue.supervisor.WorkersFailed where no
-    worker can start.
+    Raises OSError if an address cannot be bound, openvenue.supervisor.WorkersFailed if no worker
+    can start.
     """
     settings = settings or get_settings()
     configure_logging(settings.log_level, settings.log_format)
@@ -36,14 +36,15 @@ def serve(settings: Settings | None = None) -> None:
         metrics_directory(settings.metrics_dir) as directory,
     ):
         listener.set_inheritable(True)
-        # Of every connection: what the kernel keeps for a client that does not read is bounded too.
+        # All connections inherit it: it bounds what the kernel buffers for a client that does not
+        # read.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         if settings.operations_port_file is not None:
             settings.operations_port_file.write_text(f"{operations.getsockname()[1]}\n")
         if settings.api_port_file is not None:
             settings.api_port_file.write_text(f"{listener.getsockname()[1]}\n")
         count_in(directory, "supervisor")
-        # Only now: it makes metrics.
+        # Imported only now, because it makes metrics.
         from openvenue.supervisor import Supervisor
 
         supervisor = Supervisor(settings, listener, directory)

@@ -99,7 +99,7 @@ class Application:
             yield worker
 
     def methods_at(self, path: str) -> set[str]:
-        """Return the methods that a path has; none where there is no such path."""
+        """Return the methods of a path; empty if there is no such path."""
         methods = {method for method, hot_path in self._hot if hot_path == path}
         for router in (self._routed.router, *_ROUTERS):
             for route in router.routes:
@@ -108,15 +108,15 @@ class Application:
         return methods | {"HEAD"} if "GET" in methods else methods
 
     def supervised(self) -> bool:
-        """Whether the supervisor is still there."""
+        """True if the supervisor still runs."""
         return self.worker is None or not self.worker.supervisor.gone.is_set()
 
     def may_have_clients(self) -> bool:
-        """Whether clients can have been sent here: nobody is before a worker has been ready."""
+        """True once a worker was ready: from then on clients may connect."""
         return self.worker is not None and bool(self.worker.supervisor.ever_ready.value)
 
     def drain(self, *, stopping: bool) -> None:
-        """Ask clients to leave from now on; where the venue is stopping, fail readiness too."""
+        """Ask clients to leave; if the venue stops, also fail readiness."""
         if self.worker is not None:
             self.worker.draining = True
             self.worker.stopping = stopping
@@ -187,7 +187,7 @@ class Application:
         try:
             await self._routed(routed, receive_bounded, send_counted)
         except asyncio.CancelledError:
-            # The server stops and has waited long enough.
+            # The server stops and no longer waits.
             if status != HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
             await _send_problem(send_counted, _stopped(scope["method"]), scope["path"])
@@ -265,7 +265,7 @@ def _problem_of(error: HTTPException, application: Application, path: str) -> Pr
     if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         return problems.bad_request(str(error.detail))
     if methods := application.methods_at(path):
-        # The router names those of its first route, and knows nothing of the hot ones.
+        # The router knows only the methods of its first matching route, and no hot route.
         return problems.method_not_allowed(methods)
     without_slash = path.rstrip("/")
     if without_slash != path and application.methods_at(without_slash):
@@ -274,7 +274,7 @@ def _problem_of(error: HTTPException, application: Application, path: str) -> Pr
 
 
 async def _answer_failure(request: Request, error: Exception) -> Response:
-    """A fault of ours. Where it was to change an order, it may have, and the answer says so."""
+    """Answer for a fault of ours: a request that changes orders may have reached the engine."""
     _log.error("request failed", route=request.url.path, exc_info=error)
     if request.method in _SAFE_METHODS:
         problem = Problem(500, problems.INTERNAL, "the venue failed to answer; this is a bug")
@@ -284,14 +284,14 @@ async def _answer_failure(request: Request, error: Exception) -> Response:
 
 
 def _stopped(method: str) -> Problem:
-    """The worker stops and has waited long enough for an answer."""
+    """Return the problem of a request whose answer the stopping worker no longer waits for."""
     if method in _SAFE_METHODS:
         return problems.unavailable("the worker stopped; nothing was changed: ask again")
     return problems.fate_unknown("the worker stopped", None)
 
 
 def _failed_before_entry(error: BaseException) -> Problem:
-    """Nothing happened: the order was not handed to the engine."""
+    """Return the problem of an order that failed before it was sent to the engine."""
     if isinstance(error, asyncio.CancelledError):
         return problems.unavailable(
             "the worker stopped before the order was entered: send it again"

@@ -1,11 +1,10 @@
-"""Who is asking: API keys from the database, cached so that an order never waits for it.
+"""API keys from the database, cached so that no order waits for them.
 
-Known keys are served from memory while a task reads all of them anew, twice within the TTL, and at
-once where PostgreSQL announces a change. So a revoked key is refused within the TTL as long as the
-database answers. One that is away or hangs does not stop trading: known keys stay good for a longer
-but bounded time. Only a key that is not known waits for the database, for a bounded time and among
-a bounded number. Such keys are remembered apart from good ones, so that a flood of them cannot push
-the good ones out.
+The cache answers for known keys. A task reads all of them again twice per TTL, and at once when
+PostgreSQL announces a change. So a revoked key is refused within the TTL while the database
+answers. If the database is down or hangs, trading continues: known keys stay valid for a longer
+but bounded time. Only unknown keys wait for the database, for a bounded time and in bounded
+number. They are cached apart from valid ones, so that a flood of them evicts none.
 """
 
 import asyncio
@@ -47,7 +46,7 @@ class _Entry:
 
 
 class Authenticator:
-    """Tells the account of a request from its headers; `run` has to run beside the requests."""
+    """Finds the account of a request by its headers; `run` has to run beside the requests."""
 
     def __init__(self, settings: Settings, listener: Listener) -> None:
         listener.subscribe(Subscription(API_KEYS_CHANNEL, self.forget, self.expire_all))
@@ -77,8 +76,7 @@ class Authenticator:
     async def account_of(self, headers: Iterable[tuple[bytes, bytes]]) -> int:
         """Return the engine's account id for a request with these (lower-case) ASGI headers.
 
-        Raises Problem: 400, 401, or 503 where the database would have to be asked and does not
-        answer.
+        Raises Problem: 400, 401, or 503 if the key is unknown and the database does not answer.
         """
         key_id = secret = b""
         repeated = False
@@ -90,7 +88,7 @@ class Authenticator:
                 repeated = repeated or bool(secret)
                 secret = value
         if repeated:
-            # A proxy that checked the other one took the request for another key's.
+            # A proxy that checked the other value would have let another key's request through.
             raise problems.bad_request("APCA-API-KEY-ID or APCA-API-SECRET-KEY is given twice")
         well_formed = len(key_id) <= _KEY_ID_BYTES_MAX and key_id.isalnum()
         if not well_formed or not 0 < len(secret) <= _SECRET_BYTES_MAX:
@@ -110,7 +108,7 @@ class Authenticator:
     def problem(self) -> str | None:
         """Return why keys cannot be checked, None if they can.
 
-        A database that is away is no problem for as long as known keys stay good without it.
+        A database that is down is no problem while known keys stay valid without it.
         """
         answered_at = self._listener.answered_at
         if answered_at is not None and self._loop.time() - answered_at <= self._stale_max_s:
@@ -124,20 +122,20 @@ class Authenticator:
         metrics.AUTH_CACHE_AGE_SECONDS.set(self._loop.time() - self._refreshed_at)
 
     def forget(self, key_id: str) -> None:
-        """Ask the database again the next time: this key was changed."""
+        """Ask the database again for this key: it was changed."""
         encoded = key_id.encode()
         self._known.pop(encoded, None)
         self._unknown.pop(encoded, None)
         self._changed.add(encoded)
 
     def expire_all(self) -> None:
-        """Read every key again, now: changes may have been missed."""
+        """Read every key again now, because changes may have been missed."""
         self._unknown.clear()
         self._refresh_at = float("-inf")
         self._asked.set()
 
     async def run(self) -> None:
-        """Read keys until cancelled: those asked for at once, the known ones when it is time."""
+        """Read keys until cancelled: new ones at once, known ones when due."""
         while True:
             await self._work_is_due()
             await self._read_due_keys()
@@ -163,7 +161,7 @@ class Authenticator:
         return None
 
     async def _look_up(self, key_id: bytes) -> _Entry:
-        """Wait for the database, which is asked once for all requests with the same key."""
+        """Wait for the database, with one query for all requests with the same key."""
         if self._waiting >= self._lookups_max:
             metrics.AUTH_LOOKUPS.labels("refused").inc()
             log_refusal("key not looked up", "refused", waiting=self._waiting)
@@ -196,7 +194,7 @@ class Authenticator:
         self._asked.clear()
 
     async def _read_due_keys(self) -> None:
-        """Read the keys that are asked for, and all known ones too where that is due."""
+        """Read the keys that requests wait for, and all known ones if due."""
         started_at = self._loop.time()
         refreshing = started_at >= self._refresh_at
         if refreshing:
@@ -205,13 +203,13 @@ class Authenticator:
         start = 0
         try:
             while self._lookups or start < len(due):
-                # Each read takes along the keys that requests have asked for meanwhile.
+                # Each read includes the keys that requests have asked for meanwhile.
                 asked = list(self._lookups)[:_KEYS_PER_READ_MAX]
                 refreshed = due[start : start + _KEYS_PER_READ_MAX]
                 await self._read(list(dict.fromkeys([*asked, *refreshed])))
                 start += _KEYS_PER_READ_MAX
                 if start >= len(due):
-                    break  # So that a flood of unknown keys does not put off the next refresh.
+                    break  # A flood of unknown keys must not delay the next refresh.
         except NoAnswer as error:
             metrics.AUTH_READ_FAILURES.inc()
             if not self._failing:
@@ -235,13 +233,13 @@ class Authenticator:
         for key_id in key_ids:
             row = rows.get(key_id.decode(), _NO_KEY)
             entry = _Entry(row.account_id, row.secret_hash, checked_at)
-            # Of a key that changed meanwhile, what was read may be outdated.
+            # A key that changed during the read may be outdated.
             if key_id not in self._changed:
                 self._remember(key_id, entry)
             self._settle([key_id], entry)
 
     def _settle(self, key_ids: list[bytes], entry: _Entry | None) -> None:
-        """Let requests go on that wait for these keys; None: there was no answer."""
+        """Wake the requests that wait for these keys; None: the database did not answer."""
         for key_id in key_ids:
             lookup = self._lookups.pop(key_id, None)
             if lookup is not None and not lookup.done():

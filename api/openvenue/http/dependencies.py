@@ -1,4 +1,4 @@
-"""What routes ask for: the worker, the account that is asking, and how they answer."""
+"""Dependencies of routes: the worker, the account of the request, and the form of answers."""
 
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ AccountId = Annotated[int, Depends(_account_id)]
 
 
 def only_known_parameters(request: Request) -> None:
-    """Refuse query parameters that the route lacks: they would seem to filter, and do not.
+    """Refuse query parameters that the route does not know: they would seem to filter.
 
     Raises Problem 422.
     """

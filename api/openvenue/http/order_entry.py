@@ -21,9 +21,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def submit_order(worker: Worker, account_id: int, body: bytes) -> bytes:
-    """Carry out one order and return its JSON document.
+    """Execute one order and return its JSON document.
 
-    Raises Problem for everything that is not an accepted order.
+    Raises Problem unless the order was accepted.
     """
     wanted = decode_new_order(body)
     check_order_class(wanted.order_class)

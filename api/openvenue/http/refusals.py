@@ -1,4 +1,4 @@
-"""What a worker refuses or loses, in its log: at once, and then one line in a while for each cause.
+"""Logs what a worker refuses or loses: at once, then at most a line at intervals for each cause.
 
 The causes are those of the metrics; docs/operate.md lists events and metrics together.
 """

@@ -18,7 +18,7 @@ router = APIRouter(tags=["account"])
 async def get_account(worker: WorkerOf, account_id: AccountId) -> Response:
     """Return the account, its positions valued at their last prices.
 
-    `cash` is without what open orders to buy pairs hold; orders to buy shares hold none of it.
+    `cash` excludes what open orders to buy pairs reserve, but not what orders to buy shares do.
     """
     account = await account_of(worker, account_id)
     instruments = {
@@ -39,7 +39,7 @@ async def get_account(worker: WorkerOf, account_id: AccountId) -> Response:
     dependencies=[Depends(only_known_parameters)],
 )
 async def list_positions(worker: WorkerOf, account_id: AccountId) -> Response:
-    """List what the account holds."""
+    """List the account's positions."""
     account = await account_of(worker, account_id)
     held = [position for position in account.positions if position.qty_lots]
     is_short = any(position.qty_lots < 0 for position in held)
@@ -58,7 +58,7 @@ async def list_positions(worker: WorkerOf, account_id: AccountId) -> Response:
 async def get_position(
     worker: WorkerOf, account_id: AccountId, symbol_or_asset_id: str
 ) -> Response:
-    """Return what the account holds of one asset."""
+    """Return the account's position in one asset."""
     instrument = await worker.instruments.find(symbol_or_asset_id)
     if instrument is not None:
         account = await account_of(worker, account_id)

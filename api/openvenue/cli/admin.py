@@ -15,7 +15,7 @@ from openvenue.settings import Settings
 _TIMEOUT_S = 10.0
 _SNAPSHOT_TIMEOUT_S = 600.0
 
-# An account's answer has its positions, and a page must fit into one message.
+# Each account comes with its positions, and a page must fit into one message.
 _PAGE = 250
 
 _GET_ONE = (
@@ -23,7 +23,7 @@ _GET_ONE = (
     "reads them from its --admin-tokens; `openvenue up` keeps one in its data directory)"
 )
 
-# What to do about refusals that a command can meet.
+# Advice for refusals that a command can meet.
 _ADVICE = {
     pb.REASON_UNKNOWN_ACCOUNT: "there is no such account; see `openvenue accounts list`",
     pb.REASON_UNKNOWN_INSTRUMENT: "there is no such instrument; see `openvenue instruments list`",
@@ -38,7 +38,7 @@ _ADVICE = {
 
 
 class Admin:
-    """Calls that raise CommandError, with advice, where the engine refuses or is away."""
+    """Calls that raise CommandError, with advice, if the engine refuses or is down."""
 
     def __init__(self, channel: grpc.aio.Channel, target: str, token: str, shard_id: int) -> None:
         self._stub = rpc.AdminStub(channel)
@@ -47,7 +47,7 @@ class Admin:
         self._shard_id = shard_id
 
     async def apply(self, request: pb.AdminRequest) -> pb.AdminResponse:
-        """Carry a command out; return once it is durable."""
+        """Execute a command; return once it is durable."""
         request.shard_id = self._shard_id
         with _explained(self._target):
             response: pb.AdminResponse = await self._stub.Apply(
@@ -78,7 +78,7 @@ class Admin:
         return accounts
 
     async def find_account(self, account_id: int) -> pb.Account | None:
-        """Return the account, None where there is none."""
+        """Return the account, None if there is none."""
         with _explained(self._target):
             try:
                 account: pb.Account = await self._stub.GetAccount(
@@ -93,7 +93,7 @@ class Admin:
         return account
 
     async def account(self, account_id: int) -> pb.Account:
-        """Return the account. Raises CommandError where there is none."""
+        """Return the account. Raises CommandError if there is none."""
         account = await self.find_account(account_id)
         if account is None:
             raise CommandError(f"there is no account {account_id}; see `openvenue accounts list`")
@@ -115,14 +115,14 @@ class Admin:
         return instruments
 
     async def instrument(self, symbol: str) -> pb.InstrumentInfo:
-        """Return the instrument. Raises CommandError where there is none."""
+        """Return the instrument. Raises CommandError if there is none."""
         for instrument in await self.instruments():
             if instrument.terms.symbol == symbol:
                 return instrument
         raise CommandError(f"there is no instrument {symbol}; see `openvenue instruments list`")
 
     async def status(self, *, with_state_hash: bool = False) -> pb.EngineStatus:
-        """Return where the engine is. Hashing the state holds orders up meanwhile."""
+        """Return the engine's status. Hashing the state delays orders meanwhile."""
         with _explained(self._target):
             status: pb.EngineStatus = await self._stub.GetStatus(
                 pb.GetStatusRequest(with_state_hash=with_state_hash),
@@ -149,7 +149,7 @@ class Admin:
 
 
 class _explained:
-    """Turns what a call raises into a CommandError."""
+    """Turns a call's error into a CommandError."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -172,7 +172,7 @@ class _explained:
 
 @asynccontextmanager
 async def connect_admin(settings: Settings) -> AsyncIterator[Admin]:
-    """Connect to the engine's administration. Raises CommandError where there is no token."""
+    """Connect to the engine's administration. Raises CommandError if there is no token."""
     target = settings.engine_admin_target
     token = _read_token(settings.engine_admin_token_file)
     async with open_channel(settings, target) as channel:

@@ -1,4 +1,4 @@
-"""What goes wrong at the command line: a sentence that says what to do next, never a traceback."""
+"""Failures of commands: a sentence that says what to do next, never a traceback."""
 
 
 class CommandError(Exception):

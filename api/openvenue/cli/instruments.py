@@ -1,4 +1,4 @@
-"""`openvenue instruments`: what can be traded, on which terms."""
+"""`openvenue instruments`: the tradable instruments and their terms."""
 
 import asyncio
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _NANOS_SQUARED_PER_MICRO = 10**12
 
 _MAX_PRICE = "100000"
 
-# What fits a terminal of 80 columns.
+# The columns that fit a terminal of 80.
 _LISTED = ("symbol", "name", "state", "tick", "lot", "last_price")
 
 
@@ -73,9 +73,9 @@ def define(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Define an instrument, or change name, state or largest quantity of one.
+    """Define an instrument, or change its name, state or largest quantity.
 
-    Terms that you do not name stay as they are; the defaults are those of a new instrument.
+    Terms that you do not name stay as they are; the defaults are for a new instrument.
     """
     wanted = _Wanted(name, asset_class, tick, lot, min_price, max_price, max_qty, state)
     wanted.check_names()
@@ -95,7 +95,7 @@ def define(
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Terms as they were named; None: not named."""
+    """Terms that the command names; None: not named."""
 
     name: str | None
     asset_class: str | None
@@ -107,7 +107,7 @@ class _Wanted:
     state: str | None
 
     def check_names(self) -> None:
-        """Raise CommandError where a term is none of those that there are."""
+        """Raise CommandError for an unknown word."""
         if self.asset_class not in (None, *_CLASSES):
             raise CommandError(
                 f"--class must be one of {', '.join(_CLASSES)}, not {self.asset_class}"
@@ -116,9 +116,9 @@ class _Wanted:
             raise CommandError(f"--state must be one of {', '.join(_STATES)}, not {self.state}")
 
     def terms(self, symbol: str, known: pb.DefineInstrument | None) -> pb.DefineInstrument:
-        """Return the terms in the engine's units: those of `known` where none are named.
+        """Return the terms in the engine's units; those not named are those of `known`.
 
-        The number of a new instrument is still to be set. Raises CommandError.
+        A new instrument's number is not set yet. Raises CommandError.
         """
         try:
             return self._new(symbol) if known is None else self._changed(known)
@@ -181,7 +181,7 @@ class _Wanted:
 
 
 def _check_bounds(terms: pb.DefineInstrument) -> None:
-    """Raise CommandError that says which of the engine's bounds is not kept, and what would do."""
+    """Raise CommandError that names the engine's bound that is exceeded, and a valid value."""
     tick, lot = format_nanos(terms.tick_size_nanos), format_nanos(terms.lot_size_nanos)
     if terms.tick_size_nanos * terms.lot_size_nanos % _NANOS_SQUARED_PER_MICRO:
         step = _NANOS_SQUARED_PER_MICRO // gcd(terms.tick_size_nanos, _NANOS_SQUARED_PER_MICRO)

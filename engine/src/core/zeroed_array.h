@@ -1,8 +1,8 @@
 // A fixed array of zeroed records whose untouched pages cost no memory.
 //
 // Pools are sized for the worst case when the process starts; the operating system maps a page of
-// them when it is first written. Where there is no memory at construction, does what operator new
-// does: calls the new-handler, or throws std::bad_alloc. Never allocates again.
+// them at its first write. If there is no memory at construction, the new-handler is called or
+// std::bad_alloc thrown, as by operator new. Never allocates again.
 #pragma once
 
 #include <cstddef>

@@ -74,7 +74,7 @@ struct SegmentHeader {
 
 enum FrameFlags : std::uint16_t {
   kEntries = 0,
-  kCleanEnd = 1,  // no entries: all before was synced, and the writer stopped or was idle
+  kCleanEnd = 1,    // no entries: all before was synced, and the writer stopped or was idle
   kSegmentEnd = 2,  // no entries: the journal continues in the next segment, which exists
 };
 

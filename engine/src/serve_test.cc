@@ -1,4 +1,4 @@
-// `openvenue-engine serve` as a process: how it starts, stops and refuses to start.
+// `openvenue-engine serve` as a process: its start, its stop and its refusals to start.
 #include <gtest/gtest.h>
 #include <spawn.h>
 #include <sys/wait.h>

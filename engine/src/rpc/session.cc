@@ -47,7 +47,7 @@ grpc::Status Session::run() {
     spdlog::warn("session refused: no thread for it: {} peer={}", error.what(), context_.peer());
     return {grpc::StatusCode::RESOURCE_EXHAUSTED, "no thread for another session: close one"};
   }
-  const CloseAtEnd closing{*outbox_};  // lets the writer end, whatever happens
+  const CloseAtEnd closing{*outbox_};  // ends the writer, whatever happens
   grpc::Status status;
   grpc::ByteBuffer bytes;
   while (status.ok() && stream_.Read(&bytes)) status = take(bytes);
@@ -104,14 +104,14 @@ grpc::Status Session::client_gone() {
   return {grpc::StatusCode::CANCELLED, "the client does not read its replies, or has gone"};
 }
 
-// From the watch's thread. Wakes the writer, whose write then fails.
+// Called from the watch's thread. Wakes the writer, whose write then fails.
 void Session::end_stalled() {
   metrics_.stalled_clients.Increment();
   spdlog::warn("session ended: the client does not read its replies peer={}", context_.peer());
   context_.TryCancel();
 }
 
-// The thread's work: what it throws would end the process.
+// The thread's function: an exception from it would end the process.
 void Session::write_replies_or_end() noexcept {
   try {
     write_replies();

@@ -42,7 +42,7 @@ void LoadSession::send_all(SteadyClock::time_point start) {
   }
 }
 
-// Waits for something to send, and gives the number of the first request that must not be sent yet.
+// Waits for requests to send; returns the number of the first that must not be sent yet.
 std::uint64_t LoadSession::due(SteadyClock::time_point start) {
   const auto batch_max = static_cast<std::uint64_t>(plan_.batch_max);
   if (plan_.rate_per_s > 0) {

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 from openvenue.http.app import Application
 from openvenue.http.worker import Worker
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 
 from tests.support.venue import key_headers
 

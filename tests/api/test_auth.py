@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from openvenue import keys
 from openvenue.db.tables import api_keys
-from openvenue.keys import NewKey
+from openvenue.security import keys
+from openvenue.security.keys import NewKey
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 

@@ -16,7 +16,7 @@ from alpaca.trading.requests import (
     MarketOrderRequest,
     ReplaceOrderRequest,
 )
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 
 from tests.support.venue import Venue
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import psutil
 import pytest
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 
 from tests.api.orders import limit_order
 from tests.support import http

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from schemathesis.checks import (
     content_type_conformance,
     not_a_server_error,

@@ -15,7 +15,7 @@ from openvenue.http.app import Application
 from openvenue.http.engine_calls import engine_answer
 from openvenue.http.routes import orders as routes
 from openvenue.http.worker import Worker
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 
 from tests.api.orders import client_of, limit_order, worker_of
 from tests.support.venue import INSTRUMENTS, Venue
@@ -379,12 +379,6 @@ OF_THE_HISTORY: list[dict[str, Any]] = [
     {"asset_class": "us_equity"},
 ]
 OF_THE_ENGINE: list[dict[str, Any]] = [
-    {},
-    {"status": "open"},
-    {"limit": 5},
-    {"symbols": "AAPL"},
-    {"symbols": "AAPL,NO"},
-]
     {},
     {"status": "open"},
     {"limit": 5},

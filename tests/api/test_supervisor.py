@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from openvenue.sockets import listen
-from openvenue.supervisor import connections_that_fit
+from openvenue.serving.sockets import listen
+from openvenue.serving.supervisor import connections_that_fit
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 

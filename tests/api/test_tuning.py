@@ -6,8 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from openvenue.serving.tuning import InvalidTuning, TuningFile
 from openvenue.settings import Settings
-from openvenue.tuning import InvalidTuning, TuningFile
 
 from tests.api.orders import limit_order
 from tests.api.tuned import Tuned

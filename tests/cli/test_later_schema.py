@@ -19,8 +19,8 @@ import pytest
 from openvenue.db import migrate
 from openvenue.db.tables import metadata
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.keys import NewKey
 from openvenue.projector.store import PROJECTED_TABLES
+from openvenue.security.keys import NewKey
 from openvenue.settings import Settings
 from pydantic import SecretStr
 from sqlalchemy import select

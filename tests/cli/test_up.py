@@ -15,10 +15,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local import venue
 from openvenue.cli.local.ports import choose_ports
 from openvenue.cli.local.processes import Child
+from openvenue.commands import CommandError
 
 from tests.cli.command_line import OPENVENUE, Up, openvenue
 from tests.support import http

@@ -1,4 +1,4 @@
-"""Each write on a real API server: made twice, on what has gone, and against other owners."""
+"""Each write on a real API server: repeated, on objects that are gone, and against other owners."""
 
 import json
 import time
@@ -31,7 +31,7 @@ TUNING = Tuning(
 
 
 class Place:
-    """A namespace with a Venue and its Deployment, and what was observed of it."""
+    """A namespace with a Venue and its Deployment, and its observation."""
 
     def __init__(self, server: ApiServer, client: AsyncClient, namespace: str) -> None:
         self.server = server
@@ -47,14 +47,13 @@ class Place:
         return found, addresses
 
     def get(self, kind: str, name: str) -> Any:
-        arguments = ("get", kind, name, "-n", self.namespace, "-o", "json", "--show-managed-fields")
-        return json.loads(self.server.kubectl(*arguments))
+        return self.server.get(kind, name, self.namespace)
 
     def replicas(self) -> int:
         return int(self.get("deployment", DEPLOYMENT)["spec"]["replicas"])
 
     def declare_replicas(self, count: int, manager: str) -> None:
-        """As a GitOps tool does."""
+        """Declare the replicas, as a GitOps tool does."""
         body = {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -167,7 +166,7 @@ async def test_replicas_that_another_manager_declares_are_left_to_it(place: Plac
     with pytest.raises(Contested, match=r"spec\.replicas of Deployment venue-api .* flux"):
         await set_replicas(place.client, found, addresses, 2)
     assert place.replicas() == 3
-    # Of the same opinion, both may own it.
+    # With equal values, both may own the field.
     await set_replicas(place.client, found, addresses, 3)
 
 

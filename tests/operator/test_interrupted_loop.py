@@ -1,11 +1,12 @@
-"""A loop whose process ends after any one write, or whose calls fail, comes to the same state."""
+"""A loop that is killed after any write, or whose calls fail, reaches the same state."""
 
 import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import grpc
@@ -38,7 +39,7 @@ class Killed(BaseException):
 
 
 class Interruption:
-    """What happens to the calls of a loop."""
+    """Failures of a loop's calls."""
 
     def __init__(self) -> None:
         self.writes = 0
@@ -90,23 +91,24 @@ async def serving(engine: SimulatedEngine) -> AsyncIterator[int]:
         await server.stop(None)
 
 
-@contextmanager
-def killed_after_engine_writes(
-    monkeypatch: pytest.MonkeyPatch, interruption: Interruption
-) -> Iterator[None]:
+COURSES_AT_ONCE = 4
+_of_this_course: ContextVar[Interruption] = ContextVar("interruption of the course that runs")
+
+
+@pytest.fixture
+def engine_writes_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count writes to an engine among those of the course whose operator makes them."""
     original = EngineClient.set_server_threads
 
     async def set_and_count(self: EngineClient, address: str, count: int) -> None:
         await original(self, address, count)
-        interruption.wrote()
+        _of_this_course.get().wrote()
 
-    with monkeypatch.context() as patched:
-        patched.setattr(EngineClient, "set_server_threads", set_and_count)
-        yield
+    monkeypatch.setattr(EngineClient, "set_server_threads", set_and_count)
 
 
 class Course:
-    """One course of the same events, each in a namespace of its own."""
+    """One run of the same events, in its own namespace."""
 
     def __init__(
         self, server: ApiServer, admin: AsyncClient, namespace: str, interruption: Interruption
@@ -118,19 +120,21 @@ class Course:
         self.kills = 0
 
     async def run(self) -> dict[str, Any]:
-        """Let a venue come up and be changed, with the operator begun anew whenever it ends."""
+        """Let a venue start and change, restarting the operator whenever it ends."""
+        _of_this_course.set(self.interruption)
         engine = SimulatedEngine()  # type: ignore[abstract]
         async with serving(engine) as port:
-            self.server.apply(deployment(self.namespace), engine_pod(self.namespace, port))
+            objects = deployment(self.namespace), engine_pod(self.namespace, port)
+            await asyncio.to_thread(self.server.apply, *objects)
             status = json.dumps({"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}})
-            self.server.kubectl(
-                "patch", "pod", f"{ENGINE}-0", "-n", self.namespace,
+            await asyncio.to_thread(
+                self.server.kubectl, "patch", "pod", f"{ENGINE}-0", "-n", self.namespace,
                 "--subresource=status", "--type=merge", "-p", status,
             )  # fmt: skip
             start = PodMetrics(workers=2, db_pool_size=5, db_pool_overflow=5)
             pods = SimulatedPods(self.admin, self.namespace, DEPLOYMENT, start, drain_s=0.3)
             async with pods.running():
-                # More of everything, then less pods with more workers.
+                # First more of everything, then fewer pods with more workers.
                 await self._settle(replicas=3, workers=1, pool=3)
                 await self._settle(replicas=1, workers=3, pool=2)
                 running = {
@@ -148,7 +152,7 @@ class Course:
         }
 
     async def _settle(self, **bounds: Any) -> None:
-        self.server.apply(venue(self.namespace, **bounds))
+        await asyncio.to_thread(self.server.apply, venue(self.namespace, **bounds))
         wanted = self._get("venue", VENUE)["metadata"]["generation"]
         deadline = time.monotonic() + WITHIN_S
         while True:
@@ -176,9 +180,7 @@ class Course:
         return bool(status.get("observedGeneration") == generation)
 
     def _get(self, kind: str, name: str) -> Any:
-        return json.loads(
-            self.server.kubectl("get", kind, name, "-n", self.namespace, "-o", "json")
-        )
+        return self.server.get(kind, name, self.namespace)
 
 
 @pytest.fixture
@@ -189,21 +191,26 @@ def new_course(
 
 
 async def test_killed_after_any_write_it_comes_to_the_same_state(
-    new_course: Callable[[Interruption], Course], monkeypatch: pytest.MonkeyPatch
+    new_course: Callable[[Interruption], Course], engine_writes_counted: None
 ) -> None:
     untouched = Interruption()
-    with killed_after_engine_writes(monkeypatch, untouched):
-        wanted = await new_course(untouched).run()
+    wanted = await new_course(untouched).run()
     assert wanted["replicas"] == 1
     assert wanted["running"] == {(3, 2, 0)}
     assert untouched.writes > 8
-    for number in range(1, untouched.writes + 1):
+    at_once = asyncio.Semaphore(COURSES_AT_ONCE)
+
+    async def killed_after(write: int) -> None:
         interruption = Interruption()
-        interruption.kill_after = number
-        course = new_course(interruption)
-        with killed_after_engine_writes(monkeypatch, interruption):
-            assert await course.run() == wanted, f"killed after write {number}"
+        interruption.kill_after = write
+        async with at_once:
+            course = await asyncio.to_thread(new_course, interruption)
+            assert await course.run() == wanted, f"killed after write {write}"
         assert course.kills <= 1
+
+    async with asyncio.TaskGroup() as courses:
+        for write in range(1, untouched.writes + 1):
+            courses.create_task(killed_after(write))
 
 
 @pytest.mark.parametrize("failure", ["429", "500", "410", "cut", "slow"])
@@ -284,7 +291,7 @@ async def test_a_change_is_followed_by_the_cooldown_in_another_process_too(
     settings = OperatorSettings(identity="test/operator")
 
     async def grows(loop: VenueLoop, replicas: int) -> float:
-        """Look until there are to be more pods than that; return when that was."""
+        """Reconcile until more pods are asked for; return the time."""
         deadline = time.monotonic() + WITHIN_S
         while True:
             await loop.reconcile()
@@ -308,6 +315,6 @@ async def test_a_change_is_followed_by_the_cooldown_in_another_process_too(
         assert second.situation is not None
         since = second.situation.memory.high_since
         assert since is not None
-        # More was asked for long before: nothing but the cooldown was in the way.
+        # More was asked for long before, so only the cooldown delayed it.
         assert since < changed_at + cooldown_s - 2
         assert again_at >= changed_at + cooldown_s

@@ -14,7 +14,7 @@ from openvenue_operator.status import FIGURES_INTERVAL_S
 from tests.operator.expiring_watch import ExpiringWatches
 from tests.operator.installed_operator import OPERATOR, OTHERS, SECOND_OPERATOR, render_chart
 from tests.operator.objects import DEPLOYMENT, VENUE, autoscaler, deployment, venue
-from tests.operator.operator_process import running_operator
+from tests.operator.operator_process import OperatorProcess, running_operator
 from tests.operator.simulated_pods import SimulatedPods
 from tests.support.api_server import ApiServer, Call
 from tests.support.proxy import Proxy
@@ -29,24 +29,21 @@ WITHIN_S = 30.0
 async def pods(
     api_server: ApiServer, namespace: str, admin: AsyncClient
 ) -> AsyncIterator[SimulatedPods]:
-    """An API Deployment whose pods are simulated."""
+    """Yield an API Deployment with simulated pods."""
     api_server.apply(deployment(namespace))
     async with SimulatedPods(admin, namespace, DEPLOYMENT).running() as simulated:
         yield simulated
 
 
 class Cluster:
-    """What tests ask of a namespace."""
+    """Queries of a namespace."""
 
     def __init__(self, server: ApiServer, namespace: str) -> None:
         self.server = server
         self.namespace = namespace
 
     def get(self, kind: str, name: str) -> Any:
-        found = self.server.kubectl(
-            "get", kind, name, "-n", self.namespace, "-o", "json", "--ignore-not-found"
-        )
-        return json.loads(found) if found else None
+        return self.server.get(kind, name, self.namespace)
 
     def tuning(self) -> Any:
         found = self.get("configmap", f"{DEPLOYMENT}-tuning")
@@ -84,7 +81,7 @@ async def test_it_brings_pods_workers_and_pools_to_what_the_bounds_ask_for(
 
 
 def roomy_venue(namespace: str) -> dict[str, Any]:
-    """A Venue that leaves the policy a choice, and little time."""
+    """Return a Venue that leaves the policy a choice, and little time."""
     made = venue(namespace)
     made["spec"]["api"]["replicas"] = {"min": 1, "max": 3}
     made["spec"]["tuning"] = {
@@ -114,7 +111,7 @@ async def test_by_nonsense_it_does_not_tune_and_says_so(
         condition = cluster.condition("MetricsFresh")
         return condition is not None and condition["status"] == status
 
-    with running_operator(api_server, tmp_path, namespace):
+    with running_operator(api_server, tmp_path, namespace) as operator:
         api_server.apply(roomy_venue(namespace))
         await until(lambda: cluster.is_tuned() and freshness("True"))
         (pod,) = pods.pods.values()
@@ -122,7 +119,7 @@ async def test_by_nonsense_it_does_not_tune_and_says_so(
         pod.answer = pod.metrics.text().replace("cpu_seconds_total", "cpu_seconds_total NaN #")
         await until(lambda: freshness("False"))
         assert "nonsense" in cluster.condition("MetricsFresh")["message"]
-        await asyncio.sleep(8)
+        await looks_pass(operator, 8)
         assert cluster.replicas() == 1
         pod.answer = None
         await until(lambda: freshness("True"))
@@ -165,10 +162,10 @@ async def test_an_idle_venue_is_not_written_to_at_all(
     with running_operator(api_server, tmp_path, namespace) as operator:
         api_server.apply(venue(namespace, replicas=2))
         await until(cluster.is_tuned)
-        await asyncio.sleep(3)
+        await looks_pass(operator, 3)
         api_server.new_calls(OPERATOR)
         before = _looks(operator.get("/metrics").text)
-        # Longer than the time after which the figures of a venue under load are renewed.
+        # Longer than the interval at which figures under load are renewed.
         await asyncio.sleep(FIGURES_INTERVAL_S + 5)
         looks = _looks(operator.get("/metrics").text) - before
         calls = api_server.new_calls(OPERATOR)
@@ -181,7 +178,7 @@ async def test_it_makes_the_calls_that_its_role_names_and_no_others(
 ) -> None:
     api_server.new_calls(OPERATOR)
     with running_operator(api_server, tmp_path, namespace):
-        # A field with another owner is looked up: the only use of some verbs.
+        # Only a field with another owner is looked up, which uses some verbs.
         api_server.kubectl("scale", "deployment", DEPLOYMENT, "-n", namespace, "--replicas=3")
         api_server.apply(venue(namespace, replicas=2))
         await until(cluster.is_tuned)
@@ -192,7 +189,7 @@ async def test_it_makes_the_calls_that_its_role_names_and_no_others(
         if call.resource:
             made.add((call.verb, call.resource))
         if call.verb in ("patch", "update") and call.status == 201:
-            # Server-side apply of what is not there yet is a creation too, and so is a PUT.
+            # Server-side apply and PUT of a missing object also create it.
             made.add(("create", call.resource))
     assert made == _permitted()
 
@@ -218,10 +215,10 @@ async def test_plan_mode_writes_the_status_and_nothing_else(
     api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
 ) -> None:
     api_server.new_calls(OPERATOR)
-    with running_operator(api_server, tmp_path, namespace):
+    with running_operator(api_server, tmp_path, namespace) as operator:
         api_server.apply(venue(namespace, replicas=2, mode="Plan"))
         await until(lambda: cluster.get("venue", VENUE).get("status"))
-        await asyncio.sleep(2)
+        await looks_pass(operator, 3)
         written = _written(api_server.new_calls(OPERATOR))
         assert written <= {"venues.openvenue.dev/status", "leases.coordination.k8s.io", EVENTS}
         assert cluster.replicas() == 1
@@ -237,9 +234,9 @@ async def test_paused_says_so_once_and_writes_nothing_else(
 ) -> None:
     api_server.apply(venue(namespace, replicas=2, mode="Paused"))
     api_server.new_calls(OPERATOR)
-    with running_operator(api_server, tmp_path, namespace):
+    with running_operator(api_server, tmp_path, namespace) as operator:
         await until(lambda: _next_step(cluster) == "nothing: mode is Paused")
-        await asyncio.sleep(1)
+        await looks_pass(operator, 3)
         calls = api_server.new_calls(OPERATOR)
         assert ("list", "venues.openvenue.dev") in {(call.verb, call.resource) for call in calls}
         assert [call.resource for call in calls if call.writes] == ["venues.openvenue.dev/status"]
@@ -259,7 +256,7 @@ def _next_step(cluster: Cluster) -> str | None:
 async def test_a_deployment_that_is_no_part_of_a_venue_is_not_scaled(
     api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Who may write Venues may not have the operator scale whatever there is."""
+    """The right to write Venues is no right to scale other workloads."""
     label = "app.kubernetes.io/part-of"
     api_server.kubectl("label", "deployment", DEPLOYMENT, "-n", namespace, f"{label}-")
     with running_operator(api_server, tmp_path, namespace):
@@ -312,10 +309,10 @@ async def test_an_autoscaler_keeps_the_replicas(
 ) -> None:
     api_server.apply(autoscaler(namespace, maximum=3))
     api_server.kubectl("scale", "deployment", DEPLOYMENT, "-n", namespace, "--replicas=3")
-    with running_operator(api_server, tmp_path, namespace):
+    with running_operator(api_server, tmp_path, namespace) as operator:
         api_server.apply(venue(namespace, replicas=2, workers=2))
         await until(lambda: (cluster.tuning() or {}).get("workers") == 2)
-        await asyncio.sleep(2)
+        await looks_pass(operator, 3)
         assert cluster.replicas() == 3
 
 
@@ -325,11 +322,11 @@ async def test_of_two_venues_on_one_deployment_the_older_wins_and_the_other_says
     api_server.apply(venue(namespace, replicas=2))
     await asyncio.sleep(1.1)  # Creation times are whole seconds.
     api_server.apply(venue(namespace, "younger", replicas=4))
-    with running_operator(api_server, tmp_path, namespace):
+    with running_operator(api_server, tmp_path, namespace) as operator:
         await until(cluster.is_tuned)
         await until(lambda: cluster.condition("Degraded", "younger"))
         assert VENUE in cluster.condition("Degraded", "younger")["message"]
-        await asyncio.sleep(2)
+        await looks_pass(operator, 3)
         assert cluster.replicas() == 2
         api_server.kubectl("delete", "venue", VENUE, "-n", namespace)
         await until(lambda: cluster.replicas() == 4)
@@ -364,12 +361,12 @@ async def test_of_two_operators_one_tunes_and_the_other_stands_by(
             api_server.apply(venue(namespace, replicas=3))
             await until(lambda: cluster.replicas() == 3)
             await until(cluster.is_tuned)
-            await asyncio.sleep(3)
+            await looks_pass(second, 3)
             written = _written(api_server.new_calls(SECOND_OPERATOR))
             assert written == {"leases.coordination.k8s.io", EVENTS}
             events = api_server.kubectl("get", "events.events.k8s.io", "-n", namespace)
             assert "StandingBy" in events
-            # One that ends gives way at once; one that was killed, as soon as it does not answer.
+            # An operator that ends releases its Leases at once; a killed one loses them later.
             assert first.stop() == 0
             api_server.apply(venue(namespace, replicas=2))
             await until(lambda: cluster.replicas() == 2, within_s=10)
@@ -405,7 +402,7 @@ async def test_it_survives_an_api_server_that_stands_still(
         await until(cluster.is_tuned)
         api_server.pause()
         try:
-            await asyncio.sleep(8)  # More than a call may take.
+            await asyncio.sleep(8)  # Longer than a call may take.
             assert operator.get("/healthz").status_code == 200
         finally:
             api_server.resume()
@@ -425,7 +422,7 @@ async def test_a_watch_that_has_gone_silent_is_begun_anew(
         api_server.apply(venue(namespace))
         await until(cluster.is_tuned)
         proxy.strand()
-        # The loop that there is does without the watch; a Venue that is new is found by it.
+        # The existing loop works without the watch; a new Venue is found by the watch.
         api_server.apply(venue(namespace, replicas=2), venue(namespace, "new", deployment="other"))
         await until(lambda: cluster.replicas() == 2)
         await until(lambda: cluster.condition("Degraded", "new"))
@@ -436,7 +433,7 @@ async def test_a_watch_whose_history_has_gone_is_begun_anew(
 ) -> None:
     async with ExpiringWatches(api_server, "venues", tmp_path).serving() as watches:
         way = watches.kubeconfig(OPERATOR)
-        # So long that a change is seen in time by the watch alone.
+        # So long that only the watch can notice a change in time.
         with running_operator(api_server, tmp_path, namespace, kubeconfig=way, tick_s="15"):
             api_server.apply(venue(namespace))
             await until(cluster.is_tuned)
@@ -445,7 +442,7 @@ async def test_a_watch_whose_history_has_gone_is_begun_anew(
             await until(lambda: watches.begun > begun, within_s=10)
             api_server.apply(venue(namespace, replicas=2))
             await until(lambda: cluster.replicas() == 2, within_s=8)
-            # And one that changed while nobody watched.
+            # Also one that changed while no watch was open.
             assert watches.expire() == 1
             api_server.apply(venue(namespace, replicas=3))
             await until(lambda: cluster.replicas() == 3, within_s=8)
@@ -477,7 +474,7 @@ async def test_it_finds_the_venues_of_all_namespaces(
     try:
         with running_operator(api_server, tmp_path, "", user=SECOND_OPERATOR):
             api_server.apply(venue(namespace, replicas=2))
-            # It looks after the Venues that other tests left, too.
+            # It also tunes Venues that other tests left.
             await until(
                 lambda: cluster.replicas() == 2 and cluster.is_tuned(), within_s=3 * WITHIN_S
             )
@@ -498,6 +495,12 @@ async def test_others_cannot_do_what_the_operator_can(
 
 def _written(calls: list[Call]) -> set[str]:
     return {call.resource for call in calls if call.writes}
+
+
+async def looks_pass(operator: OperatorProcess, count: int) -> None:
+    """Wait until the operator has looked at Venues so many times more."""
+    before = _looks(operator.get("/metrics").text)
+    await until(lambda: _looks(operator.get("/metrics").text) >= before + count)
 
 
 def _looks(metrics: str) -> float:

@@ -1,4 +1,4 @@
-"""The operator tunes a real API and a real engine; only the kubelet is played."""
+"""The operator tunes a real API and a real engine; only the kubelet is simulated."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ WITHIN_S = 60.0
 
 
 class Kubelet:
-    """Brings the ConfigMap into the file that the API follows, when the pod is annotated."""
+    """Writes the ConfigMap into the API's file when the pod is annotated."""
 
     def __init__(self, server: ApiServer, namespace: str, file: Path) -> None:
         self.server = server
@@ -45,8 +45,7 @@ class Kubelet:
             await asyncio.sleep(0.2)
 
     def get(self, kind: str, name: str) -> Any:
-        arguments = ("get", kind, name, "-n", self.namespace, "-o", "json")
-        return json.loads(self.server.kubectl(*arguments))
+        return self.server.get(kind, name, self.namespace)
 
 
 async def test_workers_and_pools_change_in_the_running_process(
@@ -113,6 +112,6 @@ def _is_tuned(kubelet: Kubelet) -> bool:
 
 
 def _pool(venue: Venue) -> tuple[float, float]:
-    """Size and overflow of all the pools together, as the API says them."""
+    """Return size and overflow of all pools together, by the API's metrics."""
     reading = read(venue.metrics(), time.time())
     return reading.db_pool_size, reading.db_pool_overflow

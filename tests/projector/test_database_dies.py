@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.postgres import EmbeddedPostgres
+from openvenue.commands import CommandError
 from openvenue.db import migrate
 
 from tests.projector.flow import (

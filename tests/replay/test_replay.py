@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openvenue.keys import NewKey
 from openvenue.replay.session import WINDOW_DEFAULT
+from openvenue.security.keys import NewKey
 
 from tests.replay.days import HIDDEN, message, row, write_day
 from tests.support.venue import Venue

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
-from openvenue.tuning import Rollout, Tuning
+from openvenue.serving.tuning import Rollout, Tuning
 
 tunings = st.builds(
     Tuning,

@@ -1,4 +1,4 @@
-"""What holds for every spec, rollout and failure: the budget, the order of steps, and an end."""
+"""Properties of every plan, rollout and failure: the budget, the order of steps, and an end."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +17,7 @@ from openvenue_operator.spec import (
     VenueSpec,
 )
 
+from tests.support.examples import examples
 from tests.support.observed import IDLE
 from tests.unit.operator.simulated_cluster import SimulatedCluster
 
@@ -65,12 +66,12 @@ clusters = st.builds(
     replicas=st.integers(1, 3),
     autoscaler=st.one_of(st.none(), bounds(1, 7)),
 )
-# What happens, and to which pod; a number of writes after which the operator is killed.
+# An event, and its pod; a number of writes after which the operator is killed.
 happenings = st.lists(st.tuples(st.integers(0, 13), st.integers(0, 7)), max_size=120)
 
 
 def happen(cluster: SimulatedCluster, what: int, choice: int) -> None:
-    """Let one thing happen."""
+    """Let one event happen."""
     if what == 0:
         cluster.roll_out()
     elif what == 1:
@@ -99,7 +100,7 @@ def happen(cluster: SimulatedCluster, what: int, choice: int) -> None:
 
 
 def begin(cluster: SimulatedCluster) -> None:
-    """Start with pods that fit the budget whatever happens before the operator first looks."""
+    """Start with pods that fit the budget whatever happens before the first reconciliation."""
     cluster.load = IDLE
     scaler = cluster.autoscaler
     if scaler is not None:
@@ -114,7 +115,7 @@ def begin(cluster: SimulatedCluster) -> None:
     cluster.pass_time(1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(clusters, happenings)
 def test_connections_stay_within_the_budget_at_every_moment(
     cluster: SimulatedCluster, happened: list[tuple[int, int]]
@@ -162,7 +163,7 @@ def test_an_autoscaler_that_goes_down_and_up_again_at_once_stays_within_the_budg
         assert cluster.connections <= cluster.limit
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(clusters, st.lists(st.tuples(st.sampled_from([0, 1, 2, 7, 8, 9]), st.integers(0, 7))))
 def test_a_venue_that_has_taken_all_that_it_may_can_still_be_rolled_out(
     cluster: SimulatedCluster, happened: list[tuple[int, int]]
@@ -184,12 +185,12 @@ def test_a_venue_that_has_taken_all_that_it_may_can_still_be_rolled_out(
         assert cluster.connections <= cluster.limit
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(clusters, happenings)
 def test_nothing_grows_before_every_pod_has_taken_over_what_shrinks(
     cluster: SimulatedCluster, happened: list[tuple[int, int]]
 ) -> None:
-    """But for pods that are overdue, which count with what they may hold: see the budget."""
+    """Except overdue pods, which count with what they may hold: see the budget."""
     tuning = cluster.spec.tuning.replace(pod_deadline_seconds=86_400)
     cluster.spec = cluster.spec.replace(tuning=tuning)
     begin(cluster)
@@ -203,7 +204,7 @@ def test_nothing_grows_before_every_pod_has_taken_over_what_shrinks(
             assert most <= per_pod(before)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(clusters, happenings)
 def test_it_comes_to_an_end_wherever_it_was_killed(
     cluster: SimulatedCluster, happened: list[tuple[int, int]]
@@ -223,13 +224,13 @@ def test_it_comes_to_an_end_wherever_it_was_killed(
         assert cluster.connections <= cluster.limit
 
 
-# --- A pod that is not well, for good -------------------------------------------------------------
+# --- A pod that is broken for good ----------------------------------------------------------------
 
 DEADLINE_S = 60
 
 
 def with_a_broken_pod(how: str | None, **api: Any) -> SimulatedCluster:
-    """A venue at rest with room in its budget, one of whose three pods breaks for good."""
+    """Return a settled venue with room in its budget, one of whose three pods breaks for good."""
     known: dict[str, Any] = {
         "replicas": Bounds(min=3, max=5),
         "workers_per_pod": Bounds(min=1, max=3),

@@ -2,17 +2,21 @@
 
 import json
 import os
+import select
 import selectors
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.support.venue import engine_binary
+from tests.support.venue import ROOT, engine_binary
 
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 60.0
@@ -44,16 +48,41 @@ def openvenue(
     variables = {**environment(), **(variables or {})}
     if data_dir is not None:
         variables["OPENVENUE_DATA_DIR"] = str(data_dir)
-    done = subprocess.run(
-        [*OPENVENUE, *arguments],
-        capture_output=True,
+    with tempfile.TemporaryDirectory() as directory, _ONE_AT_A_TIME:
+        output, errors = Path(directory) / "output", Path(directory) / "errors"
+        command = {
+            "arguments": arguments,
+            "variables": variables,
+            "output": str(output),
+            "errors": str(errors),
+        }
+        server = _command_server()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(command) + "\n")
+        server.stdin.flush()
+        answered, _, _ = select.select([server.stdout], [], [], 120)
+        assert answered, f"{arguments} does not end; {errors.read_text()}"
+        result = Result(int(server.stdout.readline()), output.read_text(), errors.read_text())
+    assert "Traceback" not in result.errors, result.errors
+    return result
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@cache
+def _command_server() -> "subprocess.Popen[str]":
+    """Start what runs the commands of these tests; it ends with them."""
+    command = [sys.executable, "-m", "tests.cli.command_server"]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
-        check=False,
-        env=variables,
     )
-    assert "Traceback" not in done.stderr, done.stderr
-    return Result(done.returncode, done.stdout, done.stderr)
 
 
 class Up:

@@ -274,11 +274,7 @@ class Venue:
     def worker_pids(self) -> set[int]:
         """Return the processes that serve requests."""
         children = Path(f"/proc/{self.api.pid}/task/{self.api.pid}/children").read_text().split()
-        return {
-            int(child)
-            for child in children
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-        }
+        return {int(child) for child in children if _is_worker(child)}
 
     def wait_for_workers(
         self, count: int, other_than: frozenset[int] | set[int] = frozenset()
@@ -374,6 +370,13 @@ class Venue:
                 break
             time.sleep(0.02)
         raise TimeoutError(f"not serving; {child.log} ends: {child.log.read_text()[-2000:]}")
+
+
+def _is_worker(pid: str) -> bool:
+    try:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # It has ended meanwhile.
 
 
 def run_apart(coroutine: Coroutine[Any, Any, Result]) -> Result:

@@ -85,7 +85,7 @@ test: setup test-engine test-python ## Run the tests
 
 .PHONY: test-unit
 test-unit: $(PROTO_PY) ## Run the Python tests that need no process: seconds
-	@pytest -q tests/unit
+	@pytest -q -n 2 --dist worksteal tests/unit
 
 .PHONY: test-engine
 test-engine: build/debug/build.ninja ## Run the engine's own tests (checked build)

@@ -54,6 +54,13 @@ def test_it_ends_while_it_starts(command: list[str], tmp_path: Path) -> None:
     assert outer.returncode == STATUS
 
 
+def test_a_package_that_is_imported_sets_no_handler() -> None:
+    imported = "import signal, openvenue.cli.main, openvenue_operator.cli; "
+    imported += "print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
+    command = [*FIRST_OF_ITS_NAMESPACE, PYTHON, "-c", imported]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"
+
+
 def children(pid: int) -> list[int]:
     try:
         return [

@@ -27,7 +27,7 @@ def print_json(data: Any) -> None:
 
 
 def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, empty: str) -> None:
-    """Rows of equal keys; `empty` is the sentence for none of them."""
+    """Print rows with equal keys; `empty` is the sentence for no rows."""
     if as_json:
         print_json(rows)
     elif not rows:
@@ -37,7 +37,7 @@ def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, empty: str) -> 
 
 
 def print_record(record: dict[str, Any], *, as_json: bool) -> None:
-    """One thing, a line a field."""
+    """Print one record, a line per field."""
     if as_json:
         print_json(record)
         return
@@ -65,5 +65,5 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    # Names and labels are anyone's: what looks like markup is text.
+    # Names and labels come from users: show markup in them as text.
     return escape(str(value))

@@ -9,7 +9,7 @@ open in the others. When all stop, readiness fails first.
 if __name__ == "__main__":
     from openvenue.first_process import end_at_sigterm
 
-    end_at_sigterm()  # Before importing what takes a second.
+    end_at_sigterm()  # Before imports that take a second.
 
 import signal
 import socket
@@ -40,7 +40,8 @@ def serve(settings: Settings | None = None) -> None:
         metrics_directory(settings.metrics_dir) as directory,
     ):
         listener.set_inheritable(True)
-        # Of every connection: what the kernel keeps for a client that does not read is bounded too.
+        # All connections inherit it: it bounds what the kernel buffers for a client that does not
+        # read.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         if settings.operations_port_file is not None:
             settings.operations_port_file.write_text(f"{operations.getsockname()[1]}\n")

@@ -15,7 +15,7 @@ from openvenue.settings import Settings
 _TIMEOUT_S = 10.0
 _SNAPSHOT_TIMEOUT_S = 600.0
 
-# An account's answer has its positions, and a page must fit into one message.
+# Each account comes with its positions, and a page must fit into one message.
 _PAGE = 250
 
 _GET_ONE = (
@@ -23,7 +23,7 @@ _GET_ONE = (
     "reads them from its --admin-tokens; `openvenue up` keeps one in its data directory)"
 )
 
-# What to do about refusals that a command can meet.
+# Advice for refusals that a command can meet.
 _ADVICE = {
     pb.REASON_UNKNOWN_ACCOUNT: "there is no such account; see `openvenue accounts list`",
     pb.REASON_UNKNOWN_INSTRUMENT: "there is no such instrument; see `openvenue instruments list`",
@@ -47,7 +47,7 @@ class Admin:
         self._shard_id = shard_id
 
     async def apply(self, request: pb.AdminRequest) -> pb.AdminResponse:
-        """Carry a command out; return once it is durable."""
+        """Execute a command; return once it is durable."""
         request.shard_id = self._shard_id
         with _explained(self._target):
             response: pb.AdminResponse = await self._stub.Apply(
@@ -76,7 +76,7 @@ class Admin:
         return accounts
 
     async def find_account(self, account_id: int) -> pb.Account | None:
-        """Return the account, None where there is none."""
+        """Return the account, None if there is none."""
         with _explained(self._target):
             try:
                 account: pb.Account = await self._stub.GetAccount(
@@ -120,7 +120,7 @@ class Admin:
         raise NotFound(f"there is no instrument {symbol}; see `openvenue instruments list`")
 
     async def status(self, *, with_state_hash: bool = False) -> pb.EngineStatus:
-        """Return where the engine is. Hashing the state holds orders up meanwhile."""
+        """Return the engine's status. Hashing the state delays orders meanwhile."""
         with _explained(self._target):
             status: pb.EngineStatus = await self._stub.GetStatus(
                 pb.GetStatusRequest(with_state_hash=with_state_hash),

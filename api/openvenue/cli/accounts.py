@@ -1,4 +1,4 @@
-"""`openvenue accounts`: who may trade, and with what."""
+"""`openvenue accounts`: accounts, their cash and positions."""
 
 import asyncio
 from typing import Annotated, Any
@@ -107,7 +107,7 @@ def withdraw(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Take money from an account; what open orders reserve stays."""
+    """Take money from an account, except what open orders reserve."""
     print_record(_move_cash(data_dir, account_id, -_positive(amount)), as_json=as_json)
 
 
@@ -120,7 +120,7 @@ def position(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Give an account a position, or take one away."""
+    """Add to an account's position, or take from it."""
     cost_micros = _amount(cost)
 
     async def run() -> dict[str, Any]:

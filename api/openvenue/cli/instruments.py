@@ -1,4 +1,4 @@
-"""`openvenue instruments`: what can be traded, on which terms."""
+"""`openvenue instruments`: the tradable instruments and their terms."""
 
 import asyncio
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from openvenue.vocabulary import ASSET_CLASSES, INSTRUMENT_STATES
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Define what can be traded.")
 
 
-# What fits a terminal of 80 columns.
+# The columns that fit a terminal of 80.
 _LISTED = ("symbol", "name", "state", "tick", "lot", "last_price")
 
 
@@ -65,9 +65,9 @@ def define(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Define an instrument, or change name, state or largest quantity of one.
+    """Define an instrument, or change its name, state or largest quantity.
 
-    Terms that you do not name stay as they are; the defaults are those of a new instrument.
+    Terms that you do not name stay as they are; the defaults are for a new instrument.
     """
     wanted = WantedTerms(name, asset_class, tick, lot, min_price, max_price, max_qty, state)
     with errors_of_commands():

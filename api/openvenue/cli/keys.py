@@ -1,4 +1,4 @@
-"""`openvenue keys`: who may speak for an account."""
+"""`openvenue keys`: API keys of accounts."""
 
 import asyncio
 import shlex
@@ -66,7 +66,7 @@ def list_all(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """List this venue's keys, revoked ones too, and those that no shard has claimed yet."""
+    """List this venue's keys, also revoked ones, and keys that no shard has claimed yet."""
 
     async def run() -> list[dict[str, Any]]:
         async with _database(data_dir) as connection:
@@ -94,7 +94,7 @@ def revoke(
     key_id: Annotated[str, typer.Argument(help="The key's id, as `openvenue keys list` shows it.")],
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
 ) -> None:
-    """Revoke a key, for good; requests with it are refused at once."""
+    """Revoke a key for good; requests with it are refused at once."""
 
     async def run() -> bool:
         async with _database(data_dir) as connection:
@@ -110,7 +110,7 @@ def claim(
     key_id: Annotated[str, typer.Argument(help="The key's id, as `openvenue keys list` shows it.")],
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
 ) -> None:
-    """Make a key this venue's that has no shard: made before keys had one, in a shared database."""
+    """Take a key without a shard for this venue: an older version made it in a shared database."""
 
     async def run() -> bool:
         async with _database(data_dir) as connection:
@@ -151,7 +151,7 @@ def _shard_id(data_dir: Path) -> int:
 
 @asynccontextmanager
 async def _database(data_dir: Path) -> AsyncIterator[AsyncConnection]:
-    """One transaction. Raises CommandError where the database is away."""
+    """Open one transaction. Raises CommandError if the database is down."""
     engine = open_engine(
         venue_settings(data_dir).database_url.get_secret_value(),
         "openvenue-cli",

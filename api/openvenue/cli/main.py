@@ -1,4 +1,4 @@
-"""The `openvenue` command: what there is, and how it fails."""
+"""The `openvenue` command: its subcommands and its failures."""
 
 import os
 from importlib.metadata import EntryPoint, entry_points
@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from openvenue.commands import CommandError, errors
 from openvenue.settings import describe_bad_settings
 
-# No command forks with gRPC in use, and its fork handlers only complain when PostgreSQL is stopped.
+# No command forks while it uses gRPC, whose fork handlers only complain when PostgreSQL is stopped.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 # Command → module and attribute. A module is imported when its command is used: together they take
@@ -56,7 +56,7 @@ def _entry(name: str) -> EntryPoint | None:
 
 
 class _App(typer.Typer):
-    """Ends with a sentence: exit code 1 where a command cannot do its work, 2 for a bad setting."""
+    """Ends with a sentence: exit code 1 if a command fails, 2 for a bad setting."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -75,7 +75,7 @@ app = _App(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 
 @app.callback()
 def openvenue() -> None:
-    """OpenVenue: a trading venue. `openvenue up` brings one up on this machine."""
+    """OpenVenue: a trading venue. `openvenue up` starts one on this machine."""
 
 
 if __name__ == "__main__":

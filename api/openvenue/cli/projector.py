@@ -1,4 +1,4 @@
-"""`openvenue projector`: the journal's way into PostgreSQL."""
+"""`openvenue projector`: writes the journal into PostgreSQL."""
 
 import asyncio
 
@@ -30,7 +30,8 @@ def run() -> None:
 def rebuild(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False) -> None:
     """Empty all projected tables and fill them from the journal again; API keys stay.
 
-    A projector at work stands by meanwhile. Orders go on; reads of the past answer 503 until then.
+    A running projector stands by meanwhile. Orders continue; reads of history answer 503 until
+    then.
     """
     settings = venue_settings(data_dir)
     configure_logging(settings.log_level, "json" if as_json else "console")

@@ -1,4 +1,4 @@
-"""`openvenue status` and `openvenue snapshot`: the running venue as a whole."""
+"""`openvenue status` and `openvenue snapshot`: state of the running venue."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ def status(
         bool, typer.Option("--state-hash", help="Hash the engine's state too; orders wait for it.")
     ] = False,
 ) -> None:
-    """Show where engine, projection and API are."""
+    """Show the state of engine, projection and API."""
 
     async def run() -> dict[str, Any]:
         settings = venue_settings(data_dir)
@@ -59,7 +59,7 @@ def status(
 
 @snapshot_app.command()
 def snapshot(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False) -> None:
-    """Have the engine write a snapshot, so that its next start replays less."""
+    """Make the engine write a snapshot, so that its next start replays less."""
 
     async def run() -> int:
         async with administration(data_dir) as admin:
@@ -69,7 +69,7 @@ def snapshot(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = F
 
 
 async def _projected(settings: Settings) -> int | None:
-    """How far the projection is; None if the database does not say."""
+    """Return how far the projection is; None if the database does not answer."""
     url = settings.database_url.get_secret_value()
     try:
         connection = await connect(url, "openvenue-cli", timeout_s=5, command_timeout_s=5)
@@ -87,7 +87,7 @@ async def _projected(settings: Settings) -> int | None:
 
 
 async def _ready(running: RunningVenue) -> bool:
-    url = running.operations_url or running.api_url  # Of a version that had none.
+    url = running.operations_url or running.api_url  # The version before had no operations_url.
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http,

@@ -70,7 +70,7 @@ class Application:
             yield worker
 
     def methods_at(self, path: str) -> set[str]:
-        """Return the methods that a path has; none where there is no such path."""
+        """Return the methods of a path; empty if there is no such path."""
         methods = {method for method, hot_path in self._hot if hot_path == path}
         for router in (self._routed.router, *_ROUTERS):
             for route in router.routes:
@@ -79,15 +79,15 @@ class Application:
         return methods | {"HEAD"} if "GET" in methods else methods
 
     def supervised(self) -> bool:
-        """Whether the supervisor is still there."""
+        """True if the supervisor still runs."""
         return self.worker is None or not self.worker.supervisor.gone.is_set()
 
     def may_have_clients(self) -> bool:
-        """Whether clients can have been sent here: nobody is before a worker has been ready."""
+        """True once a worker was ready: from then on clients may connect."""
         return self.worker is not None and bool(self.worker.supervisor.ever_ready.value)
 
     def drain(self, *, stopping: bool) -> None:
-        """Ask clients to leave from now on; where the venue is stopping, fail readiness too."""
+        """Ask clients to leave; if the venue stops, also fail readiness."""
         if self.worker is not None:
             self.worker.draining = True
             self.worker.stopping = stopping

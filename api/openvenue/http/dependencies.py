@@ -27,7 +27,7 @@ Authenticated = Annotated[Principal, Depends(_principal)]
 
 
 def only_known_parameters(request: Request) -> None:
-    """Refuse query parameters that the route lacks: they would seem to filter, and do not.
+    """Refuse query parameters that the route does not know: they would seem to filter.
 
     Raises Problem 422.
     """

@@ -78,7 +78,7 @@ class OrderEntry:
 async def submit_order(worker: Worker, principal: Principal, body: bytes) -> bytes:
     """Carry out one order and return its JSON document.
 
-    Raises Problem for everything that is not an accepted order.
+    Raises Problem unless the order was accepted.
     """
     wanted = decode_new_order(body)
     check_order_class(wanted.order_class)

@@ -15,9 +15,9 @@ from openvenue.serving.sockets import listen
 
 @asynccontextmanager
 async def serving_health(host: str, port: int, progress: Progress) -> AsyncIterator[None]:
-    """Answer probes for the duration. Raises OSError where the address cannot be bound.
+    """Answer probes for the duration. Raises OSError if the address cannot be bound.
 
-    Ready is who projects, or stands by for another one that does.
+    A projector is ready if it projects, or stands by for another that does.
     """
 
     def readiness() -> Health:

@@ -1,11 +1,10 @@
-"""Who is asking: API keys from the database, cached so that an order never waits for it.
+"""API keys from the database, cached so that no order waits for them.
 
-Known keys are served from memory while a task reads all of them anew, twice within the TTL, and at
-once where PostgreSQL announces a change. So a revoked key is refused within the TTL as long as the
-database answers. One that is away or hangs does not stop trading: known keys stay good for a longer
-but bounded time. Only a key that is not known waits for the database, for a bounded time and among
-a bounded number. Such keys are remembered apart from good ones, so that a flood of them cannot push
-the good ones out.
+The cache answers for known keys. A task reads all of them again twice per TTL, and at once when
+PostgreSQL announces a change. So a revoked key is refused within the TTL while the database
+answers. If the database is down or hangs, trading continues: known keys stay valid for a longer
+but bounded time. Only unknown keys wait for the database, for a bounded time and in bounded
+number. They are cached apart from valid ones, so that a flood of them evicts none.
 """
 
 import asyncio
@@ -114,7 +113,7 @@ class Authenticator:
     def problem(self) -> str | None:
         """Return why keys cannot be checked, None if they can.
 
-        A database that is away is no problem for as long as known keys stay good without it.
+        A database that is down is no problem while known keys stay valid without it.
         """
         answered_at = self._listener.answered_at
         if answered_at is not None and self._loop.time() - answered_at <= self._stale_max_s:
@@ -128,20 +127,20 @@ class Authenticator:
         metrics.AUTH_CACHE_AGE_SECONDS.set(self._loop.time() - self._refreshed_at)
 
     def forget(self, key_id: str) -> None:
-        """Ask the database again the next time: this key was changed."""
+        """Ask the database again for this key: it was changed."""
         encoded = key_id.encode()
         self._known.pop(encoded, None)
         self._unknown.pop(encoded, None)
         self._changed.add(encoded)
 
     def expire_all(self) -> None:
-        """Read every key again, now: changes may have been missed."""
+        """Read every key again now, because changes may have been missed."""
         self._unknown.clear()
         self._refresh_at = float("-inf")
         self._asked.set()
 
     async def run(self) -> None:
-        """Read keys until cancelled: those asked for at once, the known ones when it is time."""
+        """Read keys until cancelled: new ones at once, known ones when due."""
         while True:
             await self._work_is_due()
             await self._read_due_keys()
@@ -167,7 +166,7 @@ class Authenticator:
         return None
 
     async def _look_up(self, key_id: bytes) -> _Entry:
-        """Wait for the database, which is asked once for all requests with the same key."""
+        """Wait for the database, with one query for all requests with the same key."""
         if self._waiting >= self._lookups_max:
             metrics.AUTH_LOOKUPS.labels("refused").inc()
             log_refusal("key not looked up", "refused", waiting=self._waiting)
@@ -200,7 +199,7 @@ class Authenticator:
         self._asked.clear()
 
     async def _read_due_keys(self) -> None:
-        """Read the keys that are asked for, and all known ones too where that is due."""
+        """Read the keys that requests wait for, and all known ones if due."""
         started_at = self._loop.time()
         refreshing = started_at >= self._refresh_at
         if refreshing:
@@ -209,13 +208,13 @@ class Authenticator:
         start = 0
         try:
             while self._lookups or start < len(due):
-                # Each read takes along the keys that requests have asked for meanwhile.
+                # Each read includes the keys that requests have asked for meanwhile.
                 asked = list(self._lookups)[:_KEYS_PER_READ_MAX]
                 refreshed = due[start : start + _KEYS_PER_READ_MAX]
                 await self._read(list(dict.fromkeys([*asked, *refreshed])))
                 start += _KEYS_PER_READ_MAX
                 if start >= len(due):
-                    break  # So that a flood of unknown keys does not put off the next refresh.
+                    break  # A flood of unknown keys must not delay the next refresh.
         except NoAnswer as error:
             metrics.AUTH_READ_FAILURES.inc()
             if not self._failing:
@@ -249,7 +248,7 @@ class Authenticator:
             self._settle([key_id], entry)
 
     def _settle(self, key_ids: list[bytes], entry: _Entry | None) -> None:
-        """Let requests go on that wait for these keys; None: there was no answer."""
+        """Wake the requests that wait for these keys; None: the database did not answer."""
         for key_id in key_ids:
             lookup = self._lookups.pop(key_id, None)
             if lookup is not None and not lookup.done():

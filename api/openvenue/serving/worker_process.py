@@ -1,4 +1,4 @@
-"""A worker process, as its supervisor starts it and sees it."""
+"""A worker process, as its supervisor starts and controls it."""
 
 import multiprocessing
 import os
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
 RETIRE_SIGNAL = signal.SIGUSR2
-# Importing and connecting take a second or two; on a machine that is busy starting, much longer.
+# Importing and connecting take a second or two; on a busy machine, much longer.
 _STARTUP_TIMEOUT_S = 120.0
-# Several beats, on a machine that is busy.
+# Several beats, on a busy machine.
 _SILENCE_MAX_S = 5.0
 
 Work = Callable[[Place, Connection, Tuning, signal.Signals], bool]
@@ -48,43 +48,43 @@ class WorkerProcess:
         self.up = False
         self.heard_at = time.monotonic()
         self.leave_by: float | None = None
-        """When a worker that was asked to leave has to have gone."""
+        """Time by which a worker that was asked to leave must have gone."""
 
     @property
     def pid(self) -> int | None:
-        """Its process id."""
+        """Process id."""
         return self.process.pid
 
     @property
     def running(self) -> Tuning | None:
-        """The tuning that it says is in force."""
+        """Tuning that it reports as in force."""
         return self._report.running
 
     @property
     def report(self) -> WorkerReport | None:
-        """What it said last; None where it has been silent since."""
+        """Last report; None if it has been silent since."""
         silent = self.up and time.monotonic() - self.heard_at > _SILENCE_MAX_S
         return None if silent else self._report
 
     def tell(self, tuning: Tuning) -> None:
-        """Have it run `tuning`, unless it was told already."""
+        """Make it run `tuning`, unless it was told already."""
         if tuning == self._told:
             return
         self._told = tuning
         try:
             self._pipe.send_bytes(_encode(tuning))
         except OSError:
-            return  # It has ended, and is about to be reaped.
+            return  # It has ended and will be reaped.
 
     def listen(self) -> None:
-        """Take in what it has said since the last time."""
+        """Read its reports since the last time."""
         try:
             while self._pipe.poll():
                 self._report = _decode(self._pipe.recv_bytes())
                 self.heard_at = time.monotonic()
                 self.up = True
         except (EOFError, OSError):
-            return  # It has ended, and is about to be reaped.
+            return  # It has ended and will be reaped.
 
     def hangs(self, timeout_s: float) -> bool:
         """True if it has been silent for too long, or has not left in time."""
@@ -105,7 +105,7 @@ class WorkerProcess:
             os.kill(self.process.pid, number)
 
     def reap(self) -> None:
-        """Release what is left of a process that has ended."""
+        """Release the resources of a process that has ended."""
         self.process.join()
         self._pipe.close()
 

@@ -23,7 +23,7 @@ router = APIRouter(tags=["account"])
 async def get_account(worker: WorkerOf, principal: Authenticated) -> Response:
     """Return the account, its positions valued at their last prices.
 
-    `cash` is without what open orders to buy pairs hold; orders to buy shares hold none of it.
+    `cash` excludes what open orders to buy pairs reserve, but not what orders to buy shares do.
     """
     account = await account_of(worker, principal.account_id)
     instruments = {
@@ -63,7 +63,7 @@ async def list_positions(worker: WorkerOf, principal: Authenticated) -> Response
 async def get_position(
     worker: WorkerOf, principal: Authenticated, symbol_or_asset_id: str
 ) -> Response:
-    """Return what the account holds of one asset."""
+    """Return the account's position in one asset."""
     instrument = await worker.instruments.find(symbol_or_asset_id)
     if instrument is not None:
         account = await account_of(worker, principal.account_id)

@@ -21,7 +21,7 @@ from openvenue.http.worker import Worker
 
 BOOK_DEPTH_MAX = 1000
 
-# Alpaca's, none of which an instrument of this venue has.
+# Alpaca's attributes, none of which this venue's instruments have.
 _ATTRIBUTES = (
     "ptp_no_exception",
     "ptp_with_exception",

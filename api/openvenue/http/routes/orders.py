@@ -1,8 +1,8 @@
 """Orders: read, list, replace, cancel. Submitting is in `openvenue.http.order_entry`.
 
-The newest open orders, of all symbols or of one, and every single order that the engine still holds
-are answered from its memory. All other lists and orders come from the database, after it holds
-everything that the account has been told: so either way a client reads what it wrote.
+The engine's memory answers for the newest open orders, of all symbols or of one, and for every
+order that it still holds. The database answers for all other lists and orders, once it holds
+everything that the account was told. So a client always reads what it wrote.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _date_or_time(text: object) -> object:
-    """Refuse numbers, which would be read as seconds since 1970."""
+    """Refuse numbers, which pydantic would read as seconds since 1970."""
     if isinstance(text, str) and not re.match(r"\d{4}-\d{2}-\d{2}", text):
         raise ValueError("it is no date and no RFC 3339 time")
     return text
@@ -97,10 +97,10 @@ async def list_orders(
 ) -> Response:
     """List orders by time of creation, exclusive of `after` and `until`.
 
-    It shows all that the account was told before. Open orders, newest first, of all symbols or
-    of one, come from the engine, also those before `before_order_id`. With `direction=asc`, `side`,
-    `after`, `until`, `asset_class`, `after_order_id` or several symbols, and with `status` closed
-    or all, they come from the history: 503 where that is too far behind.
+    The list shows everything that the account was told before. The engine answers for open orders,
+    newest first, of all symbols or of one, also those before `before_order_id`. The history answers
+    for `direction=asc`, `side`, `after`, `until`, `asset_class`, `after_order_id`, several symbols,
+    and `status` closed or all; 503 if it is too far behind.
     """
     asset_classes = None if asset_class is None else parse_asset_classes(asset_class)
     instrument_ids: list[int] = []
@@ -162,7 +162,7 @@ async def list_orders(
 async def cancel_all_orders(worker: WorkerOf, principal: Authenticated) -> Response:
     """Cancel the account's open orders, newest first, at most 10,000 a call.
 
-    503 where not all could be looked for; it says how many were canceled until then.
+    503 if some could not be found in time; it says how many were canceled so far.
     """
     results: list[resources.CancelResult] = []
     before = 0
@@ -195,7 +195,7 @@ async def cancel_all_orders(worker: WorkerOf, principal: Authenticated) -> Respo
 async def get_order_by_client_order_id(
     worker: WorkerOf, principal: Authenticated, client_order_id: str
 ) -> Response:
-    """Return the order of a client_order_id: also the way to learn an unknown fate."""
+    """Return the order of a client_order_id; this is also how to learn an unknown fate."""
     client_order_id = checked_client_order_id(client_order_id)
     query = pb.GetOrder(account_id=principal.account_id, client_order_id=client_order_id)
     return json_response(await _find(worker, principal, query, client_order_id=client_order_id))
@@ -233,7 +233,7 @@ async def get_order(
 async def replace_order(
     worker: WorkerOf, principal: Authenticated, order_id: str, request: Request
 ) -> Response:
-    """Replace an order by a new one that names it in `replaces` and keeps what was filled."""
+    """Replace an order by a new one that names it in `replaces` and keeps the filled quantity."""
     wanted = decode_replace(await request.body())
     number = _order_number(worker, order_id)
     current = order_of(
@@ -297,7 +297,7 @@ async def _cancel_result(
     try:
         document = await _document(worker, order)
     except EngineUnavailable:
-        # It is canceled all the same; only its instrument could not be read.
+        # It is canceled anyway; only its instrument could not be read.
         document = None
     return resources.CancelResult(public_id, HTTPStatus.OK, document)
 
@@ -305,7 +305,7 @@ async def _cancel_result(
 async def _creation(
     worker: Worker, principal: Principal, parameter: str, order_id: str
 ) -> tuple[int, datetime]:
-    """Return the number of an order of the account's and when it was created.
+    """Return the number of one of the account's orders, and when it was created.
 
     No two orders of a venue are created at the same time. Raises Problem 422 if there is none.
     """
@@ -365,7 +365,7 @@ def _order_number(worker: Worker, order_id: str) -> int:
 
 
 def _in_range(moment: datetime | None) -> datetime | None:
-    """Return a bound that the database can hold; no order was created beyond it."""
+    """Return a bound within the database's range; no order was created beyond it."""
     if moment is None:
         return None
     if moment.tzinfo is None:

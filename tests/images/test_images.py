@@ -1,4 +1,4 @@
-"""What is in the images, what is not, and that they run as pods of the restricted profile do."""
+"""The images' contents, and that they run as pods under the restricted profile."""
 
 import re
 import subprocess
@@ -40,7 +40,7 @@ def test_an_image_runs_as_a_number_that_is_nobody(image: Image) -> None:
 def test_an_image_runs_as_any_user_of_its_group(
     pod: Pod, engine: Image, api: Image, tmp_path: Path
 ) -> None:
-    # As OpenShift chooses them: in no /etc/passwd.
+    # A user as OpenShift chooses it: it is not in /etc/passwd.
     user = 1_000_680_000
     assert "usage" in pod.run(api, "openvenue", "--help", user=user).lower()
     journal = {"/var/lib/openvenue": tmp_path / "journal"}

@@ -1,4 +1,4 @@
-"""The check of the engine's layers finds what it is there to find."""
+"""The check of the engine's layers finds violations."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Keys that requests wait for are read beside a refresh of many, not after it."""
+"""Keys that requests wait for are read with a refresh of many, not after it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from openvenue.settings import Settings
 
 
 class SlowReader:
-    """Reads keys when it is let, as a database under load does."""
+    """Reads keys on command, like a database under load."""
 
     def __init__(self) -> None:
         self.reads: list[list[str]] = []

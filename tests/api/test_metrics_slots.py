@@ -59,7 +59,7 @@ def test_what_a_killed_process_left_goes_with_the_next_start(
     (leftover / "counter_0.db").touch()
     with metrics_directory(None) as first:
         assert not leftover.exists()
-        # That of a process that lives stays.
+        # A running process's directory stays.
         with metrics_directory(None) as second:
             assert first.is_dir()
             assert second != first

@@ -1,4 +1,4 @@
-"""POST /v2/orders: what is accepted, what it answers, and what is refused and how."""
+"""POST /v2/orders: accepted orders and their answers, refused orders and their reasons."""
 
 import contextlib
 import json
@@ -184,7 +184,7 @@ def test_what_cannot_be_an_order_is_refused_with_the_reason(
     assert response.json()["message"].startswith(message)
 
 
-# What ccxt and hand-written bots send beyond the fields that there are.
+# Unknown fields that ccxt and hand-written bots send.
 @pytest.mark.parametrize(
     "name",
     [

@@ -1,4 +1,4 @@
-"""An exception in a log line or an answer always says something."""
+"""An exception in a log line or an answer always has a text."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""Settings that cannot work end the process at once, with the name of what is wrong."""
+"""Unusable settings end the process at once, naming the setting."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Decimal strings to integers and back: exact, or refused."""
+"""Conversion of decimal strings to integers and back is exact, or refused."""
 
 from decimal import Decimal
 from fractions import Fraction

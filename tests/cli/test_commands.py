@@ -1,4 +1,4 @@
-"""The commands that administer and inspect a venue, against one that is up."""
+"""The commands that administrate and inspect a venue, against a running one."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from command_line import Result, Up, openvenue
 
 @pytest.fixture
 def run(up: Up):
-    """Runs a command on the venue that is up; it must succeed."""
+    """Return a function that runs a command on the running venue; it must succeed."""
 
     def run_command(*arguments: str) -> Result:
         result = openvenue(*arguments, data_dir=up.data_dir)

@@ -1,4 +1,4 @@
-"""Folding: many entries become the rows they leave behind."""
+"""Folding: many entries become the rows that result from them."""
 
 import pytest
 from entries import LOT_NANOS, TICK_NANOS, TIME_NS, canceled, entry, fold, new_order, trade
@@ -158,7 +158,7 @@ def test_a_gap_between_entries_is_refused() -> None:
         batch.add([entry(3)])
 
 
-# Enumerators and events of a later version, which proto3 lets through.
+# Enumerators and events of a later version, which proto3 accepts.
 LATER = 99
 
 

@@ -1,4 +1,4 @@
-"""LOBSTER files: both of their spellings are read, and damage is named."""
+"""LOBSTER files: both of their forms are read, and damage is named."""
 
 import gzip
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Planning a LOBSTER day: what is sent for a message, what is corrected, and whom trades must meet.
+"""Planning a LOBSTER day: requests for a message, corrections, and expected trades.
 
 Every day begins with 100 shares bid at 100.00 and 100 offered at 100.02, placed before the file.
 """

@@ -1,4 +1,4 @@
-"""The client never doubles an order: what it sends again carries the same client_order_id."""
+"""The client never doubles an order: a repeated request has the same client_order_id."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,9 +15,9 @@ Answers = Callable[[], web.Response]
 
 
 class Script:
-    """A server that gives these answers in turn and remembers what it was asked.
+    """A server that gives these answers in turn and remembers the requests.
 
-    The failures that a test needs cannot be had from a real venue on demand.
+    A real venue does not fail on demand in the ways that these tests need.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
 """Prometheus metrics of an API worker, summed over the workers of a process group at the scrape.
 
-They are made in the process's slot, so `openvenue.metrics_slots` comes before this import.
+Made in the slot of the process, see `openvenue.serving.metrics_slots`, which comes before this
+import.
 """
 
 from bisect import bisect_left

@@ -1,7 +1,8 @@
 """Every setting of the Python processes: environment variables prefixed `OPENVENUE_`.
 
-The defaults suit a laptop; the charts and `openvenue up` set the others. Settings that may change
-while a process runs (`Tuning`) come from a watched file instead, see `openvenue.tuning`.
+The defaults suit a laptop; the charts and `openvenue up` set what differs. Settings that may change
+while a process runs (`Tuning`) come from a watched file instead, see
+`openvenue.serving.tuning`.
 """
 
 import re

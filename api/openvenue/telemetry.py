@@ -120,6 +120,13 @@ class Throttled:
                 del self._waiting[event, cause]
 
 
+# What a process refuses or loses: at once, and then one line in a while for each cause. The causes
+# are those of the metrics; docs/operate.md lists events and metrics together.
+_refusals = Throttled(get_logger("openvenue.refusals"))
+log_refusal = _refusals.warning
+flush_refusals = _refusals.flush
+
+
 def redact(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:

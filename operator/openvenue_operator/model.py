@@ -111,7 +111,7 @@ class Deployment(Value, frozen=True, kw_only=True):
 
 
 class Tuning(Value, frozen=True, kw_only=True, rename=None):
-    """Content of the tuning file; bounds and meaning are those of `openvenue.tuning.Tuning`."""
+    """Content of the tuning file; meaning and bounds as in `openvenue.serving.tuning.Tuning`."""
 
     generation: int
     workers: int

@@ -1,6 +1,6 @@
 """Readiness of a group of workers, from their reports."""
 
-from openvenue.readiness import Health, WorkerReport, ready
+from openvenue.serving.readiness import Health, WorkerReport, ready
 
 SERVING = WorkerReport(accepting=True)
 STARTING = WorkerReport()

@@ -24,6 +24,7 @@ from lightkube.types import PatchType
 from openvenue_operator.cluster import NUDGE_ANNOTATION
 
 POLL_S = 0.05
+_TUNED = ("workers", "db_pool_size", "db_pool_overflow", "generation")
 
 
 @dataclass
@@ -208,8 +209,7 @@ class SimulatedPods:
             )
         except ApiError:
             return
-        tuning = json.loads(found.data["tuning.json"])
-        pod.metrics.workers = tuning["workers"]
-        pod.metrics.db_pool_size = tuning["db_pool_size"]
-        pod.metrics.db_pool_overflow = tuning["db_pool_overflow"]
-        pod.metrics.generation = tuning["generation"]
+        # Somebody may have emptied it by hand: a pod has defaults for what is not there.
+        for name, value in json.loads(found.data["tuning.json"]).items():
+            if name in _TUNED:
+                setattr(pod.metrics, name, value)

@@ -14,7 +14,7 @@ from crd import definition, fields
 from lightkube import AsyncClient
 from objects import venue
 from observed import NOW, SPEC, load, pod, situation, tuning
-from openvenue.tuning import Tuning as ReadTuning
+from openvenue.serving.tuning import Tuning as ReadTuning
 from openvenue_operator.model import Memory, Situation
 from openvenue_operator.observe import find_venue
 from openvenue_operator.offline import plan_of, render

@@ -9,7 +9,7 @@ import pytest
 from exposition_text import PodMetrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from openvenue_operator.exposition import (
     OBSERVATIONS_MIN,
     Distribution,

@@ -9,8 +9,8 @@ import yaml
 from crd import TEMPLATE
 from hypothesis import given, settings
 from observed import allocation, exactly, load, observation, pod, spec
-from openvenue.cli.errors import CommandError
 from openvenue.cli.main import app
+from openvenue.commands import CommandError
 from openvenue_operator.model import Memory, Situation
 from openvenue_operator.offline import GRACE_SECONDS, START, cold_start, plan_of, render
 from openvenue_operator.plan import plan

@@ -1,14 +1,18 @@
 """Finds a command's venue: the environment's, else the one that runs in the data directory."""
 
 import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import SecretStr
 
-from openvenue.cli.errors import CommandError
+from openvenue.admin.client import Admin, connect_admin
+from openvenue.admin.errors import AdminError
 from openvenue.cli.local.data_dir import DataDir, RunningVenue
+from openvenue.commands import CommandError
 from openvenue.settings import Settings
 
 DATA_DIR_DEFAULT = Path("var")
@@ -50,6 +54,24 @@ def venue_settings(data_dir: Path) -> Settings:
     if "OPENVENUE_DATABASE_URL" not in os.environ:
         found["database_url"] = SecretStr(running.database_url)
     return Settings(**found)
+
+
+@contextmanager
+def errors_of_commands() -> Iterator[None]:
+    """Have what administration refuses end the command; a field is an option."""
+    try:
+        yield
+    except AdminError as error:
+        raise CommandError(error.worded("--{}")) from error
+
+
+@asynccontextmanager
+async def administration(venue: Path | Settings) -> AsyncIterator[Admin]:
+    """Connect to the administration of the venue that the command means. Raises CommandError."""
+    settings = venue if isinstance(venue, Settings) else venue_settings(venue)
+    with errors_of_commands():
+        async with connect_admin(settings) as admin:
+            yield admin
 
 
 def running_venue(data_dir: Path) -> RunningVenue:

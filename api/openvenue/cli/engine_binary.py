@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from openvenue.cli.errors import CommandError
+from openvenue.commands import CommandError
 
 ENVIRONMENT_VARIABLE = "OPENVENUE_ENGINE_BINARY"
 

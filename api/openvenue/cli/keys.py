@@ -10,25 +10,25 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.cli.admin import connect_admin
+from openvenue.admin.keys import check_account, check_label
 from openvenue.cli.connection import (
     DATA_DIR_DEFAULT,
     DataDirOption,
+    administration,
+    errors_of_commands,
     running_venue,
     venue_settings,
 )
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir
-from openvenue.cli.output import JsonOption, console, print_record, print_rows
+from openvenue.commands import CommandError, JsonOption, console, print_record, print_rows
 from openvenue.db.connection import DATABASE_ERRORS, DatabaseRefused, open_engine
-from openvenue.keys import claim_key, create_key, list_keys, revoke_key
 from openvenue.reasons import reason_of
+from openvenue.security.keys import claim_key, create_key, list_keys, revoke_key
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Make, list and revoke API keys."
 )
 
-_LABEL_CHARACTERS_MAX = 128
 _CONNECT_TIMEOUT_S = 10.0
 
 
@@ -40,18 +40,12 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key. Its secret is shown now and never again."""
-    if len(label) > _LABEL_CHARACTERS_MAX:
-        raise CommandError(f"--label must have at most {_LABEL_CHARACTERS_MAX} characters")
+    with errors_of_commands():
+        check_label(label)
 
     async def run() -> dict[str, Any]:
-        async with connect_admin(venue_settings(data_dir)) as admin:
-            served = (await admin.status()).shard_id
-            if served != _shard_id(data_dir):
-                raise CommandError(
-                    f"the engine serves shard {served}, and keys of shard {_shard_id(data_dir)} "
-                    f"would be of no use there: set OPENVENUE_SHARD_ID={served}"
-                )
-            await admin.account(account_id)
+        async with administration(data_dir) as admin:
+            await check_account(admin, venue_settings(data_dir), account_id)
         async with _database(data_dir) as connection:
             key = await create_key(connection, _shard_id(data_dir), account_id, label)
         return {

@@ -14,8 +14,7 @@ import typer
 from alembic.util.exc import CommandError as MigrationError
 
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
-from openvenue.cli.errors import CommandError
-from openvenue.cli.output import JsonOption, errors, print_record
+from openvenue.commands import CommandError, JsonOption, errors, print_record
 from openvenue.db import migrate as schema
 from openvenue.db.connection import BROKEN_CONNECTION, DATABASE_ERRORS, DatabaseRefused, connect
 from openvenue.reasons import reason_of

@@ -7,8 +7,7 @@ import grpc
 import typer
 
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
-from openvenue.cli.errors import CommandError
-from openvenue.cli.output import JsonOption, print_record
+from openvenue.commands import CommandError, JsonOption, print_record
 from openvenue.db.connection import BROKEN_CONNECTION
 from openvenue.projector import __main__ as process
 from openvenue.projector.rebuild import rebuild as rebuild_projection

@@ -15,9 +15,8 @@ import uvloop
 from rich.live import Live
 
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, running_venue
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir
-from openvenue.cli.output import JsonOption, console, errors, print_json
+from openvenue.commands import CommandError, JsonOption, console, errors, print_json
 from openvenue.replay import lobster
 from openvenue.replay.display import line, view
 from openvenue.replay.execute import Executor, Scale, clear_symbol

@@ -8,10 +8,9 @@ import aiohttp
 import asyncpg
 import typer
 
-from openvenue.cli.admin import connect_admin
-from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
+from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, administration, venue_settings
 from openvenue.cli.local.data_dir import DataDir, RunningVenue
-from openvenue.cli.output import JsonOption, print_record
+from openvenue.commands import JsonOption, print_record
 from openvenue.db.connection import DATABASE_AWAY, connect
 from openvenue.settings import Settings
 
@@ -32,7 +31,7 @@ def status(
     async def run() -> dict[str, Any]:
         settings = venue_settings(data_dir)
         running = DataDir(data_dir).running()
-        async with connect_admin(settings) as admin:
+        async with administration(data_dir) as admin:
             engine = await admin.status(with_state_hash=state_hash)
         projected = await _projected(settings)
         return {
@@ -63,7 +62,7 @@ def snapshot(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = F
     """Make the engine write a snapshot, so that its next start replays less."""
 
     async def run() -> int:
-        async with connect_admin(venue_settings(data_dir)) as admin:
+        async with administration(data_dir) as admin:
             return await admin.snapshot()
 
     print_record({"snapshot_sequence": asyncio.run(run())}, as_json=as_json)

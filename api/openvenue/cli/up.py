@@ -15,7 +15,7 @@ from openvenue.cli.local.data_dir import DataDir
 from openvenue.cli.local.plain_path import plain_path
 from openvenue.cli.local.ports import choose_ports
 from openvenue.cli.local.venue import LocalVenue, Plan, venue_up
-from openvenue.cli.output import console
+from openvenue.commands import console
 
 app = typer.Typer(add_completion=False)
 

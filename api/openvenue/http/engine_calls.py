@@ -10,9 +10,8 @@ from openvenue import metrics
 from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
-from openvenue.http.refusals import log_refusal
 from openvenue.http.worker import Worker
-from openvenue.telemetry import get_logger
+from openvenue.telemetry import get_logger, log_refusal
 
 _log = get_logger(__name__)
 

@@ -26,6 +26,11 @@ from typing import Any
 import msgspec
 
 from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.security.principal import (
+    MalformedCredentials,
+    NotAuthenticated,
+    UncheckedCredentials,
+)
 from openvenue.vocabulary import ORDER_STATUSES
 
 MEDIA_TYPE = "application/problem+json"
@@ -137,6 +142,15 @@ def unauthorized() -> Problem:
         "request is not authorized",
         headers={"www-authenticate": 'APCA-API-KEY-ID realm="OpenVenue"'},
     )
+
+
+def of_authentication(error: NotAuthenticated) -> Problem:
+    """400, 401 or 503: the request has no principal."""
+    if isinstance(error, MalformedCredentials):
+        return bad_request(str(error))
+    if isinstance(error, UncheckedCredentials):
+        return unavailable(str(error))
+    return unauthorized()
 
 
 def refused(detail: str, **members: Any) -> Problem:

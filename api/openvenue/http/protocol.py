@@ -20,8 +20,8 @@ from openvenue import metrics
 from openvenue.http import problems
 from openvenue.http.closing import closing_answer, come_back, last_answer_of
 from openvenue.http.problems import Problem
-from openvenue.http.refusals import log_refusal
 from openvenue.http.shared_limits import Addresses, Keyless, Unread, plain_address, subscriber_of
+from openvenue.telemetry import log_refusal
 
 _CONNECTION = "openvenue.connection"
 # How long, and how much, the worker still reads from a refused connection.

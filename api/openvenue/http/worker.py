@@ -17,16 +17,15 @@ from openvenue.engine.client import EngineClient
 from openvenue.engine.instruments import Instruments
 from openvenue.engine.probe import EngineProbe
 from openvenue.engine.trading_day import TradingDay
-from openvenue.http.auth import Authenticator
-from openvenue.http.refusals import flush_refusals
-from openvenue.http.supervised import SupervisorLink
 from openvenue.http.times import format_ns, now_ns
 from openvenue.http.views import Views
 from openvenue.queries.projection import ProjectionGate
 from openvenue.reasons import reason_of
+from openvenue.security.authenticator import Authenticator
+from openvenue.serving.supervisor_link import SupervisorLink
+from openvenue.serving.tuning import Tuning
 from openvenue.settings import Settings
-from openvenue.telemetry import get_logger, set_log_level
-from openvenue.tuning import Tuning
+from openvenue.telemetry import flush_refusals, get_logger, set_log_level
 
 _LAG_SAMPLE_INTERVAL_S = 0.1
 _SAMPLES_PER_EXPORT = 5

@@ -14,9 +14,9 @@ from openvenue.projector.health import serving_health
 from openvenue.projector.progress import Progress
 from openvenue.projector.run import ProjectionFault, follow
 from openvenue.projector.settings import ProjectorSettings
+from openvenue.serving.tuning import InvalidTuning, TuningFile
 from openvenue.settings import bad_settings_end_the_process, get_settings
 from openvenue.telemetry import configure_logging, get_logger, set_log_level
-from openvenue.tuning import InvalidTuning, TuningFile
 
 FAULT = 3  # exit status: journal and database contradict each other
 _TUNING_POLL_S = 0.5

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import generate_latest
 
-from openvenue.operations import Probes, serving_probes
 from openvenue.projector.metrics import REGISTRY
 from openvenue.projector.progress import Progress
-from openvenue.readiness import Health
-from openvenue.sockets import listen
+from openvenue.serving.operations import Probes, serving_probes
+from openvenue.serving.readiness import Health
+from openvenue.serving.sockets import listen
 
 
 @asynccontextmanager

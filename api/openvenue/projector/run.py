@@ -15,6 +15,7 @@ from openvenue.db.connection import DATABASE_AWAY
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.journal.reader import JournalReader
 from openvenue.projector import metrics
 from openvenue.projector.fold import Batch, Sizes, UnknownInstrument
 from openvenue.projector.progress import Progress
@@ -41,44 +42,6 @@ _OTHER_JOURNAL = (
 
 class ProjectionFault(Exception):
     """Journal and database contradict each other; says how, and what to do."""
-
-
-class JournalReader:
-    """Reads journal batches from the engine, at most one message ahead (the rest waits in gRPC's
-    flow control). Use as an async context manager."""
-
-    def __init__(self, settings: Settings, from_sequence: int) -> None:
-        self._channel = open_channel(settings)
-        self._call = rpc.MarketDataStub(self._channel).StreamJournal(
-            pb.StreamJournalRequest(shard_id=settings.shard_id, from_sequence=from_sequence)
-        )
-        self._next: asyncio.Future[object] | None = None
-
-    async def __aenter__(self) -> "JournalReader":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._call.cancel()
-        if self._next is not None:
-            self._next.cancel()
-            await asyncio.gather(self._next, return_exceptions=True)
-        await self._channel.close()
-
-    async def read(self, timeout_s: float | None) -> pb.JournalBatch | None:
-        """Return the next message; None if none came in time. No timeout loses a message.
-
-        Raises grpc.aio.AioRpcError if the engine is down, ConnectionError if it ends the
-        stream.
-        """
-        if self._next is None:
-            self._next = asyncio.ensure_future(self._call.read())
-        await asyncio.wait((self._next,), timeout=timeout_s)
-        if not self._next.done():
-            return None
-        message, self._next = self._next.result(), None
-        if not isinstance(message, pb.JournalBatch):
-            raise ConnectionError("the engine ended the journal stream")
-        return message
 
 
 async def follow(

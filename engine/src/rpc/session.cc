@@ -62,7 +62,7 @@ void Session::end(std::chrono::steady_clock::time_point deadline) {
 }
 
 grpc::Status Session::take(grpc::ByteBuffer& bytes) {
-  v1::SessionRequest message;
+  v1::SessionRequest& message = request_.renew();
   Intake intake;
   {
     const runtime::StageTimer timer(metrics_.decode_seconds);
@@ -124,9 +124,10 @@ void Session::write_replies_or_end() noexcept {
 
 void Session::write_replies() {
   std::vector<runtime::Reply> replies;
-  v1::SessionResponse message;
+  ReusedMessage<v1::SessionResponse> response;
   while (outbox_->take(replies)) {
-    message.Clear();
+    v1::SessionResponse& message = response.renew();
+    message.mutable_replies()->Reserve(static_cast<int>(replies.size()));
     for (const runtime::Reply& reply : replies) encode(reply, *message.add_replies());
     if (!write_timer_.run([&] { return stream_.Write(message); })) {
       outbox_->close();

@@ -13,6 +13,7 @@
 #include "rpc/call_watch.h"
 #include "rpc/intake.h"
 #include "rpc/outbox.h"
+#include "rpc/reused_message.h"
 #include "rpc/wire.h"
 #include "runtime/engine.h"
 #include "runtime/metrics.h"
@@ -70,6 +71,7 @@ class Session {
   Stream& stream_;
   const std::shared_ptr<Outbox> outbox_;
   WriteTimer write_timer_;
+  ReusedMessage<v1::SessionRequest> request_;
 };
 
 }  // namespace openvenue::rpc

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "openvenue/engine/v1/engine.grpc.pb.h"
+#include "rpc/reused_message.h"
 #include "tools/latency_histogram.h"
 #include "tools/order_flow.h"
 
@@ -71,6 +72,7 @@ class LoadSession {
   std::uint64_t sent_ = 0;
   std::uint64_t answered_ = 0;  // guarded by mutex_
   bool ended_ = false;          // guarded by mutex_
+  rpc::ReusedMessage<::openvenue::engine::v1::SessionRequest> request_;
 };
 
 }  // namespace openvenue::tools

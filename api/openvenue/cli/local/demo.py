@@ -7,7 +7,7 @@ next start completes exactly those whose set-up was interrupted.
 
 from dataclasses import dataclass
 
-from openvenue.cli.admin import Admin
+from openvenue.admin.client import Admin
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.units import parse_micros, parse_nanos, parse_steps
 

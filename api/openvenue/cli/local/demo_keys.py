@@ -7,7 +7,7 @@ from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey
 from openvenue.db.connection import open_engine
 from openvenue.db.tables import api_keys
-from openvenue.keys import create_key, hash_secret
+from openvenue.security.keys import create_key, hash_secret
 from openvenue.settings import Settings
 
 _CONNECT_TIMEOUT_S = 10.0

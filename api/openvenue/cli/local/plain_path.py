@@ -10,7 +10,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from openvenue.cli.errors import CommandError
+from openvenue.commands import CommandError
 
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 

@@ -4,7 +4,7 @@ import socket
 import time
 from dataclasses import dataclass
 
-from openvenue.cli.errors import CommandError
+from openvenue.commands import CommandError
 
 _HOST = "127.0.0.1"
 _POLL_S = 0.1

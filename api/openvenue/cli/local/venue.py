@@ -19,14 +19,14 @@ import aiohttp
 from alembic.util.exc import CommandError as MigrationError
 from pydantic import SecretStr
 
-from openvenue.cli.admin import connect_admin
-from openvenue.cli.errors import CommandError
+from openvenue.cli.connection import administration
 from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey, RunningVenue, process_started
 from openvenue.cli.local.demo_keys import demo_keys
 from openvenue.cli.local.ports import Ports
 from openvenue.cli.local.postgres import EmbeddedPostgres
 from openvenue.cli.local.processes import Child, keep_running
+from openvenue.commands import CommandError
 from openvenue.db import migrate
 from openvenue.db.connection import DATABASE_ERRORS
 from openvenue.reasons import reason_of
@@ -109,7 +109,7 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
         await _engine_ready(engine, settings)
         if plan.with_demo:
             report("setting up demo instruments and accounts")
-            async with connect_admin(settings) as admin:
+            async with administration(settings) as admin:
                 await demo.set_up(admin)
 
         report("starting the projector and the API")
@@ -286,8 +286,8 @@ def _lock(descriptor: int) -> bool:
 
 
 async def _engine_ready(engine: Child, settings: Settings) -> None:
-    """Wait until the engine has recovered its journal and answers."""
-    async with connect_admin(settings) as admin:
+    """Waits until the engine has recovered its journal and answers."""
+    async with administration(settings) as admin:
         await _ready(engine, admin.is_serving, _ENGINE_READY_TIMEOUT_S)
 
 

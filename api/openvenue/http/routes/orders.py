@@ -18,7 +18,12 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
 from openvenue.http.asset_classes import parse_asset_classes
-from openvenue.http.dependencies import AccountId, WorkerOf, json_response, only_known_parameters
+from openvenue.http.dependencies import (
+    Authenticated,
+    WorkerOf,
+    json_response,
+    only_known_parameters,
+)
 from openvenue.http.engine_calls import (
     command_of,
     engine_answer,
@@ -41,6 +46,7 @@ from openvenue.http.rejections import entered_order
 from openvenue.http.worker import Worker
 from openvenue.queries import orders as order_queries
 from openvenue.queries.orders import OrderFilter
+from openvenue.security.principal import Principal
 from openvenue.vocabulary import Side
 
 CANCEL_ALL_ORDERS_MAX = 10_000
@@ -70,7 +76,7 @@ router = APIRouter(tags=["orders"])
 )
 async def list_orders(
     worker: WorkerOf,
-    account_id: AccountId,
+    principal: Authenticated,
     status: Literal["open", "closed", "all"] = "open",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     after: Moment = None,
@@ -113,9 +119,9 @@ async def list_orders(
                 "until"
             )
         if before_order_id is not None:
-            before, until = await _creation(worker, account_id, "before_order_id", before_order_id)
+            before, until = await _creation(worker, principal, "before_order_id", before_order_id)
         elif after_order_id is not None:
-            _, after = await _creation(worker, account_id, "after_order_id", after_order_id)
+            _, after = await _creation(worker, principal, "after_order_id", after_order_id)
     in_memory = (
         status == "open"
         and direction == "desc"
@@ -126,7 +132,9 @@ async def list_orders(
         and len(instrument_ids) <= 1
     )
     if in_memory:
-        page = await open_orders(worker, account_id, *instrument_ids, before=before, limit=limit)
+        page = await open_orders(
+            worker, principal.account_id, *instrument_ids, before=before, limit=limit
+        )
         return json_response([await _document(worker, order) for order in page])
     wanted = OrderFilter(
         status=status,
@@ -138,9 +146,9 @@ async def list_orders(
         side=side,
         asset_classes=asset_classes,
     )
-    async with history_of(worker, account_id) as connection:
+    async with history_of(worker, principal.account_id) as connection:
         rows = await order_queries.list_orders(
-            connection, worker.settings.shard_id, account_id, wanted
+            connection, worker.settings.shard_id, principal.account_id, wanted
         )
     return json_response([await _row_document(worker, row) for row in rows])
 
@@ -151,7 +159,7 @@ async def list_orders(
     openapi_extra=answers(list[resources.CancelResult], 403, 422, 429, status=207),
     dependencies=[Depends(only_known_parameters)],
 )
-async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response:
+async def cancel_all_orders(worker: WorkerOf, principal: Authenticated) -> Response:
     """Cancel the account's open orders, newest first, at most 10,000 a call.
 
     503 if some could not be found in time; it says how many were canceled so far.
@@ -160,7 +168,9 @@ async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response
     before = 0
     while len(results) < CANCEL_ALL_ORDERS_MAX:
         try:
-            page = await open_orders(worker, account_id, before=before, limit=ENGINE_PAGE_MAX)
+            page = await open_orders(
+                worker, principal.account_id, before=before, limit=ENGINE_PAGE_MAX
+            )
         except problems.Problem as problem:
             if not results:
                 raise
@@ -173,7 +183,7 @@ async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response
             break
         before = page[-1].order_id
         results += await asyncio.gather(
-            *(_cancel_result(worker, account_id, order.order_id) for order in page)
+            *(_cancel_result(worker, principal, order.order_id) for order in page)
         )
     return json_response(results, HTTPStatus.MULTI_STATUS)
 
@@ -183,12 +193,12 @@ async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response
     openapi_extra=answers(resources.Order, 403, 404, 422, 429, meanings=_NO_SUCH_ORDER),
 )
 async def get_order_by_client_order_id(
-    worker: WorkerOf, account_id: AccountId, client_order_id: str
+    worker: WorkerOf, principal: Authenticated, client_order_id: str
 ) -> Response:
     """Return the order of a client_order_id; this is also how to learn an unknown fate."""
     client_order_id = checked_client_order_id(client_order_id)
-    query = pb.GetOrder(account_id=account_id, client_order_id=client_order_id)
-    return json_response(await _find(worker, account_id, query, client_order_id=client_order_id))
+    query = pb.GetOrder(account_id=principal.account_id, client_order_id=client_order_id)
+    return json_response(await _find(worker, principal, query, client_order_id=client_order_id))
 
 
 @router.get(
@@ -196,12 +206,12 @@ async def get_order_by_client_order_id(
     openapi_extra=answers(resources.Order, 403, 404, 422, 429, meanings=_NO_SUCH_ORDER),
 )
 async def get_order(
-    worker: WorkerOf, account_id: AccountId, order_id: str, nested: bool = False
+    worker: WorkerOf, principal: Authenticated, order_id: str, nested: bool = False
 ) -> Response:
     """Return one order."""
     number = _order_number(worker, order_id)
-    query = pb.GetOrder(account_id=account_id, order_id=number)
-    return json_response(await _find(worker, account_id, query, order_id=number))
+    query = pb.GetOrder(account_id=principal.account_id, order_id=number)
+    return json_response(await _find(worker, principal, query, order_id=number))
 
 
 @router.patch(
@@ -221,18 +231,19 @@ async def get_order(
     },
 )
 async def replace_order(
-    worker: WorkerOf, account_id: AccountId, order_id: str, request: Request
+    worker: WorkerOf, principal: Authenticated, order_id: str, request: Request
 ) -> Response:
     """Replace an order by a new one that names it in `replaces` and keeps the filled quantity."""
     wanted = decode_replace(await request.body())
     number = _order_number(worker, order_id)
     current = order_of(
         await engine_answer(
-            worker, pb.Request(get_order=pb.GetOrder(account_id=account_id, order_id=number))
+            worker,
+            pb.Request(get_order=pb.GetOrder(account_id=principal.account_id, order_id=number)),
         )
     )
     instrument = await worker.instruments.of_id(current.instrument_id)
-    command = pb.ReplaceOrder(account_id=account_id, order_id=number)
+    command = pb.ReplaceOrder(account_id=principal.account_id, order_id=number)
     outcome = pb.Order()
     outcome.CopyFrom(current)
     if given(wanted.qty):
@@ -263,22 +274,24 @@ async def replace_order(
         meanings={**_NO_SUCH_ORDER, 422: "The order has ended already"},
     ),
 )
-async def cancel_order(worker: WorkerOf, account_id: AccountId, order_id: str) -> Response:
-    """Cancel the rest of an order."""
+async def cancel_order(worker: WorkerOf, principal: Authenticated, order_id: str) -> Response:
+    """Cancel what is left of an order."""
     number = _order_number(worker, order_id)
-    order_of(await _cancel(worker, account_id, number))
+    order_of(await _cancel(worker, principal, number))
     return Response(status_code=204)
 
 
-async def _cancel(worker: Worker, account_id: int, order_id: int) -> pb.Reply:
-    command = pb.CancelOrder(account_id=account_id, order_id=order_id)
+async def _cancel(worker: Worker, principal: Principal, order_id: int) -> pb.Reply:
+    command = pb.CancelOrder(account_id=principal.account_id, order_id=order_id)
     return await engine_reply(worker, pb.Request(cancel_order=command))
 
 
-async def _cancel_result(worker: Worker, account_id: int, order_id: int) -> resources.CancelResult:
+async def _cancel_result(
+    worker: Worker, principal: Principal, order_id: int
+) -> resources.CancelResult:
     public_id = worker.views.order_ids.format(order_id)
     try:
-        order = order_of(await _cancel(worker, account_id, order_id))
+        order = order_of(await _cancel(worker, principal, order_id))
     except problems.Problem as problem:
         return resources.CancelResult(public_id, problem.status)
     try:
@@ -290,7 +303,7 @@ async def _cancel_result(worker: Worker, account_id: int, order_id: int) -> reso
 
 
 async def _creation(
-    worker: Worker, account_id: int, parameter: str, order_id: str
+    worker: Worker, principal: Principal, parameter: str, order_id: str
 ) -> tuple[int, datetime]:
     """Return the number of one of the account's orders, and when it was created.
 
@@ -298,9 +311,9 @@ async def _creation(
     """
     number = worker.views.order_ids.parse(order_id)
     if number is not None:
-        query = pb.GetOrder(account_id=account_id, order_id=number)
+        query = pb.GetOrder(account_id=principal.account_id, order_id=number)
         try:
-            document = await _find(worker, account_id, query, order_id=number)
+            document = await _find(worker, principal, query, order_id=number)
         except problems.Problem as problem:
             if problem.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -318,15 +331,19 @@ async def _instruments_of(worker: Worker, symbols: str) -> list[int]:
     return sorted({instrument.instrument_id for instrument in found if instrument is not None})
 
 
-async def _find(worker: Worker, account_id: int, query: pb.GetOrder, **by: Any) -> resources.Order:
-    """Return an order from the engine, or from the database if the engine has forgotten it."""
+async def _find(
+    worker: Worker, principal: Principal, query: pb.GetOrder, **by: Any
+) -> resources.Order:
+    """Return an order from the engine, or from the database where the engine has let go of it."""
     reply = await engine_answer(worker, pb.Request(get_order=query))
     if reply.HasField("order"):
         return await _document(worker, reply.order)
     if reply.not_sequenced.cause != pb.NotSequenced.CAUSE_NOT_FOUND:
         raise not_taken(reply.not_sequenced)
-    async with history_of(worker, account_id) as connection:
-        row = await order_queries.find_order(connection, worker.settings.shard_id, account_id, **by)
+    async with history_of(worker, principal.account_id) as connection:
+        row = await order_queries.find_order(
+            connection, worker.settings.shard_id, principal.account_id, **by
+        )
     if row is None:
         raise problems.order_not_found()
     return await _row_document(worker, row)

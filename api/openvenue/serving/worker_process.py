@@ -4,15 +4,16 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from openvenue.metrics_slots import count_in, remove_metrics_directory
-from openvenue.readiness import WorkerReport
-from openvenue.tuning import Tuning
-from openvenue.worker_place import Place
+from openvenue.serving.metrics_slots import count_in, remove_metrics_directory
+from openvenue.serving.readiness import WorkerReport
+from openvenue.serving.tuning import Tuning
+from openvenue.serving.worker_place import Place
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -23,6 +24,9 @@ _STARTUP_TIMEOUT_S = 120.0
 # Several beats, on a busy machine.
 _SILENCE_MAX_S = 5.0
 
+Work = Callable[[Place, Connection, Tuning, signal.Signals], bool]
+"""Serves in a worker until SIGTERM or the given signal; False: the supervisor is gone."""
+
 PROCESSES = multiprocessing.get_context("spawn")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(WorkerReport).decode
@@ -31,11 +35,11 @@ _decode = msgspec.json.Decoder(WorkerReport).decode
 class WorkerProcess:
     """A worker and the supervisor's end of the pipe to it."""
 
-    def __init__(self, place: Place, tuning: Tuning) -> None:
+    def __init__(self, work: Work, place: Place, tuning: Tuning) -> None:
         self._pipe, theirs = PROCESSES.Pipe()
         self.slot = place.slot
         self.process: SpawnProcess = PROCESSES.Process(
-            target=_run, args=(place, theirs, tuning), name=f"worker-{place.slot}"
+            target=_run, args=(work, place, theirs, tuning), name=f"worker-{place.slot}"
         )
         self.process.start()
         theirs.close()
@@ -106,11 +110,8 @@ class WorkerProcess:
         self._pipe.close()
 
 
-def _run(place: Place, supervisor: Connection, tuning: Tuning) -> None:
+def _run(work: Work, place: Place, supervisor: Connection, tuning: Tuning) -> None:
     count_in(place.metrics_dir, str(place.slot))
-    # Imported in the worker: it makes metrics in its slot, and the supervisor starts faster.
-    from openvenue.http.serving import run_worker
-
-    if not run_worker(place, supervisor, tuning, RETIRE_SIGNAL):
-        # The supervisor was killed and can no longer remove it.
+    if not work(place, supervisor, tuning, RETIRE_SIGNAL):
+        # The supervisor was killed, and removes nothing any more.
         remove_metrics_directory(place.metrics_dir)

@@ -1,4 +1,4 @@
-"""The engine's administrative service, for commands that run and end."""
+"""The engine's administrative service."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 
-from openvenue.cli.errors import CommandError
+from openvenue.admin.errors import EngineAway, NotFound, Refused
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
@@ -38,7 +38,7 @@ _ADVICE = {
 
 
 class Admin:
-    """Calls that raise CommandError, with advice, if the engine refuses or is down."""
+    """Calls that raise AdminError, with advice, where the engine refuses or is away."""
 
     def __init__(self, channel: grpc.aio.Channel, target: str, token: str, shard_id: int) -> None:
         self._stub = rpc.AdminStub(channel)
@@ -56,9 +56,7 @@ class Admin:
         if response.reject_reason != pb.REASON_NONE:
             name = pb.Reason.Name(response.reject_reason).removeprefix("REASON_").lower()
             advice = _ADVICE.get(response.reject_reason, "")
-            raise CommandError(
-                f"the engine refused: {name.replace('_', ' ')}; {advice}".rstrip("; ")
-            )
+            raise Refused(f"the engine refused: {name.replace('_', ' ')}; {advice}".rstrip("; "))
         return response
 
     async def accounts(self) -> list[pb.Account]:
@@ -93,10 +91,10 @@ class Admin:
         return account
 
     async def account(self, account_id: int) -> pb.Account:
-        """Return the account. Raises CommandError if there is none."""
+        """Return the account. Raises NotFound where there is none."""
         account = await self.find_account(account_id)
         if account is None:
-            raise CommandError(f"there is no account {account_id}; see `openvenue accounts list`")
+            raise NotFound(f"there is no account {account_id}; see `openvenue accounts list`")
         return account
 
     async def instruments(self) -> list[pb.InstrumentInfo]:
@@ -115,11 +113,11 @@ class Admin:
         return instruments
 
     async def instrument(self, symbol: str) -> pb.InstrumentInfo:
-        """Return the instrument. Raises CommandError if there is none."""
+        """Return the instrument. Raises NotFound where there is none."""
         for instrument in await self.instruments():
             if instrument.terms.symbol == symbol:
                 return instrument
-        raise CommandError(f"there is no instrument {symbol}; see `openvenue instruments list`")
+        raise NotFound(f"there is no instrument {symbol}; see `openvenue instruments list`")
 
     async def status(self, *, with_state_hash: bool = False) -> pb.EngineStatus:
         """Return the engine's status. Hashing the state delays orders meanwhile."""
@@ -149,7 +147,7 @@ class Admin:
 
 
 class _explained:
-    """Turns a call's error into a CommandError."""
+    """Turns what a call raises into an AdminError."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -159,20 +157,20 @@ class _explained:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, grpc.aio.AioRpcError):
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-                raise CommandError(
+                raise EngineAway(
                     f"the engine's administration at {self._target} does not answer: start a venue "
                     "with `openvenue up`, or name its engine with OPENVENUE_ENGINE_ADMIN_TARGET"
                 ) from error
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
-                raise CommandError(
+                raise Refused(
                     f"the engine at {self._target} does not know this token: {_GET_ONE}"
                 ) from error
-            raise CommandError(f"the engine refused: {error.details()}") from error
+            raise Refused(f"the engine refused: {error.details()}") from error
 
 
 @asynccontextmanager
 async def connect_admin(settings: Settings) -> AsyncIterator[Admin]:
-    """Connect to the engine's administration. Raises CommandError if there is no token."""
+    """Connect to the engine's administration. Raises Refused where there is no token."""
     target = settings.engine_admin_target
     token = _read_token(settings.engine_admin_token_file)
     async with open_channel(settings, target) as channel:
@@ -181,12 +179,12 @@ async def connect_admin(settings: Settings) -> AsyncIterator[Admin]:
 
 def _read_token(file: Path | None) -> str:
     if file is None:
-        raise CommandError(f"this takes an administrator's token: {_GET_ONE}")
+        raise Refused(f"this takes an administrator's token: {_GET_ONE}")
     try:
         token = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise CommandError(f"{file} cannot be read ({reason}): {_GET_ONE}") from error
+        raise Refused(f"{file} cannot be read ({reason}): {_GET_ONE}") from error
     if not (token.isascii() and token.isprintable() and token):
-        raise CommandError(f"{file} does not hold a token: {_GET_ONE}")
+        raise Refused(f"{file} does not hold a token: {_GET_ONE}")
     return token

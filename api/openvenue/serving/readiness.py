@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from openvenue.tuning import Tuning
+from openvenue.serving.tuning import Tuning
 
 
 class WorkerReport(msgspec.Struct, frozen=True):

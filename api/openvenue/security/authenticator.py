@@ -13,22 +13,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from openvenue import metrics
-from openvenue.db.key_reader import KeyReader, KeyRow
 from openvenue.db.listener import Listener, NoAnswer, Subscription
 from openvenue.db.tables import API_KEYS_CHANNEL
-from openvenue.http import problems
-from openvenue.http.refusals import log_refusal
-from openvenue.keys import hash_secret
+from openvenue.security.key_reader import KeyReader
+from openvenue.security.keys import hash_secret
+from openvenue.security.principal import (
+    MalformedCredentials,
+    Principal,
+    UncheckedCredentials,
+    UnknownCredentials,
+)
 from openvenue.settings import Settings
-from openvenue.telemetry import get_logger
+from openvenue.telemetry import get_logger, log_refusal
 
 KEY_ID_HEADER = b"apca-api-key-id"
 SECRET_HEADER = b"apca-api-secret-key"
 
 _KEY_ID_BYTES_MAX = 64
 _SECRET_BYTES_MAX = 256
-_REVOKED = 0
-_NO_KEY = KeyRow(_REVOKED, bytes(32))
+_NO_SECRET = bytes(32)
 
 _REFRESHES_PER_TTL = 2
 _RETRY_S = 0.5
@@ -40,17 +43,19 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    account_id: int
+    principal: Principal | None
+    """None: the key is not in force."""
     secret_hash: bytes
     checked_at: float
 
 
 class Authenticator:
-    """Finds the account of a request by its headers; `run` has to run beside the requests."""
+    """Tells the principal of a request from its headers; `run` has to run beside the requests."""
 
     def __init__(self, settings: Settings, listener: Listener) -> None:
         listener.subscribe(Subscription(API_KEYS_CHANNEL, self.forget, self.expire_all))
         self._listener = listener
+        self._shard_id = settings.shard_id
         self._reader = KeyReader(
             listener, settings.shard_id, timeout_s=settings.auth_lookup_timeout_s
         )
@@ -73,10 +78,10 @@ class Authenticator:
         self._stale_hits = metrics.PendingCounter(metrics.AUTH_LOOKUPS.labels("stale"))
         self._misses = metrics.AUTH_LOOKUPS.labels("miss")
 
-    async def account_of(self, headers: Iterable[tuple[bytes, bytes]]) -> int:
-        """Return the engine's account id for a request with these (lower-case) ASGI headers.
+    async def principal_of(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal:
+        """Return the principal of a request with these (lower-case) ASGI headers.
 
-        Raises Problem: 400, 401, or 503 if the key is unknown and the database does not answer.
+        Raises NotAuthenticated.
         """
         key_id = secret = b""
         repeated = False
@@ -88,22 +93,22 @@ class Authenticator:
                 repeated = repeated or bool(secret)
                 secret = value
         if repeated:
-            # A proxy that checked the other value would have let another key's request through.
-            raise problems.bad_request("APCA-API-KEY-ID or APCA-API-SECRET-KEY is given twice")
+            # A proxy that checked the other one took the request for another key's.
+            raise MalformedCredentials("APCA-API-KEY-ID or APCA-API-SECRET-KEY is given twice")
         well_formed = len(key_id) <= _KEY_ID_BYTES_MAX and key_id.isalnum()
         if not well_formed or not 0 < len(secret) <= _SECRET_BYTES_MAX:
             metrics.AUTH_REFUSALS.inc()
-            raise problems.unauthorized()
+            raise UnknownCredentials
         entry = self._cached(key_id)
         if entry is None:
             self._misses.inc()
             entry = await self._look_up(key_id)
         # Compared also for unknown keys, so that the time taken does not tell which ones exist.
         matches = hmac.compare_digest(hash_secret(secret), entry.secret_hash)
-        if not matches or entry.account_id == _REVOKED:
+        if not matches or entry.principal is None:
             metrics.AUTH_REFUSALS.inc()
-            raise problems.unauthorized()
-        return entry.account_id
+            raise UnknownCredentials
+        return entry.principal
 
     def problem(self) -> str | None:
         """Return why keys cannot be checked, None if they can.
@@ -165,7 +170,7 @@ class Authenticator:
         if self._waiting >= self._lookups_max:
             metrics.AUTH_LOOKUPS.labels("refused").inc()
             log_refusal("key not looked up", "refused", waiting=self._waiting)
-            raise problems.unavailable("too many keys are waiting to be checked")
+            raise UncheckedCredentials("too many keys are waiting to be checked")
         lookup = self._lookups.get(key_id)
         if lookup is None:
             lookup = self._lookups[key_id] = self._loop.create_future()
@@ -181,7 +186,7 @@ class Authenticator:
         if entry is None:
             metrics.AUTH_LOOKUPS.labels("failed").inc()
             log_refusal("key not looked up", "failed", waiting=self._waiting)
-            raise problems.unavailable("the key cannot be checked at the moment")
+            raise UncheckedCredentials("the key cannot be checked at the moment")
         return entry
 
     async def _work_is_due(self) -> None:
@@ -231,9 +236,13 @@ class Authenticator:
         rows = await self._reader.read([key_id.decode() for key_id in key_ids])
         checked_at = self._loop.time()
         for key_id in key_ids:
-            row = rows.get(key_id.decode(), _NO_KEY)
-            entry = _Entry(row.account_id, row.secret_hash, checked_at)
-            # A key that changed during the read may be outdated.
+            name = key_id.decode()
+            if (row := rows.get(name)) is None:
+                entry = _Entry(None, _NO_SECRET, checked_at)
+            else:
+                principal = Principal(row.account_id, name, self._shard_id)
+                entry = _Entry(principal, row.secret_hash, checked_at)
+            # Of a key that changed meanwhile, what was read may be outdated.
             if key_id not in self._changed:
                 self._remember(key_id, entry)
             self._settle([key_id], entry)
@@ -246,8 +255,8 @@ class Authenticator:
                 lookup.set_result(entry)
 
     def _remember(self, key_id: bytes, entry: _Entry) -> None:
-        entries = self._known if entry.account_id != _REVOKED else self._unknown
-        if entry.account_id == _REVOKED:
+        entries = self._unknown if entry.principal is None else self._known
+        if entry.principal is None:
             self._known.pop(key_id, None)
         if key_id not in entries and len(entries) >= self._entries_max:
             del entries[next(iter(entries))]

@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
-from openvenue.readiness import WorkerReport
-from openvenue.tuning import Tuning
+from openvenue.serving.readiness import WorkerReport
+from openvenue.serving.tuning import Tuning
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Tuning).decode

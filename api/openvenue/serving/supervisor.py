@@ -1,4 +1,4 @@
-"""Keeps the wanted number of API workers running on one listening socket, with the same tuning.
+"""Keeps the wanted number of workers running on one listening socket, each tuned alike.
 
 The supervisor reads the tuning file and sends every worker its settings through a pipe; workers
 report the tuning that they run, and their state. SIGTTIN and SIGTTOU change the number of workers
@@ -16,21 +16,21 @@ from types import FrameType
 import msgspec
 from prometheus_client import Counter, Gauge
 
-from openvenue.metrics_slots import exposition, release_slot
-from openvenue.operations import Probes
-from openvenue.readiness import Health, ready
 from openvenue.reasons import reason_of
-from openvenue.settings import Settings
-from openvenue.telemetry import get_logger, set_log_level
-from openvenue.tuning import (
+from openvenue.serving.metrics_slots import exposition, release_slot
+from openvenue.serving.operations import Probes
+from openvenue.serving.readiness import Health, ready
+from openvenue.serving.tuning import (
     WORKERS_MAX,
     InvalidTuning,
     Rollout,
     TuningFile,
     initial_tuning,
 )
-from openvenue.worker_place import Place
-from openvenue.worker_process import PROCESSES, WorkerProcess
+from openvenue.serving.worker_place import Place
+from openvenue.serving.worker_process import PROCESSES, Work, WorkerProcess
+from openvenue.settings import Settings
+from openvenue.telemetry import get_logger, set_log_level
 
 STARTUP_FAILURE = 3  # uvicorn's exit status
 
@@ -74,9 +74,12 @@ class WorkersFailed(RuntimeError):
 
 
 class Supervisor:
-    """Keeps the wanted number of workers running."""
+    """Keeps the wanted number of workers running; each does `work`, a function of a module."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, metrics_dir: Path) -> None:
+    def __init__(
+        self, work: Work, settings: Settings, listener: socket.socket, metrics_dir: Path
+    ) -> None:
+        self._work = work
         self._settings = settings
         self._listener = listener
         self._metrics_dir = metrics_dir
@@ -226,7 +229,7 @@ class Supervisor:
             len(self._workers) + len(self._leaving) < current.workers
             and time.monotonic() >= self._spawn_not_before
         ):
-            worker = WorkerProcess(self._place(), current)
+            worker = WorkerProcess(self._work, self._place(), current)
             self._workers.append(worker)
             _log.info("worker started", pid=worker.pid)
         while len(self._workers) > current.workers:

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from openvenue.readiness import Health
+from openvenue.serving.readiness import Health
 
 # Shorter than a scraper's interval, longer than the interval of many scrapers together.
 _AGE_MAX_S = 1.0

@@ -5,14 +5,13 @@ from typing import Annotated
 
 import msgspec
 import typer
+from openvenue.commands import CommandError, errors
+
 from openvenue_operator.model import Situation
 from openvenue_operator.offline import cold_start, plan_of, render, sums_in_words
 from openvenue_operator.spec import VenueSpec
 from openvenue_operator.status import plan_status
 from openvenue_operator.venue_file import BadVenue, read_spec
-
-from openvenue.cli.errors import CommandError
-from openvenue.cli.output import errors
 
 STDIN = Path("-")
 

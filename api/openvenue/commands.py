@@ -1,4 +1,7 @@
-"""Output of commands: tables for a reader, JSON for a program."""
+"""What commands share: tables for a reader, JSON for a program, a sentence where one fails.
+
+Packages that add a command (entry points of the group `openvenue.commands`) use this too.
+"""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,6 +16,10 @@ console = Console()
 errors = Console(stderr=True)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer with JSON instead of a table.")]
+
+
+class CommandError(Exception):
+    """Ends the command with this message on stderr and exit code 1: say what to do next."""
 
 
 def print_json(data: Any) -> None:

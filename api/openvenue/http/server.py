@@ -14,11 +14,11 @@ import uvicorn
 from openvenue.http.app import Application
 from openvenue.http.closing import HEADERS_OF_ALL
 from openvenue.http.protocol import BoundedProtocol, ConnectionLimits, Shared, bounded
-from openvenue.http.supervised import SupervisorLink
+from openvenue.serving.supervisor_link import SupervisorLink
+from openvenue.serving.tuning import Tuning, tuned_settings
+from openvenue.serving.worker_place import Place
 from openvenue.settings import Settings, get_settings
 from openvenue.telemetry import configure_logging
-from openvenue.tuning import Tuning, tuned_settings
-from openvenue.worker_place import Place
 
 _DRAIN_POLL_S = 0.05
 _TICKS_A_SECOND = 10  # of uvicorn

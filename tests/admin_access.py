@@ -32,7 +32,7 @@ class AdminAccess:
 
     @property
     def target(self) -> str:
-        """Return the address of the serving engine's administration; None before one serves."""
+        """Address of the serving engine's administration; a closed port before one serves."""
         port = self._port_file.read_text().strip() if self._port_file.exists() else "1"
         return f"127.0.0.1:{port}"
 

@@ -1,4 +1,4 @@
-"""What one client may make a worker hold or wait for is bounded, and refusals name the bound."""
+"""A client can make a worker hold or wait only within bounds, and refusals name the bound."""
 
 import contextlib
 import itertools

@@ -33,7 +33,7 @@ def new_order(client_order_id: str = "x", account_id: int = 1) -> pb.Request:
         instrument_id=1,
         side=pb.SIDE_BUY,
         type=pb.ORDER_TYPE_LIMIT,
-        # Nothing rests, so an account may send any number.
+        # IOC, so that nothing rests and an account may send any number.
         time_in_force=pb.TIME_IN_FORCE_IOC,
         qty_lots=1,
         limit_price_ticks=1,

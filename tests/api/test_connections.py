@@ -321,7 +321,7 @@ def test_a_connection_that_has_lived_long_is_closed_with_an_answer(
         assert connection.recv(4096) == b""
 
 
-def test_what_is_not_http_gets_a_problem(
+def test_input_that_is_not_http_gets_a_problem(
     bounded: Venue, connect: Callable[[], socket.socket]
 ) -> None:
     connection = connect()
@@ -468,7 +468,7 @@ def _sent_until_cut(connection: socket.socket) -> int:
     return sent
 
 
-def test_every_answer_says_that_it_is_what_it_says_and_not_for_keeping(
+def test_every_answer_forbids_guessing_its_type_and_caching(
     bounded: Venue, connect: Callable[[], socket.socket]
 ) -> None:
     heads = []

@@ -160,7 +160,7 @@ def test_a_client_shows_its_own_certificate(tls: TlsServer) -> None:
         encrypted(url)
 
 
-def test_of_several_hosts_the_first_that_answers_is_used(tls: TlsServer) -> None:
+def test_the_first_of_several_hosts_that_answers_is_used(tls: TlsServer) -> None:
     ca = tls.folder / "ca.crt"
     where = f"localhost:1,localhost:{tls.port}"
     credentials = f"postgresql://joe:{tls.ENCODED}@"
@@ -232,7 +232,7 @@ def test_everything_that_connects_reads_the_url_alike(tls: TlsServer, mode: str)
         ("postgresql://u:hush@h/d?sslrootcert=system&sslmode=require", "verify-full alone"),
     ],
 )
-def test_what_cannot_be_obeyed_is_refused_with_a_sentence_and_no_password(
+def test_an_ineffective_parameter_is_refused_with_a_sentence_and_no_password(
     url: str, said: str
 ) -> None:
     with pytest.raises(BadDatabaseUrl) as refused:
@@ -254,7 +254,7 @@ def test_what_cannot_be_obeyed_is_refused_with_a_sentence_and_no_password(
         "ssl=",
     ],
 )
-def test_what_needs_no_obeying_is_left_out(query: str) -> None:
+def test_a_parameter_that_changes_nothing_is_left_out(query: str) -> None:
     dsn = parse_database_url(f"postgresql://u:p@h/d?{query}").dsn
     assert dsn == f"postgresql://u:p@h/d{'?sslmode=require' if 'sslmode' in query else ''}"
     assert "u:p@h" not in repr(parse_database_url("postgresql://u:p@h/d"))

@@ -133,7 +133,7 @@ async def test_a_killed_engine_leaves_the_fate_unknown_and_the_client_heals(
     assert resent.WhichOneof("body") in ("order", "reject")
 
 
-async def test_what_was_not_written_yet_is_not_of_unknown_fate(
+async def test_a_request_that_was_not_written_has_a_known_fate(
     broken_venue: Venue, make_client
 ) -> None:
     client = await make_client()
@@ -143,7 +143,7 @@ async def test_what_was_not_written_yet_is_not_of_unknown_fate(
         await waiting
 
 
-async def test_what_is_reported_as_never_sent_is_never_sent(
+async def test_a_request_reported_as_never_sent_is_never_sent(
     broken_venue: Venue, make_client
 ) -> None:
     client = await make_client(engine_reply_timeout_s=0.5, engine_in_flight_max=65_536)

@@ -50,7 +50,7 @@ def test_a_file_that_a_process_has_not_filled_yet_fails_no_scrape(tmp_path: Path
     assert shown(tmp_path) == {}
 
 
-def test_what_a_killed_process_left_goes_with_the_next_start(
+def test_the_next_start_removes_a_killed_processs_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -149,7 +149,7 @@ def test_either_family_of_addresses_is_served(host: str) -> None:
         assert len(reached) == 1
 
 
-def test_what_dead_workers_counted_stays_in_a_bounded_number_of_files(
+def test_dead_workers_counts_stay_in_a_bounded_number_of_files(
     new_venue: Callable[..., Venue], tmp_path: Path
 ) -> None:
     directory = tmp_path / "metrics"

@@ -29,7 +29,7 @@ def test_helm_test_passes_where_a_venue_is_up(venue: Venue) -> None:
     assert done.stdout.count("401, expected 401") == 2
 
 
-def test_helm_test_fails_where_nobody_answers() -> None:
+def test_helm_test_fails_without_an_answer() -> None:
     done = run_against("http://127.0.0.1:9", OPENVENUE_TEST_PATIENCE_S="0")
     assert done.returncode == 1
     assert "expected 200" in done.stdout

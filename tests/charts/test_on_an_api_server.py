@@ -274,7 +274,7 @@ def test_a_migration_that_failed_runs_again_once_its_job_is_deleted(
 
 
 @every_helm
-def test_what_uninstalling_leaves_behind_is_what_holds_data(release: Release) -> None:
+def test_uninstalling_leaves_only_objects_with_data(release: Release) -> None:
     release.deploy()
     release.run("uninstall")
     for kind in ("deployments", "statefulsets", "jobs", "services", "networkpolicies", "venues"):

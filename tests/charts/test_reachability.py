@@ -117,7 +117,7 @@ def test_everyone_reaches_the_api_and_nothing_else() -> None:
     assert into_the_venue(reachable()) == WITHIN | OPERATOR | api
 
 
-def test_only_those_reach_the_api_and_the_metrics_that_are_named() -> None:
+def test_only_named_peers_reach_the_api_and_the_metrics() -> None:
     def named(namespace: str) -> list[dict[str, Any]]:
         labels = {"kubernetes.io/metadata.name": namespace}
         return [{"namespaceSelector": {"matchLabels": labels}}]

@@ -40,7 +40,7 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def test_what_was_traded_is_there_after_a_stop_and_a_start(tmp_path: Path) -> None:
+def test_trades_survive_a_stop_and_a_start(tmp_path: Path) -> None:
     first = Up(tmp_path / "data").wait_until_up()
     entered = httpx.post(f"{first.url}/v2/orders", json=ORDER, headers=first.headers())
     sold = {**ORDER, "side": "sell", "qty": "4", "time_in_force": "ioc"}

@@ -82,7 +82,7 @@ def test_each_pod_reaches_what_it_needs_and_nothing_else(
     assert {target for target in targets if reaches(venue, source, target)} == MAY[source]
 
 
-def test_who_is_named_in_the_values_reaches_what_they_open(venue: InstalledVenue) -> None:
+def test_peers_named_in_the_values_reach_the_ports_that_these_open(venue: InstalledVenue) -> None:
     """This shows that the ports which others cannot reach are open."""
     for component, port in ALL:
         # No value opens that port.

@@ -109,7 +109,7 @@ async def test_only_metrics_of_the_projector_are_shown_and_all_of_them_from_the_
     assert causes == {"engine", "connection", "offset", "schema"}
 
 
-async def test_who_stands_by_is_ready(engine: Venue, flow: Flow, port: str) -> None:
+async def test_a_standby_is_ready(engine: Venue, flow: Flow, port: str) -> None:
     engine.start_projector()
     await wait_until_projected(engine.database_url, await asyncio.to_thread(flow.send, 100))
     first = engine.projector

@@ -244,7 +244,7 @@ async def test_a_second_projector_stands_by(engine: Venue, flow: Flow) -> None:
     assert await projected_sequence(engine.database_url) == last
 
 
-async def test_what_a_later_version_wrote_ends_the_projection_with_a_name(
+async def test_an_unknown_event_of_a_later_version_ends_the_projection_by_name(
     engine: Venue, flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test removes a word from this version, which makes it the older one."""

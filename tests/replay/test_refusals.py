@@ -36,7 +36,7 @@ def test_another_maker_than_foretold_is_a_fault_where_nothing_was_refused() -> N
 
 
 @pytest.mark.parametrize(("limit", "found"), [(99, (1, 0)), (100, (0, 1)), (101, (0, 1))])
-def test_whoever_comes_as_far_as_a_refused_order_cannot_be_judged(
+def test_a_trade_that_reaches_a_refused_order_cannot_be_judged(
     limit: int, found: tuple[int, int]
 ) -> None:
     tally = Tally()

@@ -119,7 +119,7 @@ def test_a_small_day_with_known_answers(venue: Venue, keys: Path, tmp_path: Path
     assert summary["messages_without_request"] == {"hidden_execution": 1}
 
 
-def test_what_follows_from_an_order_that_the_venue_refused_is_no_fault_of_its_matching(
+def test_effects_of_a_refused_order_are_no_fault_of_matching(
     venue: Venue, keys: Path, tmp_path: Path
 ) -> None:
     over_the_maximum = 2_000_000
@@ -142,7 +142,7 @@ def test_what_follows_from_an_order_that_the_venue_refused_is_no_fault_of_its_ma
     assert summary["rows"]["after_corrections"]["agree"] == 3
 
 
-def test_what_of_a_damaged_file_was_left_out_is_reported(
+def test_the_omitted_part_of_a_damaged_file_is_reported(
     venue: Venue, keys: Path, tmp_path: Path
 ) -> None:
     file = write_day(

@@ -108,7 +108,7 @@ async def test_a_cancel_that_comes_after_a_fill_is_a_refusal(client: Venue, scri
 @pytest.mark.parametrize(
     "url", ["localhost:8000", "http://", "ftp://127.0.0.1", "http://127.0.0.1:99999", "venue"]
 )
-async def test_what_is_no_address_is_refused_at_once(url: str) -> None:
+async def test_an_invalid_address_is_refused_at_once(url: str) -> None:
     async with Venue(url, [Credentials("id", "secret")], 4) as client:
         with pytest.raises(VenueUnavailable, match="is no address of a venue"):
             await enter(client)

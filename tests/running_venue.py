@@ -1,4 +1,4 @@
-"""A real venue for tests: engine, API and projector processes, each on ports of its own."""
+"""A real venue for tests: engine, API and projector processes, each on its own ports."""
 
 import asyncio
 import contextlib
@@ -105,9 +105,9 @@ class ChildProcess:
         return self.process.wait(STOP_TIMEOUT_S)
 
     def pause(self) -> None:
-        """Let it do nothing more until `resume`.
+        """Stop it from working until `resume`.
 
-        SIGSTOP alone takes effect when one of the threads gets to it; the others work until then.
+        SIGSTOP takes effect when one of the threads handles it; the others work until then.
         """
         self.process.send_signal(signal.SIGSTOP)
         deadline = time.monotonic() + STOP_TIMEOUT_S
@@ -116,19 +116,19 @@ class ChildProcess:
             time.sleep(0.001)
 
     def resume(self) -> None:
-        """Let it go on, if it was paused."""
+        """Let it continue, if it was paused."""
         self.process.send_signal(signal.SIGCONT)
 
     def _thread_states(self) -> Iterator[str]:
         for file in Path(f"/proc/{self.pid}/task").glob("*/stat"):
             with contextlib.suppress(OSError):  # a thread may end
-                # After the name in parentheses, which may hold anything.
+                # After the name in parentheses, which may contain anything.
                 yield file.read_text().rpartition(")")[2].split()[0]
 
 
 @dataclass
 class Venue:
-    """One engine, API and projector on a migrated database; `stop` ends what runs."""
+    """One engine, API and projector on a migrated database; `stop` ends those that run."""
 
     directory: Path
     database_url: str
@@ -142,12 +142,12 @@ class Venue:
 
     @cached_property
     def admin(self) -> AdminAccess:
-        """Who administrates the engine."""
+        """Access to the engine's administration."""
         return AdminAccess(self.directory)
 
     @property
     def settings(self) -> Settings:
-        """The settings that the venue's processes run with."""
+        """Settings of the venue's processes."""
         return Settings(
             database_url=SecretStr(self.database_url),
             engine_target=f"127.0.0.1:{self.engine_port}",
@@ -166,7 +166,7 @@ class Venue:
         return f"http://127.0.0.1:{self.operations_port}"
 
     def readiness(self) -> httpx.Response:
-        """Return what the API says of its readiness."""
+        """Return the API's answer to its readiness probe."""
         return httpx.get(f"{self.operations_url}/readyz", timeout=5)
 
     def metrics(self) -> str:
@@ -183,7 +183,7 @@ class Venue:
         return self
 
     def start_engine(self, metrics_listen: str = "") -> None:
-        """Start the engine, on the port that it had before if there was one."""
+        """Start the engine, on its former port if there was one."""
         port_file = self.directory / "engine.port"
         port_file.unlink(missing_ok=True)
         command = [str(engine_binary()), "serve"]
@@ -211,7 +211,7 @@ class Venue:
             "OPENVENUE_OPERATIONS_PORT_FILE": str(operations_file),
             "OPENVENUE_API_PORT_FILE": str(port_file),
             "OPENVENUE_DRAIN_TIMEOUT_S": "1",
-            # Many tests name symbols that there are not.
+            # Many tests name unknown symbols.
             "OPENVENUE_INSTRUMENTS_ASK_INTERVAL_S": "0.05",
             **{f"OPENVENUE_{name.upper()}": value for name, value in environment.items()},
         }
@@ -226,7 +226,7 @@ class Venue:
         self.projector = self._spawn("projector", command, extra)
 
     def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Wait until the API says that it can serve."""
+        """Wait until the API is ready."""
         answer = "nothing"
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -242,7 +242,7 @@ class Venue:
         raise TimeoutError(f"the API is not ready ({answer}); see {self.directory}/*.log")
 
     def worker_pids(self) -> set[int]:
-        """Return the processes that serve requests."""
+        """Return the process ids of the workers."""
         assert self.api is not None
         children = Path(f"/proc/{self.api.pid}/task/{self.api.pid}/children").read_text().split()
         return {
@@ -261,7 +261,7 @@ class Venue:
             time.sleep(0.05)
 
     def wait_until_projected(self, client: httpx.Client) -> None:
-        """Wait until the history holds all that the client's account was told."""
+        """Wait until the history holds everything that the client's account was told."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while client.get("/v2/orders", params={"status": "all"}).status_code != 200:
             assert time.monotonic() < deadline, f"no projection; see {self.directory}/*.log"
@@ -304,7 +304,7 @@ class Venue:
         self.apply(pb.AdminRequest(adjust_position=adjustment))
 
     def apply(self, request: pb.AdminRequest) -> pb.AdminResponse:
-        """Carry out an administrative command, which must succeed."""
+        """Execute an administrative command, which must succeed."""
         request.shard_id = self.settings.shard_id
         return self.admin.apply(request)[0]
 
@@ -349,7 +349,7 @@ class Venue:
 
 
 def run_apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end, also where the caller is within an event loop itself."""
+    """Run a coroutine to its end, even if the caller runs in an event loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, coroutine).result()
 

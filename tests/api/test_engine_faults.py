@@ -1,4 +1,4 @@
-"""What clients are told when the engine dies under them: never a failure that may be none."""
+"""Answers when the engine dies: never a failure report for an order of unknown fate."""
 
 import os
 import signal
@@ -153,7 +153,7 @@ def test_an_engine_that_a_network_swallows_is_given_up_and_found_again(
         assert (lost.status_code, lost.headers["retry-after"]) == (503, "1")
         assert lost.json()["client_order_id"] == "swallowed"
 
-        # No byte tells that the connection is dead: only its keepalive does.
+        # No byte shows that the connection is dead: only its keepalive does.
         deadline = time.monotonic() + 30
         while "no session" not in venue.readiness().json()["checks"].get("engine", ""):
             assert time.monotonic() < deadline, venue.readiness().text
@@ -182,7 +182,7 @@ def test_readiness_fails_while_the_engine_stands_still(new_venue: Callable[..., 
         assert readiness(200, within_s=0) == {"status": "ok", "checks": {}}
         stopped_at = datetime.now(UTC)
         venue.engine.pause()
-        # Below the keepalive's time, after which the session is given up.
+        # Less than the keepalive's time, after which the session is given up.
         health = readiness(503, within_s=5)
         assert health["checks"] == {"engine": f"no answer from 127.0.0.1:{venue.engine_port}"}
         since = datetime.fromisoformat(health["since"]["engine"])
@@ -270,7 +270,7 @@ def test_requests_beyond_a_workers_bound_are_too_many(new_venue: Callable[..., V
         ]
         for thread in waiting:
             thread.start()
-        deadline = time.monotonic() + 4  # below the time-out of the two that wait
+        deadline = time.monotonic() + 4  # before the time-out of the two that wait
         while not answers:
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -1,6 +1,6 @@
-"""As a container's first process, too, every process ends at a SIGTERM that comes while it starts.
+"""Every process ends at a SIGTERM during its start, also as a container's first process.
 
-The kernel keeps signals without a handler from the first process of a process namespace.
+The kernel discards a signal without a handler for the first process of a process namespace.
 """
 
 import os
@@ -42,7 +42,7 @@ def test_it_ends_while_it_starts(command: list[str], tmp_path: Path) -> None:
     with subprocess.Popen([*FIRST_OF_ITS_NAMESPACE, *command], env=environment) as outer:
         try:
             deadline = time.monotonic() + WITHIN_S
-            # Those that come before Python runs are lost. A process that took them only once it had
+            # Signals before Python runs are lost. A process that handled them only once it had
             # started would end with another status.
             while outer.poll() is None:
                 assert time.monotonic() < deadline, "it did not end"

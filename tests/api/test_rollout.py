@@ -16,7 +16,7 @@ tunings = st.builds(
 
 
 class Group:
-    """Workers that take over what they are told one at a time, in any order, and leave late."""
+    """Workers that take over tunings one at a time, in any order, and leave late."""
 
     def __init__(self, tuning: Tuning) -> None:
         self.rollout = Rollout(tuning)
@@ -27,7 +27,7 @@ class Group:
         return sum(tuning.connections for tuning in self.running + self.leaving)
 
     def step(self, choice: int) -> None:
-        """Let one thing happen."""
+        """Let one event happen."""
         behind = [
             index for index, tuning in enumerate(self.running) if tuning != self.rollout.current
         ]
@@ -39,7 +39,7 @@ class Group:
             self.supervise()
 
     def supervise(self) -> None:
-        """What the supervisor does at each tick."""
+        """Do the supervisor's work of one tick."""
         self.rollout.advance(self.running, len(self.leaving))
         wanted = self.rollout.current.workers
         while len(self.running) + len(self.leaving) < wanted:

@@ -1,4 +1,4 @@
-"""What holds for every command: it has help, and without a venue it says how to get one."""
+"""Every command has help, and says without a venue how to get one."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 @pytest.fixture(autouse=True)
 def nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No venue is up in the data directory, and the environment names none."""
+    """Make sure that no venue runs in the data directory, and the environment names none."""
     for variable in (
         "OPENVENUE_ENGINE_TARGET",
         "OPENVENUE_ENGINE_ADMIN_TARGET",

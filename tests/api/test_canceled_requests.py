@@ -1,4 +1,4 @@
-"""A request that the server gives up, because it stops, still gets a problem that is true."""
+"""A request that the stopping server gives up still gets a true problem document."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from tests.support.venue import Venue, key_headers
 
 
 async def give_up(application: Application, key: NewKey, method: str, path: str) -> dict[str, Any]:
-    """Cancel a request that waits for something that does not come; return its problem."""
+    """Cancel a request that waits in vain; return its problem."""
     sent: list[Any] = []
     asked = asyncio.Event()
 

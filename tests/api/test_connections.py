@@ -1,4 +1,4 @@
-"""What one client may make a worker hold or wait for is bounded, and said when it is reached."""
+"""A client can make a worker hold or wait only within bounds, and refusals name the bound."""
 
 import contextlib
 import itertools
@@ -28,11 +28,10 @@ ACCOUNTS = itertools.count(60)
 def bounded(
     tmp_path_factory: pytest.TempPathFactory, new_migrated_database: Callable[[], str]
 ) -> Iterator[Venue]:
-    """A venue with one worker and narrow bounds."""
+    """Yield a venue with one worker and narrow bounds."""
     venue = Venue(tmp_path_factory.mktemp("bounded"), new_migrated_database())
     try:
         yield venue.start(
-            projector=False,
             connections_max=str(CONNECTIONS_MAX),
             request_read_timeout_s=str(READ_TIMEOUT_S),
             response_write_timeout_s="1",
@@ -75,7 +74,7 @@ def order_request(
     chunked: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> bytes:
-    """An order as it goes over a connection, less the last of the bytes that it announces."""
+    """Return an order's bytes on a connection, without the last bytes that it announces."""
     body = json.dumps(limit_order(client_order_id=client_order_id)).encode()
     length = {"content-length": str(len(body) + bytes_missing)}
     if chunked:
@@ -98,7 +97,7 @@ def answer(connection: socket.socket) -> tuple[str, dict[str, object]]:
 
 
 def read_answer(stream: BinaryIO) -> tuple[int, dict[str, object]]:
-    """Read one answer of several on a connection; return its status and document."""
+    """Read one of several answers on a connection; return its status and document."""
     status = int(stream.readline().split()[1])
     length = 0
     while (line := stream.readline()) != b"\r\n":
@@ -131,7 +130,7 @@ def test_a_request_that_does_not_come_in_time_is_refused(
     connection.sendall(start)
     status, problem = answer(connection)
     if b"POST" in start:
-        # No key was given, which is answered before the body is waited for.
+        # A missing key is answered before the body arrives.
         assert status == "HTTP/1.1 401 Unauthorized"
     else:
         assert status == "HTTP/1.1 408 Request Timeout"
@@ -177,7 +176,7 @@ def test_the_answers_to_orders_come_before_the_refusal_of_what_follows_them(
     key = bounded.open_account(next(ACCOUNTS))
     connection = connect()
     ids = [f"before {number}" for number in range(orders)]
-    # The orders wait for their answers while what follows them is refused.
+    # The orders wait for their answers while the next request is refused.
     bounded.engine.pause()
     try:
         connection.sendall(b"".join(order_request(key, name) for name in ids) + refused)
@@ -244,7 +243,7 @@ def test_connections_beyond_the_limit_are_told_to_come_back_and_then_cut(
         connect()
     cut = connect()
     assert _sent_in_vain(cut, HEALTH)
-    # Those that were served still are.
+    # The served connections still work.
     served[0].sendall(HEALTH)
     assert served[0].recv(4096).startswith(b"HTTP/1.1 200")
     wait_for(lambda: refused(bounded, "told") > 0)
@@ -306,7 +305,7 @@ def short_lived(venue_with: Callable[..., Venue]) -> Venue:
 def test_a_connection_without_a_request_waits_as_long_as_one_between_requests(
     short_lived: Venue,
 ) -> None:
-    """Proxies keep connections for what comes next, the first request included."""
+    """Proxies open connections ahead of requests, the first one included."""
     venue = short_lived
     with socket.create_connection(("127.0.0.1", venue.api_port), timeout=15) as connection:
         time.sleep(4 * READ_TIMEOUT_S)
@@ -319,7 +318,7 @@ def test_a_connection_without_a_request_waits_as_long_as_one_between_requests(
 def test_a_connection_that_has_lived_long_is_closed_with_an_answer(
     short_lived: Venue,
 ) -> None:
-    """Otherwise clients that never pause would stay with the workers that were there first."""
+    """Otherwise clients that never pause would stay with the first workers."""
     venue = short_lived
     with socket.create_connection(("127.0.0.1", venue.api_port), timeout=10) as connection:
         answered = 0
@@ -335,7 +334,7 @@ def test_a_connection_that_has_lived_long_is_closed_with_an_answer(
         assert connection.recv(4096) == b""
 
 
-def test_what_is_not_http_gets_a_problem(
+def test_input_that_is_not_http_gets_a_problem(
     bounded: Venue, connect: Callable[[], socket.socket]
 ) -> None:
     connection = connect()
@@ -352,7 +351,7 @@ UPGRADE = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-set
 
 
 def answers(connection: socket.socket, count: int) -> list[tuple[int, dict[str, object]]]:
-    """Read `count` answers, and no more, of a connection that stays open."""
+    """Read exactly `count` answers of a connection that stays open."""
     with connection.makefile("rb") as stream:
         return [read_answer(stream) for _ in range(count)]
 
@@ -482,7 +481,7 @@ def _sent_until_cut(connection: socket.socket) -> int:
     return sent
 
 
-def test_every_answer_says_that_it_is_what_it_says_and_not_for_keeping(
+def test_every_answer_forbids_guessing_its_type_and_caching(
     bounded: Venue, connect: Callable[[], socket.socket]
 ) -> None:
     heads = []
@@ -520,7 +519,7 @@ def test_answers_that_many_clients_leave_unread_are_bounded_and_others_are_serve
     with contextlib.ExitStack() as stack:
         for _ in range(100):
             connection = stack.enter_context(socket.socket())
-            # So small that the kernel takes hardly anything off the worker.
+            # So small that the kernel takes almost nothing from the worker.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             connection.connect(("127.0.0.1", venue.api_port))
             connection.sendall(4 * request)
@@ -531,7 +530,7 @@ def test_answers_that_many_clients_leave_unread_are_bounded_and_others_are_serve
                 assert client.get("/v2/orders?limit=1").status_code == 200
         wait_for(lambda: refused(venue, "unread") > 0)
         grown = _resident_bytes(worker) - before
-    # Unbounded, each of them would make the worker hold an answer and more.
+    # Without the bound, each would make the worker hold at least one answer.
     assert grown < 12 << 20 < 100 * answer_bytes
     wait_for(lambda: venue.metric("unread_bytes") == 0)
 

@@ -1,4 +1,4 @@
-"""What was never ready has no clients: it stops at once, and gives its connections back."""
+"""A process that was never ready has no clients: it stops at once and releases its connections."""
 
 import os
 import signal
@@ -13,13 +13,13 @@ from sqlalchemy import make_url
 from tests.support import http
 from tests.support.venue import Venue
 
-FAR_LONGER_S = "100"  # than any of these tests may take
-AT_ONCE_S = 8  # on a machine that is busy with other tests; less than a worker waits, 10 s at least
+FAR_LONGER_S = "100"  # longer than any of these tests may take
+AT_ONCE_S = 8  # on a busy machine; less than a worker waits, at least 10 s
 
 
 @pytest.fixture
 def venue(new_venue: Callable[..., Venue]) -> Venue:
-    """A venue that would take long to stop, of which nothing runs."""
+    """Return a venue that would take long to stop, of which nothing runs."""
     return new_venue(
         OPENVENUE_SHUTDOWN_NOTICE_S=FAR_LONGER_S, OPENVENUE_DRAIN_TIMEOUT_S=FAR_LONGER_S
     )
@@ -37,7 +37,7 @@ def wait_for_health(venue: Venue) -> None:
 
 
 def wait_until_it_handles_sigterm(pid: int) -> None:
-    """Wait until a process has a handler, and is not just ended by the signal any more."""
+    """Wait until a process has a handler, so that the signal no longer just ends it."""
     for _ in range(3000):
         status = Path(f"/proc/{pid}/status").read_text()
         caught = int(status.partition("SigCgt:")[2].split()[0], 16)
@@ -48,7 +48,7 @@ def wait_until_it_handles_sigterm(pid: int) -> None:
 
 
 def checks_of(venue: Venue) -> dict[str, str]:
-    """Return what keeps the venue from being ready, once a worker has said it."""
+    """Return the problems that keep the venue unready, once a worker has reported them."""
     for _ in range(200):
         answer = venue.readiness()
         assert answer.status_code == 503
@@ -66,7 +66,7 @@ def stops_at_once(venue: Venue) -> bool:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_api_whose_engine_is_not_there_stops_at_once(venue: Venue, workers: str) -> None:
-    venue.engine_port = 1  # nobody listens there
+    venue.engine_port = 1  # nothing listens there
     venue.spawn_api(workers=workers)
     wait_for_health(venue)
     with http.Client(base_url=venue.url) as client:

@@ -1,4 +1,4 @@
-"""The engine client: batches, bounds, and honest about requests whose reply did not come."""
+"""The engine client: batches, bounds, and the true fate of requests without a reply."""
 
 import asyncio
 import signal
@@ -22,7 +22,7 @@ MakeClient = Callable[..., Awaitable[EngineClient]]
 
 @pytest.fixture
 def broken_venue(new_venue: Callable[..., Venue]) -> Venue:
-    """A venue of the test's own: an engine and account 1 with cash, nothing else."""
+    """Return a venue of the test's own: an engine and account 1 with cash, nothing else."""
     venue = new_venue()
     venue.start_engine()
     venue.define_instruments()
@@ -38,7 +38,7 @@ def new_order(client_order_id: str = "x", account_id: int = 1) -> pb.Request:
         instrument_id=1,
         side=pb.SIDE_BUY,
         type=pb.ORDER_TYPE_LIMIT,
-        # Nothing rests, so that an account may send any number.
+        # IOC, so that nothing rests and an account may send any number.
         time_in_force=pb.TIME_IN_FORCE_IOC,
         qty_lots=1,
         limit_price_ticks=1,
@@ -128,7 +128,7 @@ async def test_a_killed_engine_leaves_the_fate_unknown_and_the_client_heals(
     client = await make_client()
     broken_venue.engine.pause()
     lost = client.submit(new_order("lost"))
-    await asyncio.sleep(0.05)  # until it is on its way; there is nothing to observe it by
+    await asyncio.sleep(0.05)  # until it has left, which cannot be observed
     broken_venue.engine.stop(signal.SIGKILL)
     with pytest.raises(FateUnknown):
         await lost
@@ -140,7 +140,7 @@ async def test_a_killed_engine_leaves_the_fate_unknown_and_the_client_heals(
     assert resent.order.client_order_id == "lost"
 
 
-async def test_what_was_not_written_yet_is_not_of_unknown_fate(
+async def test_a_request_that_was_not_written_has_a_known_fate(
     broken_venue: Venue, make_client: MakeClient
 ) -> None:
     client = await make_client()
@@ -151,7 +151,7 @@ async def test_what_was_not_written_yet_is_not_of_unknown_fate(
         await waiting
 
 
-async def test_what_is_reported_as_never_sent_is_never_sent(
+async def test_a_request_reported_as_never_sent_is_never_sent(
     broken_venue: Venue, make_client: MakeClient
 ) -> None:
     client = await make_client(engine_reply_timeout_s=0.5, engine_in_flight_max=65_536)
@@ -285,7 +285,7 @@ async def test_idle_connections_that_were_cut_heal_by_themselves(
 
 
 async def until_accepted(client: EngineClient, request: pb.Request) -> None:
-    """Send an order until the engine says that it has it."""
+    """Send an order until the engine reports that it has it."""
     async with asyncio.timeout(20):
         while True:
             try:

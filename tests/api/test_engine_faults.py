@@ -1,4 +1,4 @@
-"""What clients are told when the engine dies under them: never a failure that may be none."""
+"""Answers when the engine dies: never a failure report for an order of unknown fate."""
 
 import os
 import signal
@@ -159,7 +159,7 @@ def test_an_engine_that_a_network_swallows_is_given_up_and_found_again(
         assert (lost.status_code, lost.headers["retry-after"]) == (503, "1")
         assert lost.json()["client_order_id"] == "swallowed"
 
-        # No byte tells that the connection is dead: only its keepalive does.
+        # No byte shows that the connection is dead: only its keepalive does.
         wait_for(lambda: "no session" in venue.readiness().json()["checks"].get("engine", ""))
         refused = client.post("/v2/orders", json=body)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
@@ -186,7 +186,7 @@ def test_readiness_fails_while_the_engine_stands_still(new_venue: Callable[..., 
         assert readiness(200, within_s=0) == {"status": "ok", "checks": {}}
         stopped_at = datetime.now(UTC)
         venue.engine.pause()
-        # Below the keepalive's time, after which the session is given up.
+        # Less than the keepalive's time, after which the session is given up.
         health = readiness(503, within_s=5)
         assert health["checks"] == {"engine": f"no answer from 127.0.0.1:{venue.engine_port}"}
         since = datetime.fromisoformat(health["since"]["engine"])

@@ -135,14 +135,14 @@ REQUESTS = [
 
 
 class Documented:
-    """Sends one request of each kind and holds every answer against the document."""
+    """Sends one request of each kind and checks every answer by the document."""
 
     def __init__(self, venue: Venue) -> None:
         self.schema = schemathesis.openapi.from_url(f"{venue.url}/openapi.json")
         self.document = http.get(f"{venue.url}/openapi.json").json()
 
     def check_all(self, client: httpx.Client) -> set[int]:
-        """Return the statuses that came."""
+        """Return the statuses of the answers."""
         found = set()
         undocumented = []
         for method, path, url in REQUESTS:
@@ -182,9 +182,9 @@ def test_every_refusal_is_documented(new_venue: Callable[..., Venue]) -> None:
                     str(status) in documented.document["paths"][path][method.lower()]["responses"]
                 )
 
-        # The engine stands still, with as much under way as there may be.
+        # The paused engine has as many requests under way as allowed.
         venue.engine.pause()
-        # Of two that ask for the same place one holds it and the other is refused at once.
+        # Of two requests for one place, one gets it and the other is refused at once.
         paths = ("/v2/account", "/v1/book/AAPL") * 2
         with ThreadPoolExecutor(len(paths)) as others:
             asked = [others.submit(client.get, path) for path in paths]

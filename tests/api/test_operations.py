@@ -1,4 +1,4 @@
-"""What operators read of an API: metrics that show what a probe cannot."""
+"""Figures for operators of an API: metrics that show more than a probe."""
 
 import asyncio
 import socket
@@ -139,13 +139,13 @@ async def test_unknown_symbols_do_not_make_an_engine_in_trouble_list_its_instrum
     monkeypatch.setattr(instruments, "_asked_at", float("-inf"))
     finding = (instruments.find(f"NOPE{number}") for number in range(50))
     found = await asyncio.gather(*finding, return_exceptions=True)
-    # Not None, which would say that the engine does not have them.
+    # Not None, which would mean that the engine does not have them.
     assert all(isinstance(answer, EngineUnavailable) for answer in found)
     assert engine.asked == 1
 
 
 class LateEngine(FailingEngine):
-    """An engine that defines an instrument while it is being asked for all of them."""
+    """An engine that defines an instrument while it answers a request for all of them."""
 
     def __init__(self, terms: pb.DefineInstrument) -> None:
         self.asked_once = asyncio.Event()
@@ -193,7 +193,7 @@ def test_the_metrics_are_collected_by_one_at_a_time_and_kept_for_a_second(
             assert answer.status_code == 200
             return answer.text
 
-        # The processor time is counted, so that no two collections are alike.
+        # The processor time is counted, so no two collections are alike.
         started = time.monotonic()
         found = {scrape(), *scrapers.map(scrape, range(20)), *(scrape() for _ in range(5))}
         assert len(found) <= 1 + (time.monotonic() - started) // 1

@@ -1,4 +1,4 @@
-"""POST /v2/orders: what is accepted, what it answers, and what is refused and how."""
+"""POST /v2/orders: accepted orders and their answers, refused orders and their reasons."""
 
 import contextlib
 import json
@@ -176,7 +176,7 @@ def test_nulls_mean_absent(client: httpx.Client) -> None:
         ({"client_order_id": 7}, "Expected `str | null`, got `int` - at `$.client_order_id`"),
     ],
 )
-def test_what_cannot_be_an_order_is_refused_with_the_reason(
+def test_an_invalid_order_is_refused_with_the_reason(
     client: httpx.Client, changes: dict[str, object], message: str
 ) -> None:
     response = submit(client, **changes)
@@ -185,7 +185,7 @@ def test_what_cannot_be_an_order_is_refused_with_the_reason(
     assert response.json()["message"].startswith(message)
 
 
-# What ccxt and hand-written bots send beyond the fields that there are.
+# Unknown fields that ccxt and hand-written bots send.
 @pytest.mark.parametrize(
     "name",
     [
@@ -276,7 +276,7 @@ def test_selling_more_than_is_free_is_forbidden_with_the_figures(
     assert figures == ["AAPL", "2", "7", "5"]
 
 
-def test_what_a_pair_lacks_is_named_by_its_currency(client: httpx.Client) -> None:
+def test_a_lack_for_a_pair_names_its_currency(client: httpx.Client) -> None:
     pair = {"symbol": "BTC/USD", "qty": "1", "time_in_force": "gtc"}
     sell = submit(client, side="sell", limit_price="100", **pair).json()
     assert sell["message"] == "insufficient balance for BTC (requested: 1, available: 0)"

@@ -448,7 +448,7 @@ def test_an_old_order_is_found_behind_many_open_ones_of_another_instrument(
     account_id = int(client.get("/v2/account").json()["account_number"])
     aapl = next(terms.instrument_id for terms in INSTRUMENTS if terms.symbol == "AAPL")
     with grpc.insecure_channel(f"127.0.0.1:{venue.engine_port}") as channel:
-        for page in range(5):  # more than the engine looks at for one answer
+        for page in range(5):  # more than the engine searches for one answer
             requests = [
                 pb.Request(
                     request_id=number,
@@ -475,7 +475,7 @@ def test_an_old_order_is_found_behind_many_open_ones_of_another_instrument(
 async def test_no_order_is_listed_twice_while_others_come_and_go(
     application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine stops within the list, where an order then ends, and starts anew at the newest."""
+    """The engine stops at an order that then ends, and starts again at the newest one."""
     engine = worker_of(application).engine
 
     def order(number: int, instrument_id: int = 1) -> pb.Request:
@@ -492,7 +492,7 @@ async def test_no_order_is_listed_twice_while_others_come_and_go(
             )
         )
 
-    visited = 2048  # by the engine for one answer
+    visited = 2048  # orders that the engine visits for one answer
     for start in range(0, 2 * visited, 1000):
         await asyncio.gather(*(engine.submit(order(start + at)) for at in range(1000)))
     await engine.submit(order(-1, instrument_id=2))

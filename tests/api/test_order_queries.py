@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from tests.support.venue import run_apart
 
-# A long history of account 1 beside those of others, nearly all of it in the instruments 1 and 2,
-# little in 7 and 8. Three orders are open: the oldest, and two later ones.
+# A long history of account 1 beside others', nearly all of it in the instruments 1 and 2, little in
+# 7 and 8. Three orders are open: the oldest, and two later ones.
 HISTORY = """
 INSERT INTO orders SELECT 0, n, CASE WHEN n <= 20000 THEN 1 ELSE 2 + n % 20 END,
     CASE n % 1000 WHEN 400 THEN 7 WHEN 800 THEN 8 ELSE 1 + n % 2 END,
@@ -27,7 +27,7 @@ FROM generate_series(1, 60000) n
 
 @pytest.fixture(scope="module")
 def history(new_migrated_database: Callable[[], str]) -> str:
-    """The URL of a database with that history."""
+    """Return the URL of a database with that history."""
     url = new_migrated_database()
 
     async def fill() -> None:
@@ -57,7 +57,7 @@ def scans_of(plan: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 async def scan_of(history: str, wanted: OrderFilter) -> tuple[dict[str, Any], int]:
-    """The one scan of a query and how many rows it returns."""
+    """Return the one scan of a query and the number of rows that it returns."""
     engine = create_async_engine(history)
     async with engine.connect() as connection:
         plan = await plan_of(connection, wanted)

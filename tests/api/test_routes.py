@@ -1,4 +1,4 @@
-"""Which methods and paths there are, and what those that are not are told."""
+"""Existing methods and paths, and the answers for others."""
 
 import socket
 
@@ -14,7 +14,7 @@ from tests.support.venue import Venue, key_headers
 
 @pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/docs"])
 def test_head_answers_as_get_without_the_body(venue: Venue, path: str) -> None:
-    # Two on one connection: a body that came after all would stand in the second one's place.
+    # Two requests on one connection: a body of the first would be read as the second.
     with socket.create_connection(("127.0.0.1", venue.api_port), timeout=10) as connection:
         for close in (b"", b"connection: close\r\n"):
             connection.sendall(b"HEAD %s HTTP/1.1\r\nhost: v\r\n%s\r\n" % (path.encode(), close))
@@ -122,7 +122,7 @@ def test_the_document_and_its_page_are_served(venue: Venue) -> None:
     assert page.headers["content-type"].startswith("text/html")
     assert "openapi.json" in page.text
     assert "POST /v2/orders" in page.text
-    # Nothing of anywhere else, and no script, where people paste keys.
+    # No foreign content and no script, because people paste keys beside it.
     assert "<script" not in page.text
     assert "//" not in page.text.replace("<!--", "")
     assert "default-src 'none'" in page.headers["content-security-policy"]

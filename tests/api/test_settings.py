@@ -1,4 +1,4 @@
-"""Settings that cannot work end the process at once, with the name of what is wrong."""
+"""Unusable settings end the process at once, naming the setting."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def test_databases_are_named_as_everyone_names_them(scheme: str) -> None:
 
 
 @pytest.mark.parametrize("module", ["openvenue.server", "openvenue.projector"])
-def test_what_was_set_is_not_shown_as_it_may_hold_a_password(module: str) -> None:
+def test_a_bad_value_is_not_shown_as_it_may_hold_a_password(module: str) -> None:
     environment = {**os.environ, "OPENVENUE_DATABASE_URL": "mysql://ov:hunter2@db/openvenue"}
     ended = subprocess.run(
         [sys.executable, "-m", module], env=environment, capture_output=True, text=True

@@ -1,4 +1,4 @@
-"""Workers that die, hang, come and go: replaced, counted, and within the database's connections."""
+"""Workers that die, hang, come and go are replaced, counted, and within the connection budget."""
 
 import asyncio
 import os
@@ -82,7 +82,7 @@ def test_probes_answer_while_no_worker_does(new_venue: Callable[..., Venue]) -> 
     try:
         wait_for(lambda: venue.readiness().status_code == 503)
         assert venue.readiness().json()["checks"] == {"worker": "none answers"}
-        # It is not yet time to replace it, and the process is well.
+        # Its replacement is not due yet, and the process is well.
         assert http.get(f"{venue.operations_url}/healthz").status_code == 200
         assert venue.metric("workers") == 1
     finally:
@@ -145,7 +145,7 @@ def test_either_family_of_addresses_is_served(host: str) -> None:
         assert len(reached) == 1
 
 
-def test_what_dead_workers_counted_stays_in_a_bounded_number_of_files(
+def test_dead_workers_counts_stay_in_a_bounded_number_of_files(
     new_venue: Callable[..., Venue], tmp_path: Path
 ) -> None:
     directory = tmp_path / "metrics"

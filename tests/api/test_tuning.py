@@ -1,4 +1,4 @@
-"""Settings change in a running API, and no request fails while they do."""
+"""Settings change in a running API without failing a request."""
 
 import threading
 from collections.abc import Callable
@@ -98,7 +98,7 @@ def test_a_tuning_file_out_of_bounds_changes_nothing(tmp_path: Path) -> None:
         path.write_bytes(content.encode(errors="surrogateescape"))
         with pytest.raises(InvalidTuning):
             file.read_if_changed()
-        assert file.read_if_changed() is None  # Said once.
+        assert file.read_if_changed() is None  # Reported once.
     path.write_text('{"generation": 1, "db_pool_size": 3}')
     tuning = file.read_if_changed()
     assert tuning is not None
@@ -121,7 +121,7 @@ def test_stopping_finishes_what_is_in_flight(tuned: Tuned) -> None:
         wait_for(lambda: load.answered > 20)
         venue.api.process.terminate()
         assert venue.api.process.wait(30) == 0
-    # Once the socket is closed nobody answers; until then every request got its answer.
+    # After the socket is closed nothing answers; until then every request got its answer.
     assert all("ConnectError" in failure for failure in load.failures), load.failures[:3]
 
 

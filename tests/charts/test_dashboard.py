@@ -1,4 +1,4 @@
-"""The dashboards ask for metrics that there are."""
+"""The dashboards use only existing metrics."""
 
 import json
 import re
@@ -19,7 +19,7 @@ METRIC = re.compile(r"\b(?:openvenue_(?:api|engine|projector|operator)|process|p
 
 
 def exposed() -> Iterator[str]:
-    """Names of all series, as the processes show them."""
+    """Yield the names of all series that the processes export."""
     for registry in (API_AND_OPERATOR_REGISTRY, PROJECTOR_REGISTRY):
         for family in registry.collect():
             suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
@@ -30,7 +30,7 @@ def exposed() -> Iterator[str]:
 
 
 def dashboard(chart: Path) -> dict[str, Any]:
-    """The dashboard that a chart brings."""
+    """Return a chart's dashboard."""
     found: dict[str, Any] = json.loads((chart / "files/dashboard.json").read_text())
     return found
 

@@ -1,4 +1,4 @@
-"""What the chart leaves alone: the operator's fields, passwords, pods that nothing new concerns."""
+"""Upgrades leave the operator's fields, passwords and unaffected pods alone."""
 
 import shutil
 from pathlib import Path
@@ -47,7 +47,8 @@ def test_no_secret_and_no_password_is_rendered(values: Path | None) -> None:
 
 
 def pods(chart: Path = CHART, **values: Any) -> dict[str, Manifest]:
-    """Pod templates by workload, Jobs and tests left out, which run anew when they change."""
+    """Return pod templates by workload, without Jobs and tests, which run again when they
+    change."""
     objects = render(
         chart=chart, values={key.replace("__", "."): each for key, each in values.items()}
     )
@@ -117,7 +118,7 @@ def test_the_api_stops_within_its_grace_period(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_every_variable_is_a_setting() -> None:
-    """A name that the process does not know would be passed over without a word."""
+    """The process would silently ignore an unknown name."""
     known = {f"OPENVENUE_{name}".upper() for name in Settings.model_fields}
     known |= {f"OPENVENUE_PROJECTOR_{name}".upper() for name in ProjectorSettings.model_fields}
     for workload in ("admin", "api", "projector"):

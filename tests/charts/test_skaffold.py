@@ -1,4 +1,4 @@
-"""skaffold.yaml is what Skaffold's schema says, and fits Dockerfiles and charts."""
+"""skaffold.yaml follows Skaffold's schema, and fits Dockerfiles and charts."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Runs `openvenue` as a user does, and keeps a venue up in a directory."""
+"""Runs `openvenue` as a user does, and keeps a venue running in a directory."""
 
 import json
 import os
@@ -24,7 +24,7 @@ OPENVENUE = [sys.executable, "-m", "openvenue.cli.main"]
 
 
 def environment() -> dict[str, str]:
-    """Nothing that names another venue."""
+    """Return an environment that names no other venue."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OPENVENUE_")}
     return {**kept, "OPENVENUE_ENGINE_BINARY": str(engine_binary()), "COLUMNS": "200"}
 
@@ -37,14 +37,14 @@ class Result:
 
     @property
     def data(self) -> Any:
-        """What `--json` printed."""
+        """Output of `--json`."""
         return json.loads(self.output)
 
 
 def openvenue(
     *arguments: str, data_dir: Path | None = None, variables: Mapping[str, str] | None = None
 ) -> Result:
-    """Runs a command to its end."""
+    """Run a command to its end."""
     variables = {**environment(), **(variables or {})}
     if data_dir is not None:
         variables["OPENVENUE_DATA_DIR"] = str(data_dir)
@@ -105,7 +105,7 @@ class Up:
         )
 
     def wait_for(self, text: str, timeout_s: float = START_TIMEOUT_S) -> "Up":
-        """Reads its output until `text` appears."""
+        """Read its output until `text` appears."""
         assert self.process.stdout is not None
         deadline = time.monotonic() + timeout_s
         with selectors.DefaultSelector() as selector:
@@ -124,7 +124,7 @@ class Up:
         return self.wait_for("Ctrl-C stops the venue")
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Signals it, reads what it still says, and returns its exit code."""
+        """Signal it, read the rest of its output, and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         rest, _ = self.process.communicate(timeout=STOP_TIMEOUT_S)
@@ -133,7 +133,7 @@ class Up:
 
     @property
     def running(self) -> dict[str, Any]:
-        """What the venue wrote of itself for other commands."""
+        """Return the running venue's file for other commands."""
         content: dict[str, Any] = json.loads((self.data_dir / "venue.json").read_text())
         return content
 

@@ -1,4 +1,4 @@
-"""The commands that administer and inspect a venue, against one that is up."""
+"""The commands that administrate and inspect a venue, against a running one."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(up: Up) -> Run:
-    """Runs a command on the venue that is up; it must succeed."""
+    """Return a function that runs a command on the running venue; it must succeed."""
 
     def run_command(*arguments: str) -> Result:
         result = openvenue(*arguments, data_dir=up.data_dir)
@@ -111,7 +111,7 @@ def test_a_change_of_an_instrument_leaves_what_it_does_not_name(run: Run) -> Non
         ("--max-qty 0", "from one lot (1)"),
     ],
 )
-def test_terms_that_cannot_be_are_answered_with_the_bound_and_what_would_do(
+def test_impossible_terms_are_answered_with_the_bound_and_a_valid_value(
     up: Up, terms: str, advice: str
 ) -> None:
     refused = openvenue("instruments", "define", "NEW", *terms.split(), data_dir=up.data_dir)
@@ -135,7 +135,7 @@ def test_the_list_of_instruments_fits_80_columns(up: Up) -> None:
     assert max(map(len, listed.splitlines())) <= 80
 
 
-def test_what_looks_like_markup_is_shown_as_it_is(run: Run) -> None:
+def test_markup_in_values_is_shown_as_text(run: Run) -> None:
     run("accounts", "create", "[bold]mark")
     assert "[bold]mark" in run("accounts", "list").output
 

@@ -1,4 +1,4 @@
-"""`openvenue migrate` on a real PostgreSQL: what it waits for, what it leaves, how it fails."""
+"""`openvenue migrate` on a real PostgreSQL: its waits, its results, its failures."""
 
 import subprocess
 from collections.abc import Callable, Iterator

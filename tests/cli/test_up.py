@@ -1,4 +1,4 @@
-"""`openvenue up`: comes up from nothing, goes down cleanly, and comes back with its data."""
+"""`openvenue up` starts from nothing, stops cleanly, and starts again with its data."""
 
 import asyncio
 import fcntl
@@ -41,7 +41,7 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def test_what_was_traded_is_there_after_a_stop_and_a_start(tmp_path: Path) -> None:
+def test_trades_survive_a_stop_and_a_start(tmp_path: Path) -> None:
     first = Up(tmp_path / "data").wait_until_up()
     entered = http.post(f"{first.url}/v2/orders", json=ORDER, headers=first.headers())
     sold = {**ORDER, "side": "sell", "qty": "4", "time_in_force": "ioc"}
@@ -86,7 +86,7 @@ def test_a_venue_that_was_killed_leaves_nothing_that_keeps_the_next_from_startin
     drains = {"OPENVENUE_DRAIN_TIMEOUT_S": "3"}
     killed = Up(tmp_path / "data", variables=drains).wait_until_up()
     entered = http.post(f"{killed.url}/v2/orders", json=ORDER, headers=killed.headers())
-    # A connection that stays open, so that the API does not end at once.
+    # An open connection, so that the API does not end at once.
     with http.Client(base_url=killed.url) as client:
         client.get("/healthz")
         ports = ("--port", str(client.base_url.port))
@@ -266,14 +266,14 @@ def test_its_processes_end_with_it_even_when_it_is_killed(tmp_path: Path) -> Non
     venue.stop(signal.SIGKILL)
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
-    # The database was left behind; the next start takes it over and the next stop ends it.
+    # The next start takes over the database left behind, and its stop ends it.
     assert Up(tmp_path / "data", "--no-demo").wait_until_up().stop() == 0
     assert not (tmp_path / "data/postgres/postmaster.pid").exists()
 
 
 @pytest.fixture
 def damaged(tmp_path: Path) -> Path:
-    """A data directory whose journal has a flipped byte before its end."""
+    """Return a data directory whose journal has a flipped byte before its end."""
     (tmp_path / "data/engine").mkdir(parents=True)
     command = [str(engine_binary()), "serve", f"--data-dir={tmp_path / 'data/engine'}"]
     command += ["--listen", "127.0.0.1:0", "--metrics-listen", ""]

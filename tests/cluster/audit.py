@@ -1,4 +1,4 @@
-"""Holds what clients were told against journal and database, order by order, to the cent."""
+"""Compares the answers that clients got with journal and database, order by order, to the cent."""
 
 import asyncio
 import time
@@ -18,11 +18,11 @@ PROJECTION_TIMEOUT_S = 60
 
 
 class Journal:
-    """All orders of the journal, read from the engine as the projector reads it."""
+    """All orders of the journal, read from the engine in the projector's way."""
 
     def __init__(self, engine_target: str) -> None:
         self.orders: Counter[tuple[int, str]] = Counter()
-        """How often each account and client_order_id made an order."""
+        """Number of orders per account and client_order_id."""
         self.last_sequence = 0
         self.deposits_micros = 0
         with grpc.insecure_channel(engine_target) as channel:
@@ -55,9 +55,9 @@ def check(
     engine_target: str,
     database_url: str,
 ) -> int:
-    """Fail where an order was lost, doubled, invented or denied, or where the books do not balance.
+    """Fail if an order was lost, doubled, invented or denied, or if the books do not balance.
 
-    Returns the number of orders that were compared.
+    Returns the number of compared orders.
     """
     journal = Journal(engine_target)
     rows, cash, unbalanced = asyncio.run(_read_database(database_url, journal.last_sequence))
@@ -90,11 +90,11 @@ def check(
     entered = sum(int(replay.result["orders_entered"]) for replay in replays)
     accounts = {account for replay in replays for account in replay.account_ids}
     found_of_replays = sum(account in accounts for account, _ in stored)
-    # Each is interrupted, and may then have had one request under way.
+    # Each was interrupted, and may then have had one request under way.
     assert entered <= found_of_replays <= entered + len(replays)
     compared += entered
     assert cash * 1_000_000 == journal.deposits_micros, "money was made or lost"
-    # Whoever bought has it from one who sold, if need be short.
+    # Every lot bought was sold by another account, short if necessary.
     assert not unbalanced, f"positions do not add up to nothing: {unbalanced}"
     return compared
 

@@ -1,7 +1,7 @@
-"""Clients that take all they can get of the engine's gRPC: others go on trading.
+"""Clients that take all they can get of the engine's gRPC do not disturb others.
 
-What the attackers do comes from one address, over TCP. The trader who must not notice is another
-peer, on a Unix socket, with one session that is open all the while.
+The attackers come from one address, over TCP. The undisturbed trader is another peer, on a Unix
+socket, with one session that stays open.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ ACCOUNT = 1
 REPLY_WITHIN_S = 20.0
 CONNECTIONS_PER_PEER_MAX = 8
 STREAMS_PER_CONNECTION_MAX = 32
-MESSAGE_BYTES = 250 << 10  # a little less than the engine takes
+MESSAGE_BYTES = 250 << 10  # a little less than the engine's limit
 METHOD = "/openvenue.engine.v1.Trading/Submit"
 
 
@@ -49,7 +49,7 @@ class UndisturbedTrader:
         self._replies = rpc.TradingStub(self._channel).Session(self._messages())
 
     def trade(self) -> None:
-        """One order and its cancel, each answered by the same session as all before."""
+        """Enter an order and cancel it, both in the one session."""
         self.orders += 1
         order = pb.NewOrder(
             account_id=ACCOUNT,
@@ -113,7 +113,7 @@ class HalfSender:
         self.sent_bytes = 0
 
     def fill(self, streams: int) -> None:
-        """Send as much of that many messages as the engine takes."""
+        """Send as much of that many messages as the engine accepts."""
         message = struct.pack(">BI", 0, MESSAGE_BYTES) + bytes(MESSAGE_BYTES - 1)
         left = {}
         for _ in range(streams):

@@ -24,7 +24,7 @@ SESSIONS = 4
 
 
 def kill_under_load(engine: EngineProcess, traders: list[Trader], after_s: float) -> None:
-    """Let the traders trade and kill the engine after so long."""
+    """Let the traders trade and kill the engine after this time."""
     killer = threading.Timer(after_s, engine.kill)
     killer.start()
     trade_until(engine, traders, threading.Event())
@@ -32,7 +32,7 @@ def kill_under_load(engine: EngineProcess, traders: list[Trader], after_s: float
 
 
 def opened_orders(entries: list[dict[str, Any]]) -> dict[tuple[int, str], list[int]]:
-    """The order ids that each account's client_order_id opened."""
+    """Return the order ids that each account's client_order_id opened."""
     opened: dict[tuple[int, str], list[int]] = {}
     for entry in entries:
         command = entry["command"]
@@ -52,7 +52,7 @@ def test_every_acknowledged_order_survives_a_kill_at_any_moment(tmp_path: Path) 
     try:
         for _ in range(KILLS):
             kill_under_load(engine, traders, moments.uniform(0.02, 0.6))
-            if moments.random() < 0.2:  # also while it recovers
+            if moments.random() < 0.2:  # also during recovery
                 engine.spawn()
                 time.sleep(moments.uniform(0, 0.1))
                 engine.kill()
@@ -64,7 +64,7 @@ def test_every_acknowledged_order_survives_a_kill_at_any_moment(tmp_path: Path) 
             for trader in traders:
                 assert_still_there(engine, trader, newest=2_000)
         stop = threading.Event()
-        stop.set()  # each trader sends again what is unanswered, and no more
+        stop.set()  # each trader only resends unanswered orders
         trade_until(engine, traders, stop)
         for trader in traders:
             assert not trader.unanswered

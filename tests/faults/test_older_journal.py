@@ -1,4 +1,4 @@
-"""A journal that the engine of the version before left behind is taken over by this one."""
+"""This engine takes over a journal that the engine of the version before left behind."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ def unpack(name: str, data: Path) -> None:
 
 
 def as_version_2(entry: dict[str, Any]) -> dict[str, Any]:
-    """What the older `journal dump` printed of an entry, once what it means now was checked."""
+    """Return an entry as the older `journal dump` printed it, after checking its new fields."""
     assert entry.pop("actor") == ""
     assert entry["command"].pop("position_intent", "unspecified") == "unspecified"
     assert entry["command"].pop("rules_version", 1) == 1

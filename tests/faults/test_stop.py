@@ -15,7 +15,7 @@ from tests.faults.engine_process import EngineProcess
 from tests.faults.traders import INSTRUMENT_ID, open_market
 
 ACCOUNT = 1
-STOPPED_WITHIN_S = 30.0  # the engine's own bound is 15 s, and then it would not end with status 0
+STOPPED_WITHIN_S = 30.0  # the engine's own bound is 15 s, after which its status is not 0
 SMALL_WINDOW = [
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.http2.bdp_probe", 0),
@@ -69,7 +69,7 @@ def test_a_stop_waits_for_no_client_and_no_snapshot(engine: EngineProcess) -> No
         end = threading.Event()
         silent = [rpc.TradingStub(channel).Session(lists_of_orders(event, end)) for event in sent]
         journal = rpc.MarketDataStub(channel).StreamJournal(pb.StreamJournalRequest())
-        first = next(journal)  # and not one batch more
+        first = next(journal)  # and no further batch
         assert first.entries
         for event in sent:
             event.wait(STOPPED_WITHIN_S)

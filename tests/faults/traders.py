@@ -1,4 +1,4 @@
-"""Order flow over gRPC sessions that remembers what the engine acknowledged."""
+"""Order flow over gRPC sessions that remembers the engine's acknowledgements."""
 
 import queue
 import random
@@ -23,7 +23,7 @@ ENGINE_GONE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
 def open_market(engine: EngineProcess, accounts: list[int]) -> None:
-    """Define the instrument, and open accounts that may buy and sell without bounds."""
+    """Define the instrument, and open accounts that may buy and sell without limits."""
     instrument = pb.DefineInstrument(
         instrument_id=INSTRUMENT_ID,
         symbol="TEST",
@@ -48,7 +48,7 @@ def open_market(engine: EngineProcess, accounts: list[int]) -> None:
 
 
 class Trader:
-    """One account's flow: new orders, cancels, and what was left unanswered sent again.
+    """One account's flow: new orders, cancels, and resent unanswered orders.
 
     `acknowledged` holds each order as the engine last reported it, `unanswered` the new orders
     whose fate is unknown, both by client_order_id.
@@ -64,7 +64,7 @@ class Trader:
         self._numbers = 0
 
     def trade(self, engine: EngineProcess, stop: threading.Event) -> None:
-        """Send again what is unanswered, then trade until `stop` is set or the engine is gone."""
+        """Resend unanswered orders, then trade until `stop` is set or the engine is gone."""
         outbox: queue.SimpleQueue[pb.SessionRequest | None] = queue.SimpleQueue()
         with engine.channel() as channel:
             responses = rpc.TradingStub(channel).Session(iter(outbox.get, None))
@@ -85,7 +85,7 @@ class Trader:
         outbox: "queue.SimpleQueue[pb.SessionRequest | None]",
         responses: Iterator[pb.SessionResponse],
     ) -> None:
-        """Send a batch and take in all its replies."""
+        """Send a batch and process all its replies."""
         if not batch:
             return
         outbox.put(pb.SessionRequest(requests=batch))
@@ -145,7 +145,7 @@ class Trader:
 
 
 def trade_until(engine: EngineProcess, traders: list[Trader], stop: threading.Event) -> None:
-    """Run the traders, each in a thread and session of its own, until all have ended."""
+    """Run the traders, each in its own thread and session, until all have ended."""
     failures: list[BaseException] = []
 
     def run(trader: Trader) -> None:
@@ -164,7 +164,7 @@ def trade_until(engine: EngineProcess, traders: list[Trader], stop: threading.Ev
 
 
 def assert_still_there(engine: EngineProcess, trader: Trader, newest: int) -> None:
-    """Look the newest acknowledged orders up: none is missing, none went back."""
+    """Look up the newest acknowledged orders: none is missing, none went back."""
     known = list(trader.acknowledged.values())[-newest:]
     for start in range(0, len(known), 500):
         orders = known[start : start + 500]

@@ -13,7 +13,7 @@ from tests.images.image import Image, Pod, mounted
 from tests.support.venue import ROOT
 
 BASE = os.environ.get("BASE_IMAGE", "docker.io/library/debian:bookworm-slim")
-# Of each checkout its own.
+# Each checkout has its own tag.
 TAG = f"images-test-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 
 
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def built() -> None:
-    """Build the images. They stay: with them their layers would go, which the next build takes."""
+    """Build the images. They stay, because the next build needs their layers."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount and run images here")
     build = [str(ROOT / "scripts/build-images"), "--tag", TAG]

@@ -1,4 +1,4 @@
-"""What `scripts/build-images` answers to those who hold it wrong."""
+"""`scripts/build-images` answers wrong use with advice."""
 
 import subprocess
 

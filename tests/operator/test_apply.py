@@ -103,7 +103,7 @@ async def test_replicas_that_an_older_operator_set_without_the_subresource_are_t
     assert owners == [("openvenue-operator", "scale")]
 
 
-async def test_of_a_pod_the_operator_may_change_one_annotation_and_nothing_else(
+async def test_the_operator_may_change_only_one_annotation_of_a_pod(
     place: Place,
 ) -> None:
     pod = engine_pod(place.namespace, 1)
@@ -170,7 +170,7 @@ async def test_replicas_that_another_manager_declares_are_left_to_it(place: Plac
     await set_replicas(place.client, found, addresses, 3)
 
 
-async def test_what_the_api_server_refuses_is_an_obstacle(place: Place) -> None:
+async def test_a_refusal_of_the_api_server_is_an_obstacle(place: Place) -> None:
     found, addresses = await place.observed()
     place.server.kubectl("delete", "role", "openvenue-operator-venues", "-n", place.namespace)
     deadline = time.monotonic() + 10
@@ -210,7 +210,7 @@ async def test_the_tuning_is_written_whole_and_belongs_to_the_deployment(place: 
     assert (owner["kind"], owner["uid"]) == ("Deployment", addresses.deployment_uid)
 
 
-async def test_who_has_not_seen_the_last_tuning_cannot_write_over_it(place: Place) -> None:
+async def test_a_writer_that_missed_the_last_tuning_cannot_overwrite_it(place: Place) -> None:
     found, addresses = await place.observed()
     await write_tuning(place.client, found, addresses, TUNING)
     found, stale = await place.observed()
@@ -278,7 +278,7 @@ async def test_an_engine_that_is_away_is_an_obstacle_and_stops_what_comes_after(
     assert place.replicas() == 1
 
 
-def test_only_those_who_declare_a_field_are_its_other_owners() -> None:
+def test_only_declarers_of_a_field_are_its_other_owners() -> None:
     def entry(manager: str, operation: str, fields: Any) -> ManagedFieldsEntry:
         return ManagedFieldsEntry(manager=manager, operation=operation, fieldsV1=fields)
 

@@ -87,7 +87,7 @@ def test_every_number_has_bounds() -> None:
             assert field["minimum"] <= field["maximum"], path
 
 
-def test_what_it_allows_the_api_takes() -> None:
+def test_the_api_accepts_whatever_it_allows() -> None:
     bounds = {
         "workers": "workersPerPod",
         "db_pool_size": "dbPoolSize",

@@ -34,7 +34,7 @@ WITHIN_S = 40.0
 # --- Names ----------------------------------------------------------------------------------------
 
 
-def test_whatever_kopf_would_write_on_a_venue_has_names_of_our_own() -> None:
+def test_kopf_would_write_on_a_venue_only_under_our_own_names() -> None:
     persistence = kopf_settings(60).persistence
     body = kopf.Body({"metadata": {"annotations": {}}, "spec": {"mode": "Auto"}})
     patch = kopf.Patch()

@@ -269,7 +269,7 @@ async def test_a_deployment_that_is_no_part_of_a_venue_is_not_scaled(
         await until(lambda: cluster.replicas() == 2)
 
 
-async def test_what_people_change_by_hand_is_set_back(
+async def test_changes_by_hand_are_set_back(
     api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
 ) -> None:
     with running_operator(api_server, tmp_path, namespace):
@@ -316,7 +316,7 @@ async def test_an_autoscaler_keeps_the_replicas(
         assert cluster.replicas() == 3
 
 
-async def test_of_two_venues_on_one_deployment_the_older_wins_and_the_other_says_why_not(
+async def test_the_older_of_two_venues_on_one_deployment_wins_and_the_other_says_so(
     api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
 ) -> None:
     api_server.apply(venue(namespace, replicas=2))
@@ -332,7 +332,7 @@ async def test_of_two_venues_on_one_deployment_the_older_wins_and_the_other_says
         await until(lambda: cluster.replicas() == 4)
 
 
-async def test_of_two_operators_one_tunes_and_the_other_stands_by(
+async def test_one_of_two_operators_tunes_and_the_other_stands_by(
     api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
 ) -> None:
     subject = {"kind": "ServiceAccount", "name": "second", "namespace": "operators"}

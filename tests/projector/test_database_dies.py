@@ -1,4 +1,4 @@
-"""A database that dies under the projector loses nothing and gets nothing twice."""
+"""If the database dies under the projector, it loses nothing and gets nothing twice."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ from tests.projector.flow import (
 from tests.support.venue import Venue
 
 KILLS = int(os.environ.get("OPENVENUE_KILLS", "2"))
-BETWEEN_BATCHES_S = 0.05  # more would only be a longer journal to project in the end
+BETWEEN_BATCHES_S = 0.05  # a longer pause would only lengthen the journal
 RESTART_TIMEOUT_S = 30.0
 
 
@@ -45,7 +45,7 @@ class MortalPostgres:
             time.sleep(0.01)
 
     def restart(self) -> None:
-        """Start it again, as soon as what is left of the killed one has gone."""
+        """Start it again, as soon as the killed one's processes have gone."""
         deadline = time.monotonic() + RESTART_TIMEOUT_S
         while True:
             try:
@@ -61,8 +61,8 @@ class MortalPostgres:
 
 @pytest.fixture
 def postgres() -> Iterator[MortalPostgres]:
-    # Not in pytest's directory: every start of pytest closes that to other users, and PostgreSQL
-    # runs as one of them where the tests run as root.
+    # Not in pytest's directory: pytest closes that to other users, and PostgreSQL runs as one of
+    # them if the tests run as root.
     with tempfile.TemporaryDirectory(prefix="openvenue-mortal-") as directory:
         server = MortalPostgres(Path(directory) / "postgres")
         try:
@@ -73,7 +73,8 @@ def postgres() -> Iterator[MortalPostgres]:
 
 @pytest.fixture
 def venue(postgres: MortalPostgres, tmp_path: Path) -> Iterator[Venue]:
-    """An engine with accounts that can trade and a projector, on the database that will die."""
+    """Yield an engine with accounts that can trade and a projector, on the database that will
+    die."""
     venue = Venue(tmp_path, postgres.url)
     migrate.upgrade(venue.settings)
     try:

@@ -1,4 +1,4 @@
-"""What operators see of a projector: probes, metrics, its log, and why it ended."""
+"""A projector's signs for operators: probes, metrics, its log, and why it ended."""
 
 import asyncio
 import json
@@ -93,7 +93,7 @@ async def test_only_metrics_of_the_projector_are_shown_and_all_of_them_from_the_
     assert causes == {"engine", "connection", "offset", "schema"}
 
 
-async def test_who_stands_by_is_ready(engine: Venue, flow: Flow, port: str) -> None:
+async def test_a_standby_is_ready(engine: Venue, flow: Flow, port: str) -> None:
     engine.start_projector()
     await wait_until_projected(engine.database_url, await asyncio.to_thread(flow.send, 100))
     first = engine.projector
@@ -154,7 +154,7 @@ async def test_rows_that_contradict_the_journal_end_the_process(engine: Venue, f
     await project(engine, last)
     connection = await asyncpg.connect(engine.database_url.replace("+asyncpg", ""))
     try:
-        # Rows that the offset does not account for, as a restored table would hold them.
+        # Rows that the offset does not account for, as in a restored table.
         await connection.execute(
             "INSERT INTO orders SELECT o.* FROM (SELECT * FROM orders LIMIT 1) t, "
             "LATERAL (SELECT (jsonb_populate_record(NULL::orders, to_jsonb(t) || "

@@ -1,4 +1,5 @@
-"""The projection of a real engine's journal in a real PostgreSQL: exactly once, whatever dies."""
+"""The projection of a real engine's journal in a real PostgreSQL: exactly once, despite
+failures."""
 
 import asyncio
 import os
@@ -111,7 +112,7 @@ async def test_a_rebuild_that_was_interrupted_is_finished_by_the_next_projector(
     connection = await asyncpg.connect(engine.database_url.replace("+asyncpg", ""))
     store = await Store.connect(engine.database_url, engine.settings.shard_id)
     try:
-        # Its deletes wait for this row, behind the offset that says so.
+        # Its deletes wait for this row, behind the offset that reports them.
         async with connection.transaction():
             await connection.execute("SELECT FROM orders WHERE order_id = 1 FOR UPDATE")
             interrupted = asyncio.ensure_future(store.reset())
@@ -243,10 +244,10 @@ async def test_a_second_projector_stands_by(engine: Venue, flow: Flow) -> None:
     assert await projected_sequence(engine.database_url) == last
 
 
-async def test_what_a_later_version_wrote_ends_the_projection_with_a_name(
+async def test_an_unknown_event_of_a_later_version_ends_the_projection_by_name(
     engine: Venue, flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A word is taken from this version, which is then the older one."""
+    """The test removes a word from this version, which makes it the older one."""
     flow.send(100)
     monkeypatch.delitem(SIDES, pb.SIDE_SELL)
     with pytest.raises(ProjectionFault, match="knows no side 2: the engine is of a later version"):

@@ -32,7 +32,7 @@ class AdminAccess:
 
     @property
     def target(self) -> str:
-        """Where the engine that serves now is administrated; nobody is there before one does."""
+        """Address of the serving engine's administration; a closed port before one serves."""
         port = self._port_file.read_text().strip() if self._port_file.exists() else "1"
         return f"127.0.0.1:{port}"
 
@@ -53,7 +53,7 @@ class AdminAccess:
             yield rpc.AdminStub(channel)
 
     def apply(self, *requests: pb.AdminRequest) -> list[pb.AdminResponse]:
-        """Carry out administrative commands, which must succeed."""
+        """Execute administrative commands, which must succeed."""
         with self.stub() as stub:
             responses = [
                 stub.Apply(request, timeout=10, metadata=self.metadata) for request in requests

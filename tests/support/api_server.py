@@ -1,7 +1,7 @@
 """A real Kubernetes API server on etcd, on loopback: objects, admission and access rules, no nodes.
 
-Pods are objects whose status a test writes. Every call is in the audit log, by whom and with what
-result. The programs are those of the cluster tests (tests/cluster/parts/build).
+Pods are objects whose status a test writes. The audit log has every call with its user and result.
+The programs are those of the cluster tests (tests/cluster/parts/build).
 """
 
 import json
@@ -38,12 +38,12 @@ _PATHS = {
 
 
 class Call(NamedTuple):
-    """A call of the API, as the audit log tells it."""
+    """A call of the API, from the audit log."""
 
     user: str
     verb: str
     resource: str
-    """`plural.group/subresource`; empty for what is no resource."""
+    """`plural.group/subresource`; empty if it is no resource."""
     namespace: str
     name: str
     status: int
@@ -54,7 +54,7 @@ class Call(NamedTuple):
 
 
 def missing_programs() -> str | None:
-    """Say why an API server cannot be started here, or None."""
+    """Return why an API server cannot be started here, or None."""
     missing = [name for name in ("etcd", "kubernetes") if not (BIN / name).exists()]
     return f"{BIN} lacks {', '.join(missing)}: run tests/cluster/parts/build" if missing else None
 
@@ -85,7 +85,7 @@ class ApiServer:
             self._stop("etcd")
 
     def start(self) -> None:
-        """Start the API server, on the port that it had before, and wait until it serves."""
+        """Start the API server on its former port, and wait until it serves."""
         self._spawn("kube-apiserver", self._command())
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
@@ -101,19 +101,19 @@ class ApiServer:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """End the API server; what it stored stays."""
+        """End the API server; its data stays."""
         self._stop("kube-apiserver")
 
     def pause(self) -> None:
-        """Let it do nothing more until `resume`."""
+        """Stop it from working until `resume`."""
         self._processes["kube-apiserver"].send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Let it continue."""
         self._processes["kube-apiserver"].send_signal(signal.SIGCONT)
 
     def kubeconfig(self, user: str = ADMIN, port: int | None = None) -> Path:
-        """Return a kubeconfig file of a user; with `port`, one that goes there."""
+        """Return a kubeconfig file of a user; `port` replaces the server's own."""
         path = self.directory / f"{user.replace(':', '-')}-{port}.kubeconfig"
         # YAML is a superset of JSON.
         cluster = {
@@ -137,14 +137,14 @@ class ApiServer:
         return f"https://127.0.0.1:{self.port}"
 
     def ask(self, method: str, path: str, user: str = ADMIN, **how: Any) -> httpx.Response:
-        """Make one call, again where the server says that it is not that far yet."""
+        """Make one call, repeating it while the server is not ready for it."""
         headers = {"Authorization": f"Bearer {_token(user)}", **how.pop("headers", {})}
         context = ssl.create_default_context(cafile=self._ca)
         with httpx.Client(base_url=self.url, verify=context, timeout=10) as client:
             deadline = time.monotonic() + 30
             while True:
                 answer = client.request(method, path, headers=headers, **how)
-                # The storage of a kind that has just been defined begins so.
+                # The storage of a newly defined kind begins with this status.
                 if answer.status_code != 429 or time.monotonic() > deadline:
                     return answer
                 time.sleep(0.5)
@@ -158,7 +158,7 @@ class ApiServer:
         return answer.json()
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run kubectl as the administrator and return what it prints."""
+        """Run kubectl as the administrator and return its output."""
         done = subprocess.run(
             [str(BIN / "kubernetes"), "kubectl", f"--kubeconfig={self.kubeconfig()}", *arguments],
             input=stdin,
@@ -175,7 +175,7 @@ class ApiServer:
         self.kubectl("apply", "-f", "-", stdin=json.dumps(listed))
 
     def new_calls(self, user: str) -> list[Call]:
-        """Return the calls of a user that ended since this was last asked."""
+        """Return the calls of a user that ended since the last time."""
         log = self.directory / "audit.log"
         with log.open("rb") as file:
             file.seek(self._audited_bytes)
@@ -192,7 +192,8 @@ class ApiServer:
             f"--etcd-servers={self._etcd}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self.port}",
-            # No Endpoints for the Service `kubernetes`: they may not be loopback addresses.
+            # No Endpoints for the Service `kubernetes`, because they must not be loopback
+            # addresses.
             "--endpoint-reconciler-type=none",
             f"--cert-dir={self.directory}",
             f"--tls-cert-file={self.directory / 'server.crt'}",
@@ -202,7 +203,7 @@ class ApiServer:
             f"--service-account-key-file={self.directory / 'accounts.pub'}",
             f"--service-account-signing-key-file={self.directory / 'accounts.key'}",
             "--authorization-mode=RBAC",
-            # Nobody makes the ServiceAccounts that it would want.
+            # No controller makes the ServiceAccounts that it would require.
             "--disable-admission-plugins=ServiceAccount",
             f"--audit-policy-file={self.directory / 'audit.yaml'}",
             f"--audit-log-path={self.directory / 'audit.log'}",

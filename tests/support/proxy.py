@@ -6,11 +6,11 @@ from typing import Any
 
 
 class Proxy:
-    """Passes bytes on to a TCP port or a Unix socket; runs in a thread of its own.
+    """Passes bytes on to a TCP port or a Unix socket; runs in its own thread.
 
-    `stall` makes it swallow what it is sent, like a network that drops every packet: connections
-    stay open, new ones are accepted, and nothing comes back. `strand` does so to the connections
-    that there are, and lets new ones work. `cut` resets all connections.
+    `stall` makes it swallow all data, like a network that drops every packet: connections stay
+    open, new ones are accepted, and nothing comes back. `strand` does so to existing connections
+    and lets new ones work. `cut` resets all connections.
     """
 
     def __init__(self, *, port: int | None = None, unix_path: str | None = None) -> None:
@@ -39,11 +39,11 @@ class Proxy:
         self._stalled = True
 
     def strand(self) -> None:
-        """Pass nothing more on of the connections that are open now."""
+        """Pass nothing more on for the connections that are open now."""
         self._stranded |= self._writers
 
     def resume(self) -> None:
-        """Serve new connections again; those that were open when it stalled are lost."""
+        """Serve new connections again; those that were open during the stall are lost."""
         self.cut()
         self._stalled = False
 
@@ -57,7 +57,7 @@ class Proxy:
     async def _close(self) -> None:
         self._server.close()
         await self._cut()
-        # Some may be connecting, and nothing would end them.
+        # Some may be connecting; nothing else would end them.
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""A real venue for tests: engine, API and projector processes, each on ports of its own."""
+"""A real venue for tests: engine, API and projector processes, each on its own ports."""
 
 import asyncio
 import contextlib
@@ -109,9 +109,9 @@ class ChildProcess:
         return self.process.wait(STOP_TIMEOUT_S)
 
     def pause(self) -> None:
-        """Let it do nothing more until `resume`.
+        """Stop it from working until `resume`.
 
-        SIGSTOP alone takes effect when one of the threads gets to it; the others work until then.
+        SIGSTOP takes effect when one of the threads handles it; the others work until then.
         """
         self.process.send_signal(signal.SIGSTOP)
         wait_for(
@@ -121,19 +121,19 @@ class ChildProcess:
         )
 
     def resume(self) -> None:
-        """Let it go on, if it was paused."""
+        """Let it continue, if it was paused."""
         self.process.send_signal(signal.SIGCONT)  # Nothing, if it has ended.
 
     def _thread_states(self) -> Iterator[str]:
         for file in Path(f"/proc/{self.pid}/task").glob("*/stat"):
             with contextlib.suppress(OSError):  # a thread may end
-                # After the name in parentheses, which may hold anything.
+                # After the name in parentheses, which may contain anything.
                 yield file.read_text().rpartition(")")[2].split()[0]
 
 
 @dataclass
 class Venue:
-    """One engine, API and projector on a migrated database; `stop` ends what runs."""
+    """One engine, API and projector on a migrated database; `stop` ends those that run."""
 
     directory: Path
     database_url: str
@@ -147,7 +147,7 @@ class Venue:
 
     @cached_property
     def admin(self) -> AdminAccess:
-        """Who administrates the engine."""
+        """Access to the engine's administration."""
         return AdminAccess(self.directory)
 
     @property
@@ -168,7 +168,7 @@ class Venue:
 
     @property
     def settings(self) -> Settings:
-        """The settings that the venue's processes run with."""
+        """Settings of the venue's processes."""
         return Settings(
             database_url=SecretStr(self.database_url),
             engine_target=f"127.0.0.1:{self.engine_port}",
@@ -187,7 +187,7 @@ class Venue:
         return f"http://127.0.0.1:{self.operations_port}"
 
     def readiness(self) -> httpx.Response:
-        """Return what the API says of its readiness."""
+        """Return the API's answer to its readiness probe."""
         return http.get(f"{self.operations_url}/readyz", timeout=5)
 
     def metrics(self) -> str:
@@ -208,7 +208,7 @@ class Venue:
         return self
 
     def start_engine(self, metrics_listen: str = "") -> None:
-        """Start the engine, on the port that it had before if there was one."""
+        """Start the engine, on its former port if there was one."""
         if "api" in self.processes and self.api.running:
             # What is said of the engine before would be taken for the new one's readiness.
             wait_for(lambda: self.readiness().status_code == 503)
@@ -241,7 +241,7 @@ class Venue:
             "OPENVENUE_DRAIN_TIMEOUT_S": "1",
             # Each takes a second of a processor to start.
             "OPENVENUE_WORKERS": "1",
-            # Many tests name symbols that there are not.
+            # Many tests name unknown symbols.
             "OPENVENUE_INSTRUMENTS_ASK_INTERVAL_S": "0.05",
             **{f"OPENVENUE_{name.upper()}": value for name, value in environment.items()},
         }
@@ -256,7 +256,7 @@ class Venue:
         self._spawn("projector", command, extra)
 
     def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Wait until the API says that it can serve."""
+        """Wait until the API is ready."""
         answer = "nothing"
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -272,7 +272,7 @@ class Venue:
         raise TimeoutError(f"the API is not ready ({answer}); see {self.directory}/*.log")
 
     def worker_pids(self) -> set[int]:
-        """Return the processes that serve requests."""
+        """Return the process ids of the workers."""
         children = Path(f"/proc/{self.api.pid}/task/{self.api.pid}/children").read_text().split()
         return {int(child) for child in children if _is_worker(child)}
 
@@ -283,7 +283,7 @@ class Venue:
         wait_for(lambda: len(pids := self.worker_pids()) == count and not pids & other_than)
 
     def wait_until_projected(self, client: httpx.Client) -> None:
-        """Wait until the history holds all that the client's account was told."""
+        """Wait until the history holds everything that the client's account was told."""
         wait_for(lambda: client.get("/v2/orders", params={"status": "all"}).status_code == 200)
 
     def all_running(self) -> bool:
@@ -380,7 +380,7 @@ def _is_worker(pid: str) -> bool:
 
 
 def run_apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end, also where the caller is within an event loop itself."""
+    """Run a coroutine to its end, even if the caller runs in an event loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, coroutine).result()
 

@@ -1,4 +1,4 @@
-"""Keys that requests wait for are read beside a refresh of many, not after it."""
+"""Keys that requests wait for are read with a refresh of many, not after it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ KNOWN = Principal(1, "known", 0)
 
 
 class SlowReader:
-    """Reads keys when it is let, as a database under load does."""
+    """Reads keys on command, like a database under load."""
 
     def __init__(self) -> None:
         self.reads: list[list[str]] = []

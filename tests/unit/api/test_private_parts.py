@@ -1,7 +1,7 @@
-"""Parts of libraries that are not public and are used all the same.
+"""Private parts of libraries that this project uses.
 
-pyproject.toml bounds the versions of these libraries from above. A new version is let in once this
-test passes with it.
+pyproject.toml bounds the versions of these libraries from above. Allow a new version once this test
+passes with it.
 """
 
 import inspect

@@ -1,4 +1,4 @@
-"""What a group of workers says to a probe, from what each says."""
+"""Readiness of a group of workers, from their reports."""
 
 from openvenue.serving.readiness import Health, WorkerReport, ready
 
@@ -12,7 +12,7 @@ def troubled(since: str, **problems: str) -> WorkerReport:
 
 def test_a_group_is_ready_when_all_that_take_connections_can_serve() -> None:
     assert ready([SERVING, SERVING], stopping=False) == Health("ok")
-    # One that joins takes no connection yet, and one that is silent takes none any more.
+    # A starting worker takes no connections yet, and a silent one no longer.
     assert ready([SERVING, STARTING, None], stopping=False) == Health("ok")
 
 

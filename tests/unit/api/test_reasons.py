@@ -1,4 +1,4 @@
-"""An exception in a log line or an answer always says something."""
+"""An exception in a log line or an answer always has a text."""
 
 import asyncio
 import ssl
@@ -26,7 +26,7 @@ def test_the_words_of_an_exception(error: BaseException, words: str) -> None:
     assert reason_of(error) == words
 
 
-def test_what_the_driver_said_comes_before_what_wraps_it() -> None:
+def test_the_drivers_message_comes_before_its_wrappers() -> None:
     adapted = OSError("adapted")
     adapted.__cause__ = asyncpg.QueryCanceledError("canceling statement due to user request")
     wrapped = DBAPIError("SELECT secret", {}, adapted)

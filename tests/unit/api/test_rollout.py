@@ -27,7 +27,7 @@ class Worker:
 
 
 class Group:
-    """Workers that take over what they are told one at a time, in any order, and leave late."""
+    """Workers that take over tunings one at a time, in any order, and leave late."""
 
     def __init__(self, tuning: Tuning) -> None:
         self.rollout = Rollout(tuning)
@@ -42,7 +42,7 @@ class Group:
         return sum(worker.tuning.connections for worker in self.workers + self.leaving)
 
     def step(self, choice: int) -> None:
-        """Let one thing happen."""
+        """Let one event happen."""
         ending = [worker for worker in self.leaving if worker.ends]
         behind = [
             worker
@@ -57,7 +57,7 @@ class Group:
             self.supervise()
 
     def supervise(self) -> None:
-        """What the supervisor does at each tick."""
+        """Do the supervisor's work of one tick."""
         self.rollout.advance(self.running, len(self.leaving))
         wanted = self.rollout.current.workers
         while len(self.workers) + len(self.leaving) < wanted:

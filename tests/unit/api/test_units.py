@@ -1,4 +1,4 @@
-"""Decimal strings to integers and back: exact, or refused."""
+"""Conversion of decimal strings to integers and back is exact, or refused."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -28,7 +28,7 @@ def test_exponents_mean_the_same(value: Decimal) -> None:
 
 
 @given(steps, step_sizes)
-def test_what_is_formatted_parses_to_the_same_steps(count: int, size: int) -> None:
+def test_formatted_steps_parse_to_the_same_steps(count: int, size: int) -> None:
     assert units.parse_steps(units.format_steps(count, size), size) == count
 
 
@@ -89,7 +89,7 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
         "9" * 99,
     ],
 )
-def test_what_is_no_amount_is_refused(text: str) -> None:
+def test_an_invalid_amount_is_refused(text: str) -> None:
     with pytest.raises(units.UnitError):
         units.parse_nanos(text)
 

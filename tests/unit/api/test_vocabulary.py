@@ -1,4 +1,4 @@
-"""The words are those of the wire contract, once."""
+"""The words are those of the wire contract, each in one place."""
 
 from typing import Any, get_args
 

@@ -1,4 +1,4 @@
-"""A data directory gets a short, plain name where its own cannot be taken."""
+"""A data directory gets a short, plain path if programs cannot take its own."""
 
 import os
 import tempfile
@@ -11,7 +11,7 @@ from openvenue.commands import CommandError
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A runtime directory of the user's own, with a short path."""
+    """Return a runtime directory of the user's own, with a short path."""
     short = Path(tempfile.gettempdir()) / f"ov-{os.getpid()}"
     short.unlink(missing_ok=True)
     short.symlink_to(tmp_path)

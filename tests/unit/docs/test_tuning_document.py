@@ -17,7 +17,7 @@ SPEC: dict[str, Any] = {"api": {"deployment": "api"}, "engine": {"statefulSet": 
 
 
 def rows(heading: str) -> dict[str, str]:
-    """First and second column of the table with this heading, by what the first names."""
+    """Return the table's second column by the names in the first."""
     table = TEXT[TEXT.index(heading) :].partition("\n\n")[0]
     return dict(re.findall(r"^\| `([^`]+)` \| ([^|]*?) \|", table, re.MULTILINE))
 

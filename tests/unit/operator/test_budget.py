@@ -31,7 +31,7 @@ def test_a_cap_counts_where_it_is_less(cap: int, found: int) -> None:
     assert limit(spec(connections=with_connections(cap=cap)), observation(pod()), 5) == found
 
 
-def test_what_others_hold_is_theirs_where_it_exceeds_the_headroom() -> None:
+def test_connections_of_others_beyond_the_headroom_reduce_the_limit() -> None:
     # A pod may hold 5, projector and migration 3: of 18 connections, 10 are somebody else's.
     seen = observation(pod(), database=database(used_connections=18))
     assert limit(spec(), seen, may_hold=5) == 100 - 3 - 10
@@ -94,7 +94,7 @@ def test_never_fewer_than_there_are() -> None:
 SMALL, LARGE = tuning(1, db_pool_size=3), tuning(2, workers=2, db_pool_size=5)
 
 
-def test_once_every_pod_runs_what_is_applied_that_is_what_it_may_hold() -> None:
+def test_a_pod_may_hold_the_applied_pool_once_every_pod_runs_it() -> None:
     seen = observation(pod("1", LARGE), pod("2", LARGE), applied=LARGE)
     assert all_run(seen, LARGE)
     assert may_hold(seen, remembered=40) == 10
@@ -118,7 +118,7 @@ def test_until_then_any_may_hold_what_was_allowed_before(behind: object) -> None
     assert may_hold(seen, remembered=10) == 10
 
 
-def test_what_a_pod_says_that_it_may_hold_counts_whoever_allowed_it() -> None:
+def test_a_pods_reported_maximum_counts_even_above_the_applied_one() -> None:
     seen = observation(pod("1", SMALL), pod("2", LARGE), applied=SMALL)
     assert may_hold(seen, remembered=None) == 10
 

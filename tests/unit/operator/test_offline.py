@@ -68,7 +68,7 @@ def test_a_saved_situation_has_the_plan_that_the_operator_wrote(tmp_path: Path) 
 
 @settings(max_examples=40, deadline=None)
 @given(clusters, happenings)
-def test_whatever_happened_the_plan_read_back_is_the_plan_made_offline(
+def test_the_plan_read_back_equals_the_plan_made_offline(
     cluster: SimulatedCluster, happened: list[tuple[int, int]]
 ) -> None:
     begin(cluster)

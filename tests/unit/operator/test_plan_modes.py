@@ -164,7 +164,7 @@ def test_in_plan_mode_a_load_that_stays_goes_on_asking_for_the_same() -> None:
     assert later.reason == hot.reason
 
 
-def test_what_was_planned_in_plan_mode_is_not_carried_out_later() -> None:
+def test_plans_of_plan_mode_are_not_carried_out_later() -> None:
     cluster = watching()
     trade(cluster, 120, BUSY_ORDERS_PER_S)
     before = running(cluster)
@@ -191,7 +191,7 @@ def test_in_plan_mode_a_plan_begins_no_cooldown_and_keeps_how_long_it_was_asked_
     assert again.memory.changed_at == NOW
 
 
-def test_what_people_run_in_plan_mode_is_what_auto_begins_with() -> None:
+def test_auto_begins_with_the_settings_that_run_in_plan_mode() -> None:
     by_hand = tuning(7, workers=2, db_pool_size=4)
     memory = Memory(target=allocation())
     found = planned(pod(runs=by_hand), applied=by_hand, memory=memory, spec=spec(mode=Mode.PLAN))

@@ -206,7 +206,7 @@ def test_nothing_grows_before_every_pod_has_taken_over_what_shrinks(
 
 @settings(max_examples=examples(40), deadline=None)
 @given(clusters, happenings)
-def test_it_comes_to_an_end_wherever_it_was_killed(
+def test_it_finishes_wherever_it_was_killed(
     cluster: SimulatedCluster, happened: list[tuple[int, int]]
 ) -> None:
     begin(cluster)

@@ -28,7 +28,7 @@ from tests.support.observed import (
 
 
 @pytest.mark.parametrize("memory", [target(), Memory()])
-def test_what_runs_as_planned_is_left_alone(memory: Memory) -> None:
+def test_a_running_plan_is_left_alone(memory: Memory) -> None:
     found = planned(pod(), memory=memory)
     assert found.settled
     assert found.step.empty
@@ -86,12 +86,12 @@ def test_every_plan_explains_itself(fields: dict[str, Any]) -> None:
 # --- Order of steps -------------------------------------------------------------------------------
 
 
-def test_what_shrinks_is_written_before_what_grows() -> None:
+def test_shrinking_is_written_before_growth() -> None:
     found = planned(pod(), memory=target(replicas=2, db_pool_size=3))
     assert found.step == Step(tuning=tuning(2, db_pool_size=3))
 
 
-def test_what_grows_waits_until_every_pod_has_shrunk() -> None:
+def test_growth_waits_until_every_pod_has_shrunk() -> None:
     applied = tuning(2, db_pool_size=3)
     fields: dict[str, Any] = {
         "applied": applied,
@@ -124,7 +124,7 @@ def test_a_tuning_that_shrinks_and_grows_is_written_in_two() -> None:
     assert all_did.step == Step(tuning=tuning(3, workers=2, db_pool_size=2))
 
 
-def test_what_grows_waits_until_pods_that_go_have_gone() -> None:
+def test_growth_waits_until_leaving_pods_have_gone() -> None:
     fields: dict[str, Any] = {
         "memory": target(replicas=2, db_pool_size=8),
         "spec": spec(replicas=exactly(2)),
@@ -204,7 +204,7 @@ def test_in_plan_mode_the_step_is_the_same_and_the_words_say_would() -> None:
         ),
     ],
 )
-def test_what_is_not_its_own_or_not_there_is_left_alone(
+def test_foreign_and_missing_deployments_are_left_alone(
     fields: dict[str, Any], sentence: str
 ) -> None:
     memory = target(replicas=4)

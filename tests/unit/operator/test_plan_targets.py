@@ -70,7 +70,7 @@ def test_a_pod_of_nonsense_is_not_averaged_in() -> None:
         (silent(), "1 of 1 pod cannot be read: silent answers nonsense", False),
     ],
 )
-def test_what_is_not_known_now_is_not_acted_on_and_windows_begin_anew(
+def test_an_unknown_load_changes_nothing_and_windows_begin_again(
     stale: Pod, because: str, settled: bool
 ) -> None:
     found = planned(stale, memory=LONG_AGO)
@@ -90,7 +90,7 @@ def test_pods_that_start_are_waited_for_before_more_are_asked_for() -> None:
     assert found.step.empty
 
 
-def test_bounds_of_one_value_leave_nothing_to_the_law() -> None:
+def test_bounds_of_one_value_leave_nothing_to_the_policy() -> None:
     fixed = spec(
         replicas=exactly(1),
         workers_per_pod=exactly(1),
@@ -130,7 +130,7 @@ def test_minima_that_do_not_fit_are_explained_and_nothing_is_written() -> None:
     assert found.memory.target == allocation(replicas=3), "what was planned is forgotten"
 
 
-def test_what_others_hold_is_among_the_numbers() -> None:
+def test_the_connections_of_others_are_among_the_numbers() -> None:
     found = planned(pod(), database=database(max_connections=20, used_connections=20))
     assert found.problem is not None
     assert "12 of others" in found.problem

@@ -69,9 +69,7 @@ def test_work_that_is_turned_away_counts_as_if_it_had_been_done() -> None:
     assert granted(few, TWO) is None
 
 
-def test_pods_that_do_not_say_bear_nothing_where_it_is_about_more_and_all_where_about_fewer() -> (
-    None
-):
+def test_silent_pods_count_as_idle_for_growth_and_as_fully_used_for_shrinking() -> None:
     both = allocation(replicas=2)
     assert granted(demand(both, cpu_cores=0.9), both) is None
     assert granted(demand(ONE, cpu_cores=0.9), ONE) is not None
@@ -154,7 +152,7 @@ def test_fewer_workers_come_one_by_one_and_only_where_they_stay_below_the_target
 
 
 @pytest.mark.parametrize("dead_band", range(0, 51, 5))
-def test_what_is_left_after_a_step_down_is_below_the_band_in_which_more_is_asked_for(
+def test_the_load_after_a_step_down_is_below_the_band_that_asks_for_more(
     dead_band: int,
 ) -> None:
     banded = SPEC.replace(tuning=TuningSpec(dead_band_percent=dead_band))
@@ -196,7 +194,7 @@ def test_a_pool_in_which_queries_wait_grows_by_half() -> None:
     assert wish.memory.pool_short_at == 4
 
 
-def test_where_no_more_may_be_kept_there_are_more_under_load() -> None:
+def test_a_full_pool_grows_by_overflow() -> None:
     current = allocation(db_pool_size=10)
     wish = granted(demand(current, pool_wait_ms=6), current)
     assert wish is not None
@@ -220,7 +218,7 @@ def test_a_pool_does_not_shrink_to_where_queries_waited() -> None:
     assert granted(demand(current, short_at=4), current) is not None
 
 
-def test_where_queries_waited_is_forgotten_after_a_day() -> None:
+def test_a_size_at_which_queries_waited_is_forgotten_after_a_day() -> None:
     day = policy.POOL_SHORT_S
     memory = Memory(pool_short_at=5, pool_short_seen_at=NOW - day + 1)
     assert policy.forgetful(memory, NOW).pool_short_at == 5
@@ -305,5 +303,5 @@ def test_pods_of_nonsense_on_their_way_or_read_once_are_not_averaged_in() -> Non
     assert found.cpu_percent == pytest.approx(50)
 
 
-def test_what_nobody_reports_is_no_load() -> None:
+def test_without_reports_there_is_no_load() -> None:
     assert load_of([silent()], NOW) is None

@@ -60,12 +60,12 @@ def test_a_condition_that_stays_is_not_told_again() -> None:
     assert turns(status(Degraded="True"), status(Degraded="True")) == []
 
 
-def test_at_first_only_what_is_bad_is_told() -> None:
+def test_at_first_only_bad_conditions_make_events() -> None:
     after = status(Ready="True", Degraded="False", BudgetSatisfied="False", MetricsFresh="True")
     assert [one.reason for one in turns({}, after)] == ["BudgetSatisfiedReason"]
 
 
-def test_what_every_venue_begins_with_is_not_told() -> None:
+def test_every_venues_first_conditions_make_no_event() -> None:
     after = {
         "conditions": [
             {"type": "Ready", "status": "False", "reason": "NoPodReady"},
@@ -78,7 +78,7 @@ def test_what_every_venue_begins_with_is_not_told() -> None:
     assert len(turns(status(Ready="True"), after)) == 1
 
 
-def test_what_follows_from_changes_is_not_told_beside_them() -> None:
+def test_effects_of_changes_make_no_further_event() -> None:
     assert turns(status(Tuned="True"), status(Tuned="False", Progressing="True")) == []
 
 
@@ -101,6 +101,6 @@ def test_a_step_that_only_nudges_changes_nothing() -> None:
     assert changes(OBSERVED, Step(nudge=("pod",)), "", SPEC) == []
 
 
-def test_what_is_none_is_absent() -> None:
+def test_null_fields_are_absent() -> None:
     form = json_form(Remembered(changed_at=1.5))
     assert form == {"changedAt": 1.5}

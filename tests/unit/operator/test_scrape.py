@@ -119,7 +119,7 @@ async def speaks_bytes(_request: web.Request) -> web.StreamResponse:
         (speaks_bytes, "nonsense: not UTF-8"),
     ],
 )
-async def test_a_pod_that_misbehaves_is_named_and_delays_nobody(
+async def test_a_pod_that_misbehaves_is_named_and_delays_no_other(
     serve: Callable[[Handler], Awaitable[Target]], scraper: Scraper, handler: Handler, problem: str
 ) -> None:
     bad, good = await serve(handler), await serve(saying(PodMetrics(workers=3)))
@@ -198,7 +198,7 @@ async def test_a_container_that_restarted_begins_anew(
     assert answer.report.load is None
 
 
-async def test_a_pod_is_asked_where_the_first_port_has_nobody_who_listens(
+async def test_a_pod_whose_first_port_is_closed_is_asked_at_the_next(
     serve: Callable[[Handler], Awaitable[Target]], scraper: Scraper
 ) -> None:
     target = await serve(saying(PodMetrics(workers=3)))

@@ -173,7 +173,7 @@ def test_a_condition_keeps_the_time_at_which_it_last_turned() -> None:
 # --- Figures --------------------------------------------------------------------------------------
 
 
-def test_it_shows_what_runs_and_what_it_bears() -> None:
+def test_it_shows_the_running_api_and_its_load() -> None:
     runs = tuning(3, workers=2, db_pool_overflow=1)
     found = status(
         pod("1", runs, load=load(orders_per_s=410.4, p99_ms=12.4), db_connections=7),
@@ -251,7 +251,7 @@ def test_figures_that_grow_old_are_the_last_known_ones_with_their_age() -> None:
         assert found.api.orders_per_second is None
 
 
-def test_what_has_to_outlive_the_process_comes_back_and_windows_do_not() -> None:
+def test_the_durable_memory_comes_back_and_windows_do_not() -> None:
     memory = Memory(
         target=allocation(),
         changed_at=NOW - 10.25,
@@ -351,7 +351,7 @@ def test_under_load_noise_is_not_written_and_what_moves_is_from_time_to_time() -
     assert not status_needs_write(written, under(9000, later_s - 1), NOW + later_s - 1)
 
 
-def test_what_others_hold_of_the_database_is_noise_too() -> None:
+def test_changes_of_others_connections_are_noise_too() -> None:
     def beside(others: int, after_s: float = 0, **fields: Any) -> Status:
         return status(pod(), database=database(used_connections=8 + others), **fields)
 
@@ -449,7 +449,7 @@ def test_paused_is_said_as_the_next_step_once_and_what_was_known_stays() -> None
     assert paused_status(None, 7, NOW).plan.next_step == "nothing: mode is Paused"
 
 
-def test_what_is_asked_for_is_said_with_since_when_and_when_it_comes() -> None:
+def test_a_pending_wish_says_since_when_and_when_it_comes() -> None:
     short = pod(load=load(pool_wait_ms=239))
     memory = AT_REST.replace(pool_high_since=NOW - 20, changed_at=NOW - 10)
     assert status(short, memory=memory).plan.next_step == (

@@ -24,7 +24,7 @@ def with_api(**fields: Any) -> str:
     return manifest(api=MINIMAL["api"] | fields)
 
 
-def test_what_is_left_out_has_the_defaults_of_the_resource() -> None:
+def test_omitted_fields_have_the_defaults_of_the_resource() -> None:
     assert read_spec(manifest()) == msgspec.convert(MINIMAL, VenueSpec)
 
 
@@ -60,7 +60,7 @@ def test_the_venue_is_found_among_other_objects() -> None:
         ),
     ],
 )
-def test_what_the_api_server_refuses_is_refused_here(text: str, sentence: str) -> None:
+def test_a_file_that_the_api_server_refuses_is_refused_here(text: str, sentence: str) -> None:
     with pytest.raises(BadVenue, match=sentence):
         read_spec(text)
 

@@ -1,4 +1,4 @@
-"""Folding: many entries become the rows they leave behind."""
+"""Folding: many entries become the rows that result from them."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ def test_an_older_order_that_fills_leaves_its_status_to_the_database() -> None:
     assert (change.status, change.filled_nanos) == (None, 4 * LOT_NANOS)
 
 
-def test_of_many_changes_to_an_older_order_the_last_remains() -> None:
+def test_the_last_of_many_changes_to_an_older_order_remains() -> None:
     batch = fold(
         new_order(8, trade(3, 8, 4, filled=(4, 4)), account_id=2, qty_lots=4),
         entry(9, canceled(3), cancel_order=pb.CancelOrder(account_id=1, order_id=3)),
@@ -113,7 +113,7 @@ def test_a_replace_ends_the_old_order_and_opens_the_new_with_what_was_filled() -
     assert new.filled_nanos == 3 * LOT_NANOS
 
 
-def test_what_was_rejected_or_repeated_leaves_no_row() -> None:
+def test_rejected_and_repeated_commands_leave_no_row() -> None:
     rejected = pb.Event(rejected=pb.Rejected(reason=pb.REASON_INSUFFICIENT_CASH))
     repeated = pb.Event(duplicate=pb.Duplicate(order_id=1))
     batch = fold(
@@ -170,7 +170,7 @@ def test_a_gap_between_entries_is_refused() -> None:
         batch.add([entry(3)])
 
 
-# Enumerators and events of a later version, which proto3 lets through.
+# Enumerators and events of a later version, which proto3 accepts.
 LATER: Any = 99
 
 
@@ -192,7 +192,7 @@ LATER: Any = 99
         ),
     ],
 )
-def test_what_a_later_version_wrote_is_named(later: pb.JournalEntry) -> None:
+def test_an_unknown_event_of_a_later_version_is_named(later: pb.JournalEntry) -> None:
     with pytest.raises(UnknownEnumerator, match="this version"):
         fold(later)
 

@@ -1,4 +1,4 @@
-"""Concurrency that cannot be told from doing one thing after the other."""
+"""Concurrent dispatch gives the same result as one operation after the other."""
 
 import asyncio
 import random
@@ -56,7 +56,7 @@ def test_operations_wait_only_for_what_they_touch(
 
 
 async def replay_with_delays(operations: list[Operation], seed: int, window: int) -> ModelBook:
-    """Performs operations on a model book, each after a random time, as a venue would."""
+    """Perform operations on a model book, each after a random time, as a venue would."""
     venue = ModelBook()
     dice = random.Random(seed)
 

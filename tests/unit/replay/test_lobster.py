@@ -1,4 +1,4 @@
-"""LOBSTER files: both of their spellings are read, and damage is named."""
+"""LOBSTER files: both of their forms are read, and damage is named."""
 
 import gzip
 from pathlib import Path
@@ -125,7 +125,7 @@ def test_a_compressed_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["message", "orderbook"])
-def test_of_files_of_one_day_but_different_length_what_both_have_is_read(
+def test_files_of_one_day_and_different_length_are_read_as_far_as_both_go(
     tmp_path: Path, kind: str
 ) -> None:
     file = write_day(tmp_path, PLACED)
@@ -172,7 +172,7 @@ def test_files_compressed_with_gzip_are_read_whatever_their_names(tmp_path: Path
     assert (len(day.messages), len(day.rows)) == (3, 3)
 
 
-def test_what_is_not_text_is_quoted_shortly_and_in_printable_characters(tmp_path: Path) -> None:
+def test_binary_content_is_quoted_shortly_and_in_printable_characters(tmp_path: Path) -> None:
     file = tmp_path / "AAPL_2012-06-21_34200000_57600000_message_1.csv"
     file.write_bytes(b"7z\xbc\xaf\x27\x1c,\x1b[2J\x00" * 100)
     with pytest.raises(MalformedFile, match=r"message_1\.csv:1: expected time") as refused:

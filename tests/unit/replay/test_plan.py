@@ -1,4 +1,4 @@
-"""Planning a LOBSTER day: what is sent for a message, what is corrected, and whom trades must meet.
+"""Planning a LOBSTER day: requests for a message, corrections, and expected trades.
 
 Every day begins with 100 shares bid at 100.00 and 100 offered at 100.02, placed before the file.
 """
@@ -132,7 +132,7 @@ def test_a_surfaced_order_that_is_named_later_takes_its_executions(tmp_path: Pat
     assert steps[2].target is Target.NAMED
 
 
-def test_of_orders_that_must_have_vanished_those_never_mentioned_again_go(tmp_path: Path) -> None:
+def test_vanished_orders_are_those_never_mentioned_again(tmp_path: Path) -> None:
     better = (message(1, 9, 5, 1_000_150 + 50 - 100 + 0, 1), row(bid=(1_000_100, 5)))
     _, steps, planner = plan(
         tmp_path,

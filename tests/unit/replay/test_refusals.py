@@ -1,4 +1,4 @@
-"""Differences that a refusal explains are told from those that only the venue can explain."""
+"""Differences that a refusal explains are distinguished from the venue's own."""
 
 import pytest
 from openvenue.replay.execute import Outcome
@@ -8,7 +8,7 @@ from openvenue.replay.tally import Tally
 
 
 def take(key: int, price: int, maker: int) -> Operation:
-    """A buyer of 10 at `price`, who must meet `maker`."""
+    """Return a buyer of 10 at `price`, who must meet `maker`."""
     return Operation(
         Kind.TAKE, key, "buy", price, 10, ((maker, 10),), first_price=price, last_price=price
     )
@@ -19,13 +19,13 @@ def refuse(tally: Tally, operation: Operation) -> None:
 
 
 def meet_others(tally: Tally, operation: Operation) -> None:
-    """The operation is filled, but its maker is not seen to be."""
+    """Fill the operation without a report of its maker."""
     tally.add_outcome(Cause.MESSAGE, Outcome(operation, filled=10))
     tally.add_outcome(Cause.MESSAGE, Outcome(observation(operation)))
 
 
 def judged(tally: Tally) -> tuple[int, int]:
-    """How many trades were called a fault, and how many could not be judged."""
+    """Return how many trades were called a fault, and how many could not be judged."""
     return tally.priority_broken, tally.priority_not_judged
 
 
@@ -36,7 +36,7 @@ def test_another_maker_than_foretold_is_a_fault_where_nothing_was_refused() -> N
 
 
 @pytest.mark.parametrize(("limit", "found"), [(99, (1, 0)), (100, (0, 1)), (101, (0, 1))])
-def test_whoever_comes_as_far_as_a_refused_order_cannot_be_judged(
+def test_a_trade_that_reaches_a_refused_order_cannot_be_judged(
     limit: int, found: tuple[int, int]
 ) -> None:
     tally = Tally()

@@ -61,7 +61,6 @@ def test_without_a_venue_a_command_says_how_to_get_one(command: str) -> None:
         "projector rebuild",
         "plan",
         "bench book",
-        "bench exchange",
     ],
 )
 def test_every_command_has_help(command: str) -> None:
@@ -118,8 +117,11 @@ def test_an_account_needs_a_name() -> None:
     assert "must not be empty" in str(result.exception)
 
 
-def test_the_help_of_the_engines_benchmark_is_the_engines() -> None:
-    assert "--sessions" in openvenue("bench", "rpc", "--help").output
+@pytest.mark.parametrize(
+    ("benchmark", "option"), [("rpc", "--sessions"), ("exchange", "--instruments")]
+)
+def test_the_help_of_the_engines_benchmarks_is_the_engines(benchmark: str, option: str) -> None:
+    assert option in openvenue("bench", benchmark, "--help").output
 
 
 @pytest.mark.parametrize(

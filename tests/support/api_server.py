@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,15 +140,19 @@ class ApiServer:
     def ask(self, method: str, path: str, user: str = ADMIN, **how: Any) -> httpx.Response:
         """Make one call, repeating it while the server is not ready for it."""
         headers = {"Authorization": f"Bearer {_token(user)}", **how.pop("headers", {})}
+        deadline = time.monotonic() + 30
+        while True:
+            answer = self._client.request(method, path, headers=headers, **how)
+            # The storage of a newly defined kind begins with this status.
+            if answer.status_code != 429 or time.monotonic() > deadline:
+                return answer
+            time.sleep(0.5)
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        """Keeps its connections: a handshake costs more than what is asked."""
         context = ssl.create_default_context(cafile=self._ca)
-        with httpx.Client(base_url=self.url, verify=context, timeout=10) as client:
-            deadline = time.monotonic() + 30
-            while True:
-                answer = client.request(method, path, headers=headers, **how)
-                # The storage of a newly defined kind begins with this status.
-                if answer.status_code != 429 or time.monotonic() > deadline:
-                    return answer
-                time.sleep(0.5)
+        return httpx.Client(base_url=self.url, verify=context, timeout=10)
 
     def get(self, kind: str, name: str, namespace: str) -> Any:
         """Return an object, None where there is none; kubectl takes a second of a processor."""

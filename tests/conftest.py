@@ -115,7 +115,7 @@ def venue_with(
 ) -> Iterator[Callable[..., Venue]]:
     """Return a running venue with these settings of its API, which a module's tests share.
 
-    A test may pause, kill and start its processes, and changes no setting.
+    A test may pause, kill and start its processes, but changes no setting.
     """
     made: dict[tuple[object, ...], Venue] = {}
 

@@ -150,12 +150,12 @@ class ApiServer:
 
     @cached_property
     def _client(self) -> httpx.Client:
-        """Keeps its connections: a handshake costs more than what is asked."""
+        """Keeps its connections, because a handshake costs more than a request."""
         context = ssl.create_default_context(cafile=self._ca)
         return httpx.Client(base_url=self.url, verify=context, timeout=10)
 
     def get(self, kind: str, name: str, namespace: str) -> Any:
-        """Return an object, None where there is none; kubectl takes a second of a processor."""
+        """Return an object, None if there is none; kubectl would take a second of a processor."""
         answer = self.ask("GET", f"{_PATHS[kind].format(namespace=namespace)}/{name}")
         if answer.status_code == 404:
             return None

@@ -1,4 +1,4 @@
-"""How many examples a property is tried on: few on each run, many in the soak."""
+"""Number of examples of a property test: few on each run, many in the soak."""
 
 import os
 

@@ -1,7 +1,7 @@
 """httpx for servers on this machine, which speak no TLS.
 
-Each client of httpx reads the authorities of the whole web, which takes longer than most requests
-here; these share one context that trusts nobody.
+Each client of httpx reads all the web's authorities, which takes longer than most requests here.
+These clients share one context that trusts no authority.
 """
 
 import ssl

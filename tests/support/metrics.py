@@ -7,7 +7,7 @@ from prometheus_client.samples import Sample
 
 
 def samples(exposition: str, name: str, **labels: str) -> Iterator[Sample]:
-    """Yield the samples of a name that have these labels, and perhaps others."""
+    """Yield the samples of a name that have these labels, and possibly others."""
     for family in text_string_to_metric_families(exposition):
         for sample in family.samples:
             if sample.name == name and labels.items() <= sample.labels.items():
@@ -15,7 +15,7 @@ def samples(exposition: str, name: str, **labels: str) -> Iterator[Sample]:
 
 
 def values(exposition: str, name: str, **labels: str) -> list[float]:
-    """Return what those samples say, in their order."""
+    """Return the values of those samples, in their order."""
     return [sample.value for sample in samples(exposition, name, **labels)]
 
 

@@ -139,7 +139,7 @@ class Venue:
     database_url: str
     environment: dict[str, str] = field(default_factory=dict)
     processes: dict[str, ChildProcess] = field(default_factory=dict)
-    """Those that were started, the outermost last."""
+    """Started processes, the outermost last."""
     engine_port: int = 0
     api_port: int = 0
     operations_port: int = 0
@@ -210,7 +210,7 @@ class Venue:
     def start_engine(self, metrics_listen: str = "") -> None:
         """Start the engine, on its former port if there was one."""
         if "api" in self.processes and self.api.running:
-            # What is said of the engine before would be taken for the new one's readiness.
+            # The last report on the former engine would count as the new one's readiness.
             wait_for(lambda: self.readiness().status_code == 503)
         port_file = self.directory / "engine.port"
         port_file.unlink(missing_ok=True)
@@ -239,7 +239,7 @@ class Venue:
             "OPENVENUE_OPERATIONS_PORT_FILE": str(operations_file),
             "OPENVENUE_API_PORT_FILE": str(port_file),
             "OPENVENUE_DRAIN_TIMEOUT_S": "1",
-            # Each takes a second of a processor to start.
+            # Each takes a second of processor time to start.
             "OPENVENUE_WORKERS": "1",
             # Many tests name unknown symbols.
             "OPENVENUE_INSTRUMENTS_ASK_INTERVAL_S": "0.05",
@@ -287,7 +287,7 @@ class Venue:
         wait_for(lambda: client.get("/v2/orders", params={"status": "all"}).status_code == 200)
 
     def all_running(self) -> bool:
-        """Let those that were paused go on; return whether none has ended."""
+        """Let paused processes continue; return True if none has ended."""
         for child in self.processes.values():
             child.resume()
         return all(child.running for child in self.processes.values())
@@ -358,7 +358,7 @@ class Venue:
                 stdout=output,
                 stderr=output,
             )
-        # An engine that starts again stays the innermost.
+        # A restarted engine stays the innermost process.
         self.processes[name] = ChildProcess(process, log)
 
     def _wait_for_port(self, port_file: Path, child: ChildProcess) -> int:

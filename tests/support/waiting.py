@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 WITHIN_S = 60.0
-"""Bounds a failure, not a success: on a machine that is busy everything takes longer."""
+"""Bounds a failure, not a success: on a busy machine everything takes longer."""
 
 
 def wait_for(
@@ -21,7 +21,7 @@ def wait_for(
 async def until(
     condition: Callable[[], object], within_s: float = WITHIN_S, *, every_s: float = 0.05
 ) -> None:
-    """Do the same in an event loop, which goes on while a thread asks for `condition()`."""
+    """Do the same in an event loop, which continues while a thread checks `condition()`."""
     deadline = time.monotonic() + within_s
     while not await asyncio.to_thread(condition):
         assert time.monotonic() < deadline, f"it did not happen within {within_s:g} s"

@@ -1,4 +1,4 @@
-"""Unit tests start no process: one that does fails, also where a fixture does it."""
+"""Unit tests start no process: a test that does fails, also if a fixture does it."""
 
 import sys
 from collections.abc import Iterator

@@ -332,7 +332,7 @@ class SimulatedCluster:
             pod.never_ready = pod.never_follows = False
 
     def fingerprint(self) -> tuple[object, ...]:
-        """What differs whenever something has happened."""
+        """The state that differs whenever something has happened."""
         pods = ((pod.name, pod.ready_at, pod.stops_at, pod.running) for pod in self.pods)
         return (len(self.writes), *pods)
 

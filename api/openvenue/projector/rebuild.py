@@ -4,7 +4,7 @@ from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.projector.progress import Progress
-from openvenue.projector.run import project
+from openvenue.projector.run import JournalReader, project
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import Store
 from openvenue.settings import Settings
@@ -15,8 +15,12 @@ async def rebuild(settings: Settings, own: ProjectorSettings) -> int:
 
     The rows are those that following the journal gave, because both come from the same fold. A
     projector at work stands by meanwhile and goes on afterwards; until then, reads of the past
-    answer 503. Raises grpc.aio.AioRpcError or a connection error if engine or database are away.
+    answer 503. Raises grpc.aio.AioRpcError or a connection error if engine or database are away;
+    with OUT_OF_RANGE, before anything was changed, where the engine lacks the first entries.
     """
+    # While the rows are still there: it may be that the engine does not have all entries any more.
+    async with JournalReader(settings, 1) as reader:
+        await reader.read(settings.engine_reply_timeout_s)
     async with open_channel(settings) as channel:
         status = await rpc.AdminStub(channel).GetStatus(
             pb.GetStatusRequest(), timeout=settings.engine_reply_timeout_s

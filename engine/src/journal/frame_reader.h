@@ -30,8 +30,10 @@ class FrameReader {
   enum class Result { kFrame, kEnd, kTorn, kDamaged };
 
   // Begins with the segment that holds entry `from` (0: the oldest there is); frames before that
-  // entry come too. Opening errors appear at the first next().
-  FrameReader(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from);
+  // entry come too. Segments that the directory does not have any more come from the archive, if
+  // one is named. Opening errors appear at the first next().
+  FrameReader(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from,
+              std::filesystem::path archive = {});
 
   // Moves to the next frame. The caller knows entries up to `durable` to be durable: where one of
   // them is not to be read, that is damage and never a torn write. kDamaged stays; the others may
@@ -87,6 +89,7 @@ class FrameReader {
   [[nodiscard]] bool vouches_for_missing(std::uint64_t offset) const;
 
   std::filesystem::path directory_;
+  std::filesystem::path archive_;
   std::uint32_t shard_id_;
   core::Sequence from_;
 

@@ -27,6 +27,10 @@ struct NamedFile {
 // Ascending. Throw JournalError where the directory cannot be read or holds another shard's files.
 [[nodiscard]] std::vector<NamedFile> list_segments(const std::filesystem::path& directory,
                                                    std::uint32_t shard_id);
+// The same with those that only the archive holds (empty: there is none).
+[[nodiscard]] std::vector<NamedFile> list_segments(const std::filesystem::path& directory,
+                                                   const std::filesystem::path& archive,
+                                                   std::uint32_t shard_id);
 [[nodiscard]] std::vector<NamedFile> list_snapshots(const std::filesystem::path& directory,
                                                     std::uint32_t shard_id);
 
@@ -46,6 +50,9 @@ void check_segment_links(const std::vector<NamedFile>& segments, std::uint32_t s
 // That the file is of a version that this engine does not read, and which it does.
 [[nodiscard]] std::string describe_version(const std::filesystem::path& path,
                                            std::uint32_t version);
+
+// That entries before the oldest segment were asked for, and how to come by them.
+[[nodiscard]] std::string describe_removed(const NamedFile& oldest, core::Sequence wanted);
 
 // "FILE at offset N: WHAT" with what to do about damage.
 [[nodiscard]] std::string describe_damage(const std::filesystem::path& path, std::uint64_t offset,

@@ -63,6 +63,7 @@ def test_without_a_venue_a_command_says_how_to_get_one(command: str) -> None:
         "projector rebuild",
         "plan",
         "bench book",
+        "bench exchange",
     ],
 )
 def test_every_command_has_help(command: str) -> None:

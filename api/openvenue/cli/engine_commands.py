@@ -96,7 +96,16 @@ def book(
     run_engine(find_engine_binary(engine_binary), ["bench-book", *context.args])
 
 
-# The options are the engine's, so its help is the one to show.
+# The options of these two are the engine's, so its help is the one to show.
+@bench.command("exchange", context_settings=_PASS_ON, add_help_option=False)
+def exchange(
+    context: typer.Context,
+    engine_binary: EngineBinaryOption = None,
+) -> None:
+    """Time the state machine: risk, accounts and books, without journal."""
+    run_engine(find_engine_binary(engine_binary), ["bench-exchange", *context.args])
+
+
 @bench.command("rpc", context_settings=_PASS_ON, add_help_option=False)
 def rpc(
     context: typer.Context,

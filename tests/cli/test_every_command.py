@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from command_line import openvenue
-from openvenue.cli.errors import CommandError
 from openvenue.cli.main import app
+from openvenue.commands import CommandError
 from typer.testing import CliRunner
 
 

@@ -1,4 +1,4 @@
-"""Orders that the engine refused: Alpaca's words for it, with the figures that explain it."""
+"""Orders that the engine refused, in Alpaca's words, with the figures that explain the refusal."""
 
 from openvenue import units
 from openvenue.engine.instruments import Instrument
@@ -20,8 +20,8 @@ async def entered_order(
 ) -> pb.Order:
     """Return the order that a command entered; `wanted` has its terms.
 
-    `replaced` is the order whose reservation it would have taken over. Raises the Problem that the
-    reply stands for otherwise.
+    `replaced` is the order whose reservation it would have taken over. Raises the reply's Problem
+    if the order was refused.
     """
     body = reply.WhichOneof("body")
     if body == "order":
@@ -33,7 +33,7 @@ async def entered_order(
         try:
             account = await account_of(worker, wanted.account_id)
         except Problem:
-            # The refusal stands without the figures.
+            # The refusal is answered without the figures.
             account = None
         raise _shortage(reason, wanted, instrument, account, replaced or pb.Order())
     if reason == pb.REASON_POSITION_INTENT_MISMATCH:
@@ -63,7 +63,7 @@ def _shortage(
         else ""
     )
     if slash:
-        # Alpaca's words for pairs, by which ccxt knows a lack of funds.
+        # Alpaca's words for pairs; ccxt recognises a lack of funds by them.
         symbol = quote if lacks_cash else base
         members = _renamed(figures, available="available", balance="balance")
         return problems.refused(
@@ -96,7 +96,7 @@ def _cash_figures(
         "balance": units.format_micros(account.cash_micros),
     }
     if wanted.limit_price_ticks:
-        # What a market order would have cost, only the book at that moment knew.
+        # Only the book at that moment knew the cost of a market order.
         cost_micros = instrument.value_micros(_leaves_lots(wanted), wanted.limit_price_ticks)
         figures["requested"] = units.format_micros(cost_micros)
     return figures

@@ -3,22 +3,23 @@
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.journal.reader import JournalReader
 from openvenue.projector.progress import Progress
-from openvenue.projector.run import JournalReader, project
+from openvenue.projector.run import project
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import Store
 from openvenue.settings import Settings
 
 
 async def rebuild(settings: Settings, own: ProjectorSettings) -> int:
-    """Rebuilds every projected row; API keys stay. Returns the sequence number it reached.
+    """Rebuild every projected row; API keys stay. Returns the sequence number it reached.
 
-    The rows are those that following the journal gave, because both come from the same fold. A
-    projector at work stands by meanwhile and goes on afterwards; until then, reads of the past
-    answer 503. Raises grpc.aio.AioRpcError or a connection error if engine or database are away;
-    with OUT_OF_RANGE, before anything was changed, where the engine lacks the first entries.
+    The rows equal those from following the journal, because both come from the same fold. A running
+    projector stands by meanwhile and continues afterwards; until then, reads of history answer 503.
+    Raises grpc.aio.AioRpcError or a connection error if engine or database are down; with
+    OUT_OF_RANGE, before anything was changed, if the engine lacks the first entries.
     """
-    # While the rows are still there: it may be that the engine does not have all entries any more.
+    # Before deleting rows: the engine may no longer have the first entries.
     async with JournalReader(settings, 1) as reader:
         await reader.read(settings.engine_reply_timeout_s)
     async with open_channel(settings) as channel:

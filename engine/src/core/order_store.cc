@@ -6,7 +6,7 @@
 
 namespace openvenue::core {
 
-// Clients choose client order ids. With a seed that they cannot know, they cannot choose ids that
+// Clients choose client order ids. They cannot know the seed, so they cannot choose ids that
 // collide; no outcome depends on it.
 OrderStore::OrderStore(std::uint32_t capacity)
     : orders_(capacity),

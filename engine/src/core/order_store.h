@@ -1,8 +1,8 @@
 // Order records: the open ones, and the ended ones that are still remembered.
 //
-// One pool holds both. When it is full, the order that ended longest ago makes room; open orders
-// never do, and are too few to fill it. Remembered orders are found by id and by (account, client
-// order id), which is what makes a repeated command recognizable.
+// One pool holds both. When it is full, it forgets the order that ended longest ago. It never
+// forgets open orders, which are too few to fill it. Remembered orders are found by id and by
+// (account, client order id), by which a repeated command is recognized.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace openvenue::core {
 
-// Where an order's account, position and instrument are, so that a fill needs no lookup.
+// Slots of an order's account, position and instrument, so that a fill needs no lookup.
 struct OrderOwner {
   Slot account = kNoSlot;
   Slot position = kNoSlot;
@@ -28,7 +28,7 @@ struct OrderOwner {
 class OrderStore {
  public:
   explicit OrderStore(std::uint32_t capacity);
-  // What it takes once it is full.
+  // Memory of a full store.
   [[nodiscard]] static std::uint64_t bytes(std::uint32_t capacity);
 
   [[nodiscard]] Slot find(OrderId order_id) const;
@@ -39,9 +39,9 @@ class OrderStore {
   [[nodiscard]] const OrderOwner& owner(Slot slot) const { return owners_[slot]; }
   [[nodiscard]] const ReplaceTerms& replace_terms(Slot slot) const { return replace_terms_[slot]; }
 
-  // Adds an open order to the store and to `open_of_account`, if need be by forgetting an ended
-  // one. Preconditions: there are fewer open orders than `max_records`, its ids are not in the
-  // store, and its order id is above those of all open orders.
+  // Adds an open order to the store and to `open_of_account`, forgetting an ended one if necessary.
+  // Preconditions: there are fewer open orders than `max_records`, its ids are not in the store,
+  // and its order id is above those of all open orders.
   Slot open(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms,
             SlotList& open_of_account, std::uint32_t max_records);
   // Adds an ended order as the newest one. Precondition: records() is below the capacity.
@@ -55,11 +55,11 @@ class OrderStore {
   [[nodiscard]] std::uint32_t open_orders() const { return open_orders_; }
   // The oldest open DAY order, or kNoSlot.
   [[nodiscard]] Slot oldest_day_order() const { return day_orders_.head; }
-  // The account's next older open order, or kNoSlot. An ended order keeps the one that it had when
-  // it ended, which may have ended since and then leads on in the same way: it ended later, so it
-  // is remembered for longer.
+  // The account's next older open order, or kNoSlot. An ended order keeps the one that it had at
+  // its end. That one may have ended since, and leads on in the same way: it ended later, so it is
+  // remembered for longer.
   [[nodiscard]] Slot next_older_open(Slot slot) const { return account_links_.previous(slot); }
-  // False for an order that had ended before a restart: it has no next older one.
+  // False for an order that ended before a restart: its next older order is unknown.
   [[nodiscard]] bool leads_on(Slot slot) const { return account_links_.previous(slot) != slot; }
   // Ended orders, longest ended first.
   [[nodiscard]] Slot first_ended() const { return ended_.head; }

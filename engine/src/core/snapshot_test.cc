@@ -63,7 +63,7 @@ TEST_F(SnapshotTest, PiecesTogetherAreTheWhole) {
   EXPECT_EQ(exchange_.digest().size(), bytes_.size());
 }
 
-// Its own number and what came with version 3 are all that is different.
+// Only its version number and the fields of version 3 differ.
 TEST(Snapshot, TheFormOfVersion2IsReadBack) {
   RandomFlow flow(7, 32);
   Exchange exchange(flow.limits());
@@ -71,7 +71,7 @@ TEST(Snapshot, TheFormOfVersion2IsReadBack) {
   for (const Command& command : flow.opening()) exchange.apply(command, events);
   for (int i = 0; i < 300; ++i) {
     Command command = flow.next_order_command();
-    // Version 2 knew none.
+    // Version 2 has no intents.
     if (auto* order = std::get_if<NewOrder>(&command.body)) order->position_intent = {};
     exchange.apply(command, events);
   }

@@ -22,8 +22,8 @@ void unmap(std::byte* from, const std::byte* to) {
   if (from != to) ::munmap(from, static_cast<std::size_t>(to - from));
 }
 
-// Huge pages need an address that is a multiple of their size: maps one page more than asked for
-// and gives back what lies outside.
+// Huge pages need an address that is a multiple of their size: maps one page more than requested
+// and unmaps the surplus.
 void* map(std::size_t bytes) {
   const std::size_t size = whole_pages(bytes);
   if (size < bytes || size + kHugePageBytes < size) return nullptr;
@@ -35,7 +35,7 @@ void* map(std::size_t bytes) {
   std::byte* aligned = past == 0 ? begin : begin + (kHugePageBytes - past);
   unmap(begin, aligned);
   unmap(aligned + size, begin + size + kHugePageBytes);
-  ::madvise(aligned, size, MADV_HUGEPAGE);  // a system without them has small pages
+  ::madvise(aligned, size, MADV_HUGEPAGE);  // a system without huge pages uses small ones
   return aligned;
 }
 

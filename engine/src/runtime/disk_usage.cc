@@ -57,7 +57,7 @@ DiskUsage::Usage DiskUsage::measure() const {
     usage.oldest_sequence = segments.empty() ? 0 : segments.front().sequence;
     usage.snapshot_age_s = snapshots.empty() ? kNever : age_s(snapshots.back().path);
   } catch (const std::exception&) {
-    // The directory cannot be read now; the journal itself says so louder.
+    // The directory cannot be read now; the journal reports that.
   }
   usage.free_bytes = journal::free_bytes(settings_.directory).value_or(0);
   return usage;

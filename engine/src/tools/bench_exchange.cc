@@ -40,8 +40,8 @@ std::chrono::nanoseconds due_after(std::size_t command, double rate_per_s) {
       static_cast<std::int64_t>(static_cast<double>(command) * 1e9 / rate_per_s));
 }
 
-// At a rate, each latency counts from when its command was due, so that a command which has to wait
-// for a slow one before it counts as late.
+// At a rate, each latency counts from when its command was due, so a command that waits for a slow
+// one before it counts as late.
 void measure_once(const ExchangeFlow& flow, const Options& options, Result& result) {
   core::Exchange exchange(flow.limits);
   core::EventBuffer events;

@@ -6,7 +6,7 @@
 
 namespace openvenue::tools {
 
-// `exit_code` becomes kExitFailed after an error, which has then been printed to standard error.
+// Sets `exit_code` to kExitFailed after an error, which it has printed to standard error.
 void add_bench_exchange_command(CLI::App& app, int& exit_code);
 
 }  // namespace openvenue::tools

@@ -12,7 +12,7 @@ namespace {
 constexpr ExchangeFlowOptions kSmall{
     .accounts = 10, .instruments = 3, .resting_orders = 200, .commands = 5'000, .seed = 7};
 
-// How often the events of the measured commands were of each alternative of core::Event.
+// Counts the events of the measured commands by their alternative of core::Event.
 std::map<std::size_t, std::size_t> outcomes(const ExchangeFlow& flow, core::Exchange& exchange) {
   core::EventBuffer events;
   events.reserve(core::Exchange::max_events_per_command(flow.limits));

@@ -1,4 +1,4 @@
-// What a state is made of, as it is kept in memory and stored in snapshots.
+// The records of a state, in memory and in snapshots.
 #pragma once
 
 #include "core/command.h"
@@ -6,7 +6,7 @@
 
 namespace openvenue::core {
 
-// What there is once in a state.
+// Values that a state has once.
 struct Counters {
   Limits limits;
   Sequence last_sequence = 0;
@@ -16,8 +16,8 @@ struct Counters {
   RulesVersion rules_version = kRulesVersion;
 };
 
-// An order as it stands: open, or ended and still remembered. Limits::max_orders bounds both
-// together; the order that ended longest ago is forgotten first, an open one never.
+// An order in its present state: open, or ended and still remembered. Limits::max_orders bounds
+// both together. The order that ended longest ago is forgotten first, an open one never.
 struct Order {
   OrderId order_id = 0;
   AccountId account = 0;
@@ -46,7 +46,7 @@ struct Order {
   friend bool operator==(const Order&, const Order&) = default;
 };
 
-// What a ReplaceOrder asked for, kept beside the order it made to recognize its repetition.
+// The terms of a ReplaceOrder, kept beside the new order to recognize a repetition.
 struct ReplaceTerms {
   QtyLots qty_lots = 0;
   PriceTicks limit_price_ticks = 0;

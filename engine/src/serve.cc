@@ -7,13 +7,11 @@
 #include <algorithm>
 #include <cctype>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -28,6 +26,7 @@
 #include "runtime/metrics.h"
 #include "runtime/out_of_memory.h"
 #include "runtime/trading_day.h"
+#include "runtime/wait.h"
 
 namespace openvenue {
 namespace {
@@ -40,6 +39,8 @@ struct ServeOptions {
   rpc::ServerSettings server;
   std::uint32_t max_open_orders = 0;
   std::uint32_t max_open_orders_per_account = 0;
+  std::uint64_t disk_reserve_bytes = 0;
+  std::uint32_t retention_s = 0;
   std::string day_end_utc = "00:00";
   std::uint32_t clock_tolerance_s = 300;
   std::string metrics_listen = "127.0.0.1:7071";
@@ -73,6 +74,14 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
   add(command, "shard-id", engine.journal.shard_id, "Shard that this engine runs");
   add(command, "segment-bytes", engine.journal.segment_bytes, "Size of a journal segment, bytes")
       ->check(CLI::Range(std::uint64_t{1} << 20, std::uint64_t{1} << 32));
+  add(command, "disk-reserve-bytes", options.disk_reserve_bytes,
+      "Free bytes of the journal's disk below which only cancels are taken; 0: four segments");
+  add(command, "archive-dir", engine.journal.archive,
+      "Directory of segments that a start does not need; readers get them from there");
+  add(command, "journal-retention-bytes", engine.retention.bytes,
+      "Size of all segments above which the oldest ones are moved to --archive-dir; 0: no bound");
+  add(command, "journal-retention-seconds", options.retention_s,
+      "Age from which segments are moved to --archive-dir; 0: no bound");
   add(command, "snapshot-interval", engine.snapshot_interval,
       "Commands between snapshots; 0: only when asked to");
   add(command, "ring-size", engine.ring_size, "Requests that may wait to be sequenced")
@@ -174,22 +183,9 @@ class StopSignal {
 
   [[nodiscard]] std::stop_token token() const { return requested_.get_token(); }
 
-  void wait() const { (void)wait_for(token(), std::chrono::nanoseconds::max()); }
+  void wait() const { (void)runtime::wait_for(token(), std::chrono::nanoseconds::max()); }
 
  private:
-  // True once `token` is requested, false at the end of `time`.
-  static bool wait_for(const std::stop_token& token, std::chrono::nanoseconds time) {
-    std::mutex mutex;
-    std::unique_lock lock(mutex);
-    std::condition_variable_any never;
-    if (time == std::chrono::nanoseconds::max()) {
-      never.wait(lock, token, [] { return false; });
-    } else {
-      never.wait_for(lock, token, time, [] { return false; });
-    }
-    return token.stop_requested();
-  }
-
   void watch(const std::stop_token& ended) {
     constexpr timespec kPeriod{0, 250'000'000};
     int signal = -1;
@@ -200,7 +196,7 @@ class StopSignal {
     spdlog::info("stopping signal={}", signal);
     pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);  // a second one ends the process at once
     requested_.request_stop();
-    if (wait_for(ended, patience_)) return;
+    if (runtime::wait_for(ended, patience_)) return;
     spdlog::critical("the stop takes too long and is cut short; what was acknowledged is durable");
     spdlog::default_logger()->flush();
     std::_Exit(kExitStopOverdue);
@@ -272,6 +268,13 @@ void set_open_order_limits(const ServeOptions& options, core::Limits& limits) {
                                            : std::max(limits.max_open_orders / 4, 1U);
 }
 
+void check_retention(const runtime::EngineSettings& engine) {
+  if (engine.retention.keeps_all() || !engine.journal.archive.empty()) return;
+  throw std::invalid_argument(
+      "--journal-retention-bytes and --journal-retention-seconds move segments to an archive: name "
+      "its directory with --archive-dir");
+}
+
 void check_memory(const core::Limits& limits) {
   constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
   const std::uint64_t state =
@@ -294,6 +297,11 @@ void run(ServeOptions& options) {
       std::chrono::milliseconds(kDrainMsPerSecond * options.stop_timeout_s);
   options.engine.trading_day = *runtime::TradingDay::parse(options.day_end_utc);
   options.engine.clock_tolerance = std::chrono::seconds(options.clock_tolerance_s);
+  options.engine.journal.disk_reserve_bytes = options.disk_reserve_bytes != 0
+                                                  ? options.disk_reserve_bytes
+                                                  : 4 * options.engine.journal.segment_bytes;
+  options.engine.retention.age = std::chrono::seconds(options.retention_s);
+  check_retention(options.engine);
   set_open_order_limits(options, options.engine.limits);
   check_memory(options.engine.limits);
   options.server.version = OPENVENUE_VERSION;

@@ -60,7 +60,10 @@ class TemporaryDirectory {
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] Settings settings(std::uint64_t segment_bytes = std::uint64_t{1} << 20) const {
-    return {path_, 0, segment_bytes};
+    Settings settings;
+    settings.directory = path_;
+    settings.segment_bytes = segment_bytes;
+    return settings;
   }
 
  private:

@@ -32,6 +32,7 @@ struct NotSequenced {
     kInvalidArgument = 2,
     kUnavailable = 3,
     kNotFound = 4,
+    kReadOnly = 5,
   };
   Cause cause = Cause::kUnavailable;
   std::string message;

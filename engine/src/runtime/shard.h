@@ -13,6 +13,7 @@
 #include "core/command.h"
 #include "core/event.h"
 #include "runtime/answers.h"
+#include "runtime/disk_reserve.h"
 #include "runtime/flight.h"
 #include "runtime/ingress_ring.h"
 #include "runtime/metrics.h"
@@ -28,7 +29,8 @@ class Shard {
   // references must outlive the shard.
   Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_day,
         bool day_end_unfinished, VenueClock& clock, std::chrono::nanoseconds tolerance,
-        IngressRing& ring, FlightQueue& free_flights, FlightQueue& handed_over, Metrics& metrics);
+        IngressRing& ring, const DiskReserve& disk_reserve, FlightQueue& free_flights,
+        FlightQueue& handed_over, Metrics& metrics);
 
   // Runs until the ring is closed and empty and everything is handed over.
   void run();
@@ -63,6 +65,7 @@ class Shard {
   core::TimestampNs read_ns_ = 0;
   core::TimestampNs stepped_ns_ = 0;  // how far steps, not the clock, have put stamps ahead
   IngressRing& ring_;
+  const DiskReserve& disk_reserve_;
   FlightQueue& free_flights_;
   FlightQueue& handed_over_;
   Metrics& metrics_;

@@ -41,6 +41,7 @@ struct ServeOptions {
   rpc::ServerSettings server;
   std::uint32_t max_open_orders = 0;
   std::uint32_t max_open_orders_per_account = 0;
+  std::uint32_t max_positions_per_account = 0;
   std::string day_end_utc = "00:00";
   std::uint32_t clock_tolerance_s = 300;
   std::string metrics_listen = "127.0.0.1:7071";
@@ -104,8 +105,11 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
   add(command, "max-instruments", engine.limits.max_instruments, "Instruments")
       ->check(CLI::Range(1U, core::kInstrumentsMax));
   add(command, "max-positions", engine.limits.max_positions,
-      "Pairs of account and instrument that ever held something")
+      "Pairs of account and instrument with lots or an open order")
       ->check(CLI::Range(1U, core::kPositionsMax));
+  add(command, "max-positions-per-account", options.max_positions_per_account,
+      "Those of one account; 0: a quarter of all")
+      ->check(CLI::Range(0U, core::kPositionsMax));
   add(command, "max-fills", engine.limits.max_fills_per_command, "Fills that one command may cause")
       ->check(CLI::Range(1U, core::kFillsPerCommandMax));
 }
@@ -263,13 +267,16 @@ std::unique_ptr<prometheus::Exposer> expose(const std::string& address,
   std::_Exit(kExitJournalFailed);
 }
 
-void set_open_order_limits(const ServeOptions& options, core::Limits& limits) {
+void set_derived_limits(const ServeOptions& options, core::Limits& limits) {
   limits.max_open_orders = options.max_open_orders != 0
                                ? options.max_open_orders
                                : limits.max_orders - std::max(limits.max_orders / 4, 1U);
   limits.max_open_orders_per_account = options.max_open_orders_per_account != 0
                                            ? options.max_open_orders_per_account
                                            : std::max(limits.max_open_orders / 4, 1U);
+  limits.max_positions_per_account = options.max_positions_per_account != 0
+                                         ? options.max_positions_per_account
+                                         : std::max(limits.max_positions / 4, 1U);
 }
 
 void check_memory(const core::Limits& limits) {
@@ -294,7 +301,7 @@ void run(ServeOptions& options) {
       std::chrono::milliseconds(kDrainMsPerSecond * options.stop_timeout_s);
   options.engine.trading_day = *runtime::TradingDay::parse(options.day_end_utc);
   options.engine.clock_tolerance = std::chrono::seconds(options.clock_tolerance_s);
-  set_open_order_limits(options, options.engine.limits);
+  set_derived_limits(options, options.engine.limits);
   check_memory(options.engine.limits);
   options.server.version = OPENVENUE_VERSION;
 

@@ -12,7 +12,7 @@ bool same_immutable_terms(const DefineInstrument& a, const DefineInstrument& b) 
 bool any_zero(const Limits& limits) {
   return limits.max_open_orders == 0 || limits.max_open_orders_per_account == 0 ||
          limits.max_accounts == 0 || limits.max_instruments == 0 || limits.max_positions == 0 ||
-         limits.max_fills_per_command == 0;
+         limits.max_positions_per_account == 0 || limits.max_fills_per_command == 0;
 }
 
 // Of the pools' sizes; open orders have none of their own.
@@ -84,8 +84,9 @@ void Administration::adjust_position(const AdjustPosition& command) {
   const Slot instrument = state_.instruments.find(command.instrument);
   if (instrument == kNoSlot) return reject(Reason::kUnknownInstrument);
   Slot slot = state_.ledger.find_position(command.account, command.instrument);
-  if (slot == kNoSlot && state_.ledger.positions() >= state_.limits.max_positions) {
-    return reject(Reason::kCapacity);
+  if (slot == kNoSlot) {
+    const Reason reason = state_.check_room_for_position(account_slot);
+    if (reason != Reason::kNone) return reject(reason);
   }
   Account& account = state_.ledger.account(account_slot).account;
   const Position before =
@@ -103,6 +104,7 @@ void Administration::adjust_position(const AdjustPosition& command) {
   instrument_lots += command.qty_lots;
   account.updated_sequence = state_.last_sequence;
   events_.emplace_back(PositionAdjusted{position.qty_lots, position.cost_micros});
+  state_.release_if_vacant(account_slot, slot);
 }
 
 Reason Administration::check_position(const Account& account, const Position& position,
@@ -122,13 +124,17 @@ void Administration::configure(const Configure& command) {
   if (!rules_known || any_zero(wanted) || wanted.max_open_orders >= wanted.max_orders) {
     return reject(Reason::kInvalidDefinition);
   }
+  const bool drops_vacant = command.rules_version >= 3;
+  const std::uint32_t positions =
+      state_.ledger.positions() - (drops_vacant ? state_.ledger.vacant_positions() : 0);
   const bool holds_what_is_there = state_.orders.open_orders() <= wanted.max_open_orders &&
                                    state_.ledger.accounts() <= wanted.max_accounts &&
-                                   state_.ledger.positions() <= wanted.max_positions &&
+                                   positions <= wanted.max_positions &&
                                    state_.instruments.size() <= wanted.max_instruments;
   if (!within(wanted, state_.capacity) || !holds_what_is_there) return reject(Reason::kCapacity);
   state_.limits = wanted;
   state_.rules_version = command.rules_version;
+  if (drops_vacant) state_.ledger.release_vacant_positions();
   state_.orders.shrink(wanted.max_orders);
   answer(Reason::kNone);
 }

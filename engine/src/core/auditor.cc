@@ -17,7 +17,7 @@ const char* Auditor::find_violation(const ExchangeState& state) {
   if (state.orders.open_orders() > state.limits.max_open_orders) {
     return "more open orders than the limit";
   }
-  for (Slot slot = 0; slot < state.ledger.positions(); ++slot) {
+  for (Slot slot = 0; slot < state.ledger.position_slots_end(); ++slot) {
     reserved_lots_[slot] = 0;
     wanted_lots_[slot] = 0;
   }
@@ -68,27 +68,44 @@ const char* Auditor::check_open_orders(const ExchangeState& state, const Account
 }
 
 const char* Auditor::check_positions(const ExchangeState& state) {
-  for (Slot slot = 0; slot < state.ledger.positions(); ++slot) {
-    const Position& position = state.ledger.position(slot);
-    if (position.reserved_lots != reserved_lots_[slot]) {
-      return "a position's reserved lots are not what its open sell orders need";
+  std::uint32_t positions = 0;
+  for (Slot account = 0; account < state.ledger.accounts(); ++account) {
+    const AccountRecord& record = state.ledger.account(account);
+    for (Slot slot = record.positions.head; slot != kNoSlot;
+         slot = state.ledger.next_position_of_account(slot)) {
+      const char* violation = check_position(state, record.account, slot);
+      if (violation != nullptr) return violation;
+      const Position& position = state.ledger.position(slot);
+      instrument_lots_[state.instruments.find(position.instrument)] += position.qty_lots;
+      ++positions;
     }
-    if (position.wanted_lots != wanted_lots_[slot]) {
-      return "a position's wanted lots are not what its open buy orders want";
-    }
-    const Slot account = state.ledger.find_account(position.account);
-    if (position.qty_lots < position.reserved_lots &&
-        !state.ledger.account(account).account.may_sell_short) {
-      return "an account that may not sell short is short or could become so";
-    }
-    instrument_lots_[state.instruments.find(position.instrument)] += position.qty_lots;
   }
+  if (positions != state.ledger.positions()) return "positions are miscounted";
   for (Slot slot = 0; slot < state.instruments.size(); ++slot) {
     if (instrument_lots_[slot] != state.instruments[slot].instrument.adjusted_lots) {
       return "positions do not add up to what was brought in";
     }
   }
   return nullptr;
+}
+
+const char* Auditor::check_position(const ExchangeState& state, const Account& account, Slot slot) {
+  const Position& position = state.ledger.position(slot);
+  if (position.account != account.account ||
+      state.ledger.find_position(position.account, position.instrument) != slot) {
+    return "an account's positions are not its own";
+  }
+  if (position.reserved_lots != reserved_lots_[slot]) {
+    return "a position's reserved lots are not what its open sell orders need";
+  }
+  if (position.wanted_lots != wanted_lots_[slot]) {
+    return "a position's wanted lots are not what its open buy orders want";
+  }
+  if (position.qty_lots < position.reserved_lots && !account.may_sell_short) {
+    return "an account that may not sell short is short or could become so";
+  }
+  const bool kept = state.rules_version < 3 || !position.vacant();
+  return kept ? nullptr : "a position without lots and open orders takes a place";
 }
 
 const char* Auditor::check_books(const ExchangeState& state) {

@@ -94,12 +94,12 @@ struct Limits {
   std::uint32_t max_orders = 1U << 20;  // records of open and of remembered ended orders
   std::uint32_t max_accounts = 1U << 14;
   std::uint32_t max_instruments = 1U << 10;
-  std::uint32_t max_positions =
-      1U << 17;  // (account, instrument) pairs that ever had an order or lots
+  std::uint32_t max_positions = 1U << 17;  // (account, instrument) pairs with lots or an open order
   std::uint32_t max_fills_per_command = 1U << 14;
   // Of max_orders, so that some records always remember ended orders: fewer than max_orders.
   std::uint32_t max_open_orders = 3U << 18;
   std::uint32_t max_open_orders_per_account = 3U << 16;
+  std::uint32_t max_positions_per_account = 1U << 15;  // since rules 3
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
@@ -110,8 +110,9 @@ struct Limits {
 // outcome. Configure says which are in force, so that a replay decides as was decided then.
 //   1  as in journal format 2
 //   2  position intents are looked at
+//   3  a position without lots and open orders gives its place back; an account has only so many
 using RulesVersion = std::uint32_t;
-constexpr RulesVersion kRulesVersion = 2;  // the newest, and what a start configures
+constexpr RulesVersion kRulesVersion = 3;  // the newest, and what a start configures
 
 struct Configure {
   Configure() = default;

@@ -179,7 +179,7 @@ TEST(Differential, RandomFlowsUseFewPricesClustersAndAllPrices) {
   }
   EXPECT_THAT(trades, Each(Gt(200U)));
   EXPECT_LT(prices[0], 30U) << "few";
-  EXPECT_LT(highest[0], 100);
+  EXPECT_LE(highest[0], 101);
   EXPECT_LT(prices[1], 130U) << "clusters";
   EXPECT_GT(highest[1], 10'000);
   EXPECT_GT(prices[2], 130U) << "all";
@@ -215,8 +215,7 @@ TEST(Differential, RandomFlowsReachEveryOutcome) {
   for (auto number = static_cast<int>(Reason::kNone) + 1;
        number <= static_cast<int>(Reason::kFillLimit); ++number) {
     const auto reason = static_cast<Reason>(number);
-    const bool in_use =
-        reason <= Reason::kPositionIntentMismatch || reason >= Reason::kUserCanceled;
+    const bool in_use = reason <= Reason::kAccountPositionLimit || reason >= Reason::kUserCanceled;
     if (!in_use) continue;
     EXPECT_GT(reasons[reason], 0) << "reason " << number;
   }

@@ -45,6 +45,9 @@ const char* find_fault(const Limits& capacity) {
   if (capacity.max_open_orders_per_account == 0) {
     return "max_open_orders_per_account must be at least 1";
   }
+  if (capacity.max_positions_per_account == 0) {
+    return "max_positions_per_account must be at least 1";
+  }
   if (capacity.max_fills_per_command == 0) return "max_fills_per_command must be at least 1";
   return nullptr;
 }
@@ -63,7 +66,8 @@ Limits larger_of(const Limits& a, const Limits& b) {
           std::max(a.max_positions, b.max_positions),
           std::max(a.max_fills_per_command, b.max_fills_per_command),
           std::max(a.max_open_orders, b.max_open_orders),
-          std::max(a.max_open_orders_per_account, b.max_open_orders_per_account)};
+          std::max(a.max_open_orders_per_account, b.max_open_orders_per_account),
+          std::max(a.max_positions_per_account, b.max_positions_per_account)};
 }
 
 struct Exchange::State : ExchangeState {

@@ -140,7 +140,7 @@ class ExchangeFixture : public testing::Test {
 
   // The state's bytes after version and limits and without the last sequence and time.
   std::string bytes_without_counters() const {
-    constexpr std::size_t kVersionAndLimits = 32;
+    constexpr std::size_t kVersionAndLimits = 36;
     constexpr std::size_t kCounters = 16;
     std::vector<std::byte> bytes;
     ByteWriter out(bytes);

@@ -18,7 +18,8 @@
 
 namespace openvenue::core {
 
-// Where an order's account, position and instrument are, so that a fill needs no lookup.
+// Where an order's account, position and instrument are, so that a fill needs no lookup. An ended
+// order's position may have been given back since.
 struct OrderOwner {
   Slot account = kNoSlot;
   Slot position = kNoSlot;

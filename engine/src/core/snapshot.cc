@@ -56,6 +56,20 @@ void write_open_orders(const ExchangeState& state, const FastBook& book, Sink& o
   for (const Slot slot : slots) write_order(state, slot, out, version);
 }
 
+// One account's positions, by instrument.
+template <class Sink>
+void write_positions(const Ledger& ledger, Slot owner, Sink& out, std::uint32_t version) {
+  std::vector<Slot> slots;
+  for (Slot slot = ledger.account(owner).positions.head; slot != kNoSlot;
+       slot = ledger.next_position_of_account(slot)) {
+    slots.push_back(slot);
+  }
+  std::sort(slots.begin(), slots.end(), [&](Slot a, Slot b) {
+    return ledger.position(a).instrument < ledger.position(b).instrument;
+  });
+  for (const Slot slot : slots) write_fields(ledger.position(slot), out, version);
+}
+
 // --- reading
 
 bool within(std::int64_t value, std::int64_t bound) { return value <= bound && value >= -bound; }
@@ -236,7 +250,7 @@ class StateReader {
       const auto terms = read_record<ReplaceTerms>();
       if (!in_.ok() || !amounts_fit(order) || order.open() || known(order)) return false;
       const OrderOwner owner = owner_of(order);
-      if (owner.position == kNoSlot) return false;
+      if (owner.account == kNoSlot || owner.instrument == kNoSlot) return false;
       state_.orders.add_ended(order, owner, terms);
     }
     return true;
@@ -256,7 +270,7 @@ class StateReader {
            state_.orders.find(order.account, order.client_order_id) != kNoSlot;
   }
 
-  // All orders have an account, an instrument and a position; where not, position is kNoSlot.
+  // An open order has all three.
   [[nodiscard]] OrderOwner owner_of(const Order& order) const {
     return {state_.ledger.find_account(order.account),
             state_.ledger.find_position(order.account, order.instrument),
@@ -279,11 +293,10 @@ void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
       state.last_trade_id, ledger.cash_adjusted_micros(), state.rules_version};
   write_fields(counters, out, version);
 
+  const auto accounts =
+      slots_by(ledger.accounts(), [&](Slot at) { return ledger.account(at).account.account; });
   out.put(ledger.accounts());
-  for (const Slot slot :
-       slots_by(ledger.accounts(), [&](Slot at) { return ledger.account(at).account.account; })) {
-    write_fields(ledger.account(slot).account, out, version);
-  }
+  for (const Slot slot : accounts) write_fields(ledger.account(slot).account, out, version);
   const auto instruments = slots_by(state.instruments.size(), [&](Slot at) {
     return state.instruments[at].instrument.terms.instrument;
   });
@@ -292,11 +305,7 @@ void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
     write_fields(state.instruments[slot].instrument, out, version);
   }
   out.put(ledger.positions());
-  for (const Slot slot : slots_by(ledger.positions(), [&](Slot at) {
-         return std::pair(ledger.position(at).account, ledger.position(at).instrument);
-       })) {
-    write_fields(ledger.position(slot), out, version);
-  }
+  for (const Slot owner : accounts) write_positions(ledger, owner, out, version);
   for (const Slot slot : instruments) {
     write_open_orders(state, state.instruments[slot].book, out, version);
   }

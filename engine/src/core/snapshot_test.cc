@@ -68,14 +68,20 @@ TEST(Snapshot, TheFormOfVersion2IsReadBack) {
   RandomFlow flow(7, 32);
   Exchange exchange(flow.limits());
   EventBuffer events;
-  for (const Command& command : flow.opening()) exchange.apply(command, events);
+  Sequence sequence = 0;
+  const auto apply = [&](const CommandBody& body) {
+    exchange.apply({++sequence, 0, body}, events);
+  };
+  // What version 2 knew nothing of.
+  Limits limits = flow.limits();
+  limits.max_positions_per_account = kPositionsMax;
+  apply(Configure{limits, 1});
+  for (const Command& command : flow.opening()) apply(command.body);
   for (int i = 0; i < 300; ++i) {
     Command command = flow.next_order_command();
-    // Version 2 knew none.
     if (auto* order = std::get_if<NewOrder>(&command.body)) order->position_intent = {};
-    exchange.apply(command, events);
+    apply(command.body);
   }
-  exchange.apply({exchange.last_sequence() + 1, 0, Configure{flow.limits(), 1}}, events);
   std::vector<std::byte> bytes;
   ByteWriter out(bytes);
   exchange.serialize(out, 2);

@@ -148,6 +148,7 @@ void encode_command(const core::Configure& command, v1::JournalEntry& out) {
   limits.set_max_fills_per_command(command.limits.max_fills_per_command);
   limits.set_max_open_orders(command.limits.max_open_orders);
   limits.set_max_open_orders_per_account(command.limits.max_open_orders_per_account);
+  limits.set_max_positions_per_account(command.limits.max_positions_per_account);
   out.mutable_configure()->set_rules_version(command.rules_version);
 }
 

@@ -104,6 +104,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("max_fills_per_command", record.max_fills_per_command);
   visit.field("max_open_orders", record.max_open_orders);
   visit.field("max_open_orders_per_account", record.max_open_orders_per_account);
+  visit.since(3, "max_positions_per_account", record.max_positions_per_account, kPositionsMax);
 }
 
 template <Is<Configure> T, class Visit>

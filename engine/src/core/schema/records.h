@@ -77,6 +77,11 @@ struct Position {
   QtyLots reserved_lots = 0;   // by open sell orders
   CashMicros cost_micros = 0;  // cost basis, signed like qty_lots
   QtyLots wanted_lots = 0;     // by open buy orders
+
+  // True if it holds nothing and no order is open in it: an open order has lots left.
+  [[nodiscard]] bool vacant() const {
+    return qty_lots == 0 && reserved_lots == 0 && wanted_lots == 0;
+  }
   friend bool operator==(const Position&, const Position&) = default;
 };
 

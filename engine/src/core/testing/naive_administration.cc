@@ -98,9 +98,8 @@ void NaiveExchange::carry_out(const AdjustPosition& command) {
   if (found == accounts_.end()) return reject(Reason::kUnknownAccount);
   if (!instruments_.contains(command.instrument)) return reject(Reason::kUnknownInstrument);
   const std::pair key(command.account, command.instrument);
-  if (!holdings_.contains(key) && holdings_.size() >= limits_.max_positions) {
-    return reject(Reason::kCapacity);
-  }
+  const Reason reason = check_place(command.account, command.instrument);
+  if (reason != Reason::kNone) return reject(reason);
   Holding held = holding(command.account, command.instrument);
   const WideInteger qty = WideInteger{held.qty_lots} + command.qty_lots;
   const WideInteger cost = WideInteger{held.cost_micros} + command.cost_micros;
@@ -121,9 +120,10 @@ void NaiveExchange::carry_out(const AdjustPosition& command) {
 
 void NaiveExchange::carry_out(const Configure& command) {
   const Limits& wanted = command.limits;
-  const std::uint32_t smallest = std::min(
-      {wanted.max_orders, wanted.max_accounts, wanted.max_instruments, wanted.max_positions,
-       wanted.max_fills_per_command, wanted.max_open_orders, wanted.max_open_orders_per_account});
+  const std::uint32_t smallest =
+      std::min({wanted.max_orders, wanted.max_accounts, wanted.max_instruments,
+                wanted.max_positions, wanted.max_fills_per_command, wanted.max_open_orders,
+                wanted.max_open_orders_per_account, wanted.max_positions_per_account});
   const bool rules_known = command.rules_version >= 1 && command.rules_version <= kRulesVersion;
   if (!rules_known || smallest == 0 || wanted.max_open_orders >= wanted.max_orders) {
     return reject(Reason::kInvalidDefinition);
@@ -133,9 +133,11 @@ void NaiveExchange::carry_out(const Configure& command) {
                         wanted.max_instruments <= capacity_.max_instruments &&
                         wanted.max_positions <= capacity_.max_positions &&
                         wanted.max_fills_per_command <= capacity_.max_fills_per_command;
+  const std::size_t positions =
+      command.rules_version >= 3 ? pairs_in_use().size() : holdings_.size();
   const bool holds_all =
       open_order_count() <= wanted.max_open_orders && accounts_.size() <= wanted.max_accounts &&
-      instruments_.size() <= wanted.max_instruments && holdings_.size() <= wanted.max_positions;
+      instruments_.size() <= wanted.max_instruments && positions <= wanted.max_positions;
   if (!has_room || !holds_all) return reject(Reason::kCapacity);
   limits_ = wanted;
   rules_version_ = command.rules_version;

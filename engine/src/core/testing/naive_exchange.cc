@@ -23,6 +23,10 @@ const std::vector<Event>& NaiveExchange::apply(const Command& command) {
   now_ = command;
   events_.clear();
   std::visit([&](const auto& body) { carry_out(body); }, command.body);
+  if (rules_version_ >= 3) {
+    const auto in_use = pairs_in_use();
+    std::erase_if(holdings_, [&](const auto& held) { return !in_use.contains(held.first); });
+  }
   return events_;
 }
 
@@ -57,7 +61,7 @@ void NaiveExchange::carry_out(const NewOrder& command) {
   if (reason == Reason::kNone) reason = check_intent(wanted);
   if (reason == Reason::kNone) reason = check_amounts(wanted);
   if (reason == Reason::kNone) reason = check_means(wanted, nullptr);
-  if (reason == Reason::kNone) reason = check_capacity(wanted);
+  if (reason == Reason::kNone) reason = check_place(wanted.account, wanted.instrument);
   if (reason == Reason::kNone && may_rest(wanted)) {
     if (open_orders_of(wanted.account) >= limits_.max_open_orders_per_account) {
       reason = Reason::kAccountOpenOrderLimit;
@@ -112,7 +116,6 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   }
   if (reason == Reason::kNone) reason = check_amounts(wanted);
   if (reason == Reason::kNone) reason = check_means(wanted, &old);
-  if (reason == Reason::kNone) reason = check_capacity(wanted);
   if (reason != Reason::kNone) return reject(reason, id);
 
   const bool keeps_priority =
@@ -231,9 +234,25 @@ Reason NaiveExchange::check_means(const Order& order, const Order* replaced) con
   return needed <= power ? Reason::kNone : Reason::kInsufficientCash;
 }
 
-Reason NaiveExchange::check_capacity(const Order& order) const {
-  const bool known = holdings_.contains({order.account, order.instrument});
-  return known || holdings_.size() < limits_.max_positions ? Reason::kNone : Reason::kCapacity;
+Reason NaiveExchange::check_place(AccountId account, InstrumentId instrument) const {
+  if (holdings_.contains({account, instrument})) return Reason::kNone;
+  if (holdings_.size() >= limits_.max_positions) return Reason::kCapacity;
+  const auto of_account = std::count_if(holdings_.begin(), holdings_.end(), [&](const auto& held) {
+    return held.first.first == account;
+  });
+  const bool has_all = of_account >= std::int64_t{limits_.max_positions_per_account};
+  return rules_version_ >= 3 && has_all ? Reason::kAccountPositionLimit : Reason::kNone;
+}
+
+std::set<std::pair<AccountId, InstrumentId>> NaiveExchange::pairs_in_use() const {
+  std::set<std::pair<AccountId, InstrumentId>> pairs;
+  for (const auto& [pair, held] : holdings_) {
+    if (held.qty_lots != 0) pairs.insert(pair);
+  }
+  for (const auto& [id, order] : orders_) {
+    if (order.open()) pairs.insert({order.account, order.instrument});
+  }
+  return pairs;
 }
 
 WideInteger NaiveExchange::reserved_micros(AccountId account, const Order* besides) const {

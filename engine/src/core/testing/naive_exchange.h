@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -79,13 +80,16 @@ class NaiveExchange {
   [[nodiscard]] Reason check_amounts(const Order& order) const;
   // `replaced` frees what it reserves; null if the order replaces none.
   [[nodiscard]] Reason check_means(const Order& order, const Order* replaced) const;
-  [[nodiscard]] Reason check_capacity(const Order& order) const;
   [[nodiscard]] WideInteger reserved_micros(AccountId account, const Order* besides) const;
   // What open orders of one side would trade in all.
   [[nodiscard]] QtyLots open_lots(AccountId account, InstrumentId instrument, Side side,
                                   const Order* besides) const;
   [[nodiscard]] std::size_t open_orders_of(AccountId account) const;
   [[nodiscard]] Holding holding(AccountId account, InstrumentId instrument) const;
+  // Why the account cannot have a position in that instrument, or kNone.
+  [[nodiscard]] Reason check_place(AccountId account, InstrumentId instrument) const;
+  // The pairs of account and instrument that hold lots or have an open order.
+  [[nodiscard]] std::set<std::pair<AccountId, InstrumentId>> pairs_in_use() const;
 
   Order& open(Order order, const CommandBody& made_by);
   void forget_ended_orders(std::size_t records_max);
@@ -115,10 +119,10 @@ class NaiveExchange {
   std::map<InstrumentId, Instrument> instruments_;  // adjusted_lots stays 0
   std::map<InstrumentId, QtyLots> lots_brought_;
   std::map<InstrumentId, Book> books_;
-  std::map<std::pair<AccountId, InstrumentId>, Holding> holdings_;
-  std::map<OrderId, Order> orders_;         // open, or ended and remembered
-  std::map<OrderId, CommandBody> made_by_;  // of each of them
-  std::deque<OrderId> ended_;               // longest ended first
+  std::map<std::pair<AccountId, InstrumentId>, Holding> holdings_;  // each takes a place
+  std::map<OrderId, Order> orders_;                                 // open, or ended and remembered
+  std::map<OrderId, CommandBody> made_by_;                          // of each of them
+  std::deque<OrderId> ended_;                                       // longest ended first
 };
 
 }  // namespace openvenue::core

@@ -30,6 +30,7 @@ class RandomFlow {
     limits_.max_fills_per_command = static_cast<std::uint32_t>(between(1, 12));
     limits_.max_open_orders = max_orders * 3 / 4;
     limits_.max_open_orders_per_account = max_orders / 2;
+    limits_.max_positions_per_account = static_cast<std::uint32_t>(between(1, 4));
     spread_ = between(1, 12);
     // Now and then the widest range there is: books of it take long to make.
     if (seed % 3 != 0) max_price_ = seed % 50 == 1 ? kPriceRangeTicksMax : PriceTicks{1} << 20;
@@ -209,6 +210,9 @@ class RandomFlow {
     limits.max_open_orders = static_cast<std::uint32_t>(between(0, limits.max_orders));
     limits.max_open_orders_per_account =
         static_cast<std::uint32_t>(between(0, limits_.max_open_orders));
+    limits.max_positions =
+        static_cast<std::uint32_t>(between(limits.max_positions / 2, limits.max_positions));
+    limits.max_positions_per_account = static_cast<std::uint32_t>(between(0, 4));
     // Mostly the newest rules, now and then older ones or none that there are.
     const std::int64_t rules = one_in(4) ? between(0, kRulesVersion + 1) : kRulesVersion;
     return Configure{limits, static_cast<RulesVersion>(rules)};

@@ -42,6 +42,7 @@ struct ServeOptions {
   std::uint32_t max_open_orders = 0;
   std::uint32_t max_open_orders_per_account = 0;
   std::uint32_t max_positions_per_account = 0;
+  std::uint32_t max_client_ids = 0;
   std::string day_end_utc = "00:00";
   std::uint32_t clock_tolerance_s = 300;
   std::string metrics_listen = "127.0.0.1:7071";
@@ -100,6 +101,10 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
   add(command, "max-open-orders-per-account", options.max_open_orders_per_account,
       "Open orders of one account; 0: a quarter of all")
       ->check(CLI::Range(0U, core::kOrdersMax - 1));
+  add(command, "max-client-ids", options.max_client_ids,
+      "Client order ids that are remembered, more than open orders; 0: four times the order "
+      "records, or as many as the memory holds")
+      ->check(CLI::Range(0U, core::kClientIdsMax));
   add(command, "max-accounts", engine.limits.max_accounts, "Accounts")
       ->check(CLI::Range(1U, core::kAccountsMax));
   add(command, "max-instruments", engine.limits.max_instruments, "Instruments")
@@ -267,6 +272,12 @@ std::unique_ptr<prometheus::Exposer> expose(const std::string& address,
   std::_Exit(kExitJournalFailed);
 }
 
+std::uint64_t memory_needed_bytes(const core::Limits& limits) {
+  const std::uint64_t state =
+      runtime::VenueExchange::pool_bytes(limits) + core::FastBook::Pool::bytes(limits.max_orders);
+  return 2 * state;  // the running one, and the snapshots'
+}
+
 void set_derived_limits(const ServeOptions& options, core::Limits& limits) {
   limits.max_open_orders = options.max_open_orders != 0
                                ? options.max_open_orders
@@ -277,20 +288,27 @@ void set_derived_limits(const ServeOptions& options, core::Limits& limits) {
   limits.max_positions_per_account = options.max_positions_per_account != 0
                                          ? options.max_positions_per_account
                                          : std::max(limits.max_positions / 4, 1U);
+  limits.max_client_ids = options.max_client_ids;
+  if (options.max_client_ids != 0) return;
+  // A venue that fitted into its memory before ids outlived orders still does.
+  limits.max_client_ids = std::min(4 * limits.max_orders, core::kClientIdsMax);
+  while (limits.max_client_ids / 2 >= limits.max_orders &&
+         memory_needed_bytes(limits) > runtime::memory_bytes_max()) {
+    limits.max_client_ids /= 2;
+  }
 }
 
 void check_memory(const core::Limits& limits) {
   constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
-  const std::uint64_t state =
-      runtime::VenueExchange::pool_bytes(limits) + core::FastBook::Pool::bytes(limits.max_orders);
-  const std::uint64_t needed = 2 * state;  // the running one, and the snapshots'
+  const std::uint64_t needed = memory_needed_bytes(limits);
   const std::uint64_t there = runtime::memory_bytes_max();
   if (needed <= there) return;
   throw std::invalid_argument(
       "the limits allow two states, the running one and the snapshots', of together " +
       std::to_string(needed / kMebibyte) + " MiB, but there are " +
       std::to_string(there / kMebibyte) +
-      " MiB of memory: lower --max-orders, --max-accounts or --max-positions, or give it more");
+      " MiB of memory: lower --max-orders, --max-client-ids, --max-accounts or --max-positions, or "
+      "give it more");
 }
 
 void run(ServeOptions& options) {

@@ -1,5 +1,8 @@
 #include "core/administration.h"
 
+#include <algorithm>
+#include <vector>
+
 namespace openvenue::core {
 namespace {
 
@@ -20,6 +23,7 @@ bool within(const Limits& limits, const Limits& bound) {
   return limits.max_orders <= bound.max_orders && limits.max_accounts <= bound.max_accounts &&
          limits.max_instruments <= bound.max_instruments &&
          limits.max_positions <= bound.max_positions &&
+         limits.max_client_ids <= bound.max_client_ids &&
          limits.max_fills_per_command <= bound.max_fills_per_command;
 }
 
@@ -121,7 +125,13 @@ Reason Administration::check_position(const Account& account, const Position& po
 void Administration::configure(const Configure& command) {
   const Limits& wanted = command.limits;
   const bool rules_known = command.rules_version >= 1 && command.rules_version <= kRulesVersion;
-  if (!rules_known || any_zero(wanted) || wanted.max_open_orders >= wanted.max_orders) {
+  // Older rules have no place for ids that outlive their orders' records.
+  const bool ids_outlive = command.rules_version >= 3;
+  const bool would_lose_ids = state_.orders.client_ids().outlive_records() && !ids_outlive &&
+                              state_.orders.client_ids().size() > 0;
+  if (!rules_known || would_lose_ids || any_zero(wanted) ||
+      wanted.max_open_orders >= wanted.max_orders ||
+      wanted.max_open_orders >= wanted.max_client_ids) {
     return reject(Reason::kInvalidDefinition);
   }
   const bool drops_vacant = command.rules_version >= 3;
@@ -135,8 +145,29 @@ void Administration::configure(const Configure& command) {
   state_.limits = wanted;
   state_.rules_version = command.rules_version;
   if (drops_vacant) state_.ledger.release_vacant_positions();
+  put_client_id_bounds_in_force();
   state_.orders.shrink(wanted.max_orders);
   answer(Reason::kNone);
+}
+
+// In the order of the accounts' ids: slots are in another one after a restart.
+void Administration::put_client_id_bounds_in_force() {
+  ClientIds& ids = state_.orders.client_ids();
+  const bool begin_to_outlive = !ids.outlive_records() && state_.rules_version >= 3;
+  ids.set_bounds(state_.limits, state_.rules_version);
+  if (!ids.outlive_records()) return;
+  if (begin_to_outlive) {
+    // Nobody wrote down which ids the older rules had forgotten.
+    if (ids.size() > 0) ids.set_floor(state_.last_sequence);
+    state_.orders.retire_ids_of_ended();
+  }
+  std::vector<Slot> accounts(state_.ledger.accounts());
+  for (Slot slot = 0; slot < accounts.size(); ++slot) accounts[slot] = slot;
+  std::sort(accounts.begin(), accounts.end(), [&](Slot a, Slot b) {
+    return state_.ledger.account(a).account.account < state_.ledger.account(b).account.account;
+  });
+  for (const Slot slot : accounts) ids.trim(slot);
+  ids.shrink();
 }
 
 }  // namespace openvenue::core

@@ -27,6 +27,7 @@ const char* Auditor::find_violation(const ExchangeState& state) {
   const char* violation = check_accounts(state);
   if (violation == nullptr) violation = check_positions(state);
   if (violation == nullptr) violation = check_books(state);
+  if (violation == nullptr) violation = check_client_ids(state);
   return violation;
 }
 
@@ -56,6 +57,11 @@ const char* Auditor::check_open_orders(const ExchangeState& state, const Account
     }
     newer = order.order_id;
     ++open_orders_;
+    const ClientIds& ids = state.orders.client_ids();
+    const Slot used = ids.find(client_id_of(order));
+    if (used == kNoSlot || used != owner.client_id || ids[used].order_id != order.order_id) {
+      return "an open order's client order id is not known as its own";
+    }
     if (order.side == Side::kBuy) {
       reserved += state.reservation_micros(order, owner.instrument, order.leaves_lots());
       wanted_lots_[owner.position] += order.leaves_lots();
@@ -122,6 +128,20 @@ const char* Auditor::check_books(const ExchangeState& state) {
     }
   }
   return orders_in_books_ == open_orders_ ? nullptr : "open orders are missing from the books";
+}
+
+const char* Auditor::check_client_ids(const ExchangeState& state) {
+  const ClientIds& ids = state.orders.client_ids();
+  std::uint64_t retired = ids.surplus().size;
+  for (Slot slot = 0; slot < state.ledger.accounts(); ++slot) {
+    if (ids.retired(slot).size > ids.share()) return "an account keeps more ids than its share";
+    retired += ids.retired(slot).size;
+  }
+  const std::uint32_t kept =
+      ids.outlive_records() ? state.orders.open_orders() : state.orders.records();
+  if (ids.size() != kept + retired) return "client order ids are miscounted";
+  const bool fits = !ids.outlive_records() || ids.size() <= state.limits.max_client_ids;
+  return fits ? nullptr : "more client order ids than the limit";
 }
 
 const char* Auditor::check_side(const ExchangeState& state, Slot instrument, Side side) {

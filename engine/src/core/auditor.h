@@ -26,6 +26,7 @@ class Auditor {
   const char* check_positions(const ExchangeState& state);
   const char* check_position(const ExchangeState& state, const Account& account, Slot slot);
   const char* check_books(const ExchangeState& state);
+  const char* check_client_ids(const ExchangeState& state);
   const char* check_side(const ExchangeState& state, Slot instrument, Side side);
   const char* check_level(const ExchangeState& state, Slot instrument, Side side,
                           const BookLevel& level);

@@ -100,6 +100,9 @@ struct Limits {
   std::uint32_t max_open_orders = 3U << 18;
   std::uint32_t max_open_orders_per_account = 3U << 16;
   std::uint32_t max_positions_per_account = 1U << 15;  // since rules 3
+  // Client order ids that are remembered, those of open orders included: more than
+  // max_open_orders. Since rules 3; before, as many as there are order records.
+  std::uint32_t max_client_ids = 1U << 22;
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
@@ -110,7 +113,8 @@ struct Limits {
 // outcome. Configure says which are in force, so that a replay decides as was decided then.
 //   1  as in journal format 2
 //   2  position intents are looked at
-//   3  a position without lots and open orders gives its place back; an account has only so many
+//   3  a position without lots and open orders gives its place back; an account has only so many;
+//      a client order id is remembered for longer than its order
 using RulesVersion = std::uint32_t;
 constexpr RulesVersion kRulesVersion = 3;  // the newest, and what a start configures
 
@@ -155,6 +159,7 @@ constexpr std::uint32_t kOrdersMax = 1U << 24;
 constexpr std::uint32_t kAccountsMax = 1U << 24;
 constexpr std::uint32_t kInstrumentsMax = 1U << 20;
 constexpr std::uint32_t kPositionsMax = 1U << 26;
+constexpr std::uint32_t kClientIdsMax = 1U << 26;
 // So that a command and its events fit into one frame of the journal and into one message of the
 // event stream.
 constexpr std::uint32_t kFillsPerCommandMax = 1U << 16;

@@ -108,13 +108,18 @@ class Twins {
       ASSERT_EQ(order != nullptr, expected.has_value()) << "order " << id;
       if (order == nullptr) continue;
       ASSERT_EQ(*order, *expected) << "order " << id;
-      ASSERT_EQ(real_.find_order(order->account, order->client_order_id), order);
+      const Order* of_id = real_.find_order(order->account, order->client_order_id);
+      const auto expected_of_id = naive_.find_order(order->account, order->client_order_id);
+      ASSERT_EQ(of_id == nullptr ? 0 : of_id->order_id,
+                expected_of_id ? expected_of_id->order_id : 0);
     }
   }
 
   // `seed` chooses where the lists begin.
   void expect_equal_open_orders(std::uint64_t seed) const {
     ASSERT_EQ(real_.open_order_count(), naive_.open_order_count());
+    ASSERT_EQ(real_.client_id_count(), naive_.client_id_count());
+    ASSERT_EQ(real_.client_ids_floor(), naive_.client_ids_floor());
     const OrderId before = seed % 3 == 0 ? 0 : seed - seed % 40;
     const std::size_t limit = seed % 2 == 0 ? 1 + seed % 7 : naive_.limits().max_orders;
     for (const Account& account : naive_.accounts()) {

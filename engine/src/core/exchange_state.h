@@ -13,7 +13,7 @@ struct ExchangeState {
   explicit ExchangeState(const Limits& pool_sizes)
       : capacity(pool_sizes),
         limits(pool_sizes),
-        orders(pool_sizes.max_orders),
+        orders(pool_sizes),
         ledger(pool_sizes.max_accounts, pool_sizes.max_positions),
         instruments(pool_sizes.max_instruments, pool_sizes.max_orders) {}
 

@@ -70,6 +70,13 @@ void write_positions(const Ledger& ledger, Slot owner, Sink& out, std::uint32_t 
   for (const Slot slot : slots) write_fields(ledger.position(slot), out, version);
 }
 
+void write_used_ids(const ClientIds& ids, const SlotList& list, auto& out, std::uint32_t version) {
+  out.put(list.size);
+  for (Slot slot = list.head; slot != kNoSlot; slot = ids.next(slot)) {
+    write_fields(ids[slot], out, version);
+  }
+}
+
 // --- reading
 
 bool within(std::int64_t value, std::int64_t bound) { return value <= bound && value >= -bound; }
@@ -105,7 +112,7 @@ class StateReader {
 
   bool read() {
     return read_counters() && read_accounts() && read_instruments() && read_positions() &&
-           read_all_open_orders() && read_ended_orders() && in_.ok() &&
+           read_all_open_orders() && read_ended_orders() && read_client_ids() && in_.ok() &&
            Auditor(state_.capacity).find_violation(state_) == nullptr;
   }
 
@@ -128,12 +135,17 @@ class StateReader {
     state_.last_timestamp_ns = counters.last_timestamp_ns;
     state_.last_trade_id = counters.last_trade_id;
     state_.ledger.restore_cash_adjusted(counters.cash_adjusted_micros);
+    const bool bounded = limits.max_accounts > 0 && limits.max_open_orders < limits.max_client_ids;
+    if (!bounded) return false;
+    state_.orders.client_ids().set_bounds(limits, counters.rules_version);
+    state_.orders.client_ids().set_floor(counters.client_ids_floor);
     return version_ != 0 && within(counters.cash_adjusted_micros, kCashTotalMax) &&
            counters.rules_version >= 1 && counters.rules_version <= kRulesVersion &&
            limits.max_orders <= capacity.max_orders &&
            limits.max_accounts <= capacity.max_accounts &&
            limits.max_instruments <= capacity.max_instruments &&
            limits.max_positions <= capacity.max_positions &&
+           limits.max_client_ids <= capacity.max_client_ids &&
            limits.max_fills_per_command <= capacity.max_fills_per_command &&
            limits.max_open_orders < limits.max_orders;
   }
@@ -256,6 +268,40 @@ class StateReader {
     return true;
   }
 
+  bool read_client_ids() {
+    if (version_ < 3) return true;
+    if (!read_used_ids(state_.limits.max_client_ids, kNoSlot)) return false;
+    const auto accounts = slots_by(state_.ledger.accounts(), [&](Slot at) {
+      return state_.ledger.account(at).account.account;
+    });
+    return std::all_of(accounts.begin(), accounts.end(), [&](Slot account) {
+      return read_used_ids(state_.orders.client_ids().share(), account);
+    });
+  }
+
+  // Those of one account's share, or the surplus of all where `account` is kNoSlot.
+  bool read_used_ids(std::uint32_t count_max, Slot account) {
+    ClientIds& ids = state_.orders.client_ids();
+    const auto count = in_.get<std::uint32_t>();
+    if (!in_.ok() || count > count_max || count > state_.limits.max_client_ids - ids.size()) {
+      return false;
+    }
+    if (count > 0 && !ids.outlive_records()) return false;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const auto used = read_record<UsedClientId>();
+      const Slot owner = state_.ledger.find_account(used.account);
+      const bool usable = in_.ok() && owner != kNoSlot && used.order_id != 0 &&
+                          used.order_id <= state_.last_sequence && ids.find(used) == kNoSlot;
+      if (!usable || (account != kNoSlot && owner != account)) return false;
+      if (account == kNoSlot) {
+        ids.restore_surplus(used);
+      } else {
+        ids.restore_retired(used, account);
+      }
+    }
+    return true;
+  }
+
   [[nodiscard]] bool rests(const Order& order, Slot instrument) const {
     const DefineInstrument& terms = state_.instruments[instrument].instrument.terms;
     return order.open() && order.instrument == terms.instrument &&
@@ -264,17 +310,23 @@ class StateReader {
            order.limit_price_ticks <= terms.max_price_ticks;
   }
 
+  // The id of an ended order may have been forgotten and used again.
+  [[nodiscard]] bool must_be_alone(const Order& order) const {
+    return order.open() || !state_.orders.client_ids().outlive_records();
+  }
+
   [[nodiscard]] bool known(const Order& order) const {
     return order.order_id == 0 || order.order_id > state_.last_sequence ||
            state_.orders.find(order.order_id) != kNoSlot ||
-           state_.orders.find(order.account, order.client_order_id) != kNoSlot;
+           (must_be_alone(order) &&
+            state_.orders.find(order.account, order.client_order_id) != kNoSlot);
   }
 
   // An open order has all three.
   [[nodiscard]] OrderOwner owner_of(const Order& order) const {
     return {state_.ledger.find_account(order.account),
             state_.ledger.find_position(order.account, order.instrument),
-            state_.instruments.find(order.instrument)};
+            state_.instruments.find(order.instrument), kNoSlot};
   }
 
   ByteReader& in_;
@@ -288,9 +340,13 @@ template <class Sink>
 void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
   const Ledger& ledger = state.ledger;
   out.put(stored_version(version));
-  const Counters counters{
-      state.limits,        state.last_sequence,           state.last_timestamp_ns,
-      state.last_trade_id, ledger.cash_adjusted_micros(), state.rules_version};
+  const Counters counters{state.limits,
+                          state.last_sequence,
+                          state.last_timestamp_ns,
+                          state.last_trade_id,
+                          ledger.cash_adjusted_micros(),
+                          state.rules_version,
+                          state.orders.client_ids().floor()};
   write_fields(counters, out, version);
 
   const auto accounts =
@@ -314,6 +370,10 @@ void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
        slot = state.orders.next_ended(slot)) {
     write_order(state, slot, out, version);
   }
+  if (version < 3) return;
+  const ClientIds& ids = state.orders.client_ids();
+  write_used_ids(ids, ids.surplus(), out, version);
+  for (const Slot owner : accounts) write_used_ids(ids, ids.retired(owner), out, version);
 }
 
 std::optional<Limits> read_limits(ByteReader& in) {

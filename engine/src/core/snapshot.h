@@ -7,6 +7,8 @@
 //   positions     by account, then instrument
 //   open orders   per instrument: bids best first in time priority, then asks
 //   ended orders  longest ended first
+//   used client order ids of ended orders, from version 3 on: the surplus, then those of each
+//                 account's share, by account; longest ended first
 //
 // Neither slots nor anything else of how the state is held appears in it.
 #pragma once

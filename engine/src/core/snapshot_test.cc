@@ -66,7 +66,9 @@ TEST_F(SnapshotTest, PiecesTogetherAreTheWhole) {
 // Its own number and what came with version 3 are all that is different.
 TEST(Snapshot, TheFormOfVersion2IsReadBack) {
   RandomFlow flow(7, 32);
-  Exchange exchange(flow.limits());
+  Limits capacity = flow.limits();
+  capacity.max_client_ids = std::max(capacity.max_client_ids, capacity.max_orders);
+  Exchange exchange(capacity);
   EventBuffer events;
   Sequence sequence = 0;
   const auto apply = [&](const CommandBody& body) {
@@ -75,8 +77,12 @@ TEST(Snapshot, TheFormOfVersion2IsReadBack) {
   // What version 2 knew nothing of.
   Limits limits = flow.limits();
   limits.max_positions_per_account = kPositionsMax;
+  limits.max_client_ids = limits.max_orders;
   apply(Configure{limits, 1});
-  for (const Command& command : flow.opening()) apply(command.body);
+  const auto opening = flow.opening();
+  for (auto command = opening.begin() + 1; command != opening.end(); ++command) {
+    apply(command->body);
+  }
   for (int i = 0; i < 300; ++i) {
     Command command = flow.next_order_command();
     if (auto* order = std::get_if<NewOrder>(&command.body)) order->position_intent = {};
@@ -87,7 +93,7 @@ TEST(Snapshot, TheFormOfVersion2IsReadBack) {
   exchange.serialize(out, 2);
   EXPECT_LT(bytes.size(), exchange.digest().size());
   EXPECT_EQ(bytes.size(), exchange.digest(2).size());
-  Exchange restored(flow.limits());
+  Exchange restored(capacity);
   ByteReader in(bytes);
   ASSERT_TRUE(restored.restore(in));
   EXPECT_EQ(in.remaining(), 0U);

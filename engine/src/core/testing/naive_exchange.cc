@@ -153,9 +153,9 @@ void NaiveExchange::carry_out(const EndTradingDay& /*command*/) {
 
 bool NaiveExchange::sent_before(const CommandBody& body, AccountId account, const ClientOrderId& id,
                                 OrderId order_named) {
-  const auto earlier = find_order(account, id);
+  const auto earlier = find_used(account, id);
   if (!earlier) return false;
-  CommandBody known = made_by_.at(earlier->order_id);
+  CommandBody known = earlier->body;
   // The version before did not pass intents on, so the repetition of an order without one may have
   // one.
   if (auto* first = std::get_if<NewOrder>(&known)) {
@@ -169,6 +169,55 @@ bool NaiveExchange::sent_before(const CommandBody& body, AccountId account, cons
     reject(Reason::kDuplicateClientOrderId, order_named);
   }
   return true;
+}
+
+std::optional<NaiveExchange::UsedId> NaiveExchange::find_used(AccountId account,
+                                                              const ClientOrderId& id) const {
+  if (rules_version_ >= 3) {
+    const auto found = ids_.find({account, std::string(id.view())});
+    return found == ids_.end() ? std::nullopt : std::optional(found->second);
+  }
+  for (const auto& [order_id, order] : orders_) {
+    if (order.account == account && order.client_order_id == id) {
+      return UsedId{order_id, made_by_.at(order_id)};
+    }
+  }
+  return std::nullopt;
+}
+
+// What is left when every order is open that may be and one more comes, shared evenly.
+std::size_t NaiveExchange::share_of_ids() const {
+  return (limits_.max_client_ids - limits_.max_open_orders - 1) / limits_.max_accounts;
+}
+
+void NaiveExchange::retire_id(const Order& order) {
+  promised_[order.account].emplace_back(order.account, order.client_order_id.view());
+  keep_to_share(order.account);
+}
+
+void NaiveExchange::keep_to_share(AccountId account) {
+  std::deque<IdKey>& promised = promised_[account];
+  while (promised.size() > share_of_ids()) {
+    surplus_.push_back(promised.front());
+    promised.pop_front();
+  }
+}
+
+void NaiveExchange::forget_ids(std::size_t ids_max) {
+  while (ids_.size() > ids_max) {
+    const auto forgotten = ids_.find(surplus_.front());
+    client_ids_floor_ = std::max(client_ids_floor_, forgotten->second.order_id);
+    ids_.erase(forgotten);
+    surplus_.pop_front();
+  }
+}
+
+void NaiveExchange::remember_ids_of_records() {
+  for (const auto& [id, order] : orders_) {
+    ids_[{order.account, std::string(order.client_order_id.view())}] = {id, made_by_.at(id)};
+  }
+  for (const OrderId id : ended_) retire_id(orders_.at(id));
+  if (!ids_.empty()) client_ids_floor_ = now_.sequence;
 }
 
 // --- what an order must fulfil
@@ -290,6 +339,10 @@ NaiveExchange::Holding NaiveExchange::holding(AccountId account, InstrumentId in
 Order& NaiveExchange::open(Order order, const CommandBody& made_by) {
   forget_ended_orders(limits_.max_orders - 1);
   order.order_id = now_.sequence;
+  if (rules_version_ >= 3) {
+    forget_ids(limits_.max_client_ids - 1);
+    ids_[{order.account, std::string(order.client_order_id.view())}] = {order.order_id, made_by};
+  }
   order.status = order.filled_lots == 0 ? OrderStatus::kNew : OrderStatus::kPartiallyFilled;
   order.created_ns = now_.timestamp_ns;
   holdings_.try_emplace({order.account, order.instrument});
@@ -411,6 +464,7 @@ void NaiveExchange::end(Order& order, OrderStatus status) {
   order.status = status;
   touch(order);
   ended_.push_back(order.order_id);
+  if (rules_version_ >= 3) retire_id(order);
 }
 
 void NaiveExchange::cancel(Order& order, Reason reason) {

@@ -9,7 +9,7 @@ UV := .cache/uv/bin/uv
 VENV := .venv
 PROTO := engine/proto/openvenue/engine/v1/engine.proto
 PROTO_PY := api/openvenue/engine/v1/engine_pb2.py
-# What ctest says of tests that failed, and its closing lines.
+# Keep ctest's report of failed tests and its closing lines.
 QUIETLY := grep -vE '^ +Start +[0-9]|   Passed  |^Test project'
 
 NODE := PYTHONPATH=tests/cluster python -m node
@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON_PREFERENCE := only-system
 export UV_COMPILE_BYTECODE := 1
-# What one checkout compiled serves the next, wherever it is.
+# One checkout's compiled objects serve the next, at any path.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 

@@ -1,9 +1,9 @@
-"""Runs migrations, one process at a time, each of them in a transaction of its own.
+"""Runs migrations, one process at a time, each migration in its own transaction.
 
-An advisory lock makes concurrent migrators (pods of one rollout) take turns; who comes second finds
-nothing left to do. A migration waits for a table's lock only so long, because whoever comes to the
-table after it waits behind it: it fails then, to be run again. What it leaves undone is a whole
-migration, but for an index that is built beside trading: its next run builds that anew.
+An advisory lock makes concurrent migrators (pods of one rollout) take turns; the second finds
+nothing left to do. A migration waits for a table's lock only for a limited time, because later
+users of the table wait behind it; then it fails, to be run again. A failed migration leaves nothing
+behind, except an index that is built beside trading: the next run builds it again.
 """
 
 import asyncio
@@ -34,10 +34,10 @@ def migrate(connection: Connection) -> None:
 
 
 def take_turn(connection: Connection) -> None:
-    """Hold the lock until the connection is closed. Raises TimeoutError if others hold it too long.
+    """Hold the lock until the connection is closed. Raises TimeoutError if that takes too long.
 
-    It is polled for, as an index that is built beside trading waits for every transaction that
-    began earlier, those that wait for a lock included.
+    It polls, because an index that is built beside trading waits for every transaction that began
+    earlier, including those that wait for a lock.
     """
     deadline = time.monotonic() + settings().migration_statement_timeout_s
     asked = text("SELECT pg_try_advisory_lock(:key)")

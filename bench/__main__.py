@@ -1,7 +1,7 @@
 """Measure the venue: `make bench`, or `python -m bench --help`.
 
-Every figure is measured beside what it is compared with, in one run, because machines differ and
-are shared: alternating runs, medians reported. Prints tables; --json writes every single run.
+Each figure and its comparison are measured in one run, because machines differ and are shared:
+alternating runs, reported as medians. Prints tables; --json writes every single run.
 """
 
 import argparse
@@ -67,14 +67,14 @@ def main() -> int:
 
 
 def _scratch_parent() -> Path:
-    """Somewhere on the project's disk: a memory file system has no fsync to measure."""
+    """Return a directory on the project's disk: a memory file system has no fsync to measure."""
     parent = ROOT / "build"
     parent.mkdir(exist_ok=True)
     return parent
 
 
 def measure_book(scratch: Path, _: int, runs: int) -> Results:
-    """Messages a second through one book alone, fast and naive, on the conformance flows."""
+    """Measure messages a second of one book alone, fast and naive, on the conformance flows."""
     results: Results = {}
     table = _table("Book alone", "flow", "fast, msg/s", "naive, msg/s", "ratio")
     for flow in FLOWS:
@@ -103,7 +103,7 @@ def _bench_book(flow: str, book: str, scratch: Path) -> list[str]:
 
 
 def measure_instructions(scratch: Path, _: int, __: int) -> Results:
-    """Instructions a message, by callgrind: unlike times, the same on every machine and run."""
+    """Count instructions per message by callgrind: they are the same on every machine and run."""
     if shutil.which("valgrind") is None:
         raise BenchError("valgrind is missing: run scripts/install-packages")
     results: Results = {}
@@ -118,7 +118,7 @@ def measure_instructions(scratch: Path, _: int, __: int) -> Results:
 
 
 def _instructions_per_message(flow: str, book: str, scratch: Path) -> float:
-    """The difference between one pass and three, so that reading and start-up do not count."""
+    """Return the difference between one pass and three, without reading and start-up."""
     totals = []
     for passes in (1, 3):
         profile = scratch / "callgrind.out"
@@ -131,7 +131,7 @@ def _instructions_per_message(flow: str, book: str, scratch: Path) -> float:
 
 
 def measure_growth(_: Path, __: int, runs: int) -> Results:
-    """Time of a message by the number of orders that rest in the book, fast and naive."""
+    """Measure a message's time by the number of resting orders, fast and naive."""
     seen: dict[str, dict[str, list[float]]] = {"fast": {}, "naive": {}}
     for _run in range(runs):
         for row in _json_of([str(ENGINE), "bench-book", "--growth", "--json"]):
@@ -146,7 +146,7 @@ def measure_growth(_: Path, __: int, runs: int) -> Results:
 
 
 def measure_engine(scratch: Path, seconds: int, runs: int) -> Results:
-    """Commands through gRPC with every command durable, against an empty echo server."""
+    """Measure durable commands through gRPC, and an empty echo server."""
     command = [str(ENGINE), "bench-rpc", "--json", "--seconds", str(seconds)]
     command += ["--data-parent", str(scratch)]
     seen = [_json_of(command) for _run in range(runs)]
@@ -164,7 +164,7 @@ def measure_engine(scratch: Path, seconds: int, runs: int) -> Results:
 
 
 def measure_rest(scratch: Path, seconds: int, runs: int) -> Results:
-    """POST /v2/orders, durable, against a bare ASGI app and against one unary call an order."""
+    """Measure POST /v2/orders, durable, a bare ASGI app, and one unary call per order."""
     return {
         f"{workers} workers": _measure_http(
             f"POST /v2/orders, {workers} worker{'s' if workers > 1 else ''}, durable",
@@ -189,7 +189,7 @@ def measure_rest(scratch: Path, seconds: int, runs: int) -> Results:
 
 
 def measure_health(scratch: Path, seconds: int, runs: int) -> Results:
-    """GET /healthz against a bare ASGI app's GET."""
+    """Measure GET /healthz and a bare ASGI app's GET."""
     return _measure_http(
         "GET /healthz, 2 workers",
         "report.lua",
@@ -213,7 +213,7 @@ def _measure_http(
     seconds: int,
     runs: int,
 ) -> Results:
-    """Loads each server in turn, `runs` times over, and prints medians and ratios to the first."""
+    """Load each server in turn, `runs` times, and print medians and ratios to the first."""
     stand_in_keys = scratch / "stand-in-keys.txt"
     stand_in_keys.write_text("key-a secret-a\nkey-b secret-b\n")
     seen: dict[int, dict[str, list[Load]]] = {

@@ -1,7 +1,7 @@
 """The baseline: a bare ASGI app that decodes an order and answers an order's JSON.
 
-No authentication, no engine, no checks. What it does in a second on a core is the most that any
-Python API on uvicorn could do; the venue's own figure is given as a share of it.
+No authentication, no engine, no checks: it is the upper bound of any Python API on uvicorn. The
+venue's figure is given as a share of it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ class OrderRequest(msgspec.Struct):
 
 
 class OrderAnswer(msgspec.Struct):
-    """The venue's answer, with constants where the venue would have to know something."""
+    """The venue's answer, with constants in place of the venue's data."""
 
     symbol: str
     qty: str

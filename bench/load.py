@@ -1,4 +1,4 @@
-"""Loads one HTTP server with wrk and reads what it saw."""
+"""Loads one HTTP server with wrk and parses its report."""
 
 import json
 import shutil
@@ -11,12 +11,12 @@ CONNECTIONS = (64, 256)
 
 
 class BenchError(Exception):
-    """A measurement that could not be made; the message says what to do."""
+    """A measurement failed; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One run's result. Latencies in milliseconds, as wrk saw them under a closed loop."""
+    """Result of one run. Latencies in milliseconds, as wrk saw them in a closed loop."""
 
     per_second: float
     p50_ms: float
@@ -33,7 +33,7 @@ def load(url: str, script: str, connections: int, seconds: int, *arguments: str)
         [*command, "--", *arguments],
         capture_output=True,
         text=True,
-        cwd=HERE.parent,  # scripts load each other by paths from there
+        cwd=HERE.parent,  # the scripts load each other by paths from there
         timeout=seconds + 60,
         check=False,
     )

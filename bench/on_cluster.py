@@ -1,7 +1,7 @@
 """Measure a venue on a Kubernetes node: `make bench-cluster`, with the node of `make cluster-up`.
 
-What the way through the ingress costs, how long changes take, what the operator uses while idle,
-and how it brings a venue that starts mis-tuned to where it should be.
+It measures the cost of the ingress, the time of changes, the idle operator's use, and how the
+operator tunes a venue that starts mis-tuned.
 """
 
 import argparse
@@ -42,12 +42,12 @@ SETTINGS = (
     f"database.bundled.maxConnections={MAX_CONNECTIONS}",
     "api.start.dbPoolSize=2",
     "api.start.dbPoolOverflow=0",
-    # One of each until a measurement says otherwise.
+    # One of each, unless a measurement changes it.
     "venue.api.replicas.max=1",
     "venue.api.workersPerPod.max=1",
     "venue.api.dbPoolOverflow.max=0",
 )
-# Pods, workers of each, connections of each.
+# Pods, workers per pod, connections per worker.
 BY_HAND = (
     *((1, 1, pool) for pool in (2, 4, 8)),
     *((1, 2, pool) for pool in (2, 4, 8)),
@@ -107,7 +107,7 @@ def main() -> int:
 
 
 class Bench:
-    """One venue in a namespace of its own, and the figures that are taken of it."""
+    """One venue in its own namespace, and its figures."""
 
     def __init__(self, namespace: Namespace, scratch: Path, seconds: int, runs: int) -> None:
         self._venue = InstalledVenue(namespace, "bench", TAG)
@@ -125,10 +125,10 @@ class Bench:
         for _ in range(CLOSED_ORDERS):
             eventually("an order is taken", partial(self._enter_order, self._key))
 
-    # --- What is measured -------------------------------------------------------------------------
+    # --- Measurements -----------------------------------------------------------------------------
 
     def ways(self) -> Results:
-        """Orders and health checks through the ingress, straight to the pod, and on loopback."""
+        """Measure orders and health checks through the ingress, to the pod, and on loopback."""
         with local_venue(self._scratch / "local", workers=1) as local:
             ways = {
                 "ingress": (self._venue.url, self._keys),
@@ -161,7 +161,7 @@ class Bench:
         return found
 
     def changes(self) -> Results:
-        """How long changes take, from the wish until everything runs."""
+        """Measure the time of changes, from the request until everything runs."""
         eventually("tuned", self._venue.is_tuned, timeout_s=120)
 
         def bounds(**api: Any) -> Callable[[], None]:
@@ -194,7 +194,7 @@ class Bench:
         return {name: _seconds_of(step) for name, step in steps.items()}
 
     def idle_operator(self, seconds: int = 120) -> Results:
-        """What the operator uses while nothing happens."""
+        """Measure what the operator uses while nothing happens."""
         time.sleep(30)
         before = self._operator_metrics()
         time.sleep(seconds)
@@ -208,7 +208,7 @@ class Bench:
         }
 
     def by_hand(self) -> Results:
-        """Orders a second of the mixed load, with every setting that there is room for here."""
+        """Measure orders a second of the mixed load, with every setting that fits here."""
         found = {}
         for replicas, workers, pool in BY_HAND:
             self._pin(replicas, workers, pool)
@@ -216,7 +216,7 @@ class Bench:
         return found
 
     def tuned(self, seconds: int) -> Results:
-        """Start with one worker and a pool of two; let the operator see to it, under load."""
+        """Start with one worker and a pool of two, and let the operator tune under load."""
         self._pin(1, 1, 2)
         series: list[Results] = []
         watch = ConnectionWatch(self._venue.database_url)
@@ -232,7 +232,7 @@ class Bench:
                     )
                     pinned = False
                 rate = self._orders_per_s(2)
-                # Each look costs the node's processors a tenth of a second.
+                # Each reading costs the node's processors a tenth of a second.
                 if len(series) % LOOK_EVERY == 0:
                     status = self._namespace.get("venue", self._venue.name)["status"]
                 series.append(
@@ -252,7 +252,7 @@ class Bench:
                         "next": status["plan"]["nextStep"],
                     }
                 )
-        # What it has come to, measured as the settings found by hand are.
+        # Measure the result in the same way as the settings found by hand.
         self._namespace.kubectl(
             "patch", "venue", self._venue.name, "--type=merge", "-p", '{"spec": {"mode": "Paused"}}'
         )
@@ -263,10 +263,10 @@ class Bench:
             "most_connections": watch.most,
         }
 
-    # --- How --------------------------------------------------------------------------------------
+    # --- Steps ------------------------------------------------------------------------------------
 
     def _pin(self, replicas: int, workers: int, pool: int) -> None:
-        """Have the venue run just that."""
+        """Make the venue run exactly these settings."""
         self._venue.change_bounds(
             replicas={"min": replicas, "max": replicas},
             workersPerPod={"min": workers, "max": workers},
@@ -276,7 +276,7 @@ class Bench:
 
     @contextmanager
     def _under_load(self, seconds: int) -> Iterator[None]:
-        """Load the pods through their Service. The ingress would be what is measured."""
+        """Load the pods through their Service, because the ingress would be the limit."""
         service = self._namespace.get("service", f"{self._venue.name}-api")["spec"]
         url = f"http://{service['clusterIP']}:{service['ports'][0]['port']}/v2/orders"
         with ThreadPoolExecutor() as threads:
@@ -285,19 +285,19 @@ class Bench:
             assert (failures := loading.result().failures) == 0, f"{failures} failures"
 
     def _orders_per_s_as_it_is(self) -> list[int]:
-        """Orders that the engine takes in a second under the mixed load, once for each run."""
+        """Return orders a second that the engine takes under the mixed load, once per run."""
         with self._under_load(WARM_UP_S + self._runs * self._seconds):
             time.sleep(WARM_UP_S)
             return [self._orders_per_s(self._seconds - 0.5) for _ in range(self._runs)]
 
     def _orders_per_s(self, seconds: float) -> int:
-        """Orders that the engine takes in a second, of so many seconds from now."""
+        """Return orders a second that the engine takes, over this many seconds from now."""
         began, before = time.monotonic(), self._orders()
         time.sleep(seconds)
         return round((self._orders() - before) / (time.monotonic() - began))
 
     def _enter_order(self, key: Key) -> bool:
-        """Enter one that meets nobody and is closed at once; return whether it was taken."""
+        """Enter an order that meets no other and is closed at once; return True if it was taken."""
         terms = {
             "symbol": SYMBOL,
             "qty": "1",
@@ -313,14 +313,14 @@ class Bench:
         return f"http://{self._venue.address_of('api')}:8000"
 
     def _orders(self) -> float:
-        """Orders that the engine has taken: one command each."""
+        """Return the orders that the engine has taken: one command each."""
         return self._sum(self._engine_metrics(), "openvenue_engine_durable_sequence")
 
     def _engine_metrics(self) -> str:
         return httpx.get(f"http://{self._venue.address_of('engine')}:7071/metrics").text
 
     def _spent(self) -> dict[str, tuple[float, float]]:
-        """Seconds and count of each stage of an order until now."""
+        """Return seconds and count of each stage of an order until now."""
         time.sleep(1.5)  # The API's figures are up to a second old.
         operations = f"http://{self._venue.address_of('api')}:8001"
         engine, api = self._engine_metrics(), httpx.get(f"{operations}/metrics").text
@@ -357,7 +357,7 @@ class Bench:
 
 
 def _judge(tuned: Results, by_hand: Results) -> None:
-    """Say how near the operator came to the best setting found by hand."""
+    """Compare the operator's setting with the best one found by hand."""
     best = max(by_hand, key=lambda setting: statistics.median(by_hand[setting]))
     share = statistics.median(tuned["at_the_end"]) / statistics.median(by_hand[best])
     console.print(f"The operator came to {share:.0%} of the best by hand ({best})")
@@ -372,7 +372,7 @@ def _seconds_of(step: Callable[[], None]) -> float:
 
 
 def _budget(connections: str) -> int | None:
-    """The second of "18/94"; None where it is not known."""
+    """Return the second number of "18/94"; None if it is unknown."""
     budget = connections.rpartition("/")[2]
     return int(budget) if budget.isdecimal() else None
 

@@ -1,4 +1,4 @@
-"""Pictures of what was measured, for docs/performance.md."""
+"""Pictures of the measurements, for docs/performance.md."""
 
 import statistics
 from pathlib import Path
@@ -15,7 +15,7 @@ _COLOURS = {"fast": "#1b6ca8", "naive": "#b5651d"}
 
 
 def draw(results: dict[str, Any], folder: Path) -> None:
-    """Draw a picture of each measured part that has one into `folder`, made where missing."""
+    """Draw a picture of each measured part that has one into `folder`, making it if missing."""
     folder.mkdir(parents=True, exist_ok=True)
     if "growth" in results:
         _draw_growth(results["growth"], folder / "book-growth.svg")
@@ -42,7 +42,7 @@ def _draw_growth(seen: dict[str, dict[str, list[float]]], path: Path) -> None:
 def draw_ways(seen: dict[str, Any], path: Path) -> None:
     """Draw where the time of an order and of a health check goes, from the client's side, as bars.
 
-    Of one connection; the inside of an order is what engine and API say of themselves.
+    For one connection; the inside of an order is by the engine's and the API's own metrics.
     """
 
     def mean_ms(way: str, what: str) -> float:
@@ -88,7 +88,7 @@ def draw_ways(seen: dict[str, Any], path: Path) -> None:
 
 
 def draw_tuning_run(seen: dict[str, Any], by_hand: dict[str, list[float]], path: Path) -> None:
-    """Draw how the operator tunes a venue that starts mis-tuned, beside the best hand-found one."""
+    """Draw how the operator tunes a venue that starts mis-tuned, and the best by hand."""
     series = seen["series"]
     at = [one["at_s"] for one in series]
     best = max(statistics.median(runs) for runs in by_hand.values())

@@ -1,4 +1,4 @@
-"""The servers that are measured: the venue, and the bare ASGI app that it is compared with."""
+"""The measured servers: the venue, and the bare ASGI app for comparison."""
 
 import json
 import os
@@ -24,13 +24,13 @@ ROOT = Path(__file__).resolve().parents[1]
 @dataclass(frozen=True, slots=True)
 class Server:
     url: str
-    keys: Path | None = None  # "key-id secret" a line, for order_flow.lua
+    keys: Path | None = None  # "key-id secret" per line, for order_flow.lua
     data_dir: Path | None = None
 
 
 @contextmanager
 def bare_asgi(workers: int) -> Iterator[Server]:
-    """bare_asgi.py on uvicorn, with the settings of the venue's own workers."""
+    """Run bare_asgi.py on uvicorn, with the settings of the venue's workers."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "bench.bare_asgi:app", "--port", str(port)]
@@ -44,7 +44,7 @@ def bare_asgi(workers: int) -> Iterator[Server]:
 
 @contextmanager
 def venue(data_dir: Path, workers: int, **environment: str) -> Iterator[Server]:
-    """A whole venue by `openvenue up`, its data in `data_dir`."""
+    """Run a whole venue by `openvenue up`, with its data in `data_dir`."""
     command = ["openvenue", "up", "--data-dir", str(data_dir), "--workers", str(workers)]
     command += ["--port", "0", "--engine-port", "0"]
     with _running(command, environment) as process:

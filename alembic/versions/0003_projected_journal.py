@@ -1,6 +1,6 @@
-"""Which journal the projection is of.
+"""Identity of the projected journal.
 
-The time of the last projected entry tells a journal from another one that has as many entries.
+The time of the last projected entry distinguishes a journal from another with as many entries.
 """
 
 from collections.abc import Sequence

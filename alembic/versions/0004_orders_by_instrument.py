@@ -1,7 +1,7 @@
 """Index of an account's orders in one instrument; no index of an account's executions.
 
-Listing the history of one symbol reads that alone, however much the account traded in others. The
-executions of an account are found by its orders, so an index of their own only cost writes.
+Listing the history of one symbol reads only that, however much the account traded in others. An
+account's executions are found by its orders, so an index of their own only cost writes.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ def downgrade() -> None:
 
 
 def _build_index(name: str, table: str, columns: list[str]) -> None:
-    """Build an index while the table is read and written, which no transaction can hold."""
+    """Build an index while the table is read and written, which no transaction can do."""
     with op.get_context().autocommit_block():
-        # One whose building was interrupted is left behind, invalid.
+        # An interrupted build leaves an invalid index behind.
         op.drop_index(name, table_name=table, if_exists=True, postgresql_concurrently=True)
         op.create_index(name, table, columns, unique=False, postgresql_concurrently=True)

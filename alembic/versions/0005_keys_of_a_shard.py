@@ -1,9 +1,9 @@
 """API keys belong to a shard.
 
-A key that is there already goes to the only shard of the database, else to the only shard that has
-its account. Where that is not certain it stays without one: this version accepts it nowhere until
-`openvenue keys claim`. Versions before this one write no shard and read every key; a trigger gives
-theirs to the only shard of the database.
+An existing key goes to the only shard of the database, or else to the only shard that has its
+account. Otherwise it stays without one, and this version accepts it nowhere until `openvenue keys
+claim`. Earlier versions write no shard and read every key; a trigger gives their keys to the only
+shard of the database.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ down_revision: str | None = "0004"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-# While a projection is being emptied (its sequence is -1), accounts of its shard may be missing.
+# While a projection is being emptied (its sequence is -1), its shard's accounts may be missing.
 GIVE_TO_SHARDS = """
 UPDATE api_keys SET shard_id = holders.shard_id
 FROM (
@@ -30,7 +30,7 @@ WHERE api_keys.account_id = holders.account_id AND api_keys.shard_id IS NULL
 
 
 def upgrade() -> None:
-    # Restoring a dump empties the search path, so the functions bring their own.
+    # A restored dump empties the search path, so the functions set their own.
     op.add_column("api_keys", sa.Column("shard_id", sa.BigInteger(), nullable=True))
     op.execute(
         """

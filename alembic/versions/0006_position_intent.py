@@ -1,6 +1,6 @@
-"""Orders keep the position intent that they were entered with.
+"""Orders keep the position intent of their entry.
 
-Rows of an older projector have none, nor had their orders.
+Rows of an older projector have none, and neither had their orders.
 """
 
 from collections.abc import Sequence

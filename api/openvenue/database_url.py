@@ -1,9 +1,9 @@
-"""The database's URL, as managed services hand it out and as libpq and SQLAlchemy spell it.
+"""The database's URL, as managed services give it and as libpq and SQLAlchemy spell it.
 
     postgresql://user:password@host:5432,host2/database?sslmode=verify-full&sslrootcert=/ca.crt
 
-asyncpg parses most of it. This module refuses what nobody would obey, translates what asyncpg does
-not know, and never quotes anything that may be a part of a password.
+asyncpg parses most of it. This module translates the parameters that asyncpg does not know, refuses
+those that have no effect, and never quotes text that may be a part of a password.
 """
 
 import ssl
@@ -32,28 +32,28 @@ _OF_ASYNCPG = frozenset(
 _OF_OURS = frozenset(
     {"ssl", "application_name", "connect_timeout", "channel_binding", "gssencmode"}
 )
-# libpq's way to say: the certificates that the system trusts.
+# libpq's word for the certificates that the system trusts.
 _SYSTEM = "system"
 
 
 class BadDatabaseUrl(ValueError):
-    """The URL cannot be used; says why, without any part of it that may be secret."""
+    """The URL cannot be used; says why, without any part that may be secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
-    """A URL that was understood; make it with `parse_database_url`."""
+    """A parsed URL; make it with `parse_database_url`."""
 
     dsn: str = field(repr=False)
     """The URL for asyncpg."""
     application_name: str = ""
-    """The name that the URL gives the connections, beside our own."""
+    """The name that the URL gives the connections; it precedes our own."""
     connect_timeout_s: float | None = None
     system_certificates: bool = False
-    """True if the server's certificate is verified by what the system trusts."""
+    """True if the system's trusted certificates verify the server's."""
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """Return how to verify the server where asyncpg cannot tell by itself."""
+        """Return how to verify the server, if asyncpg cannot know by itself."""
         if not self.system_certificates:
             return None
         context = ssl.create_default_context()
@@ -62,7 +62,7 @@ class DatabaseUrl:
 
 
 def parse_database_url(text: str) -> DatabaseUrl:
-    """Return the URL as asyncpg takes it. Raises BadDatabaseUrl."""
+    """Return the URL in asyncpg's form. Raises BadDatabaseUrl."""
     try:
         parts = urlsplit(text)
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -86,16 +86,16 @@ def parse_database_url(text: str) -> DatabaseUrl:
     if system:
         _check_system_certificates(given)
     _check_files(given)
-    # An empty value means the default, as with libpq; asyncpg's parser does not take one.
+    # An empty value means the default, as with libpq; asyncpg's parser refuses one.
     query = urlencode({name: value for name, value in given.items() if value})
     dsn = parts._replace(scheme="postgresql", query=query).geturl()
     return DatabaseUrl(dsn, application_name, connect_timeout_s, system)
 
 
 def _refuse_unknown(given: dict[str, str], *, nameable: bool) -> None:
-    """Refuse what neither asyncpg nor this module reads.
+    """Refuse parameters that neither asyncpg nor this module reads.
 
-    `nameable`: the query cannot be the end of a password with a `?` in it.
+    `nameable`: the query cannot be the end of a password that contains a `?`.
     """
     for name in given:
         if name == "pgbouncer":
@@ -111,7 +111,7 @@ def _refuse_unknown(given: dict[str, str], *, nameable: bool) -> None:
 
 
 def _translate_ssl(given: dict[str, str]) -> None:
-    """Put SQLAlchemy's and JDBC's `ssl` as libpq's `sslmode`; drop what is so anyhow."""
+    """Translate SQLAlchemy's and JDBC's `ssl` into libpq's `sslmode`; drop what is the default."""
     if "ssl" in given:
         asked = given.pop("ssl")
         mode = {"true": "require", "false": "disable"}.get(asked.lower(), asked)
@@ -141,7 +141,7 @@ def _check_ports(*hosts: str) -> None:
 
 
 def _seconds(value: str) -> float | None:
-    """Return a time limit; None where there is to be none but our own."""
+    """Return a time limit; None: only our own limits apply."""
     if not value:
         return None
     if not value.lstrip("-").isdecimal() or int(value) > 3600:
@@ -171,5 +171,5 @@ def _check_files(given: dict[str, str]) -> None:
 
 
 def _shown(name: str) -> str:
-    """Return a parameter's name where it looks like one."""
+    """Return a parameter's name if it looks like one."""
     return f"the parameter {name}" if name.isidentifier() and len(name) <= 40 else "a parameter"

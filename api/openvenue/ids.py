@@ -17,7 +17,7 @@ _TEXT_LENGTH = 36
 
 
 class Kind(IntEnum):
-    """What an id names; the value is its custom_b field."""
+    """Type of the thing that an id names; the value is its custom_b field."""
 
     ORDER = 0
     ACCOUNT = 1
@@ -37,7 +37,7 @@ class IdSpace:
         return f"{self._prefix}{digits[:4]}-{digits[4:]}"
 
     def parse(self, text: str) -> int | None:
-        """Return the engine's number, or None where `text` is not an id of this space.
+        """Return the engine's number, or None if `text` is not an id of this space.
 
         Accepts every spelling of a UUID that Python's `uuid` does; ids are case-insensitive.
         """

@@ -1,6 +1,7 @@
 """Prometheus metrics of an API worker, summed over the workers of a process group at the scrape.
 
-Made in the slot of the process, see `openvenue.metrics_slots`, which comes before this import.
+Made in the slot of the process, see `openvenue.serving.metrics_slots`, which comes before this
+import.
 """
 
 from bisect import bisect_left
@@ -9,7 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 
 class PendingCounter:
-    """A counter for hot paths: counts in memory, and exports when told to."""
+    """A counter for hot paths: counts in memory, and exports on request."""
 
     def __init__(self, exported: Counter) -> None:
         self.pending = 0
@@ -22,7 +23,7 @@ class PendingCounter:
 
 
 class PendingHistogram:
-    """A histogram for hot paths: observes in memory, and exports when told to."""
+    """A histogram for hot paths: observes in memory, and exports on request."""
 
     def __init__(self, exported: Histogram, buckets: tuple[float, ...]) -> None:
         self._exported = exported
@@ -37,7 +38,7 @@ class PendingHistogram:
 
     def export(self) -> None:
         """Add what has been observed since the last export."""
-        # The library offers no way to add many observations at once but these two fields.
+        # Only these two fields of the library can add many observations at once.
         for bucket, count in zip(self._exported._buckets, self._counts, strict=True):
             if count:
                 bucket.inc(count)
@@ -207,7 +208,7 @@ PROJECTION_TIMEOUTS = Counter(
     "openvenue_api_projection_timeouts", "Reads given up because the projection lagged too far."
 )
 
-# Shown from the start, at zero: a rate misses an event that its counter begins with.
+# Exported at zero from the start: a rate misses an event with which its counter appears.
 for _counter, _values in (
     (
         CONNECTIONS_REFUSED,

@@ -1,9 +1,10 @@
-"""Words an exception for a log line or an answer; never an empty text."""
+"""Describes an exception for a log line or an answer; never with an empty text."""
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what an exception says, with the driver's own words where a library wraps them."""
-    # SQLAlchemy puts the statement around what the driver said, and the adapter around the driver.
+    """Return an exception's message: the driver's own, if a library wraps it."""
+    # SQLAlchemy adds the statement to the driver's message, and its adapter wraps the driver's
+    # error.
     orig = getattr(error, "orig", None)
     if isinstance(orig, BaseException):
         error = orig.__cause__ or orig

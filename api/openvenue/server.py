@@ -1,22 +1,26 @@
 """Runs the API: worker processes on one listening socket, their number changeable at run time.
 
-The parent binds the socket, supervises the workers (`openvenue.supervisor`) and answers probes on a
-listener of its own. A worker that retires stops accepting, tells its clients to leave with their
-next answer, and stops when they have gone: no request fails, because the socket stays open in the
-others. When all stop, readiness fails first.
+The parent binds the socket, supervises the workers (`openvenue.serving.supervisor`) and answers
+probes on a listener of its own. A worker that retires stops accepting, tells its clients to leave
+with their next answer, and stops when they have gone: no request fails, because the socket stays
+open in the others. When all stop, readiness fails first.
 """
 
 if __name__ == "__main__":
     from openvenue.first_process import end_at_sigterm
 
-    end_at_sigterm()  # Before importing what takes a second.
+    end_at_sigterm()  # Before imports that take a second.
 
+import signal
 import socket
+from multiprocessing.connection import Connection
 
-from openvenue.metrics_slots import count_in, metrics_directory
-from openvenue.operations import probes_in_a_thread
+from openvenue.serving.metrics_slots import count_in, metrics_directory
+from openvenue.serving.operations import probes_in_a_thread
+from openvenue.serving.sockets import listen
+from openvenue.serving.tuning import Tuning
+from openvenue.serving.worker_place import Place
 from openvenue.settings import Settings, bad_settings_end_the_process, get_settings
-from openvenue.sockets import listen
 from openvenue.telemetry import configure_logging
 
 _SEND_BUFFER_BYTES = 128 << 10
@@ -25,8 +29,8 @@ _SEND_BUFFER_BYTES = 128 << 10
 def serve(settings: Settings | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises OSError where an address cannot be bound, openvenue.supervisor.WorkersFailed where no
-    worker can start.
+    Raises OSError where an address cannot be bound, openvenue.serving.supervisor.WorkersFailed
+    where no worker can start.
     """
     settings = settings or get_settings()
     configure_logging(settings.log_level, settings.log_format)
@@ -36,7 +40,8 @@ def serve(settings: Settings | None = None) -> None:
         metrics_directory(settings.metrics_dir) as directory,
     ):
         listener.set_inheritable(True)
-        # Of every connection: what the kernel keeps for a client that does not read is bounded too.
+        # All connections inherit it: it bounds what the kernel buffers for a client that does not
+        # read.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         if settings.operations_port_file is not None:
             settings.operations_port_file.write_text(f"{operations.getsockname()[1]}\n")
@@ -44,11 +49,20 @@ def serve(settings: Settings | None = None) -> None:
             settings.api_port_file.write_text(f"{listener.getsockname()[1]}\n")
         count_in(directory, "supervisor")
         # Only now: it makes metrics.
-        from openvenue.supervisor import Supervisor
+        from openvenue.serving.supervisor import Supervisor
 
-        supervisor = Supervisor(settings, listener, directory)
+        supervisor = Supervisor(_work, settings, listener, directory)
         with probes_in_a_thread(operations, supervisor.probes):
             supervisor.run()
+
+
+def _work(
+    place: Place, supervisor: Connection, tuning: Tuning, retire_signal: signal.Signals
+) -> bool:
+    # Imported in the worker: metrics are made in its slot, and the parent starts fast.
+    from openvenue.http.server import run_worker
+
+    return run_worker(place, supervisor, tuning, retire_signal)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Every setting of the Python processes: environment variables prefixed `OPENVENUE_`.
 
 The defaults suit a laptop; the charts and `openvenue up` set what differs. Settings that may change
-while a process runs (`Tuning`) come from a watched file instead, see `openvenue.tuning`.
+while a process runs (`Tuning`) come from a watched file instead, see
+`openvenue.serving.tuning`.
 """
 
 import re
@@ -198,17 +199,17 @@ class Settings(BaseSettings):
 
     @property
     def request_timeout_s(self) -> float:
-        """By when a request that waits for the engine has its answer, whatever happens."""
+        """Time by which a request that waits for the engine has its answer in any case."""
         return 1.1 * self.engine_reply_timeout_s + 2.0
 
     @property
     def stop_timeout_s(self) -> float:
-        """By when a worker that was told to stop has stopped."""
+        """Time by which a worker that was told to stop has stopped."""
         return self.shutdown_notice_s + self.drain_timeout_s + self.request_timeout_s
 
 
 def describe_bad_settings(error: ValidationError) -> str:
-    """Name the variables and what they must be, not what they are: that may hold a password."""
+    """Name the variables and their valid values, not the given ones: they may hold a password."""
     prefix = _prefix_of(error.title)
     sentences = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
@@ -218,7 +219,7 @@ def describe_bad_settings(error: ValidationError) -> str:
 
 
 def _prefix_of(model: str) -> str:
-    """Return what the variables of a settings class begin with."""
+    """Return the prefix of a settings class's variables."""
     classes = list(BaseSettings.__subclasses__())
     for one in classes:
         classes.extend(one.__subclasses__())
@@ -229,7 +230,7 @@ def _prefix_of(model: str) -> str:
 
 @contextmanager
 def bad_settings_end_the_process() -> Iterator[None]:
-    """End with status 2 and a sentence where the block finds a setting that cannot work."""
+    """End with status 2 and a sentence if the block finds an unusable setting."""
     try:
         yield
     except ValidationError as error:
@@ -239,5 +240,5 @@ def bad_settings_end_the_process() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The process's settings, read once."""
+    """Return the process's settings, read once."""
     return Settings()

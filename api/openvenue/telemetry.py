@@ -1,4 +1,4 @@
-"""Structured logs of every Python process: one line an event, no secrets.
+"""Structured logs of every Python process: one line per event, no secrets.
 
 Standard-library loggers (uvicorn, SQLAlchemy, Alembic) go through the same processors. The level
 can be changed at run time.
@@ -19,7 +19,7 @@ _REDACTED = "[redacted]"
 _SECRET_NAMES = re.compile(
     r"secret|password|passwd|authorization|token|apca-api|database_url", re.I
 )
-# Credentials inside texts: user:password@ of a URL, and values that follow a secret's header name.
+# Credentials in texts: user:password@ of a URL, and values after a secret's header name.
 _SECRET_TEXTS = re.compile(
     r"(?P<lead>://[^/\s:@]*:)[^/\s@]+(?=@)"
     r"|(?P<name>apca-api-secret-key['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",)]+",
@@ -81,8 +81,8 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 class Throttled:
     """Warnings that may come by the thousand: at most one line in `interval_s` for each cause.
 
-    The first is logged at once. Of those that follow within the interval, the next line says how
-    many they were (`suppressed`): the next warning's own, or one that `flush` writes.
+    The first is logged at once. The next line counts those that followed within the interval
+    (`suppressed`): either the next warning, or a line that `flush` writes.
     """
 
     def __init__(
@@ -95,11 +95,11 @@ class Throttled:
         self._log = log
         self._interval_s = interval_s
         self._clock = clock
-        # When each event and cause may be logged again, and how many were not since.
+        # For each event and cause: when it may be logged again, and how many were not since.
         self._waiting: dict[tuple[str, str], tuple[float, int]] = {}
 
     def warning(self, event: str, cause: str, **details: Any) -> None:
-        """Log or count an event. `cause` is one of a few, `details` are shown of the first."""
+        """Log or count an event. `cause` is one of a few; `details` are those of the first."""
         due_at, suppressed = self._waiting.get((event, cause), (0.0, 0))
         if (now := self._clock()) < due_at:
             self._waiting[event, cause] = (due_at, suppressed + 1)
@@ -108,7 +108,7 @@ class Throttled:
         self._log.warning(event, cause=cause, suppressed=suppressed, **details)
 
     def flush(self) -> None:
-        """Log the numbers that are due; to be called more often than every `interval_s`."""
+        """Log the counts that are due; call it more often than every `interval_s`."""
         now = self._clock()
         for (event, cause), (due_at, suppressed) in list(self._waiting.items()):
             if now < due_at:
@@ -120,10 +120,17 @@ class Throttled:
                 del self._waiting[event, cause]
 
 
+# What a process refuses or loses: at once, and then one line in a while for each cause. The causes
+# are those of the metrics; docs/operate.md lists events and metrics together.
+_refusals = Throttled(get_logger("openvenue.refusals"))
+log_refusal = _refusals.warning
+flush_refusals = _refusals.flush
+
+
 def redact(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Replace the values of secret fields, however deep, and credentials inside texts."""
+    """Replace the values of secret fields at any depth, and credentials in texts."""
     for key, value in event.items():
         event[key] = _REDACTED if _SECRET_NAMES.search(str(key)) else _redact_value(value)
     return event

@@ -1,8 +1,8 @@
 """Exact conversion between decimal strings outside and integers inside.
 
 Outside, prices, quantities and amounts are decimal strings ("123.45"). Inside they are whole ticks,
-lots and micros; tick and lot sizes are given in nanos (1e-9). No float takes part, and nothing is
-rounded on the way in: a value that is not a whole number of ticks or lots is an error.
+lots and micros; tick and lot sizes are in nanos (1e-9). No float takes part, and nothing is rounded
+on the way in: a value that is not a whole number of ticks or lots is an error.
 """
 
 from decimal import Decimal
@@ -15,7 +15,7 @@ INT64_MAX = (1 << 63) - 1
 
 _FRACTION_DIGITS = 9
 _TEXT_LENGTH_MAX = 40
-# Prices and quantities repeat; converting them is a fifth of what an order costs in Python.
+# Prices and quantities repeat, and converting them is a fifth of an order's cost in Python.
 _CACHE_ENTRIES_MAX = 1 << 14
 _POWERS_OF_TEN: tuple[int, ...] = tuple(10**exponent for exponent in range(_FRACTION_DIGITS + 1))
 
@@ -31,9 +31,9 @@ class NotAMultiple(UnitError):
 def parse_nanos(text: str) -> int:
     """Return `text`, a decimal number such as "-12.5" or "1e-3", in nanos.
 
-    Raises UnitError where it is not a finite decimal or has more than nine fractional digits.
+    Raises UnitError if it is not a finite decimal or has more than nine fractional digits.
     """
-    # Plain digits are nearly all there is; they need no Decimal.
+    # Nearly all numbers are plain digits, which need no Decimal.
     whole, _, fraction = text.partition(".")
     digits = whole + fraction
     if len(fraction) <= _FRACTION_DIGITS and digits.isdecimal() and digits.isascii() and whole:
@@ -67,9 +67,9 @@ def _parse_unusual(text: str) -> int:
 
 @lru_cache(_CACHE_ENTRIES_MAX)
 def parse_steps(text: str, step_nanos: int) -> int:
-    """Return how many steps (ticks or lots) of `step_nanos` make up `text`.
+    """Return the number of steps (ticks or lots) of `step_nanos` in `text`.
 
-    Raises UnitError where it is no decimal number or beyond 64 bits, NotAMultiple where it is not a
+    Raises UnitError if it is no decimal number or beyond 64 bits, NotAMultiple if it is not a
     whole number of steps.
     """
     steps, rest = divmod(parse_nanos(text), step_nanos)

@@ -1,8 +1,8 @@
-"""The words of orders and assets, each written down once: the wire contract's enumerators.
+"""The words of orders and assets, each in one place: the wire contract's enumerators.
 
-A word is an enumerator's name without its prefix, in lower case: SIDE_BUY is "buy". The API, the
-projection and the database's checks all use these. The `Literal`s are the same words for type
-checkers and schemas; a test holds them against the enumerators.
+A word is an enumerator's name without its prefix, in lower case: SIDE_BUY is "buy". API, projection
+and the database's checks all use these. The `Literal`s repeat the words for type checkers and
+schemas; a test compares them with the enumerators.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ Word = TypeVar("Word", bound=str)
 
 
 class UnknownEnumerator(ValueError):
-    """The engine sent an enumerator that this version has no word for: the engine is newer."""
+    """The engine sent an enumerator that this version does not know: the engine is newer."""
 
 
 class Words(dict[int, Word], Generic[Word]):
@@ -33,7 +33,7 @@ class Words(dict[int, Word], Generic[Word]):
         super().__init__(words)
         self._kind = kind
         self.numbers: dict[str, Any] = {word: number for number, word in words.items()}
-        """The enumerator of each word."""
+        """Enumerator of each word."""
 
     def __missing__(self, number: int) -> Word:
         raise UnknownEnumerator(f"this version knows no {self._kind} {number}")

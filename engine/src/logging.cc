@@ -47,7 +47,7 @@ std::unique_ptr<spdlog::formatter> json_formatter() {
   return formatter;
 }
 
-// gRPC's own lines, so that the log is all of one format.
+// Logs gRPC's own lines, so that the log has one format.
 void log_from_grpc(gpr_log_func_args* line) {
   const auto level =
       line->severity == GPR_LOG_SEVERITY_ERROR ? spdlog::level::warn : spdlog::level::debug;

@@ -4,6 +4,7 @@
 #include "exit_codes.h"
 #include "serve.h"
 #include "tools/bench_book.h"
+#include "tools/bench_exchange.h"
 #include "tools/bench_rpc.h"
 #include "tools/journal_tool.h"
 
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   openvenue::add_serve_command(app, exit_code);
   openvenue::tools::add_bench_book_command(app, exit_code);
+  openvenue::tools::add_bench_exchange_command(app, exit_code);
   openvenue::tools::add_bench_rpc_command(app, exit_code);
   openvenue::tools::add_journal_command(app, exit_code);
   CLI11_PARSE(app, argc, argv);

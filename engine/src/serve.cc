@@ -32,8 +32,7 @@
 namespace openvenue {
 namespace {
 
-// The share of a stop's time that clients have for their last replies; the rest is for what comes
-// after them.
+// Clients' share of a stop's time for their last replies; the rest is for the steps after that.
 constexpr int kDrainMsPerSecond = 600;
 
 struct ServeOptions {
@@ -54,7 +53,7 @@ struct ServeOptions {
   std::string log_format = "text";
 };
 
-// Every option can also be given in the environment: --ring-size is OPENVENUE_ENGINE_RING_SIZE.
+// Every option is also read from the environment: --ring-size from OPENVENUE_ENGINE_RING_SIZE.
 template <class Value>
 CLI::Option* add(CLI::App& command, const std::string& name, Value& value,
                  const std::string& help) {
@@ -169,8 +168,8 @@ void add_server_options(CLI::App& command, ServeOptions& options) {
       ->check(CLI::IsMember({"text", "json"}));
 }
 
-// Waits for the signal that ends the process, from before recovery on, and sees to it that the end
-// comes: what hangs in a stop, a disk or a client, must not keep the next engine from starting.
+// Waits, from before recovery on, for the signal that ends the process, and ensures that it ends: a
+// stop that hangs, on a disk or a client, must not keep the next engine from starting.
 class StopSignal {
  public:
   // Blocks the signals in this thread and all that it starts.
@@ -223,12 +222,13 @@ class StopSignal {
 };
 
 void ignore_what_must_not_end_it() {
-  std::signal(SIGHUP, SIG_IGN);  // of a terminal that closes; there is nothing to read anew
+  std::signal(SIGHUP, SIG_IGN);  // sent when a terminal closes; there is nothing to reload
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is a write that fails, not a death
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit must fail a write, not end the process
 }
 
-// Connections take descriptors, and the journal must never lack one for its next segment.
+// Raises the limit on descriptors for connections, so that the journal has one for its next
+// segment.
 void reserve_descriptors(const rpc::ServerSettings& server) {
   constexpr rlim_t kOfAReader = 2;
   constexpr rlim_t kOfEverythingElse = 64;
@@ -245,7 +245,7 @@ void reserve_descriptors(const rpc::ServerSettings& server) {
                            " are needed: raise it (ulimit -n), or lower --connections-max");
 }
 
-// Whoever waits for the file sees it whole or not at all.
+// Renames the file into place, so that readers see all of it or none.
 void write_port_file(const std::string& path, int port) {
   if (path.empty()) return;
   const std::string unfinished = path + ".new";

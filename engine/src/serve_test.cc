@@ -1,4 +1,4 @@
-// `openvenue-engine serve` as a process: how it starts, stops and refuses to start.
+// `openvenue-engine serve` as a process: its start, its stop and its refusals to start.
 #include <gtest/gtest.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -24,7 +24,7 @@ namespace {
 using runtime::testing::kPatience;
 using runtime::testing::TemporaryDirectory;
 
-// As posix_spawn takes them; `strings` must outlive the result.
+// Arguments in posix_spawn's form; `strings` must outlive the result.
 std::vector<char*> null_terminated(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
   pointers.reserve(strings.size() + 1);
@@ -35,7 +35,7 @@ std::vector<char*> null_terminated(std::vector<std::string>& strings) {
 
 class EngineProcess {
  public:
-  // `command` starts the engine, which comes behind it with its arguments.
+  // `command` starts the engine, whose path and arguments follow it.
   explicit EngineProcess(std::vector<std::string> arguments,
                          std::vector<std::string> environment = {},
                          const std::vector<std::string>& command = {}) {

@@ -2,5 +2,5 @@
 
 from openvenue.first_process import end_at_sigterm
 
-# Before the entry modules import what takes a second.
+# Before the entry modules make imports that take a second.
 end_at_sigterm()

@@ -17,7 +17,7 @@ from openvenue_operator.scrape import new_session
 from openvenue_operator.settings import OperatorSettings
 
 _KIND_POLL_S = 2.0
-# Tell of every call and event, which the metrics count.
+# They log every call and event, which the metrics count.
 _QUIET_LOGGERS = ("httpx2", "kopf")
 
 _log = get_logger(__name__)
@@ -44,13 +44,13 @@ async def serve(settings: OperatorSettings) -> None:
 
 
 async def _wait_for_kind(client: AsyncClient, namespace: str, readiness: Readiness) -> None:
-    """Wait until the API server knows Venues, which kopf looks for only once."""
+    """Wait until the API server knows Venues, because kopf looks for them only once."""
     while True:
         try:
             async for _venue in client.list(Venue, namespace=namespace, chunk_size=1):
                 break
         except (httpx2.HTTPError, OSError) as error:
-            # Neither kind nor rights may be there yet, nor the API server itself.
+            # The kind, the rights, or the API server itself may still be missing.
             readiness.problem = f"no Venues can be read yet: {error}"
             _log.warning("no Venues can be read yet", namespace=namespace, problem=str(error))
             await asyncio.sleep(_KIND_POLL_S)

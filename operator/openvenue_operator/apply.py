@@ -1,8 +1,8 @@
-"""Carries out a step: one function a write, each of which may be made twice, or be the last.
+"""Carries out a step, with one function per write. Each write may be repeated, or be the last.
 
-The order is that in which a growing venue needs them: the engine's threads before the channels that
-use them, the tuning that new pods read before there are new pods, the nudge last. A step either
-shrinks or grows, so an operator that ends between two writes leaves less than the budget allows.
+The order is that of a growing venue: the engine's threads before the channels that use them, the
+tuning that new pods read before the new pods, the nudge last. A step either shrinks or grows, so an
+operator that ends between two writes leaves less than the budget allows.
 """
 
 from collections.abc import Callable
@@ -27,18 +27,18 @@ from openvenue_operator.observe import (
 from openvenue_operator.observe_pods import nudge_value
 
 REFUSALS = (400, 403, 422)
-"""Answers of the API server that will be the same next time, until somebody does something."""
+"""Answers of the API server that stay the same until somebody changes something."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class Clients(NamedTuple):
-    """What a step is carried out with."""
+    """The clients that carry out a step."""
 
     client: AsyncClient
     engine: EngineClient
     holds: Callable[[], bool] = lambda: True
-    """Whether the Venue's Lease is still held; asked right before each write."""
+    """True while the Venue's Lease is held; asked right before each write."""
 
 
 class Outcome(NamedTuple):
@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
 
     done: Step
     obstacle: str | None
-    """What kept the rest from being written, in words."""
+    """The obstacle that kept the rest from being written, in words."""
 
 
 async def apply_step(
@@ -57,11 +57,11 @@ async def apply_step(
     generation: int,
     now: float,
 ) -> Outcome:
-    """Write what the step says, until something stands in the way.
+    """Write the step until an obstacle comes.
 
-    `generation` is the tuning's that pods are nudged to read. Raises what the client raises where
-    the API server cannot be reached, or what was observed has changed meanwhile: the next
-    reconciliation begins anew.
+    `generation` is that of the tuning that nudged pods should read. Raises the client's errors if
+    the API server cannot be reached, or if what was observed has changed meanwhile: the next
+    reconciliation starts again.
     """
     done = Step()
     try:
@@ -90,9 +90,9 @@ async def apply_step(
 
 
 def _check(clients: Clients) -> None:
-    """Write nothing more once the Lease may be another operator's.
+    """Write nothing more once another operator may have the Lease.
 
-    A process that was frozen runs on where it stood, before it notices how late it is.
+    A process that was frozen continues where it stood, before it notices how late it is.
     """
     if not clients.holds():
         raise TimeoutError("the Lease may be another operator's by now")
@@ -109,10 +109,10 @@ async def set_server_threads(engine: EngineClient, addresses: Addresses, count: 
 async def write_tuning(
     client: AsyncClient, venue: VenueObject, addresses: Addresses, tuning: Tuning
 ) -> None:
-    """Write the ConfigMap that the API's pods mount; it goes when their Deployment does.
+    """Write the ConfigMap that the API's pods mount; it is removed with their Deployment.
 
-    It carries the version that was read, so that one who has not seen the last change, an operator
-    that stood still for long, changes nothing.
+    The write carries the version that was read, so an operator that has not seen the last change
+    changes nothing.
     """
     metadata: dict[str, object] = {
         "name": tuning_name(venue.spec),
@@ -148,7 +148,7 @@ async def set_replicas(
 ) -> None:
     """Set the number of API pods, and own that field from then on.
 
-    By the subresource `scale`: who may write that can change no image.
+    It uses the subresource `scale`: the right to write that cannot change an image.
     """
     body = {
         "apiVersion": "autoscaling/v1",
@@ -156,7 +156,7 @@ async def set_replicas(
         "metadata": {
             "name": venue.spec.api.deployment,
             "namespace": venue.namespace,
-            # Never makes one that is not there.
+            # With the uid, the write never creates a Deployment.
             "uid": addresses.deployment_uid,
         },
         "spec": {"replicas": replicas},
@@ -170,9 +170,9 @@ async def set_replicas(
 async def nudge(
     client: AsyncClient, venue: VenueObject, addresses: Addresses, name: str, value: str
 ) -> None:
-    """Annotate a pod, upon which its kubelet renews the mounted tuning at once.
+    """Annotate a pod, so that its kubelet renews the mounted tuning at once.
 
-    A pod that has gone meanwhile is not missed.
+    A pod that has gone meanwhile is ignored.
     """
     body = {
         "apiVersion": "v1",
@@ -180,7 +180,7 @@ async def nudge(
         "metadata": {
             "name": name,
             "namespace": venue.namespace,
-            # Never makes one that is not there.
+            # With the uid, the write never creates a pod.
             "uid": addresses.pod_uids[name],
             "annotations": {NUDGE_ANNOTATION: value},
         },

@@ -1,7 +1,7 @@
 """The database's connections: how many the venue may hold, and how many it may come to hold.
 
-Two questions, each answered for the worst that can happen before the next step: how many pods there
-may be, and what each of them may hold. All of it is arithmetic on an `Observation`.
+It computes the worst case before the next step: the number of pods, and the connections of each.
+All of it is arithmetic on an `Observation`.
 """
 
 from openvenue_operator.model import (
@@ -17,14 +17,14 @@ from openvenue_operator.spec import VenueSpec
 
 
 def rest(spec: VenueSpec) -> int:
-    """Connections of the venue's that are not the API's: projector and migration."""
+    """Return the connections of projector and migration."""
     return spec.connections.projector + spec.connections.migration
 
 
 def limit(spec: VenueSpec, observation: Observation, may_hold: int) -> int | None:
-    """Connections that the venue may hold; None where nobody knows.
+    """Return the connections that the venue may hold; None if unknown.
 
-    `may_hold` is what its pods may hold each.
+    `may_hold` is the number that each of its pods may hold.
     """
     allowed = _allowed(spec, observation)
     if allowed is None:
@@ -33,7 +33,7 @@ def limit(spec: VenueSpec, observation: Observation, may_hold: int) -> int | Non
 
 
 def limit_in_words(spec: VenueSpec, observation: Observation, may_hold: int) -> str:
-    """Where the limit comes from."""
+    """Explain the limit."""
     database, cap = observation.database, spec.connections.cap
     headroom, others = spec.connections.headroom, _of_others(spec, observation, may_hold)
     free = f"{others} of others" if others > headroom else f"{headroom} headroom"
@@ -48,9 +48,9 @@ def limit_in_words(spec: VenueSpec, observation: Observation, may_hold: int) -> 
 
 
 def _allowed(spec: VenueSpec, observation: Observation) -> int | None:
-    """What the server allows, or the cap where that is less.
+    """Return what the server allows, or the cap if that is less.
 
-    A cap alone is not enough: the server may allow less than it.
+    A cap alone is not enough: the server may allow less.
     """
     database, cap = observation.database, spec.connections.cap
     if database is None:
@@ -60,7 +60,7 @@ def _allowed(spec: VenueSpec, observation: Observation) -> int | None:
 
 
 def _of_others(spec: VenueSpec, observation: Observation, may_hold: int) -> int:
-    """What the database counts beyond all that the venue may hold: somebody else's for certain."""
+    """Return the connections beyond all that the venue may hold: certainly somebody else's."""
     if observation.database is None:
         return 0
     venues = len(observation.pods) * may_hold + rest(spec)
@@ -68,14 +68,14 @@ def _of_others(spec: VenueSpec, observation: Observation, may_hold: int) -> int:
 
 
 def pods_at_most(deployment: Deployment, replicas: int, pods: tuple[Pod, ...] = ()) -> int:
-    """Pods that may hold connections at a time, with this many `replicas`, before the next step.
+    """Return how many pods may hold connections at a time before the next step, with `replicas`.
 
-    Those that serve: a rollout adds `max_surge`. Those that drain: where a new pod counts as
-    available only after an old one's grace period (`min_ready_seconds`), a rollout has no more than
-    `max_surge` + `max_unavailable` of them at a time, and begins with them only after what drains
-    now has gone; otherwise all that there are may drain beside their successors. An autoscaler may
-    scale down to its least number and up again at once, while what it let go of drains still; down
-    again it goes later than that, for it waits (its stabilization window) and never up.
+    Pods that serve: a rollout adds `max_surge`. Pods that drain: if a new pod counts as available
+    only after an old one's grace period (`min_ready_seconds`), at most `max_surge` +
+    `max_unavailable` drain at a time in a rollout, and only after those that drain now have gone.
+    Otherwise all existing pods may drain beside their successors. An autoscaler may scale down to
+    its minimum and up again at once, while the removed pods still drain; it scales down again only
+    after its stabilization window, when they have gone.
     """
     draining = sum(pod.terminating for pod in pods)
     staying = len(pods) - draining
@@ -97,7 +97,7 @@ def budget_of(
     limit: int,
     pods: tuple[Pod, ...] = (),
 ) -> Budget:
-    """Where the connections go in the worst case, with that many pods of that size."""
+    """Return the use of connections in the worst case, with this many pods of this size."""
     most = pods_at_most(deployment, replicas, pods)
     return Budget(
         limit=limit,
@@ -109,7 +109,7 @@ def budget_of(
 
 
 def in_words(budget: Budget) -> str:
-    """The sum of the worst case."""
+    """Return the worst case's sum in words."""
     return (
         f"{count(budget.pods_at_most, 'pod')} at most x {budget.connections_per_pod} "
         f"+ {budget.rest} = {budget.total} connections of {budget.limit}"
@@ -117,14 +117,15 @@ def in_words(budget: Budget) -> str:
 
 
 def per_pod(tuning: Tuning | None) -> int:
-    """Connections that a pod with this tuning may hold."""
+    """Return the connections that a pod with this tuning may hold."""
     if tuning is None:
         return 0
     return tuning.workers * (tuning.db_pool_size + tuning.db_pool_overflow)
 
 
 def runs(pod: Pod, tuning: Tuning) -> bool:
-    """Whether a pod says that all its workers run `tuning`, and none is left that ran another."""
+    """True if a pod reports that all its workers run `tuning`, and no worker with another is
+    left."""
     report = pod.report
     return (
         report is not None
@@ -138,8 +139,9 @@ def runs(pod: Pod, tuning: Tuning) -> bool:
 def may_hold(observation: Observation, remembered: int | None) -> int:
     """Return the connections that any one pod may hold now.
 
-    What is applied, once every pod runs it; until then also what pods say that they may hold, and
-    what was `remembered` of the time before. Before the first tuning, what they start with.
+    Once every pod runs the applied tuning, it counts alone. Until then, what pods report and what
+    was `remembered` of earlier tunings count too. Before the first tuning, the start settings
+    count.
     """
     applied = observation.applied
     says = [
@@ -153,9 +155,9 @@ def may_hold(observation: Observation, remembered: int | None) -> int:
 
 
 def all_run(observation: Observation, tuning: Tuning) -> bool:
-    """Whether every pod that stays runs `tuning`, and those that go hold no more than it allows.
+    """True if every staying pod runs `tuning`, and leaving ones hold no more than it allows.
 
-    A pod that no node has yet holds nothing, and will read what is applied when it starts.
+    A pod without a node holds nothing, and will read the applied tuning when it starts.
     """
     return all(
         (pod.report is not None and _holds(pod) <= per_pod(tuning))
@@ -167,13 +169,13 @@ def all_run(observation: Observation, tuning: Tuning) -> bool:
 
 
 def fits(allocation: Allocation, deployment: Deployment, spec: VenueSpec, limit: int) -> bool:
-    """Whether an allocation's worst case is within the limit, once what goes on now is over."""
+    """True if an allocation's worst case is within the limit, once present changes are over."""
     most = pods_at_most(deployment, allocation.replicas)
     return most * allocation.connections_per_pod + rest(spec) <= limit
 
 
 def sessions_at_most(allocation: Allocation, deployment: Deployment) -> int:
-    """Engine sessions that the API's pods may have at a time."""
+    """Return the number of engine sessions that the API's pods may have at a time."""
     most = pods_at_most(deployment, allocation.replicas)
     return most * allocation.workers * allocation.grpc_channels
 

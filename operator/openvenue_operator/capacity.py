@@ -1,4 +1,4 @@
-"""Which of the allocations fit: the bounds of the spec, the budget, and the engine's threads."""
+"""Fits allocations into the spec's bounds, the budget, and the engine's threads."""
 
 from openvenue_operator import policy
 from openvenue_operator.budget import fits, sessions_at_most
@@ -7,15 +7,15 @@ from openvenue_operator.model import Allocation
 from openvenue_operator.spec import Bounds, VenueSpec
 
 OTHER_SESSIONS = 2
-"""Of the engine's sessions, those that are not the API's: operator and command line."""
+"""Engine sessions that are not the API's: operator and command line."""
 SESSIONS_SHARE = 2
-"""One in so many of the engine's threads may hold a session."""
+"""One in this many of the engine's threads may hold a session."""
 SESSIONS_PER_PEER_SHARE = 4
-"""One in so many of the engine's threads may hold a session of one pod."""
+"""One in this many of the engine's threads may hold a session of one pod."""
 
 
 def within_bounds(allocation: Allocation, spec: VenueSpec) -> Allocation:
-    """An allocation, with each number brought within its bounds."""
+    """Return an allocation with each number brought within its bounds."""
     api = spec.api
     return allocation.replace(
         replicas=_clamp(allocation.replicas, api.replicas),
@@ -27,7 +27,7 @@ def within_bounds(allocation: Allocation, spec: VenueSpec) -> Allocation:
 
 
 def least_of(spec: VenueSpec, current: Allocation) -> Allocation:
-    """The least that the bounds allow."""
+    """Return the smallest allocation within the bounds."""
     api = spec.api
     return current.replace(
         replicas=api.replicas.min,
@@ -39,9 +39,9 @@ def least_of(spec: VenueSpec, current: Allocation) -> Allocation:
 
 
 def fitted(asked: Allocation, context: Context) -> Allocation:
-    """Take away what does not fit: overflow first, then pools, then workers and pods.
+    """Reduce an allocation until it fits: overflow first, then pools, then workers and pods.
 
-    Where it is sessions that do not fit: channels first, then workers and pods.
+    If sessions do not fit: channels first, then workers and pods.
     """
     api = context.spec.api
     while not has_room(asked, context):
@@ -61,7 +61,7 @@ def fitted(asked: Allocation, context: Context) -> Allocation:
 
 
 def has_room(allocation: Allocation, context: Context) -> bool:
-    """Whether budget and engine threads suffice for it, also in a rollout."""
+    """True if budget and engine threads suffice for it, also in a rollout."""
     spec, deployment, bound = context.spec, context.deployment, context.limit
     return (bound is None or fits(allocation, deployment, spec, bound)) and _has_sessions(
         allocation, context
@@ -73,21 +73,21 @@ def _has_sessions(allocation: Allocation, context: Context) -> bool:
 
 
 def threads_needed(allocation: Allocation, context: Context) -> int:
-    """Engine threads for the sessions that there may be at most."""
+    """Return the engine threads needed for the largest possible number of sessions."""
     sessions = sessions_at_most(allocation, context.deployment) + OTHER_SESSIONS
     of_one_pod = allocation.workers * allocation.grpc_channels
     return max(SESSIONS_SHARE * sessions, SESSIONS_PER_PEER_SHARE * of_one_pod)
 
 
 def threads_for(allocation: Allocation, context: Context) -> int:
-    """The same, within the bounds of the spec."""
+    """Return the same, within the bounds of the spec."""
     return _clamp(threads_needed(allocation, context), context.spec.engine.server_threads)
 
 
 def is_asked_for(kept: Allocation | None, asked: Allocation, context: Context) -> bool:
-    """Whether the target that is kept is also what the spec asks for, as far as it says.
+    """True if the kept target is also what the spec asks for, as far as that is known.
 
-    What the database allows is not known here: of the budget only the cap is.
+    The database's limit is unknown here: of the budget, only the cap is known.
     """
     spec, engine = context.spec, context.observation.engine
     cap, headroom = spec.connections.cap, spec.connections.headroom

@@ -1,7 +1,7 @@
 """The Kubernetes API as the operator uses it: one client, every call counted, writes as one owner.
 
-A call that fails is not repeated here. Each reconciliation of a venue starts from what is there, so
-the next one does what this one could not.
+It does not repeat a failed call. Each reconciliation of a venue starts from what is there, so the
+next one does what this one could not.
 """
 
 import re
@@ -44,11 +44,11 @@ class Call(NamedTuple):
 
 
 class Contested(Exception):
-    """Somebody else declares a field that the operator would write; the message says who."""
+    """Somebody else declares a field that the operator wants to write; the message says who."""
 
 
 def call_of(method: str, path: str) -> Call:
-    """Return the verb and resource that a request asks for."""
+    """Return the verb and resource of a request."""
     match = _RESOURCE_PATH.fullmatch(path)
     if match is None:
         return Call(method.lower(), "other")
@@ -62,7 +62,7 @@ class CountingTransport(httpx2.AsyncHTTPTransport):
     """HTTP that counts the calls of the Kubernetes API."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request and count it with its answer."""
+        """Send a request and count it by its answer."""
         status = "none"
         try:
             response = await super().handle_async_request(request)
@@ -99,12 +99,12 @@ async def server_side_apply(
     field: tuple[str, ...],
     owner: tuple[str, type[Any]] | None = None,
 ) -> None:
-    """Declare what `body` holds of an object (server-side apply), and nothing else of it.
+    """Declare the fields in `body` of an object (server-side apply), and no others.
 
-    Values that somebody once set by hand (kubectl scale, kubectl edit, the API server's defaults in
-    a `helm install`) give way. Where somebody else declares `field` as the operator does, the two
-    would take it from each other for ever: raises Contested and writes nothing. Where `resource` is
-    a subresource, `owner` is the kind in which is noted who declares what.
+    It overwrites values that somebody set by hand (kubectl scale, kubectl edit, the API server's
+    defaults in a `helm install`). If somebody else declares `field`, the two would take it from
+    each other for ever, so it raises Contested and writes nothing. If `resource` is a subresource,
+    `owner` is the kind that notes who declares what.
     """
     kind, noted_in = owner or (str(body["kind"]), resource)
     name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]

@@ -1,6 +1,6 @@
-"""The conditions of a Venue: their types, their reasons, and what makes each of them true.
+"""The conditions of a Venue: their types, their reasons, and the rule for each.
 
-A condition that is well, or says what another one says, has no message.
+A condition has no message if it is well, or if another one says the same.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Type(StrEnum):
-    """What a condition is about."""
+    """Subject of a condition."""
 
     READY = "Ready"
     ENGINE_READY = "EngineReady"
@@ -30,7 +30,7 @@ class Type(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a condition is as it is, in a word that programs can go by."""
+    """Cause of a condition's state, in a word for programs."""
 
     PODS_READY = "PodsReady"
     NO_POD_READY = "NoPodReady"
@@ -67,11 +67,11 @@ class Condition(Value, frozen=True, kw_only=True):
 
 
 class Found(NamedTuple):
-    """A condition before it is known when it turned."""
+    """A condition without the time of its last change."""
 
     type: Type
     state: bool | None
-    """None: nobody knows."""
+    """None: unknown."""
     reason: Reason
     message: str | None
 
@@ -79,9 +79,9 @@ class Found(NamedTuple):
 def conditions_of(
     observation: Observation, plan: Plan, before: Sequence[Condition], now: float
 ) -> tuple[Condition, ...]:
-    """Return the conditions, in the order in which one looks at them.
+    """Return the conditions in the order of reading.
 
-    Those that have not turned keep the time at which they did `before`.
+    Unchanged ones keep the time of their last change from `before`.
     """
     found = (
         _ready(observation),
@@ -104,19 +104,19 @@ def paused(before: Sequence[Condition], generation: int, now: float) -> tuple[Co
 
 
 def rfc3339(now: float) -> str:
-    """A time as the API server has it, to the second."""
+    """Return a time in the API server's form, to the second."""
     return datetime.fromtimestamp(now, UTC).strftime(TIME)
 
 
 def seconds_of(time: str | None) -> float:
-    """Unix seconds of a time that `rfc3339` made; the distant past of none."""
+    """Return the Unix seconds of a time from `rfc3339`; for None the distant past."""
     if time is None:
         return 0.0
     return datetime.strptime(time, TIME).replace(tzinfo=UTC).timestamp()
 
 
 def ready_pods(observation: Observation) -> int:
-    """Pods that clients are sent to."""
+    """Return the number of pods that get clients."""
     return sum(pod.ready and not pod.terminating for pod in observation.pods)
 
 

@@ -1,4 +1,4 @@
-"""What a plan begins with: a venue as it is observed, and what its pods run."""
+"""Input of a plan: the observed venue, and the tuning that its pods run."""
 
 from typing import NamedTuple
 
@@ -14,13 +14,13 @@ from openvenue_operator.spec import VenueSpec
 
 
 class Context(NamedTuple):
-    """What a plan begins with."""
+    """Input of a plan."""
 
     spec: VenueSpec
     observation: Observation
     deployment: Deployment
     running: Tuning
-    """What pods run, or take over: the applied tuning, or what they start with."""
+    """The tuning that pods run or take over: the applied one, or their start settings."""
     may_hold: int
     limit: int | None
     attendance: Attendance
@@ -28,7 +28,7 @@ class Context(NamedTuple):
 
     @property
     def current(self) -> Allocation:
-        """How the API is set up."""
+        """The API's present allocation."""
         engine = self.observation.engine
         return Allocation(
             replicas=self.deployment.replicas,
@@ -36,17 +36,17 @@ class Context(NamedTuple):
             db_pool_size=self.running.db_pool_size,
             db_pool_overflow=self.running.db_pool_overflow,
             grpc_channels=self.running.grpc_channels,
-            # An engine that cannot be asked cannot be told either: nothing is built on its threads.
+            # An engine that cannot be asked cannot be told either, so do not count on its threads.
             server_threads=engine.server_threads if engine else self.spec.engine.server_threads.min,
         )
 
     @property
     def has_replicas(self) -> bool:
-        """Whether the replicas are the operator's to set."""
+        """True if the operator sets the replicas."""
         return self.deployment.autoscaler_max is None
 
     def tuning_of(self, allocation: Allocation) -> Tuning:
-        """What a tuning file says of an allocation, under the generation that runs."""
+        """Return the tuning file of an allocation, under the running generation."""
         return Tuning(
             generation=self.running.generation,
             workers=allocation.workers,
@@ -57,7 +57,7 @@ class Context(NamedTuple):
         )
 
     def in_place(self, target: Allocation) -> bool:
-        """Whether there are as many pods as the target says, ready, and each runs it."""
+        """True if the target's number of pods is there, and each is ready and runs it."""
         pods, deployment = self.observation.pods, self.deployment
         return (
             not differs(self.tuning_of(target), self.running)
@@ -68,7 +68,7 @@ class Context(NamedTuple):
         )
 
     def can_be_measured(self, target: Allocation) -> bool:
-        """Whether pods that run the target say how they are; others may be late."""
+        """True if some pods that run the target report figures; others may be late."""
         return not differs(self.tuning_of(target), self.running) and any(
             pod.ready and not pod.terminating and runs(pod, self.running)
             for pod in self.observation.pods
@@ -76,5 +76,5 @@ class Context(NamedTuple):
 
 
 def differs(one: Tuning, other: Tuning) -> bool:
-    """Whether pods that run them work otherwise."""
+    """True if pods would work differently with these two."""
     return one.replace(generation=0) != other.replace(generation=0)

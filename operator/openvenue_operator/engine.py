@@ -1,4 +1,4 @@
-"""Asks the engine for the settings that change while it runs, and sets them (gRPC `Admin.Tune`)."""
+"""Reads and sets the engine's settings that change while it runs (gRPC `Admin.Tune`)."""
 
 import contextlib
 
@@ -16,14 +16,14 @@ class EngineUnreachable(Exception):
 
 
 class EngineClient:
-    """Speaks to one engine, on one connection for as long as its address stays."""
+    """Speaks to one engine, over one connection while its address stays."""
 
     def __init__(self) -> None:
         self._address: str | None = None
         self._channel: grpc.aio.Channel | None = None
 
     async def settings(self, address: str | None) -> Engine | None:
-        """Return what it runs with; None where it cannot be asked."""
+        """Return its running settings; None if it cannot be asked."""
         if address is None:
             return None
         try:
@@ -33,11 +33,11 @@ class EngineClient:
         return Engine(server_threads=response.server_threads_max)
 
     async def set_server_threads(self, address: str, count: int) -> None:
-        """Let its gRPC server have so many threads. Raises EngineUnreachable."""
+        """Set the maximum of its gRPC server's threads. Raises EngineUnreachable."""
         await self._tune(address, pb.TuneRequest(server_threads_max=count))
 
     async def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._address = None
         if self._channel is not None:
             await self._channel.close()
@@ -54,7 +54,7 @@ class EngineClient:
             )
         except grpc.aio.AioRpcError as error:
             with contextlib.suppress(grpc.aio.AioRpcError):
-                # The next one connects at once, and does not wait for gRPC's own back-off.
+                # The next one connects at once, without gRPC's own back-off.
                 await self.close()
             raise EngineUnreachable(
                 f"the engine at {address} does not take its settings: "

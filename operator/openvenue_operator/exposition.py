@@ -1,9 +1,9 @@
-"""Makes a pod's report of what it serves on /metrics, and none of what cannot be true.
+"""Turns a pod's /metrics into a report, and refuses figures that cannot be true.
 
     text ─ read ▸ Reading ─ report_of (with an earlier Reading of the same pod) ▸ PodReport
 
-A text that lacks a figure, holds one that no API can have, or counters that went back, is
-InvalidMetrics as a whole: a pod that is wrong about one thing is not believed about another.
+A text that lacks a figure, has an impossible one, or counters that went back, is InvalidMetrics as
+a whole: if a pod is wrong about one figure, the others are not believed either.
 """
 
 import math
@@ -18,10 +18,10 @@ from openvenue_operator.model import Database, PodLoad, PodReport
 ORDER_ENTRY = "POST /v2/orders"
 REFUSALS = {
     "openvenue_api_engine_refused_total": ("busy", "unary_busy"),
-    # Called told and cut before they were called rejected and aborted.
+    # Named told and cut before rejected and aborted.
     "openvenue_api_connections_refused_total": ("rejected", "aborted", "told", "cut"),
 }
-"""What a worker turned away by bounds of its own, which more workers raise."""
+"""Work that workers refused at their own limits; more workers raise these limits."""
 
 WORKERS_MAX = 64
 CONNECTIONS_MAX = 262_143  # PostgreSQL's own bound of max_connections
@@ -29,28 +29,28 @@ COUNT_MAX = float(1 << 53)
 CORES_MAX = 1024.0
 CLOCK_SKEW_MAX_S = 60.0
 SECONDS_MIN = 0.9
-"""Between two readings: the API's own figures are up to a second old."""
+"""Between two readings, since the API's own figures are up to a second old."""
 OBSERVATIONS_MIN = 50
-"""For a 99th percentile: that of fewer is the worst one's."""
+"""For a 99th percentile: with fewer, it is the worst observation."""
 
 
 class InvalidMetrics(ValueError):
-    """What a pod answered cannot be used; the message says why."""
+    """A pod's answer cannot be used; the message says why."""
 
 
 class Distribution(NamedTuple):
-    """A histogram: upper bounds in seconds, and how many observations are at most that large."""
+    """A histogram: upper bounds in seconds, and how many observations do not exceed each."""
 
     bounds: tuple[float, ...]
     counts: tuple[float, ...]
 
     @property
     def total(self) -> float:
-        """Observations in all."""
+        """Number of observations."""
         return self.counts[-1] if self.counts else 0.0
 
     def since(self, earlier: "Distribution") -> "Distribution":
-        """Return what was observed after `earlier`; that may be empty, where nothing ever was."""
+        """Return the observations after `earlier`; maybe none."""
         if not earlier.bounds:
             return self
         if self.bounds != earlier.bounds:
@@ -63,10 +63,10 @@ class Distribution(NamedTuple):
         return Distribution(self.bounds, counts)
 
     def quantile(self, share: float) -> float:
-        """Return the value that `share` of the observations do not exceed; 0 where there are none.
+        """Return the value that `share` of the observations do not exceed; 0 if there are none.
 
-        Interpolated within its bucket, as PromQL's histogram_quantile does; of what lies beyond the
-        last finite bound, that bound.
+        Interpolated within its bucket, as PromQL's histogram_quantile does; beyond the last finite
+        bound, that bound.
         """
         if not self.counts or self.counts[-1] == 0:
             return 0.0
@@ -109,7 +109,7 @@ class Reading(NamedTuple):
 
 
 def read(text: str, read_at: float) -> Reading:
-    """Take the figures out of a text in Prometheus' format. Raises InvalidMetrics."""
+    """Read the figures of a text in Prometheus' format. Raises InvalidMetrics."""
     samples = _Samples(text)
     requests = samples.all("openvenue_api_requests_total")
     return Reading(
@@ -153,7 +153,7 @@ def read(text: str, read_at: float) -> Reading:
 
 
 def report_of(reading: Reading, earlier: Reading | None) -> PodReport:
-    """Say what a pod is and, where it was read before, under which load. Raises InvalidMetrics."""
+    """Return a pod's state and, if it was read before, its load. Raises InvalidMetrics."""
     return PodReport(
         read_at=reading.read_at,
         workers=reading.workers,
@@ -197,12 +197,12 @@ def _load(now: Reading, before: Reading) -> PodLoad | None:
 
 
 def _p99_ms(distribution: Distribution) -> float:
-    """Return the 99th percentile in ms; 0 where there were too few to speak of one."""
+    """Return the 99th percentile in ms; 0 if there were too few observations."""
     return 1e3 * distribution.quantile(0.99) if distribution.total >= OBSERVATIONS_MIN else 0.0
 
 
 def _database(samples: "_Samples", read_at: float) -> Database | None:
-    """The database's figures; None as long as the pod has not read them."""
+    """Return the database's figures; None while the pod has not read them."""
     observed_at = samples.sum(
         "openvenue_api_database_observed_timestamp_seconds", COUNT_MAX, optional=True
     )
@@ -223,7 +223,7 @@ def _database(samples: "_Samples", read_at: float) -> Database | None:
 
 
 class _Samples:
-    """The samples of a text, by name."""
+    """A text's samples, by name."""
 
     def __init__(self, text: str) -> None:
         self._named: dict[str, list[Sample]] = {}
@@ -232,26 +232,26 @@ class _Samples:
                 for sample in family.samples:
                     self._named.setdefault(sample.name, []).append(sample)
         except Exception as error:
-            # The parser was made for texts that are right: on others it fails in many ways.
+            # The parser expects valid texts; on others it fails in many ways.
             raise InvalidMetrics(f"not Prometheus' text format ({error})") from error
 
     def all(self, name: str) -> list[Sample]:
-        """The samples of a name, if any."""
+        """Return a name's samples, if any."""
         return self._named.get(name, [])
 
     def required(self, name: str) -> list[Sample]:
-        """The samples of a name, of which there must be some."""
+        """Return a name's samples, of which there must be some."""
         if name not in self._named:
             raise InvalidMetrics(f"{name} is missing")
         return self._named[name]
 
     def sum(self, name: str, most: float, *, optional: bool = False) -> float:
-        """The sum of a name's samples, each between 0 and `most`."""
+        """Return the sum of a name's samples, each between 0 and `most`."""
         samples = self.all(name) if optional else self.required(name)
         return sum(_finite(sample, most) for sample in samples)
 
     def of_causes(self, name: str, causes: Collection[str], most: float) -> float:
-        """The sum of those samples of a name that have one of these causes; 0 without any."""
+        """Return the sum of a name's samples that have one of these causes; 0 without any."""
         return sum(
             _finite(sample, most)
             for sample in self.all(name)
@@ -259,14 +259,14 @@ class _Samples:
         )
 
     def whole(self, name: str, most: float) -> int:
-        """The sum of a name's samples, which are whole numbers between 0 and `most`."""
+        """Return the sum of a name's samples, which are whole numbers between 0 and `most`."""
         total = sum(_whole(sample, most) for sample in self.required(name))
         if total > most:
             raise InvalidMetrics(f"{name} is {total}")
         return total
 
     def distribution(self, name: str, route: str | None = None) -> Distribution:
-        """A histogram; empty where nothing was observed yet."""
+        """Return a histogram; empty if nothing was observed yet."""
         samples = [
             sample
             for sample in self.all(f"{name}_bucket")

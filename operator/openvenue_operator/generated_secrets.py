@@ -1,8 +1,8 @@
-"""Makes the Secrets of a venue, each once: what only the cluster is to know is made in the cluster.
+"""Makes the Secrets of a venue in the cluster, once, so that nothing outside knows them.
 
-One holds the token of administration; another, the passwords of a database that the chart brings,
-for the venue's role and the server's superuser, beside the connection string. A Secret that is
-there is kept, whatever release made it: engine and database were started with it.
+One has the token of administration. Another has the passwords of a bundled database, for the
+venue's role and the server's superuser, and the connection string. An existing Secret is kept,
+whatever release made it: engine and database were started with it.
 """
 
 import argparse
@@ -23,11 +23,11 @@ ADMIN_KEY = "admin"
 
 
 class UnusableSecret(Exception):
-    """A Secret that is there and is not what its users need; the message says why."""
+    """A Secret exists and lacks what its users need; the message says why."""
 
 
 def admin_data() -> dict[str, str]:
-    """Return a new token. Its key is the name that the engine journals with each command."""
+    """Return a new token. The engine journals its key as a name with each command."""
     return {ADMIN_KEY: secrets.token_urlsafe(GENERATED_BYTES)}
 
 
@@ -43,10 +43,9 @@ def database_data(host: str, port: int, database: str, user: str) -> dict[str, s
 
 
 def ensure(client: Client, name: str, component: str, data: Mapping[str, str]) -> bool:
-    """Create the Secret unless there is one; return whether it was created.
+    """Create the Secret unless there is one; return True if it was created.
 
-    Raises UnusableSecret where the one that is there lacks a key of `data`, and what the client
-    raises.
+    Raises UnusableSecret if the existing one lacks a key of `data`, and the client's errors.
     """
     secret = Secret(
         metadata=ObjectMeta(
@@ -77,7 +76,7 @@ def ensure(client: Client, name: str, component: str, data: Mapping[str, str]) -
 
 
 def main() -> None:
-    """Make the Secrets that are asked for, in the pod's own namespace."""
+    """Make the requested Secrets in the pod's own namespace."""
     parser = argparse.ArgumentParser(
         prog="python -m openvenue_operator.generated_secrets",
         description=(__doc__ or "").splitlines()[0],

@@ -1,8 +1,8 @@
-"""What kopf is told to do: follow the Venues, and keep one loop for each.
+"""kopf's handlers, which follow the Venues and keep one loop for each.
 
-kopf watches; the loops reconcile. Of kopf there are only event handlers, which need neither
-finalizer nor annotation on a Venue: a namespace whose operator has gone can be deleted, and an idle
-venue is not written to.
+kopf watches; the loops reconcile. There are only event handlers, which need neither finalizer nor
+annotation on a Venue: a namespace whose operator has gone can be deleted, and nothing writes to an
+idle venue.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Loops(Collection[VenueLoop]):
         return loop in self._loops.values()
 
     def follow(self, namespace: str, name: str, generation: int) -> None:
-        """Begin to reconcile a Venue, or do so at once where its spec has changed."""
+        """Begin to reconcile a Venue, or do it at once if its spec has changed."""
         key = (namespace, name)
         task = self._tasks.get(key)
         if task is None or task.done():
@@ -63,12 +63,12 @@ class Loops(Collection[VenueLoop]):
         self._generations[key] = generation
 
     def wake(self, namespace: str, name: str) -> None:
-        """Reconcile a Venue at once, and see that it is gone."""
+        """Reconcile a Venue at once, which notices that it is gone."""
         if (loop := self._loops.get((namespace, name))) is not None:
             loop.wake()
 
     async def stop(self) -> None:
-        """End all loops, and let other operators have their Venues."""
+        """End all loops, and release their Venues to other operators."""
         loops, tasks = list(self._loops.values()), list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -89,7 +89,7 @@ class Loops(Collection[VenueLoop]):
 
 
 def registry_of(loops: Loops) -> kopf.OperatorRegistry:
-    """Return the handlers by which kopf keeps the loops."""
+    """Return the handlers with which kopf keeps the loops."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -114,15 +114,15 @@ def registry_of(loops: Loops) -> kopf.OperatorRegistry:
 
 
 def kopf_settings(watch_silence_s: float) -> kopf.OperatorSettings:
-    """Return how kopf runs here: it watches Venues, and calls nothing else."""
+    """Return kopf's settings: it watches Venues, and calls nothing else."""
     settings = kopf.OperatorSettings()
     settings.watching.inactivity_timeout = watch_silence_s
-    settings.scanning.disabled = True  # Watches neither namespaces nor CustomResourceDefinitions.
+    settings.scanning.disabled = True  # Do not watch namespaces and CustomResourceDefinitions.
     settings.posting.enabled = False
     settings.peering.standalone = True  # See `lease`.
     settings.networking.request_timeout = 30.0
     settings.networking.connect_timeout = 5.0
-    # Not used by event handlers; where kopf is taught more, it writes under names of our own.
+    # Event handlers do not use it; any future handler would write under our own names.
     settings.persistence.finalizer = f"{GROUP}/operator"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
@@ -130,7 +130,7 @@ def kopf_settings(watch_silence_s: float) -> kopf.OperatorSettings:
 
 
 def _in_cluster(**context: Any) -> kopf.ConnectionInfo | None:
-    """The pod's service account, and the API server by its address: that needs no DNS."""
+    """Return the pod's service account, and the API server's address, which needs no DNS."""
     connection = kopf.login_with_service_account(**context)
     host = os.environ.get("KUBERNETES_SERVICE_HOST")
     if connection is None or not host:

@@ -1,13 +1,13 @@
-"""Which of several operators tunes a Venue: the one that holds its Lease.
+"""Decides which of several operators tunes a Venue: the one that holds its Lease.
 
-A holder writes nothing while nobody asks. Who wants the Lease writes its name into it, and the
-holder answers by renewing it; a holder that does not answer within `PATIENCE_S` has gone, and the
-asker takes the Lease. So an operator that is alone makes no writes.
+A holder writes nothing while no operator asks. An operator that wants the Lease writes its name
+into it, and the holder answers by renewing it. If the holder does not answer within `PATIENCE_S`,
+it has gone, and the asker takes the Lease. So an operator that is alone makes no writes.
 
-Nobody's clock is compared with another's: each measures how long it has seen the Lease unchanged.
-A venue's reconciliation ends within `HOLD_S` of the holder's reading of the Lease, which is less
-than `PATIENCE_S`, and before each write the holder looks at its clock once more: a process that was
-frozen does not go on where it stood.
+No clocks are compared: each operator measures how long it has seen the Lease unchanged. A venue's
+reconciliation ends within `HOLD_S` after the holder read the Lease, which is less than
+`PATIENCE_S`. The holder checks its clock again before each write, so that a process that was frozen
+does not continue where it stood.
 """
 
 import math
@@ -31,31 +31,32 @@ PATIENCE_S = 20.0
 ASK_INTERVAL_S = 60.0
 ASKED_BY = f"{GROUP}/asked-by"
 SOMEBODY_FASTER = "another operator"
-"""Holder of a Lease that was taken while we tried: the next reconciliation says which it is."""
+"""Holder of a Lease that was taken while we tried: the next reconciliation reads its name."""
 
 
 class Claim(NamedTuple):
-    """What a Lease says."""
+    """Content of a Lease."""
 
     holder: str
-    """Empty: nobody."""
+    """Empty: no holder."""
     asked_by: str | None
 
 
 class Move(Enum):
-    """What to do about a Lease."""
+    """Next action on a Lease."""
 
     HOLD = auto()
-    """It is ours, and nobody asks."""
+    """It is ours, and no operator asks."""
     ANSWER = auto()
-    """It is ours, and somebody asks: renew it."""
+    """It is ours, and another operator asks: renew it."""
     TAKE = auto()
     ASK = auto()
     WAIT = auto()
 
 
 def next_move(claim: Claim | None, me: str, *, unchanged_s: float, asked_s: float) -> Move:
-    """Decide, `unchanged_s` after the Lease was first seen as it is, `asked_s` after we asked."""
+    """Decide, `unchanged_s` after the Lease was first seen in this state, `asked_s` after we
+    asked."""
     if claim is None or not claim.holder:
         return Move.TAKE
     if claim.holder == me:
@@ -84,11 +85,12 @@ class VenueLease:
 
     @property
     def is_held(self) -> bool:
-        """Whether nobody can have taken the Lease since `holder` said that it is ours."""
+        """True if no other operator can have taken the Lease since `holder` said that it is
+        ours."""
         return self._clock() - self._checked_at < HOLD_S
 
     async def holder(self, venue: VenueObject) -> str:
-        """Return who tunes the Venue, having done what is needed for it to be us."""
+        """Return the operator that tunes the Venue, after trying to become it."""
         name = lease_name(venue.name)
         self._checked_at = self._clock()
         try:
@@ -109,7 +111,7 @@ class VenueLease:
         return await self._make(move, lease, venue)
 
     async def release(self, namespace: str, venue: str) -> None:
-        """Let others have the Lease at once, if it is ours."""
+        """Release the Lease at once, if it is ours."""
         try:
             lease: Any = await self._client.get(Lease, lease_name(venue), namespace=namespace)
             if _claim(lease).holder == self._identity:
@@ -122,22 +124,22 @@ class VenueLease:
                 raise
 
     async def _make(self, move: Move, lease: Any, venue: VenueObject) -> str:
-        """Make a move; return who holds the Lease then."""
+        """Make a move; return the holder of the Lease afterwards."""
         if move is Move.HOLD:
             return self._identity
         if move is Move.WAIT:
             return _claim(lease).holder
         try:
             if lease is None:
-                # A PUT makes a Lease that is not there, and may be allowed for this name alone.
+                # A PUT also creates a missing Lease, and RBAC can allow it for this name alone.
                 await self._client.replace(_new_lease(venue, self._identity))
             else:
                 _change(lease, self._identity, move)
-                # Refused where somebody has changed it since it was read.
+                # Refused if the Lease has changed since it was read.
                 written: Any = await self._client.replace(lease)
                 self._version, self._seen_at = written.metadata.resourceVersion, self._clock()
         except ApiError as error:
-            # 422: somebody has made it meanwhile, so that a version has to be named.
+            # 422: the Lease was created meanwhile, so the PUT needs its version.
             if error.status.code not in (409, 422) or (error.status.code == 422 and lease):
                 raise
             return SOMEBODY_FASTER
@@ -148,7 +150,7 @@ class VenueLease:
 
 
 def lease_name(venue: str) -> str:
-    """Name of the Lease of a Venue."""
+    """Return the name of a Venue's Lease."""
     return f"openvenue-operator.{venue}"
 
 
@@ -203,6 +205,6 @@ def _new_lease(venue: VenueObject, identity: str) -> Lease:
 
 
 def _now() -> datetime:
-    """The time, never with a fraction of zero: the API server wants all six digits."""
+    """Return the time, never with a fraction of zero: the API server wants all six digits."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond or 1)

@@ -1,4 +1,4 @@
-"""The load of a venue: what its pods say that they bear, summed up and held beside its targets."""
+"""The load of a venue: the sum of its pods' reports, compared with its targets."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -7,32 +7,32 @@ from openvenue_operator.model import Input, Pod, PodLoad
 from openvenue_operator.spec import VenueSpec
 
 IN_FLIGHT_MAX = 4096
-"""Requests that one worker may have at the engine, unless the Deployment says otherwise."""
+"""Requests that one worker may have at the engine, unless the Deployment sets another number."""
 
 
 class Load(NamedTuple):
-    """What the pods that report bear together."""
+    """Total load of the reporting pods."""
 
     pods: int
     workers: int
     age_s: float
     orders_per_s: float
     cpu_percent: float
-    """Of one processor, a worker."""
+    """Of one processor, per worker."""
     in_flight_percent: float
     event_loop_lag_ms: float
     p99_ms: float
     pool_wait_ms: float
     connections_in_use: float
-    """A worker."""
+    """Per worker."""
     refused_share: float = 0.0
-    """Of all requests, those that workers turned away."""
+    """Share of all requests that workers turned away."""
     queries_per_s: float = 0.0
-    """A worker."""
+    """Per worker."""
     projection_wait_ms: float = 0.0
 
     def inputs(self, spec: VenueSpec) -> tuple[Input, ...]:
-        """The figures beside their targets."""
+        """Return the figures with their targets."""
         targets = spec.tuning.targets
         figures: tuple[tuple[str, float, float | None], ...] = (
             ("ordersPerSecond", self.orders_per_s, None),
@@ -56,7 +56,7 @@ class Load(NamedTuple):
 
 
 def load_of(pods: Iterable[Pod], now: float, in_flight_max: int = IN_FLIGHT_MAX) -> Load | None:
-    """Sum up the ready pods that report a load; None where none does."""
+    """Sum up the ready pods that report a load; None if none does."""
     found: list[tuple[float, PodLoad, int, int]] = [
         (pod.report.read_at, pod.report.load, pod.report.workers, pod.report.db_in_use)
         for pod in pods
@@ -75,7 +75,7 @@ def load_of(pods: Iterable[Pod], now: float, in_flight_max: int = IN_FLIGHT_MAX)
     offered = refused + sum(load.requests_per_s for load in loads)
 
     def of_orders(figure: Callable[[PodLoad], float]) -> float:
-        """Average over the orders; over the pods where there are none."""
+        """Average over the orders; over the pods if there are none."""
         weighed = [(load.orders_per_s if orders else 1.0, figure(load)) for load in loads]
         return sum(weight * value for weight, value in weighed) / sum(w for w, _ in weighed)
 

@@ -1,7 +1,7 @@
 """Reconciles one Venue again and again: observe ▸ plan ▸ report ▸ apply.
 
-The plan is written down before it is carried out. So an operator that ends between any two writes
-is followed by one that knows what was begun, and when.
+The plan is written into the status before it is carried out. So if an operator ends between any two
+writes, the next one knows what was begun, and when.
 """
 
 import asyncio
@@ -46,12 +46,12 @@ _log = get_logger(__name__)
 
 
 class Result(StrEnum):
-    """How a reconciliation of a Venue ended."""
+    """Outcome of a reconciliation."""
 
     SETTLED = "settled"
     PROGRESSING = "progressing"
     HELD = "held"
-    """Something keeps the step from being carried out: Plan mode, or an owner of a field."""
+    """The step cannot be carried out: mode Plan, or another owner of a field."""
     PAUSED = "paused"
     STANDING_BY = "standing_by"
     """Another operator tunes it."""
@@ -60,7 +60,7 @@ class Result(StrEnum):
 
 
 class VenueLoop:
-    """Tunes one Venue for as long as it is there."""
+    """Tunes one Venue while it exists."""
 
     def __init__(
         self,
@@ -74,11 +74,11 @@ class VenueLoop:
         self.namespace = namespace
         self.name = name
         self.finished_at = time.monotonic()
-        """When a reconciliation last came to its end, well or not (monotonic)."""
+        """Time of the last finished reconciliation, successful or not (monotonic)."""
         self.succeeded_at = time.monotonic()
-        """When one last came to its end well (monotonic)."""
+        """Time of the last successful one (monotonic)."""
         self.situation: Situation | None = None
-        """Which the last plan was made from."""
+        """Input of the last plan."""
         self._client = client
         self._settings = settings
         self._clock = clock
@@ -88,7 +88,7 @@ class VenueLoop:
         self._holder: str | None = None
         self._obstacle: str | None = None
         self._memory: Memory | None = None
-        """Of the last plan; None: much may have happened since, also by another operator."""
+        """Memory of the last plan; None: another operator may have changed things since."""
         self._uid: str | None = None
         self._failures = 0
         self._awake = asyncio.Event()
@@ -105,7 +105,7 @@ class VenueLoop:
         try:
             while True:
                 result = await self.reconcile()
-                # One of the same name may have come while this one was found to be gone.
+                # A new Venue of the same name may have come while this one was found to be gone.
                 if result is Result.GONE and not self._awake.is_set():
                     return
                 await self._rest(self._delay_s(result))
@@ -114,12 +114,12 @@ class VenueLoop:
             await self._engine.close()
 
     async def release(self) -> None:
-        """Let another operator have the Venue at once."""
+        """Release the Venue to another operator at once."""
         if self._holder == self._settings.identity:
             await self._lease.release(self.namespace, self.name)
 
     async def reconcile(self) -> Result:
-        """Do what there is to do for the Venue now. Never raises what a call can."""
+        """Do the Venue's next work. Never raises the errors of a call."""
         started_at = time.monotonic()
         try:
             async with asyncio.timeout(HOLD_S):
@@ -130,7 +130,7 @@ class VenueLoop:
         except (httpx2.HTTPError, OSError, InvalidSpec) as error:
             result = self._failed(f"{type(error).__name__}: {error}")
         except Exception:
-            # A fault of this program, which other Venues may not suffer from.
+            # A bug of ours, from which other Venues must not suffer.
             _log.exception("reconciliation failed by a fault", venue=str(self))
             result = self._failed("a fault, see above")
         self.finished_at = time.monotonic()
@@ -183,7 +183,7 @@ class VenueLoop:
         return Result.HELD if self._obstacle else Result.PROGRESSING
 
     async def _holds(self, venue: VenueObject) -> bool:
-        """Whether it is this operator that tunes the Venue; where not, say who does, once."""
+        """True if this operator tunes the Venue; otherwise report once which one does."""
         holder, before = await self._lease.holder(venue), self._holder
         self._holder = holder
         if holder == self._settings.identity:
@@ -211,7 +211,7 @@ class VenueLoop:
     ) -> None:
         status = status_of(venue.spec, observation, planned, previous, now)
         before = previous.memory if previous else None
-        # What a step is made from has to outlive this process before the step is made.
+        # The step's input must outlive this process before the step is made.
         acts = venue.spec.mode is Mode.AUTO and not planned.step.empty
         must = acts and status.memory != before
         if not must and not status_needs_write(previous, status, now):
@@ -250,7 +250,7 @@ def _result(planned: Plan) -> Result:
 
 
 def _status(venue: VenueObject) -> Status | None:
-    """The Venue's status; None where there is none, or none that this version can read."""
+    """Return the Venue's status; None if there is none that this version can read."""
     if not venue.status:
         return None
     try:

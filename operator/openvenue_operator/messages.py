@@ -1,4 +1,4 @@
-"""A plan in words: what it writes, what bounds it, and what clashes."""
+"""A plan in words: its writes, its bounds, and its clashes."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,11 @@ from openvenue_operator.spec import Mode, VenueSpec
 
 AT_REST = "nothing: all pods run the target"
 NOTED_AFTER_S = 10.0
-"""What is asked for is spoken of once it was for so long: noise is not written down."""
+"""Something asked for is mentioned only after this time, so that noise is not written down."""
 
 
 def clash(least: Allocation, context: Context) -> str:
-    """Which numbers clash, and what would fit."""
+    """Return the numbers that clash, and what would fit."""
     spec, observation, deployment = context.spec, context.observation, context.deployment
     holds, bound = context.may_hold, context.limit
     if bound is None or fits(least, deployment, spec, bound):
@@ -70,7 +70,7 @@ def load_in_words(
     memory: Memory,
     context: Context,
 ) -> str:
-    """What keeps the number of workers, or the pools, from being larger or smaller."""
+    """Return what keeps the number of workers, or the pools, from being larger or smaller."""
     api, bounds = bearing_spec.api, context.spec.api
     if policy.is_high(demand, bearing_spec):
         if policy.more_workers(bearing, bearing.replicas * bearing.workers + 1, api) != bearing:
@@ -93,7 +93,7 @@ def load_in_words(
 
 
 def _most_workers(memory: Memory, context: Context) -> str:
-    """Why there cannot be more workers."""
+    """Return why there cannot be more workers."""
     api, present = context.spec.api, context.attendance
     workers = f"api.workersPerPod.max of {api.workers_per_pod.max}"
     if present.overdue:
@@ -113,7 +113,7 @@ def waiting(
     now: float,
     binding: str,
 ) -> str | None:
-    """What is asked for and not done yet, since when, and when it will be; None: nothing is."""
+    """Return what is asked for but not done yet, since when, and its time; None if nothing is."""
     tuning = spec.tuning
     asked = (
         (memory.high_since, tuning.up_window_seconds, f"more workers: {demand.because}"),
@@ -135,7 +135,7 @@ def waiting(
 
 
 def absence(context: Context, target: Allocation) -> str:
-    """Who is waited for, or no longer waited for, so that the target runs everywhere."""
+    """Return the pods that are waited for, or no longer, until the target runs everywhere."""
     present = context.attendance
     if present.overdue:
         return f"goes on without {pods_in_words(present.overdue)}{details(present.overdue)}"
@@ -150,12 +150,12 @@ def absence(context: Context, target: Allocation) -> str:
 
 
 def pods_in_words(late: Sequence[LatePod]) -> str:
-    """Name a pod, or say how many there are."""
+    """Name a pod, or give the number of pods."""
     return late[0].name if len(late) == 1 else count(len(late), "pod")
 
 
 def details(late: Sequence[LatePod]) -> str:
-    """Why the pod is late that has been so for the longest, and since when."""
+    """Return why the longest late pod is late, and since when."""
     if not late:
         return ""
     first = late[0]
@@ -166,7 +166,7 @@ def details(late: Sequence[LatePod]) -> str:
 
 
 def excess(allocation: Allocation, context: Context) -> str:
-    """What an allocation exceeds."""
+    """Return the limits that an allocation exceeds."""
     spec, observation, deployment = context.spec, context.observation, context.deployment
     holds, bound = context.may_hold, context.limit
     if bound is not None and not fits(allocation, deployment, spec, bound):
@@ -175,7 +175,7 @@ def excess(allocation: Allocation, context: Context) -> str:
 
 
 def step_in_words(step: Step) -> str:
-    """What a step writes."""
+    """Return the writes of a step."""
     parts = []
     if step.server_threads is not None:
         parts.append(f"{step.server_threads} engine threads")
@@ -192,7 +192,7 @@ def step_in_words(step: Step) -> str:
 
 
 def told(context: Context, next_step: str, step: Step, stale_because: str | None) -> str:
-    """What is next, and where that is nothing, or not for the first time, why."""
+    """Return what is next; if it is nothing, or not for the first time, also why."""
     obstacle, engine = context.observation.obstacle, context.observation.engine_pod
     if engine is not None and not engine.ready and context.now - engine.since > NOTED_AFTER_S:
         next_step = f"{next_step}; {engine.name} is not ready: {engine.waits_for}"

@@ -46,7 +46,7 @@ CONNECTIONS = Gauge(
     ["venue", "what"],
 )
 
-# Shown from the start, at zero: a rate misses an event that its counter begins with.
+# Exported at zero from the start: a rate misses an event with which its counter appears.
 for _counter, _values in (
     (TICKS, ("settled", "progressing", "held", "paused", "standing_by", "failed")),
     (WRITES, ("tuning", "replicas", "nudge", "engine", "status", "lease", "event")),
@@ -56,7 +56,7 @@ for _counter, _values in (
 
 
 def forget(venue: str) -> None:
-    """Show no more of a venue that is gone."""
+    """Remove the metrics of a venue that is gone."""
     for gauge, *more in (
         (LAST_TICK,),
         (FEASIBLE,),
@@ -68,7 +68,7 @@ def forget(venue: str) -> None:
 
 
 def show_budget(venue: str, budget: Budget | None) -> None:
-    """Show a venue's budget, or what was last known of it."""
+    """Export a venue's budget, or the last known one."""
     if budget is not None:
         CONNECTIONS.labels(venue, "budget").set(budget.limit)
         CONNECTIONS.labels(venue, "worst_case").set(budget.total)

@@ -1,8 +1,8 @@
-"""What passes between the operator's stages: what was observed, remembered and planned.
+"""Values that pass between the operator's stages: observations, memory and plans.
 
 Values only: no clock, no calls. Times are Unix seconds; field names in JSON are camelCase, as in
-the custom resource. `observe` makes an `Observation`, `plan` a `Plan` of it, `apply` carries out
-`Plan.step`, `report` writes the status, in which `Memory` comes back with the next observation.
+the custom resource. `observe` makes an `Observation`, `plan` makes a `Plan` of it, `apply` carries
+out `Plan.step`, `report` writes the status, from which the next observation reads `Memory`.
 """
 
 from enum import StrEnum
@@ -11,7 +11,7 @@ import msgspec
 
 from openvenue_operator.spec import Value, VenueSpec
 
-# --- What was observed ----------------------------------------------------------------------------
+# --- Observations ---------------------------------------------------------------------------------
 
 
 class PodLoad(Value, frozen=True, kw_only=True):
@@ -25,25 +25,25 @@ class PodLoad(Value, frozen=True, kw_only=True):
     event_loop_lag_ms: float
     """99th percentile, ms."""
     pool_wait_ms: float
-    """99th percentile, ms; 0 where nothing waited."""
+    """99th percentile, ms; 0 if nothing waited."""
     p99_ms: float
     """Of order entry."""
     in_flight: float
-    """Requests at the engine, not answered."""
+    """Unanswered requests at the engine."""
     refused_per_s: float = 0.0
-    """Requests and connections that a worker's own bounds turned away."""
+    """Requests and connections that workers refused at their own limits."""
     queries_per_s: float = 0.0
-    """Times that a connection was taken from a pool."""
+    """How often a connection was taken from a pool."""
     projection_wait_ms: float = 0.0
-    """99th percentile of how long reads waited for the projection."""
+    """99th percentile of the time that reads waited for the projection."""
 
 
 class PodReport(Value, frozen=True, kw_only=True):
-    """What a pod says of itself on /metrics. Never made from nonsense: see `exposition`."""
+    """A pod's report on /metrics, after the checks of `exposition`."""
 
     read_at: float
     workers: int
-    """That serve requests."""
+    """Workers that serve requests."""
     workers_wanted: int
     workers_leaving: int
     generations: tuple[int, ...]
@@ -51,17 +51,17 @@ class PodReport(Value, frozen=True, kw_only=True):
     db_pool_size: int
     """Connections that the pools of all its workers may keep."""
     db_pool_overflow: int
-    """Connections that they may open beyond."""
+    """Connections that they may open beyond those."""
     db_connections: int
     """Connections that they hold."""
     db_in_use: int = 0
-    """Of these, at work at the moment of the reading."""
+    """Connections in use at the moment of the reading."""
     load: PodLoad | None
     """None at the first reading."""
 
 
 class Pod(Value, frozen=True, kw_only=True):
-    """A pod of the API, in whatever state."""
+    """A pod of the API, in any state."""
 
     name: str
     uid: str
@@ -69,22 +69,22 @@ class Pod(Value, frozen=True, kw_only=True):
     ready: bool
     terminating: bool
     restarts: int
-    """Of its containers, together."""
+    """Restarts of all its containers."""
     nudged_generation: int | None
-    """What its annotation says."""
+    """Generation in its annotation."""
     nudged_at: float | None = None
-    """When the annotation was set, by what it says."""
+    """Time of the nudge in its annotation."""
     report: PodReport | None
-    """None where it cannot be asked, or answers nonsense."""
+    """None if the pod cannot be asked, or gives an invalid answer."""
     problem: str | None = None
-    """Why there is no report, in words."""
+    """Reason why there is no report, in words."""
     scheduled: bool = True
-    """Whether it is bound to a node. One that is not holds nothing, and reads the tuning anew."""
+    """True if it is bound to a node. A pod without one holds nothing, and will read the tuning."""
     unready_since: float | None = None
     waits_for: str | None = None
-    """Why it is not ready, in Kubernetes' words."""
+    """Reason why it is not ready, in Kubernetes' words."""
     ends_by: float | None = None
-    """When its grace period is over, where it terminates (metadata.deletionTimestamp)."""
+    """End of its grace period, if it terminates (metadata.deletionTimestamp)."""
 
 
 class Deployment(Value, frozen=True, kw_only=True):
@@ -94,24 +94,24 @@ class Deployment(Value, frozen=True, kw_only=True):
     uid: str
     replicas: int
     max_surge: int
-    """Pods beyond `replicas` in a rollout, resolved to a number."""
+    """Pods beyond `replicas` in a rollout, as a number."""
     max_unavailable: int
     min_ready_seconds: int
     grace_seconds: int
-    """How long a pod may take to stop."""
+    """Time that a pod may take to stop."""
     rolling_out: bool
     autoscaler_max: int | None
     """`maxReplicas` of an HPA that owns `replicas`; None: there is no such HPA."""
     autoscaler_min: int | None = None
     """Its `minReplicas`; None: it never scales down, or there is none."""
     part_of_venue: bool = True
-    """Whether it is labelled as a part of OpenVenue; others are not the operator's to change."""
+    """True if it is labelled as a part of OpenVenue; the operator must not change others."""
     in_flight_max: int = 4096
     """Requests that one of its workers may have at the engine."""
 
 
 class Tuning(Value, frozen=True, kw_only=True, rename=None):
-    """Content of the tuning file; bounds and meaning are those of `openvenue.tuning.Tuning`."""
+    """Content of the tuning file; meaning and bounds as in `openvenue.serving.tuning.Tuning`."""
 
     generation: int
     workers: int
@@ -122,14 +122,14 @@ class Tuning(Value, frozen=True, kw_only=True, rename=None):
 
 
 class Database(Value, frozen=True, kw_only=True):
-    """The database server's connections, as the API's pods read them."""
+    """The database server's connections, as the API's pods report them."""
 
     read_at: float
     max_connections: int
     reserved_connections: int
-    """That only superusers and reserved roles get."""
+    """Connections that only superusers and reserved roles get."""
     used_connections: int
-    """By all clients, this venue's or not."""
+    """Connections of all clients, this venue's or not."""
 
 
 class Engine(Value, frozen=True, kw_only=True):
@@ -145,70 +145,70 @@ class EnginePod(Value, frozen=True, kw_only=True):
     ready: bool
     restarts: int
     since: float
-    """Since when it is ready, or not."""
+    """Time since when it is ready, or not ready."""
     waits_for: str | None = None
-    """Why it is not ready, in Kubernetes' words."""
+    """Reason why it is not ready, in Kubernetes' words."""
 
 
 class Observation(Value, frozen=True, kw_only=True):
-    """All that a plan is made from, besides the spec and the clock."""
+    """Input of a plan, besides the spec and the clock."""
 
     generation: int
     """metadata.generation of the Venue."""
     deployment: Deployment | None
     pods: tuple[Pod, ...]
     applied: Tuning | None
-    """In the tuning ConfigMap; None: there is none yet."""
+    """Content of the tuning ConfigMap; None: there is none yet."""
     started_with: Tuning | None
-    """What pods without a tuning file run, from the Deployment's environment; generation 0."""
+    """Tuning of pods without a tuning file, from the Deployment's environment; generation 0."""
     database: Database | None
     engine: Engine | None
     other_venue: str | None
     """Name of an older Venue that tunes the same Deployment."""
     obstacle: str | None = None
-    """Why the last step could not be written, in words."""
+    """Reason why the last step could not be written, in words."""
     engine_pod: EnginePod | None = None
     """None: there is none."""
 
 
-# --- What was planned -----------------------------------------------------------------------------
+# --- Plans ----------------------------------------------------------------------------------------
 
 
 class Allocation(Value, frozen=True, kw_only=True):
-    """How the API is, or is to be, set up."""
+    """Numbers of the API's parts, present or planned."""
 
     replicas: int
     workers: int
-    """A pod."""
+    """Per pod."""
     db_pool_size: int
-    """A worker."""
+    """Per worker."""
     db_pool_overflow: int
-    """A worker."""
+    """Per worker."""
     grpc_channels: int
-    """A worker."""
+    """Per worker."""
     server_threads: int
     """Of the engine."""
 
     @property
     def connections_per_pod(self) -> int:
-        """Database connections that one pod may hold."""
+        """Number of database connections that one pod may hold."""
         return self.workers * (self.db_pool_size + self.db_pool_overflow)
 
 
 class Budget(Value, frozen=True, kw_only=True):
-    """Where the database's connections go, in the worst intermediate state."""
+    """Use of the database's connections, in the worst intermediate state."""
 
     limit: int
     pods_at_most: int
     connections_per_pod: int
     rest: int
-    """Projector and migration."""
+    """Connections of projector and migration."""
     total: int
     """`pods_at_most` times `connections_per_pod`, and `rest`; at most `limit` when carried out."""
 
 
 class Input(Value, frozen=True, kw_only=True):
-    """A figure that the plan was made from, and how old it was."""
+    """A figure behind the plan, and its age."""
 
     name: str
     value: float
@@ -217,16 +217,16 @@ class Input(Value, frozen=True, kw_only=True):
 
 
 class Seen(Value, frozen=True, kw_only=True):
-    """What was last known: shown while nothing newer is, and never planned by."""
+    """Last known figures: shown until there are newer ones, never used for planning."""
 
     inputs: tuple[Input, ...] = ()
-    """Figures of the load, as old as they were then."""
+    """Figures of the load, with their age at that time."""
     inputs_at: float = 0.0
     database: Database | None = None
 
 
 class PoolTrial(Value, frozen=True, kw_only=True):
-    """What pools did before they were enlarged: did it help?"""
+    """Figures of the pools before they were enlarged, to see whether that helped."""
 
     db_pool_size: int
     db_pool_overflow: int
@@ -235,42 +235,42 @@ class PoolTrial(Value, frozen=True, kw_only=True):
 
 
 class Memory(Value, frozen=True, kw_only=True):
-    """What the policy has to remember from one plan to the next."""
+    """Memory of the policy from one plan to the next."""
 
     high_since: float | None = None
-    """Since when more workers are asked for."""
+    """Time since when more workers are asked for."""
     low_since: float | None = None
-    """Since when fewer would do."""
+    """Time since when fewer would suffice."""
     pool_high_since: float | None = None
     pool_low_since: float | None = None
     pool_short_at: int | None = None
-    """Connections of a worker with which queries had to wait: pools do not shrink to so few."""
+    """Pool size with which queries had to wait: pools do not shrink to it."""
     pool_short_seen_at: float | None = None
-    """When they had to: after a day it is forgotten."""
+    """Time when they had to; it is forgotten after a day."""
     pool_trial: PoolTrial | None = None
-    """Of the last time that pools were enlarged."""
+    """The last enlargement of pools."""
     pool_held_until: float | None = None
-    """Until then pools are not enlarged, for that did not help."""
+    """Until then pools are not enlarged again, because it did not help."""
     may_hold: int | None = None
-    """Database connections that any one pod may hold, until all have taken over what is applied."""
+    """Connections that any one pod may hold until all have taken over the applied tuning."""
     pods_at_most: int | None = None
-    """The policy asks for no more pods than this until `pods_at_most_until`: more found no room."""
+    """The policy asks for no more pods until `pods_at_most_until`: more found no room."""
     pods_at_most_until: float | None = None
     late_since: dict[str, float] = msgspec.field(default_factory=dict)
-    """Since when a pod, by its uid, has not run what it should; "": since when pods are missing."""
+    """Time since when a pod (by uid) is late; "": since when pods are missing."""
     changed_at: float | None = None
-    """When the target was last changed: the cooldown runs from here."""
+    """Time of the target's last change: the cooldown starts there."""
     target: Allocation | None = None
-    """What the steps lead to."""
+    """Target of the steps."""
     reason: str | None = None
-    """Why the target was last changed."""
+    """Reason for the target's last change."""
     reached: bool = False
-    """Whether the target has run everywhere since it was last changed."""
+    """True if the target has run everywhere since its last change."""
     seen: Seen = Seen()
 
 
 class Situation(Value, frozen=True, kw_only=True):
-    """All that a plan is made from: the same situation has the same plan, here or elsewhere."""
+    """Complete input of a plan: the same situation gives the same plan, here or elsewhere."""
 
     spec: VenueSpec
     observation: Observation
@@ -279,30 +279,30 @@ class Situation(Value, frozen=True, kw_only=True):
 
 
 class Step(Value, frozen=True, kw_only=True):
-    """What is to be written now. None or empty: nothing."""
+    """Writes to make now. None or empty: nothing."""
 
     tuning: Tuning | None = None
     """New content of the tuning ConfigMap."""
     replicas: int | None = None
     server_threads: int | None = None
     nudge: tuple[str, ...] = ()
-    """Names of pods whose annotation is to say the tuning's generation: they read it then."""
+    """Names of pods to annotate with the tuning's generation, upon which they read it."""
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is to be written."""
+        """True if there is nothing to write."""
         return self == Step()
 
 
 class Lateness(StrEnum):
-    """Why a pod does not do what it should."""
+    """Reason why a pod is late."""
 
     UNSCHEDULABLE = "Unschedulable"
     MISSING = "Missing"
     """The Deployment's controller has not made it."""
     NOT_READY = "NotReady"
     SILENT = "Silent"
-    """It is ready, and its metrics cannot be had or not be believed."""
+    """It is ready, but gives no credible metrics."""
     BEHIND = "Behind"
     """It runs an older generation of the tuning."""
     LOST = "Lost"
@@ -310,61 +310,61 @@ class Lateness(StrEnum):
 
 
 class LatePod(Value, frozen=True, kw_only=True):
-    """A pod that does not run what it should, or not yet."""
+    """A pod that does not, or not yet, run the tuning."""
 
     name: str
-    """Of pods that are not there, the Deployment's."""
+    """The pod's name; the Deployment's for pods that do not exist."""
     reason: Lateness
     message: str
     since: float
     overdue: bool
-    """Whether the deadline is over: nothing waits for it any more."""
+    """True after the deadline: nothing waits for it any more."""
 
     @property
     def has_no_room(self) -> bool:
-        """Whether the cluster cannot take it."""
+        """True if the cluster has no room for it."""
         return self.overdue and self.reason in (Lateness.UNSCHEDULABLE, Lateness.MISSING)
 
     @property
     def serves(self) -> bool:
-        """Whether clients are sent to it."""
+        """True if it gets clients."""
         return self.reason in (Lateness.SILENT, Lateness.BEHIND)
 
 
 class Plan(Value, frozen=True, kw_only=True):
-    """What to do, and why."""
+    """The next step and its reasons."""
 
     feasible: bool
     problem: str | None
-    """Which numbers clash and what would fit, where not feasible; else None."""
+    """The numbers that clash and what would fit, if not feasible; else None."""
     hold: str | None = None
-    """Why nothing may be changed at all: another Venue's Deployment, or none."""
+    """Reason why nothing may be changed: another Venue's Deployment, or none."""
     fresh: bool
-    """Whether metrics are there and young enough to tune by."""
+    """True if there are metrics that are young enough to tune by."""
     stale_because: str | None
     running: int = 0
     """Pods that run the applied tuning."""
     pods: int = 0
-    """Pods there are, those on their way out included."""
+    """Number of pods, also of those that are leaving."""
     late: tuple[LatePod, ...] = ()
-    """Pods that do not run what they should, the longest first."""
+    """Late pods, the longest first."""
     load: dict[str, float] = msgspec.field(default_factory=dict)
-    """The figures by name: ordersPerSecond, p99Ms and so on; empty where there are none."""
+    """Figures by name: ordersPerSecond, p99Ms and so on; empty if there are none."""
     settled: bool
-    """Every pod runs the target, and there is nothing left to write."""
+    """True if every pod runs the target and there is nothing left to write."""
     inputs: tuple[Input, ...]
-    """Figures of the load; where there are none to tune by, those last known, at their age."""
+    """Figures of the load; if there are none to tune by, the last known ones with their age."""
     database: Database | None = None
-    """As last known, however old: the budget's own figures."""
+    """The database's last known figures, however old."""
     current: Allocation | None
     target: Allocation | None
     budget: Budget | None
     binding: str
     """The constraint that keeps the target from being larger (or smaller), in words."""
     next_step: str
-    """What is written or waited for next, in words."""
+    """The next write or wait, in words."""
     reason: str
-    """Why the target is what it is: for the Event of a change."""
+    """Reason for the target, for the Event of a change."""
     step: Step
     memory: Memory
 

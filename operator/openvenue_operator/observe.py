@@ -1,7 +1,7 @@
-"""Gathers what a plan is made from: the cluster's objects, the pods' and the engine's own word.
+"""Gathers the input of a plan: the cluster's objects, and the reports of pods and engine.
 
-Reads only, and each time anew: no cache can be stale. Beside the `Observation` it returns the
-`Addresses` of what was observed, for `act`.
+It only reads, each time anew, so no cache can be stale. Beside the `Observation` it returns the
+`Addresses` of the observed objects, for `apply`.
 """
 
 import asyncio
@@ -41,15 +41,15 @@ from openvenue_operator.spec import VenueSpec
 
 TUNING_KEY = "tuning.json"
 PART_OF_LABEL = ("app.kubernetes.io/part-of", "openvenue")
-"""Who writes a Venue may not have the operator scale what is not a venue's."""
+"""A right to write Venues must not be a right to scale other workloads."""
 
-# An object as the client decodes it. Its types allow for anything to be missing; the API server's
+# An object as the client decodes it. The client's types make every field optional; the API server's
 # schemas do not.
 Live = Any
 
 
 class VenueObject(NamedTuple):
-    """A Venue as it is in the cluster."""
+    """A Venue in the cluster."""
 
     namespace: str
     name: str
@@ -62,7 +62,7 @@ class VenueObject(NamedTuple):
 
 
 class Addresses(NamedTuple):
-    """Which very objects were observed; what is written, is written to these and no later ones."""
+    """Identities of the observed objects; writes go to these and to no later ones."""
 
     deployment_uid: str | None
     tuning_version: str | None
@@ -74,11 +74,11 @@ class Addresses(NamedTuple):
 
 
 class InvalidSpec(ValueError):
-    """A Venue's spec that this operator does not understand."""
+    """A Venue's spec that this operator cannot read."""
 
 
 async def find_venue(client: AsyncClient, namespace: str, name: str) -> VenueObject | None:
-    """Return a Venue; None where there is none. Raises InvalidSpec."""
+    """Return a Venue; None if there is none. Raises InvalidSpec."""
     venues = [
         venue
         for venue in await _list(client, Venue, namespace)
@@ -107,7 +107,7 @@ async def find_venue(client: AsyncClient, namespace: str, name: str) -> VenueObj
 async def observe(
     client: AsyncClient, scraper: Scraper, engine: EngineClient, venue: VenueObject
 ) -> tuple[Observation, Addresses]:
-    """Look at everything that belongs to a Venue. Raises what the client raises."""
+    """Observe everything that belongs to a Venue. Raises the client's errors."""
     namespace, spec = venue.namespace, venue.spec
     live, autoscalers, tuning, engine_pod = await asyncio.gather(
         _get(client, DeploymentResource, spec.api.deployment, namespace),
@@ -121,7 +121,7 @@ async def observe(
         pods = [
             pod
             for pod in await _list(client, PodResource, namespace, _labels(live.spec.selector))
-            # One that has ended holds no connections, whatever it still is there for.
+            # An ended pod holds no connections, even if its object still exists.
             if (pod.status.phase if pod.status else None) not in ("Succeeded", "Failed")
         ]
     answers, engine_settings = await asyncio.gather(
@@ -151,14 +151,14 @@ async def observe(
 
 
 def tuning_name(spec: VenueSpec) -> str:
-    """Name of the ConfigMap that the API's pods read their tuning from."""
+    """Return the name of the ConfigMap from which the API's pods read their tuning."""
     return f"{spec.api.deployment}-tuning"
 
 
 def started_with(deployment: Live) -> Tuning | None:
-    """What pods without a tuning file run, by their environment; None where that cannot work.
+    """Return the tuning of pods without a tuning file, from their environment; None if invalid.
 
-    Or where it cannot be read here, because it comes from a Secret, a ConfigMap or a field.
+    Also None if it cannot be read, because a value comes from a Secret, a ConfigMap or a field.
     """
     given = _environment(deployment)
     fields = {
@@ -173,7 +173,7 @@ def started_with(deployment: Live) -> Tuning | None:
 
 
 def _environment(deployment: Live) -> dict[str, str | None]:
-    """What the API's container is given; None: by a reference. `envFrom` is not looked into."""
+    """Return the API container's variables; None: a reference. `envFrom` is ignored."""
     pod_spec = deployment.spec.template.spec
     container = container_of(pod_spec.containers, API_PORT_NAME) or pod_spec.containers[0]
     return {
@@ -184,14 +184,14 @@ def _environment(deployment: Live) -> dict[str, str | None]:
 
 
 def _in_flight_max(deployment: Live) -> int:
-    """Requests that a worker may have at the engine."""
+    """Return the number of requests that a worker may have at the engine."""
     given = _environment(deployment).get("OPENVENUE_ENGINE_IN_FLIGHT_MAX")
     default = int(Settings.model_fields["engine_in_flight_max"].default)
     return int(given) if given and given.isdecimal() and int(given) > 0 else default
 
 
 async def _get(client: AsyncClient, resource: type[Any], name: str, namespace: str) -> Live:
-    """Return an object, or None where there is none."""
+    """Return an object, or None if there is none."""
     try:
         return await client.get(resource, name, namespace=namespace)
     except ApiError as error:
@@ -207,7 +207,7 @@ async def _list(
 
 
 def _labels(selector: Live) -> Any:
-    """The selector in the client's form."""
+    """Convert a selector into the client's form."""
     wanted: list[tuple[str, Any]] = list((selector.matchLabels or {}).items())
     for expression in selector.matchExpressions or ():
         values = expression.values or []
@@ -248,7 +248,7 @@ def _deployment(live: Live, autoscalers: Sequence[Live]) -> Deployment:
         max_unavailable=unavailable,
         min_ready_seconds=spec.minReadySeconds or 0,
         grace_seconds=_or(spec.template.spec.terminationGracePeriodSeconds, 30),
-        # As `kubectl rollout status` says it.
+        # The same rule as that of `kubectl rollout status`.
         rolling_out=(live.metadata.generation or 0) > seen
         or updated < replicas
         or existing > updated,
@@ -258,7 +258,7 @@ def _deployment(live: Live, autoscalers: Sequence[Live]) -> Deployment:
 
 
 def _rolling(spec: Live, replicas: int) -> tuple[int, int]:
-    """How many pods a rollout adds and may miss, as the Deployment's controller resolves it."""
+    """Return a rollout's surge and unavailable pods, as the Deployment's controller counts them."""
     strategy = spec.strategy
     if strategy is not None and strategy.type == "Recreate":
         return 0, replicas
@@ -281,7 +281,7 @@ def _or(value: Any, default: Any) -> Any:
 
 
 def _tuning(config_map: Live) -> Tuning | None:
-    """What the ConfigMap says; None where it is not there or says nothing that can be used."""
+    """Return the ConfigMap's tuning; None if there is none that can be used."""
     if config_map is None:
         return None
     try:

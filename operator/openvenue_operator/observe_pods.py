@@ -1,4 +1,4 @@
-"""Reads pods as the API server has them: where to ask them, and why one is not ready."""
+"""Reads pods from the API server: their metrics' addresses, and why one is not ready."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,14 +8,14 @@ from openvenue_operator.model import EnginePod, Pod
 from openvenue_operator.scrape import Answer
 
 OPERATIONS_PORT_NAME = "operations"
-"""Where a pod's supervisor serves its metrics; older versions do on the API's port."""
+"""The port of a pod's metrics; older versions serve them on the API's port."""
 API_PORT_NAME = "http"
 API_PORT = 8000
 ENGINE_PORT_NAME = "grpc"
 ENGINE_PORT = 7070
 WORDS_MAX = 200
 
-# A pod as the client decodes it. Its types allow for anything to be missing; the API server's
+# A pod as the client decodes it. The client's types make every field optional; the API server's
 # schemas do not.
 Live = Any
 
@@ -62,18 +62,18 @@ def _is_ready(pod: Live) -> bool:
 
 
 def _turned_at(pod: Live) -> float:
-    """Since when it is ready, or not."""
+    """Return since when it is ready, or not ready."""
     ready = _conditions(pod).get("Ready")
     at = ready.lastTransitionTime if ready is not None else None
     return float((at or pod.metadata.creationTimestamp).timestamp())
 
 
 def _waits_for(pod: Live) -> str | None:
-    """Why a pod is not ready, in Kubernetes' words; without what changes each time."""
+    """Return why a pod is not ready, in Kubernetes' words, without parts that change each time."""
     conditions = _conditions(pod)
     scheduled, ready = conditions.get("PodScheduled"), conditions.get("Ready")
     if scheduled is not None and scheduled.status != "True":
-        # What the scheduler tried to make room is long, and comes second.
+        # The second part, the scheduler's attempts to make room, is long.
         return str(scheduled.message or scheduled.reason).partition(". preemption:")[0][:WORDS_MAX]
     statuses = pod.status and [
         *(pod.status.initContainerStatuses or ()),
@@ -98,7 +98,8 @@ def restarts_of(pod: Live) -> int:
 
 
 def metrics_urls_of(pod: Live) -> tuple[str, ...]:
-    """Where to ask a pod, in turn: an older image may not serve the port that its chart names."""
+    """Return the URLs to try in turn: an older image may not serve the port that its chart
+    names."""
     addresses = [address_of(pod, API_PORT_NAME, API_PORT)]
     if container_of(pod.spec.containers, OPERATIONS_PORT_NAME):
         addresses.insert(0, address_of(pod, OPERATIONS_PORT_NAME, 0))
@@ -128,12 +129,12 @@ def container_of(containers: Sequence[Live], port_name: str) -> Live:
 
 
 def nudge_value(generation: int, now: float) -> str:
-    """What the annotation says: a generation, and when it was set, so that it can be set again."""
+    """Return the annotation: a generation and the time, so that it can be set again."""
     return f"{generation}.{int(now)}"
 
 
 def nudged(annotation: str | None) -> tuple[int | None, float | None]:
-    """Take generation and time out of the annotation; None where it says nothing that can be."""
+    """Parse generation and time of the annotation; None if it is invalid."""
     generation, _dot, at = (annotation or "").partition(".")
     if not generation.isdecimal():
         return None, None

@@ -1,4 +1,4 @@
-"""Plans without a cluster: from a situation that an operator saw, or from a spec alone."""
+"""Plans without a cluster: from an operator's situation, or from a spec alone."""
 
 import yaml
 
@@ -17,7 +17,7 @@ from openvenue_operator.spec import VenueSpec
 from openvenue_operator.status import PlanStatus, json_form
 
 GRACE_SECONDS = 31
-"""Of a pod as the chart renders it; `minReadySeconds` are as many."""
+"""Of the chart's pods; `minReadySeconds` is the same."""
 START = Tuning(
     generation=0,
     workers=1,
@@ -26,11 +26,11 @@ START = Tuning(
     grpc_channels=1,
     log_level="WARNING",
 )
-"""What the chart has pods start with that find no tuning."""
+"""The chart's settings for pods without a tuning."""
 
 
 def cold_start(spec: VenueSpec, max_connections: int, reserved_connections: int) -> Situation:
-    """Return what an operator sees right after an installation: a Deployment, and no pod yet."""
+    """Return an operator's situation right after an installation: a Deployment, and no pod yet."""
     return Situation(
         spec=spec,
         observation=Observation(
@@ -63,12 +63,12 @@ def cold_start(spec: VenueSpec, max_connections: int, reserved_connections: int)
 
 
 def plan_of(situation: Situation) -> Plan:
-    """Plan as an operator in that situation does."""
+    """Return the plan of an operator in that situation."""
     return plan(situation.spec, situation.observation, situation.memory, situation.now)
 
 
 def render(status: PlanStatus) -> str:
-    """Return `status.plan` as YAML, its fields in the order in which the API server has them."""
+    """Return `status.plan` as YAML, its fields in the API server's order."""
     text: str = yaml.safe_dump(
         json_form(status), sort_keys=True, width=float("inf"), allow_unicode=True
     )
@@ -76,7 +76,7 @@ def render(status: PlanStatus) -> str:
 
 
 def sums_in_words(situation: Situation, planned: Plan) -> list[str]:
-    """The most connections that may be held until the next step, and once the target runs."""
+    """Return the worst case of connections until the next step, and for the target, in words."""
     deployment, target, budget = situation.observation.deployment, planned.target, planned.budget
     if budget is None:
         return []

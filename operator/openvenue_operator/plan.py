@@ -1,9 +1,9 @@
-"""Decides what to do about a venue: a pure function of what was observed, the spec and the clock.
+"""Decides what to do about a venue: a pure function of the observation, the spec and the clock.
 
-target    what the load asks for (`policy`), within the spec's bounds and the `capacity`
-step      what is written now on the way there (`steps`), within the budget at every moment
+target    the load's demand (`policy`), within the spec's bounds and the `capacity`
+step      the next write on the way there (`steps`), within the budget at every moment
           (`budget`)
-words     what is told of it (`words`)
+words     its description (`messages`)
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ from openvenue_operator.spec import Bounds, Mode, VenueSpec
 
 
 class _Choice(NamedTuple):
-    """A target, and what goes with it."""
+    """A target with its memory and reasons."""
 
     target: Allocation
     reason: str
@@ -76,11 +76,11 @@ def _plan(context: Context, memory: Memory) -> Plan:
     if stale_because is not None:
         load = None
     if spec.mode is not Mode.AUTO:
-        # Nobody carries out what is planned here: the policy goes by what runs.
+        # Nothing carries this plan out, so the policy works from what runs.
         memory = memory.replace(target=current)
     asked = capacity.within_bounds(memory.target or current, spec)
     if present.overdue and not steps.is_within_reach(asked, context):
-        # Nothing waits for an overdue pod: neither does the target.
+        # Nothing waits for an overdue pod, and neither does the target.
         asked = capacity.within_bounds(current, spec)
         given_up = "what was planned does not fit beside pods that are overdue: given up"
         memory = memory.replace(target=asked, reason=given_up, reached=False)
@@ -142,7 +142,7 @@ def _plan(context: Context, memory: Memory) -> Plan:
         )
 
     if bound is None:
-        # What was planned before had its budget: it may be restored, no more.
+        # The earlier plan had its budget: it may be restored, but not exceeded.
         kept = memory.target
         step = Step()
         if kept is not None and steps.may_restore_replicas(kept, context):
@@ -169,7 +169,7 @@ def _plan(context: Context, memory: Memory) -> Plan:
     target = choice.target.replace(
         server_threads=capacity.threads_for(choice.target, context)
         if observation.engine is not None
-        else current.server_threads  # Nobody is there to be told another number.
+        else current.server_threads  # No engine can be told another number.
     )
     step, next_step = steps.next_step(target, context)
     if step.empty and demand is not None and target == asked:
@@ -184,9 +184,9 @@ def _plan(context: Context, memory: Memory) -> Plan:
 def _chosen(
     kept: _Choice, demand: policy.Demand | None, bearing: Allocation, context: Context
 ) -> _Choice:
-    """Grant the first of the policy's wishes for which there is room; else keep what there is.
+    """Grant the first of the policy's wishes for which there is room; else keep the allocation.
 
-    The policy wishes by the pods that bear the load; overdue ones come on top, as they are.
+    The policy asks for pods that bear the load; overdue pods are added as they are.
     """
     fitted = kept._replace(target=capacity.fitted(kept.target, context))
     refused = None if fitted.target == kept.target else kept.target
@@ -209,9 +209,9 @@ def _chosen(
 
 
 def _bearing_spec(context: Context, asked: Allocation, memory: Memory) -> VenueSpec:
-    """The spec with the bounds of replicas as they are for the pods that bear the load.
+    """Return the spec with the bounds of replicas for the pods that bear the load.
 
-    There are no more while some are overdue that do not serve, or found no room a while ago.
+    They do not grow while overdue pods do not serve, or after pods found no room.
     """
     spec, present = context.spec, context.attendance
     bearing = present.capacity(asked.replicas)
@@ -228,7 +228,7 @@ def _bearing_spec(context: Context, asked: Allocation, memory: Memory) -> VenueS
 
 
 def _taken_back(memory: Memory, asked: Allocation, context: Context) -> tuple[Memory, Allocation]:
-    """Ask for no more pods than the cluster has room for, where the bounds allow fewer."""
+    """Ask for no more pods than the cluster has room for, if the bounds allow fewer."""
     present, now = context.attendance, context.now
     without_room = present.without_room
     if not without_room or not context.has_replicas:
@@ -249,7 +249,7 @@ def _taken_back(memory: Memory, asked: Allocation, context: Context) -> tuple[Me
 
 
 def _with_reason(memory: Memory, asked: Allocation, context: Context) -> Memory:
-    """Note why the target is what it is, where that is not the load."""
+    """Note the reason for the target, if it is not the load."""
     if memory.target is None:
         reason = "the first plan: what runs, within the bounds"
     elif memory.target != asked:
@@ -262,7 +262,7 @@ def _with_reason(memory: Memory, asked: Allocation, context: Context) -> Memory:
 
 
 def _drifted(asked: Allocation, context: Context) -> bool:
-    """Whether what is applied is no longer what was planned."""
+    """True if the applied allocation is no longer the planned one."""
     current = context.current
     return asked.replace(server_threads=0) != current.replace(server_threads=0)
 
@@ -301,7 +301,7 @@ def _held(memory: Memory, hold: str) -> Plan:
 
 
 def _without_old_facts(spec: VenueSpec, observation: Observation, now: float) -> Observation:
-    """Leave out what the database said too long ago."""
+    """Drop the database's figures if they are too old."""
     database = observation.database
     if database is None or now - database.read_at <= spec.tuning.max_metrics_age_seconds:
         return observation
@@ -309,7 +309,7 @@ def _without_old_facts(spec: VenueSpec, observation: Observation, now: float) ->
 
 
 def _stale_because(spec: VenueSpec, observation: Observation, now: float) -> str | None:
-    """Why the load is not known well enough to tune by; None where it is."""
+    """Return why the load is too uncertain to tune by; None if it is not."""
     ready = [pod for pod in observation.pods if pod.ready and not pod.terminating]
     if not ready:
         return "no pod of the API is ready"
@@ -329,7 +329,7 @@ def _stale_because(spec: VenueSpec, observation: Observation, now: float) -> str
 
 
 def _with_autoscaler(spec: VenueSpec, deployment: Deployment) -> VenueSpec:
-    """Where an autoscaler owns the replicas, they are as they are."""
+    """Fix the replicas at their present number if an autoscaler owns them."""
     if deployment.autoscaler_max is None:
         return spec
     as_it_is = Bounds(min=deployment.replicas, max=deployment.replicas)
@@ -337,7 +337,7 @@ def _with_autoscaler(spec: VenueSpec, deployment: Deployment) -> VenueSpec:
 
 
 def _aged(seen: Seen, now: float) -> tuple[Input, ...]:
-    """The figures last known, as old as they are now."""
+    """Return the last known figures with their present age."""
     older_s = now - seen.inputs_at
     return tuple(
         one.replace(age_seconds=round(one.age_seconds + older_s, 1)) for one in seen.inputs

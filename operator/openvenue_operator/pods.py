@@ -1,10 +1,10 @@
-"""Which pods can be counted on, and which are late: since when, why, and for how long still.
+"""Sorts pods into those that count and those that are late: since when, why, and until when.
 
-A pod is late while it does not run what it should: it is not there, not scheduled, not ready, says
-nothing, or runs an older tuning. Until its deadline it is waited for, as capacity that is on its
-way; then it is overdue, and the venue is tuned by the others. A pod that should have ended is lost:
-its node is gone, or cannot be reached. It counts no more; what it may still hold of the database,
-the database counts among what others hold.
+A pod is late if it does not exist, is not scheduled, not ready or silent, or runs an older tuning.
+Until its deadline the operator waits for it, as capacity on its way. Then it is overdue, and the
+operator tunes the venue by the others. A pod that should have ended is lost: its node is gone, or
+cannot be reached. It no longer counts; the database counts what it still holds among what others
+hold.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,11 +22,11 @@ from openvenue_operator.model import (
 from openvenue_operator.spec import VenueSpec
 
 LOST_AFTER_S = 30.0
-"""After the end of its grace period; also, the database gives up a silent client within 25 s."""
+"""After the end of its grace period. The database gives up a silent client within 25 s."""
 
 
 class Attendance(NamedTuple):
-    """Who is there, and who is not."""
+    """The pods that are there, and those that are late."""
 
     late: tuple[LatePod, ...]
     """The longest first."""
@@ -36,21 +36,21 @@ class Attendance(NamedTuple):
 
     @property
     def overdue(self) -> tuple[LatePod, ...]:
-        """Those that nothing waits for any more."""
+        """Late pods that nothing waits for any more."""
         return tuple(one for one in self.late if one.overdue)
 
     @property
     def starting(self) -> tuple[LatePod, ...]:
-        """Those that are not ready, and still in time."""
+        """Pods that are not ready, and still in time."""
         return tuple(one for one in self.late if not one.overdue and not one.serves)
 
     @property
     def without_room(self) -> tuple[LatePod, ...]:
-        """Those that the cluster cannot take."""
+        """Pods for which the cluster has no room."""
         return tuple(one for one in self.late if one.has_no_room)
 
     def capacity(self, replicas: int) -> int:
-        """Pods that bear the load or will soon, of so many `replicas`; at least 1."""
+        """Return the pods of `replicas` that bear the load or will soon; at least 1."""
         gone = (Lateness.MISSING, Lateness.LOST)
         counted = self.staying - sum(one.reason not in gone for one in self.overdue)
         if not self.without_room:
@@ -59,7 +59,7 @@ class Attendance(NamedTuple):
 
 
 def is_lost(pod: Pod, now: float) -> bool:
-    """Whether a pod terminates that should have ended for good."""
+    """True if a terminating pod should have ended for good."""
     return pod.terminating and pod.ends_by is not None and now > pod.ends_by + LOST_AFTER_S
 
 
@@ -71,7 +71,7 @@ def attendance(
     known: Mapping[str, float],
     now: float,
 ) -> Attendance:
-    """Say who is late, by what was `known` of it the time before."""
+    """Return the late pods, given what was `known` of them before."""
     deadline_s = spec.tuning.pod_deadline_seconds
     found: list[LatePod] = []
     late_since: dict[str, float] = {}
@@ -92,7 +92,7 @@ def attendance(
 def _late(
     observation: Observation, deployment: Deployment, running: Tuning, now: float
 ) -> Iterator[tuple[str, str, float | None, Lateness, str]]:
-    """Uid, name, since when if that is known, and why, of each pod that is late."""
+    """Yield uid, name, start if known, and reason of each late pod."""
     for pod in observation.pods:
         if is_lost(pod, now):
             message = "should have ended: its node may be gone"

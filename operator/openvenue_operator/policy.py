@@ -1,11 +1,11 @@
-"""The tuning policy: how many workers and connections the measured load asks for.
+"""The tuning policy: the number of workers and connections that the measured load needs.
 
-Derived in docs/tuning.md. In short: what scales with the number of workers (processor time,
-requests under way) says in proportion how many are needed. What does not (latencies, which rise
-without bound as a worker fills up) only says that more are needed, one at a time, and only where
-the workers are nearly as busy as they may be: no worker makes a slow disk, or a node whose
-processors others use, faster. A dead band, a time for which a wish must last, a bound on each
-change and a pause after it keep the number from swinging.
+Derived in docs/tuning.md. In short: figures that scale with the number of workers (processor time,
+requests under way) show in proportion how many are needed. Others (latencies, which rise without
+bound as a worker fills up) only show that more are needed, one at a time, and only if the workers
+are nearly as busy as they may be: more workers speed up neither a slow disk nor a node whose
+processors others use. A dead band, a time for which a wish must last, a bound on each change and a
+pause after it keep the number from swinging.
 """
 
 import math
@@ -17,64 +17,64 @@ from openvenue_operator.model import Allocation, Memory, PoolTrial
 from openvenue_operator.spec import ApiSpec, VenueSpec
 
 GROWTH_MAX = 2.0
-"""No change makes more of the workers than this factor, unless work is turned away."""
+"""Largest factor of workers in one change, unless work is turned away."""
 REFUSED_GROWTH_MAX = 4.0
-"""The same where work is turned away: how much of it there is, is known."""
+"""The same if work is turned away: its amount is known."""
 SATURATED_PERCENT = 95.0
-"""Of a processor: a worker cannot use more, so nobody knows how much more there is to do."""
+"""Of a processor: a worker cannot use more, so further demand is unknown."""
 SPARE_SHARE_MAX = 0.8
 LATE_RATIO = 1.25
-"""Demand that a late answer stands for, relative to what there is."""
+"""Demand of a late answer, relative to the workers that there are."""
 POOL_GROWTH = 1.5
-"""A pool in which queries wait too long becomes this much larger, or by one."""
+"""A pool in which queries wait too long grows by this factor, or by one."""
 POOL_SHORT_S = 86_400.0
-"""A size with which queries had to wait is remembered for so long."""
+"""How long a size with which queries had to wait is remembered."""
 POOL_HELD_S = 1800.0
-"""Pools that were enlarged in vain are not enlarged again for so long."""
+"""How long pools are not enlarged again after that did not help."""
 POOL_HELPED_QUERIES = 1.1
-"""Larger pools have helped where so many times the queries were made,"""
+"""Larger pools have helped if this factor of queries is made,"""
 POOL_HELPED_WAIT = 0.7
-"""or where they wait no longer than this share of the time before."""
+"""or if queries wait no longer than this share of the time before."""
 NO_ROOM_S = 900.0
-"""After pods found no room, no more are asked for so long."""
+"""How long no more pods are asked for after some found no room."""
 PROJECTION_LATE_MS = 250.0
-"""Reads that wait so long for the projection say nothing of the pools."""
+"""Reads that wait this long for the projection say nothing about pools."""
 
 
 class Demand(NamedTuple):
-    """What the load asks for, relative to what there is."""
+    """Demand of the load, relative to the allocation."""
 
     borne: float
-    """Workers' worth of the target that what scales with their number comes to.
+    """Demand in workers at the target load, from figures that scale with the number of workers.
 
-    Pods that do not say count as if they bore as much as they should."""
+    Silent pods count as fully used."""
     ratio: float
-    """How many times the workers are needed, also by answers that are late and by refusals.
+    """Factor of workers that is needed, also by late answers and refusals.
 
-    Pods that do not say count as if they bore nothing."""
+    Silent pods count as idle."""
     because: str
-    """Which figure says so."""
+    """The figure that determines it."""
     pool_short: bool
     pool_idle: bool
     pool_because: str = ""
-    """What is to be said of pools that are short."""
+    """Explanation if pools are short."""
     queries_per_s: float = 0.0
     pool_wait_ms: float = 0.0
 
 
 class Wish(NamedTuple):
-    """What the policy would have: another allocation, and why."""
+    """Another allocation that the policy asks for, and why."""
 
     allocation: Allocation
     reason: str
     memory: Memory
-    """As it is once the wish has been granted."""
+    """Memory once the wish has been granted."""
 
 
 def demand_of(load: Load, current: Allocation, spec: VenueSpec, memory: Memory) -> Demand:
-    """Hold a load against its targets.
+    """Compare a load with its targets.
 
-    `current` has the pods that bear the load or will soon; the load is of those that say so.
+    `current` has the pods that bear the load or will soon; the load is that of reporting pods.
     """
     targets = spec.tuning.targets
     cpu = load.cpu_percent / targets.cpu_percent
@@ -96,7 +96,7 @@ def demand_of(load: Load, current: Allocation, spec: VenueSpec, memory: Memory) 
             figures.append((LATE_RATIO, f"99% of orders take up to {load.p99_ms:.0f} ms"))
     most = GROWTH_MAX
     if load.refused_share > 0:
-        # What was turned away would have needed as much again as what was not.
+        # Refused work would have needed as much per request as the rest.
         wanted = max(1.0, proportional) / (1 - min(load.refused_share, 0.99))
         proportional = max(proportional, wanted)
         because = f"{100 * load.refused_share:.0f}% of all requests are turned away"
@@ -110,7 +110,7 @@ def demand_of(load: Load, current: Allocation, spec: VenueSpec, memory: Memory) 
         borne=proportional * load.pods * current.workers + missing * current.workers,
         ratio=min(ratio, most) * load.pods / current.replicas,
         because=because,
-        # A projection that is late holds up reads, and in older versions their connections.
+        # A late projection delays reads, and in older versions their connections.
         pool_short=is_short and load.projection_wait_ms < PROJECTION_LATE_MS,
         # One connection of each worker always listens; one more is room for a query.
         pool_idle=missing == 0
@@ -125,10 +125,10 @@ def demand_of(load: Load, current: Allocation, spec: VenueSpec, memory: Memory) 
 
 
 def spare_share(spec: VenueSpec) -> float:
-    """Return the share of the target below which the workers that are left have to stay.
+    """Return the share of the target below which the remaining workers have to stay.
 
-    Late answers count from the dead band on, which begins above it: so a steady load, whatever its
-    answers take, never has the number go down and up again.
+    Late answers count inside the dead band, which begins above it. So under a steady load, however
+    late its answers, the number never goes down and up again.
     """
     return min(SPARE_SHARE_MAX, 0.95 * (1 - spec.tuning.dead_band_percent / 100))
 
@@ -136,7 +136,7 @@ def spare_share(spec: VenueSpec) -> float:
 def watched(
     demand: Demand | None, current: Allocation, spec: VenueSpec, memory: Memory, now: float
 ) -> Memory:
-    """Return the memory in which it is noted since when what is asked for; by None, nothing is."""
+    """Return a memory that notes since when something is asked for; None: nothing is."""
     if demand is None:
         return memory.replace(
             high_since=None, low_since=None, pool_high_since=None, pool_low_since=None
@@ -157,11 +157,11 @@ def watched(
 
 
 def forgetful(memory: Memory, now: float) -> Memory:
-    """Forget what was long ago; what is said to be from the future, is from now."""
+    """Forget old entries; treat times in the future as now."""
     if memory.changed_at is not None and memory.changed_at > now:
         memory = memory.replace(changed_at=now)
     if memory.pool_short_at is not None:
-        # A version before this one did not say when it was.
+        # The version before stored no time.
         seen_at = min(now if memory.pool_short_seen_at is None else memory.pool_short_seen_at, now)
         memory = memory.replace(pool_short_seen_at=seen_at)
         if now - seen_at >= POOL_SHORT_S:
@@ -175,16 +175,16 @@ def forgetful(memory: Memory, now: float) -> Memory:
 
 
 def is_high(demand: Demand, spec: VenueSpec) -> bool:
-    """Whether more workers are asked for."""
+    """True if the load asks for more workers."""
     return demand.ratio > 1 + spec.tuning.dead_band_percent / 100
 
 
 def wishes(
     demand: Demand, current: Allocation, spec: VenueSpec, memory: Memory, now: float
 ) -> Iterator[Wish]:
-    """What was asked for long enough, the most pressing first; nothing while it cools down.
+    """Return wishes that lasted long enough, the most pressing first; none during the cooldown.
 
-    One of them is to be granted, the first for which there is room.
+    The caller grants the first one for which there is room.
     """
     tuning, api = spec.tuning, spec.api
     if memory.changed_at is not None and now - memory.changed_at < tuning.cooldown_seconds:
@@ -223,9 +223,9 @@ def wishes(
 
 
 def _was_in_vain(demand: Demand, current: Allocation, memory: Memory) -> bool:
-    """Whether larger pools neither had more queries made nor let them wait less.
+    """True if larger pools neither had more queries made nor let them wait less.
 
-    Then it is the database that cannot do more, and more queries at a time make it slower.
+    Then the database is at its limit, and more queries at a time slow it down.
     """
     trial = memory.pool_trial
     return (
@@ -257,10 +257,10 @@ def _held(allocation: Allocation) -> int:
 
 
 def more_workers(current: Allocation, workers: int, api: ApiSpec) -> Allocation:
-    """Return the smallest allocation with at least so many workers, or as many as may be.
+    """Return the smallest allocation with at least `workers`, or as many as may be.
 
-    Workers of the pods that are there come first: they start in a second, without a rollout. And
-    there is no less of anything: what shrinks does so first, and nothing may while more is needed.
+    Workers of existing pods come first: they start in a second, without a rollout. Nothing shrinks:
+    that would have to come first, and nothing may shrink while more is needed.
     """
     replicas = min(
         max(math.ceil(workers / api.workers_per_pod.max), current.replicas), api.replicas.max
@@ -270,9 +270,9 @@ def more_workers(current: Allocation, workers: int, api: ApiSpec) -> Allocation:
 
 
 def fewer_workers(current: Allocation, api: ApiSpec) -> Allocation | None:
-    """Return the allocation with a pod less, or a worker less in each; None where none may be.
+    """Return the allocation with a pod less, or a worker less in each; None if neither may be.
 
-    Whichever leaves more workers.
+    It chooses the one that leaves more workers.
     """
     smaller = []
     if current.replicas > api.replicas.min:
@@ -300,7 +300,7 @@ def _smaller_pool(current: Allocation, api: ApiSpec) -> Allocation:
 
 
 def _since(since: float | None, holds: bool, now: float) -> float | None:
-    """When a condition that holds began to hold."""
+    """Return when a condition that holds began to hold."""
     if not holds:
         return None
     return now if since is None else min(since, now)
@@ -313,7 +313,7 @@ def _lasted(since: float | None, seconds: float, now: float) -> bool:
 def _decided(
     allocation: Allocation, reason: str, memory: Memory, now: float, **changes: Any
 ) -> Wish:
-    """A change: what was asked for until now was asked of the allocation before it."""
+    """Return a changed target: earlier times of asking were about the allocation before it."""
     return Wish(
         allocation,
         reason,

@@ -1,4 +1,4 @@
-"""Serves /healthz, /readyz, /metrics and what each venue's last plan was made from, over HTTP."""
+"""Serves /healthz, /readyz, /metrics and the input of each venue's last plan, over HTTP."""
 
 import socket
 import time
@@ -14,7 +14,7 @@ from openvenue_operator.model import Situation
 
 
 class Reconciling(Protocol):
-    """What is served of a venue's loop."""
+    """The parts of a venue's loop that are served."""
 
     namespace: str
     name: str
@@ -24,7 +24,7 @@ class Reconciling(Protocol):
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at an address; at `::`, for all families that there are."""
+    """Return a socket that listens at an address; `::` means all families that there are."""
     if host == "::" and socket.has_dualstack_ipv6():
         return socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=True)
     host = "0.0.0.0" if host == "::" else host  # noqa: S104
@@ -33,15 +33,15 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 class Readiness:
-    """Whether the operator does what it is there for."""
+    """Readiness of the operator."""
 
     def __init__(self, failing_timeout_s: float) -> None:
         self.problem: str | None = "Venues cannot be read yet"
-        """Why it cannot watch Venues; None: it does."""
+        """Reason why it cannot watch Venues; None: it does."""
         self._failing_timeout_s = failing_timeout_s
 
     def problems(self, loops: Collection[Reconciling]) -> list[str]:
-        """Return why it is not ready; none: it is."""
+        """Return the problems that make it unready; empty if it is ready."""
         now = time.monotonic()
         failing = [
             f"{loop.namespace}/{loop.name}: every reconciliation has failed for {age_s:.0f} s"
@@ -59,7 +59,7 @@ async def serving(
     hang_timeout_s: float,
     readiness: Readiness,
 ) -> AsyncIterator[int]:
-    """Serve until the context ends; gives the port. `loops` is read at each request."""
+    """Serve until the context ends; yield the port. `loops` is read at each request."""
 
     async def healthz(_request: web.Request) -> web.Response:
         hung = [

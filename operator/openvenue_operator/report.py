@@ -1,4 +1,4 @@
-"""Tells what the operator found and did: the Venue's status, and Events with the reasons."""
+"""Reports what the operator found and did: the Venue's status, and Events with the reasons."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ _GOOD = {
     Type.BUDGET_SATISFIED: "True",
     Type.METRICS_FRESH: "True",
 }
-"""Conditions whose changes are told, and how they should be. Others follow from what is changed."""
+"""Conditions whose changes become Events, with their good state. Others follow from changes."""
 _STARTING = (
     Reason.NO_POD_READY,
     Reason.NO_ENGINE_POD,
@@ -39,25 +39,25 @@ _STARTING = (
     Reason.STALE,
     Reason.UNKNOWN,
 )
-"""Reasons that every venue begins with."""
+"""Reasons with which every venue begins."""
 
 _log = get_logger(__name__)
 
 
 class EventRecord(NamedTuple):
-    """Something worth an Event."""
+    """The content of an Event."""
 
     kind: str
     """Normal or Warning."""
     reason: str
     """One word in CamelCase."""
     action: str
-    """What was done, one word in CamelCase."""
+    """The action, one word in CamelCase."""
     note: str
 
 
 async def write_status(client: AsyncClient, venue: VenueObject, status: msgspec.Struct) -> None:
-    """Replace the Venue's status; it is this operator's alone."""
+    """Replace the Venue's status, which belongs to this operator alone."""
     body = {
         "apiVersion": _API_VERSION,
         "kind": "Venue",
@@ -79,7 +79,7 @@ async def write_status(client: AsyncClient, venue: VenueObject, status: msgspec.
 async def announce(
     client: AsyncClient, venue: VenueObject, identity: str, record: EventRecord
 ) -> None:
-    """Post an Event on the Venue. One that cannot be posted is logged, and no more."""
+    """Post an Event on the Venue. A failure is only logged."""
     now = datetime.now(UTC)
     event = Event(
         # The API server wants all six digits of the fraction.
@@ -115,10 +115,10 @@ async def announce(
 
 
 def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[EventRecord]:
-    """Return what is worth an Event about conditions that changed from one status to the next.
+    """Return Events for conditions that changed from one status to the next.
 
-    Both in their JSON form. What was never otherwise is worth one only where it is bad, and not
-    just how every venue begins.
+    Both in their JSON form. A new condition is worth an Event only if it is bad, and if not every
+    venue begins with it.
     """
     was = {one["type"]: one["status"] for one in before.get("conditions") or ()}
     found = []
@@ -144,7 +144,7 @@ def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[EventReco
 def changes(
     observation: Observation, step: Step, reason: str, spec: VenueSpec
 ) -> list[EventRecord]:
-    """Return an Event for each change that a step has made to how the venue is set up."""
+    """Return an Event for each change of the allocation by a step."""
     found = []
     live = observation.deployment
     if step.tuning is not None:
@@ -157,7 +157,7 @@ def changes(
     if step.server_threads is not None and observation.engine is not None:
         what = f"threads from {observation.engine.server_threads} to {step.server_threads}"
         found.append(("EngineTuned", "Tune", what))
-    # The engine's threads follow from the number of sessions, whatever was changed last.
+    # The engine's threads follow from the number of sessions, not from the last reason.
     reasons = {"EngineTuned": "for the sessions that there may be"}
     return [
         EventRecord("Normal", name, action, f"{what}: {reasons.get(name, reason)}")
@@ -166,7 +166,7 @@ def changes(
 
 
 def _difference(before: Tuning | None, after: Tuning) -> str:
-    """Which settings change, and from what to what."""
+    """Return the settings that change, with old and new value."""
     if before is None:
         return "first tuning"
     pairs = [

@@ -1,7 +1,7 @@
-"""Reads the metrics of all pods at once, within bounds of time and size, and keeps what it read.
+"""Reads the metrics of all pods at once, within bounds of time and size, and remembers them.
 
-Earlier readings are kept in memory only: an operator that starts anew knows no load until it has
-read each pod twice.
+Earlier readings are kept only in memory: a restarted operator knows no load until it has read each
+pod twice.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from openvenue_operator.model import Database, PodReport
 
 TIMEOUT_S = 2.0
 ALL_TIMEOUT_S = 6.0
-"""For all pods of a venue, which is reconciled while its Lease is held (`lease.HOLD_S`)."""
+"""For all pods of a venue: a reconciliation must end while its Lease is held (`lease.HOLD_S`)."""
 TEXT_BYTES_MAX = 512 << 10
-"""Twenty times what an API with a hundred routes shows."""
+"""Twenty times the size of the metrics of an API with a hundred routes."""
 CONCURRENT_MAX = 128
 LOAD_WINDOW_S = 9.0
-"""Load is measured over at least so long, once the pod has been read for so long."""
+"""The shortest time over which load is measured, once the pod has been read for that long."""
 KEPT_S = 30.0
 
 
@@ -30,13 +30,13 @@ class Target(NamedTuple):
 
     uid: str
     restarts: int
-    """Of its containers: each begins with counters of its own."""
+    """Restarts of its containers: each begins with new counters."""
     urls: tuple[str, ...]
-    """To try in turn; none: it has no address yet."""
+    """URLs to try in turn; none: it has no address yet."""
 
 
 class Answer(NamedTuple):
-    """What one pod said: a report, or why there is none."""
+    """A pod's report, or why there is none."""
 
     report: PodReport | None
     problem: str | None
@@ -89,7 +89,7 @@ class Scraper:
         return Answer(None, problem[:200])
 
     async def _fetch_first(self, urls: tuple[str, ...]) -> str:
-        """Return what the first URL says that somebody listens at."""
+        """Return the answer of the first URL at which something listens."""
         *before, last = urls
         for url in before:
             try:
@@ -102,7 +102,7 @@ class Scraper:
         async with self._session.get(
             url,
             allow_redirects=False,
-            # Unpacked it could be of any size.
+            # Unpacked it could have any size.
             headers={"Accept-Encoding": "identity"},
         ) as response:
             if response.status != 200:
@@ -118,9 +118,9 @@ class Scraper:
             raise InvalidMetrics("not UTF-8") from error
 
     def _remember(self, key: tuple[str, int], reading: Reading) -> Reading | None:
-        """Keep a reading, and return the one to compare it with: also where that will not do.
+        """Store a reading, and return the one to compare it with, even if that is useless.
 
-        So counters that went back make one answer nonsense, and the next are compared with those.
+        So counters that went back make one answer invalid, and the next are compared with those.
         """
         kept = [
             earlier

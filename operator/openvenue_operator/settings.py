@@ -63,5 +63,5 @@ class OperatorSettings(BaseSettings):
 
     @property
     def namespace_names(self) -> tuple[str, ...]:
-        """The namespaces; none: all."""
+        """The namespaces; empty: all."""
         return tuple(name for part in self.namespaces.split(",") if (name := part.strip()))

@@ -1,4 +1,4 @@
-"""The custom resource's spec, with its defaults; the chart's schema says the same."""
+"""The custom resource's spec, with its defaults; a test compares them with the chart's schema."""
 
 from enum import StrEnum
 from typing import Any, Self
@@ -18,7 +18,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Mode(StrEnum):
-    """What the operator may do."""
+    """Mode of the operator."""
 
     AUTO = "Auto"
     PLAN = "Plan"
@@ -33,7 +33,7 @@ class Bounds(Value, frozen=True, kw_only=True):
 
 
 class ApiSpec(Value, frozen=True, kw_only=True):
-    """The API's Deployment, and within which bounds it is tuned."""
+    """The API's Deployment and its bounds."""
 
     deployment: str
     replicas: Bounds = Bounds(min=1, max=4)
@@ -56,7 +56,7 @@ class EngineSpec(Value, frozen=True, kw_only=True):
 
 
 class ConnectionsSpec(Value, frozen=True, kw_only=True):
-    """The database connections: cap, or what the server allows, less what is left free."""
+    """The database connections: the cap, or the server's limit, less the headroom."""
 
     cap: int | None = None
     headroom: int = 3
@@ -65,15 +65,15 @@ class ConnectionsSpec(Value, frozen=True, kw_only=True):
 
 
 class Targets(Value, frozen=True, kw_only=True):
-    """Load at which the API is neither too small nor too large."""
+    """Targets of the load."""
 
     cpu_percent: int = 70
-    """Of one processor, a worker."""
+    """Of one processor, per worker."""
     event_loop_lag_ms: int = 20
     pool_wait_ms: int = 5
     p99_ms: int = 50
     in_flight_percent: int = 50
-    """Of what a worker may have under way at the engine."""
+    """Of the requests that a worker may have at the engine."""
 
 
 class TuningSpec(Value, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ class TuningSpec(Value, frozen=True, kw_only=True):
     dead_band_percent: int = 10
     max_metrics_age_seconds: int = 15
     pod_deadline_seconds: int = 300
-    """How long a pod may take to run what it should before nothing waits for it any more."""
+    """How long the operator waits for a late pod."""
 
 
 class VenueSpec(Value, frozen=True, kw_only=True):

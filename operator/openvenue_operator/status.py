@@ -1,13 +1,13 @@
-"""A Venue's status, made from a plan: what is well, what is not, and what happens next.
+"""A Venue's status, made from a plan: its state, its problems, and what happens next.
 
-The API server leaves out what is null, so whatever may be has that as its default; and it makes
-null of an object that has become empty, so those that may be empty are left out as well.
+The API server drops nulls, so every optional field has null as its default; and it turns an object
+that has become empty into null, so such objects are left out as well.
 
-What people read is in words, one line each; beside them are the same figures as numbers, for
-programs. What the operator itself reads again is one line of JSON.
+People read words, one line each; programs read the same figures as numbers beside them. The
+operator's own memory is one line of JSON.
 
-It is written only where it says something new: an idle venue's stays as it is, and of one under
-load the figures are renewed from time to time, where they have moved by more than their noise.
+The status is written only if it says something new: an idle venue's stays as it is, and under load
+the figures are renewed at intervals, if they have moved by more than their noise.
 """
 
 import json
@@ -35,67 +35,67 @@ from openvenue_operator.phrases import count
 from openvenue_operator.spec import Value, VenueSpec
 
 FIGURES_INTERVAL_S = 30.0
-"""Where nothing but figures has moved, the status is written at most so often."""
+"""If only figures have moved, the status is written at most this often."""
 NOISE_SHARE = 0.15
-"""A figure that has moved by less than this share of itself has not moved."""
+"""A figure that has moved by less than this share of itself counts as unchanged."""
 NOISE_FLOOR = 5.0
-"""Nor has one that has moved by less than this: orders a second, milliseconds, percent."""
+"""So does one that has moved by less than this: orders a second, milliseconds, percent."""
 
 LATE_PODS_MAX = 10
-"""Of the pods that are late, so many are named."""
+"""Number of late pods that are named."""
 
 _FIGURES = re.compile(r"\d+")
 
 
 class ApiStatus(Value, frozen=True, kw_only=True):
-    """The API as it runs, and what it bears."""
+    """The running API and its load."""
 
     pods: str
-    """Ready of wanted."""
+    """Ready pods of those wanted."""
     generation: str
-    """Of the applied tuning (0: none yet), and which pods of all run it."""
+    """Generation of the applied tuning (0: none yet), and how many pods of all run it."""
     workers: int
-    """A pod."""
+    """Per pod."""
     pool: str
     """Kept and further connections of a worker."""
     channels: int
-    """A worker."""
+    """Per worker."""
     replicas: int | None = None
-    """Pods that are wanted. This and what follows are None in the status of older versions."""
+    """Wanted pods. Older versions' status has None here and below."""
     ready_replicas: int | None = None
     tuned_replicas: int | None = None
     """Pods that run the applied tuning."""
     tuning_generation: int | None = None
-    """Of the applied tuning; 0: none yet."""
+    """Generation of the applied tuning; 0: none yet."""
     db_pool_size: int | None = None
     db_pool_overflow: int | None = None
     orders_per_second: int | None = None
-    """None: not known now."""
+    """None: unknown."""
     p99_ms: int | None = None
 
 
 class ConnectionBudget(Value, frozen=True, kw_only=True):
-    """Database connections of the venue; what is None is not known."""
+    """Database connections of the venue; None: unknown."""
 
     used: int | None = None
-    """That its API's pods hold."""
+    """Held by the API's pods."""
     limit: int | None = None
-    """That the venue may hold."""
+    """Allowed for the venue."""
     worst_case: int | None = None
-    """That it may come to hold before the next step."""
+    """Possible before the next step."""
 
 
 class EngineStatus(Value, frozen=True, kw_only=True):
-    """The engine as it runs."""
+    """The running engine."""
 
     ready: bool
     restarts: int
     server_threads: int | None = None
-    """None: it does not say."""
+    """None: unknown."""
 
 
 class LatePodStatus(Value, frozen=True, kw_only=True):
-    """A pod that does not run what it should."""
+    """A late pod."""
 
     name: str
     reason: str
@@ -106,7 +106,7 @@ class LatePodStatus(Value, frozen=True, kw_only=True):
 
 
 class PlanStatus(Value, frozen=True, kw_only=True):
-    """What the operator is about, and why."""
+    """The operator's plan and its reasons."""
 
     next_step: str
     binding: str
@@ -116,13 +116,13 @@ class PlanStatus(Value, frozen=True, kw_only=True):
     """The target in numbers."""
     worst_case: str | None = None
     inputs: dict[str, str] | None = None
-    """By name: the figure, its target and how old it is; what the database says of itself."""
+    """Figures by name, each with target and age; and the database's own."""
     made_at: str | None = None
-    """None where nothing was observed."""
+    """None if nothing was observed."""
 
 
 class Remembered(Value, frozen=True, kw_only=True):
-    """What outlives the process of what the policy remembers; the rest begins anew."""
+    """The part of the policy's memory that outlives the process; the rest starts anew."""
 
     pool_short_at: int | None = None
     pool_short_seen_at: float | None = None
@@ -157,7 +157,7 @@ class Status(Value, frozen=True, kw_only=True):
 def status_of(
     spec: VenueSpec, observation: Observation, plan: Plan, previous: Status | None, now: float
 ) -> Status:
-    """Say how a venue is. Conditions keep the time at which they last changed."""
+    """Return the venue's status. Conditions keep the time of their last change."""
     reports = [pod.report for pod in observation.pods if pod.report is not None]
     used = sum(report.db_connections for report in reports) if reports else None
     budget = plan.budget
@@ -198,7 +198,7 @@ def status_of(
 
 
 def paused_status(previous: Status | None, generation: int, now: float) -> Status:
-    """Say that the operator leaves the venue alone; what was last known stays."""
+    """Return the status of a venue that the operator leaves alone; last known figures stay."""
     said = PlanStatus(
         next_step="nothing: mode is Paused", binding="mode Paused", reason="mode Paused"
     )
@@ -240,7 +240,7 @@ def _api_status(observation: Observation, plan: Plan) -> ApiStatus | None:
 
 
 def plan_status(plan: Plan, now: float) -> PlanStatus:
-    """Say what is to be done, and why: `status.plan`."""
+    """Return `status.plan`: the next step, and why."""
     return PlanStatus(
         next_step=plan.next_step,
         binding=plan.binding,
@@ -254,9 +254,9 @@ def plan_status(plan: Plan, now: float) -> PlanStatus:
 
 
 def remembered(status: Status | None) -> Memory:
-    """What the last operator left: its target and when it changed it.
+    """Return the last operator's memory: its target and when it changed it.
 
-    Not since when the load was high or low, which nobody has followed in between.
+    Not since when the load was high or low, because no operator has watched it in between.
     """
     if status is None or status.memory is None:
         return Memory()
@@ -285,7 +285,7 @@ def _target_in_words(target: Allocation) -> str:
 
 
 def _inputs_in_words(plan: Plan, now: float) -> dict[str, str]:
-    """Say each figure with its target and age, the database's own in one line."""
+    """Return each figure with its target and age, and the database's figures in one line."""
     said = {}
     for one in plan.inputs:
         target = "" if one.target is None else f" of {_number(one.target)}"
@@ -303,7 +303,7 @@ def _number(value: float) -> str:
 
 
 def json_form(value: msgspec.Struct) -> Any:
-    """Return a value as an object of the API server, where nothing is null: it is absent."""
+    """Return a value as an object of the API server, without nulls."""
     return _without_nulls(msgspec.to_builtins(value))
 
 
@@ -316,7 +316,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def status_needs_write(previous: Status | None, status: Status, now: float) -> bool:
-    """Whether a status says something that the one before it does not."""
+    """True if a status says something that the one before it does not."""
     if previous is None or _told(previous) != _told(status):
         return True
     if now - seconds_of(previous.plan.made_at) < FIGURES_INTERVAL_S:
@@ -328,7 +328,8 @@ def status_needs_write(previous: Status | None, status: Status, now: float) -> b
 
 
 def _told(status: Status) -> Any:
-    """What is worth a write whenever it changes: all but figures, and times that only go on."""
+    """Return the parts whose changes are worth a write: no figures, and no times that only go
+    on."""
     plan = status.plan
     return (
         status.observed_generation,
@@ -345,7 +346,7 @@ def _told(status: Status) -> Any:
             for one in status.conditions
         ],
         (_without_figures(plan.next_step), plan.target),
-        # The limit goes with what others hold of the database.
+        # The limit changes with what others hold of the database.
         plan.worst_case and plan.worst_case.rpartition(" of ")[0],
         status.memory,
     )

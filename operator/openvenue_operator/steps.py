@@ -1,7 +1,7 @@
-"""The way to a target, step by step: whatever shrinks first, and only then what grows.
+"""The way to a target, step by step: first everything that shrinks, only then what grows.
 
 At every moment in between, the connections that all pods may come to hold are within the budget
-(`budget`), whatever the rollout of the Deployment does meanwhile.
+(`budget`), whatever a rollout of the Deployment does meanwhile.
 """
 
 from openvenue_operator import messages
@@ -20,11 +20,11 @@ from openvenue_operator.phrases import count
 NUDGE_AGAIN_S = 5.0
 REPLICAS_FACTOR = 2
 REPLICAS_STEP = 4
-"""So many times, or so many more, pods are asked for at a time, once the last ones are ready."""
+"""Pods grow at a time by a factor or by this number, once the last ones are ready."""
 
 
 def next_step(target: Allocation, context: Context) -> tuple[Step, str]:
-    """Return what to write now, and what that or the waiting is about."""
+    """Return the next writes, and a description of them or of the wait."""
     observation, deployment, running = (
         context.observation,
         context.deployment,
@@ -33,7 +33,7 @@ def next_step(target: Allocation, context: Context) -> tuple[Step, str]:
     current, present = context.current, context.attendance
     goal = context.tuning_of(target)
     shrunk = context.tuning_of(_smaller(current, target))
-    # The first is written in any case: pods may run something else than their Deployment says.
+    # The first one is always written: pods may run other settings than their Deployment's.
     if observation.applied is None or differs(shrunk, running):
         fewer = target.replicas if target.replicas < deployment.replicas else None
         goes_on = per_pod(goal) > per_pod(shrunk) or goal.grpc_channels > shrunk.grpc_channels
@@ -74,7 +74,7 @@ def next_step(target: Allocation, context: Context) -> tuple[Step, str]:
 
 
 def is_within_reach(target: Allocation, context: Context) -> bool:
-    """Whether the budget takes the target now, with what any pod may still hold."""
+    """True if the budget has room for the target now, with what any pod may still hold."""
     goal, running = context.tuning_of(target), context.running
     grows = per_pod(goal) > per_pod(running) or target.replicas > context.deployment.replicas
     if context.limit is None or not (grows or differs(goal, running)):
@@ -83,12 +83,12 @@ def is_within_reach(target: Allocation, context: Context) -> bool:
 
 
 def bounded(replicas: int, current: int) -> int:
-    """Return to how many pods to go next: a mistake in a bound does not start a hundred."""
+    """Return the next number of pods: a mistake in a bound must not start a hundred."""
     return min(replicas, max(REPLICAS_FACTOR * current, current + REPLICAS_STEP))
 
 
 def _worst_case(target: Allocation, context: Context) -> tuple[int, int]:
-    """How many pods there may be on the way to a target, and what they may hold together."""
+    """Return how many pods there may be on the way to a target, and what they may hold."""
     pods = context.observation.pods
     most = pods_at_most(context.deployment, target.replicas, pods)
     each = max(context.may_hold, per_pod(context.tuning_of(target)))
@@ -96,9 +96,9 @@ def _worst_case(target: Allocation, context: Context) -> tuple[int, int]:
 
 
 def _all_late_are_overdue(context: Context) -> bool:
-    """Whether whoever has not taken over what shrinks is nobody to wait for.
+    """True if all pods that have not shrunk yet are overdue, so that nothing waits for them.
 
-    Then growth counts with what they may hold still.
+    Growth then counts with what they may still hold.
     """
     late = context.attendance.late
     terminating = any(pod.terminating for pod in context.observation.pods)
@@ -106,7 +106,7 @@ def _all_late_are_overdue(context: Context) -> bool:
 
 
 def _more_replicas(target: Allocation, context: Context) -> int | None:
-    """How many pods to ask for now, where the target has more; the last ones come first."""
+    """Return the number of pods to ask for now, if the target has more than are ready."""
     current, present = context.deployment.replicas, context.attendance
     if target.replicas <= current or not context.has_replicas:
         return None
@@ -116,9 +116,9 @@ def _more_replicas(target: Allocation, context: Context) -> int | None:
 
 
 def may_restore_replicas(kept: Allocation, context: Context) -> bool:
-    """Whether to have as many pods again as were planned, while nobody knows the budget.
+    """True if the planned number of pods may be restored while the budget is unknown.
 
-    More of them had room as soon as none held more than was planned, and beside none that drain.
+    That many had room once none held more than was planned, and while none drained.
     """
     replicas = context.deployment.replicas
     if not context.has_replicas or replicas == kept.replicas:
@@ -130,7 +130,7 @@ def may_restore_replicas(kept: Allocation, context: Context) -> bool:
 
 
 def _to_nudge(context: Context) -> tuple[str, ...]:
-    """Pods that run an older generation than the applied one and were not told, or long ago."""
+    """Return pods that run an older generation and were not nudged, or long ago."""
     applied, now = context.observation.applied, context.now
     if applied is None:
         return ()
@@ -155,7 +155,7 @@ def _to_nudge(context: Context) -> tuple[str, ...]:
 
 
 def _smaller(current: Allocation, target: Allocation) -> Allocation:
-    """Whatever either has less of: on the way from one to the other, nothing grows by it."""
+    """Return the smaller of each setting: nothing grows on the way to it."""
     pool = min(current, target, key=lambda one: one.db_pool_size + one.db_pool_overflow)
     return target.replace(
         replicas=min(current.replicas, target.replicas),

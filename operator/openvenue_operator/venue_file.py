@@ -1,6 +1,6 @@
-"""Reads a Venue from a manifest, and refuses what the API server would refuse, in sentences.
+"""Reads a Venue from a manifest, and refuses in sentences what the API server would refuse.
 
-The bounds and rules are those of the custom resource's schema; a test holds them together.
+The bounds and rules are those of the custom resource's schema; a test compares them.
 """
 
 from collections.abc import Iterator
@@ -45,12 +45,12 @@ RANGES = {
     "tuning.maxMetricsAgeSeconds": Range(2, 600),
     "tuning.podDeadlineSeconds": Range(10, 86_400),
 }
-"""Of each number of the spec; for those with `min` and `max`, of both."""
+"""Range of each number of the spec; for those with `min` and `max`, of both."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class BadVenue(ValueError):
-    """What was read is no Venue that an API server would take; the message says why."""
+    """The text has no Venue that an API server would take; the message says why."""
 
 
 def read_spec(text: str) -> VenueSpec:
@@ -76,7 +76,7 @@ def read_spec(text: str) -> VenueSpec:
 
 
 def _unknown(given: Any, known: Any, path: str = "spec") -> Iterator[str]:
-    """Fields that no Venue has."""
+    """Return fields that no Venue has."""
     if not isinstance(given, dict):
         return
     for name, value in given.items():
@@ -87,7 +87,7 @@ def _unknown(given: Any, known: Any, path: str = "spec") -> Iterator[str]:
 
 
 def _violations(spec: VenueSpec) -> Iterator[str]:
-    """What the schema and its rules refuse."""
+    """Return the violations of the schema and its rules."""
     fields = msgspec.to_builtins(spec)
     for path, (least, most) in RANGES.items():
         value: Any = fields

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import httpx
 import pytest
 from openvenue.http.app import Application
-from openvenue.http.supervised import SupervisorLink
-from openvenue.keys import NewKey
-from openvenue.tuning import initial_tuning
+from openvenue.security.keys import NewKey
+from openvenue.serving.supervisor_link import SupervisorLink
+from openvenue.serving.tuning import initial_tuning
 from running_venue import Venue
 
 
@@ -38,7 +38,7 @@ async def application(venue: Venue) -> AsyncIterator[Application]:
         ),
         patience_s=0,
     )
-    async with made._routed.router.lifespan_context(made._routed):
+    async with made.running():
         async with asyncio.timeout(20):
             while made.worker.problems():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

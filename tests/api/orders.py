@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 from openvenue.http.app import Application
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from running_venue import key_headers
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import httpx
 import pytest
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from orders import limit_order
 from running_venue import Venue
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import jsonschema_rs
 import pytest
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from orders import limit_order, market_order
 from running_venue import ROOT, Venue
 

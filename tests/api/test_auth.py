@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from openvenue import keys
 from openvenue.db.tables import api_keys
-from openvenue.keys import NewKey
+from openvenue.security import keys
+from openvenue.security.keys import NewKey
 from orders import limit_order
 from prometheus_client.parser import text_string_to_metric_families
 from proxy import Proxy

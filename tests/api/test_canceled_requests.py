@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from openvenue.http.app import Application
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from running_venue import Venue, key_headers
 
 

@@ -15,7 +15,7 @@ from alpaca.trading.requests import (
     MarketOrderRequest,
     ReplaceOrderRequest,
 )
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from running_venue import Venue
 
 

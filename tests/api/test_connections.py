@@ -13,7 +13,7 @@ from typing import BinaryIO
 import httpx
 import psutil
 import pytest
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from orders import limit_order
 from running_venue import Venue, key_headers, log_lines
 

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from openvenue.db.key_reader import KeyRow
 from openvenue.db.listener import Listener
-from openvenue.http import auth
-from openvenue.http.auth import Authenticator
-from openvenue.keys import hash_secret
+from openvenue.security import authenticator as auth
+from openvenue.security.authenticator import Authenticator
+from openvenue.security.key_reader import KeyRow
+from openvenue.security.keys import hash_secret
+from openvenue.security.principal import Principal
 from openvenue.settings import Settings
+
+KNOWN = Principal(1, "known", 0)
 
 
 class SlowReader:
@@ -31,18 +34,18 @@ async def test_a_new_key_waits_for_one_read_of_a_refresh(monkeypatch: pytest.Mon
     reader = SlowReader()
     monkeypatch.setattr(authenticator, "_reader", reader)
     for number in range(100):
-        entry = auth._Entry(1, hash_secret(b"secret"), 0.0)
+        entry = auth._Entry(KNOWN, hash_secret(b"secret"), 0.0)
         authenticator._remember(b"known%d" % number, entry)
     running = asyncio.create_task(authenticator.run())
     while not reader.reads:  # noqa: ASYNC110
         await asyncio.sleep(0)
     headers = [(auth.KEY_ID_HEADER, b"new"), (auth.SECRET_HEADER, b"secret")]
-    asked = asyncio.create_task(authenticator.account_of(headers))
+    asked = asyncio.create_task(authenticator.principal_of(headers))
     await asyncio.sleep(0)
     reader.let.release()
     reader.let.release()
     async with asyncio.timeout(1):
-        assert await asked == 1
+        assert await asked == Principal(1, "new", 0)
     assert "new" in reader.reads[1]
     assert len(reader.reads) <= 3
     running.cancel()

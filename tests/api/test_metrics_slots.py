@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from openvenue.metrics_slots import exposition, metrics_directory, release_slot
+from openvenue.serving.metrics_slots import exposition, metrics_directory, release_slot
 from prometheus_client.parser import text_string_to_metric_families
 
 COUNT = """
 import sys
 from pathlib import Path
-from openvenue.metrics_slots import count_in
+from openvenue.serving.metrics_slots import count_in
 count_in(Path(sys.argv[1]), sys.argv[2])
 from prometheus_client import Counter, Gauge
 Counter("done", "Things done.").inc(2)

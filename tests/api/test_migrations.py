@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from openvenue.db import migrate
 from openvenue.db.tables import metadata
-from openvenue.keys import claim_key
+from openvenue.security.keys import claim_key
 from openvenue.settings import Settings
 from pydantic import SecretStr
 from running_venue import ROOT, run_apart

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from orders import limit_order
 from running_venue import Venue, key_headers, run_apart
 from schemathesis.checks import (

@@ -19,7 +19,7 @@ from openvenue.http.order_body import (
 )
 from openvenue.http.order_terms import fill_in
 from openvenue.http.problems import Problem
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from orders import client_of, limit_order, market_order
 from running_venue import Venue
 

@@ -14,7 +14,7 @@ from openvenue.http import problems
 from openvenue.http.app import Application
 from openvenue.http.routes import orders as routes
 from openvenue.http.worker import Worker
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from orders import client_of, limit_order
 from running_venue import INSTRUMENTS, Venue
 

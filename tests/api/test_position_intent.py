@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from orders import limit_order, market_order
 from running_venue import Venue
 

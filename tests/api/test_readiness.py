@@ -1,6 +1,6 @@
 """What a group of workers says to a probe, from what each says."""
 
-from openvenue.readiness import Health, WorkerReport, ready
+from openvenue.serving.readiness import Health, WorkerReport, ready
 
 SERVING = WorkerReport(accepting=True)
 STARTING = WorkerReport()

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from openvenue.tuning import Rollout, Tuning
+from openvenue.serving.tuning import Rollout, Tuning
 
 tunings = st.builds(
     Tuning,

@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 from openvenue.http.json_keys import repeated_key
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from orders import limit_order
 from running_venue import Venue, key_headers
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from openvenue.sockets import listen
-from openvenue.supervisor import connections_that_fit
+from openvenue.serving.sockets import listen
+from openvenue.serving.supervisor import connections_that_fit
 from prometheus_client.parser import text_string_to_metric_families
 from running_venue import Venue, log_lines
 from sqlalchemy import text

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from openvenue.serving.tuning import InvalidTuning, TuningFile
 from openvenue.settings import Settings
-from openvenue.tuning import InvalidTuning, TuningFile
 from orders import limit_order
 from prometheus_client.parser import text_string_to_metric_families
 from running_venue import Venue, key_headers

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import openvenue.metrics
-import openvenue.supervisor  # noqa: F401  (their metrics register themselves)
+import openvenue.serving.supervisor  # noqa: F401  (their metrics register themselves)
 import openvenue_operator.metrics  # noqa: F401
 import pytest
 from chart import CHART, OPERATOR_CHART, ROOT, every_chart, find, render

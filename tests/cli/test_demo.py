@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from openvenue.cli.admin import Admin, connect_admin
+from openvenue.admin.client import Admin, connect_admin
 from openvenue.cli.local import demo
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.settings import Settings

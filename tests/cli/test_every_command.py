@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from command_line import openvenue
-from openvenue.cli.errors import CommandError
 from openvenue.cli.main import app
+from openvenue.commands import CommandError
 from typer.testing import CliRunner
 
 
@@ -61,6 +61,7 @@ def test_without_a_venue_a_command_says_how_to_get_one(command: str) -> None:
         "projector rebuild",
         "plan",
         "bench book",
+        "bench exchange",
     ],
 )
 def test_every_command_has_help(command: str) -> None:

@@ -20,8 +20,8 @@ from command_line import Result, openvenue
 from openvenue.db import migrate
 from openvenue.db.tables import metadata
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.keys import NewKey
 from openvenue.projector.store import PROJECTED_TABLES
+from openvenue.security.keys import NewKey
 from openvenue.settings import Settings
 from pydantic import SecretStr
 from running_venue import INSTRUMENTS, ROOT, START_TIMEOUT_S, Venue, run_apart

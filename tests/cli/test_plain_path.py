@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.plain_path import plain_path
+from openvenue.commands import CommandError
 
 
 @pytest.fixture

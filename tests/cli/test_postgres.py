@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local import venue
 from openvenue.cli.local.postgres import EmbeddedPostgres
+from openvenue.commands import CommandError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.processes import Child, keep_running
+from openvenue.commands import CommandError
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ import httpx
 import psutil
 import pytest
 from command_line import OPENVENUE, Up, openvenue
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local import venue
 from openvenue.cli.local.ports import choose_ports
 from openvenue.cli.local.processes import Child
+from openvenue.commands import CommandError
 from running_venue import engine_binary
 
 ORDER = {

@@ -59,6 +59,7 @@ def test_an_installed_package_runs_and_migrates(
     assert all(place.startswith(str(installed)) for place in places)
     assert "migrate" in run("from openvenue.cli import main; main()", "--help")
     assert '"migrated"' in run("from openvenue.cli import main; main()", "migrate", "--json")
+    assert "--situation" in run("from openvenue.cli import main; main()", "plan", "--help")
     needed = "from openvenue.db.migrate import RequiredSchema as R; "
     needed += "from openvenue.settings import Settings; print(R(Settings()).revision)"
     assert run(needed).strip()

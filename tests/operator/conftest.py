@@ -19,7 +19,7 @@ from openvenue_operator.cluster import connect
 
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """The API server that the tests share, each in a namespace of its own."""
+    """Return the API server that the tests share; each test uses its own namespace."""
     if (problem := missing_programs()) is not None:
         pytest.skip(problem)
     users = (OPERATOR, SECOND_OPERATOR, OTHERS)
@@ -32,7 +32,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 @pytest.fixture
 def new_namespace(api_server: ApiServer) -> Callable[..., str]:
-    """Make a namespace with the chart's Roles in it, each time it is called; it takes options."""
+    """Return a function that makes a namespace with the chart's Roles; it takes options."""
 
     def make(*options: str) -> str:
         name = f"venues-{next(_NUMBERS)}"
@@ -47,20 +47,20 @@ def new_namespace(api_server: ApiServer) -> Callable[..., str]:
 
 @pytest.fixture
 def namespace(new_namespace: Callable[..., str]) -> str:
-    """A namespace of the test's own."""
+    """Return a namespace of the test's own."""
     return new_namespace()
 
 
 @pytest.fixture
 async def admin(api_server: ApiServer) -> AsyncIterator[AsyncClient]:
-    """A client that may do everything."""
+    """Yield a client with all rights."""
     async with AsyncClient(KubeConfig.from_file(api_server.kubeconfig()).get()) as client:
         yield client
 
 
 @pytest.fixture
 async def client(api_server: ApiServer) -> AsyncIterator[AsyncClient]:
-    """A client with the operator's rights."""
+    """Yield a client with the operator's rights."""
     async with connect(KubeConfig.from_file(api_server.kubeconfig(OPERATOR)).get()) as client:
         yield client
 

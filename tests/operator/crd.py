@@ -1,4 +1,4 @@
-"""The custom resource's definition, as the chart has it."""
+"""The custom resource's definition from the chart."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,20 +10,20 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "charts/openvenue-operator/temp
 
 
 def definition() -> dict[str, Any]:
-    """The CustomResourceDefinition, without what Helm puts in."""
+    """Return the CustomResourceDefinition, without Helm's additions."""
     lines = TEMPLATE.read_text().splitlines()
     found: dict[str, Any] = yaml.safe_load("\n".join(one for one in lines if "{{" not in one))
     return found
 
 
 def schema() -> dict[str, Any]:
-    """The schema of a Venue."""
+    """Return the schema of a Venue."""
     found: dict[str, Any] = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return found
 
 
 def fields(part: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every field below a schema, by its path."""
+    """Yield every field below a schema, by its path."""
     for name, field in part.get("properties", {}).items():
         where = f"{path}.{name}".lstrip(".")
         yield where, field

@@ -1,4 +1,4 @@
-"""A reverse proxy before the API server that ends watches as one does whose history has gone."""
+"""A reverse proxy before the API server that can expire watches, as a compaction does."""
 
 import asyncio
 import json
@@ -27,11 +27,11 @@ def _error(code: int) -> bytes:
 
 
 class ExpiringWatches:
-    """Passes calls on; what it knows of are the watches of a kind."""
+    """Passes calls on; it knows the watches of one kind."""
 
     def __init__(self, server: ApiServer, plural: str, directory: Path) -> None:
         self.begun = 0
-        """Watches that there have been."""
+        """Number of watches so far."""
         self.port = 0
         self._server = server
         self._plural = plural
@@ -58,7 +58,7 @@ class ExpiringWatches:
                 await runner.cleanup()
 
     def kubeconfig(self, user: str) -> Path:
-        """Return a kubeconfig file of a user that comes by way of this."""
+        """Return a kubeconfig file of a user that connects through this proxy."""
         config = json.loads(self._server.kubeconfig(user).read_text())
         config["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{self.port}"}
         path = self._directory / "expiring.kubeconfig"
@@ -66,7 +66,7 @@ class ExpiringWatches:
         return path
 
     def expire(self) -> int:
-        """Say 410 to the watches that there are, and end them; return how many."""
+        """Answer 410 on all open watches and end them; return their number."""
         watches, self._open = self._open, set()
         for watch in watches:
             watch.set()

@@ -1,4 +1,4 @@
-"""What an API pod says on /metrics, as far as the operator reads it, for made-up pods."""
+"""An API pod's /metrics, as far as the operator reads it, for simulated pods."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ class PodMetrics:
     workers_leaving: int = 0
     generation: int = 0
     db_pool_size: int = 5
-    """Of a worker."""
+    """Per worker."""
     db_pool_overflow: int = 5
     max_connections: int = 100
     reserved_connections: int = 3
@@ -30,11 +30,11 @@ class PodMetrics:
 
     @property
     def connections_at_most(self) -> int:
-        """Database connections that the pod may hold."""
+        """Number of database connections that the pod may hold."""
         return self.workers * (self.db_pool_size + self.db_pool_overflow)
 
     def work(self, seconds: float, *, cores: float, orders_per_s: float, p99_s: float) -> None:
-        """Count what so long under such a load counts."""
+        """Count the work of this many seconds under such a load."""
         self.cpu_s += cores * seconds
         orders = round(orders_per_s * seconds)
         self.orders += orders
@@ -42,7 +42,7 @@ class PodMetrics:
             histogram[p99_s] = histogram.get(p99_s, 0) + count
 
     def text(self) -> str:
-        """In Prometheus' format."""
+        """Return the figures in Prometheus' format."""
         lines = [
             f"openvenue_api_workers {self.workers}",
             f"openvenue_api_workers_wanted {self.workers_wanted or self.workers}",

@@ -1,4 +1,4 @@
-"""The operator's chart in the tests' API server, and the users that there are."""
+"""The operator's chart in the tests' API server, and its users."""
 
 import subprocess
 
@@ -6,7 +6,7 @@ from api_server import BIN, ROOT
 
 OPERATOR_NAMESPACE = "operators"
 OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:openvenue-operator"
-"""The chart's ServiceAccount, as which the operator's calls are made."""
+"""The chart's ServiceAccount, which makes the operator's calls."""
 SECOND_OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:second"
 OTHERS = "system:serviceaccount:operators:others"
 

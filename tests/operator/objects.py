@@ -1,4 +1,4 @@
-"""The objects that a venue's chart makes, as small as the API server takes them."""
+"""The objects of a venue's chart, as small as the API server accepts them."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def deployment(
     environment: dict[str, str] | None = None,
     **spec: Any,
 ) -> dict[str, Any]:
-    """An API Deployment, without `replicas` as the chart renders it."""
+    """Return an API Deployment, without `replicas`, as in the chart."""
     labels = {"app.kubernetes.io/component": "api", "app.kubernetes.io/instance": name}
     container = {
         "name": "api",
@@ -55,7 +55,7 @@ def venue(
     deployment: str = DEPLOYMENT,
     **connections: int,
 ) -> dict[str, Any]:
-    """A Venue whose bounds leave one choice only."""
+    """Return a Venue whose bounds leave only one choice."""
 
     def exactly(value: int) -> dict[str, int]:
         return {"min": value, "max": value}
@@ -81,7 +81,7 @@ def venue(
 
 
 def autoscaler(namespace: str, maximum: int, name: str = DEPLOYMENT) -> dict[str, Any]:
-    """A HorizontalPodAutoscaler of the API's Deployment."""
+    """Return a HorizontalPodAutoscaler of the API's Deployment."""
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -95,7 +95,7 @@ def autoscaler(namespace: str, maximum: int, name: str = DEPLOYMENT) -> dict[str
 
 
 def engine_pod(namespace: str, port: int) -> dict[str, Any]:
-    """The engine's pod."""
+    """Return the engine's pod."""
     container = {
         "name": "engine",
         "image": "none",

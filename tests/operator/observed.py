@@ -1,4 +1,4 @@
-"""Observations to plan from, as short as a test can say them."""
+"""Builders of observations to plan from, in few words."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def exactly(value: int) -> Bounds:
 
 
 def spec(**fields: Any) -> VenueSpec:
-    """A spec with wide bounds; fields of `api` may be given directly."""
+    """Return a spec with wide bounds; fields of `api` may be given directly."""
     api = {name: fields.pop(name) for name in ApiSpec.__struct_fields__ if name in fields}
     bounds = {
         "replicas": Bounds(min=1, max=4),
@@ -66,7 +66,7 @@ def load(**figures: float) -> PodLoad:
 
 
 def pod(name: str = "api-1", runs: Tuning | None = None, **fields: Any) -> Pod:
-    """A ready pod that runs a tuning under no load to speak of."""
+    """Return a ready pod that runs a tuning under almost no load."""
     running = runs or tuning()
     report = {
         "read_at": NOW,
@@ -94,12 +94,12 @@ def pod(name: str = "api-1", runs: Tuning | None = None, **fields: Any) -> Pod:
 
 
 def silent(name: str = "silent", **fields: Any) -> Pod:
-    """A pod that does not say how it is."""
+    """Return a pod without a report."""
     return pod(name, **({"report": None, "problem": "answers nonsense"} | fields))
 
 
 def deployment(replicas: int = 1, **fields: Any) -> Deployment:
-    """As the chart renders it."""
+    """Return a Deployment like the chart's."""
     known = {
         "uid": "uid",
         "replicas": replicas,
@@ -124,7 +124,7 @@ def database(**fields: Any) -> Database:
 
 
 def observation(*pods: Pod, **fields: Any) -> Observation:
-    """Of a venue whose pods all run the applied tuning."""
+    """Return an observation of a venue whose pods all run the applied tuning."""
     known = {
         "generation": 1,
         "deployment": deployment(len(pods) or 1),
@@ -152,7 +152,7 @@ def allocation(**fields: int) -> Allocation:
 
 
 def target(**fields: int) -> Memory:
-    """Something was planned, and nothing is known of the load."""
+    """Return a memory with a plan and an unknown load."""
     return Memory(target=allocation(**fields))
 
 
@@ -163,7 +163,7 @@ def situation(
     now: float = NOW,
     **fields: Any,
 ) -> Situation:
-    """A venue with these pods, which has run as it is for long."""
+    """Return a situation with these pods, unchanged for long."""
     seen = observation(*pods, **fields)
     live, applied = seen.deployment, seen.applied
     if memory is None and live is not None and applied is not None:
@@ -178,5 +178,5 @@ def situation(
 
 
 def planned(*pods: Pod, **fields: Any) -> Plan:
-    """The plan for a venue with these pods, which has run as it is for long."""
+    """Return the plan for a venue with these pods, unchanged for long."""
     return plan_of(situation(*pods, **fields))

@@ -26,11 +26,11 @@ class OperatorProcess:
     log: Path
 
     def get(self, path: str) -> httpx.Response:
-        """Ask its HTTP port."""
+        """Send a GET to its HTTP port."""
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         self.process.kill()
         self.process.wait()
 
@@ -52,7 +52,7 @@ def running_operator(
     kubeconfig: Path | None = None,
     **settings: str,
 ) -> Iterator[OperatorProcess]:
-    """Run an operator for one namespace, as `user`; the port or file given is the way."""
+    """Run an operator for one namespace, as `user`, through the given port or file."""
     (port,) = free_ports(1)
     environment = {
         "KUBECONFIG": str(kubeconfig or server.kubeconfig(user, api_port)),

@@ -1,7 +1,7 @@
-"""A Deployment, its pods and the operator's steps, a second at a time and as unlucky as may be.
+"""A Deployment, its pods and the operator's steps, a second at a time, with any bad luck.
 
-Pods start, take over what the tuning file says, and stop, whenever the test lets them. Each is
-counted as if it held all the connections that it may.
+Pods start, take over the tuning file, and stop whenever the test lets them. Each counts as if it
+held all the connections that it may.
 """
 
 import math
@@ -25,7 +25,7 @@ from openvenue_operator.plan import plan
 from openvenue_operator.spec import Bounds, Mode, VenueSpec
 
 SETTLE_S = 5
-"""Between two reconciliations where nothing is unlucky."""
+"""Time between two reconciliations without bad luck."""
 
 
 @dataclass
@@ -41,14 +41,14 @@ class SimulatedPod:
     stops_at: float | None = None
     is_scheduled: bool = True
     never_ready: bool = False
-    """It crashes whenever it starts; it may hold connections all the same."""
+    """It crashes whenever it starts; it may hold connections anyway."""
     never_follows: bool = False
-    """A worker of it hangs, so it never runs what it should as a whole."""
+    """One of its workers hangs, so it never runs the tuning as a whole."""
     node_lost_at: float | None = None
-    """When its node went: it does not end, and no one hears of it."""
+    """When its node failed: the pod does not end, and nobody hears of it."""
 
     def holds(self, now: float) -> int:
-        """Connections that it may hold; the database gives up those of a silent client."""
+        """Return the connections that it may hold; the database drops those of a silent client."""
         if not self.is_scheduled:
             return 0
         if self.node_lost_at is not None and now - self.node_lost_at > 25:
@@ -58,7 +58,7 @@ class SimulatedPod:
 
 @dataclass
 class SimulatedCluster:
-    """A venue's API on a cluster, with the operator beside it."""
+    """A venue's API on a cluster, with its operator."""
 
     spec: VenueSpec
     start_with: Tuning
@@ -73,7 +73,7 @@ class SimulatedCluster:
     now: float = 1000.0
     load: PodLoad | None = None
     db_in_use: int = 0
-    """Database connections at work in each pod."""
+    """Database connections in use in each pod."""
     revision: int = 0
     rolled_out_at: float = 0.0
     scaled_down_at: float = 0.0
@@ -82,49 +82,49 @@ class SimulatedCluster:
     pods: list[SimulatedPod] = field(default_factory=list)
     silent: set[str] = field(default_factory=set)
     room: int = 1000
-    """Pods that the nodes take."""
+    """Number of pods for which the nodes have room."""
     memory: Memory = field(default_factory=Memory)
     writes: list[Step] = field(default_factory=list)
     _numbers: int = 0
 
     @property
     def connections(self) -> int:
-        """What the venue may hold together, right now."""
+        """Number of connections that the venue may hold at this moment."""
         return sum(pod.holds(self.now) for pod in self.pods) + rest(self.spec)
 
     @property
     def limit(self) -> int:
-        """What it may."""
+        """Number of connections that the venue is allowed."""
         allowed = self.max_connections - self.reserved_connections
         return min(allowed, self.spec.connections.cap or allowed) - self.spec.connections.headroom
 
-    # --- What the cluster does --------------------------------------------------------------------
+    # --- The cluster's actions --------------------------------------------------------------------
 
     def pass_time(self, seconds: float) -> None:
-        """Let pods that are to stop stop, and the Deployment's controller work."""
+        """Stop pods that should stop, and let the Deployment's controller work."""
         self.now += seconds
         self.pods = [pod for pod in self.pods if pod.stops_at is None or pod.stops_at > self.now]
         self._control()
         self._schedule()
 
     def _schedule(self) -> None:
-        """Bind pods to nodes, as far as these take them; they read the tuning then."""
+        """Bind pods to nodes while there is room; they then read the tuning."""
         bound = sum(pod.is_scheduled for pod in self.pods)
         for pod in [pod for pod in self.pods if not pod.is_scheduled][: max(0, self.room - bound)]:
             pod.is_scheduled = True
             pod.running = self.applied or self.start_with
 
     def roll_out(self) -> None:
-        """Change the pod template, unless pods may still drain that the last change made go.
+        """Change the pod template, unless pods of the last change may still drain.
 
-        No budget has room for any number of rollouts at once: docs/tuning.md says so.
+        No budget has room for any number of rollouts at once: see docs/tuning.md.
         """
         if self.now - self.rolled_out_at >= self.grace_seconds:
             self.revision += 1
             self.rolled_out_at = self.now
 
     def become_ready(self, choice: int) -> None:
-        """Let one of the starting pods become ready."""
+        """Make one of the starting pods ready."""
         starting = [
             pod
             for pod in self._staying
@@ -134,7 +134,7 @@ class SimulatedCluster:
             starting[choice % len(starting)].ready_at = self.now
 
     def read_file(self, choice: int) -> None:
-        """Let one of the pods take over what the file says."""
+        """Let one of the pods take over the file's tuning."""
         behind = [
             pod
             for pod in self._staying
@@ -144,13 +144,13 @@ class SimulatedCluster:
             behind[choice % len(behind)].running = self.applied
 
     def lose_node(self, choice: int) -> None:
-        """Let the node of one of the pods go, and the pod be evicted."""
+        """Let the node of one of the pods fail, and the pod be evicted."""
         if self._staying:
             pod = self._staying[choice % len(self._staying)]
             pod.ready_at, pod.node_lost_at, pod.stops_at = None, self.now, math.inf
 
     def break_pod(self, choice: int, how: str) -> None:
-        """Let something be wrong with a pod for good: `crash`, `hang`, `silent`, `node`."""
+        """Break a pod for good: `crash`, `hang`, `silent`, `node`."""
         if not self._staying:
             return
         pod = self._staying[choice % len(self._staying)]
@@ -166,8 +166,8 @@ class SimulatedCluster:
     def scale(self, choice: int) -> None:
         """Let the autoscaler choose any number that it may; without one, somebody scales down.
 
-        An autoscaler goes up at once, and down only where it has not done so for a while. More than
-        there were by hand is nothing that a budget has room for.
+        An autoscaler scales up at once, and down only if it has not done so for a while. No budget
+        has room for more pods by hand.
         """
         if self.autoscaler is None:
             self.replicas = max(1, self.replicas - choice)
@@ -184,12 +184,12 @@ class SimulatedCluster:
         return [pod for pod in self.pods if pod.stops_at is None]
 
     def _control(self) -> None:
-        """One round of the Deployment's controller."""
+        """Do one round of the Deployment's controller."""
         staying = self._staying
         old = [pod for pod in staying if pod.revision != self.revision]
         new = [pod for pod in staying if pod.revision == self.revision]
         while len(staying) > self.replicas + (self.max_surge if old else 0):
-            # As a ReplicaSet's controller does: those that are not ready go first.
+            # A ReplicaSet's controller also removes unready pods first.
             staying.sort(key=lambda one: (one.is_scheduled, one.ready_at is not None), reverse=True)
             pod = staying.pop()
             self._stop(pod)
@@ -232,10 +232,10 @@ class SimulatedCluster:
             self.pods.remove(pod)
         pod.stops_at = self.now + self.grace_seconds - 0.5
 
-    # --- What the operator does -------------------------------------------------------------------
+    # --- The operator's actions -------------------------------------------------------------------
 
     def observe(self) -> Observation:
-        """What it sees."""
+        """Return the operator's observation."""
         return Observation(
             generation=1,
             deployment=Deployment(
@@ -267,7 +267,7 @@ class SimulatedCluster:
     def _observe(self, pod: SimulatedPod) -> Pod:
         running = pod.running
         is_silent = pod.name in self.silent or pod.ready_at is None
-        # A drained pod that was never ready has no one to wait for, and says nothing either.
+        # A draining pod that was never ready has no clients to wait for, and no report.
         report = PodReport(
             read_at=self.now,
             workers=running.workers,
@@ -300,7 +300,7 @@ class SimulatedCluster:
         )
 
     def reconcile(self, writes: int = 9) -> Plan:
-        """One reconciliation, by an operator that is killed after so many writes."""
+        """Reconcile once, with an operator that is killed after this many writes."""
         planned = plan(self.spec, self.observe(), self.memory, self.now)
         self.memory = planned.memory
         step = planned.step if self.spec.mode is Mode.AUTO else Step()
@@ -322,14 +322,14 @@ class SimulatedCluster:
         return planned
 
     def heal(self) -> None:
-        """Let nothing be wrong with any pod any more."""
+        """Repair all pods."""
         self.silent.clear()
         self.room = 1000
         for pod in self.pods:
             pod.never_ready = pod.never_follows = False
 
     def settle(self, seconds: int = 1200, *, healed: bool = True) -> Plan:
-        """Let everything happen that is to happen, without bad luck."""
+        """Let everything happen that is due, without bad luck."""
         if healed:
             self.heal()
         for _ in range(max(1, seconds // SETTLE_S)):

@@ -1,7 +1,7 @@
-"""Clients of a simulated venue: what load its pods report of so many orders, by queueing theory.
+"""Clients of a simulated venue: the load that its pods report, by queueing theory.
 
-A worker is one processor that orders queue for (M/M/1), and its pool so many connections that
-queries queue for (M/M/k).
+A worker is one processor for which orders queue (M/M/1), and its pool a number of connections for
+which queries queue (M/M/k).
 """
 
 import math
@@ -12,20 +12,20 @@ from openvenue_operator.model import Plan, PodLoad
 from simulated_cluster import SimulatedCluster
 
 HOPELESS_MS = 5000.0
-"""What takes longer is given up."""
+"""Clients give up after this time."""
 TICK_S = 2.0
 
 
 @dataclass(frozen=True)
 class Clients:
-    """What an order costs."""
+    """Cost of an order."""
 
     order_cpu_s: float = 0.002
     query_s: float = 0.004
     queries_per_order: float = 0.5
 
     def load_of(self, orders_per_s: float, pods: int, workers: int, pool: int) -> PodLoad:
-        """The load of one of `pods`, each of so many workers with such a pool."""
+        """Return the load of one of `pods`, each with this many workers and such a pool."""
         of_worker = orders_per_s / (pods * workers)
         busy = of_worker * self.order_cpu_s
         served = of_worker * min(1.0, 1 / busy) if busy else 0.0
@@ -45,12 +45,12 @@ class Clients:
         )
 
     def in_use(self, orders_per_s: float, workers: int) -> float:
-        """Connections of a worker at work, by Little's law."""
+        """Return a worker's connections in use, by Little's law."""
         of_worker = min(orders_per_s / workers, 1 / self.order_cpu_s)
         return of_worker * self.queries_per_order * self.query_s
 
     def _pool_wait_ms(self, orders_per_s: float, pool: int) -> float:
-        """The 99th percentile by Erlang's C; one connection listens and serves no query."""
+        """Return the 99th percentile by Erlang's C; one connection listens and serves no query."""
         servers = pool - 1
         offered = orders_per_s * self.queries_per_order * self.query_s
         if offered >= servers:
@@ -69,7 +69,7 @@ def trade(
     orders_per_s: Callable[[float], float],
     clients: Clients = Clients(),
 ) -> Plan:
-    """Let clients send so many orders, by the cluster's time, and the operator look on."""
+    """Let clients send this many orders, by the cluster's time, while the operator reconciles."""
     until = cluster.now + seconds
     while cluster.now < until:
         cluster.pass_time(TICK_S)

@@ -1,7 +1,7 @@
-"""Plays what a bare API server lacks: the Deployment's controller, kubelets, and API processes.
+"""Simulates what a bare API server lacks: the Deployment's controller, kubelets, API processes.
 
 Pods are real objects and serve /metrics over HTTP on 127.0.0.1, each on a port of its own. They
-read the tuning when they start, and again when they are nudged, as a kubelet has them do.
+read the tuning when they start, and when they are nudged, as under a kubelet.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from lightkube.types import PatchType
 from openvenue_operator.cluster import NUDGE_ANNOTATION
 
 POLL_S = 0.05
+_TUNED = ("workers", "db_pool_size", "db_pool_overflow", "generation")
 
 
 @dataclass
@@ -37,7 +38,7 @@ class SimulatedPod:
     nudge: str | None = None
     drains_until: float | None = None
     answer: str | None = None
-    """Said in place of its metrics."""
+    """Answer in place of its metrics."""
 
 
 @dataclass
@@ -48,9 +49,9 @@ class SimulatedPods:
     namespace: str
     deployment: str
     start: PodMetrics = field(default_factory=PodMetrics)
-    """As which pods begin that find no tuning."""
+    """Figures of pods that start without a tuning."""
     react_s: float = 0.0
-    """Between a nudge and the running of what it says."""
+    """Time from a nudge until the pod runs the tuning."""
     drain_s: float = 0.0
     cores: float = 0.1
     """Load of each pod."""
@@ -62,7 +63,7 @@ class SimulatedPods:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["SimulatedPods"]:
-        """Play until the context ends."""
+        """Simulate until the context ends."""
         task = asyncio.create_task(self._play())
         try:
             yield self
@@ -75,7 +76,7 @@ class SimulatedPods:
 
     @property
     def generations(self) -> set[int]:
-        """What the pods run."""
+        """Generations that the pods run."""
         return {pod.metrics.generation for pod in self.pods.values()}
 
     async def _play(self) -> None:
@@ -135,7 +136,7 @@ class SimulatedPods:
     async def _add(self, live: Any) -> None:
         self._made += 1
         name = f"{self.deployment}-{self._made}"
-        # Bound to a node, so that a deleted one stays until its kubelet says that it has ended.
+        # Bound to a node, so that a deleted pod stays until its kubelet reports its end.
         started = PodMetrics(**vars(self.start))
         started.lag_s, started.pool_wait_s, started.latency_s = {}, {}, {}
         pod = SimulatedPod(name, started, 0, web.AppRunner(web.Application()))
@@ -188,7 +189,7 @@ class SimulatedPods:
         pod.port = pod.runner.addresses[0][1]
 
     async def _follow(self) -> None:
-        """Have pods that were nudged read the tuning."""
+        """Make nudged pods read the tuning."""
         for item in [pod async for pod in self.client.list(Pod, namespace=self.namespace)]:
             assert item.metadata is not None
             pod = self.pods.get(str(item.metadata.name))
@@ -208,8 +209,7 @@ class SimulatedPods:
             )
         except ApiError:
             return
-        tuning = json.loads(found.data["tuning.json"])
-        pod.metrics.workers = tuning["workers"]
-        pod.metrics.db_pool_size = tuning["db_pool_size"]
-        pod.metrics.db_pool_overflow = tuning["db_pool_overflow"]
-        pod.metrics.generation = tuning["generation"]
+        # Somebody may have emptied it by hand: a pod has defaults for what is not there.
+        for name, value in json.loads(found.data["tuning.json"]).items():
+            if name in _TUNED:
+                setattr(pod.metrics, name, value)

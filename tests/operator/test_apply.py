@@ -1,4 +1,4 @@
-"""Each write on a real API server: made twice, on what has gone, and against other owners."""
+"""Each write on a real API server: repeated, on objects that are gone, and against other owners."""
 
 import json
 import time
@@ -30,7 +30,7 @@ TUNING = Tuning(
 
 
 class Place:
-    """A namespace with a Venue and its Deployment, and what was observed of it."""
+    """A namespace with a Venue and its Deployment, and its observation."""
 
     def __init__(self, server: ApiServer, client: AsyncClient, namespace: str) -> None:
         self.server = server
@@ -53,7 +53,7 @@ class Place:
         return int(self.get("deployment", DEPLOYMENT)["spec"]["replicas"])
 
     def declare_replicas(self, count: int, manager: str) -> None:
-        """As a GitOps tool does."""
+        """Declare the replicas, as a GitOps tool does."""
         body = {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -166,7 +166,7 @@ async def test_replicas_that_another_manager_declares_are_left_to_it(place: Plac
     with pytest.raises(Contested, match=r"spec\.replicas of Deployment venue-api .* flux"):
         await set_replicas(place.client, found, addresses, 2)
     assert place.replicas() == 3
-    # Of the same opinion, both may own it.
+    # With equal values, both may own the field.
     await set_replicas(place.client, found, addresses, 3)
 
 

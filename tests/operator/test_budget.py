@@ -1,4 +1,4 @@
-"""How many connections the venue may hold, and how many it may come to hold, by example."""
+"""The budget by example: connections that the venue may hold, and may come to hold."""
 
 import pytest
 from observed import database, deployment, observation, pod, silent, spec, tuning
@@ -18,7 +18,7 @@ def with_connections(**fields: int) -> ConnectionsSpec:
     return ConnectionsSpec(**fields)
 
 
-# --- What the venue may hold ----------------------------------------------------------------------
+# --- The limit ------------------------------------------------------------------------------------
 
 
 def test_the_limit_is_what_the_server_allows_less_what_it_reserves_and_the_headroom() -> None:
@@ -31,7 +31,7 @@ def test_a_cap_counts_where_it_is_less(cap: int, found: int) -> None:
 
 
 def test_what_others_hold_is_theirs_where_it_exceeds_the_headroom() -> None:
-    # One pod may hold 5, projector and migration 3: of 18 connections 10 are somebody else's.
+    # A pod may hold 5, projector and migration 3: of 18 connections, 10 are somebody else's.
     seen = observation(pod(), database=database(used_connections=18))
     assert limit(spec(), seen, may_hold=5) == 100 - 3 - 10
     seen = observation(pod(), database=database(used_connections=11))
@@ -44,13 +44,13 @@ def test_without_a_word_of_the_server_nobody_knows_cap_or_not() -> None:
     assert limit(spec(connections=with_connections(cap=20)), seen, may_hold=5) is None
 
 
-# --- How many pods there may be -------------------------------------------------------------------
+# --- The number of pods ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("fields", "most"),
     [
-        # Two serve, one more in a rollout, and one drains beside them.
+        # Two serve, one more in a rollout, and one drains.
         ({}, 4),
         ({"max_surge": 2}, 6),
         ({"max_surge": 1, "max_unavailable": 1}, 5),
@@ -58,13 +58,13 @@ def test_without_a_word_of_the_server_nobody_knows_cap_or_not() -> None:
         ({"min_ready_seconds": 0}, 6),
         ({"autoscaler_max": 5}, 7),
         ({"autoscaler_max": 1}, 4),
-        # It lets four of five go, and has four others come at once.
+        # The autoscaler removes four of five, and adds four others at once.
         ({"autoscaler_max": 5, "autoscaler_min": 1}, 11),
         ({"autoscaler_max": 5, "autoscaler_min": 5}, 7),
         ({"autoscaler_max": 5, "autoscaler_min": 1, "min_ready_seconds": 0}, 16),
-        # More than it allows: those go as well.
+        # More than the autoscaler's maximum: those go as well.
         ({"autoscaler_max": 1, "autoscaler_min": 1}, 5),
-        # Recreate: all go, and then as many come.
+        # Recreate: all go, then the same number comes.
         ({"max_surge": 0, "max_unavailable": 2}, 4),
     ],
 )
@@ -88,7 +88,7 @@ def test_never_fewer_than_there_are() -> None:
     assert pods_at_most(deployment(2), 2, staying) == 6 + 1
 
 
-# --- What a pod may hold --------------------------------------------------------------------------
+# --- A pod's connections --------------------------------------------------------------------------
 
 SMALL, LARGE = tuning(1, db_pool_size=3), tuning(2, workers=2, db_pool_size=5)
 

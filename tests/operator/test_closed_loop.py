@@ -1,4 +1,4 @@
-"""The policy on a venue whose load answers to what it does: it comes to rest, and stays there."""
+"""The policy on a venue whose load reacts to it: it settles and stays settled."""
 
 import math
 from collections.abc import Callable
@@ -23,11 +23,11 @@ WIDE = spec(
     db_pool_overflow=Bounds(min=0, max=5),
 )
 CHANGES_UP_MAX = 12
-"""Five doublings and what pools take, from the least that those bounds allow to the greatest."""
+"""Five doublings and the steps of pools, from the least to the greatest of the bounds."""
 
 
 def mistuned(**fields: Any) -> SimulatedCluster:
-    """One pod of one worker with a pool of two."""
+    """Return a cluster of one pod with one worker and a pool of two."""
     known = {
         "spec": WIDE,
         "start_with": tuning(0, workers=1, db_pool_size=2),
@@ -39,7 +39,7 @@ def mistuned(**fields: Any) -> SimulatedCluster:
 
 
 def changes(cluster: SimulatedCluster, since: int = 0) -> list[Step]:
-    """Steps that changed more than annotations."""
+    """Return the steps that changed more than annotations."""
     return [step for step in cluster.writes[since:] if step.tuning is not None or step.replicas]
 
 
@@ -58,7 +58,7 @@ def test_a_mistuned_venue_comes_to_rest_within_its_targets(orders_per_s: float) 
     assert served == pytest.approx(orders_per_s)
     assert cluster.load.p99_ms <= targets.p99_ms
     assert cluster.load.pool_wait_ms <= targets.pool_wait_ms
-    # No more workers than those of which half would be too few.
+    # At most twice the number that is needed.
     workers = planned.target.replicas * planned.target.workers
     least = math.ceil(orders_per_s * Clients().order_cpu_s / (targets.cpu_percent / 100 * 1.1))
     assert least <= workers <= max(2 * least, least + 1)
@@ -117,7 +117,7 @@ def test_more_workers_come_without_fewer_on_the_way() -> None:
 
 
 def swinging(low: float, high: float, half_period_s: int) -> Callable[[float], float]:
-    """A load that is high and low in turn."""
+    """Return a load that alternates between high and low."""
     return lambda now: high if now // half_period_s % 2 else low
 
 
@@ -132,7 +132,7 @@ def test_under_a_load_that_swings_faster_than_the_down_window_no_step_up_follows
         planned = trade(cluster, 3 * MINUTE, load)
         assert planned.target is not None
         counts.append(planned.target.replicas * planned.target.workers)
-    # What a doubling brought too much goes, and nothing that the peaks need.
+    # The surplus of a doubling goes, but no worker that the peaks need.
     most = counts.index(max(counts))
     assert counts[: most + 1] == sorted(counts[: most + 1])
     assert counts[most:] == sorted(counts[most:], reverse=True)
@@ -155,7 +155,7 @@ def test_changes_are_a_cooldown_apart_and_few_in_each_period(
     apart = [later - earlier for earlier, later in pairwise(changed_at)]
     assert all(one >= WIDE.tuning.cooldown_seconds for one in apart)
     halves = 2 * HOUR // half_period_s + 1
-    # Up it doubles, down it goes one by one in a down window each.
+    # It doubles up, and goes down one by one, one per down window.
     ups, downs = CHANGES_UP_MAX, half_period_s // WIDE.tuning.down_window_seconds
     assert len(changed_at) <= halves * (ups + downs)
 
@@ -188,7 +188,7 @@ def test_a_database_that_is_slow_gets_no_larger_pools() -> None:
     written, sizes = len(cluster.writes), set()
     for _ in range(int(2 * HOUR / TICK_S)):
         assert cluster.load is not None
-        # However many ask at a time, it answers so many.
+        # It answers the same number of queries, however many ask at a time.
         cluster.load = cluster.load.replace(pool_wait_ms=300, queries_per_s=400)
         cluster.db_in_use = pool - 1
         cluster.pass_time(TICK_S)

@@ -1,4 +1,4 @@
-"""The kind Venue: it says what the model says, and refuses what can be seen not to work."""
+"""The kind Venue: it agrees with the model, and refuses specs that cannot work."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from crd import definition, fields
 from lightkube import AsyncClient
 from objects import venue
 from observed import NOW, SPEC, load, pod, situation, tuning
-from openvenue.tuning import Tuning as ReadTuning
+from openvenue.serving.tuning import Tuning as ReadTuning
 from openvenue_operator.model import Memory, Situation
 from openvenue_operator.observe import find_venue
 from openvenue_operator.offline import plan_of, render
@@ -27,7 +27,7 @@ SCHEMA = VERSION["schema"]["openAPIV3Schema"]["properties"]
 
 
 def defaulted(schema: dict[str, Any], value: Any) -> Any:
-    """Fill in defaults as the API server does: before what is inside of them is looked at."""
+    """Fill in defaults as the API server does: outer ones before inner ones."""
     if schema["type"] != "object":
         return value
     filled = dict(value)
@@ -40,7 +40,7 @@ def defaulted(schema: dict[str, Any], value: Any) -> Any:
 
 
 def kinds(struct: type[msgspec.Struct], path: str = "") -> Iterator[tuple[str, str]]:
-    """Every field of a struct by its path in JSON, and which type of JSON it has."""
+    """Yield every field of a struct by its path in JSON, with its JSON type."""
     for field in msgspec.structs.fields(struct):
         here = f"{path}.{field.encode_name}".lstrip(".")
         options = [field.type]
@@ -132,7 +132,7 @@ PODS = [
 
 
 def well(**fields: Any) -> Situation:
-    """A venue of two pods that is well, but for what is given."""
+    """Return a healthy venue of two pods, except for the given fields."""
     return situation(*PODS, applied=RUNS, **fields)
 
 
@@ -147,14 +147,14 @@ CLASHING = SPEC.replace(api=SPEC.api.replace(replicas=Bounds(min=60, max=60)))
 OLD = [
     pod(name, RUNS, read_at=NOW - 60, load=load(orders_per_s=500, p99_ms=8)) for name in ("a", "b")
 ]
-# Each with how many lines it may take at most.
+# Each with the maximum of its lines.
 SHOWN = {
     "settled": (well(), 95),
     "changing": (well(spec=CHANGING), 95),
     "planned only": (well(spec=CHANGING.replace(mode=Mode.PLAN)), 95),
     "metrics too old": (situation(*OLD, applied=RUNS), 95),
     "nothing known": (well(database=None), 95),
-    # The numbers that clash are said twice: by BudgetSatisfied and as the next step.
+    # The clashing numbers appear twice: in BudgetSatisfied and as the next step.
     "infeasible": (well(spec=CLASHING), 103),
 }
 
@@ -163,14 +163,14 @@ SHOWN = {
 
 
 def refusal(api_server: ApiServer, namespace: str, body: dict[str, Any]) -> str:
-    """Send a Venue and return why it is refused; empty where it is not."""
+    """Send a Venue and return why it is refused; empty if it is not."""
     path = f"/apis/openvenue.dev/v1alpha1/namespaces/{namespace}/venues"
     answer = api_server.ask("POST", f"{path}?dryRun=All&fieldValidation=Strict", json=body)
     return "" if answer.status_code == 201 else str(answer.json()["message"])
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    """The spec of a Venue with one field changed; those around it get their defaults."""
+    """Return the spec of a Venue with one field changed; missing parents get their defaults."""
     spec: dict[str, Any] = {"api": {"deployment": "a"}, "engine": {"statefulSet": "e"}}
     node = spec
     *above, last = path.split(".")
@@ -319,7 +319,7 @@ def test_a_wait_does_not_pass_on_what_was_said_of_an_older_spec(
 
 
 async def write_status_of(seen: Situation, client: AsyncClient, namespace: str) -> Status:
-    """Write what a situation's status is into the Venue, and return it."""
+    """Write the status of a situation into the Venue, and return it."""
     found = await find_venue(client, namespace, "venue")
     assert found is not None
     made = status_of(seen.spec, seen.observation, plan_of(seen), None, seen.now)
@@ -405,7 +405,7 @@ async def test_kubectl_shows_the_status_on_one_screen(
     api_server.apply(venue(namespace))
     found = await find_venue(client, namespace, "venue")
     assert found is not None
-    # Of a venue that has run for a while, and was changed before.
+    # A venue that has run for a while, and was changed before.
     memory = seen.memory.replace(changed_at=seen.now - 1234.56789, pool_short_at=3)
     planned = plan_of(seen.replace(memory=memory))
     await write_status(

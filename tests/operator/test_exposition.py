@@ -1,4 +1,4 @@
-"""What a pod says on /metrics is taken as it is, or not at all."""
+"""A pod's /metrics are accepted in full, or not at all."""
 
 import math
 import re
@@ -9,7 +9,7 @@ import pytest
 from exposition_text import PodMetrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openvenue.keys import NewKey
+from openvenue.security.keys import NewKey
 from openvenue_operator.exposition import (
     OBSERVATIONS_MIN,
     Distribution,
@@ -34,7 +34,7 @@ def test_a_real_api_says_what_it_runs_and_under_which_load(
             answer = client.post("/v2/orders", json={**order, "time_in_force": "day"})
             assert answer.status_code == 200
         deadline = time.monotonic() + 20
-        # Ten timers a second of each worker are too few for a percentile at first.
+        # Ten timers a second per worker are too few for a percentile at first.
         while (after := _read(venue)).orders < before.orders + 60 or (
             after.lag.since(before.lag).total < OBSERVATIONS_MIN
         ):
@@ -225,7 +225,7 @@ def test_what_workers_turned_away_is_counted_under_its_old_and_new_names() -> No
     def reading(count: int, at: float) -> Reading:
         lines = [
             *(f'{refused}{{cause="{cause}"}} {count}' for cause in ("told", "cut", "rejected")),
-            # Not for want of workers.
+            # These causes do not mean a lack of workers.
             f'{refused}{{cause="slow"}} {9 * count}',
             f'{engine}{{cause="busy"}} {count}',
             f'{engine}{{cause="ring_full"}} {9 * count}',

@@ -1,4 +1,4 @@
-"""Token and passwords of a venue: made once, kept for ever, shown to nobody."""
+"""Token and passwords of a venue: made once, kept for good, printed nowhere."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ ADMIN, DATABASE = "venue-admin", "venue-database"
 def make_secret(
     api_server: ApiServer, namespace: str
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command with the rights that the venue's chart gives it."""
+    """Run the command with the rights from the venue's chart."""
     grant = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
@@ -65,7 +65,7 @@ def make_secret(
 
 @pytest.fixture
 def secret(api_server: ApiServer, namespace: str) -> Callable[[str], dict[str, str]]:
-    """Read a Secret."""
+    """Return a function that reads a Secret."""
 
     def read(name: str) -> dict[str, str]:
         found: Any = json.loads(

@@ -1,4 +1,4 @@
-"""The chart is upgraded and rolled back after the operator has tuned: neither notices."""
+"""Upgrades and rollbacks of the chart keep the operator's tuning, and the tuning keeps them."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ class Release:
         self._helm = helm
 
     def helm(self, *arguments: str) -> None:
-        """Run Helm; without --force of any kind, and it must succeed."""
+        """Run Helm, without any --force; it must succeed."""
         command = [str(BIN / self._helm), f"--kubeconfig={self.server.kubeconfig()}"]
         done = subprocess.run(
             [*command, f"--namespace={self.namespace}", *arguments], capture_output=True, text=True
@@ -44,7 +44,7 @@ class Release:
         assert done.returncode == 0, done.stderr
 
     def deploy(self, note: str) -> None:
-        """Install or upgrade, with something in the pods that has changed."""
+        """Install or upgrade, with a change in the pods."""
         bounds = {"min": 2, "max": 2}
         venue: dict[str, Any] = {
             "operator": self._role,
@@ -113,7 +113,7 @@ async def test_a_release_that_brings_its_role_is_tuned_by_an_operator_without_ri
 async def test_an_older_release_is_tuned_by_a_newer_operator_which_says_what_it_lacks_otherwise(
     api_server: ApiServer, admin: AsyncClient, new_namespace: Callable[..., str], tmp_path: Path
 ) -> None:
-    """The operator is upgraded first: releases without a Role are tuned as before."""
+    """The operator is upgraded first; it still tunes releases without a Role."""
     namespace = new_namespace()
     release = Release(api_server, namespace, "helm3", has_role=False)
     release.deploy("first")

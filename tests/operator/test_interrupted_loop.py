@@ -1,4 +1,4 @@
-"""A loop whose process ends after any one write, or whose calls fail, comes to the same state."""
+"""A loop that is killed after any write, or whose calls fail, reaches the same state."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ class Killed(BaseException):
 
 
 class Interruption:
-    """What happens to the calls of a loop."""
+    """Failures of a loop's calls."""
 
     def __init__(self) -> None:
         self.writes = 0
@@ -105,7 +105,7 @@ def killed_after_engine_writes(
 
 
 class Course:
-    """One course of the same events, each in a namespace of its own."""
+    """One run of the same events, in its own namespace."""
 
     def __init__(
         self, server: ApiServer, admin: AsyncClient, namespace: str, interruption: Interruption
@@ -117,7 +117,7 @@ class Course:
         self.kills = 0
 
     async def run(self) -> dict[str, Any]:
-        """Let a venue come up and be changed, with the operator begun anew whenever it ends."""
+        """Let a venue start and change, restarting the operator whenever it ends."""
         engine = SimulatedEngine()
         async with serving(engine) as port:
             self.server.apply(deployment(self.namespace), engine_pod(self.namespace, port))
@@ -129,7 +129,7 @@ class Course:
             start = PodMetrics(workers=2, db_pool_size=5, db_pool_overflow=5)
             pods = SimulatedPods(self.admin, self.namespace, DEPLOYMENT, start, drain_s=0.3)
             async with pods.running():
-                # More of everything, then less pods with more workers.
+                # First more of everything, then fewer pods with more workers.
                 await self._settle(replicas=3, workers=1, pool=3)
                 await self._settle(replicas=1, workers=3, pool=2)
                 running = {
@@ -283,7 +283,7 @@ async def test_a_change_is_followed_by_the_cooldown_in_another_process_too(
     settings = OperatorSettings(identity="test/operator")
 
     async def grows(loop: VenueLoop, replicas: int) -> float:
-        """Look until there are to be more pods than that; return when that was."""
+        """Reconcile until more pods are asked for; return the time."""
         deadline = time.monotonic() + WITHIN_S
         while True:
             await loop.reconcile()
@@ -307,6 +307,6 @@ async def test_a_change_is_followed_by_the_cooldown_in_another_process_too(
         assert second.situation is not None
         since = second.situation.memory.high_since
         assert since is not None
-        # More was asked for long before: nothing but the cooldown was in the way.
+        # More was asked for long before, so only the cooldown delayed it.
         assert since < changed_at + cooldown_s - 2
         assert again_at >= changed_at + cooldown_s

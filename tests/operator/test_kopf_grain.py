@@ -1,4 +1,4 @@
-"""The operator keeps to kopf's grain: names of its own, and nothing that blocks the event loop."""
+"""The operator uses kopf as intended: its own names, and nothing that blocks the event loop."""
 
 import asyncio
 import builtins
@@ -66,9 +66,9 @@ def test_its_handlers_are_of_the_kind_that_writes_nothing() -> None:
 
 @contextmanager
 def blocking_calls() -> Iterator[list[str]]:
-    """Collect the calls by which this thread waits for something, other than in its event loop.
+    """Collect the calls in which this thread waits, other than in its event loop.
 
-    Not by the clock: on a machine that is busy everything takes long now and then.
+    It does not measure time: on a busy machine anything may take long.
     """
     found: list[str] = []
     thread = threading.get_ident()

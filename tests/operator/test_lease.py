@@ -1,4 +1,4 @@
-"""One operator holds a Venue's Lease; another gets it when the holder gives it up or has gone."""
+"""One operator holds a Venue's Lease; another gets it when the holder releases it or is gone."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ def test_who_wants_it_asks_at_once_and_then_now_and_again() -> None:
 def test_a_holder_that_does_not_answer_loses_it() -> None:
     assert move(Claim(OTHER, ME), unchanged_s=PATIENCE_S - 1, asked_s=PATIENCE_S) is Move.WAIT
     assert move(Claim(OTHER, ME), unchanged_s=PATIENCE_S, asked_s=PATIENCE_S) is Move.TAKE
-    # Whoever asked: several that wait need not ask one after the other.
+    # For any asker: several that wait need not ask one after the other.
     assert move(Claim(OTHER, "ns/third"), unchanged_s=PATIENCE_S, asked_s=0) is Move.TAKE
 
 
@@ -61,7 +61,7 @@ def test_a_look_ends_before_the_lease_can_be_taken_from_it() -> None:
 
 
 def test_a_holder_that_is_well_looks_often_enough_to_answer() -> None:
-    # What it does before it comes to the Lease is one call.
+    # It makes one call before it comes to the Lease.
     assert TICK_MAX_S + CALL_TIMEOUT_S <= PATIENCE_S
     for setting in ("TICK_S", "PROGRESS_TICK_S"):
         with pytest.MonkeyPatch.context() as patched:
@@ -132,7 +132,7 @@ async def test_one_that_waits_is_answered_for_as_long_as_the_holder_lives(
         assert await mine.holder(asked_for) == OTHER
         assert await theirs.holder(asked_for) == OTHER
         clock.now += 5
-    for _ in range(100):  # and then not any more
+    for _ in range(100):  # and no longer
         if await mine.holder(asked_for) == ME:
             break
         clock.now += 5
@@ -147,7 +147,7 @@ async def test_one_that_ends_lets_the_other_have_it_at_once(
     mine, theirs = VenueLease(client, ME, clock), VenueLease(client, OTHER, clock)
     assert await theirs.holder(asked_for) == OTHER
     assert await mine.holder(asked_for) == OTHER
-    await mine.release(asked_for.namespace, asked_for.name)  # not its own: nothing happens
+    await mine.release(asked_for.namespace, asked_for.name)  # not its own: no effect
     assert await theirs.holder(asked_for) == OTHER
     await theirs.release(asked_for.namespace, asked_for.name)
     assert await mine.holder(asked_for) == ME

@@ -1,4 +1,4 @@
-"""What is observed of a venue's objects, on a real API server."""
+"""Observations of a venue's objects on a real API server."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from openvenue_operator.scrape import Scraper, new_session
 
 
 class Place:
-    """A namespace, and what is observed in it."""
+    """A namespace, and its observation."""
 
     def __init__(self, server: ApiServer, client: AsyncClient, namespace: str) -> None:
         self.server = server
@@ -197,7 +197,7 @@ async def test_a_pod_is_ready_terminating_restarted_and_nudged_as_it_says(place:
 
 
 async def test_the_oldest_venue_of_a_deployment_has_it(place: Place) -> None:
-    # Of the same second: the first by name.
+    # Created in the same second: the first by name.
     place.server.apply(
         venue(place.namespace, "b"),
         venue(place.namespace, "a"),

@@ -1,4 +1,4 @@
-"""What is read of a pod: where to ask it, and why it is not ready in the cluster's own words."""
+"""Readings of a pod: its addresses, and why it is not ready, in the cluster's own words."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def live(
     node: str | None = "node",
     **metadata: Any,
 ) -> Pod:
-    """A pod as the API server has it."""
+    """Return a pod in the API server's form."""
     return Pod.from_dict(
         {
             "metadata": {
@@ -56,7 +56,7 @@ def live(
 
 
 def waiting(why: str, **ended: Any) -> dict[str, Any]:
-    """A container that waits, and how it ended before."""
+    """Return a container that waits, with its last end."""
     found: dict[str, Any] = {
         "name": "api",
         "image": "api",

@@ -9,8 +9,8 @@ import yaml
 from crd import TEMPLATE
 from hypothesis import given, settings
 from observed import allocation, exactly, load, observation, pod, spec
-from openvenue.cli.errors import CommandError
 from openvenue.cli.main import app
+from openvenue.commands import CommandError
 from openvenue_operator.model import Memory, Situation
 from openvenue_operator.offline import GRACE_SECONDS, START, cold_start, plan_of, render
 from openvenue_operator.plan import plan
@@ -30,21 +30,21 @@ BUSY = Situation(
 
 
 def written(situation: Situation) -> Status:
-    """The status that an operator writes, as it comes back from the API server."""
+    """Return an operator's status as it comes back from the API server."""
     planned = plan(situation.spec, situation.observation, situation.memory, situation.now)
     status = status_of(situation.spec, situation.observation, planned, None, situation.now)
     return msgspec.convert(json.loads(json.dumps(json_form(status))), Status)
 
 
 def situation_file(situation: Situation, directory: Path) -> Path:
-    """What the operator serves of a venue, saved."""
+    """Save the situation that the operator serves of a venue."""
     file = directory / "situation.json"
     file.write_bytes(msgspec.json.encode(situation, order="deterministic"))
     return file
 
 
 def run(*arguments: str | Path) -> tuple[str, str]:
-    """What the command prints on standard output and standard error."""
+    """Return the command's standard output and standard error."""
     result = CliRunner().invoke(app, ["plan", *map(str, arguments)])
     if result.exception:
         raise result.exception

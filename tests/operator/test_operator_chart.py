@@ -1,4 +1,4 @@
-"""The operator's chart gives its pod the settings that there are; more of it is in tests/charts."""
+"""The operator's chart gives its pod only existing settings; tests/charts has its other tests."""
 
 import pytest
 import yaml
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.cluster
 
 
 def test_the_pods_environment_is_what_the_operator_reads() -> None:
-    """A setting with a name that the operator does not know would be ignored in silence."""
+    """The operator would silently ignore a setting with an unknown name."""
     deployment = next(
         one for one in yaml.safe_load_all(render_chart()) if one["kind"] == "Deployment"
     )

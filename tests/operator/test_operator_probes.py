@@ -1,4 +1,4 @@
-"""The operator's HTTP port: alive while it reconciles, and open about what it saw."""
+"""The operator's HTTP port: alive while it reconciles, with the input of its plans."""
 
 import socket
 import time
@@ -37,7 +37,7 @@ class Loop:
 
 
 def ready() -> Readiness:
-    """Of an operator that watches Venues."""
+    """Return the readiness of an operator that watches Venues."""
     readiness = Readiness(failing_timeout_s=300)
     readiness.problem = None
     return readiness

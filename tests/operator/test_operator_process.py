@@ -28,7 +28,7 @@ WITHIN_S = 30.0
 async def pods(
     api_server: ApiServer, namespace: str, admin: AsyncClient
 ) -> AsyncIterator[SimulatedPods]:
-    """An API Deployment whose pods are simulated."""
+    """Yield an API Deployment with simulated pods."""
     api_server.apply(deployment(namespace))
     async with SimulatedPods(admin, namespace, DEPLOYMENT).running() as simulated:
         yield simulated
@@ -42,7 +42,7 @@ async def eventually(condition: Callable[[], Any], within_s: float = WITHIN_S) -
 
 
 class Cluster:
-    """What tests ask of a namespace."""
+    """Queries of a namespace."""
 
     def __init__(self, server: ApiServer, namespace: str) -> None:
         self.server = server
@@ -90,7 +90,7 @@ async def test_it_brings_pods_workers_and_pools_to_what_the_bounds_ask_for(
 
 
 def roomy_venue(namespace: str) -> dict[str, Any]:
-    """A Venue that leaves the policy a choice, and little time."""
+    """Return a Venue that leaves the policy a choice, and little time."""
     made = venue(namespace)
     made["spec"]["api"]["replicas"] = {"min": 1, "max": 3}
     made["spec"]["tuning"] = {
@@ -174,7 +174,7 @@ async def test_an_idle_venue_is_not_written_to_at_all(
         await asyncio.sleep(3)
         api_server.new_calls(OPERATOR)
         before = _looks(operator.get("/metrics").text)
-        # Longer than the time after which the figures of a venue under load are renewed.
+        # Longer than the interval at which figures under load are renewed.
         await asyncio.sleep(FIGURES_INTERVAL_S + 5)
         looks = _looks(operator.get("/metrics").text) - before
         calls = api_server.new_calls(OPERATOR)
@@ -187,7 +187,7 @@ async def test_it_makes_the_calls_that_its_role_names_and_no_others(
 ) -> None:
     api_server.new_calls(OPERATOR)
     with running_operator(api_server, tmp_path, namespace):
-        # A field with another owner is looked up: the only use of some verbs.
+        # Only a field with another owner is looked up, which uses some verbs.
         api_server.kubectl("scale", "deployment", DEPLOYMENT, "-n", namespace, "--replicas=3")
         api_server.apply(venue(namespace, replicas=2))
         await eventually(cluster.is_tuned)
@@ -198,7 +198,7 @@ async def test_it_makes_the_calls_that_its_role_names_and_no_others(
         if call.resource:
             made.add((call.verb, call.resource))
         if call.verb in ("patch", "update") and call.status == 201:
-            # Server-side apply of what is not there yet is a creation too, and so is a PUT.
+            # Server-side apply and PUT of a missing object also create it.
             made.add(("create", call.resource))
     assert made == _permitted()
 
@@ -265,7 +265,7 @@ def _next_step(cluster: Cluster) -> str | None:
 async def test_a_deployment_that_is_no_part_of_a_venue_is_not_scaled(
     api_server: ApiServer, namespace: str, pods: SimulatedPods, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Who may write Venues may not have the operator scale whatever there is."""
+    """The right to write Venues is no right to scale other workloads."""
     label = "app.kubernetes.io/part-of"
     api_server.kubectl("label", "deployment", DEPLOYMENT, "-n", namespace, f"{label}-")
     with running_operator(api_server, tmp_path, namespace):
@@ -375,7 +375,7 @@ async def test_of_two_operators_one_tunes_and_the_other_stands_by(
             assert written == {"leases.coordination.k8s.io", EVENTS}
             events = api_server.kubectl("get", "events.events.k8s.io", "-n", namespace)
             assert "StandingBy" in events
-            # One that ends gives way at once; one that was killed, as soon as it does not answer.
+            # An operator that ends releases its Leases at once; a killed one loses them later.
             assert first.stop() == 0
             api_server.apply(venue(namespace, replicas=2))
             await eventually(lambda: cluster.replicas() == 2, within_s=10)
@@ -411,7 +411,7 @@ async def test_it_survives_an_api_server_that_stands_still(
         await eventually(cluster.is_tuned)
         api_server.pause()
         try:
-            await asyncio.sleep(8)  # More than a call may take.
+            await asyncio.sleep(8)  # Longer than a call may take.
             assert operator.get("/healthz").status_code == 200
         finally:
             api_server.resume()
@@ -431,7 +431,7 @@ async def test_a_watch_that_has_gone_silent_is_begun_anew(
         api_server.apply(venue(namespace))
         await eventually(cluster.is_tuned)
         proxy.strand()
-        # The loop that there is does without the watch; a Venue that is new is found by it.
+        # The existing loop works without the watch; a new Venue is found by the watch.
         api_server.apply(venue(namespace, replicas=2), venue(namespace, "new", deployment="other"))
         await eventually(lambda: cluster.replicas() == 2)
         await eventually(lambda: cluster.condition("Degraded", "new"))
@@ -442,7 +442,7 @@ async def test_a_watch_whose_history_has_gone_is_begun_anew(
 ) -> None:
     async with ExpiringWatches(api_server, "venues", tmp_path).serving() as watches:
         way = watches.kubeconfig(OPERATOR)
-        # So long that a change is seen in time by the watch alone.
+        # So long that only the watch can notice a change in time.
         with running_operator(api_server, tmp_path, namespace, kubeconfig=way, tick_s="15"):
             api_server.apply(venue(namespace))
             await eventually(cluster.is_tuned)
@@ -451,7 +451,7 @@ async def test_a_watch_whose_history_has_gone_is_begun_anew(
             await eventually(lambda: watches.begun > begun, within_s=10)
             api_server.apply(venue(namespace, replicas=2))
             await eventually(lambda: cluster.replicas() == 2, within_s=8)
-            # And one that changed while nobody watched.
+            # Also one that changed while no watch was open.
             assert watches.expire() == 1
             api_server.apply(venue(namespace, replicas=3))
             await eventually(lambda: cluster.replicas() == 3, within_s=8)
@@ -483,7 +483,7 @@ async def test_it_finds_the_venues_of_all_namespaces(
     try:
         with running_operator(api_server, tmp_path, "", user=SECOND_OPERATOR):
             api_server.apply(venue(namespace, replicas=2))
-            # It looks after the Venues that other tests left, too.
+            # It also tunes Venues that other tests left.
             await eventually(
                 lambda: cluster.replicas() == 2 and cluster.is_tuned(), within_s=3 * WITHIN_S
             )

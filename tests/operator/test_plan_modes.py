@@ -1,4 +1,4 @@
-"""What a plan says of itself where it cannot be carried out, or not be made in full."""
+"""The words of a plan that cannot be carried out, or not be made in full."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from openvenue_operator.spec import Bounds, ConnectionsSpec, EngineSpec, Mode, V
 from simulated_cluster import SimulatedCluster
 from simulated_load import trade
 
-# --- Where no pod tells what the database allows --------------------------------------------------
+# --- If no pod reports the database's limit -------------------------------------------------------
 
 
 def test_without_a_budget_a_spec_that_asks_for_nothing_new_stays_settled() -> None:
@@ -118,7 +118,7 @@ BUSY_ORDERS_PER_S, IDLE_ORDERS_PER_S = 900.0, 20.0
 
 
 def watching(**fields: Any) -> SimulatedCluster:
-    """A venue of two pods in Plan mode, once it runs what it should."""
+    """Return a venue of two pods in Plan mode, once it runs its target."""
     known = {
         "spec": spec(replicas=Bounds(min=2, max=4), db_pool_size=exactly(5)),
         "start_with": tuning(0),

@@ -1,4 +1,4 @@
-"""What holds for every spec, rollout and failure: the budget, the order of steps, and an end."""
+"""Properties of every plan, rollout and failure: the budget, the order of steps, and an end."""
 
 from collections.abc import Callable
 
@@ -62,12 +62,12 @@ clusters = st.builds(
     replicas=st.integers(1, 3),
     autoscaler=st.one_of(st.none(), bounds(1, 7)),
 )
-# What happens, and to which pod; a number of writes after which the operator is killed.
+# An event, and its pod; a number of writes after which the operator is killed.
 happenings = st.lists(st.tuples(st.integers(0, 13), st.integers(0, 7)), max_size=120)
 
 
 def happen(cluster: SimulatedCluster, what: int, choice: int) -> None:
-    """Let one thing happen."""
+    """Let one event happen."""
     if what == 0:
         cluster.roll_out()
     elif what == 1:
@@ -96,7 +96,7 @@ def happen(cluster: SimulatedCluster, what: int, choice: int) -> None:
 
 
 def begin(cluster: SimulatedCluster) -> None:
-    """Start with pods that fit the budget whatever happens before the operator first looks."""
+    """Start with pods that fit the budget whatever happens before the first reconciliation."""
     cluster.load = IDLE
     scaler = cluster.autoscaler
     if scaler is not None:
@@ -186,7 +186,7 @@ def test_a_venue_that_has_taken_all_that_it_may_can_still_be_rolled_out(
 def test_nothing_grows_before_every_pod_has_taken_over_what_shrinks(
     cluster: SimulatedCluster, happened: list[tuple[int, int]]
 ) -> None:
-    """But for pods that are overdue, which count with what they may hold: see the budget."""
+    """Except overdue pods, which count with what they may hold: see the budget."""
     tuning = cluster.spec.tuning.replace(pod_deadline_seconds=86_400)
     cluster.spec = cluster.spec.replace(tuning=tuning)
     begin(cluster)
@@ -220,13 +220,13 @@ def test_it_comes_to_an_end_wherever_it_was_killed(
         assert cluster.connections <= cluster.limit
 
 
-# --- A pod that is not well, for good -------------------------------------------------------------
+# --- A pod that is broken for good ----------------------------------------------------------------
 
 DEADLINE_S = 60
 
 
 def with_a_broken_pod(how: str | None, **api: Bounds) -> SimulatedCluster:
-    """A venue at rest with room in its budget, one of whose three pods breaks for good."""
+    """Return a settled venue with room in its budget, one of whose three pods breaks for good."""
     known = {"replicas": Bounds(min=3, max=5), "workers_per_pod": Bounds(min=1, max=3)}
     cluster = SimulatedCluster(
         spec=VenueSpec(

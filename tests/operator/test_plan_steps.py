@@ -1,4 +1,4 @@
-"""What is written next, and in which words, by example."""
+"""The next step and its words, by example."""
 
 from typing import Any
 

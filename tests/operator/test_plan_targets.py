@@ -1,4 +1,4 @@
-"""What the steps lead to: what the load asks for, as far as there is room for it, by example."""
+"""The target of the steps, by the load and the room for it, by example."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from openvenue_operator.spec import Bounds, ConnectionsSpec, EngineSpec, VenueSp
 
 
 def engine(least: int, most: int) -> EngineSpec:
-    """An engine that may have so many threads."""
+    """Return an engine that may have this many threads."""
     return EngineSpec(stateful_set="engine", server_threads=Bounds(min=least, max=most))
 
 
@@ -223,7 +223,7 @@ CHANNELS = spec(
     db_pool_overflow=exactly(0),
     engine=engine(16, 256),
 )
-# Four pods at most, of two workers with four channels, and two others: two threads for each.
+# At most four pods with two workers and four channels, and two others: two threads for each.
 THREADS = 2 * (4 * 2 * 4 + 2)
 FOUR = tuning(workers=2, grpc_channels=4)
 
@@ -240,7 +240,7 @@ def with_channels(threads: int | None, channels: int = 4, spec: VenueSpec = CHAN
 
 
 def test_threads_come_with_the_channels_that_need_them_and_are_written_first() -> None:
-    # `act` writes them in that order, and nothing more where one cannot be written.
+    # `apply` writes them in that order, and stops at one that cannot be written.
     assert with_channels(16, channels=1).step == Step(
         server_threads=THREADS, tuning=FOUR.replace(generation=2)
     )
@@ -255,7 +255,7 @@ def test_threads_go_only_when_no_pod_needs_them_any_more() -> None:
 
 
 def test_threads_are_never_fewer_than_their_least_number() -> None:
-    # Four pods at most with a session each, and two others: twelve threads would do.
+    # At most four pods with a session each, and two others: twelve threads would do.
     found = planned(pod("1"), pod("2"), spec=spec(engine=engine(16, 256)))
     assert found.step == Step(server_threads=16)
 

@@ -1,4 +1,4 @@
-"""The tuning policy by example: what is asked for, when it is granted, and what changes nothing."""
+"""The tuning policy by example: its demands, when it grants them, and what changes nothing."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ SPEC = spec(replicas=Bounds(min=1, max=8), workers_per_pod=Bounds(min=1, max=4))
 
 
 def demand(current: Allocation, short_at: int | None = None, **figures: Any) -> policy.Demand:
-    """What a load of these figures asks for; `workers` run, all in one pod."""
+    """Return the demand of a load with these figures; `workers` run, all in one pod."""
     runs = tuning(workers=current.workers)
     in_use = figures.pop("db_in_use", 0)
     found = load_of([pod(runs=runs, load=load(**figures), db_in_use=in_use)], NOW)
@@ -29,7 +29,7 @@ def granted(
     spec: VenueSpec = SPEC,
     changed_at: float | None = None,
 ) -> policy.Wish | None:
-    """What is granted first, after a demand has lasted so long."""
+    """Return the first granted wish after a demand has lasted this long."""
     memory = Memory(target=current, changed_at=changed_at)
     memory = policy.watched(asked, current, spec, memory, NOW - lasting_s)
     memory = policy.watched(asked, current, spec, memory, NOW)
@@ -58,7 +58,7 @@ def test_workers_that_use_all_of_a_processor_are_doubled_for_nobody_knows_how_mu
 
 
 def test_work_that_is_turned_away_counts_as_if_it_had_been_done() -> None:
-    # Of 400 requests 300 are turned away, by workers that are busy to 60%.
+    # Of 400 requests, workers that are 60% busy turn 300 away.
     asked = demand(TWO, cpu_cores=1.2, requests_per_s=100, refused_per_s=300)
     wish = granted(asked, TWO)
     assert wish is not None
@@ -224,7 +224,7 @@ def test_where_queries_waited_is_forgotten_after_a_day() -> None:
     memory = Memory(pool_short_at=5, pool_short_seen_at=NOW - day + 1)
     assert policy.forgetful(memory, NOW).pool_short_at == 5
     assert policy.forgetful(memory, NOW + 1).pool_short_at is None
-    # A version before this one did not say when it was.
+    # The version before stored no time.
     old = policy.forgetful(Memory(pool_short_at=5), NOW)
     assert (old.pool_short_at, old.pool_short_seen_at) == (5, NOW)
 

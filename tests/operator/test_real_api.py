@@ -1,4 +1,4 @@
-"""The operator tunes a real API and a real engine; only the kubelet is played."""
+"""The operator tunes a real API and a real engine; only the kubelet is simulated."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ WITHIN_S = 60.0
 
 
 class Kubelet:
-    """Brings the ConfigMap into the file that the API follows, when the pod is annotated."""
+    """Writes the ConfigMap into the API's file when the pod is annotated."""
 
     def __init__(self, server: ApiServer, namespace: str, file: Path) -> None:
         self.server = server
@@ -119,6 +119,6 @@ def _is_tuned(kubelet: Kubelet) -> bool:
 
 
 def _pool(venue: Venue) -> tuple[float, float]:
-    """Size and overflow of all the pools together, as the API says them."""
+    """Return size and overflow of all pools together, by the API's metrics."""
     reading = read(venue.metrics(), time.time())
     return reading.db_pool_size, reading.db_pool_overflow

@@ -1,4 +1,4 @@
-"""Which changes are worth an Event, and how things are said to the API server."""
+"""Changes that are worth an Event, and the form of messages to the API server."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pods that hang, lie, shout or are not there: read within bounds, and told apart."""
+"""Pods that hang, lie, answer too much or are gone are read within bounds, and distinguished."""
 
 import asyncio
 import gzip
@@ -31,7 +31,7 @@ class Clock:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Callable[[Handler], Awaitable[Target]]]:
-    """Serve a handler as a pod's /metrics, and return the pod."""
+    """Yield a function that serves a handler as a pod's /metrics and returns the pod."""
     runners: list[web.AppRunner] = []
 
     async def start(handler: Handler) -> Target:

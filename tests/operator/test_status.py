@@ -1,4 +1,4 @@
-"""A Venue's status says how it is, and is written only where it says something new."""
+"""A Venue's status describes its state, and is written only if it says something new."""
 
 import json
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ def status(
     now: float = NOW,
     **fields: Any,
 ) -> Status:
-    """The status of a venue with these pods."""
+    """Return the status of a venue with these pods."""
     seen: Observation = observation(*pods, **fields)
     found = plan(spec, seen, memory, now)
     return status_of(spec, seen, found, previous, now)
@@ -101,15 +101,15 @@ def test_a_venue_at_rest_is_well() -> None:
             {"spec": spec(replicas=exactly(4)), "database": database(max_connections=20)},
             {"Degraded": "True", "BudgetSatisfied": "False", "Tuned": ""},
         ),
-        # Nothing known of the database.
+        # An unknown database.
         ((pod(),), {"database": None}, {"BudgetSatisfied": "Unknown"}),
-        # And a spec that asks for something else: it was never considered.
+        # A spec that asks for something else and was never considered.
         (
             (pod(),),
             {"database": None, "spec": spec(replicas=exactly(2))},
             {"BudgetSatisfied": "Unknown", "Progressing": "True", "Tuned": ""},
         ),
-        # Metrics that are old.
+        # Old metrics.
         ((pod(read_at=NOW - 60),), {}, {"MetricsFresh": "False"}),
         # Another Venue's Deployment.
         (
@@ -122,9 +122,9 @@ def test_a_venue_at_rest_is_well() -> None:
                 "Tuned": "",
             },
         ),
-        # What the last step could not write.
+        # A step that could not be written.
         ((pod(),), {"obstacle": "helm owns spec.replicas"}, {"Degraded": "True", "Tuned": ""}),
-        # More connections than there may be, until what shrinks has shrunk.
+        # More connections than allowed, until everything has shrunk that must.
         (
             (pod(runs=tuning(db_pool_size=9)),),
             {
@@ -298,7 +298,7 @@ def test_it_comes_back_from_the_api_server_as_it_was(found: Status) -> None:
 def test_it_fits_two_screens(fields: dict[str, Any], lines: int) -> None:
     memory = AT_REST.replace(target=allocation(replicas=2), changed_at=NOW - 123.45678)
     found = status(pod(), pod("2"), **{"memory": memory, **fields})
-    # As wide as `kubectl get --output yaml` shows it.
+    # As wide as `kubectl get --output yaml` prints it.
     shown = yaml.safe_dump({"status": json_form(found)}, width=80)
     assert len(shown.splitlines()) <= lines, shown
 

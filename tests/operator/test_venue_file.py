@@ -1,4 +1,4 @@
-"""A Venue in a file is read, or refused in sentences, as the API server would."""
+"""A Venue in a file is read, or refused in sentences, like by the API server."""
 
 from typing import Any
 

@@ -19,8 +19,8 @@ from flow import (
     projected_sequence,
     wait_until_projected,
 )
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.postgres import EmbeddedPostgres
+from openvenue.commands import CommandError
 from openvenue.db import migrate
 from running_venue import Venue
 

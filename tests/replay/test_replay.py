@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from days import HIDDEN, message, row, write_day
-from openvenue.keys import NewKey
 from openvenue.replay.session import WINDOW_DEFAULT
+from openvenue.security.keys import NewKey
 from running_venue import Venue
 
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", "../shared/data")) / "lobster"

@@ -1,16 +1,21 @@
-"""`openvenue accounts`: who may trade, and with what."""
+"""`openvenue accounts`: accounts, their cash and positions."""
 
 import asyncio
 from typing import Annotated, Any
 
 import typer
 
-from openvenue.cli.admin import Admin, connect_admin
-from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
-from openvenue.cli.errors import CommandError
-from openvenue.cli.output import JsonOption, print_record, print_rows
+from openvenue.admin.accounts import NewAccount, adjust_cash, adjust_position, open_account
+from openvenue.admin.client import Admin
+from openvenue.cli.connection import (
+    DATA_DIR_DEFAULT,
+    DataDirOption,
+    administration,
+    errors_of_commands,
+)
+from openvenue.commands import CommandError, JsonOption, print_record, print_rows
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.units import UnitError, format_micros, format_steps, parse_micros, parse_steps
+from openvenue.units import UnitError, format_micros, format_steps, parse_micros
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Open accounts, and move money and positions."
@@ -24,7 +29,7 @@ def list_accounts(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOptio
     """List all accounts with their cash."""
 
     async def run() -> list[dict[str, Any]]:
-        async with connect_admin(venue_settings(data_dir)) as admin:
+        async with administration(data_dir) as admin:
             return [_summary(account) for account in await admin.accounts()]
 
     print_rows(
@@ -43,7 +48,7 @@ def show(
     """Show one account with its positions."""
 
     async def run() -> tuple[pb.Account, dict[int, pb.DefineInstrument]]:
-        async with connect_admin(venue_settings(data_dir)) as admin:
+        async with administration(data_dir) as admin:
             account = await admin.account(account_id)
             return account, await _terms(admin)
 
@@ -73,37 +78,13 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Open an account; make it a key with `openvenue keys create`."""
-    # All of it before the account is opened: it could not be closed again.
-    cash_micros = _amount(cash)
-    credit_limit_micros = _amount(credit_limit)
-    if not name.strip():
-        raise CommandError("the name must not be empty")
-    if cash_micros < 0 or credit_limit_micros < 0:
-        raise CommandError("--cash and --credit-limit must not be below zero")
+    new = NewAccount(name, account_id, _amount(cash), _amount(credit_limit), may_sell_short)
+    with errors_of_commands():
+        new.check()
 
     async def run() -> pb.Account:
-        async with connect_admin(venue_settings(data_dir)) as admin:
-            if account_id is None:
-                chosen = max((each.account_id for each in await admin.accounts()), default=0) + 1
-            else:
-                chosen = account_id
-            if await admin.find_account(chosen) is not None:
-                raise CommandError(
-                    f"account {chosen} exists already; leave --id out for a free one"
-                )
-            await admin.apply(
-                pb.AdminRequest(
-                    open_account=pb.OpenAccount(
-                        account_id=chosen,
-                        name=name,
-                        may_sell_short=may_sell_short,
-                        credit_limit_micros=credit_limit_micros,
-                    )
-                )
-            )
-            if cash_micros:
-                await _adjust(admin, chosen, cash_micros)
-            return await admin.account(chosen)
+        async with administration(data_dir) as admin:
+            return await open_account(admin, new)
 
     print_record(_summary(asyncio.run(run())), as_json=as_json)
 
@@ -126,7 +107,7 @@ def withdraw(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Take money from an account; what open orders reserve stays."""
+    """Take money from an account, except what open orders reserve."""
     print_record(_move_cash(data_dir, account_id, -_positive(amount)), as_json=as_json)
 
 
@@ -139,28 +120,12 @@ def position(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Give an account a position, or take one away."""
+    """Add to an account's position, or take from it."""
     cost_micros = _amount(cost)
 
     async def run() -> dict[str, Any]:
-        async with connect_admin(venue_settings(data_dir)) as admin:
-            terms = (await admin.instrument(symbol)).terms
-            try:
-                qty_lots = parse_steps(qty, terms.lot_size_nanos)
-            except UnitError as error:
-                raise CommandError(f"quantity: {error}") from error
-            await admin.apply(
-                pb.AdminRequest(
-                    adjust_position=pb.AdjustPosition(
-                        account_id=account_id,
-                        instrument_id=terms.instrument_id,
-                        qty_lots=qty_lots,
-                        cost_micros=cost_micros,
-                    )
-                )
-            )
-            account = await admin.account(account_id)
-            held = next(p for p in account.positions if p.instrument_id == terms.instrument_id)
+        async with administration(data_dir) as admin:
+            held, terms = await adjust_position(admin, account_id, symbol, qty, cost_micros)
             return {"account_id": account_id, **_position(held, terms)}
 
     print_record(asyncio.run(run()), as_json=as_json)
@@ -168,19 +133,10 @@ def position(
 
 def _move_cash(data_dir: DataDirOption, account_id: int, amount_micros: int) -> dict[str, Any]:
     async def run() -> pb.Account:
-        async with connect_admin(venue_settings(data_dir)) as admin:
-            await _adjust(admin, account_id, amount_micros)
-            return await admin.account(account_id)
+        async with administration(data_dir) as admin:
+            return await adjust_cash(admin, account_id, amount_micros)
 
     return _summary(asyncio.run(run()))
-
-
-async def _adjust(admin: Admin, account_id: int, amount_micros: int) -> None:
-    await admin.apply(
-        pb.AdminRequest(
-            adjust_balance=pb.AdjustBalance(account_id=account_id, amount_micros=amount_micros)
-        )
-    )
 
 
 async def _terms(admin: Admin) -> dict[int, pb.DefineInstrument]:

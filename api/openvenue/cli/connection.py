@@ -1,14 +1,18 @@
-"""Which venue a command means: the environment's, else the one that is up in the data directory."""
+"""Finds a command's venue: the environment's, else the one that runs in the data directory."""
 
 import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import SecretStr
 
-from openvenue.cli.errors import CommandError
+from openvenue.admin.client import Admin, connect_admin
+from openvenue.admin.errors import AdminError
 from openvenue.cli.local.data_dir import DataDir, RunningVenue
+from openvenue.commands import CommandError
 from openvenue.settings import Settings
 
 DATA_DIR_DEFAULT = Path("var")
@@ -24,9 +28,9 @@ DataDirOption = Annotated[
 
 
 def venue_settings(data_dir: Path) -> Settings:
-    """Settings that reach the venue: variables that are set win over the running venue's file.
+    """Return the settings of the venue: the environment's variables win over the running venue's.
 
-    Raises CommandError where neither says where the venue is.
+    Raises CommandError if neither names a venue.
     """
     running = DataDir(data_dir).running()
     engine = {"OPENVENUE_ENGINE_TARGET", "OPENVENUE_ENGINE_ADMIN_TARGET"}
@@ -40,7 +44,7 @@ def venue_settings(data_dir: Path) -> Settings:
             )
         return Settings()
     found: dict[str, Any] = {}
-    # Together: what trades at one engine must not administrate another.
+    # Both or none: a command must not trade at one engine and administrate another.
     if not engine & os.environ.keys():
         found["engine_target"] = running.engine_target
         if running.engine_admin_target:
@@ -52,8 +56,26 @@ def venue_settings(data_dir: Path) -> Settings:
     return Settings(**found)
 
 
+@contextmanager
+def errors_of_commands() -> Iterator[None]:
+    """Have what administration refuses end the command; a field is an option."""
+    try:
+        yield
+    except AdminError as error:
+        raise CommandError(error.worded("--{}")) from error
+
+
+@asynccontextmanager
+async def administration(venue: Path | Settings) -> AsyncIterator[Admin]:
+    """Connect to the administration of the venue that the command means. Raises CommandError."""
+    settings = venue if isinstance(venue, Settings) else venue_settings(venue)
+    with errors_of_commands():
+        async with connect_admin(settings) as admin:
+            yield admin
+
+
 def running_venue(data_dir: Path) -> RunningVenue:
-    """The venue that is up in the data directory. Raises CommandError if there is none."""
+    """Return the venue that runs in the data directory. Raises CommandError if there is none."""
     running = DataDir(data_dir).running()
     if running is None:
         raise CommandError(

@@ -1,4 +1,4 @@
-"""Finds `openvenue-engine`, and hands commands over to it."""
+"""Finds `openvenue-engine`, and runs its commands."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from openvenue.cli.errors import CommandError
+from openvenue.commands import CommandError
 
 ENVIRONMENT_VARIABLE = "OPENVENUE_ENGINE_BINARY"
 
@@ -23,7 +23,7 @@ EngineBinaryOption = Annotated[
 
 
 def find_engine_binary(given: Path | None) -> Path:
-    """The engine to run. Raises CommandError where there is none."""
+    """Return the path of the engine's binary. Raises CommandError if there is none."""
     if given is not None:
         if not os.access(given, os.X_OK):
             raise CommandError(f"{given} is not a program: give --engine-binary another path")
@@ -42,5 +42,5 @@ def find_engine_binary(given: Path | None) -> Path:
 
 
 def run_engine(binary: Path, arguments: Sequence[str]) -> NoReturn:
-    """Becomes the engine's process, so that its output, signals and exit code are its own."""
+    """Replace this process by the engine's, so that output, signals and exit code are its own."""
     os.execv(binary, [str(binary), *arguments])  # noqa: S606

@@ -1,4 +1,4 @@
-"""Commands that hand over to `openvenue-engine`: journals and benchmarks."""
+"""Commands that `openvenue-engine` executes: journals and benchmarks."""
 
 import typer
 
@@ -35,7 +35,7 @@ def dump(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     engine_binary: EngineBinaryOption = None,
 ) -> None:
-    """Print entries, one JSON object a line.
+    """Print entries, one JSON object per line.
 
     Usage: openvenue journal dump [DIRECTORY] [--shard ID] [--from SEQUENCE] [--limit N]
     """
@@ -67,13 +67,22 @@ def book(
     run_engine(find_engine_binary(engine_binary), ["bench-book", *context.args])
 
 
-# The options are the engine's, so its help is the one to show.
+# The engine has the options of these two, so show its help.
+@bench.command("exchange", context_settings=_PASS_ON, add_help_option=False)
+def exchange(
+    context: typer.Context,
+    engine_binary: EngineBinaryOption = None,
+) -> None:
+    """Time the state machine: risk, accounts and books, without journal."""
+    run_engine(find_engine_binary(engine_binary), ["bench-exchange", *context.args])
+
+
 @bench.command("rpc", context_settings=_PASS_ON, add_help_option=False)
 def rpc(
     context: typer.Context,
     engine_binary: EngineBinaryOption = None,
 ) -> None:
-    """Load an engine through gRPC, and an empty echo server beside it."""
+    """Load an engine through gRPC, and an empty echo server for comparison."""
     run_engine(find_engine_binary(engine_binary), ["bench-rpc", *context.args])
 
 
@@ -83,7 +92,7 @@ def _journal(
     data_dir: DataDirOption,
     engine_binary: EngineBinaryOption,
 ) -> None:
-    """The journal is the venue's own where no directory is named first."""
+    """Run a journal command, on the venue's own journal unless a directory is named first."""
     directory = (
         []
         if arguments[:1] and not arguments[0].startswith("-")

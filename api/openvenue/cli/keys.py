@@ -1,4 +1,4 @@
-"""`openvenue keys`: who may speak for an account."""
+"""`openvenue keys`: API keys of accounts."""
 
 import asyncio
 import shlex
@@ -10,25 +10,25 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.cli.admin import connect_admin
+from openvenue.admin.keys import check_account, check_label
 from openvenue.cli.connection import (
     DATA_DIR_DEFAULT,
     DataDirOption,
+    administration,
+    errors_of_commands,
     running_venue,
     venue_settings,
 )
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir
-from openvenue.cli.output import JsonOption, console, print_record, print_rows
+from openvenue.commands import CommandError, JsonOption, console, print_record, print_rows
 from openvenue.db.connection import DATABASE_ERRORS, DatabaseRefused, open_engine
-from openvenue.keys import claim_key, create_key, list_keys, revoke_key
 from openvenue.reasons import reason_of
+from openvenue.security.keys import claim_key, create_key, list_keys, revoke_key
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Make, list and revoke API keys."
 )
 
-_LABEL_CHARACTERS_MAX = 128
 _CONNECT_TIMEOUT_S = 10.0
 
 
@@ -40,18 +40,12 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key. Its secret is shown now and never again."""
-    if len(label) > _LABEL_CHARACTERS_MAX:
-        raise CommandError(f"--label must have at most {_LABEL_CHARACTERS_MAX} characters")
+    with errors_of_commands():
+        check_label(label)
 
     async def run() -> dict[str, Any]:
-        async with connect_admin(venue_settings(data_dir)) as admin:
-            served = (await admin.status()).shard_id
-            if served != _shard_id(data_dir):
-                raise CommandError(
-                    f"the engine serves shard {served}, and keys of shard {_shard_id(data_dir)} "
-                    f"would be of no use there: set OPENVENUE_SHARD_ID={served}"
-                )
-            await admin.account(account_id)
+        async with administration(data_dir) as admin:
+            await check_account(admin, venue_settings(data_dir), account_id)
         async with _database(data_dir) as connection:
             key = await create_key(connection, _shard_id(data_dir), account_id, label)
         return {
@@ -72,7 +66,7 @@ def list_all(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """List this venue's keys, revoked ones too, and those that no shard has claimed yet."""
+    """List this venue's keys, also revoked ones, and keys that no shard has claimed yet."""
 
     async def run() -> list[dict[str, Any]]:
         async with _database(data_dir) as connection:
@@ -100,7 +94,7 @@ def revoke(
     key_id: Annotated[str, typer.Argument(help="The key's id, as `openvenue keys list` shows it.")],
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
 ) -> None:
-    """Revoke a key, for good; requests with it are refused at once."""
+    """Revoke a key for good; requests with it are refused at once."""
 
     async def run() -> bool:
         async with _database(data_dir) as connection:
@@ -116,7 +110,7 @@ def claim(
     key_id: Annotated[str, typer.Argument(help="The key's id, as `openvenue keys list` shows it.")],
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
 ) -> None:
-    """Make a key this venue's that has no shard: made before keys had one, in a shared database."""
+    """Take a key without a shard for this venue: an older version made it in a shared database."""
 
     async def run() -> bool:
         async with _database(data_dir) as connection:
@@ -157,7 +151,7 @@ def _shard_id(data_dir: Path) -> int:
 
 @asynccontextmanager
 async def _database(data_dir: Path) -> AsyncIterator[AsyncConnection]:
-    """One transaction. Raises CommandError where the database is away."""
+    """Open one transaction. Raises CommandError if the database is down."""
     engine = open_engine(
         venue_settings(data_dir).database_url.get_secret_value(),
         "openvenue-cli",

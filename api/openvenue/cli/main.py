@@ -1,23 +1,22 @@
-"""The `openvenue` command: what there is, and how it fails."""
+"""The `openvenue` command: its subcommands and its failures."""
 
 import os
-from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
-from openvenue.cli.errors import CommandError
-from openvenue.cli.output import errors
+from openvenue.commands import CommandError, errors
 from openvenue.settings import describe_bad_settings
 
-# No command forks with gRPC in use, and its fork handlers only complain when PostgreSQL is stopped.
+# No command forks while it uses gRPC, whose fork handlers only complain when PostgreSQL is stopped.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 # Command → module and attribute. A module is imported when its command is used: together they take
 # seconds to import, alone a fraction.
-_COMMANDS = {
+_OWN = {
     "up": "openvenue.cli.up:app",
     "status": "openvenue.cli.status:status_app",
     "replay": "openvenue.cli.replay:app",
@@ -28,27 +27,36 @@ _COMMANDS = {
     "migrate": "openvenue.cli.migrate:app",
     "snapshot": "openvenue.cli.status:snapshot_app",
     "projector": "openvenue.cli.projector:app",
-    "plan": "openvenue.cli.plan:app",
     "bench": "openvenue.cli.engine_commands:bench",
 }
 
 
+# Other installed packages add commands by entry points of this group; own names come first.
+_GROUP = "openvenue.commands"
+
+
 class _Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(_COMMANDS)
+        added = entry_points(group=_GROUP).names
+        return [*_OWN, *sorted(added - _OWN.keys())]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        place = _COMMANDS.get(cmd_name)
-        if place is None:
+        entry = _entry(cmd_name)
+        if entry is None:
             return None
-        module, _, attribute = place.partition(":")
-        command = typer.main.get_command(getattr(import_module(module), attribute))
+        command = typer.main.get_command(entry.load())
         command.name = cmd_name
         return command
 
 
+def _entry(name: str) -> EntryPoint | None:
+    if place := _OWN.get(name):
+        return EntryPoint(name, place, _GROUP)
+    return next(iter(entry_points(group=_GROUP, name=name)), None)
+
+
 class _App(typer.Typer):
-    """Ends with a sentence: exit code 1 where a command cannot do its work, 2 for a bad setting."""
+    """Ends with a sentence: exit code 1 if a command fails, 2 for a bad setting."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -67,7 +75,7 @@ app = _App(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 
 @app.callback()
 def openvenue() -> None:
-    """OpenVenue: a trading venue. `openvenue up` brings one up on this machine."""
+    """OpenVenue: a trading venue. `openvenue up` starts one on this machine."""
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""`openvenue migrate`: brings the database to the schema that this version needs.
+"""`openvenue migrate`: migrates the database to the schema that this version needs.
 
-Made to run beside the database's own start, as a Job does that is installed together with it: it
-waits until the database answers. What cannot get better by waiting ends it at once.
+It may run while the database starts, as a Job that is installed together with it: it waits until
+the database answers. Errors that waiting cannot cure end it at once.
 """
 
 import asyncio
@@ -14,8 +14,7 @@ import typer
 from alembic.util.exc import CommandError as MigrationError
 
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
-from openvenue.cli.errors import CommandError
-from openvenue.cli.output import JsonOption, errors, print_record
+from openvenue.commands import CommandError, JsonOption, errors, print_record
 from openvenue.db import migrate as schema
 from openvenue.db.connection import BROKEN_CONNECTION, DATABASE_ERRORS, DatabaseRefused, connect
 from openvenue.reasons import reason_of
@@ -25,7 +24,7 @@ _ATTEMPT_TIMEOUT_S = 10.0
 _ATTEMPT_INTERVAL_S = 0.5
 _REPORT_INTERVAL_S = 5.0
 
-# It is starting or stopping, its connections are all taken, or it left in the middle of a greeting.
+# It is starting or stopping, has no free connection, or left in the middle of a greeting.
 _NOT_YET = (
     OSError,
     asyncpg.CannotConnectNowError,
@@ -46,9 +45,9 @@ def migrate(
     ] = 300.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the database to the schema that this version needs.
+    """Migrate the database to the schema that this version needs.
 
-    A schema that a newer version made serves this one too, and is left as it is.
+    A schema that a newer version made also works, and is left as it is.
     """
     settings = venue_settings(data_dir)
     asyncio.run(_wait_for_database(settings, wait_s, _say))
@@ -75,7 +74,7 @@ def _outcome(done: schema.Migrated) -> str:
 async def _wait_for_database(
     settings: Settings, wait_s: float, report: Callable[[str], None]
 ) -> None:
-    """Return once the database answers. Raises CommandError where it will not, or not in time."""
+    """Return once the database answers. Raises CommandError if it never will, or not in time."""
     url = settings.database_url.get_secret_value()
     started_at = time.monotonic()
     report_at = started_at

@@ -1,4 +1,4 @@
-"""`openvenue projector`: the journal's way into PostgreSQL."""
+"""`openvenue projector`: writes the journal into PostgreSQL."""
 
 import asyncio
 
@@ -7,8 +7,7 @@ import grpc
 import typer
 
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
-from openvenue.cli.errors import CommandError
-from openvenue.cli.output import JsonOption, print_record
+from openvenue.commands import CommandError, JsonOption, print_record
 from openvenue.db.connection import BROKEN_CONNECTION
 from openvenue.projector import __main__ as process
 from openvenue.projector.rebuild import rebuild as rebuild_projection
@@ -31,7 +30,8 @@ def run() -> None:
 def rebuild(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False) -> None:
     """Empty all projected tables and fill them from the journal again; API keys stay.
 
-    A projector at work stands by meanwhile. Orders go on; reads of the past answer 503 until then.
+    A running projector stands by meanwhile. Orders continue; reads of history answer 503 until
+    then.
     """
     settings = venue_settings(data_dir)
     configure_logging(settings.log_level, "json" if as_json else "console")

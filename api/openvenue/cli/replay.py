@@ -1,4 +1,4 @@
-"""`openvenue replay`: real or made-up order flow through the public REST API."""
+"""`openvenue replay`: real or generated order flow through the public REST API."""
 
 import asyncio
 import json
@@ -15,9 +15,8 @@ import uvloop
 from rich.live import Live
 
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, running_venue
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import DataDir
-from openvenue.cli.output import JsonOption, console, errors, print_json
+from openvenue.commands import CommandError, JsonOption, console, errors, print_json
 from openvenue.replay import lobster
 from openvenue.replay.display import line, view
 from openvenue.replay.execute import Executor, Scale, clear_symbol
@@ -33,7 +32,7 @@ from openvenue.replay.venue import Credentials, Refused, Venue, VenueUnavailable
 _FRAME_INTERVAL_S = 0.25
 _LINE_INTERVAL_S = 2.0
 
-# What a shell reports of a command that SIGINT ended.
+# A shell reports this status for a command that SIGINT ended.
 _EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 # LOBSTER's integers are 1e-4 dollars and whole shares; generated flow uses cents and shares.
@@ -106,7 +105,7 @@ def replay(
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay a real day (LOBSTER) or a generated one, and say how the venue held up against it."""
+    """Replay a real day (LOBSTER) or a generated one, and compare the venue with it."""
     tally = Tally()
     if synthetic == (file is not None):
         raise CommandError("name a LOBSTER message file, or ask for --synthetic")
@@ -131,7 +130,7 @@ def replay(
 
 
 def _say(sentence: str) -> None:
-    """To a reader, beside what `--json` or a table says."""
+    """Tell a reader, apart from the output of `--json` or a table."""
     errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -147,9 +146,9 @@ def _report(job: _Job, tally: Tally, venue: Venue, *, finished: bool, as_json: b
 
 
 async def _run(job: _Job, venue: Venue, tally: Tally, window: int, *, show: bool) -> bool:
-    """Whether the replay came to its end; False if SIGINT ended it, as Ctrl-C does."""
+    """Return True if the replay ended by itself; False if SIGINT (Ctrl-C) ended it."""
     replaying = asyncio.ensure_future(_replay(job, venue, tally, window, show=show))
-    # Set here, as a shell starts what it runs in the background with SIGINT ignored.
+    # Set here, because a shell starts background commands with SIGINT ignored.
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, replaying.cancel)
     try:
         await replaying
@@ -176,7 +175,7 @@ async def _replay(job: _Job, venue: Venue, tally: Tally, window: int, *, show: b
 
 
 async def _watch(job: _Job, venue: Venue, tally: Tally, counted: AsyncIterator[None]) -> None:
-    """Shows how far the replay is while it goes on."""
+    """Show the replay's progress while it runs."""
     shown_s = 0.0
     done = 0
     with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -189,7 +188,7 @@ async def _watch(job: _Job, venue: Venue, tally: Tally, counted: AsyncIterator[N
 
 
 async def _tell(job: _Job, venue: Venue, tally: Tally, counted: AsyncIterator[None]) -> None:
-    """Says how far the replay is in lines, for a log or a pipe."""
+    """Report the replay's progress in lines, for a log or a pipe."""
     told_s = time.monotonic()
     done = 0
     async for _ in counted:
@@ -200,7 +199,7 @@ async def _tell(job: _Job, venue: Venue, tally: Tally, counted: AsyncIterator[No
 
 
 async def _prepare(venue: Venue, symbol: str) -> None:
-    """Makes sure of an empty book in a tradable instrument."""
+    """Make sure that the instrument is tradable and its book empty."""
     try:
         asset = await venue.asset(symbol)
     except Refused as error:

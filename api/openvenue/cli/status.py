@@ -1,4 +1,4 @@
-"""`openvenue status` and `openvenue snapshot`: the running venue as a whole."""
+"""`openvenue status` and `openvenue snapshot`: state of the running venue."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -8,10 +8,9 @@ import aiohttp
 import asyncpg
 import typer
 
-from openvenue.cli.admin import connect_admin
-from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
+from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, administration, venue_settings
 from openvenue.cli.local.data_dir import DataDir, RunningVenue
-from openvenue.cli.output import JsonOption, print_record
+from openvenue.commands import JsonOption, print_record
 from openvenue.db.connection import DATABASE_AWAY, connect
 from openvenue.settings import Settings
 
@@ -27,12 +26,12 @@ def status(
         bool, typer.Option("--state-hash", help="Hash the engine's state too; orders wait for it.")
     ] = False,
 ) -> None:
-    """Show where engine, projection and API are."""
+    """Show the state of engine, projection and API."""
 
     async def run() -> dict[str, Any]:
         settings = venue_settings(data_dir)
         running = DataDir(data_dir).running()
-        async with connect_admin(settings) as admin:
+        async with administration(data_dir) as admin:
             engine = await admin.status(with_state_hash=state_hash)
         projected = await _projected(settings)
         return {
@@ -60,17 +59,17 @@ def status(
 
 @snapshot_app.command()
 def snapshot(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False) -> None:
-    """Have the engine write a snapshot, so that its next start replays less."""
+    """Make the engine write a snapshot, so that its next start replays less."""
 
     async def run() -> int:
-        async with connect_admin(venue_settings(data_dir)) as admin:
+        async with administration(data_dir) as admin:
             return await admin.snapshot()
 
     print_record({"snapshot_sequence": asyncio.run(run())}, as_json=as_json)
 
 
 async def _projected(settings: Settings) -> int | None:
-    """How far the projection is; None if the database does not say."""
+    """Return how far the projection is; None if the database does not answer."""
     url = settings.database_url.get_secret_value()
     try:
         connection = await connect(url, "openvenue-cli", timeout_s=5, command_timeout_s=5)
@@ -88,7 +87,7 @@ async def _projected(settings: Settings) -> int | None:
 
 
 async def _ready(running: RunningVenue) -> bool:
-    url = running.operations_url or running.api_url  # Of a version that had none.
+    url = running.operations_url or running.api_url  # The version before had no operations_url.
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http,

@@ -15,7 +15,7 @@ from openvenue.cli.local.data_dir import DataDir
 from openvenue.cli.local.plain_path import plain_path
 from openvenue.cli.local.ports import choose_ports
 from openvenue.cli.local.venue import LocalVenue, Plan, venue_up
-from openvenue.cli.output import console
+from openvenue.commands import console
 
 app = typer.Typer(add_completion=False)
 
@@ -67,7 +67,7 @@ def up(
     ] = True,
     engine_binary: EngineBinaryOption = None,
 ) -> None:
-    """Bring a venue up: database, engine, projector and API. Ctrl-C stops it; its data stays."""
+    """Start a venue: database, engine, projector and API. Ctrl-C stops it; its data stays."""
     directory = DataDir(data_dir.absolute())
     directory.create()
     if engine_port is None and metrics_port is None:
@@ -113,7 +113,7 @@ def _report(message: str) -> None:
 
 def _welcome(plan: Plan, venue: LocalVenue) -> None:
     url = venue.running.api_url
-    # By its path: another terminal need not have this environment's programs on its own.
+    # By path, because another terminal may not have this environment's programs on its PATH.
     command = shlex.quote(str(Path(sys.executable).with_name("openvenue")))
     data_dir = shlex.quote(str(plan.data_dir.path))
     console.print("\n[bold]The venue is up.[/bold]")

@@ -1,1 +1,1 @@
-"""PostgreSQL: what the projector writes and people query. Never on the path of an order."""
+"""PostgreSQL: the projector writes it and people query it. No order waits for it."""

@@ -1,8 +1,8 @@
-"""Every connection to PostgreSQL is made here, from one reading of the URL.
+"""Makes every connection to PostgreSQL, from one reading of the URL.
 
-Either side notices when the other is gone. A host that vanished, or a network that swallows
-packets, sends nothing: without these options a connection, and the locks that it holds, would stay
-for as long as the kernel's two hours.
+Each side notices when the other is gone. A host that vanished, or a network that swallows packets,
+sends nothing: without these options a connection, and its locks, would stay for the kernel's two
+hours.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from openvenue.database_url import SHAPE, parse_database_url
 from openvenue.reasons import reason_of
 
-# An idle peer is given up after 10 s and three probes 5 s apart, one that acknowledges nothing of
-# what it is sent after 20 s.
+# Give up an idle peer after 10 s and three probes 5 s apart, and a peer that acknowledges nothing
+# after 20 s.
 _KEEPALIVE_IDLE_S = 10
 _KEEPALIVE_INTERVAL_S = 5
 _KEEPALIVE_PROBES = 3
 _USER_TIMEOUT_MS = 20_000
 
-# What asyncpg raises of a connection that is no more; the second where its server said good-bye and
-# the socket has not ended yet.
+# asyncpg raises these for a connection that is gone; the second if its server said good-bye and the
+# socket has not ended yet.
 BROKEN_CONNECTION = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 
-# What being away looks like, a failover's standby included; anything else would come again.
+# The database is down, or a failover's standby answered; other errors would come again.
 DATABASE_AWAY = (
     OSError,
     TimeoutError,
@@ -45,7 +45,7 @@ DATABASE_AWAY = (
     asyncpg.ObjectNotInPrerequisiteStateError,  # It accepts no connections.
 )
 
-# All that a call to the database may raise, through SQLAlchemy or not.
+# Every error that a call to the database may raise, through SQLAlchemy or not.
 DATABASE_ERRORS = (OSError, SQLAlchemyError, asyncpg.PostgresError, *BROKEN_CONNECTION)
 
 _POOLER = (
@@ -55,7 +55,7 @@ _POOLER = (
 
 
 class DatabaseRefused(ConnectionError):
-    """A connection that cannot be made until somebody changes something; says what."""
+    """A connection that fails until somebody changes something; says what."""
 
 
 class WatchedConnection(asyncpg.Connection):  # type: ignore[misc]
@@ -65,7 +65,7 @@ class WatchedConnection(asyncpg.Connection):  # type: ignore[misc]
 
     def __init__(self, protocol: Any, transport: Any, *further: Any) -> None:
         super().__init__(protocol, transport, *further)
-        # asyncpg has no option for the socket, and no other moment at which it can be had.
+        # asyncpg has no option for the socket, and gives access to it only here.
         _watch(transport.get_extra_info("socket"))
 
 
@@ -79,8 +79,8 @@ async def connect(
 ) -> "asyncpg.Connection[Any]":
     """Open a connection; it must be closed.
 
-    Raises DatabaseRefused where it would be the same again; OSError or asyncpg.PostgresError where
-    the database is away or says no.
+    Raises DatabaseRefused if it would fail in the same way again; OSError or asyncpg.PostgresError
+    if the database is down or refuses.
     """
     try:
         url = parse_database_url(database_url)
@@ -99,7 +99,7 @@ async def connect(
                 **server_settings,
             },
         )
-    except ssl.SSLError as error:  # A ValueError too, where it is about the certificate.
+    except ssl.SSLError as error:  # Also a ValueError, if it is about the certificate.
         raise DatabaseRefused(f"no trusted connection to the database: {_of_tls(error)}") from None
     except asyncpg.ProtocolViolationError as error:
         if "startup parameter" in str(error):
@@ -108,7 +108,7 @@ async def connect(
     except asyncpg.ClientConfigurationError as error:
         raise DatabaseRefused(f"the database's URL cannot be used: {error}") from None
     except ValueError:
-        # The message may quote a part of the URL, and with it of the password.
+        # The message may quote a part of the URL, and so of the password.
         raise DatabaseRefused(f"the database's URL cannot be read: {SHAPE}") from None
     try:
         await _refuse_pooler(connection, timeout_s)
@@ -138,14 +138,14 @@ def open_engine(
             **(server_settings or {}),
         )
 
-    # The URL only names the dialect; parameters of statements may be secret.
+    # The URL only names the dialect, since statements' parameters may be secret.
     return create_async_engine(
         "postgresql+asyncpg://", async_creator=make, hide_parameters=True, **options
     )
 
 
 def is_away(error: Exception) -> bool:
-    """True if a read failed because the database is away, not because it makes no sense."""
+    """True if a read failed because the database is down, not because the read is wrong."""
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or isinstance(
             error.orig and error.orig.__cause__, DATABASE_AWAY
@@ -155,7 +155,7 @@ def is_away(error: Exception) -> bool:
 
 
 async def _refuse_pooler(connection: "asyncpg.Connection[Any]", timeout_s: float) -> None:
-    """A pooler greets with a process id of its own making."""
+    """Raise DatabaseRefused behind a pooler, which greets with an invented process id."""
     async with asyncio.timeout(timeout_s):
         pid = await connection.fetchval("SELECT pg_backend_pid()")
     if pid != connection.get_server_pid():

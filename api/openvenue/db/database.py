@@ -29,8 +29,8 @@ _LIMITS = text(
 class Database:
     """Lends connections; `close` when done.
 
-    Every size is of what the process may hold in all: `beside` of these (0 or 1) are not lent, but
-    held by the process for another purpose.
+    Sizes count what the process may hold in all: `beside` of these (0 or 1) are not lent, but held
+    by the process for another purpose.
     """
 
     def __init__(self, settings: Settings, *, beside: int = 0) -> None:
@@ -40,7 +40,7 @@ class Database:
             "openvenue-api",
             timeout_s=_CONNECT_TIMEOUT_S,
             command_timeout_s=settings.db_statement_timeout_s,
-            # The server's own bound, for when it can no longer be told to give up.
+            # The server's own bound, in case we can no longer tell it to give up.
             server_settings={
                 "statement_timeout": f"{round(settings.db_statement_timeout_s * 1000)}ms"
             },
@@ -49,22 +49,22 @@ class Database:
             max_overflow=settings.db_pool_overflow,
             pool_timeout=settings.db_pool_timeout_s,
             pool_pre_ping=True,
-            # What a reader was let through to see does not change under it, even by a rebuild.
+            # Data that a reader was let through to see must not change under it, even by a rebuild.
             isolation_level="REPEATABLE READ",
         )
 
     @property
     def pool(self) -> ResizablePool:
-        """The pool behind the connections."""
+        """Pool behind the connections."""
         return cast("ResizablePool", self._engine.pool)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection; what it did is rolled back unless it was committed.
+        """Lend a connection; uncommitted changes are rolled back.
 
-        All that it reads until a commit or rollback is of one moment.
+        All reads until a commit or rollback see one moment.
 
-        Raises sqlalchemy.exc.SQLAlchemyError or OSError where there is none to be had.
+        Raises sqlalchemy.exc.SQLAlchemyError or OSError if there is no connection to be had.
         """
         asked_at = time.perf_counter()
         async with self._engine.connect() as connection:
@@ -76,20 +76,20 @@ class Database:
         await greenlet_spawn(self.pool.resize, size - self._beside, overflow)
 
     async def settled(self) -> None:
-        """Return when no more connections are open than the bounds allow."""
+        """Return once no more connections are open than the bounds allow."""
         pool = self.pool
         while pool.open_connections > pool.size() + pool.max_overflow:  # noqa: ASYNC110
             await asyncio.sleep(_SETTLE_POLL_S)
 
     def export_metrics(self) -> None:
-        """Set the gauges that describe what the process holds."""
+        """Set the gauges of the process's connections."""
         metrics.POOL_SIZE.set(self.pool.size() + self._beside)
         metrics.POOL_OVERFLOW_MAX.set(self.pool.max_overflow)
         metrics.POOL_CONNECTIONS.labels("idle").set(self.pool.checkedin())
         metrics.POOL_CONNECTIONS.labels("in_use").set(self.pool.checkedout() + self._beside)
 
     async def export_limits(self, connection: AsyncConnection) -> None:
-        """Read how many connections the server allows and has, and set the gauges."""
+        """Read how many connections the server allows and has; set the gauges."""
         limits = (await connection.execute(_LIMITS)).one()
         metrics.DATABASE_MAX_CONNECTIONS.set(limits.most)
         metrics.DATABASE_RESERVED_CONNECTIONS.set(limits.reserved)

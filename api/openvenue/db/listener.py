@@ -28,7 +28,7 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Subscription:
-    """What to do with a channel's notifications, and when some may have been missed."""
+    """Handlers of a channel's notifications, and of gaps in which some may have been missed."""
 
     channel: str
     on_payload: Callable[[str], None]
@@ -36,7 +36,7 @@ class Subscription:
 
 
 class Listener:
-    """Delivers notifications; reconnects, and calls every `on_gap` whenever it starts to listen."""
+    """Delivers notifications; reconnects, and calls every `on_gap` when it starts to listen."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
@@ -44,9 +44,9 @@ class Listener:
         self._connection: asyncpg.Connection[Any] | None = None
         self._connected = asyncio.Event()
         self.answered_at: float | None = None
-        """When the database answered last, on the event loop's clock; None before the first."""
+        """Time of the database's last answer, on the event loop's clock; None before the first."""
         self.failure = "not asked yet"
-        """Why the last attempt failed."""
+        """Cause of the last attempt's failure."""
         # The connection serves one query at a time.
         self._turn = asyncio.Lock()
 
@@ -65,7 +65,7 @@ class Listener:
             await asyncio.sleep(_RETRY_S)
 
     async def fetch(self, query: str, *arguments: Any, timeout_s: float) -> list[Any]:
-        """Return a query's rows. Raises NoAnswer, latest after `timeout_s`."""
+        """Return a query's rows. Raises NoAnswer after `timeout_s` at the latest."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._connected.wait()

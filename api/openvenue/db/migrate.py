@@ -1,4 +1,4 @@
-"""Brings a database to the schema that this code needs, and tells whether it is there.
+"""Migrates a database to the schema that this code needs, and checks that it has one.
 
 Safe to run from several processes at once: an advisory lock lets one work while the others wait.
 """
@@ -24,7 +24,7 @@ _CONNECT_TIMEOUT_S = 10
 class Migrated:
     """The revision that a database was at, and is at now.
 
-    `newer` where that is none of this code's, but made by a newer version.
+    `newer` if this code does not know the revision: a newer version made it.
     """
 
     before: str | None
@@ -33,9 +33,9 @@ class Migrated:
 
 
 def bring_up_to_date(settings: Settings) -> Migrated:
-    """Apply the migrations that are missing, but leave a newer version's schema as it is.
+    """Apply the missing migrations, but leave a newer version's schema as it is.
 
-    So an older version is no failure on a database that a newer one has migrated, as it is after a
+    So an older version works on a database that a newer one has migrated, as after a rollback.
     rollback. Blocks, like `upgrade`.
     """
     required = RequiredSchema(settings)
@@ -44,7 +44,7 @@ def bring_up_to_date(settings: Settings) -> Migrated:
         try:
             upgrade(settings)
         except CommandError:
-            # The newer version may have had its turn in between.
+            # The newer version may have migrated in between.
             if not required.is_newer(asyncio.run(_revision_of(settings))):
                 raise
     after = asyncio.run(_revision_of(settings))
@@ -62,15 +62,15 @@ def downgrade(settings: Settings, revision: str) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Raise alembic.util.CommandError if the tables in code and the migrations have parted."""
+    """Raise alembic.util.CommandError if the tables in code differ from the migrations."""
     command.check(_config(settings))
 
 
 class RequiredSchema:
-    """Tells whether a database's schema serves this code.
+    """Decides whether this code can work on a database's schema.
 
-    Migrations expand before they contract, so a revision that this code does not know, made by a
-    newer version, serves it too.
+    Migrations expand before they contract, so this code can also work on a revision of a newer
+    version, which it does not know.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -85,11 +85,11 @@ class RequiredSchema:
         self._older = {script.revision for script in scripts.walk_revisions()} - {head}
 
     def is_newer(self, current: str | None) -> bool:
-        """Whether a newer version made the revision `current`."""
+        """True if a newer version made the revision `current`."""
         return current is not None and current != self.revision and current not in self._older
 
     def problem_with(self, current: str | None) -> str | None:
-        """Return what is wrong with a database at revision `current`, None if nothing is."""
+        """Return the problem of a database at revision `current`, None if there is none."""
         if current != self.revision and not self.is_newer(current):
             return f"its schema is at {current or 'nothing'}, {self.revision} is needed"
         return None

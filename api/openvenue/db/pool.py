@@ -1,7 +1,7 @@
 """A connection pool whose size can change while connections are lent.
 
-Growing takes effect with the next connection asked for. Shrinking closes idle connections that are
-too many at once, and lent ones when they come back; none is dropped while it is in use.
+Growing takes effect with the next request for a connection. Shrinking closes surplus connections:
+idle ones at once, lent ones when they come back. None is dropped while it is in use.
 """
 
 from typing import Any
@@ -18,12 +18,12 @@ class ResizablePool(AsyncAdaptedQueuePool):
 
     @property
     def max_overflow(self) -> int:
-        """Connections that may be opened beyond `size()`."""
+        """Number of connections that may be opened beyond `size()`."""
         return self._max_overflow
 
     @property
     def open_connections(self) -> int:
-        """Connections open now, idle and lent ones together."""
+        """Number of connections open now, idle and lent."""
         return self.size() + self._overflow
 
     def resize(self, size: int, overflow: int) -> None:
@@ -33,15 +33,15 @@ class ResizablePool(AsyncAdaptedQueuePool):
         """
         if size < 1 or overflow < 0:
             raise ValueError(f"a pool of {size} + {overflow} connections is not possible")
-        # The base class counts from -size up: its overflow is what is open beyond the size.
+        # The base class counts up from -size: its overflow is the number open beyond the size.
         self._overflow += self.size() - size
         self._max_overflow = overflow
         self._pool.maxsize = size
-        # An asyncio.Queue reads its bound at each put and offers no way to change it.
+        # An asyncio.Queue reads its bound at each put, and has no method to change it.
         self._pool._queue._maxsize = size  # type: ignore[attr-defined]
         while self.checkedin() and (self.checkedin() > size or self._exceeded()):
             self._close(self._pool.get(False))
-        # They wait for a connection to come back, and would not look for the new room.
+        # Waiters wait for a connection to come back, and would not notice the new room.
         for _ in range(self._asking - self.checkedin()):
             if not self._inc_overflow():
                 break
@@ -49,7 +49,7 @@ class ResizablePool(AsyncAdaptedQueuePool):
                 self._pool.put(self._create_connection())
             except Exception:
                 self._dec_overflow()
-                break  # Who waits goes on waiting; the new bounds hold all the same.
+                break  # Waiters go on waiting; the new bounds hold anyway.
 
     def _do_get(self) -> ConnectionPoolEntry:
         self._asking += 1

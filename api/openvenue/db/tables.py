@@ -1,4 +1,4 @@
-"""The tables, as Alembic and all queries see them.
+"""The tables, for Alembic and all queries.
 
 All but `api_keys` are a projection of one shard's journal: they can be dropped and rebuilt from it,
 row for row. Only the projector writes them, in journal order, so they carry no foreign keys.
@@ -40,7 +40,7 @@ metadata = MetaData(
     }
 )
 
-# Engine amounts are 64-bit counts of at least 1e-9, so 19 digits before the point and 9 after hold
+# Engine amounts are 64-bit counts of at least 1e-9, so 19 digits before the point and 9 after fit
 # each of them; values of fills are products in micros.
 _QUANTITY = Numeric(28, 9)
 _PRICE = Numeric(28, 9)
@@ -129,9 +129,9 @@ orders = Table(
     _one_of("status", ORDER_STATUSES.values()),
     _one_of("end_reason", END_REASONS.values()),
 )
-# An account's orders by time of creation; times follow the sequence, ids settle equal ones.
+# An account's orders by time of creation; equal times are ordered by id.
 Index("orders_account_created_idx", orders.c.account_id, orders.c.created_at, orders.c.order_id)
-# Those in one instrument, which may be few of them.
+# An account's orders in one instrument, of which there may be few.
 Index(
     "orders_account_instrument_created_idx",
     orders.c.account_id,
@@ -139,7 +139,7 @@ Index(
     orders.c.created_at,
     orders.c.order_id,
 )
-# Those open alone: few, beside a history that only grows.
+# Open orders alone: they are few, beside a history that only grows.
 Index(
     "orders_open_idx",
     orders.c.account_id,
@@ -147,7 +147,7 @@ Index(
     orders.c.order_id,
     postgresql_where=orders.c.ended_at.is_(None),
 )
-# Not unique: once an order has left the engine's retention window its client_order_id may return.
+# Not unique: a client_order_id may come again once the engine has forgotten its order.
 Index("orders_client_order_id_idx", orders.c.account_id, orders.c.client_order_id)
 
 executions = Table(
@@ -167,8 +167,8 @@ executions = Table(
     _one_of("liquidity", ("maker", "taker")),
     _one_of("side", SIDES.values()),
 )
-# For people: no query of the venue's own looks executions up. By order also finds those of an
-# account, through its orders.
+# For people: no query of the venue looks up executions. The index by order also serves an
+# account's, through its orders.
 Index("executions_order_idx", executions.c.shard_id, executions.c.order_id)
 
 projection_offsets = Table(
@@ -180,7 +180,7 @@ projection_offsets = Table(
     Column("entry_ns", BigInteger),  # when the entry of that number was sequenced
 )
 
-# Secrets are 256 random bits, so one SHA-256 is enough; a slow hash protects weak passwords only.
+# Secrets are 256 random bits, so one SHA-256 is enough; a slow hash only helps weak passwords.
 api_keys = Table(
     "api_keys",
     metadata,
@@ -190,6 +190,6 @@ api_keys = Table(
     Column("label", Text, nullable=False, server_default=text("''")),
     Column("created_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
     Column("revoked_at", _TIMESTAMP),
-    # Null: made by a version that knew no shards, and not claimed by one yet; good for none.
+    # Null: made by a version without shards, and not claimed yet; no shard accepts it.
     Column("shard_id", BigInteger),
 )

@@ -19,9 +19,9 @@ _log = get_logger(__name__)
 
 
 def open_channel(settings: Settings, target: str | None = None) -> grpc.aio.Channel:
-    """Return a channel of its own connection to the engine, with keepalive. Must be closed.
+    """Return a channel with its own connection to the engine, with keepalive. Must be closed.
 
-    `target`: which of the engine's listeners; default: the one of clients.
+    `target`: one of the engine's listeners; default: the clients'.
     """
     return grpc.aio.insecure_channel(
         target or settings.engine_target,
@@ -29,7 +29,7 @@ def open_channel(settings: Settings, target: str | None = None) -> grpc.aio.Chan
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.keepalive_time_ms", round(settings.engine_keepalive_interval_s * 1000)),
             ("grpc.keepalive_timeout_ms", round(settings.engine_keepalive_timeout_s * 1000)),
-            # Of other pings too, which keepalive takes for its own; otherwise a minute.
+            # Also for other pings, which keepalive takes for its own; the default is a minute.
             ("grpc.http2.ping_timeout_ms", round(settings.engine_keepalive_timeout_s * 1000)),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
@@ -74,17 +74,17 @@ class EngineClient:
 
     @property
     def connected(self) -> bool:
-        """Whether a request can be sent now."""
+        """True if a request can be sent now."""
         return any(session.connected for session in self._sessions)
 
     @property
     def in_flight(self) -> int:
-        """Requests sent and not answered."""
+        """Number of requests sent and not answered."""
         return sum(session.in_flight for session in self._sessions)
 
     @property
     def unsent(self) -> int:
-        """Requests that wait to leave this process."""
+        """Number of requests that wait to leave this process."""
         return sum(session.unsent for session in self._sessions)
 
     @property
@@ -104,14 +104,14 @@ class EngineClient:
 
     @property
     def message_due(self) -> bool:
-        """Whether a request had better wait a turn of the event loop; see `Session`."""
+        """True if a request should wait a turn of the event loop; see `Session`."""
         return self._current is not None and self._current.message_due
 
     def submit(self, request: pb.Request) -> asyncio.Future[pb.Reply]:
         """Send one command or query; its request_id is set here. Returns the future of the reply.
 
-        Raises EngineUnavailable or EngineBusy where nothing was sent. The future raises those, or
-        FateUnknown where the request was sent and its outcome is not known.
+        Raises EngineUnavailable or EngineBusy if nothing was sent. The future raises those, or
+        FateUnknown if the request was sent and its outcome is unknown.
         """
         session = self._current
         if session is None or not session.batching or not session.has_room:
@@ -119,7 +119,7 @@ class EngineClient:
         return session.submit(request)
 
     def resize(self, channels: int) -> None:
-        """Use `channels` channels from now on; those given up end when their replies have come."""
+        """Use `channels` channels from now on; surplus ones end when their replies have come."""
         while len(self._sessions) > channels:
             session = self._sessions.pop()
             closing = asyncio.ensure_future(session.close(self._settings.engine_reply_timeout_s))
@@ -140,7 +140,7 @@ class EngineClient:
         metrics.ENGINE_UNSENT.set(self.unsent)
 
     def _channel(self) -> grpc.aio.Channel:
-        """Return a channel that is up, if one is. Raises EngineUnavailable where all are closed."""
+        """Return a channel that is up, if one is. Raises EngineUnavailable if all are closed."""
         if not self._sessions:
             raise EngineUnavailable("the connections to the matching engine are closed")
         up = (session for session in self._sessions if session.connected)
@@ -165,7 +165,7 @@ class EngineClient:
         )
 
     def _next_session(self) -> Session | UnarySession:
-        """Return the next session in turn that takes requests, so that all share the load."""
+        """Return the next session in turn that has room, so that all share the load."""
         sessions = self._sessions
         for _ in sessions:
             self._turn = (self._turn + 1) % len(sessions)

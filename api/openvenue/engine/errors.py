@@ -1,4 +1,4 @@
-"""How a request to the engine can end without an answer, and what that says about its fate."""
+"""Ways in which a request to the engine can end without an answer, and its fate in each."""
 
 
 class EngineError(Exception):
@@ -14,4 +14,4 @@ class EngineBusy(EngineError):
 
 
 class FateUnknown(EngineError):
-    """The request was sent and its reply did not come: it may have been carried out or not."""
+    """The request was sent and no reply came: the engine may have executed it or not."""

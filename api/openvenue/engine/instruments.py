@@ -1,7 +1,8 @@
-"""The instruments of the venue, kept in memory: every order needs one, and they hardly change.
+"""The venue's instruments, kept in memory: every order needs one, and they rarely change.
 
-Filled from the engine at start, periodically, and when somebody asks for an unknown symbol (once in
-an interval, by default a second, so that a stream of wrong symbols costs the engine nothing).
+The cache asks the engine at the start, periodically, and for unknown symbols. It does the last at
+most once in an interval (default: a second), so that a stream of wrong symbols costs the engine
+nothing.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ class Instrument:
     max_order_qty_lots: int
 
     def value_micros(self, lots: int, price_ticks: int) -> int:
-        """Return what `lots` are worth at a price. One lot at one tick is whole micros."""
+        """Return the value of `lots` at a price. One lot at one tick is whole micros."""
         return lots * self.lot_nanos * price_ticks * self.tick_nanos // 10**12
 
 
@@ -58,7 +59,7 @@ class Instruments:
         self._by_name: dict[str, Instrument] = {}
         self._by_id: dict[int, Instrument] = {}
         self.loaded = False
-        """Whether the engine has answered since the start."""
+        """True if the engine has answered since the start."""
         self._asked_at = float("-inf")
         self._turn = asyncio.Lock()
         self._next_refresh: asyncio.Task[bool] | None = None
@@ -78,10 +79,10 @@ class Instruments:
         return instrument
 
     async def find(self, symbol_or_asset_id: str) -> Instrument | None:
-        """Return the instrument, asking the engine where it is not known yet.
+        """Return the instrument, asking the engine if it is not known yet.
 
-        None is certain: the engine has said so since the call. Raises EngineUnavailable where it
-        does not answer, or too many wait for that.
+        None is certain: the engine has said so since the call. Raises EngineUnavailable if it does
+        not answer, or if too many requests wait for that.
         """
         instrument = self.get(symbol_or_asset_id)
         if instrument is not None:
@@ -96,7 +97,7 @@ class Instruments:
     async def of_id(self, instrument_id: int) -> Instrument:
         """Return the instrument of an engine id that came from the engine or its journal.
 
-        Raises EngineUnavailable where it cannot be told.
+        Raises EngineUnavailable if it cannot be found out.
         """
         instrument = self._by_id.get(instrument_id)
         if instrument is None:
@@ -117,9 +118,9 @@ class Instruments:
             await asyncio.sleep(self._refresh_s if self.loaded else _LOADING_POLL_S)
 
     async def _refresh_from_now(self) -> bool:
-        """Ask the engine, as soon as that is allowed again; whether it answered.
+        """Ask the engine as soon as allowed; return True if it answered.
 
-        Who comes before that moment waits for the same answer.
+        Callers before that moment wait for the same answer.
         """
         if not self._engine.connected or self._waiting >= _WAITING_MAX:
             return False
@@ -137,7 +138,7 @@ class Instruments:
             # Counted from the last attempt, so that an engine in trouble is left alone too.
             await asyncio.sleep(self._asked_at + self._ask_interval_s - loop.time())
             self._asked_at = loop.time()
-            self._next_refresh = None  # What is defined from here on, this answer may lack.
+            self._next_refresh = None  # This answer may lack later definitions.
             return await self._refresh()
 
     async def _refresh(self) -> bool:
@@ -156,7 +157,8 @@ class Instruments:
         by_name: dict[str, Instrument] = {}
         for instrument in by_id.values():
             by_name[instrument.asset_id] = instrument
-            # Alpaca's older spelling of a currency pair; a real symbol of that name goes first.
+            # Alpaca's older spelling of a currency pair; a real symbol of that name takes
+            # precedence.
             by_name.setdefault(instrument.symbol.replace("/", ""), instrument)
         by_name.update((instrument.symbol, instrument) for instrument in by_id.values())
         self._by_id, self._by_name = by_id, by_name
@@ -164,7 +166,7 @@ class Instruments:
         return True
 
     def _understood(self, terms: pb.DefineInstrument) -> bool:
-        """False if the instrument is of a kind that came with a later version."""
+        """False if the instrument is of a kind that a later version added."""
         understood = terms.asset_class in ASSET_CLASSES
         if not understood and terms.instrument_id not in self._left_out:
             self._left_out.add(terms.instrument_id)

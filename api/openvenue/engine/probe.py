@@ -1,8 +1,8 @@
-"""Whether the engine answers, found out beside the requests.
+"""Checks in the background whether the engine answers.
 
-A session can be up while nothing answers: a process that stands still keeps its connections, a disk
-that hangs keeps its answers back. So the engine is asked something each second, on the way that
-orders take (its ring, its shard, its journal). Who wants to know reads the last result.
+A session can be up while nothing answers: a process that hangs keeps its connections, and a disk
+that hangs keeps its answers back. So a task asks the engine something each second, on the path of
+orders (its ring, its shard, its journal). Readers take the last result.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from openvenue.engine.client import EngineClient
 from openvenue.engine.v1 import engine_pb2 as pb
 
 _INTERVAL_S = 1.0
-# Any answer will do, also that there is no such account.
+# Any answer will do, even that there is no such account.
 _QUESTION = pb.Request(get_account=pb.GetAccount(account_id=1))
 
 
 class EngineProbe:
-    """Asks the engine for as long as `run` does."""
+    """Asks the engine while `run` runs."""
 
     def __init__(self, engine: EngineClient, shard_id: int, timeout_s: float) -> None:
         self._engine = engine
@@ -30,7 +30,7 @@ class EngineProbe:
 
     @property
     def silent(self) -> bool:
-        """Whether the last question was not answered in time."""
+        """True if the last question was not answered in time."""
         return self._asked_in_vain_at is not None
 
     async def run(self) -> None:
@@ -44,7 +44,7 @@ class EngineProbe:
             await asyncio.sleep(asked_at + _INTERVAL_S - time.monotonic())
 
     def export_metrics(self) -> None:
-        """Set the gauge of how long there has been no answer."""
+        """Set the gauge of the time without an answer."""
         since = self._asked_in_vain_at
         metrics.ENGINE_SILENT_SECONDS.set(0 if since is None else time.monotonic() - since)
 
@@ -52,6 +52,6 @@ class EngineProbe:
         try:
             await self._engine.trading.Submit(self._question, timeout=self._timeout_s)
         except grpc.aio.AioRpcError as error:
-            # Everything else is an answer, or a connection that is lost: the session tells of that.
+            # Any other error is an answer, or a lost connection, which the session reports.
             return error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
         return True

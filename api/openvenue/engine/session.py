@@ -1,10 +1,9 @@
 """One stream to the engine over one gRPC channel: micro-batched, pipelined, self-healing.
 
-Whatever is submitted in one event-loop tick, or while the previous message is on its way, becomes
-one message; in a tick that brings many, the first of them leave early. Replies come in any grouping
-and resolve the futures of their requests. Each request is answered once, or ends as
-EngineUnavailable (it never left), or as FateUnknown (it left, and the stream broke or the reply
-took too long).
+Requests submitted in one event-loop tick, or while the previous message is being written, become
+one message; in a busy tick, the first of them leave early. Replies come in any grouping and resolve
+the futures of their requests. Each request is answered once, or ends as EngineUnavailable (it never
+left) or as FateUnknown (it left, and the stream broke or the reply took too long).
 """
 
 import asyncio
@@ -22,8 +21,8 @@ from openvenue.telemetry import get_logger
 
 REQUESTS_PER_MESSAGE_MAX = 1024  # the engine's limit
 
-# So many need not wait for the rest of a busy tick: engine and disk would idle until its end, and
-# this process until their answer.
+# This many do not wait for the rest of a busy tick: engine and disk would idle until its end, and
+# then this process until their answer.
 _REQUESTS_DUE = 32
 
 _BACKOFF_MIN_S = 0.05
@@ -38,7 +37,7 @@ _Call = grpc.aio.StreamStreamCall[pb.SessionRequest, pb.SessionResponse]
 
 
 class Session:
-    """Keeps one stream open until `close`; see the module for its promises."""
+    """Keeps one stream open until `close`; the module's docstring has its promises."""
 
     def __init__(
         self,
@@ -68,28 +67,28 @@ class Session:
 
     @property
     def in_flight(self) -> int:
-        """Requests submitted and not answered."""
+        """Number of requests submitted and not answered."""
         return len(self._pending)
 
     @property
     def has_room(self) -> bool:
-        """Whether `submit` would take a request now."""
+        """True if `submit` would take a request now."""
         return self.connected and len(self._pending) < self.in_flight_max
 
     @property
     def unsent(self) -> int:
-        """Requests that wait to leave."""
+        """Number of requests that wait to leave."""
         return len(self._batch)
 
     @property
     def batching(self) -> bool:
-        """Whether a message is being filled, which a further request would join for free."""
+        """True if a message is being filled, which a further request would join for free."""
         return bool(self._batch)
 
     @property
     def message_due(self) -> bool:
-        """Whether the message being filled would leave in the next turn of the event loop, and is
-        large enough for it."""
+        """True if the message being filled is large enough to leave in the next turn of the event
+        loop."""
         return len(self._batch) >= _REQUESTS_DUE and not self._writing
 
     def submit(self, request: pb.Request) -> asyncio.Future[pb.Reply]:
@@ -113,7 +112,7 @@ class Session:
         return future
 
     async def close(self, drain_timeout_s: float) -> None:
-        """Wait for the replies still due, at most `drain_timeout_s`, and close the channel."""
+        """Wait for outstanding replies, at most `drain_timeout_s`, and close the channel."""
         if self._pending:
             await asyncio.wait(list(self._pending.values()), timeout=drain_timeout_s)
         for task in self._tasks:
@@ -136,7 +135,7 @@ class Session:
             except grpc.aio.AioRpcError as error:
                 reason = f"{error.code().name}: {error.details()}"
             except Exception as error:
-                # Whatever it was, the way on is the same: a new stream.
+                # Every error is handled in the same way: by a new stream.
                 reason = repr(error)
             if self.connected:
                 metrics.ENGINE_CONNECTIONS_LOST.inc()
@@ -156,14 +155,14 @@ class Session:
             )
 
     async def _run(self, call: _Call) -> None:
-        """Read and write until the stream ends; raises what ended it, if that was an error."""
+        """Read and write until the stream ends; raise its error, if there was one."""
         writer = self._loop.create_task(self._write_batches(call))
         reader = self._loop.create_task(self._read_replies(call))
         try:
-            # A writer that fails alone would leave a session that takes requests and sends none.
+            # If the writer alone failed, the session would take requests and send none.
             await asyncio.wait((writer, reader), return_when=asyncio.FIRST_COMPLETED)
             if not reader.done():
-                # Replies that are on their way, and what the stream ended with.
+                # Wait for replies under way, and for the stream's status.
                 await asyncio.wait((reader,), timeout=_LAST_REPLIES_S)
             await (reader if reader.done() else writer)
         finally:
@@ -187,7 +186,7 @@ class Session:
                 self._writer_idle = self._loop.create_future()
                 await self._writer_idle
                 if len(self._batch) < _REQUESTS_DUE:
-                    # Once more around the loop, so that what has arrived by now goes along.
+                    # Yield once, so that requests that have arrived by now go along.
                     await asyncio.sleep(0)
             batch = self._take_batch()
             if not batch:
@@ -199,7 +198,7 @@ class Session:
             self._writing = False
 
     def _take_batch(self) -> list[pb.Request]:
-        """Return what the next message holds: not those whose callers have gone meanwhile."""
+        """Return the requests of the next message, without those whose callers have gone."""
         taken = self._batch[:REQUESTS_PER_MESSAGE_MAX]
         del self._batch[:REQUESTS_PER_MESSAGE_MAX]
         pending = self._pending
@@ -211,7 +210,7 @@ class Session:
         return batch
 
     def _disconnect(self, reason: str) -> None:
-        """Settle every request: those not written never left; of the others nothing is known."""
+        """Settle every request: unwritten ones never left; the fate of the others is unknown."""
         self.connected = False
         unsent = {request.request_id for request in self._batch}
         self._batch.clear()
@@ -225,7 +224,7 @@ class Session:
                 self._lose(future, reason)
 
     async def _expire_overdue(self) -> None:
-        """Give up replies that are overdue, without a timer for each request."""
+        """Give up overdue replies, without a timer for each request."""
         interval_s = self._reply_timeout_s / _SWEEPS_PER_TIMEOUT
         marks: deque[int] = deque(maxlen=_SWEEPS_PER_TIMEOUT)
         while True:
@@ -239,7 +238,7 @@ class Session:
                     self._lose(future, f"no reply in {self._reply_timeout_s:g} s")
 
     def _withdraw_unsent(self, below_id: int) -> None:
-        """Settle overdue requests that never left, and see to it that they never will."""
+        """Settle overdue requests that have not left, and make sure that they never will."""
         overdue = 0
         while overdue < len(self._batch) and self._batch[overdue].request_id < below_id:
             future = self._pending.pop(self._batch[overdue].request_id)

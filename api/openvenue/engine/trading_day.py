@@ -1,4 +1,4 @@
-"""When the trading day ends, asked of the engine once a day."""
+"""The end of the trading day, which the API asks of the engine once a day."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ _CHECK_S = 60.0
 class TradingDay:
     """Remembers the end of the current trading day; `run` keeps it up to date.
 
-    A trading day has 24 hours, so one end tells all the others.
+    A trading day has 24 hours, so one end determines all others.
     """
 
     LENGTH_NS = 24 * 3600 * 10**9
@@ -28,7 +28,7 @@ class TradingDay:
 
     @property
     def known(self) -> bool:
-        """True once the engine has told the end of a day."""
+        """True once the engine has given the end of a day."""
         return self._end_ns != 0
 
     async def end_ns(self) -> int:

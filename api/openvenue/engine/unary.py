@@ -1,4 +1,4 @@
-"""One unary call a request: the plain way that the session is measured against in benchmarks."""
+"""One unary call per request: the plain path with which benchmarks compare the session."""
 
 import asyncio
 
@@ -39,7 +39,7 @@ class UnarySession:
 
     @property
     def has_room(self) -> bool:
-        """Whether `submit` would take a request now."""
+        """True if `submit` would take a request now."""
         return len(self._calls) < self.in_flight_max
 
     def submit(self, request: pb.Request) -> asyncio.Future[pb.Reply]:

@@ -3,7 +3,7 @@
 from openvenue.http import problems
 from openvenue.vocabulary import ASSET_CLASSES
 
-# Alpaca's classes that no instrument of this venue is of. A list of them is empty.
+# Alpaca's classes that this venue has no instruments of. Their lists are empty.
 _ABSENT = (
     "us_option",
     "crypto_perp",

@@ -14,11 +14,11 @@ HEADERS_OF_ALL = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
 )
-"""Headers of every answer: none is anything but what it says, and none is for keeping."""
+"""Headers of every answer: no guessing of content types, no caching."""
 
 
 def asking_to_leave(send: Send) -> Send:
-    """Have an answer ask its client to connect anew: to another worker, or pod."""
+    """Make an answer ask its client to reconnect, to another worker or pod."""
 
     async def send_and_close(message: Any) -> None:
         if message["type"] == "http.response.start":
@@ -30,7 +30,7 @@ def asking_to_leave(send: Send) -> Send:
 
 
 def last_answer_of(app: Any) -> Any:
-    """Return an application whose answers ask their client to connect anew."""
+    """Return an application whose answers ask their client to reconnect."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         await app(scope, receive, asking_to_leave(send))

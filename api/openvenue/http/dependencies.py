@@ -1,4 +1,4 @@
-"""What routes ask for: the worker, the account that is asking, and how they answer."""
+"""What routes ask for: the worker, who is asking, and how they answer."""
 
 from typing import Annotated, Any
 
@@ -8,6 +8,7 @@ from fastapi import Depends, Request, Response
 from openvenue.http import problems
 from openvenue.http.protocol import mark_keyed
 from openvenue.http.worker import Worker
+from openvenue.security.principal import Principal
 
 
 def _worker(request: Request) -> Worker:
@@ -15,18 +16,18 @@ def _worker(request: Request) -> Worker:
     return worker
 
 
-async def _account_id(request: Request) -> int:
-    account_id = await _worker(request).authenticator.account_of(request.scope["headers"])
+async def _principal(request: Request) -> Principal:
+    principal = await _worker(request).authenticator.principal_of(request.scope["headers"])
     mark_keyed(request.scope)
-    return account_id
+    return principal
 
 
 WorkerOf = Annotated[Worker, Depends(_worker)]
-AccountId = Annotated[int, Depends(_account_id)]
+Authenticated = Annotated[Principal, Depends(_principal)]
 
 
 def only_known_parameters(request: Request) -> None:
-    """Refuse query parameters that the route lacks: they would seem to filter, and do not.
+    """Refuse query parameters that the route does not know: they would seem to filter.
 
     Raises Problem 422.
     """

@@ -1,6 +1,6 @@
 """The page that describes the API to people: plain HTML made of the OpenAPI document, no script.
 
-Clients paste keys where they read of them, so nothing of another site runs here.
+Clients paste keys into their terminals beside this page, so it runs no foreign script.
 """
 
 from html import escape
@@ -20,7 +20,7 @@ vertical-align: top }
 
 
 def docs_page(document: dict[str, Any]) -> str:
-    """Return the page of an OpenAPI document; its links are relative to where the page is."""
+    """Return the page of an OpenAPI document; its links are relative to the page."""
     operations = [
         (path, method.upper(), operation)
         for path, methods in document["paths"].items()

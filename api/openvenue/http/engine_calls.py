@@ -1,4 +1,4 @@
-"""Requests to the engine from a route: what comes back, or the problem that it is to the client."""
+"""Requests from a route to the engine: the reply, or the problem to answer the client with."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,8 @@ from openvenue import metrics
 from openvenue.engine.errors import EngineBusy, EngineUnavailable, FateUnknown
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
-from openvenue.http.refusals import log_refusal
 from openvenue.http.worker import Worker
-from openvenue.telemetry import get_logger
+from openvenue.telemetry import get_logger, log_refusal
 
 _log = get_logger(__name__)
 
@@ -22,7 +21,7 @@ async def engine_reply(
 ) -> pb.Reply:
     """Send a command to the engine and return its reply.
 
-    Raises Problem: 503 and 429 where nothing happened, 503 that says so where the fate is unknown.
+    Raises Problem: 503 and 429 if nothing happened, and a 503 that says so if the fate is unknown.
     """
     try:
         return await _submitted(worker, request)
@@ -38,7 +37,7 @@ async def engine_reply(
 
 
 async def engine_answer(worker: Worker, query: pb.Request) -> pb.Reply:
-    """Ask the engine and return its answer. Raises Problem: 503 and 429 where there is none."""
+    """Ask the engine and return its answer. Raises Problem: 503 and 429 if there is none."""
     try:
         return await _submitted(worker, query)
     except FateUnknown as error:
@@ -49,7 +48,7 @@ async def engine_answer(worker: Worker, query: pb.Request) -> pb.Reply:
 async def _submitted(worker: Worker, request: pb.Request) -> pb.Reply:
     try:
         if worker.engine.message_due:
-            # Let it leave first: the engine then works on it while this tick goes on.
+            # Let it leave first: the engine then works on it during the rest of this tick.
             await asyncio.sleep(0)
         return await worker.engine.submit(request)
     except EngineBusy as error:
@@ -64,7 +63,7 @@ async def _submitted(worker: Worker, request: pb.Request) -> pb.Reply:
 def unary_call(worker: Worker) -> Iterator[None]:
     """Hold one of the worker's places for calls beside the session, for the length of the block.
 
-    Raises Problem: 429 where all are taken, 503 where the call in the block fails.
+    Raises Problem: 429 if all are taken, 503 if the call in the block fails.
     """
     if worker.unary_calls >= worker.settings.unary_calls_max:
         reason = "as many books are being read as this worker reads at once"
@@ -83,17 +82,17 @@ def unary_call(worker: Worker) -> Iterator[None]:
 
 @contextlib.contextmanager
 def command_of(client_order_id: str) -> Iterator[None]:
-    """Answer for faults of ours while an order is entered: the engine may have taken it.
+    """Answer for faults of ours while an order is entered: the engine may have the order.
 
-    Such a fault must not read as a failure, and the client needs the id to look the order up by,
-    which may be one that it did not choose.
+    Such a fault must not read as a failure. The answer has the id with which the client can look
+    up the order, because the client may not have chosen it.
     """
     try:
         yield
     except problems.Problem:
         raise
     except asyncio.CancelledError:
-        # The server stops and has waited long enough.
+        # The server stops and no longer waits.
         raise problems.fate_unknown("the worker stopped", client_order_id) from None
     except Exception as error:
         _log.exception("order entry failed", client_order_id=client_order_id)
@@ -101,7 +100,7 @@ def command_of(client_order_id: str) -> Iterator[None]:
 
 
 def order_of(reply: pb.Reply) -> pb.Order:
-    """Return the order of a reply, or raise the Problem that it stands for."""
+    """Return the order of a reply, or raise the reply's Problem."""
     body = reply.WhichOneof("body")
     if body == "order":
         return reply.order
@@ -118,7 +117,7 @@ def not_taken(refusal: pb.NotSequenced) -> problems.Problem:
 
 
 def not_answered(reply: pb.Reply) -> problems.Problem:
-    """Return the Problem of a query about an account: 403 where it is not open, or 503."""
+    """Return the Problem of a query about an account: 403 if it is not open, else 503."""
     if reply.not_sequenced.cause == pb.NotSequenced.CAUSE_NOT_FOUND:
         return problems.of_reason(pb.REASON_UNKNOWN_ACCOUNT)
     return not_taken(reply.not_sequenced)

@@ -20,9 +20,9 @@ _log = get_logger(__name__)
 
 @asynccontextmanager
 async def history_of(worker: Worker, account_id: int) -> AsyncIterator[AsyncConnection]:
-    """Lend a connection that sees all that `account_id` has been told.
+    """Lend a connection that sees everything that `account_id` was told.
 
-    Raises Problem 503 where the projection lags too far behind, or the database is away.
+    Raises Problem 503 if the projection lags too far behind, or the database is down.
     """
     account = await account_of(worker, account_id)
     try:

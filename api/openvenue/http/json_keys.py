@@ -1,4 +1,4 @@
-"""Finds a key that a JSON object has twice: of two values, one would be ignored without a word."""
+"""Finds a repeated key in a JSON object: decoding would silently ignore one of its values."""
 
 import json
 import re
@@ -9,11 +9,11 @@ _STRINGS = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:)?', re.DOTALL)
 
 
 def repeated_key(body: bytes) -> str | None:
-    """Return a key that some object of a valid JSON document has twice, None if none has."""
+    """Return a key that some object of a valid JSON document repeats; None if there is none."""
     keys = [key for key, colon in _STRINGS.findall(body) if colon]
     if len(set(keys)) == len(keys) and b"\\" not in body:
         return None
-    # Two objects may have the same key, and one key may be spelled in two ways.
+    # Two objects may have the same key, and one object may spell one key in two ways.
     found: list[str] = []
 
     def look(pairs: list[tuple[str, Any]]) -> None:

@@ -38,8 +38,8 @@ async def open_orders(
         stopped_at = reply.order_list.stopped_at_order_id
         if stopped_at == 0 or len(orders) == limit:
             return orders
-        # If the order that it stopped at ends meanwhile, the engine starts anew at the newest one:
-        # the bound keeps it from listing again what it listed.
+        # If the order at which it stopped ends meanwhile, the engine starts again at the newest
+        # one. This bound keeps it from listing orders twice.
         before = min(before or stopped_at, stopped_at)
     raise problems.unavailable("the account has too many open orders to search them all")
 
@@ -54,10 +54,10 @@ class OpenBuys(NamedTuple):
 async def open_buys(
     worker: Worker, account: pb.Account, instrument_id: int = 0
 ) -> dict[int, OpenBuys]:
-    """Return what an account has open to buy, by instrument (all, or one). Raises Problem."""
+    """Return the account's open buy orders by instrument (all, or one). Raises Problem."""
     found: defaultdict[int, OpenBuys] = defaultdict(OpenBuys)
     if account.reserved_micros == 0:
-        return found  # An open order to buy always reserves something.
+        return found  # An open buy order always reserves something.
     async for order in _all_open_orders(worker, account.account_id, instrument_id):
         if order.side == pb.SIDE_BUY:
             instrument = await worker.instruments.of_id(order.instrument_id)

@@ -32,7 +32,7 @@ _DESCRIPTION = (
     "and `Allow` names those that it has. Every error is a problem document (RFC 9457)."
 )
 
-# Meanings of errors where a route says nothing more exact.
+# Meanings of errors, unless a route documents its own.
 _MEANINGS = {
     400: "The body is malformed",
     401: "The key is missing, unknown or revoked",
@@ -57,7 +57,7 @@ def answers(
 ) -> dict[str, Any]:
     """Return the `openapi_extra` of a route that answers with `document` (a struct, or None).
 
-    `meanings` are what error statuses mean for this route, where that is more than for others.
+    `meanings` are this route's own meanings of error statuses.
     """
     statuses = {*error_statuses, *((401, 503) if secured else ())}
     described = {**_MEANINGS, **(meanings or {})}
@@ -131,7 +131,7 @@ _HOT_PATHS: dict[str, dict[str, Any]] = {
 def install_openapi(app: FastAPI) -> None:
     """Make `app` serve the document, and a page to read it on.
 
-    FastAPI would encode the document anew for each who asks.
+    FastAPI would encode the document for each request.
     """
 
     @functools.cache
@@ -165,7 +165,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         document["paths"].setdefault(path, {}).update(operations)
     _, schemas = msgspec.json.schema_components(list(_documented), ref_template=_REF)
     for schema in schemas.values():
-        # Fields that only describe an order are ignored.
+        # The decoder ignores fields that only describe an order.
         schema.pop("additionalProperties", None)
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(schemas)
@@ -175,7 +175,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 def _correct(document: dict[str, Any]) -> None:
-    """Take out FastAPI's own shape of a 422: ours are problem documents."""
+    """Remove FastAPI's own shape of a 422: ours are problem documents."""
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["responses"].get("422", {}).get("content", {}).pop("application/json", None)

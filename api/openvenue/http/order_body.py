@@ -1,7 +1,7 @@
-"""The bodies that enter and replace orders, and what becomes of fields beyond them.
+"""The bodies that enter and replace orders, and the treatment of further fields.
 
-No field that would change what the order does is dropped: it is refused. What only describes the
-order is ignored. A field that is null or false asks for nothing and counts as absent.
+A field that would change what the order does is refused, never dropped. A field that only describes
+the order is ignored. A field that is null or false counts as absent.
 """
 
 import re
@@ -21,7 +21,7 @@ _ORDER_CLASSES = (None, "", "simple")
 
 CLIENT_ORDER_ID_CHARACTERS_MAX = 128
 
-# Alpaca's fields that ask for what this venue does not do, each with what to do instead.
+# Alpaca's fields for features that this venue lacks, each with advice.
 _REFUSED = {
     name: f"is not supported by this venue: {advice}"
     for name, advice in {
@@ -40,9 +40,9 @@ _FIXED = dict.fromkeys(
     ("symbol", "side", "type", "order_class", "extended_hours", "position_intent"),
     "cannot be replaced: cancel the order and submit another",
 )
-# A field of any other name is refused if one of these words is in it (stopPrice, post_only,
-# displayQty): it names a price, a quantity, a restriction or the order's identity. Any other is
-# ignored, as Alpaca ignores it (subtag, source).
+# A field of any other name is refused if the name contains one of these words (stopPrice,
+# post_only, displayQty): it means a price, a quantity, a restriction or the order's identity. Any
+# other is ignored, as Alpaca ignores it (subtag, source).
 _TELLING_WORD = re.compile(
     "price|qty|quantity|size|amount|notional|cost|value|percent|offset|peg|pegged"
     "|stop|trail|trailing|trigger|limit|take|profit|loss|leg|legs|bracket|oco|oto|oso"
@@ -106,7 +106,7 @@ class NewOrderRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 class ReplaceRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What of an order may change; absent fields stay."""
+    """The changeable fields of an order; absent fields stay."""
 
     qty: Annotated[msgspec.Raw, _decimal("New total, filled part included.")] | UnsetType = UNSET
     limit_price: Annotated[msgspec.Raw, _decimal("New limit.")] | UnsetType = UNSET
@@ -120,7 +120,7 @@ Request = TypeVar("Request", NewOrderRequest, ReplaceRequest)
 
 
 class BodyDecoder(Generic[Request]):
-    """Decodes one kind of body. Calls raise Problem: 400 for no JSON, 422 for what cannot be."""
+    """Decodes one kind of body. Calls raise Problem: 400 if it is no JSON, 422 if it is invalid."""
 
     def __init__(self, request: type[Request], refused: Mapping[str, str]) -> None:
         self._decode: Callable[[bytes], Request] = msgspec.json.Decoder(request).decode
@@ -141,18 +141,18 @@ class BodyDecoder(Generic[Request]):
         return decoded
 
     def _may_repeat(self, body: bytes) -> bool:
-        """False for nearly every body: none of its fields is there twice."""
+        """False for nearly every body: no field of it can be repeated."""
         return b"\\" in body or any(body.count(name) > 1 for name in self._quoted)
 
     def _decode_known(self, body: bytes) -> Request:
-        """Return the request without its unknown fields, or raise the Problem that it has."""
+        """Return the request without its unknown fields, or raise its Problem."""
         try:
             fields = _decode_fields(body)
             _refuse_repeated_keys(body)
             for name, value in fields.items():
                 self._check(name, value)
             if "order_class" in self._known and "order_class" in fields:
-                # Before what is missing: an order of several legs has no symbol.
+                # Checked before missing fields: an order of several legs has no symbol.
                 check_order_class(msgspec.json.decode(fields["order_class"]))
             known = {name: value for name, value in fields.items() if name in self._known}
             return self._decode(msgspec.json.encode(known))
@@ -173,7 +173,7 @@ class BodyDecoder(Generic[Request]):
 
 
 def check_order_class(order_class: object) -> None:
-    """Refuse orders that are made of several. Raises Problem 422."""
+    """Refuse orders of several legs. Raises Problem 422."""
     if order_class not in _ORDER_CLASSES:
         raise problems.invalid(f"order_class {order_class!r} is not supported: use simple")
 
@@ -184,7 +184,7 @@ def tells_terms(name: str) -> bool:
 
 
 def given(raw: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:
-    """True if a field is there and not null."""
+    """True if a field is present and not null."""
     return raw is not UNSET and raw != _NULL
 
 

@@ -1,4 +1,4 @@
-"""The terms of an order as clients write them, to the engine's: enumerations, ticks and lots."""
+"""Converts an order's terms from clients' words to the engine's: enumerations, ticks and lots."""
 
 import os
 
@@ -11,7 +11,7 @@ from openvenue.http import problems
 from openvenue.http.order_body import CLIENT_ORDER_ID_CHARACTERS_MAX, NewOrderRequest, given
 from openvenue.vocabulary import ORDER_TYPES, POSITION_INTENTS, SIDES, TIMES_IN_FORCE
 
-_CLIENT_ORDER_ID_BYTES_MAX = 128  # what the engine keeps
+_CLIENT_ORDER_ID_BYTES_MAX = 128  # the engine's limit
 
 _side_of = SIDES.numbers.get
 _type_of = ORDER_TYPES.numbers.get
@@ -22,7 +22,7 @@ _random_ids: list[str] = []
 
 
 def fill_in(order: pb.NewOrder, wanted: NewOrderRequest, instrument: Instrument) -> None:
-    """Set the terms of `order` to those that a client wants. Raises Problem 422."""
+    """Set the terms of `order` to the client's. Raises Problem 422."""
     side = _side_of(wanted.side)
     order_type = _type_of(wanted.type)
     time_in_force = _time_in_force_of(wanted.time_in_force)
@@ -100,12 +100,12 @@ def new_client_order_id() -> str:
 def _parse_amount(name: str, raw: msgspec.Raw, step_nanos: int) -> int:
     token = bytes(raw)
     if token[:1] == b'"':
-        # Escapes have no business in a number; a backslash fails below.
+        # A number needs no escapes; a backslash fails below.
         token = token[1:-1]
     try:
         steps = units.parse_steps(token.decode(), step_nanos)
     except UnicodeDecodeError:
-        # The JSON decoder looks at the encoding of what it decodes, and these it leaves to us.
+        # The JSON decoder checks the encoding of what it decodes, but not of raw fields.
         raise problems.invalid(f"{name} is not valid UTF-8") from None
     if steps <= 0:
         raise problems.invalid(f"{name} must be > 0")

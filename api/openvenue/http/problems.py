@@ -1,16 +1,16 @@
-"""Errors as clients see them: RFC 9457 problem documents that also carry Alpaca's code and message.
+"""Errors as clients see them: RFC 9457 problem documents that also have Alpaca's code and message.
 
     status  code      meaning
     400     40010000  the request is malformed
     401     40110000  the key is missing, unknown or revoked
     403     40310000  the account may not, or lacks money or shares
-    404     40410000  there is no such thing
+    404     40410000  it does not exist
     405     40510000  the path has no such method
     408     40810000  the request took too long to come
     413     41310000  the body is too large
-    422     40010001  a field or parameter cannot be
-    422     42210000  each field can be, but not for this order
-    429     42910000  this process is at a bound of its own
+    422     40010001  a field or parameter is invalid in itself
+    422     42210000  the fields are valid, but not for this order
+    429     42910000  this process is at one of its limits
     431     43110000  the headers are too large
     500     50010000  a fault of the venue; nothing happened
     503     50310000  nothing happened, or the fate is unknown and the detail says so
@@ -26,6 +26,11 @@ from typing import Any
 import msgspec
 
 from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.security.principal import (
+    MalformedCredentials,
+    NotAuthenticated,
+    UncheckedCredentials,
+)
 from openvenue.vocabulary import ORDER_STATUSES
 
 MEDIA_TYPE = "application/problem+json"
@@ -89,7 +94,7 @@ class Problem(Exception):
         self.members = members
 
     def body(self, instance: str) -> bytes:
-        """Return the document; `instance` is the path that was asked for."""
+        """Return the document; `instance` is the requested path."""
         return msgspec.json.encode(
             {
                 "type": "urn:openvenue:problem:" + self.title.lower().replace(" ", "-"),
@@ -110,12 +115,12 @@ def bad_request(detail: str) -> Problem:
 
 
 def invalid(detail: str) -> Problem:
-    """422: well-formed, but not possible."""
+    """422: well-formed, but invalid."""
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, INVALID, detail)
 
 
 def unprocessable(detail: str) -> Problem:
-    """422: each field can be, but not together, or not for this order."""
+    """422: valid fields, but not together, or not for this order."""
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, UNPROCESSABLE, detail)
 
 
@@ -137,6 +142,15 @@ def unauthorized() -> Problem:
         "request is not authorized",
         headers={"www-authenticate": 'APCA-API-KEY-ID realm="OpenVenue"'},
     )
+
+
+def of_authentication(error: NotAuthenticated) -> Problem:
+    """400, 401 or 503: the request has no principal."""
+    if isinstance(error, MalformedCredentials):
+        return bad_request(str(error))
+    if isinstance(error, UncheckedCredentials):
+        return unavailable(str(error))
+    return unauthorized()
 
 
 def refused(detail: str, **members: Any) -> Problem:
@@ -191,7 +205,7 @@ def encoded_body() -> Problem:
 
 
 def too_slow(timeout_s: float) -> Problem:
-    """408: the request did not arrive as a whole in time; it was not carried out."""
+    """408: the request did not arrive in time; it was not executed."""
     return Problem(
         HTTPStatus.REQUEST_TIMEOUT,
         TOO_SLOW,
@@ -216,7 +230,7 @@ def unavailable(detail: str, **members: Any) -> Problem:
 
 
 def too_many(detail: str) -> Problem:
-    """429: one of this process's own bounds is reached; nothing happened."""
+    """429: this process is at one of its limits; nothing happened."""
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         TOO_MANY,
@@ -226,7 +240,7 @@ def too_many(detail: str) -> Problem:
 
 
 def fate_unknown(reason: str, client_order_id: str | None) -> Problem:
-    """503: it was sent to the engine and may have been carried out or not."""
+    """503: the request was sent to the engine, which may have executed it or not."""
     if client_order_id is None:
         return unavailable(f"{reason}; its outcome is unknown: read the order before trying again")
     return unavailable(

@@ -1,7 +1,7 @@
 """HTTP/1.1 on a connection, with bounds on what a client makes the worker hold and wait for.
 
-A request to go on in another protocol (`Upgrade: h2c`, as curl --http2 and Java's HttpClient send)
-is answered in this one, as RFC 9110 section 7.8 allows.
+A request to switch to another protocol (`Upgrade: h2c`, as curl --http2 and Java's HttpClient send)
+is answered in HTTP/1.1, as RFC 9110 section 7.8 allows.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from openvenue import metrics
 from openvenue.http import problems
 from openvenue.http.closing import closing_answer, come_back, last_answer_of
 from openvenue.http.problems import Problem
-from openvenue.http.refusals import log_refusal
 from openvenue.http.shared_limits import Addresses, Keyless, Unread, plain_address, subscriber_of
+from openvenue.telemetry import log_refusal
 
 _CONNECTION = "openvenue.connection"
-# Of a connection that was refused: how long, and how much, is still taken in.
+# How long, and how much, the worker still reads from a refused connection.
 _LINGER_S = 2.0
 _LINGER_BYTES_MAX = 1 << 20
 
@@ -34,19 +34,19 @@ class ConnectionLimits:
     """Bounds on the connections of one worker."""
 
     connections_max: int
-    """Connections that are served; as many again are told to come back, more are cut."""
+    """Connections that are served; as many again are asked to come back, more are cut."""
     head_bytes_max: int
     """Request line and headers of one request, in bytes."""
     read_timeout_s: float
-    """From a request's first byte to its last."""
+    """Time from a request's first byte to its last."""
     idle_timeout_s: float
     """How long a connection may wait for its first request."""
     write_timeout_s: float
     """How long answers may wait for a client that does not read."""
     lifetime_s: float
-    """After which the next answer asks the client to connect anew."""
+    """Age after which the next answer asks the client to reconnect."""
     body_bytes_max: int
-    """Of a request that was answered before its end, bytes that are still read."""
+    """Bytes still read of a request that was answered before its end."""
     per_address_max: int
     """Connections of one client address; 0: no bound but `connections_max`."""
     unread_bytes_max: int
@@ -54,7 +54,7 @@ class ConnectionLimits:
 
 
 class Shared:
-    """What the connections of one worker count together."""
+    """Counts that the connections of one worker share."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.unread = Unread(limits.unread_bytes_max)
@@ -63,7 +63,7 @@ class Shared:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol within `ConnectionLimits`; `bounded` makes the factory."""
+    """uvicorn's protocol within `ConnectionLimits`; `bounded` returns the class."""
 
     def __init__(
         self,
@@ -81,27 +81,27 @@ class BoundedProtocol(HttpToolsProtocol):
         self._subscriber: str | None = None
         # True while the next request waits until its client has read the answers before it.
         self._held_up = False
-        # Of the request that was answered already, bytes that came since.
+        # Bytes received since of a request that was answered already.
         self._discarded_bytes = 0
         self._in_head = False
         self._head_bytes = 0
         self._received_bytes = 0
-        # What is left to say before the connection closes; nothing that comes is read any more.
+        # The answer to send before the connection closes; after that nothing is parsed.
         self._last_words: bytes | None = None
-        # Until the first request comes. Proxies open connections ahead of it: one that is closed as
-        # early as a request that does not go on would fail what they are about to send.
+        # Until the first request comes. Proxies open connections ahead of it. Closing one after the
+        # shorter time of an unfinished request would fail the request that they are about to send.
         self._unused_since: float | None = self.loop.time()
         # When the request that is being read began; None between requests.
         self._reading_since: float | None = None
-        # When the last words were said; None before.
+        # When the last answer was sent; None before.
         self._lingers_since: float | None = None
         # When the client stopped reading; None while it reads.
         self._unread_since: float | None = None
-        # Clients that came together do not leave together.
+        # Random, so that clients that came together do not leave together.
         self._leaves_at = self.loop.time() + random.uniform(0.5, 1.0) * limits.lifetime_s  # noqa: S311
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Serve the connection, ask its client to come back, or cut it, by how many there are."""
+        """Serve the connection, ask its client to come back, or cut it, by their number."""
         super().connection_made(transport)
         of_address = 0
         if self.client is not None:
@@ -124,7 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._shared.keyless.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count the connection no more."""
+        """Stop counting the connection."""
         super().connection_lost(exc)
         self._shared.unread.release(self)
         self._shared.keyless.remove(self)
@@ -133,11 +133,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._subscriber = None
 
     def keyed(self) -> None:
-        """A valid key came over this connection: it is no more shed for others."""
+        """Note a valid key on this connection: it is no longer closed to make room."""
         self._shared.keyless.remove(self)
 
     def shed(self) -> bool:
-        """Close the connection, unless a request of it is being answered."""
+        """Close the connection, unless it is answering a request."""
         if self.cycle is not None and not self.cycle.response_complete:
             return False
         self._count_refusal("shed")
@@ -146,12 +146,12 @@ class BoundedProtocol(HttpToolsProtocol):
         return True
 
     def cut_unread(self) -> None:
-        """Cut the connection: its client leaves answers unread."""
+        """Cut the connection, because its client leaves answers unread."""
         self._count_refusal("unread")
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, keeping count of a head that does not end."""
+        """Parse the data, counting the bytes of an unfinished head."""
         if self._last_words is not None:
             self._discarded_bytes += len(data)
             if self._discarded_bytes > self._limits.body_bytes_max + _LINGER_BYTES_MAX:
@@ -172,10 +172,10 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._head_bytes > self._limits.head_bytes_max:
                 self._refuse(problems.head_too_large(self._limits.head_bytes_max), "head")
         elif self._reading_since is None and (self.cycle is None or self.cycle.response_complete):
-            self._reading_since = self.loop.time()  # Line breaks that no request follows.
+            self._reading_since = self.loop.time()  # Line breaks without a request.
 
     def on_message_begin(self) -> None:
-        """A request's first byte."""
+        """Handle a request's first byte."""
         super().on_message_begin()
         self.scope[_CONNECTION] = self  # type: ignore[literal-required]
         self._discarded_bytes = 0
@@ -183,9 +183,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reading_since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        """The end of a request's head."""
+        """Handle the end of a request's head."""
         if self.parser.should_upgrade() and not self._should_upgrade():
-            return  # It is read again, without its upgrade.
+            return  # The head is parsed again without its upgrade.
         if self._last_words is not None or self._refuse_head():
             return
         self._in_head = False
@@ -195,7 +195,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of a request's body. What nobody asked for is read to a bound alone."""
+        """Handle a part of a request's body. Read an unwanted body only up to a bound."""
         if self._in_head or self._last_words is not None:
             return
         super().on_body(body)
@@ -205,22 +205,22 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def on_message_complete(self) -> None:
-        """A request's last byte."""
+        """Handle a request's last byte."""
         if self._in_head or self._last_words is not None:
-            return  # What the parser takes for the end of a request that asks for an upgrade.
+            return  # The parser ends a request that asks for an upgrade here.
         self._reading_since = None
-        # What came along with it is not held against the next request's head.
+        # Bytes that came along with it do not count for the next request's head.
         self._head_bytes = -self._received_bytes
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """The client has left too much unread."""
+        """Stop: the client has left too much unread."""
         super().pause_writing()
         self._unread_since = self.loop.time()
         self._shared.unread.hold(self, self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
-        """The client reads on."""
+        """Continue: the client reads again."""
         super().resume_writing()
         self._unread_since = None
         self._shared.unread.release(self)
@@ -229,10 +229,10 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_response_complete()
 
     def on_response_complete(self) -> None:
-        """An answer's last byte: the next one's turn, or the end of a refused connection."""
+        """Handle an answer's last byte: start the next answer, or end a refused connection."""
         was_last = not self.pipeline
         if self.flow.write_paused and not self.transport.is_closing() and not was_last:
-            # The next answer would wait in memory for a client that does not take this one.
+            # The next answer would wait in memory for a client that does not read this one.
             self._held_up = True
             return
         super().on_response_complete()
@@ -243,7 +243,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._close_with_last_words()
 
     def end_if_overdue(self, now: float) -> None:
-        """Close the connection if its client has taken too long over a request, or an answer, or
+        """Close the connection if its client has taken too long over a request or an answer, or
         has never sent anything."""
         if self._lingers_since is not None:
             if now - self._lingers_since > _LINGER_S:
@@ -256,7 +256,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif (
             self._reading_since is not None
             and now - self._reading_since > self._limits.read_timeout_s
-            # Where the worker has stopped reading, the time is its own.
+            # If the worker has stopped reading, the delay is its own.
             and not self.flow.read_paused
             and not self.transport.is_closing()
         ):
@@ -268,11 +268,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP, in the form of all other errors."""
+        """Answer input that is not HTTP, in the form of all other errors."""
         self._refuse(problems.bad_request(msg), "malformed")
 
     def _parse(self, rest: memoryview) -> None:
-        """Parse what came, reading requests that ask for an upgrade as if they did not."""
+        """Parse data, ignoring requests to upgrade."""
         try:
             while (head_bytes := self._feed(rest)) is not None:
                 rest = rest[head_bytes:]
@@ -281,9 +281,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.send_400_response("Invalid HTTP request received.")
 
     def _feed(self, data: memoryview) -> int | None:
-        """Parse up to the end of the next head that asks for an upgrade; return where that is.
+        """Parse up to the end of the next head that asks for an upgrade; return its position.
 
-        None: there is none. Raises HttpParserError.
+        Returns None if there is none. Raises HttpParserError.
         """
         try:
             self.parser.feed_data(data)
@@ -295,10 +295,10 @@ class BoundedProtocol(HttpToolsProtocol):
         return None
 
     def _begin_without_upgrade(self) -> None:
-        """Read the request's head again, as if it had not asked for an upgrade.
+        """Parse the request's head again, as if it had not asked for an upgrade.
 
-        The parser takes what follows such a head for the other protocol, not for the body. Raises
-        HttpParserError.
+        The parser takes the bytes after such a head for the other protocol, not for the body.
+        Raises HttpParserError.
         """
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":
@@ -310,7 +310,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
 
     def _refuse_head(self) -> bool:
-        """Refuse a request for its head, if it has to be."""
+        """Refuse a request for its head, if necessary."""
         hosts = head_bytes = 0
         encoded = False
         for name, value in self.headers:
@@ -333,25 +333,26 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, problem: Problem, cause: str) -> None:
         """Answer outside of the application, and close.
 
-        Requests before this one are answered first: the client takes answers in their order, and
-        the first of them is not refused.
+        Earlier requests are answered first: the client takes answers in order, and would take this
+        refusal for the first one's.
         """
         self._count_refusal(cause)
         self._reading_since = None
         cycle = self.cycle
-        # The request that is refused, where its head was whole; then it has a cycle of its own.
+        # If the refused request's head was complete, the request has a cycle of its own.
         begun = cycle is not None and not self._in_head and cycle.more_body
         answered = begun and cycle.response_started
         self._last_words = b"" if answered else closing_answer(problem)
         if begun and self.pipeline and self.pipeline[0][0] is cycle:
-            self.pipeline.popleft()  # Its turn has not come, and does not.
+            self.pipeline.popleft()  # It will never be started.
         elif begun or cycle is None or cycle.response_complete:
             self._close_with_last_words()
 
     def _close_with_last_words(self) -> None:
-        """Say the last words and no more, but go on taking in what comes for a moment.
+        """Send the last answer, but keep reading for a moment.
 
-        A connection that is closed with data unread is reset, and the client loses the answer.
+        The kernel resets a connection that is closed with data unread, and the client would lose
+        the answer.
         """
         if self._lingers_since is not None or self.transport.is_closing():
             return
@@ -373,7 +374,7 @@ def mark_keyed(scope: Scope) -> None:
 
 
 def bounded(limits: ConnectionLimits, shared: Shared) -> type[asyncio.Protocol]:
-    """Return what uvicorn takes as its HTTP protocol class."""
+    """Return the protocol class for uvicorn."""
 
     def make(*arguments: Any, **named: Any) -> BoundedProtocol:
         return BoundedProtocol(*arguments, **named, limits=limits, shared=shared)

@@ -1,4 +1,4 @@
-"""Orders that the engine refused: Alpaca's words for it, with the figures that explain it."""
+"""Orders that the engine refused, in Alpaca's words, with the figures that explain the refusal."""
 
 from openvenue import units
 from openvenue.engine.instruments import Instrument
@@ -39,7 +39,7 @@ async def entered_order(
         try:
             account = await account_of(worker, wanted.account_id)
         except Problem:
-            # The refusal stands without the figures.
+            # The refusal is answered without the figures.
             account = None
         raise _shortage(reason, wanted, instrument, account, replaced or pb.Order())
     if reason == pb.REASON_POSITION_INTENT_MISMATCH:
@@ -69,7 +69,7 @@ def _shortage(
         else ""
     )
     if slash:
-        # Alpaca's words for pairs, by which ccxt knows a lack of funds.
+        # Alpaca's words for pairs; ccxt recognises a lack of funds by them.
         symbol = quote if lacks_cash else base
         members = _renamed(figures, available="available", balance="balance")
         return problems.refused(
@@ -102,7 +102,7 @@ def _cash_figures(
         "balance": units.format_micros(account.cash_micros),
     }
     if wanted.limit_price_ticks:
-        # What a market order would have cost, only the book at that moment knew.
+        # Only the book at that moment knew the cost of a market order.
         cost_micros = instrument.value_micros(_leaves_lots(wanted), wanted.limit_price_ticks)
         figures["requested"] = units.format_micros(cost_micros)
     return figures

@@ -1,7 +1,7 @@
 """The JSON documents of the API, in Alpaca's shapes: decimal strings, closed enumerations.
 
-Fields of Alpaca's that this venue has no use for are present with the value that says so (null,
-false, "0"), because clients' models require them.
+Alpaca's fields that this venue has no use for are present with a neutral value (null, false, "0"),
+because clients' models require them.
 """
 
 from typing import Literal
@@ -20,7 +20,7 @@ from openvenue.vocabulary import (
 
 
 class Order(msgspec.Struct, kw_only=True, gc=False):
-    """An order as it stands; `expires_at` is there if it is a DAY order."""
+    """An order in its present state; only a DAY order has `expires_at`."""
 
     id: str
     client_order_id: str
@@ -59,7 +59,7 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
 
 
 class CancelResult(msgspec.Struct):
-    """What became of one order of a mass cancel; `status` is an HTTP status."""
+    """The result for one order of a mass cancel; `status` is an HTTP status."""
 
     id: str
     status: int
@@ -105,7 +105,7 @@ class Account(msgspec.Struct, kw_only=True):
 
 
 class Position(msgspec.Struct, kw_only=True):
-    """What an account holds of one asset; negative where it is short."""
+    """An account's position in one asset; negative if it is short."""
 
     asset_id: str
     symbol: str
@@ -149,7 +149,7 @@ class Asset(msgspec.Struct, kw_only=True):
 
 
 class Clock(msgspec.Struct):
-    """The venue trades around the clock; the day ends where DAY orders expire."""
+    """The venue trades around the clock; the day ends when DAY orders expire."""
 
     timestamp: str
     is_open: bool
@@ -176,7 +176,7 @@ class Book(msgspec.Struct):
 
 
 class Health(msgspec.Struct):
-    """That a worker answers."""
+    """Answer that shows that a worker runs."""
 
     status: Literal["ok"]
     checks: dict[str, str] = {}

@@ -1,12 +1,12 @@
-"""Bounds that the connections of a worker share: how many of an address, and what is unread."""
+"""Bounds that a worker's connections share: how many per address, and how much is unread."""
 
 import ipaddress
 from collections import OrderedDict
 from itertools import islice
 from typing import Protocol
 
-_IPV6_NETWORK_BITS = 64  # what one subscriber has
-# Those at the front are the ones that are silent; a few of them may be waiting for an answer.
+_IPV6_NETWORK_BITS = 64  # one subscriber's network
+# The silent ones are at the front; a few of them may be waiting for an answer.
 _SHED_TRIES_MAX = 32
 
 
@@ -14,16 +14,16 @@ class Connection(Protocol):
     """A connection as these bounds see it."""
 
     def shed(self) -> bool:
-        """Close it, unless a request of it is being answered. Returns whether it was closed."""
+        """Close it, unless it is answering a request. Returns whether it was closed."""
 
     def cut_unread(self) -> None:
-        """Cut it: its client leaves answers unread."""
+        """Cut it, because its client leaves answers unread."""
 
 
 class Unread:
     """Bytes of answers that wait for clients that do not read, over all connections.
 
-    The one that has waited longest is cut where they are too many.
+    If they are too many, the connection that has waited longest is cut.
     """
 
     def __init__(self, bytes_max: int) -> None:
@@ -32,7 +32,7 @@ class Unread:
         self.bytes = 0
 
     def hold(self, connection: Connection, size: int) -> None:
-        """Count what a client has not read."""
+        """Count bytes that a client has not read."""
         self.release(connection)
         self._held[connection] = size
         self.bytes += size
@@ -42,30 +42,30 @@ class Unread:
             longest.cut_unread()
 
     def release(self, connection: Connection) -> None:
-        """Count it no more: the client reads, or has gone."""
+        """Stop counting it: the client reads, or has gone."""
         self.bytes -= self._held.pop(connection, 0)
 
 
 class Keyless:
-    """Connections over which no valid key has come, the one that was silent longest first."""
+    """Connections that have sent no valid key, the longest silent one first."""
 
     def __init__(self) -> None:
         self._connections: OrderedDict[Connection, None] = OrderedDict()
 
     def add(self, connection: Connection) -> None:
-        """Count a connection as one that spoke just now."""
+        """Count a connection that spoke just now."""
         self._connections[connection] = None
         self._connections.move_to_end(connection)
 
     def remove(self, connection: Connection) -> None:
-        """Count it no more: a valid key came, or it has gone."""
+        """Stop counting it: a valid key came, or it has gone."""
         self._connections.pop(connection, None)
 
     def __contains__(self, connection: Connection) -> bool:
         return connection in self._connections
 
     def shed_one(self, newcomer: Connection) -> bool:
-        """Close the one that was silent longest; False where none but the newcomer can go."""
+        """Close the longest silent one; False if only the newcomer could be closed."""
         for connection in list(islice(self._connections, _SHED_TRIES_MAX)):
             if connection is not newcomer and connection.shed():
                 self.remove(connection)
@@ -85,7 +85,7 @@ class Addresses:
         return count
 
     def leave(self, address: str) -> None:
-        """Count it no more."""
+        """Stop counting it."""
         if self._counts[address] == 1:
             del self._counts[address]
         else:
@@ -98,7 +98,7 @@ def plain_address(host: str) -> str:
 
 
 def subscriber_of(host: str) -> str:
-    """Return what counts as one client: an IPv4 address, or an IPv6 network of /64."""
+    """Return the unit that counts as one client: an IPv4 address, or an IPv6 network of /64."""
     if ":" not in host:
         return host
     try:

@@ -25,7 +25,7 @@ def ns_of(moment: datetime) -> int:
 
 
 def now_ns() -> int:
-    """Return the wall clock; for display only, nothing is decided by it."""
+    """Return the wall clock; only for display, never for decisions."""
     return time.time_ns()
 
 

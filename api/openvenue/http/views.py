@@ -1,4 +1,4 @@
-"""From the engine's and the database's records to the API's documents."""
+"""Conversion of the engine's and the database's records into the API's documents."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -22,11 +22,11 @@ from openvenue.vocabulary import (
     AssetClass,
 )
 
-# Alpaca's lists are closed and have no name for this venue. NASDAQ is in them, and bots that filter
+# Alpaca's lists are closed and have no name for this venue. They have NASDAQ, and bots that filter
 # by exchange ask for it.
 EXCHANGES: dict[AssetClass, str] = {"us_equity": "NASDAQ", "crypto": "CRYPTO"}
 
-# Where the time of an order's end is shown, by what ended it.
+# The field that shows an order's end, by what ended it.
 _ENDED_AT_FIELDS = {
     "filled": "filled_at",
     "canceled": "canceled_at",
@@ -54,7 +54,7 @@ class Views:
         order_type = ORDER_TYPES[order.type]
         time_in_force = TIMES_IN_FORCE[order.time_in_force]
         lot_nanos = instrument.lot_nanos
-        # Most orders are new: fields that say more than that are set only where they do.
+        # Most orders are new, so rarer fields are set only when needed.
         document = resources.Order(
             id=self.order_ids.format(order.order_id),
             client_order_id=order.client_order_id,
@@ -129,7 +129,7 @@ class Views:
     ) -> resources.Account:
         """Return an account with its positions at their last prices.
 
-        `held_for_pairs_micros` is what its open orders to buy pairs reserve.
+        `held_for_pairs_micros` is the amount that its open orders to buy pairs reserve.
         """
         marked = [
             Marked(position, instruments[position.instrument_id]) for position in account.positions
@@ -160,7 +160,7 @@ class Views:
         )
 
     def _expires_at(self, created_ns: int) -> str | UnsetType:
-        # Nearly all orders that are shown are of one day.
+        # Nearly all shown orders are of one day.
         if not self._day_start_ns <= created_ns < self._day_end_ns:
             if not self._trading_day.known:
                 return UNSET
@@ -176,7 +176,7 @@ class Views:
 class Marked:
     """A position at the last price; before the first trade it is worth what it cost.
 
-    The figures of the day count from what was paid, as no close of an earlier day is kept.
+    The figures of the day count from the cost, because closes of earlier days are not stored.
     """
 
     def __init__(self, position: pb.Position, instrument: Instrument) -> None:
@@ -193,7 +193,7 @@ class Marked:
     def document(self, covering_lots: int) -> resources.Position:
         """Return the document; precondition: the quantity is not 0.
 
-        `covering_lots` is what open orders to buy would cover of a short position.
+        `covering_lots` is the part of a short position that open buy orders would cover.
         """
         position, instrument = self._position, self._instrument
         qty_nanos = position.qty_lots * instrument.lot_nanos
@@ -277,9 +277,9 @@ def _level(level: pb.BookLevel, instrument: Instrument) -> resources.BookLevel:
 
 
 def _entry_price(cost_micros: int, qty_nanos: int, instrument: Instrument) -> str:
-    """Return the average price to a hundredth of a tick.
+    """Return the average price, rounded to a hundredth of a tick.
 
-    The cost is kept in whole micros, so that further digits change as parts of a position are sold.
+    The cost is kept in whole micros: further digits would change as parts of a position are sold.
     """
     step = max(1, instrument.tick_nanos // 100)
     price_nanos = units.average_price_nanos(cost_micros, qty_nanos)

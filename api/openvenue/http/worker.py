@@ -1,4 +1,4 @@
-"""What one worker process holds: its connections, caches and the tasks that keep them fresh."""
+"""The state of one worker process: its connections, caches and the tasks that keep them fresh."""
 
 import asyncio
 import contextlib
@@ -17,16 +17,15 @@ from openvenue.engine.client import EngineClient
 from openvenue.engine.instruments import Instruments
 from openvenue.engine.probe import EngineProbe
 from openvenue.engine.trading_day import TradingDay
-from openvenue.http.auth import Authenticator
-from openvenue.http.refusals import flush_refusals
-from openvenue.http.supervised import SupervisorLink
 from openvenue.http.times import format_ns, now_ns
 from openvenue.http.views import Views
 from openvenue.queries.projection import ProjectionGate
 from openvenue.reasons import reason_of
+from openvenue.security.authenticator import Authenticator
+from openvenue.serving.supervisor_link import SupervisorLink
+from openvenue.serving.tuning import Tuning
 from openvenue.settings import Settings
-from openvenue.telemetry import get_logger, set_log_level
-from openvenue.tuning import Tuning
+from openvenue.telemetry import flush_refusals, get_logger, set_log_level
 
 _LAG_SAMPLE_INTERVAL_S = 0.1
 _SAMPLES_PER_EXPORT = 5
@@ -77,10 +76,10 @@ class Worker:
         self._schema_known = False
         self._cpu_counted_s = 0.0
         self.failing_since: dict[str, str] = {}
-        """Since when each part has had a problem, by the last time that `problems` was called."""
+        """When each part's problem began, as of the last call of `problems`."""
 
     def problems(self) -> dict[str, str]:
-        """Return what keeps this worker from serving, by part; empty when it is ready."""
+        """Return the problems that keep this worker from serving, by part; empty if none."""
         found = {}
         if self.stopping:
             found["worker"] = "it is stopping"
@@ -104,16 +103,16 @@ class Worker:
         return found
 
     def report(self) -> None:
-        """Tell the supervisor how this worker is, if that has changed."""
+        """Report this worker's state to the supervisor, if it changed."""
         problems = self.problems()
         self.supervisor.say(
             accepting=self.accepting, problems=problems, since=dict(self.failing_since)
         )
 
     async def apply(self, tuning: Tuning) -> None:
-        """Take over the tuning's settings; requests in flight are not touched.
+        """Take over the tuning's settings without touching requests in flight.
 
-        Returns when they hold: connections that are too many are closed as they come back.
+        Returns once they hold: surplus connections are closed as they come back.
         """
         if tuning.grpc_channels != self.engine.channels:
             self.engine.resize(tuning.grpc_channels)
@@ -123,7 +122,7 @@ class Worker:
         metrics.TUNING_GENERATION.set(tuning.generation)
 
     def background_tasks(self) -> list[Callable[[], Awaitable[None]]]:
-        """Return what has to run beside the requests, for as long as they do."""
+        """Return the tasks that have to run beside the requests."""
         return [
             self.listener.run,
             self.authenticator.run,
@@ -136,7 +135,7 @@ class Worker:
         ]
 
     async def _check_database(self) -> None:
-        """Keep the verdict on the schema: pods wait for the migration that they need."""
+        """Keep the verdict on the schema current: pods wait for the migration that they need."""
         while True:
             try:
                 async with self.database.connect() as connection:
@@ -151,12 +150,12 @@ class Worker:
                 if not self._schema_known:
                     self._schema_problem = f"not reached yet: {reason}"
                 # Orders need no database once their keys are cached, so a worker that was ready
-                # stays ready: reads of history answer 503 by themselves.
+                # stays ready; reads of history answer 503 by themselves.
             await asyncio.sleep(_DATABASE_CHECK_INTERVAL_S)
 
     def _export_schema(self, *labels: str) -> None:
         if self._schema_labels is not None and self._schema_labels != labels:
-            # Metrics that workers share cannot be taken back.
+            # Shared metrics cannot be removed.
             metrics.SCHEMA.labels(*self._schema_labels).set(0)
         self._schema_labels = labels
         metrics.SCHEMA.labels(*labels).set(1)
@@ -192,7 +191,7 @@ async def running_worker(
 ) -> AsyncIterator[Worker]:
     """Start a worker's connections and tasks, and stop them in the reverse order.
 
-    Waits up to `patience_s` until it can serve, unless it `leaves`.
+    Waits up to `patience_s` until it is ready, unless it `leaves`.
     """
     worker = Worker(settings, supervisor)
     async with contextlib.AsyncExitStack() as stack:
@@ -219,7 +218,7 @@ async def running_worker(
 
 
 async def _keep_running(run: Callable[[], Awaitable[None]]) -> None:
-    """Start a task again if it fails: nothing that it does is worth a worker's life."""
+    """Start a task again if it fails, because no such failure should end the worker."""
     while True:
         try:
             await run()

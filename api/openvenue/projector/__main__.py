@@ -2,7 +2,7 @@
 
 from openvenue.first_process import end_at_sigterm
 
-end_at_sigterm()  # Before importing what takes a second.
+end_at_sigterm()  # Before imports that take a second.
 
 import asyncio
 import signal
@@ -14,9 +14,9 @@ from openvenue.projector.health import serving_health
 from openvenue.projector.progress import Progress
 from openvenue.projector.run import ProjectionFault, follow
 from openvenue.projector.settings import ProjectorSettings
+from openvenue.serving.tuning import InvalidTuning, TuningFile
 from openvenue.settings import bad_settings_end_the_process, get_settings
 from openvenue.telemetry import configure_logging, get_logger, set_log_level
-from openvenue.tuning import InvalidTuning, TuningFile
 
 FAULT = 3  # exit status: journal and database contradict each other
 _TUNING_POLL_S = 0.5
@@ -25,7 +25,7 @@ _log = get_logger(__name__)
 
 
 async def serve() -> None:
-    """Runs until a signal; what is in a transaction then is either committed or projected again."""
+    """Run until a signal; an open transaction is then committed, or projected again later."""
     with bad_settings_end_the_process():
         settings, own = get_settings(), ProjectorSettings()
     configure_logging(settings.log_level, settings.log_format)
@@ -49,7 +49,7 @@ async def serve() -> None:
 
 
 async def _follow_log_level(tuning_file: TuningFile) -> None:
-    """Of all that can be tuned, a projector has only this."""
+    """Apply the log level, the only part of a tuning that concerns a projector."""
     while True:
         try:
             tuning = tuning_file.read_if_changed()

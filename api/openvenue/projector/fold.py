@@ -1,7 +1,7 @@
-"""Folds journal entries into the rows they leave behind.
+"""Folds journal entries into the rows that result from them.
 
-A `Batch` takes consecutive entries and keeps, for everything they touched, only the final state:
-however often an order filled, it becomes one row. It is a pure function of the entries and of the
+A `Batch` takes consecutive entries and keeps only the final state of everything they touched: an
+order becomes one row, however often it filled. It is a pure function of the entries and the
 instruments' terms; it reads neither clock nor database, so the same journal gives the same rows.
 
 Units: prices and quantities in nanos (1e-9 of the currency or of a unit), cash in micros (1e-6),
@@ -24,7 +24,7 @@ from openvenue.vocabulary import (
     UnknownEnumerator,
 )
 
-# They changed nothing, or mark an end only.
+# These changed nothing, or only mark an end.
 _WITHOUT_ROWS = ("rejected", "duplicate", "trading_day_ended")
 
 
@@ -33,7 +33,7 @@ class UnknownInstrument(Exception):
 
 
 class Sizes(NamedTuple):
-    """What one tick and one lot of an instrument are worth."""
+    """Value of one tick and one lot of an instrument."""
 
     tick_size_nanos: int
     lot_size_nanos: int
@@ -41,7 +41,7 @@ class Sizes(NamedTuple):
 
 @dataclass(slots=True)
 class OrderRow:
-    """An order that was opened within the batch, as the batch leaves it."""
+    """An order that was opened within the batch, at the batch's end."""
 
     order_id: int
     account_id: int
@@ -64,15 +64,15 @@ class OrderRow:
     updated_sequence: int
     position_intent: str | None = None
     intent_of: int | None = None
-    """The order whose intent this one has, where that was opened before the batch."""
+    """The order whose intent this one inherits, if that was opened before the batch."""
 
 
 @dataclass(slots=True)
 class OrderChange:
-    """What the batch did to an order opened before it; None means untouched.
+    """Changes by the batch to an order opened before it; None means untouched.
 
-    An order that only filled has no `status` here: whether that was the last of it depends on its
-    quantity, which the row in the database knows.
+    An order that only filled has no `status` here: whether it is filled completely depends on its
+    quantity, which only the database's row has.
     """
 
     order_id: int
@@ -102,7 +102,7 @@ class ExecutionRow(NamedTuple):
 
 
 class AccountRow(NamedTuple):
-    """An account's terms; `opened_ns` counts only where the account is new."""
+    """An account's terms; `opened_ns` counts only if the account is new."""
 
     account_id: int
     name: str
@@ -145,7 +145,7 @@ class Batch:
     """Final states of everything that a run of entries touched.
 
     `sizes` must know every instrument defined before the first entry; definitions inside the batch
-    extend it. Raises UnknownInstrument where it does not.
+    extend it. Raises UnknownInstrument if it does not.
     """
 
     sizes: dict[int, Sizes]
@@ -163,7 +163,7 @@ class Batch:
 
     @property
     def rows(self) -> int:
-        """How many rows the batch writes."""
+        """Number of rows that the batch writes."""
         return (
             len(self.new_orders)
             + len(self.order_changes)
@@ -175,7 +175,7 @@ class Batch:
         )
 
     def add(self, entries: Iterable[pb.JournalEntry]) -> None:
-        """Folds entries that follow those folded before, without a gap."""
+        """Fold entries that follow those folded before, without a gap."""
         for entry in entries:
             if self.last_sequence and entry.sequence != self.last_sequence + 1:
                 raise ValueError(
@@ -258,7 +258,7 @@ class Batch:
         qty_nanos = trade.qty_lots * lot_size_nanos
         taker_side = trade.taker_side
         maker_side = pb.SIDE_SELL if taker_side == pb.SIDE_BUY else pb.SIDE_BUY
-        # Maker first: where both sides are one account, both carry its state after the trade.
+        # Maker first: if both sides are one account, both carry its state after the trade.
         for liquidity, side, end in (
             ("maker", maker_side, trade.maker),
             ("taker", taker_side, trade.taker),

@@ -6,18 +6,18 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import generate_latest
 
-from openvenue.operations import Probes, serving_probes
 from openvenue.projector.metrics import REGISTRY
 from openvenue.projector.progress import Progress
-from openvenue.readiness import Health
-from openvenue.sockets import listen
+from openvenue.serving.operations import Probes, serving_probes
+from openvenue.serving.readiness import Health
+from openvenue.serving.sockets import listen
 
 
 @asynccontextmanager
 async def serving_health(host: str, port: int, progress: Progress) -> AsyncIterator[None]:
-    """Answer probes for the duration. Raises OSError where the address cannot be bound.
+    """Answer probes for the duration. Raises OSError if the address cannot be bound.
 
-    Ready is who projects, or stands by for another one that does.
+    A projector is ready if it projects, or stands by for another that does.
     """
 
     def readiness() -> Health:

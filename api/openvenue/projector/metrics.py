@@ -57,4 +57,4 @@ ACTIVE = Gauge(
 )
 
 for _cause in ("engine", "connection", "offset", "schema"):
-    FAILURES.labels(_cause)  # From the start: a rate misses an event that its counter begins with.
+    FAILURES.labels(_cause)  # At zero: a rate misses an event with which its counter appears.

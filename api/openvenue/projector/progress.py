@@ -1,4 +1,4 @@
-"""Where the projection stands, for probes and metrics."""
+"""Progress of the projection, for probes and metrics."""
 
 import math
 import time
@@ -11,32 +11,32 @@ _MARK_INTERVAL_S = 0.05
 
 
 class Progress:
-    """Told by the projector what happens; `problem` says why it is not ready, None if it is.
+    """State that the projector reports; `problem` says why it is not ready, None if it is.
 
     The lag in seconds is the age of the oldest moment whose durable entries are not all in the
-    database. It grows while the stream is broken, for then nobody knows what is missing.
+    database. It grows while the stream is broken, because the missing entries are unknown then.
     """
 
     def __init__(self) -> None:
         self.problem: str | None = "it is starting"
         self._durable_sequence = 0
-        # Sequence numbers that the database still has to reach, and when each was durable.
+        # Sequence numbers that the database has yet to reach, and when each became durable.
         self._owed: deque[tuple[float, float]] = deque([(math.inf, time.monotonic())])
         metrics.LAG_SECONDS.set_function(self.lag_s)
         metrics.LAG_SEQUENCES.set(math.nan)
 
     def lag_s(self) -> float:
-        """How long the database has been behind, in seconds; 0: it holds everything."""
+        """Time that the database has been behind, in seconds; 0 if it holds everything."""
         return time.monotonic() - self._owed[0][1] if self._owed else 0.0
 
     def standing_by(self) -> None:
-        """Another process projects."""
+        """Note that another process projects."""
         self.problem = None
         self._owed.clear()
         metrics.LAG_SEQUENCES.set(math.nan)
 
     def projecting(self, sequence: int, durable_sequence: int) -> None:
-        """The database is at `sequence`, the engine at `durable_sequence`."""
+        """Note that the database is at `sequence`, the engine at `durable_sequence`."""
         self.problem = None
         since = self._owed[0][1] if self._owed else time.monotonic()
         self._owed.clear()
@@ -47,7 +47,7 @@ class Progress:
         self._at(sequence)
 
     def received(self, durable_sequence: int) -> None:
-        """The engine told how far it is."""
+        """Note how far the engine is."""
         now = time.monotonic()
         if durable_sequence > self._durable_sequence and (
             not self._owed or now - self._owed[-1][1] > _MARK_INTERVAL_S
@@ -56,7 +56,7 @@ class Progress:
         self._durable_sequence = max(self._durable_sequence, durable_sequence)
 
     def applied(self, batch: Batch) -> None:
-        """The database holds the batch."""
+        """Note that the database holds the batch."""
         while self._owed and self._owed[0][0] <= batch.last_sequence:
             self._owed.popleft()
         self._at(batch.last_sequence)
@@ -65,13 +65,13 @@ class Progress:
         metrics.ROWS.inc(batch.rows)
 
     def stopped(self) -> None:
-        """The stream or the database broke, or the process ends."""
+        """Note that the stream or the database broke, or that the process ends."""
         self._owed.append((math.inf, time.monotonic()))
         metrics.ACTIVE.set(0)
         metrics.LAG_SEQUENCES.set(math.nan)
 
     def failed(self, cause: str, error: str) -> None:
-        """It starts over, because of `cause`."""
+        """Note that the projector starts over, because of `cause`."""
         self.problem = f"{cause}: {error}"
         metrics.FAILURES.labels(cause).inc()
 

@@ -11,11 +11,11 @@ from openvenue.settings import Settings
 
 
 async def rebuild(settings: Settings, own: ProjectorSettings) -> int:
-    """Rebuilds every projected row; API keys stay. Returns the sequence number it reached.
+    """Rebuild every projected row; API keys stay. Returns the sequence number it reached.
 
-    The rows are those that following the journal gave, because both come from the same fold. A
-    projector at work stands by meanwhile and goes on afterwards; until then, reads of the past
-    answer 503. Raises grpc.aio.AioRpcError or a connection error if engine or database are away.
+    The rows equal those from following the journal, because both come from the same fold. A running
+    projector stands by meanwhile and continues afterwards; until then, reads of history answer 503.
+    Raises grpc.aio.AioRpcError or a connection error if engine or database are down.
     """
     async with open_channel(settings) as channel:
         status = await rpc.AdminStub(channel).GetStatus(

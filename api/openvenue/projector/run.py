@@ -1,7 +1,7 @@
-"""Follows the engine's journal stream into PostgreSQL, from the offset there, without end.
+"""Follows the engine's journal stream into PostgreSQL without end, from the offset there.
 
-Whatever fails — engine, database, this process — it resumes from the offset in the database, which
-is the only place that knows how far the projection is.
+After any failure, of engine, database or this process, it resumes from the offset in the database:
+only that knows how far the projection is.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from openvenue.db.connection import DATABASE_AWAY
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.journal.reader import JournalReader
 from openvenue.projector import metrics
 from openvenue.projector.fold import Batch, Sizes, UnknownInstrument
 from openvenue.projector.progress import Progress
@@ -43,44 +44,6 @@ class ProjectionFault(Exception):
     """Journal and database contradict each other; says how, and what to do."""
 
 
-class JournalReader:
-    """Journal batches from the engine, at most one message read ahead (the rest waits in gRPC's own
-    flow control). Use as an async context manager."""
-
-    def __init__(self, settings: Settings, from_sequence: int) -> None:
-        self._channel = open_channel(settings)
-        self._call = rpc.MarketDataStub(self._channel).StreamJournal(
-            pb.StreamJournalRequest(shard_id=settings.shard_id, from_sequence=from_sequence)
-        )
-        self._next: asyncio.Future[object] | None = None
-
-    async def __aenter__(self) -> "JournalReader":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._call.cancel()
-        if self._next is not None:
-            self._next.cancel()
-            await asyncio.gather(self._next, return_exceptions=True)
-        await self._channel.close()
-
-    async def read(self, timeout_s: float | None) -> pb.JournalBatch | None:
-        """The next message; None if none came in time. A message is never lost by a timeout.
-
-        Raises grpc.aio.AioRpcError when the engine is away, ConnectionError when it ends
-        the stream.
-        """
-        if self._next is None:
-            self._next = asyncio.ensure_future(self._call.read())
-        await asyncio.wait((self._next,), timeout=timeout_s)
-        if not self._next.done():
-            return None
-        message, self._next = self._next.result(), None
-        if not isinstance(message, pb.JournalBatch):
-            raise ConnectionError("the engine ended the journal stream")
-        return message
-
-
 async def follow(
     settings: Settings,
     own: ProjectorSettings,
@@ -88,9 +51,9 @@ async def follow(
     stop: asyncio.Event,
     until_sequence: int | None = None,
 ) -> None:
-    """Projects until `stop` is set or `until_sequence` is in the database, retrying with backoff.
+    """Project until `stop` is set or `until_sequence` is in the database, retrying with backoff.
 
-    Raises ProjectionFault where retrying would not help.
+    Raises ProjectionFault if retrying would not help.
     """
 
     def failed(cause: str, error: str) -> None:
@@ -120,7 +83,7 @@ async def follow(
                     "which goes on from here"
                 ) from error
             except (UnknownInstrument, ValueError) as error:
-                # Before what being away looks like: asyncpg's own DataError is both.
+                # Before DATABASE_AWAY: asyncpg's own DataError is in both.
                 raise _fault(error) from error
             except OffsetMoved as error:
                 failed("offset", str(error))
@@ -141,7 +104,7 @@ async def follow(
 async def _session(
     settings: Settings, own: ProjectorSettings, progress: Progress, until_sequence: int | None
 ) -> None:
-    """One connection to each side, used until one of them fails."""
+    """Use one connection to each side until one of them fails."""
     store = await Store.connect(settings.database_url.get_secret_value(), settings.shard_id)
     try:
         await _become_active(store, settings.shard_id, progress)
@@ -157,9 +120,9 @@ async def project(
     progress: Progress,
     until_sequence: int | None,
 ) -> None:
-    """Projects with a store that holds the lock, until `until_sequence` or for ever.
+    """Project with a store that holds the lock, until `until_sequence` or for ever.
 
-    Raises what engine or database raise when they are away, ProjectionFault where the engine's
+    Raises the errors of engine or database when they are down, ProjectionFault if the engine's
     journal is not the one that the rows came from.
     """
     sequence = await store.sequence()
@@ -182,7 +145,7 @@ async def project(
 
 
 async def _check_journal(store: Store, settings: Settings, sequence: int) -> int:
-    """Return how far the engine's journal is, after making sure that the rows came from it."""
+    """Return how far the engine's journal is, after checking that the rows came from it."""
     async with open_channel(settings) as channel:
         status = await rpc.AdminStub(channel).GetStatus(
             pb.GetStatusRequest(), timeout=_STATUS_TIMEOUT_S
@@ -203,7 +166,7 @@ async def _check_journal(store: Store, settings: Settings, sequence: int) -> int
         if batch is None:
             raise TimeoutError("the engine sent no journal entry")
         projected_ns = await store.entry_ns()
-        # An offset that an older version left says nothing of it.
+        # An offset from an older version has no time to compare.
         if projected_ns is not None and batch.entries[0].timestamp_ns != projected_ns:
             raise ProjectionFault(
                 f"entry {sequence} of the engine's journal is not the one that was projected: "
@@ -213,7 +176,7 @@ async def _check_journal(store: Store, settings: Settings, sequence: int) -> int
 
 
 async def _become_active(store: Store, shard_id: int, progress: Progress) -> None:
-    """Waits for the lock that makes this the shard's only projector."""
+    """Wait for the lock that makes this the shard's only projector."""
     waiting = False
     while not await store.lock():
         if not waiting:
@@ -226,11 +189,11 @@ async def _become_active(store: Store, shard_id: int, progress: Progress) -> Non
 async def _batches(
     reader: JournalReader, own: ProjectorSettings, progress: Progress, sizes: dict[int, Sizes]
 ) -> AsyncIterator[Batch]:
-    """Folds messages until a batch is full, or until it is time for the next transaction.
+    """Fold messages until a batch is full, or until it is time for the next transaction.
 
     A transaction costs far more than a row in it. So a lone entry is written at once, and the rest
-    between transactions grows with the time that they take: under load they become fewer and
-    larger, and what PostgreSQL and this process need for an entry falls.
+    between transactions grows with their duration: under load they become fewer and larger, which
+    costs PostgreSQL and this process less per entry.
     """
     rest_until = 0.0
     while True:

@@ -5,7 +5,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ProjectorSettings(BaseSettings):
-    """Validated once at start. What it shares with the API is in `openvenue.settings`."""
+    """Validated once at start. `openvenue.settings` has the settings that the API shares."""
 
     model_config = SettingsConfigDict(
         env_prefix="OPENVENUE_PROJECTOR_", frozen=True, hide_input_in_errors=True

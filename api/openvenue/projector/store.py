@@ -1,8 +1,8 @@
 """Writes batches to PostgreSQL: all rows of a batch and its offset in one transaction, or nothing.
 
-The transaction first moves the offset from where the batch begins to where it ends. That locks the
-offset's row, and it fails if someone else moved it, so no entry can be applied twice whatever runs
-at once. An advisory lock on top keeps a second projector waiting instead of failing.
+The transaction first moves the offset from the batch's beginning to its end. That locks the
+offset's row, and fails if another projector moved it, so no entry is applied twice. An advisory
+lock on top keeps a second projector waiting instead of failing.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from openvenue.telemetry import get_logger
 
 _log = get_logger(__name__)
 
-# With the column of each primary key that follows the shard.
+# Each with the column of its primary key that follows the shard.
 PROJECTED_TABLES = {
     "instruments": "instrument_id",
     "accounts": "account_id",
@@ -29,11 +29,11 @@ PROJECTED_TABLES = {
     "executions": "trade_id",
 }
 
-# An offset below every other: the rows are being deleted; whoever projects next goes on with it.
+# An offset below all others: the rows are being deleted, and the next projector continues that.
 _EMPTYING = -1
 _ROWS_DELETED_AT_ONCE = 50_000
 
-# Advisory lock keys: this above the shard id's 32 bits.
+# Advisory lock keys: this value above the shard id's 32 bits.
 _LOCK_SPACE = 0x0F70 << 32
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -158,7 +158,7 @@ _EXECUTION_COLUMNS = (
 
 
 class OffsetMoved(Exception):
-    """Someone else projected these entries; resume from the offset as it is now."""
+    """Another projector projected these entries; resume from the present offset."""
 
 
 class Store:
@@ -171,33 +171,33 @@ class Store:
 
     @classmethod
     async def connect(cls, database_url: str, shard_id: int) -> "Store":
-        """Opens a connection of its own.
+        """Open a connection of its own.
 
-        Raises OSError or asyncpg.PostgresError where the database is away or not migrated.
+        Raises OSError or asyncpg.PostgresError if the database is down or not migrated.
         """
         connection = await _connect(database_url, command_timeout_s=_COMMAND_TIMEOUT_S)
         return cls(connection, database_url, shard_id)
 
     async def close(self) -> None:
-        """Closes the connection, which gives the lock back. Never raises, never hangs."""
+        """Close the connection, which releases the lock. Never raises, never hangs."""
         try:
             await self._connection.close(timeout=5)
         except (OSError, TimeoutError, asyncpg.PostgresError, *BROKEN_CONNECTION):
             self._connection.terminate()
 
     async def lock(self) -> bool:
-        """Becomes the one projector of the shard for as long as the connection lives."""
+        """Become the shard's only projector while the connection lives."""
         locked: bool = await self._connection.fetchval(
             "SELECT pg_try_advisory_lock($1)", _LOCK_SPACE | self._shard_id
         )
         return locked
 
     async def take_over(self) -> None:
-        """Becomes the projector in place of the one at work, which loses its connection and then
+        """Become the projector in place of the running one, which loses its connection and then
         stands by."""
         if await self.lock():
             return
-        # Waiting in the lock's queue comes before whoever only tries: the other cannot be faster.
+        # Queue for the lock first: then the other projector, which only tries, cannot be faster.
         waiting = asyncio.ensure_future(
             self._connection.execute("SELECT pg_advisory_lock($1)", _LOCK_SPACE | self._shard_id)
         )
@@ -212,9 +212,9 @@ class Store:
             await other.close()
 
     async def sequence(self) -> int:
-        """The last sequence number projected; 0 before the first.
+        """Return the last sequence number projected; 0 before the first.
 
-        Where a reset was interrupted, finishes it first.
+        If a reset was interrupted, finish it first.
         """
         await self._connection.execute(
             "INSERT INTO projection_offsets (shard_id, sequence) VALUES ($1, 0) "
@@ -230,14 +230,14 @@ class Store:
         return sequence
 
     async def entry_ns(self) -> int | None:
-        """When the last entry projected was sequenced; None before the first."""
+        """Return when the last projected entry was sequenced; None before the first."""
         entry_ns: int | None = await self._connection.fetchval(
             "SELECT entry_ns FROM projection_offsets WHERE shard_id = $1", self._shard_id
         )
         return entry_ns
 
     async def sizes(self) -> dict[int, Sizes]:
-        """Tick and lot sizes of the instruments projected so far."""
+        """Return tick and lot sizes of the instruments projected so far."""
         rows = await self._connection.fetch(
             "SELECT instrument_id, (tick_size * 1e9)::bigint, (lot_size * 1e9)::bigint "
             "FROM instruments WHERE shard_id = $1",
@@ -246,7 +246,7 @@ class Store:
         return {row[0]: Sizes(row[1], row[2]) for row in rows}
 
     async def apply(self, batch: Batch) -> None:
-        """Writes a batch that follows the offset. Raises OffsetMoved if it does not."""
+        """Write a batch that follows the offset. Raises OffsetMoved if it does not."""
         async with self._connection.transaction():
             await self._move_offset(batch)
             if batch.instruments:
@@ -265,10 +265,10 @@ class Store:
             )
 
     async def reset(self) -> None:
-        """Empties the shard's projection and sets its offset to the beginning. Keys stay.
+        """Empty the shard's projection and set its offset to the beginning. Keys stay.
 
-        In many transactions, so that its size does not matter. Readers are held back from the first
-        one on; if it is interrupted, the next projector finishes it.
+        Many transactions do it, so that its size does not matter. Readers wait from the first one
+        on; if it is interrupted, the next projector finishes it.
         """
         await self._set_sequence(_EMPTYING)
         await self._empty()
@@ -285,12 +285,12 @@ class Store:
                     upto,
                 )
                 deleted_to = upto
-            # So that the rows to come take the room of those gone; it may take its time.
+            # New rows then take the room of the deleted ones; this may take its time.
             await self._connection.execute(f"VACUUM {table}", timeout=_VACUUM_TIMEOUT_S)
         await self._set_sequence(0)
 
     async def _nth_key(self, table: str, key: str, after: int) -> int | None:
-        """The key up to which the next transaction deletes; None if no row is left."""
+        """Return the key up to which the next transaction deletes; None if no row is left."""
         upto: int | None = await self._connection.fetchval(
             f"SELECT max({key}) FROM (SELECT {key} FROM {table} "  # noqa: S608
             f"WHERE shard_id = $1 AND {key} > $2 ORDER BY {key} LIMIT $3) AS next",
@@ -459,7 +459,7 @@ async def _connect(
         "openvenue-projector",
         timeout_s=_CONNECT_TIMEOUT_S,
         command_timeout_s=command_timeout_s,
-        # A commit that a crash loses takes its offset with it and is projected again, so waiting
-        # for the disk would only compete with the journal's writes.
+        # A commit that a crash loses also loses its offset and is projected again. Waiting for the
+        # disk would only compete with the journal's writes.
         synchronous_commit="off",
     )

@@ -1,4 +1,4 @@
-"""Values in PostgreSQL's text format: exact, and cheaper to make in Python than its binary one.
+"""Values in PostgreSQL's text format: exact, and cheaper to make in Python than the binary one.
 
 https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2
 """
@@ -11,7 +11,7 @@ NULL = r"\N"
 _NANOS = 1_000_000_000
 _MICROS = 1_000_000
 
-# PostgreSQL's texts cannot hold NUL; whoever gets one into a journal must not stop the projection.
+# PostgreSQL's texts cannot hold NUL; one in the journal must not stop the projection.
 _NUL = {0: "\ufffd"}
 _COPY_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\0": "\ufffd"})
 
@@ -19,21 +19,21 @@ _COPY_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t
 # Prices and quantities repeat.
 @lru_cache(maxsize=1 << 14)
 def nanos(amount: int) -> str:
-    """A count of 1e-9 as a decimal."""
+    """Return a count of 1e-9 as a decimal."""
     if amount < 0:
         return "-" + nanos(-amount)
     return f"{amount // _NANOS}.{amount % _NANOS:09d}"
 
 
 def micros(amount: int) -> str:
-    """A count of 1e-6 as a decimal."""
+    """Return a count of 1e-6 as a decimal."""
     if amount < 0:
         return "-" + micros(-amount)
     return f"{amount // _MICROS}.{amount % _MICROS:06d}"
 
 
 def timestamp(time_ns: int) -> str:
-    """A time since the Unix epoch as a timestamptz, cut to PostgreSQL's microseconds."""
+    """Return a time since the Unix epoch as a timestamptz, cut to PostgreSQL's microseconds."""
     return f"{_second(time_ns // _NANOS)}.{time_ns % _NANOS // 1000:06d}+00"
 
 
@@ -43,10 +43,10 @@ def _second(time_s: int) -> str:
 
 
 def text(value: str) -> str:
-    """A text as a parameter."""
+    """Return a text as a parameter."""
     return value.translate(_NUL)
 
 
 def copy_text(value: str) -> str:
-    """A text as a COPY column."""
+    """Return a text as a COPY column."""
     return value.translate(_COPY_ESCAPES)

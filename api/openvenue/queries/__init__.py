@@ -1,1 +1,1 @@
-"""What people ask the database: an account's orders, and how far the projection has come."""
+"""Queries of the database: an account's orders, and the projection's progress."""

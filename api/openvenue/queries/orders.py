@@ -1,4 +1,4 @@
-"""An account's orders in the database: every one that ever was, as far as it is projected."""
+"""An account's orders in the database: all that were ever projected."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from openvenue.vocabulary import Side
 
 @dataclass(frozen=True, kw_only=True)
 class OrderFilter:
-    """Which orders to list. Times bound the time of creation, exclusively."""
+    """Criteria of a list of orders. Times bound the time of creation, exclusively."""
 
     status: Literal["open", "closed", "all"] = "open"
     limit: int = 50
@@ -29,7 +29,7 @@ class OrderFilter:
 async def list_orders(
     connection: AsyncConnection, shard_id: int, account_id: int, wanted: OrderFilter
 ) -> Sequence[Row[tuple[object, ...]]]:
-    """Return rows of `orders` in the order of creation that `wanted` asks for."""
+    """Return rows of `orders`, by creation in the direction of `wanted`."""
     return (await connection.execute(orders_query(shard_id, account_id, wanted))).all()
 
 
@@ -68,7 +68,7 @@ async def find_order(
     order_id: int | None = None,
     client_order_id: str | None = None,
 ) -> Row[tuple[object, ...]] | None:
-    """Return the row of one order, by either id; of several with one client_order_id the newest."""
+    """Return the row of one order, by either id; the newest of several with one client_order_id."""
     query = _of_account(shard_id, account_id)
     if order_id is not None:
         query = query.where(orders.c.order_id == order_id)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from openvenue import metrics
 from openvenue.db.tables import projection_offsets
 
-# Notifications wake waiting readers; polling is for a projector that was restarted or sends none.
+# Notifications wake waiting readers; polling serves if a projector restarted or sends none.
 _POLL_INTERVAL_S = 0.05
 
 Connect = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -33,7 +33,7 @@ class ProjectionGate:
         self._look: asyncio.Task[int] | None = None
 
     def wake(self, _payload: str = "") -> None:
-        """Let waiting reads look again: the projection has moved, or may have."""
+        """Make waiting reads check again: the projection has moved, or may have."""
         self._moved.set()
         self._moved = asyncio.Event()
 
@@ -41,8 +41,8 @@ class ProjectionGate:
     async def passed(self, connect: Connect, sequence: int) -> AsyncIterator[AsyncConnection]:
         """Lend a connection that sees everything up to `sequence`.
 
-        No connection is held while the projection is behind: others may need it. Raises
-        ProjectionLag where it stays behind for longer than the setting allows.
+        It holds no connection while the projection is behind, because others may need one. Raises
+        ProjectionLag if it stays behind for longer than the setting allows.
         """
         started_at = time.monotonic()
         while True:
@@ -70,11 +70,11 @@ class ProjectionGate:
                 waited_s = time.monotonic() - started_at
 
     async def _look_together(self, connect: Connect) -> int:
-        """Return how far the projection is; one look answers all who wait."""
+        """Return how far the projection is; one query answers all waiters."""
         look = self._look
         if look is None or look.done():
             look = self._look = asyncio.create_task(self._look_once(connect))
-        # Whoever stops waiting does not stop it for the others.
+        # A caller that stops waiting must not stop it for the others.
         return await asyncio.shield(look)
 
     async def _look_once(self, connect: Connect) -> int:
@@ -82,5 +82,5 @@ class ProjectionGate:
             return await self._projected(connection)
 
     async def _projected(self, connection: AsyncConnection) -> int:
-        # Below 0 while a rebuild empties it.
+        # A rebuild sets it below 0 while it empties the projection.
         return max(0, (await connection.execute(self._offset)).scalar() or 0)

@@ -1,4 +1,4 @@
-"""Performs operations concurrently with the outcome of performing them one by one."""
+"""Performs operations concurrently, with the same outcome as one by one."""
 
 import asyncio
 from collections import deque
@@ -16,10 +16,10 @@ async def dispatch(
     perform: Callable[[Operation], Awaitable[Outcome]],
     window: int,
 ) -> AsyncIterator[tuple[Item, list[Outcome]]]:
-    """Yields each item with the outcomes of its operations (there may be none), in the order given.
+    """Yield each item with the outcomes of its operations (maybe none), in the order given.
 
     An operation starts when no earlier unfinished one conflicts with it; at most `window` (≥ 1) are
-    under way or waiting. What `perform` raises ends the iteration, and what is under way with it.
+    under way or waiting. An error of `perform` ends the iteration, and everything under way.
     """
     unfinished: deque[tuple[Operation, asyncio.Task[Outcome]]] = deque()
     waiting: deque[tuple[Item, list[asyncio.Task[Outcome]]]] = deque()

@@ -1,4 +1,4 @@
-"""How far a replay is: a live view for a terminal, and a line for where there is none."""
+"""A replay's progress: a live view for a terminal, and a line elsewhere."""
 
 from rich.console import RenderableType
 from rich.progress_bar import ProgressBar
@@ -9,14 +9,14 @@ from openvenue.replay.summary import Latency
 from openvenue.replay.tally import Tally
 from openvenue.units import format_steps
 
-# Percentiles of the view are of the newest order entries.
+# The view's percentiles are of the newest order entries.
 _LATENCY_SAMPLE = 1000
 
 
 def view(
     symbol: str, tally: Tally, latencies_s: list[float], scale: Scale, done: int, total: int
 ) -> RenderableType:
-    """One frame: speed, latency, trades and the top of the book."""
+    """Return one frame: speed, latency, trades and the top of the book."""
     latency = Latency.of(latencies_s[-_LATENCY_SAMPLE:])
     table = Table.grid(padding=(0, 2))
     table.add_row("replaying", symbol, ProgressBar(total=total, completed=done, width=40))
@@ -32,7 +32,7 @@ def view(
 
 
 def line(symbol: str, tally: Tally, latencies_s: list[float], done: int, total: int) -> str:
-    """The view's numbers that matter, in a sentence."""
+    """Return the most important numbers of the view in a sentence."""
     latency = Latency.of(latencies_s[-_LATENCY_SAMPLE:])
     return (
         f"replaying {symbol}: {done:,} of {total:,} after {tally.elapsed_s:,.0f} s, "

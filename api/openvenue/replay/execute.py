@@ -1,4 +1,4 @@
-"""Carries out operations at the venue and reports what the venue answered, nothing more."""
+"""Executes operations at the venue and reports its answers, nothing more."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -7,7 +7,7 @@ from openvenue.replay.operation import Kind, Operation
 from openvenue.replay.venue import BookReport, OrderReport, Refused, Venue
 from openvenue.units import format_steps, parse_steps
 
-# What a READ_BOOK asks for; the venue's own maximum.
+# Depth that a READ_BOOK asks for; the venue's own maximum.
 BOOK_DEPTH_MAX = 1000
 
 Levels = tuple[tuple[int, int], ...]
@@ -15,7 +15,7 @@ Levels = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What the plan's integers mean: the value of one, in nanos (1e-9)."""
+    """Value of one of the plan's units of price and quantity, in nanos (1e-9)."""
 
     price_nanos: int
     qty_nanos: int
@@ -23,12 +23,12 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the venue reported for one operation, in the plan's units.
+    """The venue's report on one operation, in the plan's units.
 
-    `left` rests of the operation's own order afterwards, and `filled` is what it traded at once.
-    `makers`, of an OBSERVE, are those whose orders the venue then showed as executed further, and
-    `absent` the keys of foretold makers that the venue does not have, as it refused them.
-    `bids` and `asks` are of a READ_BOOK, best first. `refused` is the venue's reason.
+    `left` is the rest of the operation's own order afterwards, `filled` what it traded at once. For
+    an OBSERVE, `makers` are those whose orders the venue then showed as executed further, and
+    `absent` the keys of expected makers that the venue lacks, because it refused them. For a
+    READ_BOOK, `bids` and `asks` are best first. `refused` is the venue's reason.
     """
 
     operation: Operation
@@ -43,7 +43,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Handle:
-    """A resting order as the venue knows it."""
+    """A resting order at the venue."""
 
     account: int
     venue_id: str
@@ -64,7 +64,7 @@ class Executor:
     _client_ids: "count[int]" = field(default_factory=lambda: count(1))
 
     async def perform(self, operation: Operation) -> Outcome:
-        """One operation. A refusal is an outcome; raises VenueUnavailable."""
+        """Perform one operation. A refusal is an outcome; raises VenueUnavailable."""
         try:
             match operation.kind:
                 case Kind.PLACE:
@@ -141,9 +141,9 @@ class Executor:
         )
 
     async def _observe(self, operation: Operation) -> Outcome:
-        """Which of the foretold makers the venue now shows as executed, and by how much.
+        """Return which of the expected makers the venue now shows as executed, and by how much.
 
-        Nothing that could fill them may be under way besides; the dispatcher sees to that.
+        Nothing else that could fill them may be under way; the dispatcher ensures that.
         """
         absent = self._absent(operation)
         seen: list[tuple[int, int]] = []
@@ -161,8 +161,8 @@ class Executor:
         return Outcome(operation, makers=tuple(seen), absent=absent)
 
     def _qty_to_enter(self, operation: Operation) -> int:
-        """What is left to trade without the makers that the venue refused: it would else be taken
-        from whoever stands behind them, and one refusal would upset every later execution."""
+        """Return the quantity without the makers that the venue refused. Otherwise it would be
+        taken from the orders behind them, and one refusal would upset every later execution."""
         absent = self._absent(operation)
         return operation.qty - sum(qty for key, qty in operation.makers if key in absent)
 
@@ -170,7 +170,7 @@ class Executor:
         return frozenset(key for key, _ in operation.makers if key not in self._handles)
 
     def _quantities(self, report: OrderReport) -> tuple[int, int]:
-        """Total and filled quantity."""
+        """Return total and filled quantity."""
         return (
             parse_steps(report.qty, self.scale.qty_nanos),
             parse_steps(report.filled_qty, self.scale.qty_nanos),
@@ -198,7 +198,7 @@ _MAKERS_ABSENT = "whom it would meet was refused or had gone before"
 
 
 async def clear_symbol(venue: Venue, symbol: str) -> int:
-    """Cancels what the venue's accounts have open in `symbol`; returns how many orders."""
+    """Cancel the open orders of the venue's accounts in `symbol`; return their number."""
     canceled = 0
     for account in range(len(venue.accounts)):
         while orders := await venue.open_orders(account, symbol, 500):

@@ -1,6 +1,6 @@
 """Reads a comma-separated file of numbers line by line: plain text, or compressed with gzip.
 
-A file that was cut off in transfer is read as far as it goes; its last line says so.
+A file that was cut off in transfer is read to its end; its last line says so.
 """
 
 import io
@@ -14,12 +14,12 @@ _EXCERPT_MAX = 80
 
 
 class MalformedFile(Exception):
-    """A line is not what the format says; names the file, the line and what was expected."""
+    """A line does not match the format; names the file, the line and the expectation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `ended` says whether the file goes on or has a line end after it."""
+    """One line. `ended` is True if the file goes on or has a line end after it."""
 
     number: int  # from 1
     fields: list[str]
@@ -27,12 +27,13 @@ class Line:
     ended: bool
 
     def is_cut(self, fields: int) -> bool:
-        """Whether a line that should have that many fields is one that the file's end cut off."""
+        """True if the file's end cut off this line, which should have that many fields."""
         return self.is_last and (not self.ended or len(self.fields) < fields)
 
 
 def data_lines(path: Path) -> Iterator[Line]:
-    """Every line that is not a header or empty. Raises MalformedFile for a damaged archive."""
+    """Yield every line that is not a header or empty. Raises MalformedFile for a damaged
+    archive."""
     held: tuple[int, str] | None = None
     for number, text in enumerate(_text_lines(path), start=1):
         if not text.strip() or (number == 1 and _is_header(text)):
@@ -45,7 +46,7 @@ def data_lines(path: Path) -> Iterator[Line]:
 
 
 def excerpt(text: str) -> str:
-    """The beginning of what a file holds, fit for a terminal."""
+    """Return the beginning of a text from a file, fit for a terminal."""
     shown = "".join(character if " " <= character <= "~" else "?" for character in text)
     return shown if len(shown) <= _EXCERPT_MAX else f"{shown[:_EXCERPT_MAX]}…"
 
@@ -69,7 +70,7 @@ def _is_number(field: str) -> bool:
 
 
 def _text_lines(path: Path) -> Iterator[str]:
-    """By what the file holds, not by its name: an archive is often renamed."""
+    """Read by the file's content, not by its name: archives are often renamed."""
     with path.open("rb") as plain:
         compressed = plain.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
         binary = io.BytesIO(_unpack(path, plain.read())) if compressed else plain
@@ -79,7 +80,7 @@ def _text_lines(path: Path) -> Iterator[str]:
 
 
 def _unpack(path: Path, packed: bytes) -> bytes:
-    """What can be had of a gzip file; `gzip` itself gives up the last blocks of one cut off."""
+    """Return the readable part of a gzip file; `gzip` itself drops the last blocks of a cut one."""
     unpacked: list[bytes] = []
     try:
         while packed:

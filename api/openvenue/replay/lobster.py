@@ -1,7 +1,7 @@
 """Reads LOBSTER message and orderbook files (https://lobsterdata.com/info/DataStructure.php).
 
-Prices are integers of 1e-4 dollars, sizes whole shares. A header line is accepted in either file,
-and so is one compressed with gzip. Row k of the orderbook file is the book right after message k.
+Prices are integers of 1e-4 dollars, sizes whole shares. Either file may have a header line and may
+be compressed with gzip. Row k of the orderbook file is the book right after message k.
 """
 
 import math
@@ -31,16 +31,16 @@ class MessageType(IntEnum):
     HALT = 7
 
 
-# What changes the visible book.
+# Messages that change the visible book.
 VISIBLE = frozenset((MessageType.NEW, MessageType.REDUCE, MessageType.DELETE, MessageType.EXECUTE))
 
 _MESSAGE_FIELDS = 6
 
-# Fewer are too few to say by them whether two files of one length are of one day.
+# Fewer changes cannot show whether two files of one length are of the same day.
 _CHANGES_TO_JUDGE_BY = 10
 
-# Of a renamed file the beginning counts where it is in capitals; in small letters it could be any
-# word, so the date must follow as LOBSTER puts it.
+# In a renamed file's name, the beginning counts if it is in capitals. In small letters it could be
+# any word, so the date must follow in LOBSTER's form.
 _TICKER = re.compile(
     r"(?P<ticker>[A-Z][A-Z0-9.-]*(?=_)|[A-Za-z][A-Za-z0-9.-]*(?=_\d{4}-\d\d-\d\d_))"
 )
@@ -48,7 +48,7 @@ _TICKER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One event of the visible book. `side` is that of the resting order."""
+    """One event of the visible book. `side` is the resting order's."""
 
     row: int  # from 0
     time_s: float  # after midnight
@@ -73,9 +73,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A stretch of one symbol's messages; `rows` is empty where there is no orderbook file.
+    """A stretch of one symbol's messages; `rows` is empty if there is no orderbook file.
 
-    `notes` say what of the files was left out, a sentence each.
+    `notes` say what was left out of the files, a sentence each.
     """
 
     messages: list[Message]
@@ -84,11 +84,11 @@ class Day:
 
 
 def read_day(message_file: Path, orderbook_file: Path | None, limit: int | None) -> Day:
-    """Reads the first `limit` messages (None: all) and their book rows.
+    """Read the first `limit` messages (None: all) and their book rows.
 
-    A last line that was cut off is left out, and so is what the longer file has beyond the other.
-    Raises MalformedFile if another line does not parse, or if files of different length are not of
-    one day.
+    A last line that was cut off is left out, and so is the part of the longer file beyond the
+    other. Raises MalformedFile if another line does not parse, or if files of different length are
+    not of one day.
     """
     notes: list[str] = []
     messages = list(_read_messages(message_file, limit, notes))
@@ -118,7 +118,7 @@ def read_day(message_file: Path, orderbook_file: Path | None, limit: int | None)
 
 
 def _changes_shown(messages: list[Message], rows: list[Row]) -> tuple[int, int]:
-    """How many rows differ from the one before by just what their message did, and of how many."""
+    """Return how many rows differ from the one before by just their message, and the total."""
     shown = [
         _size_at(row, message) - _size_at(before, message) == _change(message)
         for message, before, row in zip(messages[1:], rows, rows[1:], strict=False)
@@ -136,8 +136,8 @@ def _change(message: Message) -> int:
 
 
 def find_orderbook(message_file: Path) -> Path | None:
-    """The orderbook file that LOBSTER's naming puts beside `message_file`, if it is there; one of
-    the two may be compressed."""
+    """Return the orderbook file beside `message_file` by LOBSTER's naming, if it exists; either may
+    be compressed."""
     named = message_file.with_name(message_file.name.replace("_message_", "_orderbook_"))
     if named == message_file:
         return None
@@ -147,7 +147,7 @@ def find_orderbook(message_file: Path) -> Path | None:
 
 
 def symbol_of(message_file: Path) -> str | None:
-    """The ticker that starts a LOBSTER file name, if it looks like one, in capitals."""
+    """Return the ticker that starts a LOBSTER file name, if it looks like one, in capitals."""
     found = _TICKER.match(message_file.name)
     return found["ticker"].upper() if found else None
 
@@ -167,7 +167,7 @@ def _read_messages(path: Path, limit: int | None, notes: list[str]) -> Iterator[
 
 
 def _message(row: int, fields: list[str]) -> Message:
-    """Raises ValueError where a field cannot be what its name says."""
+    """Parse a message. Raises ValueError if a field is invalid."""
     time_s, kind, order_id, size, price, direction = fields[:_MESSAGE_FIELDS]
     message = Message(
         row=row,
@@ -180,7 +180,7 @@ def _message(row: int, fields: list[str]) -> Message:
     )
     if not 0 <= message.time_s < math.inf:
         raise ValueError("the time is not in seconds after midnight")
-    # A cross or a halt is of no order: its size, price and direction are codes, or left at 0 or -1.
+    # A cross or a halt has no order: its size, price and direction are codes, or left at 0 or -1.
     if message.type in (MessageType.CROSS, MessageType.HALT):
         return message
     if message.size <= 0 or message.price <= 0:
@@ -212,7 +212,7 @@ def _cut(path: Path, line: Line) -> str:
 
 
 def _row(fields: list[str], expected: int) -> Row:
-    """Raises ValueError where the fields are not levels, or not as many as `expected`."""
+    """Parse a row. Raises ValueError if the fields are not levels, or not `expected` many."""
     if len(fields) % 4:
         raise ValueError(f"{len(fields)} fields are no whole number of levels")
     if len(fields) != expected:

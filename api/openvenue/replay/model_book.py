@@ -1,7 +1,7 @@
-"""A plain price-time-priority book: what the venue is expected to do with a plan.
+"""A plain price-time-priority book: the expected effect of a plan on the venue.
 
-Levels are dictionaries in order of arrival, so that the rules can be read off. The plan is made
-with it before anything is sent; the venue's reports are then held against it.
+Levels are dictionaries in order of arrival, so that the rules are easy to read. The plan is made
+with it before anything is sent; the venue's reports are then compared with it.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class Resting:
     key: int
     side: Side
     price: int
-    qty: int  # what is left
+    qty: int  # the rest
 
 
 class _Fill(NamedTuple):
@@ -28,8 +28,8 @@ class _Fill(NamedTuple):
 
 @dataclass(slots=True)
 class ModelBook:
-    """Both sides of one symbol. What enters it comes back as the operation that does the same at
-    the venue, with what it must lead to."""
+    """Both sides of one symbol. Each change is returned as the operation that does the same at the
+    venue, with its expected result."""
 
     orders: dict[int, Resting] = field(default_factory=dict)
     # side → price → keys in time priority
@@ -38,7 +38,7 @@ class ModelBook:
     )
 
     def place(self, key: int, side: Side, price: int, qty: int) -> Operation:
-        """Trades what crosses and rests what is left."""
+        """Trade the part that crosses, and rest the remainder."""
         fills = self._match(side, price, qty)
         left = qty - sum(fill.qty for fill in fills)
         if left:
@@ -47,7 +47,7 @@ class ModelBook:
         return _operation(Kind.PLACE, key, side, price, qty, fills)
 
     def take(self, key: int, side: Side, limit: int | None, qty: int) -> Operation:
-        """Trades up to `qty` at `limit` or better (None: at any price); the rest is gone."""
+        """Trade up to `qty` at `limit` or better (None: at any price); drop the rest."""
         return _operation(Kind.TAKE, key, side, limit, qty, self._match(side, limit, qty))
 
     def _match(self, side: Side, limit: int | None, qty: int) -> list[_Fill]:
@@ -67,7 +67,7 @@ class ModelBook:
         return fills
 
     def reduce(self, key: int, qty: int) -> None:
-        """Takes `qty` off an order, which keeps its place; with nothing left it is gone."""
+        """Take `qty` off an order, which keeps its place; remove it if nothing is left."""
         order = self.orders[key]
         if qty > order.qty:
             raise ValueError(f"order {key} has {order.qty} left, cannot lose {qty}")
@@ -86,14 +86,14 @@ class ModelBook:
         return max(prices) if side == "buy" else min(prices)
 
     def queue(self, side: Side, price: int) -> list[Resting]:
-        """The orders of a level in time priority."""
+        """Return the orders of a level in time priority."""
         return [self.orders[key] for key in self.levels[side].get(price, ())]
 
     def total(self, side: Side, price: int) -> int:
         return sum(order.qty for order in self.queue(side, price))
 
     def top(self, side: Side, depth: int) -> tuple[tuple[int, int], ...]:
-        """The best `depth` levels as (price, quantity), best first."""
+        """Return the best `depth` levels as (price, quantity), best first."""
         prices = sorted(self.levels[side], reverse=side == "buy")[:depth]
         return tuple((price, self.total(side, price)) for price in prices)
 

@@ -1,4 +1,4 @@
-"""What a replay asks of the venue, and which of it may happen at once.
+"""Operations of a replay, and the rule which of them may overlap.
 
 A replay is a list of operations in the order of the file. Running them one by one gives one book;
 running them concurrently must give the same book, so two operations may overlap only if they
@@ -27,12 +27,12 @@ def opposite(side: Side) -> Side:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One request. Prices are in the plan's own integer unit, quantities in the plan's own.
+    """One request. Prices and quantities are in the plan's own integer units.
 
-    `key` names the order within the plan. `side` is that order's own side; for TAKE the taker's.
+    `key` names the order within the plan. `side` is the order's own side; for TAKE the taker's.
     `price` is None for a market order, which may sweep a whole side. `makers` are the fills that
-    price-time priority must give, as (key, quantity), and `first_price` is that of the first of
-    them; `last_price`, that of the last, is set where they fill the operation whole.
+    price-time priority requires, as (key, quantity), and `first_price` is that of the first of
+    them; `last_price`, that of the last, is set if they fill the operation completely.
     """
 
     kind: Kind
@@ -45,7 +45,7 @@ class Operation:
     last_price: int | None = None
 
     def names(self, other: "Operation") -> bool:
-        """Whether both are about one order."""
+        """True if both are about one order."""
         if self.key == other.key:
             return True
         if not self.makers and not other.makers:
@@ -55,7 +55,7 @@ class Operation:
 
 
 def observation(operation: Operation) -> Operation:
-    """What asks for the fills of `operation`; its price is that of what it asks about."""
+    """Return the operation that asks for the fills of `operation`, with its price."""
     return Operation(
         Kind.OBSERVE,
         operation.key,
@@ -67,12 +67,12 @@ def observation(operation: Operation) -> Operation:
 
 
 def conflicts(earlier: Operation, later: Operation) -> bool:
-    """Whether `later` must wait until `earlier` is finished.
+    """True if `later` must wait until `earlier` is finished.
 
     They conflict if they are about one order; if both join the queue of one level; or if one may
-    match, or must not match, against a level that the other changes; and reading the book conflicts
-    with all. Cancels and reductions of different orders commute with each other and with whoever
-    joins behind them.
+    match, or must not match, against a level that the other changes. Reading the book conflicts
+    with everything. Cancels and reductions of different orders commute with each other, and with
+    orders that join behind them.
     """
     kinds = (earlier.kind, later.kind)
     if Kind.READ_BOOK in kinds:
@@ -89,7 +89,7 @@ def conflicts(earlier: Operation, later: Operation) -> bool:
 
 
 def _reaches(incoming: Operation, other: Operation) -> bool:
-    """Whether `other` changes a level of its side that `incoming`, of the other, could meet."""
+    """True if `other` changes a level of its side that `incoming`, of the other, could meet."""
     if incoming.kind not in (Kind.PLACE, Kind.TAKE) or other.kind is Kind.TAKE:
         return False
     if other.price is None:
@@ -98,10 +98,10 @@ def _reaches(incoming: Operation, other: Operation) -> bool:
 
 
 def _leaves_less(earlier: Operation, later: Operation) -> bool:
-    """Whether `later`, coming in on the same side, may meet what `earlier` takes away.
+    """True if `later`, coming in on the same side, may miss what `earlier` takes away.
 
-    An earlier one that does not trade takes nothing away, and a later one that stops short of the
-    first price that was traded at does not come to where something is missing.
+    An earlier one that does not trade takes nothing away. A later one that stops short of the first
+    traded price does not reach the levels where something is missing.
     """
     incoming = (Kind.PLACE, Kind.TAKE)
     if earlier.kind not in incoming or later.kind not in incoming:
@@ -110,7 +110,7 @@ def _leaves_less(earlier: Operation, later: Operation) -> bool:
 
 
 def _crosses(incoming: Operation, price: int) -> bool:
-    """Whether an incoming order comes as far as `price`, by its limit or by what fills it."""
+    """True if an incoming order reaches `price`, by its limit or by its fills."""
     limit = incoming.price if incoming.last_price is None else incoming.last_price
     if limit is None:
         return True

@@ -1,7 +1,7 @@
-"""Turns a LOBSTER day into operations for the venue, and says beforehand what each must lead to.
+"""Turns a LOBSTER day into operations for the venue, each with its expected result.
 
-The file tells what NASDAQ's members did *in view*: at the levels that it covers. What they did out
-of view shows only when a level comes into view with a size that the messages do not explain. The
+The file shows what NASDAQ's members did *in view*: at the levels that it covers. Their other
+actions show only when a level comes into view with a size that the messages do not explain. The
 plan replays the messages as they are and then, row by row, corrects the book to what the file
 shows, each correction with its cause:
 
@@ -9,11 +9,11 @@ shows, each correction with its cause:
 - `surfaced`: was placed out of view and came into view: the row shows more than was announced.
 - `vanished`: was announced and cancelled or reduced out of view: the row shows less.
 
-Who is behind an unexplained size is read from the rest of the file where possible: an order that
-is executed or deleted later was there, at that price, with at least that size, and NASDAQ's order
-ids rise with the time of arrival, so they also give the queue. What nobody mentions again is one
-anonymous order behind them. In the same way, of announced orders that must have vanished, those
-that the file never mentions again go first.
+Where possible, the rest of the file identifies the orders behind an unexplained size: an order that
+is executed or deleted later was there, at that price, with at least that size. NASDAQ's order ids
+rise with the time of arrival, so they also give the queue. The rest becomes one anonymous order
+behind them. In the same way, of announced orders that must have vanished, those that the file never
+mentions again go first.
 """
 
 from bisect import bisect_right
@@ -33,7 +33,7 @@ SIDES: tuple[Side, Side] = ("buy", "sell")
 
 
 class Cause(Enum):
-    """Why an operation is sent."""
+    """Cause of an operation."""
 
     MESSAGE = "message"
     SEEDED = "seeded"
@@ -42,7 +42,7 @@ class Cause(Enum):
 
 
 class Skip(Enum):
-    """Why a message led to no request."""
+    """Reason why a message led to no request."""
 
     HIDDEN_EXECUTION = "execution of a hidden order: no effect on the visible book"
     HALT = "trading halt or resumption notice"
@@ -53,7 +53,7 @@ class Skip(Enum):
 
 
 class Target(Enum):
-    """Who an execution is expected to meet."""
+    """The order that an execution is expected to meet."""
 
     NAMED = "the order that NASDAQ names"
     ANONYMOUS = "an unannounced order: NASDAQ's was placed out of view and cannot be told apart"
@@ -76,7 +76,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One message of the file and what it leads to.
+    """One message of the file and its requests.
 
     `requests` are the message's own; `corrections` follow them. `target` is set for executions.
     """
@@ -92,7 +92,7 @@ class Step:
 
 @dataclass(slots=True)
 class _Mentions:
-    """What the whole file says of one order id."""
+    """All mentions of one order id in the file."""
 
     price: int
     side: Side
@@ -102,7 +102,7 @@ class _Mentions:
     removed: int = 0  # executed, cancelled and deleted
 
 
-# side, price, quantity, cause, NASDAQ's order id where one is known
+# side, price, quantity, cause, NASDAQ's order id if known
 _Arrival = tuple[Side, int, int, Cause, int | None]
 
 
@@ -129,7 +129,7 @@ class Planner:
         self._read_entries()
 
     def seeds(self) -> list[Request]:
-        """Orders that rested before the first message: its row, less what the message did."""
+        """Return the orders that rested before the first message: its row, less its effect."""
         if not self.day.rows:
             return []
         first = self.day.messages[0]
@@ -150,7 +150,7 @@ class Planner:
         return requests
 
     def steps(self) -> Iterator[Step]:
-        """Every message's step; call `seeds` first."""
+        """Yield every message's step; call `seeds` first."""
         for index, message in enumerate(self.day.messages):
             row = self.day.rows[index] if self.day.rows else None
             requests, skip, target, size_differs = self._message(message)
@@ -213,7 +213,7 @@ class Planner:
         return [request], None, None, False
 
     def _remove(self, message: Message) -> tuple[list[Request], Skip | None, None, bool]:
-        """A cancel or reduction: of the named order, or of whoever is anonymous at its level."""
+        """Cancel or reduce the named order, or an anonymous one at its level."""
         named = self._named(message)
         if named is not None:
             whole = message.type is MessageType.DELETE
@@ -269,9 +269,9 @@ class Planner:
     # Corrections
 
     def _corrections(self, row: Row, index: int) -> list[Request]:
-        """What makes the book equal to `row` where that covers it.
+        """Return the requests that make the book equal to `row` at the levels that it covers.
 
-        Removals of both sides come first: what is gone must not meet what surfaced.
+        Removals on both sides come first: orders that are gone must not meet those that surfaced.
         """
         before = self.day.rows[index - 1] if index else row
         removals: list[Request] = []
@@ -308,8 +308,8 @@ class Planner:
     def _level(
         self, side: Side, price: int, size: int, index: int, cause: Cause
     ) -> tuple[list[Request], list[_Arrival]]:
-        """Makes one level `size`: who must be there by the rest of the file stays or is placed,
-        who nobody mentions again fills what is left or goes."""
+        """Give one level `size`: orders that the rest of the file requires stay or are placed;
+        orders that it never mentions again fill the remainder or go."""
         queue = self.book.queue(side, price)
         spare = size - sum(order.qty for order in queue if self._survives(order, index) == 2)
         arrivals: list[_Arrival] = []
@@ -332,8 +332,8 @@ class Planner:
         return removals, arrivals
 
     def _arrived(self, order_id: int, side: Side, price: int, index: int) -> bool:
-        """Whether an unannounced order rested by row `index`: its id is older than one seen, or
-        its level stays in view from that row until its first mention, so its arrival would show."""
+        """True if an unannounced order rested by row `index`: its id is older than one seen, or its
+        level stays in view from that row until its first mention, so its arrival would show."""
         if order_id <= self._newest_id:
             return True
         entries = self._entries[side].get(price, [])
@@ -341,7 +341,7 @@ class Planner:
         return position == len(entries) or entries[position] > self._mentions[order_id].first_row
 
     def _survives(self, order: Resting, index: int) -> int:
-        """How sure it is that an order still rests after row `index`: 2 if the file mentions it
+        """Return how likely an order still rests after row `index`: 2 if the file mentions it
         later, 1 if it is anonymous, 0 if it was announced and is never mentioned again."""
         order_id = self._id_of_key.get(order.key)
         if order_id is None:
@@ -349,8 +349,8 @@ class Planner:
         return 2 if self._mentions[order_id].last_row > index else 0
 
     def _vanish(self, side: Side, price: int, surplus: int, index: int) -> list[Request]:
-        """Removes `surplus` from a level: least sure first, among equals a single order of exactly
-        that size, then the newest."""
+        """Remove `surplus` from a level: the least likely orders first, among equals a single order
+        of exactly that size, then the newest."""
         candidates = sorted(
             reversed(self.book.queue(side, price)),
             key=lambda order: (self._survives(order, index), order.qty != surplus),
@@ -384,7 +384,7 @@ class Planner:
 
 
 def _size_before(message: Message) -> int:
-    """What undoing a message adds to its level."""
+    """Return the size that undoing a message adds to its level."""
     if message.type is MessageType.NEW:
         return -message.size
     return message.size if message.type in VISIBLE else 0

@@ -1,7 +1,7 @@
-"""What a venue's refusals do to a plan: which later differences are theirs, and not a fault.
+"""Effects of a venue's refusals on a plan: they explain later differences that are no fault.
 
-A plan counts on every order. Where the venue refuses one, its book differs from the plan's at that
-price, until the end as far as anyone can tell; whoever trades through that price may meet others.
+A plan counts on every order. If the venue refuses one, its book differs from the plan's at that
+price, possibly until the end; orders that trade through that price may meet others.
 """
 
 from dataclasses import dataclass, field
@@ -19,16 +19,16 @@ class Refusals:
     _prices: dict[Side, set[int]] = field(default_factory=lambda: {"buy": set(), "sell": set()})
 
     def add(self, operation: Operation) -> None:
-        """An operation that the venue refused."""
+        """Note an operation that the venue refused."""
         self._refused.add(operation.key)
         if operation.kind is not Kind.TAKE and operation.price is not None:
             self._prices[operation.side].add(operation.price)
-        # Its makers stay. Whoever comes as far as any of them passes the first.
+        # Its makers stay. An order that reaches any of them passes the first.
         if operation.first_price is not None:
             self._prices[opposite(operation.side)].add(operation.first_price)
 
     def explain(self, outcome: Outcome) -> bool:
-        """Whether a refusal may be why an operation met others than were foretold."""
+        """True if a refusal may explain why an operation met other orders than expected."""
         operation = outcome.operation
         return (
             bool(outcome.absent)

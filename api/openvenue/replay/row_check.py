@@ -1,4 +1,4 @@
-"""Holds a book against a row of the file, at the levels that the row covers."""
+"""Compares a book with a row of the file, at the levels that the row covers."""
 
 from collections import Counter
 from enum import Enum
@@ -9,7 +9,7 @@ from openvenue.replay.plan import PRICE_UNITS_PER_TICK
 
 
 class Difference(Enum):
-    """Why a level of the file and of the book may differ."""
+    """Possible cause of a difference between a level of the file and of the book."""
 
     SURFACED = "the file shows more: orders came into view that were never announced"
     VANISHED = "the book shows more: orders were cancelled while out of view"
@@ -17,8 +17,8 @@ class Difference(Enum):
 
 
 def differences(row: Row, bids: Levels, asks: Levels) -> Counter[Difference]:
-    """Levels that differ, by cause; empty if the row agrees. `bids` and `asks` are best first and
-    at least as deep as the row, where the book is."""
+    """Count the levels that differ, by cause; empty if the row agrees. `bids` and `asks` are best
+    first and at least as deep as the row, if the book is."""
     found: Counter[Difference] = Counter()
     for shown, ours in ((row.bids, bids[: row.depth]), (row.asks, asks[: row.depth])):
         if shown == ours:

@@ -10,23 +10,23 @@ from openvenue.replay.operation import Kind, Operation, observation
 from openvenue.replay.plan import Cause, Planner, Request, Step
 from openvenue.replay.tally import Tally
 
-# Operations under way at once. Beyond this the venue's own batching gains nothing more.
+# Operations under way at once. More would gain nothing from the venue's own batching.
 WINDOW_DEFAULT = 64
 
-# How many messages lie between two looks at `GET /v1/book`.
+# Messages between two reads of `GET /v1/book`.
 BOOK_EVERY_MESSAGES = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Operations that are counted together when they are done, and how."""
+    """Operations that are counted together when they are done, and the way to count them."""
 
     operations: Sequence[Operation]
     count: Callable[[list[Outcome]], None]
 
 
 def day_parts(planner: Planner, tally: Tally) -> Iterator[Part]:
-    """The parts of a LOBSTER day in order: seeds, then each message and its corrections."""
+    """Yield the parts of a LOBSTER day in order: seeds, then each message and its corrections."""
     yield _requests(planner.seeds(), tally)
     row: Row | None = None
     for step in planner.steps():
@@ -40,7 +40,7 @@ def day_parts(planner: Planner, tally: Tally) -> Iterator[Part]:
 
 
 def flow_parts(flow: Iterable[Operation], tally: Tally) -> Iterator[Part]:
-    """The parts of a generated flow in order."""
+    """Yield the parts of a generated flow in order."""
     for number, operation in enumerate(flow, start=1):
         yield _requests([Request(operation, Cause.MESSAGE)], tally)
         if number % BOOK_EVERY_MESSAGES == 0:
@@ -51,9 +51,9 @@ def flow_parts(flow: Iterable[Operation], tally: Tally) -> Iterator[Part]:
 async def replay(
     parts: Iterable[Part], executor: Executor, window: int = WINDOW_DEFAULT
 ) -> AsyncIterator[None]:
-    """Carries the parts out; yields after each one is counted.
+    """Execute the parts; yield after each one is counted.
 
-    Raises VenueUnavailable where the venue stays away.
+    Raises VenueUnavailable if the venue stays down.
     """
     items = ((part, part.operations) for part in parts)
     async for part, outcomes in dispatch(items, executor.perform, window):
@@ -62,7 +62,7 @@ async def replay(
 
 
 def _requests(requests: Sequence[Request], tally: Tally) -> Part:
-    """Requests, each followed by a look at whom it filled, where it is to fill anyone."""
+    """Combine requests, each followed by a query of the makers that it should have filled."""
     operations: list[Operation] = []
     causes: list[Cause] = []
     for request in requests:

@@ -14,7 +14,7 @@ from openvenue.replay.tally import Agreement, Tally
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Of order entries, as the client saw them, in milliseconds."""
+    """Latency of order entries at the client, in milliseconds."""
 
     p50_ms: float
     p99_ms: float
@@ -31,7 +31,7 @@ class Latency:
 
 
 def as_data(tally: Tally, latencies_s: list[float], retries: int) -> dict[str, Any]:
-    """Everything that was counted, with plain keys; shares are of 1."""
+    """Return all counts, with plain keys; shares are fractions of 1."""
     latency = Latency.of(latencies_s)
     data: dict[str, Any] = {
         "wall_s": round(tally.elapsed_s, 3),
@@ -84,7 +84,7 @@ def as_data(tally: Tally, latencies_s: list[float], retries: int) -> dict[str, A
 
 
 def as_tables(title: str, tally: Tally, latencies_s: list[float], retries: int) -> RenderableType:
-    """The same for a reader, with an explanation of every kind of mismatch."""
+    """Return the same as tables, with an explanation of every kind of mismatch."""
     parts: list[RenderableType] = [_speed(title, tally, Latency.of(latencies_s), retries)]
     if tally.messages:
         parts += [_executions(tally), _rows(tally), _corrections(tally)]

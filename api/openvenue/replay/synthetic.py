@@ -1,4 +1,4 @@
-"""A made-up day of order flow: seeded, plausible, and the same for the same seed.
+"""A generated day of order flow: seeded, plausible, and the same for the same seed.
 
 The zero-intelligence model of Smith, Farmer, Gillemot and Krishnamurthy (Quantitative Finance 3,
 2003): limit orders, market orders and cancellations arrive as independent Poisson processes, so the
@@ -60,7 +60,7 @@ class SyntheticDay:
             yield self.book.place(key, side, price, qty)
 
     def _cancel(self, dice: random.Random, open_keys: list[int]) -> Operation:
-        """A random open order's end; `open_keys` still holds those that have traded away."""
+        """Cancel a random open order; `open_keys` still has those that have traded away."""
         while True:
             position = dice.randrange(len(open_keys))
             open_keys[position], open_keys[-1] = open_keys[-1], open_keys[position]

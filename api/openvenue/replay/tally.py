@@ -1,4 +1,4 @@
-"""What a replay has come to so far: counted as the venue's reports arrive, in order."""
+"""Counts of a replay so far, from the venue's reports in order."""
 
 import time
 from collections import Counter, deque
@@ -12,13 +12,13 @@ from openvenue.replay.refusals import Refusals
 from openvenue.replay.row_check import Difference, differences
 from openvenue.replay.venue_book import VenueBook
 
-# The display's rate is of the last few seconds.
+# Period of the displayed rate.
 _RATE_WINDOW_S = 5.0
 
 
 @dataclass(slots=True)
 class Agreement:
-    """Rows of the file that a book agreed with, and why the others did not."""
+    """Rows of the file with which a book agreed, and the causes of other differences."""
 
     rows: int = 0
     agreed: int = 0
@@ -35,7 +35,7 @@ class Agreement:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one replay. `book` is the book that the venue's reports give."""
+    """Counts of one replay. `book` is the book by the venue's reports."""
 
     book: VenueBook = field(default_factory=VenueBook)
     started_s: float = field(default_factory=time.monotonic)
@@ -44,10 +44,10 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     trades: int = 0
     traded_qty: int = 0
-    # Trades whose makers and quantities were exactly those that price-time priority gives.
+    # Trades with exactly the makers and quantities that price-time priority requires.
     priority_kept: int = 0
     priority_broken: int = 0
-    # Trades that cannot be judged, as the venue had refused an order that belongs there.
+    # Trades that cannot be judged, because the venue had refused an order that belongs there.
     priority_not_judged: int = 0
     messages: int = 0
     skipped: Counter[Skip] = field(default_factory=Counter)
@@ -63,16 +63,16 @@ class Tally:
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=4096))
 
     def start(self) -> None:
-        """Starts the clock; until then there was only preparation."""
+        """Start the clock; everything before is preparation."""
         self.started_s = time.monotonic()
 
     def finish(self) -> None:
-        """Stops the clock."""
+        """Stop the clock."""
         self.finished_s = time.monotonic()
 
     @property
     def sent(self) -> int:
-        """Order operations carried out: entries, replacements and cancels."""
+        """Number of executed order operations: entries, replacements and cancels."""
         looks = (Kind.OBSERVE, Kind.READ_BOOK)
         return sum(n for (_, kind), n in self.operations.items() if kind not in looks)
 
@@ -81,7 +81,7 @@ class Tally:
         return (self.finished_s or time.monotonic()) - self.started_s
 
     def recent_per_s(self) -> float:
-        """Operations a second, of the last few seconds."""
+        """Operations per second, over the last few seconds."""
         now = time.monotonic()
         while self._recent and self._recent[0] < now - _RATE_WINDOW_S:
             self._recent.popleft()
@@ -89,7 +89,7 @@ class Tally:
         return len(self._recent) / span_s if span_s > 0 else 0.0
 
     def add_outcome(self, cause: Cause, outcome: Outcome) -> None:
-        """One report of the venue."""
+        """Count one report of the venue."""
         operation = outcome.operation
         self.operations[cause, operation.kind] += 1
         if operation.kind is not Kind.OBSERVE:
@@ -110,7 +110,7 @@ class Tally:
                 self.priority_broken += 1
 
     def add_message(self, step: Step, outcomes: list[Outcome]) -> None:
-        """A message whose own requests are done: what it came to, and its uncorrected row."""
+        """Count a message whose own requests are done: their result, and its uncorrected row."""
         self.messages += 1
         if step.skip is not None:
             self.skipped[step.skip] += 1
@@ -122,11 +122,11 @@ class Tally:
             self._check(self.before_corrections, step.row)
 
     def add_corrected(self, row: Row) -> None:
-        """A message whose corrections are done."""
+        """Count a message whose corrections are done."""
         self._check(self.after_corrections, row)
 
     def add_book(self, row: Row | None, outcome: Outcome) -> None:
-        """The book as `GET /v1/book` gives it, held against the reports and against the file."""
+        """Compare the book of `GET /v1/book` with the reports and with the file."""
         self.book_reads += 1
         depth = max(len(outcome.bids), len(outcome.asks)) + 1
         self.book_reads_equal += (
@@ -137,7 +137,7 @@ class Tally:
             self.read_directly.add(row, outcome.bids, outcome.asks)
 
     def _met(self, target: Target, outcomes: list[Outcome]) -> Target:
-        """Who an execution met: as foretold, or why not."""
+        """Return the order that an execution met: the expected one, or why not."""
         for outcome in outcomes:
             looked = outcome.operation.kind is Kind.OBSERVE
             if looked and outcome.makers != outcome.operation.makers:

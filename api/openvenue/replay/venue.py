@@ -1,7 +1,7 @@
 """A client of the venue's public REST API that never doubles an order.
 
-What leaves a request's fate open (429, 503, an ingress's 502 and 504, a broken connection) is
-followed by the same request under the same client_order_id, after the pause that the venue asks
+If a request's fate is open (429, 503, an ingress's 502 and 504, a broken connection), the client
+sends the same request again under the same client_order_id, after the pause that the venue asks
 for, until a deadline.
 """
 
@@ -24,12 +24,12 @@ _RETRY_PAUSE_S = 0.2
 _REQUEST_TIMEOUT_S = 30.0
 _FATE_OPEN = frozenset((429, 502, 503, 504))
 
-# How long a request goes on being sent again before that is worth a word.
+# How long a request is sent again before the user is told.
 _NOTICE_AFTER_S = 2.0
 
 
 class VenueUnavailable(Exception):
-    """The venue did not take a request within the deadline, or what answers is no venue."""
+    """The venue did not take a request within the deadline, or the answer is no venue's."""
 
 
 class Refused(Exception):
@@ -50,7 +50,7 @@ class Credentials:
 
 
 class OrderReport(msgspec.Struct, frozen=True):
-    """What the venue says of an order; decimal strings."""
+    """The venue's report on an order; decimal strings."""
 
     id: str
     qty: str
@@ -60,7 +60,7 @@ class OrderReport(msgspec.Struct, frozen=True):
 
 
 class BookReport(msgspec.Struct, frozen=True):
-    """What the venue says of a book, best level first."""
+    """The venue's report on a book, best level first."""
 
     class Level(msgspec.Struct, frozen=True):
         price: str
@@ -71,7 +71,7 @@ class BookReport(msgspec.Struct, frozen=True):
 
 
 class Asset(msgspec.Struct, frozen=True):
-    """What the venue says of an instrument."""
+    """The venue's report on an instrument."""
 
     symbol: str
     status: str
@@ -91,7 +91,7 @@ class Venue:
     """Requests of several accounts over kept connections. Use as an async context manager.
 
     `latencies_s` collects the time of every order entry, retries included; `retries` counts them.
-    `on_wait` is told once, in a sentence, when the venue has taken nothing for a while.
+    `on_wait` is called once, with a sentence, when the venue has taken nothing for a while.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Venue:
         limit_price: str | None,
         time_in_force: str,
     ) -> OrderReport:
-        """Enters an order; a market order where `limit_price` is None. Raises Refused."""
+        """Enter an order; a market order if `limit_price` is None. Raises Refused."""
         order = {
             "symbol": symbol,
             "side": side,
@@ -158,17 +158,17 @@ class Venue:
     async def replace(
         self, account: int, order_id: str, client_order_id: str, qty: str
     ) -> OrderReport:
-        """Changes an order's total quantity; the report is of the order that takes its place."""
+        """Change an order's total quantity; the report is of the order that replaces it."""
         change = {"qty": qty, "client_order_id": client_order_id}
         body = await self._request("PATCH", f"/v2/orders/{order_id}", account, change)
         return self._read(_order, body)
 
     async def cancel(self, account: int, order_id: str) -> None:
-        """Sees to it that an order is canceled. Raises Refused where it ended in another way."""
+        """Cancel an order for certain. Raises Refused if it ended in another way."""
         try:
             await self._request("DELETE", f"/v2/orders/{order_id}", account)
         except Refused:
-            # A cancel whose answer was lost is sent again, and finds that it did its work.
+            # A cancel whose answer was lost is sent again, and finds the order canceled.
             if (await self.order(account, order_id)).status != "canceled":
                 raise
 
@@ -176,12 +176,12 @@ class Venue:
         return self._read(_order, await self._request("GET", f"/v2/orders/{order_id}", account))
 
     async def open_orders(self, account: int, symbol: str, limit: int) -> list[OrderReport]:
-        """The newest `limit` (at most 500) open orders of an account in one symbol."""
+        """Return the newest `limit` (at most 500) open orders of an account in one symbol."""
         path = f"/v2/orders?status=open&symbols={_quoted(symbol)}&limit={limit}"
         return self._read(_orders, await self._request("GET", path, account))
 
     async def book(self, symbol: str, depth: int) -> BookReport:
-        """The best `depth` (at most 1,000) levels of each side."""
+        """Return the best `depth` (at most 1,000) levels of each side."""
         path = f"/v1/book/{_quoted(symbol)}?depth={depth}"
         return self._read(_book, await self._request("GET", path, 0))
 
@@ -240,7 +240,7 @@ class Venue:
 
 
 def _quoted(symbol: str) -> str:
-    """As one segment of a path, whatever it holds."""
+    """Quote a symbol as one segment of a path, whatever it contains."""
     return quote(symbol, safe="")
 
 

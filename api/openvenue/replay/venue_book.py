@@ -1,7 +1,7 @@
-"""The book as the venue's own reports give it, one report after the other.
+"""The book by the venue's own reports, one after the other.
 
-It knows nothing of what was planned; only of which order an operation was about. That makes it the
-venue's word, and `GET /v1/book` can be held against it.
+It knows nothing of the plan, only the order of each operation. So it is the venue's own account,
+and can be compared with `GET /v1/book`.
 """
 
 from dataclasses import dataclass, field
@@ -19,8 +19,8 @@ class _Resting:
 
 @dataclass(slots=True)
 class VenueBook:
-    """Quantities by price. `taken` and `given` are what takers and makers were filled in total:
-    the venue reports them separately, and they must be equal."""
+    """Quantities by price. `taken` and `given` are the total fills of takers and makers: the venue
+    reports them separately, and they must be equal."""
 
     taken: int = 0
     given: int = 0
@@ -28,7 +28,7 @@ class VenueBook:
     _totals: dict[Side, dict[int, int]] = field(default_factory=lambda: {"buy": {}, "sell": {}})
 
     def apply(self, outcome: Outcome) -> None:
-        """Follows one report; outcomes must come in the order of their operations."""
+        """Apply one report; outcomes must come in the order of their operations."""
         operation = outcome.operation
         if operation.kind is Kind.READ_BOOK or outcome.refused is not None:
             return

@@ -1,5 +1,5 @@
 {{/*
-How the chart names and labels things.
+Names and labels of the chart's objects.
 */}}
 
 {{/* Name of every object. */}}
@@ -16,7 +16,7 @@ How the chart names and labels things.
 {{- end -}}
 {{- end -}}
 
-{{/* What the pod is selected by. */}}
+{{/* The pod's selector. */}}
 {{- define "openvenue-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -35,7 +35,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end -}}
 
-{{/* Annotations of an object, under their key; nothing where there are none. Takes root and more. */}}
+{{/* Annotations of an object, under their key; empty if there are none. Takes root and more. */}}
 {{- define "openvenue-operator.annotations" -}}
 {{- with merge (dict) (default dict .more) .root.Values.commonAnnotations }}
 annotations:
@@ -43,7 +43,7 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* The ServiceAccount that the pod runs as. */}}
+{{/* The pod's ServiceAccount. */}}
 {{- define "openvenue-operator.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "openvenue-operator.fullname" .) .Values.serviceAccount.name -}}
@@ -52,7 +52,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* A mapping with the fields of another in place of its own; null takes one away. Takes base and over. */}}
+{{/* Merge the fields of over into base; null removes one. Takes base and over. */}}
 {{- define "openvenue-operator.overridden" -}}
 {{- $found := deepCopy .base -}}
 {{- range $name, $value := .over -}}
@@ -79,7 +79,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* The namespaces that are watched, as YAML; empty where all are. */}}
+{{/* The watched namespaces, as YAML; empty if all are watched. */}}
 {{- define "openvenue-operator.namespaces" -}}
 {{- if not .Values.watch.clusterWide -}}
 {{- default (list .Release.Namespace) .Values.watch.namespaces | toYaml -}}

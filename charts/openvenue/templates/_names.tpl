@@ -1,8 +1,8 @@
 {{/*
-How the chart names, labels and finds things.
+Names, labels and references that the chart's templates share.
 */}}
 
-{{/* What every object's name would begin with, if it were not too long. */}}
+{{/* Prefix of every object's name before it is cut to length. */}}
 {{- define "openvenue.unboundedName" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
@@ -15,9 +15,9 @@ How the chart names, labels and finds things.
 {{- end -}}
 
 {{/*
-Prefix of every object's name: 36 characters leave room for the longest suffix and a pod's own. One that
-is cut ends in a hash, so that no two releases share it. A release whose journal has the name that
-charts until 0.1 gave it, without a hash, keeps that.
+Prefix of every object's name: 36 characters leave room for the longest suffix and a pod's own. A longer
+name ends in a hash, so that no two releases share it. A release keeps the name without a hash that
+charts until 0.1 gave it, if its journal has that name.
 */}}
 {{- define "openvenue.fullname" -}}
 {{- $name := include "openvenue.unboundedName" . -}}
@@ -40,12 +40,12 @@ charts until 0.1 gave it, without a hash, keeps that.
 {{- end -}}
 {{- end -}}
 
-{{/* Where all objects are. */}}
+{{/* Namespace of all objects. */}}
 {{- define "openvenue.namespace" -}}
 {{- default .Release.Namespace .Values.namespaceOverride -}}
 {{- end -}}
 
-{{/* What a component's pods are selected by. Takes root and component; without one, all pods. */}}
+{{/* Selector of a component's pods. Takes root and component; without component, all pods. */}}
 {{- define "openvenue.selectorLabels" -}}
 app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 40 | trimSuffix "-" }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -64,8 +64,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 
 {{/*
-Metadata of an object. Takes root and, where there is one, component; name, what follows the prefix;
-labels and annotations of its own. The chart's labels win.
+Metadata of an object. Takes root, name (the part after the prefix), its own labels and annotations, and
+optionally component. The chart's labels win.
 */}}
 {{- define "openvenue.metadata" -}}
 name: {{ include "openvenue.fullname" .root }}{{ with .name }}-{{ . }}{{ end }}
@@ -78,7 +78,7 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* An image's reference. Takes root and the image's values, of which a registry wins. */}}
+{{/* An image's reference. Takes root and the image's values; their registry wins. */}}
 {{- define "openvenue.image" -}}
 {{- $repository := .image.repository -}}
 {{- with default .root.Values.image.registry .image.registry -}}
@@ -91,17 +91,17 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* Where clients of the engine connect to. */}}
+{{/* Address for clients of the engine. */}}
 {{- define "openvenue.engineTarget" -}}
 {{ include "openvenue.fullname" . }}-engine-client:7070
 {{- end -}}
 
-{{/* Where those who administer connect to. */}}
+{{/* Address of the engine's listener for administration. */}}
 {{- define "openvenue.engineAdminTarget" -}}
 {{ include "openvenue.fullname" . }}-engine-client:7072
 {{- end -}}
 
-{{/* Address and port to listen on. Takes root and port. */}}
+{{/* Listening address and port. Takes root and port. */}}
 {{- define "openvenue.listen" -}}
 {{- $address := .root.Values.listenAddress -}}
 {{ ternary (printf "[%s]" $address) $address (contains ":" $address) }}:{{ .port }}
@@ -117,7 +117,7 @@ annotations:
 {{- default (printf "%s-database" (include "openvenue.fullname" .)) .Values.database.bundled.existingSecret -}}
 {{- end -}}
 
-{{/* Names of the Secrets that are made in the cluster, as a list in JSON. */}}
+{{/* Names of the Secrets that the chart makes, as a JSON list. */}}
 {{- define "openvenue.madeSecrets" -}}
 {{- $names := list -}}
 {{- if not .Values.admin.existingSecret -}}

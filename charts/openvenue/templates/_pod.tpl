@@ -1,16 +1,16 @@
 {{/*
-The one pod template of every workload. Takes
+The pod template of every workload. Takes
   root       the chart's context
   component  label, container name and part of the names of the two templates that fill it in:
              openvenue.<component>.container   command, ports, environment, probes, mounts
              openvenue.<component>.volumes     volumes besides /tmp
   values     the component's values: resources, environment, volumes, labels, scheduling
   image      reference of the image
-and, where it differs, pullPolicy, serviceAccount (whose token is then mounted), userId, annotations,
+and optionally pullPolicy, serviceAccount (whose token is then mounted), userId, annotations,
 graceSeconds, restartPolicy, tmpMedium.
 
-Nothing here depends on the chart's or the application's version but the image: what does not
-change a pod must not restart it.
+Only the image may depend on the chart's or the application's version, so that a new version alone does
+not restart pods.
 */}}
 {{- define "openvenue.podTemplate" -}}
 {{- $root := .root -}}
@@ -94,7 +94,7 @@ spec:
 {{- uniq $found | toYaml -}}
 {{- end -}}
 
-{{/* A mapping with the fields of another in place of its own; null takes one away. Takes base and over. */}}
+{{/* Merge the fields of over into base; null removes one. Takes base and over. */}}
 {{- define "openvenue.overridden" -}}
 {{- $found := deepCopy .base -}}
 {{- range $name, $value := .over -}}
@@ -107,7 +107,7 @@ spec:
 {{- toYaml $found -}}
 {{- end -}}
 
-{{/* Takes what the pod template takes. */}}
+{{/* The pod's security context. Takes what the pod template takes. */}}
 {{- define "openvenue.podSecurityContext" -}}
 {{- $base := dict "runAsNonRoot" true "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") -}}
 {{- $openshift := .root.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
@@ -119,7 +119,7 @@ spec:
 {{- include "openvenue.overridden" (dict "base" $base "over" .values.podSecurityContext) -}}
 {{- end -}}
 
-{{/* The component's container, with what the values change of it. Takes what the pod template takes. */}}
+{{/* The component's container, with the changes of the values. Takes what the pod template takes. */}}
 {{- define "openvenue.container" -}}
 {{- $values := .values -}}
 {{- $container := include (printf "openvenue.%s.container" .component) .root | fromYaml -}}
@@ -156,8 +156,8 @@ volumeMounts:
 {{- end -}}
 
 {{/*
-Environment variables, each name once: a server-side apply refuses a second. One that the values have
-stands where the chart's of that name was. Takes own and extra.
+Environment variables, each name once, because server-side apply refuses a second. A variable of the
+values replaces the chart's of the same name. Takes own and extra.
 */}}
 {{- define "openvenue.env" -}}
 {{- $byName := dict -}}
@@ -173,7 +173,7 @@ stands where the chart's of that name was. Takes own and extra.
 {{- toYaml $found -}}
 {{- end -}}
 
-{{/* What tells a container of the API's image where the database is. */}}
+{{/* Settings that tell a container of the API's image where the database is. */}}
 {{- define "openvenue.databaseEnv" -}}
 - name: OPENVENUE_DATABASE_URL
   valueFrom:
@@ -202,7 +202,7 @@ stands where the chart's of that name was. Takes own and extra.
 {{- end }}
 {{- end -}}
 
-{{/* What tells a container of the API's image where the engine is. */}}
+{{/* Settings that tell a container of the API's image where the engine is. */}}
 {{- define "openvenue.engineEnv" -}}
 - name: OPENVENUE_ENGINE_TARGET
   value: {{ include "openvenue.engineTarget" . }}
@@ -210,7 +210,7 @@ stands where the chart's of that name was. Takes own and extra.
   value: {{ .Values.engine.shardId | int64 | quote }}
 {{- end -}}
 
-{{/* The tuning, which the operator writes: not there until it does. */}}
+{{/* The tuning volume; its ConfigMap is missing until the operator writes it. */}}
 {{- define "openvenue.tuningVolume" -}}
 - name: tuning
   configMap:
@@ -219,9 +219,9 @@ stands where the chart's of that name was. Takes own and extra.
 {{- end -}}
 
 {{/*
-A Job that runs once for each content: its name ends in a hash of its spec, since a Job's pods
-cannot be changed. An upgrade that changes nothing in it leaves it alone; a rollback finds it, or
-makes it again. Takes root, component, spec and, to run the same again, attempt.
+A Job that runs once per content: its name ends in a hash of its spec, because a Job's pods cannot be
+changed. An upgrade that changes nothing in it leaves it alone; a rollback finds it or makes it again.
+Takes root, component, spec and optionally attempt, which runs the same spec again.
 */}}
 {{- define "openvenue.job" -}}
 {{- $attempt := default 1 .attempt | int64 -}}

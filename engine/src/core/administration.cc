@@ -18,7 +18,7 @@ bool any_zero(const Limits& limits) {
          limits.max_positions_per_account == 0 || limits.max_fills_per_command == 0;
 }
 
-// Of the pools' sizes; open orders have none of their own.
+// Compares the pools' sizes; open orders have no pool of their own.
 bool within(const Limits& limits, const Limits& bound) {
   return limits.max_orders <= bound.max_orders && limits.max_accounts <= bound.max_accounts &&
          limits.max_instruments <= bound.max_instruments &&
@@ -103,7 +103,7 @@ void Administration::adjust_position(const AdjustPosition& command) {
   if (slot == kNoSlot) slot = state_.ledger.add_position(account_slot, before);
   Position& position = state_.ledger.position(slot);
   position.qty_lots += command.qty_lots;
-  // A flat position has no cost, whatever the adjustment says.
+  // A flat position has no cost, whatever the adjustment asks for.
   position.cost_micros = position.qty_lots == 0 ? 0 : position.cost_micros + command.cost_micros;
   instrument_lots += command.qty_lots;
   account.updated_sequence = state_.last_sequence;

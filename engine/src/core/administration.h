@@ -1,4 +1,4 @@
-// Commands that change what may be traded, by whom, with what, and within which limits.
+// Commands that change instruments, accounts, their means, and the limits.
 #pragma once
 
 #include "core/command.h"
@@ -8,7 +8,7 @@
 
 namespace openvenue::core {
 
-// Works on behalf of one command, that of `state.last_sequence`. Appends one event.
+// Works for one command, that of `state.last_sequence`. Appends one event.
 class Administration {
  public:
   Administration(ExchangeState& state, EventBuffer& events) : state_(state), events_(events) {}

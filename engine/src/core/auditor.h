@@ -1,4 +1,4 @@
-// Checks a whole state against what must always hold. Reads everything, changes nothing.
+// Checks the invariants of a whole state. Reads everything, changes nothing.
 #pragma once
 
 #include <vector>
@@ -14,7 +14,7 @@ namespace openvenue::core {
 
 class Auditor {
  public:
-  // Takes all the memory that audits of a state of that capacity need.
+  // Allocates all the memory for auditing a state of that capacity.
   explicit Auditor(const Limits& capacity);
 
   // The first violated invariant in words, or null.

@@ -1,4 +1,4 @@
-// The auditor must see every way in which a state can be wrong.
+// The auditor must find every violation of a state's invariants.
 #include "core/auditor.h"
 
 #include <gtest/gtest.h>

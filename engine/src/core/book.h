@@ -1,8 +1,8 @@
-// What a book of one instrument is, whoever implements it.
+// The concept of an instrument's book, for all implementations.
 //
 // A book knows slots, prices, quantities and their order; it knows nothing of accounts, order ids
-// or money. It trusts its caller: prices lie within the range it was made for, quantities are
-// positive, a slot rests at most once, and bids stay below asks (the caller matches before adding).
+// or money. It trusts its caller: prices are within its range, quantities are positive, a slot
+// rests at most once, and bids stay below asks (the caller matches before adding).
 #pragma once
 
 #include <concepts>
@@ -23,24 +23,24 @@ struct BookLevel {
   friend bool operator==(const BookLevel&, const BookLevel&) = default;
 };
 
-// The order that an incoming one would meet first.
+// The order that an incoming order meets first.
 struct BookFront {
   Slot slot = kNoSlot;  // kNoSlot: that side is empty
   PriceTicks price_ticks = 0;
   QtyLots leaves_lots = 0;
 };
 
-// An order about to take from `side` up to `qty_lots`, at no worse than `limit_price_ticks`, in at
-// most `fills_max` fills.
+// An order that takes up to `qty_lots` from `side`, at `limit_price_ticks` or better, in at most
+// `fills_max` fills.
 struct SweepRequest {
-  Side side = Side::kSell;  // the side taken from
+  Side side = Side::kSell;  // the side to take from
   PriceTicks limit_price_ticks = 0;
   QtyLots qty_lots = 0;
   std::uint32_t fills_max = 0;
 };
 
 struct SweepResult {
-  QtyLots qty_lots = 0;       // what it would get
+  QtyLots qty_lots = 0;       // what the order would get
   WideInteger lot_ticks = 0;  // sum of price x quantity
 };
 
@@ -49,7 +49,7 @@ constexpr bool crosses(Side resting, PriceTicks price, PriceTicks limit) {
   return resting == Side::kSell ? price <= limit : price >= limit;
 }
 
-// `Pool` holds what all books of a shard share, made for so many resting orders in total.
+// `Pool` holds the memory that all books of a shard share, sized for all their resting orders.
 template <class B>
 concept OrderBook = requires(B book, const B& view, typename B::Pool& pool, Slot slot, Side side,
                              PriceTicks price, QtyLots qty, const SweepRequest& request,
@@ -61,8 +61,8 @@ concept OrderBook = requires(B book, const B& view, typename B::Pool& pool, Slot
   book.add(slot, side, price, qty);  // to the back of its level
   book.remove(slot);
   book.reduce(slot, qty);      // by less than its leaves; keeps its place
-  book.transfer(slot, slot);   // the first's order goes on as the second, at the same place
-  book.fill_front(side, qty);  // by at most the front's leaves; gone when nothing is left
+  book.transfer(slot, slot);   // the first's order continues as the second, at the same place
+  book.fill_front(side, qty);  // by at most the front's leaves; removes it when nothing is left
   { view.front(side) } -> std::same_as<BookFront>;
   { view.resting_lots() } -> std::same_as<QtyLots>;  // on both sides, in constant time
   { view.sweep(request) } -> std::same_as<SweepResult>;

@@ -1,4 +1,4 @@
-// FastBook must be indistinguishable from NaiveBook, whatever is asked of them.
+// FastBook must behave exactly like NaiveBook.
 #include "core/book.h"
 
 #include <gtest/gtest.h>
@@ -18,8 +18,8 @@ constexpr int kStepsPerSeed = 500;
 constexpr std::uint32_t kOrders = 48;
 constexpr PriceTicks kMinPrice = 10;
 
-// Does the same random things to both books, within what a book may count on, and compares all
-// that can be seen of them after each.
+// Performs the same random operations on both books, within a book's preconditions, and compares
+// everything visible after each.
 class BookTwins {
  public:
   BookTwins(std::uint64_t seed, PriceTicks max_price)

@@ -1,5 +1,5 @@
-// Little-endian bytes in and out, bounds-checked. Used for snapshots, the journal and state hashes,
-// so that there is one encoding of everything.
+// Little-endian bytes in and out, bounds-checked. Snapshots, journal and state hashes share this
+// one encoding.
 #pragma once
 
 #include <bit>
@@ -44,8 +44,8 @@ class ByteWriter {
   std::vector<std::byte>& out_;
 };
 
-// Takes what a ByteWriter takes and stores it through a pointer. Precondition: the caller has made
-// room for all of it.
+// Has ByteWriter's methods and stores through a pointer. Precondition: the caller has made room for
+// everything.
 class UncheckedWriter {
  public:
   explicit UncheckedWriter(std::byte* out) : out_(out) {}
@@ -63,15 +63,15 @@ class UncheckedWriter {
     out_ += text.size();
   }
 
-  // One past what was stored last.
+  // One past the last stored byte.
   [[nodiscard]] std::byte* end() const { return out_; }
 
  private:
   std::byte* out_;
 };
 
-// Takes what a ByteWriter takes and hands it on in pieces, so that much can be written in little
-// memory. All pieces but the last are of `piece_bytes`.
+// Has ByteWriter's methods and passes the bytes on in pieces, so that large states need little
+// memory. All pieces but the last have `piece_bytes`.
 class PieceWriter {
  public:
   using Take = std::function<void(std::span<const std::byte> piece)>;
@@ -90,7 +90,7 @@ class PieceWriter {
     add(text.data(), text.size());
   }
 
-  // Hands on what is left. Call once, at the end.
+  // Passes the rest on. Call once, at the end.
   void finish() {
     if (used_ > 0) take_(std::span(piece_).first(used_));
     used_ = 0;
@@ -116,8 +116,8 @@ class PieceWriter {
   const Take take_;
 };
 
-// Reads from a caller-owned span. After a read past the end ok() is false, and stays so, and every
-// further read gives zero: callers check once, at the end.
+// Reads from a caller-owned span. After a read past the end, ok() stays false and every further
+// read gives zero: callers check once, at the end.
 class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> in) : in_(in) {}
@@ -136,7 +136,7 @@ class ByteReader {
     return {reinterpret_cast<const char*>(in_.data()) + at_ - size, size};
   }
 
-  // The next `size` bytes, for a reader of their own; none if so many are not left.
+  // The next `size` bytes, for a reader of their own; empty if fewer are left.
   std::span<const std::byte> get_bytes(std::size_t size) {
     if (!take(size)) return {};
     return in_.subspan(at_ - size, size);

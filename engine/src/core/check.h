@@ -1,6 +1,6 @@
-// CHECK(condition, "what must hold"): ends the process, with file, line and sentence, where going
-// on would build on a broken invariant. It stays on in release builds. Bad input is no such case:
-// it gets an answer.
+// CHECK(condition, "what must hold") ends the process, with file, line and sentence, if continuing
+// would build on a broken invariant. It stays on in release builds. Do not use it for bad input,
+// which gets an answer.
 #pragma once
 
 namespace openvenue::core {

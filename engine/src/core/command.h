@@ -1,5 +1,5 @@
-// Everything that can happen to a shard. A command is the only way to change its state, and the
-// state after it is a function of the state before it and of the command alone.
+// Commands: the only way to change a shard's state. The state after a command is a function of the
+// state before it and of the command alone.
 #pragma once
 
 #include <utility>
@@ -17,7 +17,7 @@ struct NewOrder {
   TimeInForce time_in_force = TimeInForce::kDay;
   QtyLots qty_lots = 0;
   PriceTicks limit_price_ticks = 0;  // 0 for market orders
-  ClientOrderId client_order_id;     // never empty: the API makes one where the client gave none
+  ClientOrderId client_order_id;     // never empty: the API makes one if the client gave none
   PositionIntent position_intent = PositionIntent::kUnspecified;
   friend bool operator==(const NewOrder&, const NewOrder&) = default;
 };
@@ -28,10 +28,10 @@ struct CancelOrder {
   friend bool operator==(const CancelOrder&, const CancelOrder&) = default;
 };
 
-// Ends `order_id` as kReplaced and opens a new order in its place, which carries over what was
-// filled (FIX cancel/replace: qty_lots is the new total, filled part included). At the same price
-// and a quantity no larger than before it keeps its place in the queue; otherwise it goes to the
-// back.
+// Ends `order_id` as kReplaced and opens a new order in its place, which carries over the filled
+// quantity (FIX cancel/replace: qty_lots is the new total, including the filled part). At the same
+// price and a quantity no larger than before it keeps its place in the queue; otherwise it goes to
+// the back.
 struct ReplaceOrder {
   AccountId account = 0;
   OrderId order_id = 0;
@@ -83,20 +83,20 @@ struct AdjustPosition {
 };
 
 // Expires DAY orders accepted before it, oldest first, at most Limits::max_fills_per_command of
-// them; the shard repeats the command until its event says that none is left.
+// them. The shard repeats the command until its event says that none is left.
 struct EndTradingDay {
   friend bool operator==(const EndTradingDay&, const EndTradingDay&) = default;
 };
 
-// Bounds that change outcomes are state too, so they come as a command. Physical pools must be at
-// least this large wherever the journal is replayed.
+// Bounds that change outcomes are part of the state, so a command sets them. Pools must be at least
+// this large wherever the journal is replayed.
 struct Limits {
   std::uint32_t max_orders = 1U << 20;  // records of open and of remembered ended orders
   std::uint32_t max_accounts = 1U << 14;
   std::uint32_t max_instruments = 1U << 10;
   std::uint32_t max_positions = 1U << 17;  // (account, instrument) pairs with lots or an open order
   std::uint32_t max_fills_per_command = 1U << 14;
-  // Of max_orders, so that some records always remember ended orders: fewer than max_orders.
+  // Less than max_orders, so that some records always remember ended orders.
   std::uint32_t max_open_orders = 3U << 18;
   std::uint32_t max_open_orders_per_account = 3U << 16;
   std::uint32_t max_positions_per_account = 1U << 15;  // since rules 3
@@ -106,11 +106,11 @@ struct Limits {
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
-// Each limit as large as the larger one of the two.
+// The larger of the two, limit by limit.
 [[nodiscard]] Limits larger_of(const Limits& a, const Limits& b);
 
-// The rules of the state machine, counted up whenever the same command begins to have another
-// outcome. Configure says which are in force, so that a replay decides as was decided then.
+// Version of the state machine's rules, raised whenever a command gets another outcome than before.
+// Configure sets it, so that a replay decides as the original did.
 //   1  as in journal format 2
 //   2  position intents are looked at
 //   3  a position without lots and open orders gives its place back; an account has only so many;
@@ -128,7 +128,7 @@ struct Configure {
   friend bool operator==(const Configure&, const Configure&) = default;
 };
 
-// Order of alternatives is part of the journal format: only append.
+// The order of alternatives is part of the journal format: only append.
 using CommandBody = std::variant<NewOrder, CancelOrder, ReplaceOrder, DefineInstrument, OpenAccount,
                                  AdjustBalance, AdjustPosition, EndTradingDay, Configure>;
 
@@ -147,12 +147,12 @@ struct Command {
 // Widest price range of one instrument; a book indexes its levels by tick.
 constexpr PriceTicks kPriceRangeTicksMax = PriceTicks{1} << 26;
 // Bounds of an instrument's definition and of the order pool. With them every product of price,
-// quantity and tick value fits 128 bits and every sum of open quantities fits 64.
+// quantity and tick value fits 128 bits, and every sum of open quantities fits 64.
 constexpr PriceTicks kPriceTicksMax = PriceTicks{1} << 40;
 constexpr QtyLots kOrderQtyLotsMax = QtyLots{1} << 38;
 constexpr CashMicros kTickValueMicrosMax = CashMicros{1} << 47;
 constexpr CashMicros kCashTotalMax = CashMicros{1} << 61;  // of all cash, and of all credit
-// Of one position when an order opens or an adjustment ends, and of all adjustments of an
+// Bound of one position when an order opens or an adjustment ends, and of all adjustments of an
 // instrument.
 constexpr QtyLots kPositionLotsMax = QtyLots{1} << 61;
 constexpr std::uint32_t kOrdersMax = 1U << 24;

@@ -131,7 +131,7 @@ void Conservation::absorb_position(const ExchangeState& state, Slot slot) {
   held_[slot] = {now.qty_lots, now.reserved_lots};
 }
 
-// An order that is forgotten had ended before, so its slot begins anew with nothing left.
+// A forgotten order had ended before, so its slot starts again with nothing left.
 void Conservation::absorb_order(const ExchangeState& state, Slot slot) {
   if (slot == kNoSlot) return;
   const Order& now = state.orders[slot];

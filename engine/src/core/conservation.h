@@ -1,10 +1,10 @@
-// Checks after every command that it neither made nor lost cash or lots.
+// Checks after every command that it neither created nor lost cash or lots.
 //
-// It remembers what each record held after the last command that touched it, and keeps the totals
-// of that. After a command it looks at the records that the command and its events name, moves the
-// totals by what changed in them, and compares them with what was brought in. So the check costs
-// what the command cost, whatever the size of the state. A record that changes although nothing
-// names it is not seen here; find_drift() compares them all.
+// It remembers the amounts of each record after the last command that touched it, and their totals.
+// After a command it reads the records that the command and its events name, updates the totals by
+// the changes, and compares them with the amounts brought in from outside. So the check costs as
+// much as the command, whatever the size of the state. It misses a change of a record that nothing
+// names; find_drift() compares all records.
 #pragma once
 
 #include <cstdint>
@@ -21,21 +21,21 @@ namespace openvenue::core {
 
 class Conservation {
  public:
-  // For a state of that capacity that is still empty. Takes all the memory it will need.
+  // For an empty state of that capacity. Allocates all its memory.
   explicit Conservation(const Limits& capacity);
 
-  // Takes the state for right, as it was restored. Precondition: nothing was checked before.
+  // Accepts a restored state as correct. Precondition: nothing was checked before.
   void begin(const ExchangeState& state);
 
   // What is wrong after the command, in words, or null.
   [[nodiscard]] const char* find_violation(const ExchangeState& state, const Command& command,
                                            const EventBuffer& events);
 
-  // The same of the records that no command since has named. Reads everything, changes nothing.
+  // The same for records that no command since has named. Reads everything, changes nothing.
   [[nodiscard]] const char* find_drift(const ExchangeState& state) const;
 
  private:
-  // Of one instrument, over all positions and open orders.
+  // Totals of one instrument, over all positions and open orders.
   struct Totals {
     WideInteger held_lots;      // by positions
     WideInteger brought_lots;   // by adjustments
@@ -49,7 +49,7 @@ class Conservation {
     QtyLots reserved_lots;
   };
 
-  // Records what came from outside, as the command says and not as the state does.
+  // Records the amounts from outside, by the command and not by the state.
   void count_adjustment(const ExchangeState& state, const CommandBody& body, const Event& event);
   void absorb_named(const ExchangeState& state, const CommandBody& body);
   void absorb_named(const ExchangeState& state, const Event& event);

@@ -1,4 +1,4 @@
-// Whatever a command makes or loses, the check right after it must see.
+// The check after a command must find whatever that command created or lost.
 #include "core/conservation.h"
 
 #include <gtest/gtest.h>
@@ -19,8 +19,8 @@ constexpr Limits kRoomyLimits{.max_orders = 8192,
                               .max_open_orders = 8000,
                               .max_open_orders_per_account = 8000};
 
-// So many orders rest that the audit of the whole state comes only once in a while. Each test
-// breaks something that the next command touches, as if that command had done it.
+// So many orders rest that the audit of the whole state is rare. Each test breaks something that
+// the next command touches, as if that command had done it.
 class ConservationTest : public ExchangeFixture {
  protected:
   ConservationTest() : ExchangeFixture(kRoomyLimits) {
@@ -96,7 +96,7 @@ TEST_F(ConservationTest, GoesOnFromARestoredState) {
   EXPECT_DEATH(apply(CancelOrder{kAnna, last_buy_}), "lots were made or lost");
 }
 
-// What no command names is found too, but later.
+// Changes of records that no command names are found too, but later.
 TEST_F(ConservationTest, FindsWhatChangedBehindItsBackWithTheNextAudit) {
   Conservation conservation(kRoomyLimits);
   conservation.begin(exchange_.state());

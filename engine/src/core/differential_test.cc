@@ -1,5 +1,5 @@
-// The exchange must be indistinguishable from NaiveExchange, an independent model of it, on any
-// flow of commands: the same events, and the same answer to every query.
+// The exchange must behave exactly like NaiveExchange, an independent model of it, on any flow of
+// commands: the same events, and the same answer to every query.
 //
 // OPENVENUE_SEEDS sets the number of seeds (1,000 by default); a failure names its seed.
 #include <gmock/gmock.h>
@@ -26,7 +26,7 @@ constexpr Sequence kCommandsPerFullComparison = 16;
 constexpr int kCommandsPerRestart = 300;
 constexpr std::uint32_t kPoolSizes[] = {4, 16, 64, 256};
 
-// What a query appended to its output, by value.
+// The records that a query appended to its output, by value.
 template <class Record, class Query>
 std::vector<Record> answer(Query query) {
   std::vector<const Record*> found;
@@ -56,7 +56,7 @@ class Twins {
     }
   }
 
-  // The exchange goes on from what it wrote down; the model never stops.
+  // The exchange restarts from its serialized state; the model never stops.
   void restart() {
     std::vector<std::byte> bytes;
     ByteWriter out(bytes);
@@ -100,7 +100,7 @@ class Twins {
     }
   }
 
-  // Orders that one of them has forgotten included.
+  // Also of orders that one of them has forgotten.
   void expect_equal_orders(OrderId newest) const {
     for (OrderId id = 1; id <= newest; ++id) {
       const Order* order = real_.find_order(id);
@@ -190,7 +190,7 @@ TEST(Differential, RandomFlowsUseFewPricesClustersAndAllPrices) {
   EXPECT_GT(prices[2], 130U) << "all";
 }
 
-// A generator that never reached a rule would prove nothing about it.
+// If the generator never reached a rule, the comparison would prove nothing about it.
 TEST(Differential, RandomFlowsReachEveryOutcome) {
   std::map<std::size_t, int> kinds;
   std::map<Reason, int> reasons;

@@ -1,4 +1,4 @@
-// A 64-bit digest of a byte stream. It tells states apart; it does not resist forgery.
+// A 64-bit digest of a byte stream. It distinguishes states; it does not resist forgery.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace openvenue::core {
 
-// Takes what a ByteWriter takes. The digest depends on the bytes only, not on how they came.
+// Has ByteWriter's methods. The digest depends on the bytes only, not on how they were split.
 class Digest {
  public:
   template <class T>

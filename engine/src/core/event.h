@@ -1,5 +1,5 @@
-// What a command caused. Events are read beside their command (the journal and the event stream
-// keep them together), so they do not repeat its fields; amounts are the state after the event.
+// Events: the effects of a command. Readers have both (journal and event stream keep them
+// together), so events do not repeat the command's fields. Amounts are those after the event.
 #pragma once
 
 #include <variant>
@@ -9,21 +9,21 @@
 
 namespace openvenue::core {
 
-// The NewOrder command opened order `order_id` (= its sequence number). What it traded, and how it
-// ended if it did, follows as further events.
+// The NewOrder command opened order `order_id` (= its sequence number). Its trades, and its end if
+// it ended, follow as further events.
 struct OrderAccepted {
   OrderId order_id = 0;
   friend bool operator==(const OrderAccepted&, const OrderAccepted&) = default;
 };
 
-// Nothing changed. Answers any command; `order_id` names the order meant by a cancel or replace.
+// Nothing changed. Answers any command; `order_id` is the order of a cancel or replace.
 struct Rejected {
   Reason reason = Reason::kNone;
   OrderId order_id = 0;
   friend bool operator==(const Rejected&, const Rejected&) = default;
 };
 
-// Nothing changed: the same account sent the same body under the same client_order_id before.
+// Nothing changed: the account had sent the same body under the same client_order_id before.
 struct Duplicate {
   OrderId order_id = 0;  // the order that the first one opened
   friend bool operator==(const Duplicate&, const Duplicate&) = default;
@@ -40,7 +40,7 @@ struct TradeSide {
   friend bool operator==(const TradeSide&, const TradeSide&) = default;
 };
 
-// A fill at the maker's price. Where both sides are one account, both carry its state after it.
+// A fill at the maker's price. If both sides are one account, both carry its state afterwards.
 struct Trade {
   TradeId trade_id = 0;
   InstrumentId instrument = 0;
@@ -60,8 +60,8 @@ struct OrderCanceled {
   friend bool operator==(const OrderCanceled&, const OrderCanceled&) = default;
 };
 
-// Order `old_order_id` ended as kReplaced and `order_id` (= the command's sequence number) took its
-// place with these full terms; trades of the new order follow.
+// Order `old_order_id` ended as kReplaced, and `order_id` (= the command's sequence number)
+// replaced it with these complete terms; trades of the new order follow.
 struct OrderReplaced {
   OrderId order_id = 0;
   OrderId old_order_id = 0;
@@ -98,12 +98,12 @@ struct TradingDayEnded {
   friend bool operator==(const TradingDayEnded&, const TradingDayEnded&) = default;
 };
 
-// Order of alternatives is part of the journal format: only append.
+// The order of alternatives is part of the journal format: only append.
 using Event = std::variant<OrderAccepted, Rejected, Duplicate, Trade, OrderCanceled, OrderReplaced,
                            Applied, BalanceAdjusted, PositionAdjusted, TradingDayEnded>;
 
-// Reserved once for the most events a command can cause (see Exchange::max_events_per_command), so
-// that appending never allocates.
+// Reserved once for the largest number of events of a command (see
+// Exchange::max_events_per_command), so that appending never allocates.
 using EventBuffer = std::vector<Event>;
 
 }  // namespace openvenue::core

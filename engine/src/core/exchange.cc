@@ -27,7 +27,7 @@ namespace {
 
 bool in_range(std::uint32_t limit, std::uint32_t bound) { return limit >= 1 && limit <= bound; }
 
-// Why pools of these sizes cannot be, or nullptr.
+// The reason why pools cannot have these sizes, or nullptr.
 const char* find_fault(const Limits& capacity) {
   if (capacity.max_orders < 2 || capacity.max_orders > kOrdersMax) {
     return "max_orders must be between 2 and 16777216";
@@ -79,8 +79,8 @@ struct Exchange::State : ExchangeState {
   explicit State(const Limits& pool_sizes) : ExchangeState(checked(pool_sizes)) {}
 
 #ifdef OPENVENUE_CHECKED
-  // Conservation is asserted after every command. The whole state is audited every so many commands
-  // that a command pays for a bounded number of records: small states after every one.
+  // Asserts conservation after every command. Audits the whole state so often that a command pays
+  // for a bounded number of records: small states after every command.
   void audit(const Command& command, const EventBuffer& events) {
     must_be_none(conservation.find_violation(*this, command, events));
     if (!audit_due()) return;
@@ -109,14 +109,14 @@ struct Exchange::State : ExchangeState {
 
 namespace {
 
-// Sorts the records from `first` on by their ids: slots are in another order after a restart.
+// Sorts the records from `first` on by id, because slots have another order after a restart.
 template <class Record, class IdOf>
 void sort_appended(std::vector<const Record*>& records, std::size_t first, IdOf id_of) {
   std::sort(records.begin() + static_cast<std::ptrdiff_t>(first), records.end(),
             [&](const Record* a, const Record* b) { return id_of(*a) < id_of(*b); });
 }
 
-// Hands a command's body to whoever carries it out.
+// Passes a command's body to the code that executes it.
 struct Dispatch {
   ExchangeState& state;
   EventBuffer& events;
@@ -214,7 +214,7 @@ OrderId Exchange::list_open_orders(AccountId account, InstrumentId instrument, O
     const bool usable = slot != kNoSlot && orders[slot].account == account && orders.leads_on(slot);
     return usable ? slot : kNoSlot;
   };
-  // A page goes on behind an order that is remembered, whether it is still open or not.
+  // A page continues behind an order that is remembered, whether it is still open or not.
   Slot slot = slot_of(from);
   if (slot == kNoSlot) slot = slot_of(before);
   if (slot == kNoSlot) slot = state_->ledger.account(owner).open_orders.tail;

@@ -27,14 +27,14 @@ struct ExchangeState;
 
 class Exchange {
  public:
-  // Allocates all pools for `capacity`. The limits in force are those of the last Configure
-  // command (before the first: `capacity`), and never above `capacity`.
+  // Allocates all pools for `capacity`. The last Configure command's limits are in force (before
+  // the first: `capacity`), and they never exceed `capacity`.
   explicit Exchange(const Limits& capacity);
   ~Exchange();
   Exchange(Exchange&&) noexcept;
   Exchange& operator=(Exchange&&) noexcept;
 
-  // Applies one command and replaces the contents of `events` by what it caused. The caller has
+  // Applies one command and replaces the contents of `events` by its events. The caller has
   // reserved max_events_per_command(). command.sequence must be last_sequence() + 1.
   void apply(const Command& command, EventBuffer& events);
 
@@ -42,17 +42,17 @@ class Exchange {
     return std::size_t{limits.max_fills_per_command} + 4;
   }
 
-  // What the pools take at least once they are full, without what orders at prices far apart need.
+  // Least memory of full pools; orders at prices far apart need more.
   [[nodiscard]] static std::uint64_t pool_bytes(const Limits& limits);
 
-  // What one query may cost those who wait behind it.
+  // Bounds a query's work, because others wait behind it.
   static constexpr std::size_t kOrdersVisitedMax = 2048;
 
   [[nodiscard]] Sequence last_sequence() const;
   [[nodiscard]] TimestampNs last_timestamp_ns() const;
   [[nodiscard]] const Limits& limits() const;
   [[nodiscard]] RulesVersion rules_version() const;
-  // Of the pools: what the limits can be raised to.
+  // The pools' sizes, to which the limits can be raised.
   [[nodiscard]] const Limits& capacity() const;
   [[nodiscard]] std::size_t account_count() const;
   [[nodiscard]] std::size_t instrument_count() const;
@@ -68,15 +68,15 @@ class Exchange {
   [[nodiscard]] const Instrument* find_instrument(InstrumentId instrument) const;
   [[nodiscard]] std::size_t open_order_count() const;
 
-  // Up to `limit` open orders of `account` with order_id < `before` (0: no bound), newest first.
-  // `instrument` 0 means all. Appends pointers to `out`. Looks at kOrdersVisitedMax orders at most:
-  // where it stopped for that, returns the last order it looked at; otherwise 0. The same call with
-  // that as `from` goes on behind it, whether it is still open or not, and never returns a newer
-  // one, so that no order comes twice.
+  // Appends to `out` up to `limit` open orders of `account` with order_id < `before` (0: no bound),
+  // newest first. `instrument` 0 means all. Looks at no more than kOrdersVisitedMax orders: if it
+  // stops for that, it returns the last order that it looked at; otherwise 0. The same call with
+  // that as `from` continues behind it, whether it is still open or not, and never returns a newer
+  // one, so no order comes twice.
   OrderId list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
                            std::size_t limit, std::vector<const Order*>& out,
                            OrderId from = 0) const;
-  // The positions that are not flat, by instrument.
+  // The account's positions that are not flat, by instrument.
   void list_positions(AccountId account, std::vector<const Position*>& out) const;
   // By id.
   void list_instruments(std::vector<const Instrument*>& out) const;
@@ -89,8 +89,8 @@ class Exchange {
   void list_queue(InstrumentId instrument, Side side, PriceTicks price,
                   std::vector<OrderId>& out) const;
 
-  // The same state in pools for `capacity`, which must be at least its limits. Takes the memory of
-  // the serialized state for the time being, but not of two states.
+  // The same state in pools for `capacity`, which must be at least its limits. Needs the memory of
+  // the serialized state meanwhile, but not of two states.
   [[nodiscard]] static std::unique_ptr<Exchange> resized(std::unique_ptr<Exchange> exchange,
                                                          const Limits& capacity);
 
@@ -98,19 +98,19 @@ class Exchange {
   void serialize(ByteWriter& out, std::uint32_t version = kSchemaVersion) const;
   // The same in pieces; the caller finishes `out`.
   void serialize(PieceWriter& out) const;
-  // Replaces the state. False, with nothing changed, if the bytes do not begin with a state that
-  // was serialized in a version that can be read, exceed the capacity or contradict themselves.
+  // Replaces the state. Returns false, with nothing changed, if the bytes do not begin with a state
+  // of a readable version, exceed the capacity or contradict themselves.
   [[nodiscard]] bool restore(ByteReader& in);
-  // The limits of the state that the bytes begin with, or nothing.
+  // The limits of the state at the beginning of the bytes, or nothing.
   [[nodiscard]] static std::optional<Limits> limits_in(ByteReader in);
-  // Of serialize()'s bytes: how many they are, and a 64-bit hash of them. In an older `version` it
-  // is what a build of that version would have found, of a state that it can have had.
+  // Number and 64-bit hash of serialize()'s bytes. For an older `version` it is what a build of
+  // that version would compute, for a state that it could have.
   [[nodiscard]] Digest digest(std::uint32_t version = kSchemaVersion) const;
   // digest().value()
   [[nodiscard]] std::uint64_t state_hash(std::uint32_t version = kSchemaVersion) const;
 
-  // Aborts with a message if an invariant does not hold: cash and positions conserved, reservations
-  // equal to what open orders need, books uncrossed and equal to the open orders.
+  // Aborts with a message if an invariant does not hold: cash and positions are conserved,
+  // reservations equal the needs of open orders, books are uncrossed and equal the open orders.
   void check_invariants() const;
 
 #ifdef OPENVENUE_CHECKED

@@ -1,4 +1,4 @@
-// All there is in a shard. The rules, administration, snapshots and the auditor work on it.
+// The complete state of a shard. Rules, administration, snapshots and the auditor work on it.
 #pragma once
 
 #include "core/command.h"
@@ -17,7 +17,7 @@ struct ExchangeState {
         ledger(pool_sizes.max_accounts, pool_sizes.max_positions),
         instruments(pool_sizes.max_instruments, pool_sizes.max_orders) {}
 
-  // The cash that an open buy order of `leaves_lots` keeps reserved; nothing for market orders.
+  // The cash that an open buy order of `leaves_lots` reserves; none for market orders.
   [[nodiscard]] WideInteger reservation_micros(const Order& order, Slot instrument,
                                                QtyLots leaves_lots) const {
     return WideInteger{leaves_lots} * order.limit_price_ticks *

@@ -19,7 +19,7 @@ void FastBook::Pool::release_level(LevelIndex level) {
   free_level_ = level;
 }
 
-// A free page is all zeros but for its first entry, which says which one is free next.
+// A free page is all zeros, except that its first entry is the index of the next free one.
 FastBook::PageIndex FastBook::Pool::acquire_page() {
   if (free_page_ == 0) return pages_used_ += kPageTicks;
   const PageIndex page = free_page_;
@@ -115,7 +115,7 @@ void FastBook::list_queue(Side side, PriceTicks price_ticks, std::vector<Slot>& 
   if (price_ticks < min_price_ticks_ || price_ticks > max_price_ticks_) return;
   const LevelIndex at = level_at(offset(price_ticks));
   const LevelIndex best = best_[index(side)];
-  // One array serves both sides: the level is this side's if it is not better than its best.
+  // One array serves both sides: the level belongs to this side if it is not better than its best.
   if (at == 0 || best == 0) return;
   if (better(side, price_ticks, pool_->levels_[best].price_ticks)) return;
   for (Slot slot = pool_->levels_[at].head; slot != kNoSlot; slot = pool_->nodes_[slot].next) {

@@ -6,10 +6,10 @@
 //                                         Node ⇄ Node ⇄ Node      (time priority, one node a slot)
 //
 // Bids and asks never share a price, so one directory of pages and one bitmap serve both sides; the
-// bitmap finds the next best level when the best one empties. Nodes, levels and pages come from a
-// pool that all books of a shard share: an order rests in one book only, and a level and a page
-// hold at least one order. So what books take follows the orders that rest, not the prices that
-// were ever used: of those there remain two bits a tick.
+// bitmap finds the next best level when the best one empties. All books of a shard share a pool of
+// nodes, levels and pages: an order rests in one book only, and a level and a page hold at least
+// one order. So the books' memory follows the number of resting orders, not the prices that were
+// ever used, which cost two bits per tick.
 #pragma once
 
 #include <array>
@@ -28,7 +28,7 @@ namespace openvenue::core {
 class FastBook {
  private:
   using LevelIndex = std::uint32_t;  // 0: none
-  using PageIndex = std::uint32_t;   // of the page's first entry; 0: one without levels
+  using PageIndex = std::uint32_t;   // index of the page's first entry; 0: one without levels
   static constexpr std::uint32_t kPageTicks = PriceBitmap::kBlock;
   struct Node {
     QtyLots leaves_lots;
@@ -53,7 +53,7 @@ class FastBook {
           levels_(std::size_t{max_orders} + 1),
           pages_((std::size_t{max_orders} + 1) * kPageTicks) {}
 
-    // Where each order has a price, and each price a page, of its own.
+    // The worst case: each order has a price, and each price a page, of its own.
     [[nodiscard]] static std::uint64_t bytes(std::uint32_t max_orders) {
       return std::uint64_t{max_orders} *
              (sizeof(Node) + sizeof(Level) + kPageTicks * sizeof(LevelIndex));
@@ -83,7 +83,7 @@ class FastBook {
   void reduce(Slot slot, QtyLots by_lots);
   void transfer(Slot from, Slot to);
   void fill_front(Side side, QtyLots qty_lots);
-  // Here, where it can be inlined: matching asks for it once a fill, and once more.
+  // In the header, so that it can be inlined: matching calls it once per fill, and once more.
   [[nodiscard]] BookFront front(Side side) const {
     const LevelIndex best = best_[index(side)];
     if (best == 0) return {};

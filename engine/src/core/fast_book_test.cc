@@ -1,5 +1,6 @@
-// What FastBook promises beyond what every book does: its memory follows the orders that rest, not
-// the prices that were ever used. That it behaves like the naive book, differential_test.cc shows.
+// FastBook's promises beyond those of every book: its memory follows the number of resting orders,
+// not the prices that were ever used. differential_test.cc compares its behaviour with the naive
+// book's.
 #include "core/fast_book.h"
 
 #include <gmock/gmock.h>
@@ -20,7 +21,7 @@ using testing::ElementsAre;
 
 constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
 
-// Of this process, mapped to memory that is in use.
+// Resident memory of this process.
 std::uint64_t resident_bytes() {
   std::ifstream status("/proc/self/status");
   std::uint64_t kibibytes = 0;
@@ -49,8 +50,7 @@ TEST(FastBook, ManyBooksOfTheWidestRangeShareOneSmallPool) {
   for (int i = 0; i < 16; ++i) {
     books.push_back(std::make_unique<FastBook>(pool, 1, kPriceRangeTicksMax));
   }
-  // All orders of the pool move together, each alone in its page, from place to place and from book
-  // to book.
+  // All orders of the pool move together, each alone in its page, to new prices and other books.
   for (PriceTicks step = 0; step < 2'000; ++step) {
     FastBook& book = *books[static_cast<std::size_t>(step) % books.size()];
     const auto price = [&](Slot slot) { return 1 + (step * 101 + PriceTicks{slot}) * 64; };

@@ -11,7 +11,7 @@ std::string bytes_of(std::uint64_t word) {
   return {reinterpret_cast<const char*>(&word), sizeof word};
 }
 
-// mix() is 0 where one of its arguments is one of these.
+// mix() is 0 if one of its arguments is one of these.
 class HashOfATextWith : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(HashOfATextWith, DependsOnWhatComesBeforeThatWord) {

@@ -1,5 +1,5 @@
-// Order flow must not touch the heap, in whatever way. This file counts the allocations of the
-// whole test binary: it stands in front of the C library's functions, which operator new uses too.
+// Order flow must not use the heap in any way. This file counts the allocations of the whole test
+// binary by replacing the C library's functions, which operator new also uses.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -20,7 +20,7 @@ std::size_t allocations = 0;
 // NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the names are the C
 // library's and the sanitizers'.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-// A sanitizer has its own functions, and tells of each allocation.
+// A sanitizer has its own functions, and reports each allocation.
 extern "C" void __sanitizer_malloc_hook(const volatile void* /*memory*/, std::size_t /*size*/) {
   ++allocations;
 }
@@ -63,7 +63,7 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
 namespace openvenue::core {
 namespace {
 
-// Out of the compiler's sight, which would do without memory that nobody uses.
+// Hidden from the compiler, which would optimize unused memory away.
 void* volatile seen = nullptr;
 
 template <class Use>

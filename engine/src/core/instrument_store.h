@@ -15,7 +15,7 @@
 
 namespace openvenue::core {
 
-// The cash value of one lot at one tick, or nothing if no instrument can have these terms.
+// The cash value of one lot at one tick; nothing if no instrument can have these terms.
 [[nodiscard]] std::optional<CashMicros> tick_value_micros(const DefineInstrument& terms);
 
 struct InstrumentRecord {
@@ -42,7 +42,7 @@ class InstrumentStore {
     return kNoSlot;
   }
 
-  // Takes the memory of the instrument's book. Preconditions: the id is not in use, there is room.
+  // Allocates the instrument's book. Preconditions: the id is not in use, there is room.
   InstrumentRecord& add(const DefineInstrument& terms, CashMicros tick_value) {
     by_id_.insert(hash_number(terms.instrument), size());
     return records_.emplace_back(InstrumentRecord{

@@ -1,4 +1,4 @@
-// Accounts and positions: what is owned, what is reserved, and how a trade settles.
+// Accounts and positions: what they hold and reserve, and how a trade settles.
 //
 // Amounts cannot leave the 64-bit range: deposits and credit are bounded in total, so no account
 // can hold more than kAccountCashMax.
@@ -28,7 +28,7 @@ struct AccountRecord {
 class Ledger {
  public:
   Ledger(std::uint32_t max_accounts, std::uint32_t max_positions);
-  // What it takes once it is full.
+  // Memory of a full ledger.
   [[nodiscard]] static std::uint64_t bytes(std::uint32_t max_accounts, std::uint32_t max_positions);
 
   // --- accounts
@@ -38,7 +38,8 @@ class Ledger {
   [[nodiscard]] const AccountRecord& account(Slot slot) const { return accounts_[slot]; }
   // Precondition: the id is not in use and there is room.
   Slot add_account(const Account& account);
-  // kOverflow, kInsufficientCash or kInsufficientPosition if the new terms cannot be; else kNone.
+  // kOverflow, kInsufficientCash or kInsufficientPosition if the new terms are impossible, or
+  // kNone.
   [[nodiscard]] Reason check_terms(Slot account, const OpenAccount& terms) const;
   void set_terms(Slot account, const OpenAccount& terms);
 
@@ -62,14 +63,14 @@ class Ledger {
   void release_vacant_positions();
 
   // --- movements
-  // Cash from or to the outside. kOverflow or kInsufficientCash, changing nothing, or kNone.
+  // Moves cash in or out of the venue. kOverflow or kInsufficientCash, changing nothing, or kNone.
   [[nodiscard]] Reason adjust_cash(Slot account, CashMicros amount_micros);
   // The buyer pays and the seller delivers `qty_lots` at `lot_value_micros` each. The product fits.
   void settle(Slot buyer, Slot buyer_position, Slot seller, Slot seller_position, QtyLots qty_lots,
               CashMicros lot_value_micros);
 
   [[nodiscard]] CashMicros cash_adjusted_micros() const { return cash_adjusted_micros_; }
-  // Takes over the sum of all adjustments from a snapshot.
+  // Restores the sum of all adjustments from a snapshot.
   void restore_cash_adjusted(CashMicros amount_micros) { cash_adjusted_micros_ = amount_micros; }
 
  private:
@@ -86,10 +87,9 @@ class Ledger {
   CashMicros credit_total_micros_ = 0;
 };
 
-// Changes a position by a trade, its cost basis by average cost: growing adds the price paid,
-// shrinking takes away the share of the lots that go (rounded toward zero, the remainder stays),
-// and crossing zero starts anew at the trade's price. A cost beyond 64 bits stops at the largest
-// value.
+// Changes a position by a trade, and its cost basis by average cost: growing adds the price paid,
+// shrinking takes the leaving lots' share (rounded toward zero, the remainder stays), and crossing
+// zero starts again at the trade's price. A cost beyond 64 bits stops at the largest value.
 void trade_position(Position& position, Side side, QtyLots qty_lots, CashMicros lot_value_micros);
 
 }  // namespace openvenue::core

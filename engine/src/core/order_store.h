@@ -64,11 +64,11 @@ class OrderStore {
   [[nodiscard]] std::uint32_t open_orders() const { return open_orders_; }
   // The oldest open DAY order, or kNoSlot.
   [[nodiscard]] Slot oldest_day_order() const { return day_orders_.head; }
-  // The account's next older open order, or kNoSlot. An ended order keeps the one that it had when
-  // it ended, which may have ended since and then leads on in the same way: it ended later, so it
-  // is remembered for longer.
+  // The account's next older open order, or kNoSlot. An ended order keeps the one that it had at
+  // its end. That one may have ended since, and leads on in the same way: it ended later, so it is
+  // remembered for longer.
   [[nodiscard]] Slot next_older_open(Slot slot) const { return account_links_.previous(slot); }
-  // False for an order that had ended before a restart: it has no next older one.
+  // False for an order that ended before a restart: its next older order is unknown.
   [[nodiscard]] bool leads_on(Slot slot) const { return account_links_.previous(slot) != slot; }
   // Ended orders, longest ended first.
   [[nodiscard]] Slot first_ended() const { return ended_.head; }

@@ -1,4 +1,4 @@
-// An order that says what it does to its position does that, or is refused.
+// An order with a position intent fulfils it or is refused.
 #include <gtest/gtest.h>
 
 #include "core/exchange_fixture_test.h"
@@ -98,7 +98,7 @@ TEST_F(PositionIntentTest, ARepetitionIsRecognizedByItsIntentToo) {
   EXPECT_EQ(rejection(order), Reason::kDuplicateClientOrderId);
 }
 
-// It was entered through a version that did not pass intents on.
+// The order came through a version that did not pass on intents.
 TEST_F(PositionIntentTest, AnOrderWithoutAnIntentIsRecognizedInARepetitionThatHasOne) {
   NewOrder order = limit(kAnna, Side::kBuy, 1, 50);
   const OrderId id = enter(order);
@@ -116,7 +116,7 @@ TEST_F(PositionIntentTest, ARestoredStateKnowsWhatOpenOrdersWillClose) {
   enter(buy_to_close(kShorty, 4));
 }
 
-// --- rules of versions before
+// --- rules of earlier versions
 
 class RulesVersionTest : public PositionIntentTest {};
 
@@ -129,7 +129,7 @@ TEST_F(RulesVersionTest, IntentsAreLookedAtFromRulesVersion2On) {
   enter(sell_to_open(kAnna, 1));
 }
 
-// What a replay from a snapshot relies on.
+// A replay from a snapshot relies on this.
 TEST_F(RulesVersionTest, TheStateKeepsTheRulesInForce) {
   for (const RulesVersion rules : {RulesVersion{1}, RulesVersion{2}}) {
     apply(Configure{kSmallLimits, rules});

@@ -1,6 +1,6 @@
 // A set of price offsets that finds the next member above or below one in a handful of steps.
 //
-// A tree of 64-bit words: bit i of a word says whether word i one layer down has any bit set. Five
+// A tree of 64-bit words: bit i of a word is set if word i one layer down has any bit set. Five
 // layers cover the widest price range.
 #pragma once
 
@@ -24,7 +24,7 @@ class PriceBitmap {
     }
   }
 
-  // True if nothing else is in the offset's block, which begins at a multiple of kBlock.
+  // True if the offset's block, which begins at a multiple of kBlock, had no other member.
   bool insert(std::uint32_t offset) {
     std::uint64_t& leaf = leaves_[offset / kWordBits];
     const bool alone = leaf == 0;
@@ -33,7 +33,7 @@ class PriceBitmap {
     return alone;
   }
 
-  // True if nothing is left in the offset's block.
+  // True if the offset's block has no member left.
   bool erase(std::uint32_t offset) {
     std::uint64_t& leaf = leaves_[offset / kWordBits];
     leaf &= ~bit(offset);

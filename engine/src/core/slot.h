@@ -1,4 +1,4 @@
-// Records live in preallocated pools and are named by their index in it, the slot.
+// Records live in preallocated pools; a slot is a record's index in its pool.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
-// Finds the slot of a record by a key that the record itself holds.
+// Finds a record's slot by a key that the record itself holds.
 //
 // Open addressing with linear probing and backward-shift deletion, at most half full. The index
-// stores hashes and slots only (8 bytes an entry), so keys of any size cost nothing here; the
-// caller compares the key of a candidate. Never allocates after construction.
+// stores only hashes and slots (8 bytes an entry), so large keys cost nothing here; the caller
+// compares the key of a candidate. Never allocates after construction.
 #pragma once
 
 #include <bit>
@@ -33,7 +33,7 @@ class SlotIndex {
     }
   }
 
-  // Precondition: no record of that key is in the index, and fewer than max_records are.
+  // Precondition: no record of that key is in the index, and it holds fewer than max_records.
   void insert(std::uint32_t hash, Slot slot) {
     std::uint32_t at = hash & mask_;
     while (entries_[at].slot_plus_one != 0) at = (at + 1) & mask_;

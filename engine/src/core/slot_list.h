@@ -1,5 +1,5 @@
-// Doubly linked lists of slots. The links of all slots lie in one array, and a slot can be in one
-// list of that array at a time; a record that is in two lists at once needs two arrays.
+// Doubly linked lists of slots. One array holds the links of all slots, and a slot can be in one
+// list of an array at a time; a record in two lists at once needs two arrays.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ class SlotLinks {
     ++list.size;
   }
 
-  // Precondition: `slot` is in `list`. Its links stay as they were.
+  // Precondition: `slot` is in `list`. Its links stay unchanged.
   void remove(SlotList& list, Slot slot) {
     const Links links = links_[slot];
     (links.previous == kNoSlot ? list.head : links_[links.previous].next) = links.next;

@@ -10,14 +10,14 @@
 namespace openvenue::core {
 namespace {
 
-// A state had a version number of its own before the schema's was used for it: version 2 wrote 1.
+// The state once had its own version number: schema version 2 wrote 1.
 constexpr std::uint32_t kStateVersionOfVersion2 = 1;
 
 constexpr std::uint32_t stored_version(std::uint32_t version) {
   return version == 2 ? kStateVersionOfVersion2 : version;
 }
 
-// 0 if no state that can be read begins with it.
+// 0 if no readable state begins with it.
 constexpr std::uint32_t schema_version(std::uint32_t stored) {
   for (std::uint32_t version = kSchemaVersionOldest; version <= kSchemaVersion; ++version) {
     if (stored_version(version) == stored) return version;
@@ -81,7 +81,7 @@ void write_used_ids(const ClientIds& ids, const SlotList& list, auto& out, std::
 
 bool within(std::int64_t value, std::int64_t bound) { return value <= bound && value >= -bound; }
 
-// Amounts so bounded that sums of a few of them fit 64 bits.
+// True if the amounts are so bounded that sums of a few of them fit 64 bits.
 bool amounts_fit(const Account& account) {
   return within(account.credit_limit_micros, kCashTotalMax) &&
          within(account.cash_micros, kAccountCashMax) &&
@@ -97,7 +97,7 @@ bool amounts_fit(const Order& order) {
          within(order.limit_price_ticks, kPriceTicksMax);
 }
 
-// 0 if the bytes do not begin with a state that can be read; else its version.
+// The state's version; 0 if the bytes do not begin with a readable state.
 std::uint32_t read_counters(ByteReader& in, Counters& counters) {
   const std::uint32_t version = schema_version(in.get<std::uint32_t>());
   if (version == 0) return 0;
@@ -105,7 +105,7 @@ std::uint32_t read_counters(ByteReader& in, Counters& counters) {
   return in.ok() ? version : 0;
 }
 
-// Reads the parts in the order in which they were written, each checked against those before it.
+// Reads the parts in their stored order and checks each against those before it.
 class StateReader {
  public:
   StateReader(ByteReader& in, ExchangeState& state) : in_(in), state_(state) {}
@@ -121,7 +121,7 @@ class StateReader {
     Order order;
     OrderOwner owner;
     ReplaceTerms terms;
-    std::size_t place;  // in the order in which the books were written
+    std::size_t place;  // in the stored order of the books
   };
 
   bool read_counters() {
@@ -224,7 +224,7 @@ class StateReader {
     return open_in_order_of_age(opened);
   }
 
-  // Accounts list their orders by age, books by price and queue.
+  // Sorts by age for the accounts' lists; the books' are by price and queue.
   bool open_in_order_of_age(std::vector<OpenOrder>& opened) {
     std::sort(opened.begin(), opened.end(), [](const OpenOrder& a, const OpenOrder& b) {
       return a.order.order_id < b.order.order_id;

@@ -1,5 +1,5 @@
-// The canonical form of a state, written to bytes or a digest and read back. The records' fields
-// are those of schema/fields.h.
+// The canonical form of a state, written to bytes or a digest and read back. schema/fields.h lists
+// the records' fields.
 //
 //   version, counters
 //   accounts      by id
@@ -10,7 +10,7 @@
 //   used client order ids of ended orders, from version 3 on: the surplus, then those of each
 //                 account's share, by account; longest ended first
 //
-// Neither slots nor anything else of how the state is held appears in it.
+// It does not depend on slots, or on any other detail of the state in memory.
 #pragma once
 
 #include <cstdint>
@@ -23,16 +23,15 @@
 
 namespace openvenue::core {
 
-// In any version that can be read, without what came later. `Sink` is ByteWriter, PieceWriter or
-// Digest.
+// Writes any readable version, without later fields. `Sink` is ByteWriter, PieceWriter or Digest.
 template <class Sink>
 void write_state(const ExchangeState& state, Sink& out, std::uint32_t version = kSchemaVersion);
 
-// Fills a freshly constructed state. False, with the state unusable, if the bytes are not a state
-// of a version that can be read, exceed its capacity or contradict themselves.
+// Fills a freshly constructed state. Returns false, with the state unusable, if the bytes are not a
+// state of a readable version, exceed its capacity or contradict themselves.
 [[nodiscard]] bool read_state(ByteReader& in, ExchangeState& state);
 
-// The limits of the state that the bytes begin with; nothing if they begin with none.
+// The limits of the state at the beginning of the bytes; nothing if there is none.
 [[nodiscard]] std::optional<Limits> read_limits(ByteReader& in);
 
 }  // namespace openvenue::core

@@ -63,7 +63,7 @@ TEST_F(SnapshotTest, PiecesTogetherAreTheWhole) {
   EXPECT_EQ(exchange_.digest().size(), bytes_.size());
 }
 
-// Its own number and what came with version 3 are all that is different.
+// Only its version number and the fields of version 3 differ.
 TEST(Snapshot, TheFormOfVersion2IsReadBack) {
   RandomFlow flow(7, 32);
   Limits capacity = flow.limits();

@@ -39,8 +39,8 @@ enum class OrderStatus : std::uint8_t {
   kReplaced = 6,  // superseded by the order named in replaced_by
 };
 
-// What a client says that its order does to its position; an order that would do something else is
-// refused.
+// A client's statement of what its order does to its position; an order that would do something
+// else is refused.
 enum class PositionIntent : std::uint8_t {
   kUnspecified = 0,
   kBuyToOpen = 1,
@@ -49,10 +49,10 @@ enum class PositionIntent : std::uint8_t {
   kSellToClose = 4,
 };
 
-// Why a command was rejected or an order ended. One list for all, so that a number means the same
-// thing everywhere (journal, wire, metrics).
+// Why a command was rejected or an order ended. There is one list, so that a number means the same
+// everywhere (journal, wire, metrics).
 //
-// Where several reasons to reject a new order or a replacement apply, the first one of these is
+// If several reasons to reject a new order or a replacement apply, the first one of these is
 // given:
 //
 //   kUnknownAccount
@@ -79,7 +79,7 @@ enum class Reason : std::uint8_t {
   kInstrumentInactive = 3,
   kInvalidQuantity = 4,  // not positive, or above the instrument's maximum
   kInvalidPrice = 5,     // outside the instrument's limits, or missing, or given for a market order
-  kInvalidOrder = 6,     // a combination that has no meaning (a field out of its enumeration, …)
+  kInvalidOrder = 6,     // a combination without meaning (a field out of its enumeration, …)
   kInsufficientCash = 7,        // buying power would be exceeded
   kInsufficientPosition = 8,    // more would be sold than held, and the account may not sell short
   kDuplicateClientOrderId = 9,  // same account and client_order_id, different body
@@ -87,9 +87,9 @@ enum class Reason : std::uint8_t {
   kOrderNotOpen = 11,         // it exists, but is filled, canceled, expired or replaced
   kQuantityBelowFilled = 12,  // a replace to a total that is not above what is filled already
   kCapacity = 13,             // a pool is full (accounts, instruments, positions)
-  kAlreadyExists = 14,        // an account or instrument of that id, with other terms
+  kAlreadyExists = 14,        // an account or instrument of that id exists with other terms
   kOverflow = 15,             // an amount would leave the 64-bit range
-  kInvalidDefinition = 16,    // an instrument, account or configuration that cannot be
+  kInvalidDefinition = 16,    // an impossible instrument, account or configuration
   kOpenOrderLimit = 17,       // all accounts together have as many open orders as they may
   kAccountOpenOrderLimit = 18,   // the account has as many open orders as one may
   kPositionIntentMismatch = 19,  // the order would do to the position what its intent excludes
@@ -108,8 +108,8 @@ constexpr std::size_t kSymbolBytesMax = 24;
 constexpr std::size_t kNameBytesMax = 64;
 constexpr std::size_t kActorBytesMax = 32;
 
-// A bounded string by value. Bytes after size() are always zero, so that comparing and hashing may
-// look at the whole.
+// A bounded string by value. Bytes after size() are always zero, so comparing and hashing may use
+// the whole array.
 template <std::size_t Capacity>
 class FixedString {
  public:

@@ -1,15 +1,15 @@
 // A fixed array of zeroed records whose untouched pages cost no memory.
 //
-// Pools are sized for the worst case when the process starts; the operating system maps a page of
-// them when it is first written. Where there is no memory at construction, does what operator new
-// does: calls the new-handler, or throws std::bad_alloc. Never allocates again.
+// Pools are sized for the worst case when the process starts. Never allocates after construction.
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
+#include <limits>
 #include <memory>
 #include <new>
 #include <type_traits>
+
+#include "core/zeroed_memory.h"
 
 namespace openvenue::core {
 
@@ -19,7 +19,8 @@ class ZeroedArray {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>,
                 "elements come into being as zero bytes and are never destroyed");
 
-  explicit ZeroedArray(std::size_t size) : elements_(allocate(size == 0 ? 1 : size)), size_(size) {}
+  explicit ZeroedArray(std::size_t size)
+      : elements_(allocate(size), Free{size * sizeof(T)}), size_(size) {}
 
   T& operator[](std::size_t index) { return elements_[index]; }
   const T& operator[](std::size_t index) const { return elements_[index]; }
@@ -27,17 +28,15 @@ class ZeroedArray {
 
  private:
   static T* allocate(std::size_t size) {
-    for (;;) {
-      void* zeros = std::calloc(size, sizeof(T));
-      if (zeros != nullptr) return static_cast<T*>(zeros);
-      const std::new_handler handler = std::get_new_handler();
-      if (handler == nullptr) throw std::bad_alloc();
-      handler();
+    if (size > std::numeric_limits<std::size_t>::max() / sizeof(T)) {
+      throw std::bad_array_new_length();
     }
+    return static_cast<T*>(allocate_zeroed(size * sizeof(T)));
   }
 
   struct Free {
-    void operator()(T* elements) const { std::free(elements); }
+    std::size_t bytes;
+    void operator()(T* elements) const { free_zeroed(elements, bytes); }
   };
   std::unique_ptr<T[], Free> elements_;
   std::size_t size_;

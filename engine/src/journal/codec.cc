@@ -12,7 +12,7 @@ namespace {
 
 using EntryLength = std::uint32_t;
 
-// The version from which on an entry begins with its length.
+// The first version whose entries begin with their length.
 constexpr std::uint32_t kLengthSince = 3;
 
 template <class Variant, std::size_t... Index>
@@ -30,7 +30,7 @@ static_assert(sizeof(EntryLength) + core::field_bytes_max<core::Command>() +
               kCommandBytesMax);
 static_assert(largest_alternative<core::Event>() <= kEventBytesMax);
 
-// Kinds are written as the alternative's index plus one, so that zeros are never an entry.
+// Kinds are the alternative's index plus one, so that zeros are never an entry.
 template <class Variant>
 std::uint8_t kind_of(const Variant& variant) {
   return static_cast<std::uint8_t>(variant.index() + 1);

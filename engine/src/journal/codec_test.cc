@@ -1,4 +1,4 @@
-// What an entry's encoding promises: it comes back as it was, and nothing but a whole one decodes.
+// Promises of an entry's encoding: it decodes to the same entry, and only a whole one decodes.
 #include "journal/codec.h"
 
 #include <gtest/gtest.h>
@@ -82,7 +82,7 @@ struct Entry {
   core::EventBuffer events;
 };
 
-// One of each kind as `index` counts up, everything else random.
+// An entry of each kind as `index` counts up, random otherwise.
 Entry random_entry(std::size_t index) {
   RandomFields random(index);
   Entry entry;
@@ -102,7 +102,7 @@ std::vector<std::byte> encode(const Entry& entry) {
   return bytes;
 }
 
-// As version 2 wrote it: what came later is left out.
+// In the form of version 2, without later fields.
 std::vector<std::byte> encode_version_2(const Entry& entry) {
   std::vector<std::byte> bytes;
   core::ByteWriter out(bytes);
@@ -137,7 +137,7 @@ TEST(Codec, EveryKindOfCommandAndEventComesBackAsItWas) {
   }
 }
 
-// What version 2 did not have is what it meant then.
+// Fields that version 2 lacked get the meaning that they had then.
 TEST(Codec, AnEntryOfVersion2IsReadWithWhatItMeantThen) {
   for (std::size_t index = 0; index < 2'000; ++index) {
     const Entry entry = random_entry(index);
@@ -197,7 +197,7 @@ TEST(Codec, EntriesFollowEachOtherWithoutSeparators) {
   EXPECT_EQ(in.remaining(), 0U);
 }
 
-// Changes some bytes, takes some away, adds some: what a fuzzer does first.
+// Changes, removes and adds bytes, as a fuzzer does first.
 class Mutation {
  public:
   explicit Mutation(std::uint64_t seed) : random_(seed) {}
@@ -233,7 +233,7 @@ class Mutation {
  private:
   std::size_t below(std::size_t bound) { return random_() % bound; }
   std::byte random_byte() { return static_cast<std::byte>(random_()); }
-  // Values at which lengths, kinds and enumerators change their meaning.
+  // Values next to those at which lengths, kinds and enumerators change their meaning.
   std::byte boundary() {
     constexpr std::array<int, 8> kBoundaries = {0, 1, 2, 9, 10, 127, 128, 255};
     return static_cast<std::byte>(kBoundaries[below(kBoundaries.size())]);
@@ -242,9 +242,8 @@ class Mutation {
   std::mt19937_64 random_;
 };
 
-// Whatever the bytes: either they are refused, or what they decode to encodes to the very bytes
-// that were read. Nothing behind them is touched: each has an allocation of its own size. True if
-// decoded.
+// Either the bytes are refused, or they decode to an entry that encodes to exactly the bytes read.
+// Bytes behind them are not touched: each case has an allocation of its own size. True if decoded.
 bool refuses_or_reads_exactly(const std::vector<std::byte>& bytes) {
   const std::vector<std::byte> exact(bytes.begin(), bytes.end());
   Entry decoded;
@@ -260,7 +259,7 @@ TEST(CodecFuzz, RandomBytesAreRefusedOrReadExactly) {
   Mutation mutation(1);
   for (std::size_t index = 0; index < 50'000 && !testing::Test::HasFailure(); ++index) {
     std::vector<std::byte> bytes = mutation.random_bytes(index % 400);
-    // Half of them get past the first checks: a length that is right, no actor, a kind that exists.
+    // Half of them pass the first checks: a right length, no actor, a known kind.
     if (index % 2 == 0 && bytes.size() > kKindAt) {
       const auto length = static_cast<std::uint32_t>(bytes.size() - 4);
       std::memcpy(bytes.data(), &length, sizeof length);

@@ -1,5 +1,5 @@
-// Promise: whatever happens to the bytes of a journal, what is read from it is exactly a prefix of
-// what was written, or a refusal, and never something else.
+// Promise: after any change to a journal's bytes, reading gives exactly a prefix of what was
+// written, or a refusal.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -54,7 +54,7 @@ class Damage : public ::testing::Test {
     }
   }
 
-  // Entries in the frames up to the first that is not in its segment's `bytes` as it was written.
+  // Number of entries in the frames before the first one that differs in its segment's `bytes`.
   std::size_t entries_whole_in(std::size_t segment, const std::string& bytes) const {
     std::size_t entries = 0;
     for (const FramePlace& frame : frames_) {
@@ -67,7 +67,7 @@ class Damage : public ::testing::Test {
     return entries;
   }
 
-  // Recovers, appends, and reads everything back: what was recovered, then what was appended.
+  // Recovers, appends, and reads everything back: the recovered entries, then the appended ones.
   void expect_usable_after(std::size_t entries) {
     std::vector<Entry> expected(written_.begin(),
                                 written_.begin() + static_cast<std::ptrdiff_t>(entries));
@@ -108,7 +108,7 @@ TEST_F(Damage, AnyFlippedBitGivesAPrefixOrARefusal) {
       file.seekp(static_cast<std::streamoff>(at)).put(flipped).flush();
       const ReadBack back = read_journal(settings_);
       ASSERT_TRUE(is_prefix(back.entries, written_)) << segment << ':' << at;
-      // After a clean end nothing that was acknowledged may be missing without a refusal.
+      // After a clean end no acknowledged entry may be missing without a refusal.
       if (back.result != Reader::Result::kDamaged) {
         ASSERT_EQ(back.entries.size(), written_.size()) << segment << ':' << at;
       }
@@ -122,7 +122,7 @@ TEST_F(Damage, RecoveryAfterAFlippedByteRefusesOrContinuesAPrefix) {
   std::size_t refused = 0;
   std::size_t continued = 0;
   for (std::size_t segment = 0; segment < 2; ++segment) {
-    // All of what was written; of the zeros between only some.
+    // All written bytes; only some of the zeros between.
     for (std::size_t at = 0; at < bytes_[segment].size();
          at += bytes_[segment][at] != 0 || at % 512 < 64 ? 3 : 61) {
       std::string damaged = bytes_[segment];
@@ -146,8 +146,8 @@ TEST_F(Damage, RecoveryAfterAFlippedByteRefusesOrContinuesAPrefix) {
   EXPECT_GT(continued, 0U);
 }
 
-// Damage that checksums do not see, as a bug or a hand would do it: any field of a header or byte
-// of a payload is another one, under a right checksum. What is read of it is what the bytes say.
+// Damage that checksums do not detect, by a bug or by hand: another value in any field of a header
+// or byte of a payload, under a right checksum. Reading gives what the bytes say.
 TEST_F(Damage, AnyChangeUnderARightChecksumIsRefusedOrReadAsItIs) {
   make_journal(Ending::kKilled);
   std::mt19937_64 random(1);
@@ -159,7 +159,7 @@ TEST_F(Damage, AnyChangeUnderARightChecksumIsRefusedOrReadAsItIs) {
     const FramePlace& frame = frames_[random() % 3];
     std::string bytes = bytes_[0];
     auto* begin = reinterpret_cast<std::byte*>(bytes.data()) + frame.offset;
-    // Headers and the first entry more often than the rest.
+    // Headers and the first entry are changed more often than the rest.
     const std::size_t reach = round % 2 == 0 ? kFrameHeaderBytes + 32 : frame.bytes;
     begin[random() % reach] ^= static_cast<std::byte>(1 + random() % 255);
     auto header = load_header<FrameHeader>(std::span(begin, kFrameHeaderBytes));
@@ -275,7 +275,7 @@ TEST_F(Damage, AMissingSegmentIsRefusedWhicheverItIs) {
   EXPECT_THAT(refusal(settings_), ::testing::HasSubstr("is missing"));
 }
 
-// As after a crash between the naming of the next segment and the mark, or within the mark.
+// The state after a crash between naming the next segment and writing the mark, or within the mark.
 TEST_F(Damage, AMissingOrTornSegmentEndIsWrittenAgain) {
   make_journal(Ending::kKilled);
   const auto in_first = [](const FramePlace& frame) { return frame.segment == 0; };

@@ -1,9 +1,9 @@
-// What reaches the disk, and what only seems to: recovery after a sync that failed and after a
-// power cut.
+// Recovery after a failed sync and after a power cut: data that reached the disk, and data that
+// only seems to.
 //
-// The files are real. Between them and the journal stands a model of the kernel's page cache: what
-// is written can be read at once, is on the disk only after a sync, and after a sync that failed is
-// neither dirty nor on the disk, as on Linux.
+// The files are real. Between them and the journal is a model of the kernel's page cache: written
+// data can be read at once, is on the disk only after a sync, and after a failed sync is neither
+// dirty nor on the disk, as on Linux.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -62,7 +62,7 @@ class Disk {
     return synced_directories_;
   }
 
-  // Leaves what is on the disk, and nothing else.
+  // Leaves only the data that is on the disk.
   void cut_power() {
     for (const std::filesystem::path& name : names_in_memory_) std::filesystem::remove(name);
     names_in_memory_.clear();
@@ -148,7 +148,7 @@ class Disk {
     return std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(descriptor));
   }
 
-  // What was there when the model first saw the file counts as written.
+  // Content that existed when the model first saw the file counts as written.
   CachedFile& file_of(int descriptor) {
     struct stat status {};
     EXPECT_EQ(::fstat(descriptor, &status), 0);
@@ -168,7 +168,7 @@ class Disk {
   std::set<std::filesystem::path> synced_directories_;
 };
 
-// Writes one frame of two entries whose sync fails; the writer is gone afterwards.
+// Writes one frame of two entries whose sync fails, and destroys the writer.
 std::vector<Entry> write_frame_that_is_not_synced(const Settings& settings, Market& market,
                                                   Disk& disk) {
   Recovered recovered = recover(settings, kSmallLimits);
@@ -231,7 +231,7 @@ TEST(FailingDisk, ATornWriteIsCutOnTheDiskToo) {
   EXPECT_TRUE(back.entries == acknowledged);
 }
 
-// A power cut must not take away a directory on the way to the journal.
+// A power cut must not remove a directory on the path to the journal.
 TEST(FailingDisk, EveryDirectoryThatIsMadeIsDurable) {
   const TemporaryDirectory directory;
   for (const char* name : {"a/b/c", "d/e/f/", "g/./h/../i"}) {
@@ -246,7 +246,7 @@ TEST(FailingDisk, EveryDirectoryThatIsMadeIsDurable) {
   }
 }
 
-// Its older segments may be elsewhere: the snapshot is what there is.
+// Older segments may have been archived, so the snapshot is needed.
 TEST(FailingDisk, ASnapshotThatCannotBeOpenedNowIsNotPassedOver) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings();
@@ -258,7 +258,7 @@ TEST(FailingDisk, ASnapshotThatCannotBeOpenedNowIsNotPassedOver) {
   EXPECT_EQ(recover(settings, kSmallLimits).snapshot_sequence, 80U);
 }
 
-// A journal whose writer ended within the roll to its second segment: before its name was durable.
+// A journal whose writer ended within the roll to its second segment, before its name was durable.
 class InterruptedRoll : public ::testing::Test {
  protected:
   InterruptedRoll() {
@@ -314,7 +314,7 @@ TEST_F(InterruptedRoll, APowerCutThatTakesTheNewSegmentLeavesAJournalThatGoesOn)
 
 }  // namespace
 
-// What the journal calls instead of the C library while a test has a Disk.
+// The journal calls these instead of the C library while a test has a Disk.
 extern "C" {
 
 int open(const char* path, int flags, ...) {
@@ -336,7 +336,7 @@ int fdatasync(int descriptor) {
   return static_cast<int>(::syscall(SYS_fdatasync, descriptor));
 }
 
-// The journal syncs only directories by this.
+// The journal uses fsync only for directories.
 int fsync(int descriptor) {
   if (Disk* disk = disk_in_use) return disk->sync_directory(descriptor);
   return static_cast<int>(::syscall(SYS_fsync, descriptor));

@@ -142,8 +142,8 @@ void sync_directory(const std::filesystem::path& directory) {
   if (failed != 0) fail("Syncing directory", directory, error);
 }
 
-// The directory itself is locked, which nobody can take away from under a running engine; the file
-// in it only tells whose it is.
+// The lock is on the directory itself, so that nobody can remove it under a running engine; the
+// file in it only names the holder.
 DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
   const std::filesystem::path holder_path = directory / "lock";
   descriptor_ = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

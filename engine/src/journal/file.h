@@ -1,4 +1,4 @@
-// Files as the journal uses them: positioned reads and writes, explicit durability, no retries.
+// The journal's files: positioned reads and writes, explicit durability, no retries.
 //
 // Every failure throws JournalError with the file, the offset and the system's reason. A short
 // write is a failure.
@@ -19,26 +19,25 @@ class File {
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
 
-  // Makes the file, or empties the one that is there.
+  // Creates the file, or empties an existing one.
   [[nodiscard]] static File create(const std::filesystem::path& path);
   [[nodiscard]] static File open(const std::filesystem::path& path);
   [[nodiscard]] static File open_for_writing(const std::filesystem::path& path);
 
-  // Fewer bytes than asked for only at the end of the file.
+  // Reads fewer bytes only at the end of the file.
   [[nodiscard]] std::size_t read_at(std::uint64_t offset, std::span<std::byte> out) const;
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
-  // Overwrites [begin, end) by zeros, a piece at a time and each made durable, so that a large fill
-  // never floods the disk that the journal is syncing to.
+  // Overwrites [begin, end) by zeros in pieces, each made durable, so that a large fill never
+  // floods the disk to which the journal syncs.
   void write_zeros(std::uint64_t begin, std::uint64_t end);
-  // Writes [begin, end) again as it reads, and makes it durable: a page that the kernel holds clean
-  // without having written it gets to the disk.
+  // Writes [begin, end) again with its own bytes and makes it durable, because the kernel may hold
+  // a page as clean without having written it.
   void rewrite(std::uint64_t begin, std::uint64_t end);
   // fdatasync.
   void sync();
-  // Lets go of what the kernel holds of the file in memory, so that reading asks the disk. A page
-  // that is in use stays.
+  // Drops the file from the kernel's memory, so that reading asks the disk. Pages in use stay.
   void drop_cache() const;
-  // Moves the file, and makes the new name durable.
+  // Renames the file and makes the new name durable.
   void rename(const std::filesystem::path& to);
 
   [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
@@ -53,13 +52,14 @@ class File {
   std::filesystem::path path_;
 };
 
-// Makes entries made, renamed or removed in the directory durable.
+// Makes created, renamed and removed names in the directory durable.
 void sync_directory(const std::filesystem::path& directory);
 
-// Exclusive use of a directory, by a file `lock` in it, until the object or the process ends.
+// Exclusive use of a directory until the object or the process ends; a file `lock` names the
+// holder.
 class DirectoryLock {
  public:
-  // Throws JournalError, naming the holder, where another process has it.
+  // Throws JournalError, naming the holder, if another process has it.
   explicit DirectoryLock(const std::filesystem::path& directory);
   ~DirectoryLock();
   DirectoryLock(DirectoryLock&& other) noexcept;

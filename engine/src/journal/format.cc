@@ -8,7 +8,7 @@ namespace openvenue::journal {
 
 namespace {
 
-// Of a header's fields before its checksum: what the checksum of the rest is seeded with.
+// Checksum of a header's fields before its own checksum; it seeds the checksum of the rest.
 std::uint64_t seed_of(std::span<const std::byte> header, std::uint64_t salt) {
   return XXH3_64bits_withSeed(header.data(), offsetof(FrameHeader, checksum), salt);
 }

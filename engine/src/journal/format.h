@@ -1,5 +1,5 @@
-// The shape of a journal on disk. docs/journal.md describes it for people; this file is what the
-// code shares.
+// The format of a journal on disk, as constants and structs. docs/journal.md describes it for
+// people.
 //
 //   journal-SSSSSSSSSS-NNNNNNNNNNNNNNNNNNNN.ovj     a segment of shard S that begins with entry N
 //     0      SegmentHeader, zeros up to 4,096
@@ -32,30 +32,30 @@ struct XXH3_state_s;  // xxhash.h
 
 namespace openvenue::journal {
 
-// One number for the files' layout and for the fields of what is in them.
+// One version for the files' layout and for the fields in them.
 constexpr std::uint16_t kFormatVersion = core::kSchemaVersion;
 
-// Counts a journal's writers: each start has one more than the last that was found.
+// Number of a journal's writer: each start takes the last one found plus 1.
 using Epoch = std::uint32_t;
 
 // First bytes of each structure: readable in a dump, and never part of UTF-8 text.
 constexpr std::uint64_t kSegmentMagic = 0xFF314745534A564FULL;   // "OVJSEG1\xFF"
 constexpr std::uint64_t kSnapshotMagic = 0xFF31504E534A564FULL;  // "OVJSNP1\xFF"
 constexpr std::uint32_t kFrameMagic = 0xFF46564FU;               // "OVF\xFF"
-// Version 2 had eight bytes of it, where there are four and the epoch now.
+// Version 2 had eight bytes, the present four and the epoch.
 constexpr std::uint64_t kFrameMagicOfVersion2 = 0xFF314D52464A564FULL;  // "OVJFRM1\xFF"
 
 constexpr std::uint64_t kSegmentHeaderBytes = 4096;
 constexpr std::uint64_t kFrameHeaderBytes = 64;
 constexpr std::uint64_t kFrameAlignmentBytes = 8;
 constexpr std::uint64_t kFramePayloadBytesMax = std::uint64_t{16} << 20;
-// A shard hands a frame over at this size: large enough to make headers and system calls
+// The shard hands over a frame of this size: large enough to make headers and system calls
 // negligible, small enough to be on its way to the disk within a millisecond.
 constexpr std::uint64_t kFrameFullBytes = std::uint64_t{1} << 20;
 // Bounds of one encoded command without its events, and of one encoded event.
 constexpr std::uint64_t kCommandBytesMax = 256;
 constexpr std::uint64_t kEventBytesMax = 160;
-// Kept free behind the entries of a segment for its two marks: one clean end, one segment end.
+// Kept free at the end of a segment for its two marks: one clean end, one segment end.
 constexpr std::uint64_t kSegmentReserveBytes = 2 * kFrameHeaderBytes;
 constexpr std::uint64_t kSegmentBytesMin = kSegmentHeaderBytes + 4096;
 constexpr std::uint64_t kSegmentBytesMax = std::uint64_t{4} << 30;
@@ -74,8 +74,8 @@ struct SegmentHeader {
 
 enum FrameFlags : std::uint16_t {
   kEntries = 0,
-  kCleanEnd = 1,  // no entries: all before was synced, and the writer stopped or had nothing to do
-  kSegmentEnd = 2,  // no entries: the journal goes on in the next segment, which exists
+  kCleanEnd = 1,    // no entries: all before was synced, and the writer stopped or was idle
+  kSegmentEnd = 2,  // no entries: the journal continues in the next segment, which exists
 };
 
 struct FrameHeader {
@@ -84,11 +84,11 @@ struct FrameHeader {
   std::uint16_t version = kFormatVersion;
   std::uint16_t flags = kEntries;
   std::uint32_t payload_bytes = 0;
-  core::Sequence first_sequence = 0;  // of the next entry, where there are none
+  core::Sequence first_sequence = 0;  // of the next entry, if there are none
   std::uint32_t count = 0;
   std::uint32_t shard_id = 0;
   // Everything up to here was synced before this frame was written. A bad frame before a valid one
-  // is a torn write only if the valid one does not vouch for it.
+  // is a torn write only if the valid one does not report it as synced.
   core::Sequence durable_sequence = 0;
   std::uint64_t offset = 0;             // of this frame in its file
   std::uint64_t previous_checksum = 0;  // of the frame before: the chain
@@ -117,12 +117,12 @@ static_assert(Header<SegmentHeader> && Header<FrameHeader> && Header<SnapshotHea
 static_assert(kFrameHeaderBytes == sizeof(FrameHeader));
 static_assert(kSegmentHeaderBytes % kFrameAlignmentBytes == 0);
 static_assert(kFrameHeaderBytes % kFrameAlignmentBytes == 0);
-// A frame that is not full takes one more command, with all the events that a command can cause.
+// A frame that is not full has room for one more command with the largest number of events.
 static_assert(kFrameFullBytes + kCommandBytesMax +
                   (core::kFillsPerCommandMax + std::uint64_t{4}) * kEventBytesMax <=
               kFramePayloadBytesMax);
 
-// A header as a writer of `epoch` begins it in a segment of `version`.
+// A new header of a writer of `epoch` in a segment of `version`.
 [[nodiscard]] constexpr FrameHeader new_frame_header(std::uint32_t version, Epoch epoch) {
   FrameHeader header;
   header.version = static_cast<std::uint16_t>(version);
@@ -134,7 +134,7 @@ static_assert(kFrameFullBytes + kCommandBytesMax +
   return header;
 }
 
-// Whether a frame of a segment of `version` can begin with these eight bytes.
+// True if a frame of a segment of `version` can begin with these eight bytes.
 [[nodiscard]] constexpr bool begins_frame(std::uint64_t word, std::uint32_t version) {
   return version == 2 ? word == kFrameMagicOfVersion2
                       : static_cast<std::uint32_t>(word) == kFrameMagic;
@@ -143,7 +143,7 @@ static_assert(kFrameFullBytes + kCommandBytesMax +
   return begins_frame(std::uint64_t{header.epoch} << 32 | header.magic, version);
 }
 
-// 0 in version 2, which had none.
+// 0 in version 2, which has none.
 [[nodiscard]] constexpr Epoch epoch_of(const FrameHeader& header) {
   return header.version == 2 ? 0 : header.epoch;
 }
@@ -153,11 +153,11 @@ static_assert(kFrameFullBytes + kCommandBytesMax +
          kFrameAlignmentBytes;
 }
 
-// The checksum of a header that begins `bytes` and of all that follows it there. The header's own
-// checksum field is not looked at. Precondition: bytes.size() >= 64.
+// Checksum of the header that begins `bytes` and of everything after it, ignoring the header's own
+// checksum field. Precondition: bytes.size() >= 64.
 [[nodiscard]] std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t salt);
 
-// The same of a header whose checksum is still open and of what follows it piece by piece.
+// The same for a header without its checksum and for the following bytes, piece by piece.
 class PiecewiseChecksum {
  public:
   template <Header T>
@@ -183,7 +183,7 @@ template <Header T>
   return header;
 }
 
-// Puts the header, with its checksum over all of `bytes`, at the front of `bytes`.
+// Writes the header, with its checksum over all of `bytes`, to the front of `bytes`.
 template <Header T>
 void seal(T& header, std::span<std::byte> bytes, std::uint64_t salt) {
   std::memcpy(bytes.data(), &header, sizeof header);

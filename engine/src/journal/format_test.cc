@@ -1,4 +1,4 @@
-// The format is a promise to every journal that exists: its documented example stays readable.
+// Every existing journal relies on the format: its documented example must stay readable.
 #include "journal/format.h"
 
 #include <gtest/gtest.h>

@@ -13,11 +13,11 @@
 namespace openvenue::journal {
 namespace {
 
-// Large enough to read fast, small enough that following a live journal frame by frame stays cheap.
+// Large enough to read fast, small enough to follow a live journal cheaply, frame by frame.
 constexpr std::uint64_t kWindowBytes = std::uint64_t{64} << 10;
 constexpr std::uint64_t kInspectBytes = std::uint64_t{1} << 20;
 
-// Whether a whole frame of this segment that says it belongs at `offset` begins `bytes`.
+// True if `bytes` begin with a whole frame of this segment that belongs at `offset`.
 bool is_valid_frame(std::span<const std::byte> bytes, std::uint64_t offset,
                     const SegmentHeader& segment) {
   if (bytes.size() < kFrameHeaderBytes) return false;
@@ -28,8 +28,8 @@ bool is_valid_frame(std::span<const std::byte> bytes, std::uint64_t offset,
   return size <= bytes.size() && header.checksum == checksum_of(bytes.first(size), segment.salt);
 }
 
-// How many bytes the frame whose header begins `bytes` claims to have; just a header's where that
-// cannot be. For reading enough, not for believing.
+// The size that the frame at the beginning of `bytes` claims, or a header's size if the claim is
+// impossible. It decides how much to read, never what to believe.
 std::uint64_t claimed_bytes(std::span<const std::byte> bytes, std::uint32_t version) {
   if (bytes.size() < kFrameHeaderBytes) return kFrameHeaderBytes;
   const auto header = load_header<FrameHeader>(bytes);
@@ -55,7 +55,7 @@ FrameReader::Result FrameReader::next(core::Sequence durable) {
   try {
     return advance(durable);
   } catch (const OutOfResources&) {
-    throw;  // is no damage
+    throw;  // it is no damage
   } catch (const JournalError& error) {
     damaged_ = true;
     error_ = error.what();
@@ -70,7 +70,7 @@ FrameReader::Result FrameReader::advance(core::Sequence durable) {
       if (accept_frame()) return Result::kFrame;
       continue;
     }
-    // No frame, or not yet one. First gather evidence, then look again: a frame that the writer
+    // No frame, or not one yet. Gather evidence first, then read again: a frame that the writer
     // completed meanwhile is no damage, whatever came after it.
     const std::optional<NamedFile> following = following_segment();
     const Remains remains = following ? Remains{} : inspect_remains();
@@ -149,7 +149,7 @@ void FrameReader::enter(const NamedFile& name) {
   window_.clear();
 }
 
-// The writer puts a larger file in the place of an empty segment that its next frame does not fit.
+// The writer replaces an empty segment by a larger file if the next frame does not fit into it.
 bool FrameReader::reopen() {
   File file = File::open(file_.path());
   const SegmentHeader header =
@@ -163,7 +163,7 @@ bool FrameReader::reopen() {
 
 bool FrameReader::load_frame() {
   if (frame_in_window()) return true;
-  // Not there, cut off by the window's end, or read before it was written.
+  // Missing, cut off by the window's end, or read before it was written.
   const std::uint64_t left = segment_.segment_bytes - offset_;
   const auto read = [&](std::uint64_t size) {
     window_.resize(std::min(size, left));
@@ -216,7 +216,7 @@ bool FrameReader::accept_frame() {
     enter(*following);
     return false;
   }
-  // Frames between two syncs say the same of what was durable before them.
+  // Frames between two syncs report the same durable sequence.
   if (!last_flags_ || frame_.durable_sequence != last_group_durable_) last_group_offset_ = offset_;
   last_group_durable_ = frame_.durable_sequence;
   frame_offset_ = offset_;
@@ -227,12 +227,12 @@ bool FrameReader::accept_frame() {
   return true;
 }
 
-// By its name, which says the entry that it begins with. Only where there is no such file, the
-// whole directory is looked through for a later one, which would be damage.
+// Finds the next segment by its name, which has its first entry. Only if that file is missing,
+// lists the directory for a later one, which would mean damage.
 std::optional<NamedFile> FrameReader::following_segment() const {
   if (next_sequence_ > segment_.first_sequence) {
     const NamedFile next{next_sequence_, segment_path(directory_, shard_id_, next_sequence_)};
-    std::error_code ignored;  // the listing reports what is wrong with the directory
+    std::error_code ignored;  // the listing reports problems of the directory
     if (std::filesystem::exists(next.path, ignored)) return next;
   }
   for (NamedFile& segment : list_segments(directory_, shard_id_)) {

@@ -1,11 +1,11 @@
-// Walks a journal's frames in order across its segments, while it is being written or not, and
-// tells the end of a journal from a torn write, and both from damage.
+// Reads a journal's frames in order across its segments, also while it is written. Distinguishes
+// the end of a journal from a torn write, and both from damage.
 //
-// What lies where the next frame would begin decides:
+// The bytes at the next frame's place decide:
 //   a valid frame that continues the chain     the next frame
-//   the next segment continues the chain here  go on there; what is left in this one is unused
+//   the next segment continues the chain here  continue there; the rest of this one is unused
 //   only zeros to the end of the last segment  the end
-//   something else, and no later valid frame of this segment says that what is missing was durable
+//   something else, and no later valid frame of this segment reports the missing part as durable
 //                                              a torn write
 //   anything else                              damage
 #pragma once
@@ -29,12 +29,12 @@ class FrameReader {
  public:
   enum class Result { kFrame, kEnd, kTorn, kDamaged };
 
-  // Begins with the segment that holds entry `from` (0: the oldest there is); frames before that
-  // entry come too. Opening errors appear at the first next().
+  // Begins with the segment of entry `from` (0: the oldest), also with its earlier frames. Opening
+  // errors appear at the first next().
   FrameReader(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from);
 
-  // Moves to the next frame. The caller knows entries up to `durable` to be durable: where one of
-  // them is not to be read, that is damage and never a torn write. kDamaged stays; the others may
+  // Moves to the next frame. The caller knows entries up to `durable` to be durable: if one of them
+  // cannot be read, that is damage and never a torn write. kDamaged is final; other results may
   // change as the journal grows. Throws OutOfResources.
   [[nodiscard]] Result next(core::Sequence durable);
 
@@ -42,45 +42,45 @@ class FrameReader {
   [[nodiscard]] const FrameHeader& header() const { return frame_; }
   [[nodiscard]] std::span<const std::byte> payload() const;
 
-  // Why kTorn or kDamaged: file, offset, what is wrong, what to do.
+  // Reason of kTorn or kDamaged: file, offset, what is wrong, what to do.
   [[nodiscard]] const std::string& error() const { return error_; }
 
-  // The first entry of the frame that would come next; 0 before the first segment was opened.
+  // The first entry of the next frame; 0 before the first segment was opened.
   [[nodiscard]] core::Sequence next_sequence() const { return next_sequence_; }
 
   // The writer of the last frame; 0 before the first, and in version 2.
   [[nodiscard]] Epoch epoch() const { return epoch_; }
 
-  // Where that frame begins, for whoever continues the journal; meaningful once a segment is open.
+  // Position of that frame, for a writer that continues the journal; valid once a segment is open.
   [[nodiscard]] bool has_segment() const { return file_.is_open(); }
   [[nodiscard]] const std::filesystem::path& path() const { return file_.path(); }
   [[nodiscard]] const SegmentHeader& segment() const { return segment_; }
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
   [[nodiscard]] std::uint64_t chain() const { return chain_; }
-  // Where the frames of the open segment begin that no later one says were synced: the last group.
+  // Offset of the open segment's last commit group: frames that no later frame reports as synced.
   [[nodiscard]] std::uint64_t last_group_offset() const { return last_group_offset_; }
-  // The last frame read from the open segment; nothing if there was none.
+  // Flags of the last frame read from the open segment; nothing if there was none.
   [[nodiscard]] std::optional<FrameFlags> last_flags() const { return last_flags_; }
   // After kTorn: the bytes from offset() to the last one that is not zero.
   [[nodiscard]] std::uint64_t torn_bytes() const { return torn_bytes_; }
 
  private:
-  // What is in the last segment behind the point where no valid frame begins.
+  // Content of the last segment behind the point where no valid frame begins.
   struct Remains {
     std::uint64_t bytes = 0;                  // up to the last one that is not zero
-    std::optional<std::uint64_t> vouched_at;  // a valid frame that says that ours was durable
+    std::optional<std::uint64_t> vouched_at;  // a valid frame that reports ours as durable
   };
 
   [[nodiscard]] Result advance(core::Sequence durable);
   [[nodiscard]] bool open_first();
   void enter(const NamedFile& name);
-  // Whether the open segment, in which nothing is, was replaced by another; then that one is open.
+  // True if another file replaced the open, empty segment; then opens that one.
   [[nodiscard]] bool reopen();
-  // Whether a valid frame begins at offset_; if so it is in the window.
+  // True if a valid frame begins at offset_; then it is in the window.
   [[nodiscard]] bool load_frame();
   [[nodiscard]] bool frame_in_window() const;
-  // Takes the valid frame at offset_ in; false where it was a segment end, and the next segment has
-  // been entered. Throws where it is valid, but not the frame that belongs here.
+  // Accepts the valid frame at offset_. False if it was a segment end and the next segment was
+  // entered. Throws if it is valid, but not the frame that belongs here.
   [[nodiscard]] bool accept_frame();
   [[nodiscard]] std::optional<NamedFile> following_segment() const;
   [[nodiscard]] Remains inspect_remains() const;

@@ -1,5 +1,5 @@
-// What the engine of the version before left behind is read, checked and continued. The journals
-// are its own: engine/testdata/journal-v2 says how they were made.
+// Journals of the version before are read, checked and continued. That version's own engine made
+// them: see engine/testdata/journal-v2.
 #include <gtest/gtest.h>
 
 #include <charconv>
@@ -29,7 +29,7 @@ constexpr core::Limits kLimits{.max_orders = 2048,
                                .max_open_orders_per_account = 384,
                                .max_client_ids = 4096};
 
-// A journal of version 2, and what the binary that made it found in it.
+// A journal of version 2, with the report of the binary that made it.
 class JournalOfVersion2 : public ::testing::Test {
  protected:
   void unpack(const std::string& name) {
@@ -49,7 +49,7 @@ class JournalOfVersion2 : public ::testing::Test {
     return number;
   }
 
-  // The next start, as the engine does it: its limits and rules come first.
+  // The first entry of the next start, as the engine writes it: its limits and rules.
   Entry configure(Recovered& recovered) {
     Entry entry;
     entry.command = {recovered.exchange->last_sequence() + 1,
@@ -106,7 +106,7 @@ TEST_F(JournalOfVersion2, ItsSnapshotIsUsed) {
   EXPECT_EQ(recovered.exchange->state_hash(2), state_hash_);
 }
 
-// Segments that both snapshots cover may have been taken away before the engine was replaced.
+// Segments that both snapshots cover may have been archived before the engine was replaced.
 TEST_F(JournalOfVersion2, IsRecoveredWithoutTheSegmentsThatWereArchived) {
   unpack("closed");
   const auto segments = list_segments(directory_.path(), 0);
@@ -159,7 +159,7 @@ TEST_F(JournalOfVersion2, GoesOnInANewSegmentOfVersion3) {
     EXPECT_TRUE(testing::is_prefix(before.entries, back.entries));
     EXPECT_TRUE(std::equal(more.begin(), more.end(), back.entries.end() - 2));
 
-    // From here on like any journal, with snapshots of its own version.
+    // From here on it is like any journal, with snapshots of its own version.
     write_snapshot(settings_, kLimits, last_ + 1);
     Recovered again = recover(settings_, kLimits);
     EXPECT_EQ(again.snapshot_sequence, last_ + 1);
@@ -171,7 +171,7 @@ TEST_F(JournalOfVersion2, GoesOnInANewSegmentOfVersion3) {
   }
 }
 
-// Nothing but the mark that says where it goes on is written into the old segment.
+// Only the mark that says where the journal continues is written into the old segment.
 TEST_F(JournalOfVersion2, ItsLastSegmentKeepsItsEntriesAndSaysThatTheJournalGoesOn) {
   unpack("killed");
   const auto path = list_segments(directory_.path(), 0).back().path;
@@ -216,7 +216,7 @@ TEST_F(JournalOfVersion2, DamageThatALaterFrameDisprovesIsRefused) {
   EXPECT_THAT(refusal(settings_, kLimits), ::testing::HasSubstr("says that it was durable"));
 }
 
-// A crash right after the old engine had rolled leaves a last segment without a frame.
+// A crash right after the old engine's roll leaves a last segment without a frame.
 TEST_F(JournalOfVersion2, AnEmptyLastSegmentOfItIsReplaced) {
   unpack("closed");
   for (const NamedFile& snapshot : list_snapshots(directory_.path(), 0)) {

@@ -55,7 +55,7 @@ Reader::Result Reader::next(core::Command& command, core::EventBuffer& events,
   return Result::kEntry;
 }
 
-// Moves to the next frame that holds something wanted.
+// Moves to the next frame with a wanted entry.
 Reader::Result Reader::State::next_frame(core::Sequence durable) {
   for (;;) {
     switch (frames.next(durable)) {

@@ -1,4 +1,4 @@
-// Reads a journal's entries in order, while it is being written or not.
+// Reads a journal's entries in order, also while it is written.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ class Reader {
  public:
   enum class Result {
     kEntry,    // `command` and `events` hold the next entry
-    kEnd,      // nothing more now; call again after the journal has grown
+    kEnd,      // no more entries now; call again after the journal has grown
     kTorn,     // the last frame is incomplete or fails its checksum and nothing valid follows it
     kDamaged,  // anything else that must not be; see error()
   };

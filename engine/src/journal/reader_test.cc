@@ -1,4 +1,4 @@
-// Reading: from any entry, behind a writer, and only what it may see.
+// Reading from any entry, behind a writer, and never beyond the durable sequence.
 #include "journal/reader.h"
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ TEST(Reader, ReadingMayBeginAtAnyEntry) {
   }
 }
 
-// A directory of many segments is not listed at each: it cannot be listed any more here.
+// The reader does not list a directory of many segments at each: here it cannot list it any more.
 TEST(Reader, TheNextSegmentIsFoundByItsName) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings(kSegmentBytesMin);
@@ -111,7 +111,7 @@ TEST(Reader, ATailFollowsTheWriterAcrossSegments) {
   }
 }
 
-// Reads while another thread writes, until `entries` have come; what it sees must never be damage.
+// Reads while another thread writes, until `entries` have come; it must never report damage.
 template <class UpTo>
 void follow(const TemporaryDirectory& directory, std::size_t entries, UpTo up_to) {
   Reader reader(directory.path(), 0, 1);

@@ -34,8 +34,8 @@ void check_settings(const Settings& settings, const core::Limits& limits) {
   }
 }
 
-// Makes the directory and those above it that are missing, each durable before the next: a power
-// cut must not take away one that holds acknowledged orders.
+// Creates the directory and its missing parents, each durable before the next: a power cut must not
+// remove one that holds acknowledged orders.
 void ensure_directory(const std::filesystem::path& directory) {
   std::error_code error;
   if (std::filesystem::is_directory(directory, error)) return;
@@ -49,7 +49,8 @@ void ensure_directory(const std::filesystem::path& directory) {
   sync_directory(parent);
 }
 
-// Absolute and without a slash at its end, so that each part has the one before it as its parent.
+// Returns an absolute path without a final slash, so that each part has the one before it as
+// parent.
 std::filesystem::path plain_path(const std::filesystem::path& directory) {
   const std::filesystem::path path = std::filesystem::absolute(directory);
   return path.has_filename() ? path : path.parent_path();
@@ -68,7 +69,7 @@ class Recovery {
     check_segment_links(segments, settings.shard_id);
     forget_cached(segments);
 
-    // First everything is read and checked, so that a refusal changes nothing.
+    // Read and check everything first, so that a refusal changes nothing.
     Replay replay(settings, limits, Replay::Start::kNewestSnapshot);
     const Replay::Stop ended = replay.run(~core::Sequence{0}, 0, stop);
     std::optional<SegmentEnd> end = find_end_before_last(settings, segments);
@@ -86,27 +87,27 @@ class Recovery {
   }
 
  private:
-  // Where a segment ends that another one follows, and the mark that belongs there.
+  // The end of a segment that another one follows, and the mark that belongs there.
   struct SegmentEnd {
     File file;
     SegmentHeader segment;
     FrameHeader mark;
   };
 
-  // After a sync that failed the kernel may hold pages that it never wrote, as if they were on the
-  // disk. Only a writer's last two segments can have such pages: it ends with the first failure,
-  // and makes a segment durable before it names the next one, except for the mark at its end.
+  // After a failed sync the kernel may hold pages as clean that it never wrote. Only a writer's
+  // last two segments can have such pages: it ends with the first failure, and makes a segment
+  // durable, except for its end mark, before it names the next one.
   static void forget_cached(const std::vector<NamedFile>& segments) {
     for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
       if (segment - segments.rbegin() == 2) break;
       File file = File::open_for_writing(segment->path);
-      file.sync();  // what is dirty cannot be dropped
+      file.sync();  // dirty pages cannot be dropped
       file.drop_cache();
     }
   }
 
-  // Reads all of the segment before the last one, whether or not the snapshot covers it: what the
-  // last one builds on has to be there. Nothing where there is only one.
+  // Reads the whole segment before the last one, whether or not the snapshot covers it, because the
+  // last one builds on it. Nothing if there is only one segment.
   static std::optional<SegmentEnd> find_end_before_last(const Settings& settings,
                                                         const std::vector<NamedFile>& segments) {
     if (segments.size() < 2) return std::nullopt;
@@ -126,7 +127,7 @@ class Recovery {
     end.mark.shard_id = settings.shard_id;
     end.mark.first_sequence = segments.back().sequence;
     end.mark.durable_sequence = end.mark.first_sequence - 1;
-    // The writer that made the mark may have been a later one than that of the last frame.
+    // The writer of the mark may be a later one than that of the last frame.
     std::array<std::byte, kFrameHeaderBytes> bytes{};
     static_cast<void>(end.file.read_at(end.mark.offset, bytes));
     const auto found = load_header<FrameHeader>(bytes);
@@ -150,13 +151,13 @@ class Recovery {
             frames.epoch() + 1};
   }
 
-  // Syncs everything that was read before the writer appends after it: it may have come from the
-  // page cache. Each step may find its work done already, and does it again: the same bytes in the
-  // same places.
+  // Syncs everything that was read before the writer appends after it, because it may have come
+  // from the page cache. Every step can safely be repeated: it writes the same bytes to the same
+  // places.
   static void make_durable(Tail& tail, const FrameReader& frames, std::optional<SegmentEnd>& end,
                            std::uint64_t torn_bytes) {
-    // The crash may have come before the last segment's name was durable, or before the segment
-    // before it said that it goes on: without that, the loss of the last one would go unnoticed.
+    // The crash may have come before the last segment's name was durable, or before the segment end
+    // in the one before: without that mark, the loss of the last segment would go unnoticed.
     sync_directory(tail.settings.directory);
     if (end) write_mark(end->file, end->segment, end->mark);
     tail.file.rewrite(frames.last_group_offset(), tail.offset);

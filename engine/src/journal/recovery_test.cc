@@ -1,4 +1,4 @@
-// Coming back: the state after a restart is the state before it, whichever way it is reached.
+// The state after a restart equals the state before it, on every path of recovery.
 #include "journal/recovery.h"
 
 #include <gtest/gtest.h>
@@ -73,7 +73,7 @@ TEST(Recovery, ATornLastFrameIsCutOnceAndTheJournalGoesOn) {
   EXPECT_EQ(read_journal(settings).result, Reader::Result::kEnd);
 }
 
-// A power cut may leave a later write of one sync on the disk and not an earlier one.
+// A power cut may leave a later write of one sync on the disk and lose an earlier one.
 TEST(Recovery, AGroupOfFramesTornInItsMiddleIsCutAsAWhole) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings();
@@ -103,7 +103,7 @@ TEST(Recovery, ASnapshotAndTheRestGiveTheSameStateAsFullReplay) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings(kSegmentBytesMin);
   const auto written = write_journal(settings, 60, 10, Ending::kClosed);
-  // In the middle of a frame, too.
+  // Also in the middle of a frame.
   for (const core::Sequence at : {core::Sequence{100}, core::Sequence{333}}) {
     EXPECT_EQ(write_snapshot(settings, kSmallLimits, at), at);
     const Recovered recovered = recover(settings, kSmallLimits);
@@ -127,7 +127,7 @@ TEST(Recovery, ASnapshotCanBeTakenBesideARunningWriter) {
   EXPECT_EQ(list_snapshots(directory.path(), 0).size(), kSnapshotsKept);
 }
 
-// A file that cannot be removed; whatever the reason, the new snapshot is whole.
+// If an old file cannot be removed, for whatever reason, the new snapshot is still whole.
 TEST(Recovery, ASnapshotIsWrittenWhereAnOldOneCannotBeRemoved) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings();
@@ -190,7 +190,7 @@ TEST(Recovery, ASnapshotAheadOfTheJournalIsRefused) {
   const auto written = write_journal(settings, 40, 5, Ending::kClosed);
   write_snapshot(settings, kSmallLimits, written.size());
   const auto segments = list_segments(directory.path(), 0);
-  // As if an older copy of the last segment had been put back.
+  // The state after an older copy of the last segment was put back.
   std::string bytes = read_bytes(segments.back().path);
   std::fill(bytes.begin() + kSegmentHeaderBytes, bytes.end(), '\0');
   write_bytes(segments.back().path, bytes);
@@ -309,7 +309,7 @@ TEST(Recovery, AJournalOfAVersionThatIsNotReadIsRefusedNamingThoseThatAre) {
   }
 }
 
-// Each start is a writer of its own, and says so in every frame.
+// Each start is a new writer, and says so in every frame.
 TEST(Recovery, EachStartWritesUnderAnEpochOfItsOwn) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings(kSegmentBytesMin);
@@ -326,7 +326,7 @@ TEST(Recovery, EachStartWritesUnderAnEpochOfItsOwn) {
                                             ::testing::Pair(3, 20), ::testing::Pair(4, 20)));
 }
 
-// A writer that went on after another had taken over, as where a lock did not hold.
+// A writer that continued after another had taken over, because a lock failed.
 TEST(Recovery, AFrameOfAnEarlierWriterBehindALaterOnesIsRefused) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings();
@@ -353,7 +353,7 @@ TEST(Recovery, AFrameThatDecodesToNothingSensibleIsRefused) {
   const NamedFile segment = list_segments(directory.path(), 0).front();
   const SegmentHeader header = read_segment_header(File::open(segment.path), segment, 0);
   std::string bytes = read_bytes(segment.path);
-  // An unknown kind of command under a right checksum: a newer engine's entry, say.
+  // An unknown kind of command under a right checksum, such as a newer engine's entry.
   auto* first = reinterpret_cast<std::byte*>(bytes.data()) + kSegmentHeaderBytes;
   auto frame = load_header<FrameHeader>(std::span(first, kFrameHeaderBytes));
   first[kFrameHeaderBytes + 4 + 16 + 1] = std::byte{99};

@@ -42,7 +42,7 @@ void Replay::restore_newest_snapshot(const core::Limits& limits) {
       snapshot = read_snapshot(name, settings_.shard_id);
       exchange_ = restore_snapshot(name, snapshot, limits);
     } catch (const OutOfResources&) {
-      throw;  // it says nothing of the snapshot
+      throw;  // the snapshot is not at fault
     } catch (const JournalError& error) {
       warnings_.push_back(fmt::format("A snapshot is passed over. {}.", error.what()));
       continue;
@@ -82,7 +82,7 @@ Replay::Stop Replay::run(core::Sequence up_to, core::Sequence durable,
                          const std::stop_token& stop) {
   while (exchange_->last_sequence() < up_to) {
     if (stop.stop_requested()) throw Stopped("the replay of the journal was abandoned");
-    // With nothing known to be durable, the reader has to look at the files for the end.
+    // If nothing is known to be durable, the reader has to find the end in the files.
     switch (reader_->next(command_, recorded_, durable == 0 ? kUnbounded : durable)) {
       case Reader::Result::kEntry:
         apply_and_compare();
@@ -98,7 +98,7 @@ Replay::Stop Replay::run(core::Sequence up_to, core::Sequence durable,
   return Stop::kReached;
 }
 
-// Limits that were in force once may be above those of today.
+// Limits of the past may be above those of today.
 void Replay::prepare_for(const core::Configure& configure) {
   if (configure.rules_version > core::kRulesVersion) {
     throw JournalError(

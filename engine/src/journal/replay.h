@@ -1,5 +1,5 @@
 // Rebuilds a state from a journal: applies its commands again and asserts that each causes exactly
-// the events that were recorded with it.
+// the recorded events.
 #pragma once
 
 #include <cstdint>
@@ -20,28 +20,28 @@ class Replay {
  public:
   enum class Start {
     kBeginning,
-    kNewestSnapshot,  // that can be used; warnings() says which could not, and why
+    kNewestSnapshot,  // the newest usable one; warnings() has the others, with the reasons
   };
   enum class Stop { kReached, kEnd, kTorn };
 
-  // The state's pools begin as large as `limits` and grow where the journal needs more. Throws
-  // JournalError where no segment holds the first entry needed, or the newest snapshot is not of
+  // The state's pools begin as large as `limits` and grow if the journal needs more. Throws
+  // JournalError if no segment holds the first entry needed, or if the newest snapshot is not of
   // this journal (the journal ends before it, or holds another frame at its place); OutOfResources.
   Replay(const Settings& settings, const core::Limits& limits, Start start);
 
-  // Applies entries up to `up_to`, or to the end. Entries up to `durable` are known to be there.
-  // Throws JournalError for damage, a recorded outcome that is not recomputed, or rules that this
-  // build does not know; Stopped, between two entries, where `stop` was requested.
+  // Applies entries up to `up_to`, or to the end. Entries up to `durable` are known to exist.
+  // Throws JournalError for damage, for events that differ from the recorded ones, or for rules
+  // that this build does not know; Stopped, between two entries, if `stop` was requested.
   Stop run(core::Sequence up_to, core::Sequence durable, const std::stop_token& stop = {});
 
   [[nodiscard]] const VenueExchange& exchange() const { return *exchange_; }
   [[nodiscard]] std::unique_ptr<VenueExchange> take_exchange() { return std::move(exchange_); }
   [[nodiscard]] const FrameReader& frames() const { return reader_->frames(); }
-  // Why run() gave kTorn.
+  // Reason of run()'s kTorn.
   [[nodiscard]] const std::string& torn_reason() const { return reader_->error(); }
   [[nodiscard]] core::Sequence snapshot_sequence() const { return snapshot_sequence_; }
   [[nodiscard]] std::uint64_t entries_replayed() const { return entries_replayed_; }
-  // Of the frame that holds the last entry applied; 0 before the first.
+  // Checksum of the frame with the last applied entry; 0 before the first.
   [[nodiscard]] std::uint64_t frame_checksum() const { return frame_checksum_; }
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 

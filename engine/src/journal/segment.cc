@@ -33,7 +33,7 @@ std::string format_name(const Kind& kind, std::uint32_t shard_id, core::Sequence
   return fmt::format("{}{:010}-{:020}{}", kind.prefix, shard_id, sequence, kind.suffix);
 }
 
-// Nothing for names that are not of this kind, character by character.
+// Parses a name character by character; nothing if it is not of this kind.
 std::optional<Name> parse_name(const Kind& kind, const std::string& text) {
   if (text.size() != kind.prefix.size() + kShardDigits + 1 + kSequenceDigits + kind.suffix.size()) {
     return std::nullopt;

@@ -13,7 +13,7 @@
 
 namespace openvenue::journal {
 
-// A segment or snapshot file; its name says which shard's and which sequence number.
+// A segment or snapshot file, with the shard and sequence number of its name.
 struct NamedFile {
   core::Sequence sequence = 0;  // the first entry of a segment, the last one in a snapshot
   std::filesystem::path path;
@@ -24,26 +24,27 @@ struct NamedFile {
 [[nodiscard]] std::filesystem::path snapshot_path(const std::filesystem::path& directory,
                                                   std::uint32_t shard_id, core::Sequence last);
 
-// Ascending. Throw JournalError where the directory cannot be read or holds another shard's files.
+// In ascending order. Throws JournalError if the directory cannot be read or has another shard's
+// files.
 [[nodiscard]] std::vector<NamedFile> list_segments(const std::filesystem::path& directory,
                                                    std::uint32_t shard_id);
 [[nodiscard]] std::vector<NamedFile> list_snapshots(const std::filesystem::path& directory,
                                                     std::uint32_t shard_id);
 
 // The segment's header, checked against its checksum, its name and the file's size. Throws
-// JournalError where they disagree: a segment gets its name only once it is whole, so no crash
-// leaves a bad header or a short file behind.
+// JournalError if they disagree: a segment gets its name only once it is whole, so no crash leaves
+// a bad header or a short file behind.
 [[nodiscard]] SegmentHeader read_segment_header(const File& file, const NamedFile& name,
                                                 std::uint32_t shard_id);
 
-// Writes a mark, a frame without entries, at the place its header says, and makes it durable. Sets
-// the header's checksum. Precondition: the segment has room for it.
+// Writes a mark, a frame without entries, at the header's offset, and makes it durable. Sets the
+// header's checksum. Precondition: the segment has room for it.
 void write_mark(File& file, const SegmentHeader& segment, FrameHeader& header);
 
-// Checks that every segment from the oldest on names the one before it: none is missing between.
+// Checks that every segment from the oldest on names the one before it, so that none is missing.
 void check_segment_links(const std::vector<NamedFile>& segments, std::uint32_t shard_id);
 
-// That the file is of a version that this engine does not read, and which it does.
+// Says that this engine does not read the file's version, and which versions it reads.
 [[nodiscard]] std::string describe_version(const std::filesystem::path& path,
                                            std::uint32_t version);
 

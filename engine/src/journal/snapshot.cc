@@ -14,14 +14,14 @@
 namespace openvenue::journal {
 namespace {
 
-// Written and synced at a time, so that the journal's own syncs never wait for all of a snapshot.
+// Size of a write and sync, so that the journal's own syncs never wait for all of a snapshot.
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 
 JournalError refuse(const NamedFile& name, std::string_view what) {
   return JournalError(fmt::format("{}: {}", name.path.string(), what));
 }
 
-// The new snapshot is whole, whatever comes of the old ones.
+// The new snapshot is whole, even if removing the old ones fails.
 std::string remove_old_snapshots(const Settings& settings) {
   try {
     std::vector<NamedFile> snapshots = list_snapshots(settings.directory, settings.shard_id);
@@ -46,8 +46,8 @@ std::string remove_old_snapshots(const Settings& settings) {
   }
 }
 
-// Walks the state twice, once for the header and once for the bytes: time that nobody waits for,
-// instead of memory for all of them.
+// Walks the state twice, for the header and for the bytes: time costs nothing here, and memory for
+// all the bytes would.
 SnapshotHeader write_state(File& file, const Settings& settings, const VenueExchange& exchange,
                            std::uint64_t frame_checksum, const std::stop_token& stop) {
   const core::Digest digest = exchange.digest();
@@ -122,7 +122,7 @@ std::string save_snapshot(const Settings& settings, const VenueExchange& exchang
     const SnapshotHeader header = write_state(file, settings, exchange, frame_checksum, stop);
     file.rename(snapshot_path(settings.directory, settings.shard_id, header.sequence));
   } catch (...) {
-    std::error_code ignored;  // what went wrong before is what matters
+    std::error_code ignored;  // the earlier error is the one to report
     std::filesystem::remove(unfinished, ignored);
     throw;
   }

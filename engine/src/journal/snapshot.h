@@ -1,7 +1,7 @@
-// The state after one entry, in a file, so that a start replays only what came later.
+// Files with the state after one entry, so that a start replays only what came later.
 //
-// A snapshot is never trusted further than it can be checked: its checksum, the hash of the state
-// it gives, and the checksum of the journal frame it was taken at must all agree.
+// A snapshot is used only if its checksum, the hash of its state, and the checksum of the journal
+// frame at its place all agree.
 #pragma once
 
 #include <cstddef>
@@ -27,19 +27,19 @@ struct Snapshot {
   std::vector<std::byte> bytes;  // header and state
 };
 
-// The file, its checksum verified. Throws JournalError saying what is wrong with it.
+// The file with a valid checksum. Throws JournalError with the problem.
 [[nodiscard]] Snapshot read_snapshot(const NamedFile& name, std::uint32_t shard_id);
 
-// The state it holds, in pools as large as `limits`, or as it needs where that is more. Throws
-// JournalError where it is not what the header says.
+// The snapshot's state, in pools as large as `limits`, or as it needs if that is more. Throws
+// JournalError if it does not match the header.
 [[nodiscard]] std::unique_ptr<VenueExchange> restore_snapshot(const NamedFile& name,
                                                               const Snapshot& snapshot,
                                                               const core::Limits& limits);
 
 // Makes the snapshot of `exchange` durable, then removes all but the newest kSnapshotsKept.
-// `frame_checksum` is of the frame that holds the last entry applied. Needs little memory beside
-// the state. Returns which older snapshots could not be removed and why, in a sentence, or nothing.
-// Throws JournalError, and Stopped where `stop` was requested; no part of a file is left.
+// `frame_checksum` is that of the frame with the last applied entry. Needs little memory beside the
+// state. Returns a sentence with the older snapshots that could not be removed, or nothing. Throws
+// JournalError, and Stopped if `stop` was requested; it leaves no part of a file.
 std::string save_snapshot(const Settings& settings, const VenueExchange& exchange,
                           std::uint64_t frame_checksum, const std::stop_token& stop = {});
 

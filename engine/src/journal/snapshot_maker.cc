@@ -16,7 +16,7 @@ SnapshotMaker::Newest SnapshotMaker::write(core::Sequence up_to, const std::stop
     newest.sequence = replay_->exchange().last_sequence();
     return newest;
   } catch (...) {
-    replay_.reset();  // it may have stopped halfway through an entry, or be ahead of the disk
+    replay_.reset();  // it may have stopped within an entry, or be ahead of the disk
     throw;
   }
 }

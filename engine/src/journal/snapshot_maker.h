@@ -1,8 +1,8 @@
-// Makes one snapshot after the other, off the order flow's way.
+// Makes one snapshot after the other, beside order flow.
 //
-// It keeps the state that it replayed, so that the next snapshot costs the entries since and not
-// the reading of the last one. That takes as much memory as the running state, as making a snapshot
-// did anyway for as long as it took: the most that the engine needs is no higher for it.
+// It keeps the state that it replayed, so the next snapshot costs only the entries since, and no
+// reading of the last one. That takes as much memory as the running state. Making a single snapshot
+// does too, so the engine's peak memory is no higher.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ class SnapshotMaker {
  public:
   struct Newest {
     core::Sequence sequence = 0;
-    std::string warning;  // for the log: which older snapshots could not be removed; or empty
+    std::string warning;  // for the log: older snapshots that could not be removed; or empty
   };
 
   SnapshotMaker(const Settings& settings, const core::Limits& limits)
@@ -27,7 +27,7 @@ class SnapshotMaker {
 
   // Follows the journal to `up_to` (which must be durable) and writes a snapshot, unless the newest
   // is as new. Returns the newest one. Safe beside a running Writer. Throws JournalError,
-  // std::bad_alloc, and Stopped where `stop` was requested; the next call then begins anew from the
+  // std::bad_alloc, and Stopped if `stop` was requested; the next call then starts again from the
   // newest snapshot on disk.
   Newest write(core::Sequence up_to, const std::stop_token& stop = {});
 

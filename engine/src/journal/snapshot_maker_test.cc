@@ -44,7 +44,7 @@ TEST_F(SnapshotMakerTest, MakesEachSnapshotOfTheOneBeforeWithoutReadingItAgain) 
     const Snapshot snapshot = read_snapshot(snapshots.back(), 0);
     const auto restored = restore_snapshot(snapshots.back(), snapshot, kSmallLimits);
     EXPECT_EQ(restored->state_hash(), recovered_.exchange->state_hash());
-    // Unreadable from here on: who needed it would have to begin at the beginning, or fail.
+    // Unreadable from here on: code that needs it would have to start again, or fail.
     for (const NamedFile& name : snapshots) write_bytes(name.path, "");
     for (const NamedFile& name : list_segments(directory_.path(), 0)) {
       if (name.sequence != list_segments(directory_.path(), 0).back().sequence) {
@@ -70,7 +70,7 @@ TEST_F(SnapshotMakerTest, BeginsAnewAfterAFailure) {
   const core::Sequence first = grow();
   ASSERT_EQ(maker_.write(first).sequence, first);
   const core::Sequence durable = grow();
-  // In the way of the new file's name, so that it cannot be renamed.
+  // A directory at the new file's name, so that it cannot be renamed.
   const auto in_the_way = snapshot_path(directory_.path(), 0, durable);
   std::filesystem::create_directory(in_the_way);
   EXPECT_THROW(maker_.write(durable), JournalError);

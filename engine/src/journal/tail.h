@@ -1,4 +1,4 @@
-// Where a journal continues: what recovery finds, and what a Writer starts from.
+// The end of a journal, which recovery finds and from which a Writer continues.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct Tail {
   std::uint64_t chain = 0;   // checksum of the last frame
   core::Sequence next_sequence = 1;
   bool ends_with_entries = false;  // the segment's last frame is not a mark
-  Epoch epoch = 1;                 // of the writer that goes on here
+  Epoch epoch = 1;                 // of the writer that continues here
 };
 
 }  // namespace openvenue::journal

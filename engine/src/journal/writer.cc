@@ -28,7 +28,7 @@ std::uint64_t random_salt() {
   return std::uint64_t{device()} << 32 | device();
 }
 
-// Real zeros, not a hole: a later write into the file then changes no metadata, so that its
+// Writes real zeros, not a hole: a later write into the file then changes no metadata, and its
 // fdatasync is one disk write and never a file system commit.
 File create_zeroed(const std::filesystem::path& path, std::uint64_t bytes) {
   File file = File::create(path);
@@ -38,7 +38,7 @@ File create_zeroed(const std::filesystem::path& path, std::uint64_t bytes) {
 
 }  // namespace
 
-// Not made with a value: that would touch all of it.
+// Default-initialized: a value would touch all of it.
 Frame::Frame() : bytes_(new std::byte[frame_bytes(kFramePayloadBytesMax)]) {}
 
 void Frame::clear() {
@@ -67,7 +67,7 @@ struct Writer::State {
   void sync();
   void mark_end();
 
-  // After one failure every further attempt fails too: what reached the disk is no longer known.
+  // After one failure every further attempt fails too, because the disk's content is unknown.
   template <class Action>
   void attempt(Action action) {
     if (failed_) {
@@ -159,8 +159,8 @@ void Writer::State::sync() {
   prepare_again_if_failed();
 }
 
-// A mark only ever follows entries, so that a segment never holds marks alone and no two segments
-// begin with the same entry.
+// A mark only follows entries, so that no segment holds only marks and no two segments begin with
+// the same entry.
 void Writer::State::mark_end() {
   if (!tail.ends_with_entries) return;
   sync();
@@ -177,10 +177,10 @@ void Writer::State::append_mark(FrameFlags flags) {
 }
 
 // The old segment is durable before the new one has its name, and the new one has its name before
-// the old one says that it goes on: at every moment a crash leaves a journal that reads whole.
+// the old one gets its end mark: a crash at any moment leaves a journal that reads whole.
 //
-// A segment that a crash left empty may be too small for the frame that comes now. The new one then
-// takes its name and its place, and nothing ends.
+// A segment that a crash left empty may be too small for the next frame. The new one then takes its
+// name and place, and no segment ends.
 void Writer::State::roll(std::uint64_t frame_size) {
   const bool replaces = tail.file.is_open() && tail.offset == kSegmentHeaderBytes;
   sync();
@@ -214,7 +214,7 @@ void Writer::State::roll(std::uint64_t frame_size) {
 File Writer::State::take_prepared(std::uint64_t bytes) {
   const auto begin = std::chrono::steady_clock::now();
   if (preparing_.valid()) collect_prepared();
-  // It failed while nothing depended on it; what stood in its way may be gone by now.
+  // It failed while nothing depended on it; the obstacle may be gone by now.
   if (!prepared_.is_open()) prepared_ = create_zeroed(prepared_path(), bytes);
   File file = std::exchange(prepared_, File());
   file.write_zeros(std::min(file.size(), bytes), bytes);
@@ -227,7 +227,7 @@ void Writer::State::prepare_segment() {
                           round_up_to_page(tail.settings.segment_bytes));
 }
 
-// Waits for the preparation under way.
+// Waits for a preparation under way.
 void Writer::State::collect_prepared() {
   try {
     prepared_ = preparing_.get();
@@ -238,8 +238,8 @@ void Writer::State::collect_prepared() {
   }
 }
 
-// A preparation that failed is tried again as the open segment fills: by what was written and not
-// by the clock, so that a full disk is not asked all the time, and is asked before it is needed.
+// Retries a failed preparation as the open segment fills: by the bytes written and not by the
+// clock, so that a full disk is not asked all the time, but is asked before the segment is needed.
 void Writer::State::prepare_again_if_failed() {
   if (preparing_.valid()) {
     const bool done = preparing_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;

@@ -2,7 +2,8 @@
 //
 // One thread builds frames (the shard), another writes and syncs them (the journal thread); a Frame
 // belongs to one of them at a time. Errors throw JournalError: after a failed write or sync the
-// process must end, because the kernel may have dropped the dirty pages and a retry would lie.
+// process must end, because the kernel may have dropped the dirty pages, and a retry would falsely
+// succeed.
 #pragma once
 
 #include <chrono>
@@ -29,15 +30,15 @@ struct Settings {
 
 struct Tail;
 
-// How it went to have each next segment ready before it is needed.
+// Statistics of preparing each next segment before it is needed.
 struct Preparation {
-  std::uint64_t failures = 0;  // each is tried again, in time and at the latest when it is needed
+  std::uint64_t failures = 0;  // each is retried, at the latest when the segment is needed
   std::string last_error;
   std::chrono::nanoseconds waited{0};  // in write(), for segments that were not ready
 };
 
-// Consecutive entries on their way to the disk. Its buffer is made once, for the largest frame
-// there can be, and reused; what was never used of it takes no memory.
+// Consecutive entries on their way to the disk. The buffer is made once, for the largest possible
+// frame, and reused; unused pages take no memory.
 class Frame {
  public:
   Frame();
@@ -49,7 +50,7 @@ class Frame {
   [[nodiscard]] core::Sequence first_sequence() const { return first_sequence_; }
   [[nodiscard]] core::Sequence last_sequence() const { return first_sequence_ + count_ - 1; }
   [[nodiscard]] std::size_t payload_bytes() const { return payload_bytes_; }
-  // Full enough that the shard should hand it over.
+  // True once the shard should hand it over.
   [[nodiscard]] bool full() const;
 
  private:
@@ -68,17 +69,18 @@ class Writer {
   Writer(Writer&&) noexcept;
   Writer& operator=(Writer&&) noexcept;
 
-  // Seals the frame (header, checksum) and writes it, rolling to a new segment where it does not
-  // fit. Not durable before sync().
+  // Seals the frame (header, checksum) and writes it, to a new segment if it does not fit. Not
+  // durable before sync().
   void write(Frame& frame);
-  // One fdatasync of what has been written since the last.
+  // One fdatasync of everything written since the last.
   void sync();
-  // Syncs, and records that all up to here was synced, so that damage to the last group of frames
-  // is told from a torn write. Does nothing where that is recorded. Writing may go on behind it.
+  // Syncs, and records that everything up to here was synced, so that damage to the last commit
+  // group is distinguished from a torn write. Does nothing if that is recorded. More frames may
+  // follow.
   void mark_end();
 
   [[nodiscard]] core::Sequence next_sequence() const;
-  // In the header of each frame that it writes: above that of every writer before it.
+  // The number in each frame that it writes, above that of every earlier writer.
   [[nodiscard]] Epoch epoch() const;
   [[nodiscard]] std::uint64_t bytes_written() const;
   [[nodiscard]] std::uint64_t segments_created() const;

@@ -1,5 +1,4 @@
-// Appending: order, rolling from segment to segment, the clean end, and what happens when the disk
-// says no.
+// Appending: order, rolling from segment to segment, the clean end, and failures of the disk.
 #include "journal/writer.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +23,7 @@ using testing::refusal;
 using testing::TemporaryDirectory;
 using testing::write_journal;
 
-// While it lives, files cannot grow beyond `bytes`: writes behind that fail like on a full disk.
+// While it lives, files cannot grow beyond `bytes`: later writes fail as on a full disk.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) {
@@ -85,7 +84,7 @@ TEST(Writer, AFrameLargerThanASegmentGetsASegmentOfItsSize) {
   EXPECT_TRUE(read_journal(settings).entries == written);
 }
 
-// As after a crash between a roll and the first frame behind it.
+// The state after a crash between a roll and the first frame of the new segment.
 TEST(Writer, AnEmptySegmentThatIsTooSmallForTheNextFrameIsReplaced) {
   const TemporaryDirectory directory;
   const Settings settings = directory.settings(kSegmentBytesMin);

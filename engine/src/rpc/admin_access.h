@@ -1,4 +1,4 @@
-// Who may administrate through a listener: whoever sends a token, or nobody.
+// Decides who may administrate through a listener: holders of a token, or nobody.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -15,18 +15,18 @@ namespace openvenue::rpc {
 
 class AdminAccess {
  public:
-  // Nobody; `instead` tells a caller where to turn. `metrics` must outlive this.
+  // Admits nobody; `instead` tells callers where to turn. `metrics` must outlive this.
   AdminAccess(runtime::Metrics& metrics, std::string instead)
       : metrics_(metrics), instead_(std::move(instead)) {}
-  // Whoever sends `authorization: Bearer TOKEN` with a token of the directory.
+  // Admits callers that send `authorization: Bearer TOKEN` with a token of the directory.
   AdminAccess(runtime::Metrics& metrics, const std::filesystem::path& tokens)
       : metrics_(metrics), tokens_(std::in_place, tokens) {}
 
-  // OK with the token's name in `actor`; else UNAUTHENTICATED or PERMISSION_DENIED with what to do,
+  // OK with the token's name in `actor`; else UNAUTHENTICATED or PERMISSION_DENIED with advice,
   // counted and logged.
   [[nodiscard]] grpc::Status admit(const grpc::ServerContext& context, std::string& actor);
 
-  // True if every call here needs a token, harmless ones too.
+  // True if every call here needs a token, also harmless ones.
   [[nodiscard]] bool guards_all() const { return tokens_.has_value(); }
 
  private:

@@ -21,7 +21,7 @@ constexpr std::array<std::string_view, 5> kLogLevels = {"trace", "debug", "info"
 // A snapshot replays the journal since the last one, which may be long.
 constexpr std::chrono::minutes kSnapshotWaitMax{10};
 
-// A caller that has gone is noticed this late, so that it does not hold a server thread.
+// How late the service notices that a caller has gone and frees its server thread.
 constexpr std::chrono::milliseconds kCancelledCheck{100};
 
 std::string log_level_name() {
@@ -30,7 +30,7 @@ std::string log_level_name() {
   return level == "warning" ? "warn" : level;
 }
 
-// The command's name in the protocol; empty where there is none.
+// The command's name in the protocol; empty if there is none.
 std::string_view command_name(const v1::AdminRequest& request) {
   const auto* field = v1::AdminRequest::descriptor()->FindFieldByNumber(request.command_case());
   return field == nullptr ? std::string_view() : std::string_view(field->name());

@@ -1,5 +1,5 @@
-// Administration: instruments, accounts and balances (commands like any other), status, snapshots
-// and settings of the running process. What needs a token is refused where there is no access.
+// Administration: instruments, accounts and balances (as commands), status, snapshots and settings
+// of the running process. Calls that need a token are refused if access gives none.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -44,8 +44,8 @@ class AdminService final : public v1::Admin::Service {
  private:
   enum class Call : std::uint8_t { kForEverybody, kForAdministrators };
 
-  // Precedes everything else in a call. OK with the caller's name in `actor`, which stays empty
-  // where none is needed.
+  // Comes first in every call. OK with the caller's name in `actor`, which stays empty if none is
+  // needed.
   [[nodiscard]] grpc::Status admit(const grpc::ServerContext& context, Call call,
                                    std::string& actor);
   [[nodiscard]] grpc::Status admit(const grpc::ServerContext& context, Call call);

@@ -1,4 +1,4 @@
-// Administration: who may, and what it does.
+// Administration: its access and its commands.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
@@ -331,7 +331,7 @@ TEST_F(AdminTest, WritesOneSnapshotAtATime) {
   TestSession session(channel_);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   grpc::Status status;
-  // Until a call falls into the time that another caller's snapshot takes.
+  // Try until a call comes while another caller's snapshot is under way.
   for (std::uint64_t id = 1; status.error_code() != grpc::StatusCode::ABORTED &&
                              std::chrono::steady_clock::now() < deadline;
        ++id) {

@@ -16,7 +16,7 @@ constexpr std::string_view kWhiteSpace = " \t\r\n";
 
 using Digest = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
 
-// Digests have one length, so comparing them tells nothing of the token's.
+// Digests have one length, so comparing them reveals nothing about the token's.
 Digest digest_of(std::string_view text) {
   Digest digest{};
   SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
@@ -27,7 +27,7 @@ bool equal(const Digest& left, const Digest& right) {
   return CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
 }
 
-// The names that a Secret's keys may have; anything else could forge lines of a log.
+// Names that a Secret's keys may have; any other could forge lines of a log.
 bool may_be_name(std::string_view name) {
   return name.size() <= AdminTokens::kNameBytesMax &&
          std::all_of(name.begin(), name.end(), [](char letter) {
@@ -37,7 +37,7 @@ bool may_be_name(std::string_view name) {
          });
 }
 
-// The file's first bytes without white space around them, which editors add.
+// The file's first bytes without surrounding white space, which editors add.
 std::string read_token(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text(AdminTokens::kTokenBytesMax, '\0');
@@ -66,7 +66,7 @@ std::optional<std::string> AdminTokens::name_of(std::string_view token) {
     } else if (held.size() < kTokenBytesMin) {
       cannot_use(files->path(), "it cannot be read or has fewer than 16 characters");
     } else if (equal(digest_of(held), asked)) {
-      found = name;  // and no way out of the loop, which would tell where it was
+      found = name;  // keep looping: leaving early would reveal its place
     }
   }
   return found;

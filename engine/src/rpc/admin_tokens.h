@@ -1,4 +1,4 @@
-// The tokens that open administration: one file each in a directory, as a mounted Secret has them.
+// The tokens for administration: one file each in a directory, as in a mounted Secret.
 #pragma once
 
 #include <cstddef>
@@ -18,14 +18,14 @@ class AdminTokens {
   // A shorter one could be guessed.
   static constexpr std::size_t kTokenBytesMin = 16;
   static constexpr std::size_t kTokenBytesMax = 4096;
-  // It is journaled with what its holder does.
+  // The name is journaled with its holder's commands.
   static constexpr std::size_t kNameBytesMax = core::kActorBytesMax;
 
   explicit AdminTokens(std::filesystem::path directory) : directory_(std::move(directory)) {}
 
-  // The name of the file that holds `token`; nothing where none does. Reads the files anew, so
-  // tokens change without a restart. Passes over names that begin with a dot, as the links of a
-  // mounted Secret do, and logs what it cannot use. Takes the same time for all tokens of a length.
+  // The name of the file that holds `token`; nothing if none does. Reads the files at each call, so
+  // tokens change without a restart. Skips names that begin with a dot, as the links of a mounted
+  // Secret do, and logs unusable files. Takes the same time for all tokens of a length.
   [[nodiscard]] std::optional<std::string> name_of(std::string_view token);
 
  private:

@@ -1,5 +1,5 @@
-// Ends calls that hold a server thread and get nowhere, which the thread itself cannot see to: it
-// is the one that waits.
+// Ends calls that hold a server thread without progress. The thread itself cannot do that, because
+// it waits.
 #pragma once
 
 #include <atomic>
@@ -23,8 +23,8 @@ class CallWatch {
   CallWatch(const CallWatch&) = delete;
   CallWatch& operator=(const CallWatch&) = delete;
 
-  // While the result lives, `overdue` is asked several times a second; the first time it says yes,
-  // `end` is called, and neither again. Both come from the watch's thread and must not block. The
+  // While the result lives, calls `overdue` several times a second. When it first returns true,
+  // calls `end`, and neither again. The watch's thread makes these calls, which must not block. The
   // watch must outlive the result.
   [[nodiscard]] std::unique_ptr<Watched> watch(std::function<bool()> overdue,
                                                std::function<void()> end);
@@ -54,7 +54,7 @@ class CallWatch::Watched {
   std::list<Entry>::iterator entry_;
 };
 
-// How long the write that a call is in has waited for its client to read.
+// Time for which a call's present write has waited for its client to read.
 class WriteTimer {
  public:
   template <class Write>

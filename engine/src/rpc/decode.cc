@@ -6,7 +6,7 @@
 namespace openvenue::rpc {
 namespace {
 
-// PostgreSQL's text cannot hold a NUL, and nobody wants the others in a log.
+// PostgreSQL's text cannot hold a NUL, and the others would garble logs.
 bool is_control(char byte) {
   const auto code = static_cast<unsigned char>(byte);
   return code < 0x20 || code == 0x7f;
@@ -142,7 +142,7 @@ Malformed decode(const v1::AdjustPosition& wire, core::AdjustPosition& out) {
   return std::nullopt;
 }
 
-// Decodes straight into the alternative of the variant that it becomes.
+// Decodes directly into an alternative of the variant.
 template <class Alternative, class Wire>
 Malformed decode_command(const Wire& wire, core::CommandBody& out) {
   return decode(wire, out.emplace<Alternative>());

@@ -1,5 +1,5 @@
-// From the wire to operations. Everything a client can get wrong in form is found here; what is
-// wrong in substance (unknown account, price out of limits, …) is the state machine's to refuse.
+// Converts wire messages to operations. It refuses requests that are wrong in form; the state
+// machine refuses those that are wrong in substance (unknown account, price out of limits, …).
 #pragma once
 
 #include <optional>
@@ -16,7 +16,7 @@ constexpr int kRequestsPerMessageMax = 1024;
 // What is wrong and what would be right; nothing if the input is well-formed.
 using Malformed = std::optional<std::string>;
 
-// Fills `out`, request id included also where the rest is malformed.
+// Fills `out`, including the request id even if the rest is malformed.
 [[nodiscard]] Malformed decode(const v1::Request& request, runtime::Operation& out);
 [[nodiscard]] Malformed decode(const v1::AdminRequest& request, core::CommandBody& out);
 [[nodiscard]] Malformed decode(const v1::GetBookRequest& request, runtime::GetBook& out);

@@ -24,7 +24,7 @@ v1::Request valid_order() {
   return request;
 }
 
-// Whether an order is well-formed after `change`.
+// True if an order is well-formed after `change`.
 bool accepts(const std::function<void(v1::NewOrder&)>& change) {
   v1::Request request = valid_order();
   change(*request.mutable_new_order());

@@ -1,4 +1,4 @@
-// From replies and journal entries to the wire. Enumerators keep their numbers (asserted in
+// Converts replies and journal entries to the wire. Enumerators keep their numbers (asserted in
 // wire_enums.cc), so encoding one is a cast.
 #pragma once
 

@@ -1,4 +1,4 @@
-// What the event stream carries of an entry, and that every entry fits into its messages.
+// The event stream's form of an entry; every entry fits into its messages.
 #include "rpc/encode.h"
 
 #include <gtest/gtest.h>

@@ -19,9 +19,9 @@ constexpr int kClientPingIntervalMinMs = 5'000;  // clients that ping more often
 constexpr int kHandshakeTimeoutMs = 10'000;      // from a connection to its first HTTP/2 settings
 constexpr int kIdleConnectionMs = 600'000;       // without a call
 
-// What clients can make a connection buffer by sending messages and not finishing them, and as much
-// again for its calls and their metadata. gRPC, where it is short of buffers, resets streams,
-// anybody's, so it must never be.
+// Largest buffer that clients can make a connection hold with unfinished messages, and as much
+// again for its calls and their metadata. If gRPC runs out of buffers, it resets streams of any
+// client, so it must never run out.
 constexpr std::size_t kBufferBytesPerConnection =
     2 * (std::size_t{kStreamsPerConnectionMax} * kReceiveBytesMax + kReadChunkBytesMax);
 

@@ -1,5 +1,5 @@
-// One gRPC server behind a listener of its own, with every limit that keeps clients from using it
-// up: connections, message sizes, streams, memory and threads.
+// A gRPC server behind its own listener, with limits on all that clients could use up: connections,
+// message sizes, streams, memory and threads.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -28,7 +28,7 @@ class Endpoint {
  public:
   using Guard = std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>;
 
-  // Binds; serves from start() on. The quota, which bounds memory and threads, is this endpoint's
+  // Binds; serves from start() on. The quota bounds memory and threads. It belongs to this endpoint
   // alone and must outlive it. Throws ListenError.
   Endpoint(const EndpointSettings& settings, grpc::ResourceQuota& quota);
 

@@ -1,5 +1,5 @@
-// Clients that break the rules. Each test ends by trading through the same server: nobody else may
-// notice them.
+// Clients that break the rules. Each test ends by trading through the same server: other clients
+// must not notice.
 #include <arpa/inet.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ ServerSettings impatient_settings(const std::string& socket) {
   return settings;
 }
 
-// What a client with it can take without reading is little, so that it is found out soon.
+// With this window a client can receive little without reading, so the server finds it out soon.
 grpc::ChannelArguments small_window() {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
@@ -46,7 +46,7 @@ class HostileClient : public ::testing::Test {
  protected:
   void TearDown() override { trade("still trading"); }
 
-  // Of another peer than the tests' clients.
+  // A channel of another peer than the tests' clients.
   [[nodiscard]] std::shared_ptr<grpc::Channel> connect_other() const {
     return TestServer::connect_to(socket_);
   }
@@ -73,7 +73,7 @@ class HostileClient : public ::testing::Test {
   TestServer server_{test_settings(directory_.path() / "data"), impatient_settings(socket_)};
 };
 
-// A TCP connection without any manners.
+// A TCP connection that follows no protocol.
 class RawConnection {
  public:
   explicit RawConnection(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

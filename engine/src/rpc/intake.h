@@ -1,4 +1,4 @@
-// A session message on its way in: what of it are operations, and the answers to what is not.
+// A received session message: its operations, and the answers to requests that are none.
 #pragma once
 
 #include <cstdint>
@@ -13,17 +13,17 @@ namespace openvenue::rpc {
 
 struct Intake {
   std::vector<runtime::Operation> operations;
-  std::vector<runtime::Reply> malformed;  // the answers to requests that are no operation
+  std::vector<runtime::Reply> malformed;  // answers to requests that are no operation
 };
 
 [[nodiscard]] Intake take_in(const v1::SessionRequest& message);
 
-// The operations in their order, in parts of at most `weight_max` each. An operation that is
-// heavier is a part of its own.
+// The operations in order, in parts of at most `weight_max` each. A heavier operation is a part of
+// its own.
 [[nodiscard]] std::vector<std::vector<runtime::Operation>> split(
     std::vector<runtime::Operation> operations, std::uint64_t weight_max);
 
-// The answers to operations that the ring did not take. Precondition: not kAccepted.
+// The answers to operations that the ring refused. Precondition: not kAccepted.
 [[nodiscard]] std::vector<runtime::Reply> refuse(const std::vector<runtime::Operation>& operations,
                                                  runtime::Admission admission);
 [[nodiscard]] runtime::NotSequenced refusal(runtime::Admission admission);

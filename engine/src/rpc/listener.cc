@@ -28,7 +28,7 @@ namespace {
 constexpr int kBacklog = 256;
 constexpr std::string_view kUnixPrefix = "unix:";
 
-// Without descriptors or memory a waiting connection would be reported again at once, for ever.
+// Without descriptors or memory, poll reports a waiting connection again at once, for ever.
 constexpr std::chrono::milliseconds kPauseAfterFailure{100};
 
 std::string reason(int error) { return std::generic_category().message(error); }
@@ -43,7 +43,7 @@ void set_option(int fd, int level, int option, int value) {
   (void)setsockopt(fd, level, option, &value, sizeof value);
 }
 
-// An open socket that listens there, or -1 with errno.
+// An open socket that listens at the address, or -1 with errno.
 int listen_on(const sockaddr* address, socklen_t size) {
   const int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -1;
@@ -51,16 +51,16 @@ int listen_on(const sockaddr* address, socklen_t size) {
     const auto& v6 = *reinterpret_cast<const sockaddr_in6*>(address);
     set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr) ? 0 : 1);
   }
-  // Linux makes the socket's file with the mode of its descriptor, so at no moment may others
-  // connect, whatever the umask. It only takes away from it.
+  // Linux creates the socket's file with the mode of its descriptor, so others can never connect,
+  // whatever the umask, which only removes permissions.
   if (address->sa_family == AF_UNIX && fchmod(fd, S_IRUSR | S_IWUSR) != 0) {
     const int error = errno;
     close(fd);
     errno = error;
     return -1;
   }
-  // A restart need not wait for the last engine's connections to time out. Two engines still cannot
-  // share a port, and split its clients between them.
+  // A restart need not wait until the last engine's connections time out. Two engines still cannot
+  // share a port and split its clients.
   if (address->sa_family != AF_UNIX) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (bind(fd, address, size) == 0 && listen(fd, kBacklog) == 0) return fd;
   const int error = errno;
@@ -95,7 +95,7 @@ int listen_on_unix(const std::string& path) {
   std::memcpy(address.sun_path, path.data(), path.size());
   const auto* generic_address = reinterpret_cast<const sockaddr*>(&address);
   int fd = listen_on(generic_address, sizeof address);
-  // What an engine that was killed has left behind.
+  // A killed engine has left the file behind.
   if (fd < 0 && errno == EADDRINUSE && !somebody_listens(address)) {
     unlink(path.c_str());
     fd = listen_on(generic_address, sizeof address);
@@ -111,7 +111,7 @@ struct Resolved {
   }
 };
 
-// All that the name stands for, on one port.
+// All addresses of the name, on one port.
 std::vector<int> listen_on_tcp(const std::string& address) {
   const auto colon = address.rfind(':');
   if (colon == std::string::npos) throw cannot_listen(address, "give host:port or unix:/path");
@@ -145,12 +145,12 @@ std::vector<int> listen_on_tcp(const std::string& address) {
           address, reason(error) + ": is it in use by another process, or not this machine's?");
     }
     sockets.push_back(fd);
-    port = local_port(fd);  // the next ones' too, where it was any
+    port = local_port(fd);  // also for the next addresses, if any port was asked for
   }
   return sockets;
 }
 
-// 0 for what is not open.
+// 0 for a descriptor that is not open.
 std::uint64_t inode_of(int fd) {
   struct stat status {};
   return fstat(fd, &status) == 0 ? status.st_ino : 0;
@@ -252,7 +252,7 @@ bool Listener::admit(int fd) {
     const auto has_room = [&] {
       return connections_.size() < limits_.connections && of_peer() < limits_.connections_per_peer;
     };
-    connections_.erase(fd);  // of a connection that is closed: the descriptor is this one's now
+    connections_.erase(fd);  // its old connection is closed: the descriptor is this one's now
     if (!has_room()) forget_closed();
     if (has_room()) {
       connections_.emplace(fd, Connection{inode_of(fd), peer});

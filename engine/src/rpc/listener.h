@@ -1,7 +1,7 @@
-// The sockets that clients connect to, and the bound on their connections.
+// The sockets that clients connect to, with a bound on their connections.
 //
-// gRPC itself takes every connection that comes. Each may make the server buffer some megabytes and
-// takes a descriptor, which the journal needs too, so they are counted before gRPC sees them.
+// gRPC itself accepts every connection. Each may make the server buffer some megabytes and takes a
+// descriptor, which the journal also needs, so the listener counts them before gRPC sees them.
 #pragma once
 
 #include <cstdint>
@@ -37,26 +37,26 @@ class Listener {
     std::uint32_t connections_nodelay = 0;  // with Nagle's algorithm off (TCP_NODELAY)
   };
 
-  // Binds and listens. Addresses are host:port (port 0: any; the host [::] takes IPv4 too) or
-  // unix:/path. Throws ListenError where one is in use, not this machine's or not an address.
+  // Binds and listens. Addresses are host:port (port 0: any; the host [::] includes IPv4) or
+  // unix:/path. Throws ListenError if one is in use, not this machine's or not an address.
   Listener(const std::vector<std::string>& addresses, const Limits& limits);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  // Accepts from now on, in a thread of its own. `on_refused` is called for each connection that is
+  // Starts to accept, in a thread of its own. `on_refused` is called for each connection that is
   // closed at once because there are too many.
   void start(HandOver hand_over, std::function<void()> on_refused);
-  // Afterwards nobody listens, and nothing is handed over any more. Idempotent.
+  // Afterwards no socket listens, and no connection is handed over. Idempotent.
   void stop();
 
-  // Of the first TCP address; 0 if there is none.
+  // Port of the first TCP address; 0 if there is none.
   [[nodiscard]] int port() const { return port_; }
   [[nodiscard]] Census census();
 
  private:
   struct Connection {
-    std::uint64_t inode = 0;  // tells the socket from a later one with the same descriptor
+    std::uint64_t inode = 0;  // distinguishes the socket from a later one with the same descriptor
     std::string peer;
   };
 

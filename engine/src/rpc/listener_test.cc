@@ -22,7 +22,7 @@ using runtime::testing::TemporaryDirectory;
 
 constexpr Listener::Limits kNoLimits{1000, 1000};
 
-// A connection to a port of this machine; its end is noticed at the latest when this dies.
+// A connection to a port of this machine; the destructor closes it.
 class Connection {
  public:
   explicit Connection(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -46,7 +46,7 @@ class Connection {
   int fd_;
 };
 
-// What was handed over, closed at the end.
+// The accepted connections, closed at the end.
 class Accepted {
  public:
   ~Accepted() {

@@ -1,4 +1,4 @@
-// Keeps what a client can cause as often as it likes from filling the log.
+// Limits log lines for events that clients can cause at will.
 #pragma once
 
 #include <chrono>
@@ -11,8 +11,8 @@ namespace openvenue::rpc {
 
 class LogLimit {
  public:
-  // To be asked once an event. How many events before this one went without a line, if this one is
-  // to have a line: the first, and then one in ten seconds.
+  // Call once per event. Returns a number if the event gets a line, which the first one does, and
+  // then one in ten seconds: the number of events without a line since the last one.
   [[nodiscard]] std::optional<std::uint64_t> pass() {
     constexpr std::chrono::seconds kPeriod{10};
     const auto now = std::chrono::steady_clock::now();

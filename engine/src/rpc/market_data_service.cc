@@ -19,10 +19,10 @@ namespace {
 
 constexpr int kEntriesPerBatchMax = 1024;
 
-// A subscriber that has gone is noticed at most this late while nothing happens.
+// How late the service notices that a subscriber has gone, while nothing happens.
 constexpr std::chrono::milliseconds kIdleWait{100};
 
-// Reads the journal's files for one subscriber; never beyond what is durable.
+// Reads the journal's files for one subscriber, never beyond the durable sequence.
 class JournalFeed {
  public:
   JournalFeed(const journal::Settings& settings, core::Sequence from)

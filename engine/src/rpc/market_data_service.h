@@ -1,4 +1,4 @@
-// What happened (the journal, live and from any sequence number on) and what the books hold.
+// Serves the journal, live and from any sequence number on, and the books.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

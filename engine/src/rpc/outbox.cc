@@ -6,7 +6,7 @@
 namespace openvenue::rpc {
 namespace {
 
-// Of one message: far below the size that a client accepts, whatever the replies are.
+// Bound of one message: far below the size that a client accepts, whatever the replies.
 constexpr std::size_t kRepliesPerMessageMax = 1024;
 constexpr std::uint64_t kWeightPerMessageMax = 4096;
 

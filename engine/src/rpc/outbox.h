@@ -1,6 +1,6 @@
-// Replies of one session on their way out. Room for a reply is reserved before its request goes in,
-// so delivering never blocks and never overflows: a client that does not read is not read from
-// either, and costs nobody else anything.
+// Outgoing replies of one session. Room for a reply is reserved before its request is accepted, so
+// delivering never blocks and never overflows: the session does not read from a client that does
+// not read, and other clients are not affected.
 #pragma once
 
 #include <atomic>
@@ -32,20 +32,20 @@ class Outbox final : public runtime::ReplySink {
   // once closed.
   [[nodiscard]] bool take(std::vector<runtime::Reply>& out);
 
-  // The taken replies are on their way to the client.
+  // Frees the room of replies that are being written to the client.
   void release(const std::vector<runtime::Reply>& sent);
 
-  // Waits until every reply that room was reserved for is on its way; false if closed before.
+  // Waits until all replies with reserved room are being written; false if closed before.
   [[nodiscard]] bool wait_drained();
 
   // The same, until `deadline`.
   void wait_drained_until(std::chrono::steady_clock::time_point deadline);
 
-  // Drops what is queued and whatever is delivered from now on.
+  // Drops queued replies and all that are delivered from now on.
   void close();
 
   [[nodiscard]] std::uint64_t capacity() const { return capacity_; }
-  // What is reserved now.
+  // The room that is reserved now.
   [[nodiscard]] std::uint64_t owed() const;
 
  private:

@@ -1,5 +1,5 @@
-// Who a connection is from, as far as limits are concerned: one IPv4 address, one IPv6 network of
-// 64 bits (which is what one customer gets), or all who reach this machine's Unix sockets.
+// The unit that limits treat as one client: an IPv4 address, an IPv6 network of 64 bits (which is
+// what one customer gets), or all users of this machine's Unix sockets.
 #pragma once
 
 #include <sys/socket.h>
@@ -11,7 +11,7 @@ namespace openvenue::rpc {
 
 [[nodiscard]] std::string peer_of(const sockaddr_storage& address);
 
-// The same of what grpc::ServerContext::peer() gives.
+// The same for the text of grpc::ServerContext::peer().
 [[nodiscard]] std::string peer_of(std::string_view grpc_peer);
 
 }  // namespace openvenue::rpc

@@ -14,7 +14,7 @@ namespace {
 // A call without a deadline holds a server thread no longer than this.
 constexpr std::chrono::seconds kWaitMax{30};
 
-// A caller that has gone is noticed this late.
+// How late the server notices that a caller has gone.
 constexpr std::chrono::milliseconds kCancelledCheck{100};
 
 grpc::Status status_of(const runtime::NotSequenced& not_sequenced) {

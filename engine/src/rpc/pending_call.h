@@ -24,8 +24,8 @@ class PendingCall final : public runtime::ReplySink {
 
   [[nodiscard]] bool wanted() const noexcept override { return !given_up_; }
 
-  // False at the caller's deadline or soon after it has gone, or after the server's own bound where
-  // that is earlier; what became of the operations is then unknown.
+  // False at the caller's deadline, soon after it has gone, or at the server's own bound if that is
+  // earlier; the operations' fate is then unknown.
   [[nodiscard]] bool wait(const grpc::ServerContext& context);
 
   // Precondition: wait() returned true.
@@ -42,12 +42,12 @@ class PendingCall final : public runtime::ReplySink {
 [[nodiscard]] grpc::Status fate_unknown();
 [[nodiscard]] grpc::Status engine_stopping();
 
-// INVALID_ARGUMENT where a request is for another shard than this engine's: its accounts,
-// instruments and orders have numbers that mean others here.
+// INVALID_ARGUMENT if a request is for another shard than this engine's: the numbers of its
+// accounts, instruments and orders mean others here.
 [[nodiscard]] grpc::Status check_shard(const runtime::Engine& engine, std::uint32_t shard_id);
 
-// Carries out one operation. Not OK: RESOURCE_EXHAUSTED, UNAVAILABLE or NOT_FOUND as the engine
-// says, or DEADLINE_EXCEEDED with its fate unknown.
+// Executes one operation. If not OK: RESOURCE_EXHAUSTED, UNAVAILABLE or NOT_FOUND from the engine,
+// or DEADLINE_EXCEEDED with its fate unknown.
 [[nodiscard]] grpc::Status ask(runtime::Engine& engine, const grpc::ServerContext& context,
                                runtime::Operation operation, runtime::Reply& reply);
 

@@ -55,7 +55,7 @@ class Factory final : public grpc::experimental::ServerInterceptorFactoryInterfa
   Factory(StreamAdmission& admission, CallWatch& watch, runtime::Metrics& metrics)
       : admission_(admission), watch_(watch), metrics_(metrics) {}
 
-  // Nothing for other calls, which then go without an interceptor. gRPC takes ownership.
+  // Returns nothing for other calls, which then have no interceptor. gRPC takes ownership.
   grpc::experimental::Interceptor* CreateServerInterceptor(
       grpc::experimental::ServerRpcInfo* info) override {
     if (!std::string_view(info->method()).starts_with(kReflectionPrefix)) return nullptr;

@@ -1,5 +1,5 @@
-// Bounds server reflection, whose calls would otherwise hold server threads for as long, and as
-// many of them, as clients like.
+// Bounds server reflection. Otherwise its calls could hold any number of server threads for any
+// time.
 #pragma once
 
 #include <grpcpp/support/server_interceptor.h>
@@ -12,8 +12,8 @@
 
 namespace openvenue::rpc {
 
-// Ends a reflection call that finds no room, or goes on for longer than ten seconds. The references
-// must outlive the server.
+// Ends a reflection call that finds no room, or lasts longer than ten seconds. The references must
+// outlive the server.
 [[nodiscard]] std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>
 guard_reflection(StreamAdmission& admission, CallWatch& watch, runtime::Metrics& metrics);
 

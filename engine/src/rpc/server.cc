@@ -12,8 +12,8 @@
 namespace openvenue::rpc {
 namespace {
 
-// Administration is a person or a script at a time; its calls must find a thread when orders have
-// taken all of theirs.
+// Few people or scripts administrate at a time; their calls must find a thread even if orders have
+// taken all of their own.
 constexpr std::uint32_t kAdminConnectionsMax = 16;
 constexpr int kAdminThreadsMax = 32;
 
@@ -106,7 +106,7 @@ void Server::watch_health(const std::stop_token& stop) {
 
 void Server::drain() {
   if (drained_by_) return;
-  health_thread_ = std::jthread();  // its last word would come behind ours
+  health_thread_ = std::jthread();  // first: its last change of health must precede ours
   drained_by_ = std::chrono::steady_clock::now() + settings_.drain_patience;
   admission_.drain();
   clients_.drain();

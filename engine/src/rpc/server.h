@@ -1,8 +1,8 @@
 // The engine's gRPC server: one endpoint for clients (Trading, MarketData and the harmless part of
 // Admin), and one for administrators (Admin, with a token). Both have health and reflection.
 //
-// Promises: a client cannot crash it, hold up other clients or make it use memory without bound:
-// connections, message sizes, requests a message, replies owed, streams and threads are all
+// Promises: no client can crash it, delay other clients or make it use memory without bound:
+// connections, message sizes, requests per message, replies owed, streams and threads are all
 // limited.
 #pragma once
 
@@ -57,22 +57,22 @@ class Server {
   Server(runtime::Engine& engine, runtime::Metrics& metrics, const ServerSettings& settings);
   ~Server();
 
-  // Of the first TCP address; 0 if there is none.
+  // Port of the first TCP address; 0 if there is none.
   [[nodiscard]] int port() const { return clients_.port(); }
-  // The same of the administrators' listener.
+  // The same for the administrators' listener.
   [[nodiscard]] int admin_port() const { return administrators_ ? administrators_->port() : 0; }
 
-  // Begins a stop: turns the health service to NOT_SERVING and refuses new streams. Those that are
-  // open go on. From here `drain_patience` runs.
+  // Begins a stop: sets the health service to NOT_SERVING and refuses new streams. Open streams
+  // continue. `drain_patience` starts here.
   void drain();
 
   // Call after Engine::stop(): lets clients take the replies that they are owed, and ends all
-  // calls, the unwilling ones when `drain_patience` is over. Idempotent.
+  // calls, by force when `drain_patience` is over. Idempotent.
   void shut_down();
 
  private:
   void add_gauges(runtime::Metrics& metrics);
-  // Keeps Trading's health as the engine's is.
+  // Keeps Trading's health equal to the engine's.
   void watch_health(const std::stop_token& stop);
 
   runtime::Engine& engine_;

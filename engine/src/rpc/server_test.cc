@@ -318,7 +318,7 @@ TEST_F(ServerTest, RefusesRequestsForAnotherShard) {
 }
 
 TEST_F(ServerTest, SkipsAQueryWhoseCallerGaveUpBeforeItsTurn) {
-  // The disk stands still, and everything that can be under way is: the shard waits.
+  // The disk hangs, and everything that can be under way is: the shard waits.
   gate_.close();
   const auto stub = v1::MarketData::NewStub(channel_);
   const auto orders = std::make_shared<runtime::testing::Collector>();
@@ -347,7 +347,7 @@ TEST_F(ServerTest, SkipsAQueryWhoseCallerGaveUpBeforeItsTurn) {
   v1::BookSnapshot book;
   EXPECT_EQ(stub->GetBook(&context, request, &book).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
-  // The server notices within its own period, before the disk goes on.
+  // The server notices within its own period, before the disk continues.
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   gate_.open();
   orders->wait_for(sent);
@@ -459,7 +459,7 @@ TEST_F(ServerTest, DeliversWhatItOwesBeforeItShutsDownAndRefusesWhatComesLater) 
     server_.engine()->stop();
     server_.server().shut_down();
   });
-  // Refused as soon as the stop has begun; sent until then.
+  // Requests are refused as soon as the stop has begun; send until then.
   std::uint64_t id = 2;
   runtime::Admission admission = runtime::Admission::kAccepted;
   while (admission == runtime::Admission::kAccepted) {
@@ -570,7 +570,7 @@ TEST(Server, EndsOnTimeThoughManyClientsDoNotReadAndOneFollowsTheJournal) {
   for (std::uint64_t id = 1; id <= 500; ++id) {
     trader.ask(new_order(id, 1, v1::SIDE_BUY, 1, 10, std::to_string(id)));
   }
-  // None of them reads a byte of what it asked for.
+  // None of them reads a byte of its answer.
   std::vector<std::unique_ptr<TestSession>> silent;
   for (int index = 0; index < 20; ++index) {
     silent.push_back(std::make_unique<TestSession>(channel));

@@ -1,4 +1,4 @@
-// The bound on the server's threads, which can be moved while it serves.
+// The bound on the server's threads, which can change while it serves.
 #pragma once
 
 #include <grpcpp/resource_quota.h>
@@ -18,7 +18,7 @@ class ServerThreads {
   // Precondition: kMin <= threads_max <= kMax. Both references must outlive this.
   ServerThreads(grpc::ResourceQuota& quota, StreamAdmission& admission, std::uint32_t threads_max);
 
-  // False, with nothing changed, outside kMin..kMax. Calls that run go on; new ones beyond the
+  // False, with nothing changed, outside kMin..kMax. Running calls continue; new ones beyond the
   // bound are refused with RESOURCE_EXHAUSTED.
   [[nodiscard]] bool set_max(std::uint32_t threads_max);
   [[nodiscard]] std::uint32_t max() const { return max_; }

@@ -47,7 +47,7 @@ grpc::Status Session::run() {
     spdlog::warn("session refused: no thread for it: {} peer={}", error.what(), context_.peer());
     return {grpc::StatusCode::RESOURCE_EXHAUSTED, "no thread for another session: close one"};
   }
-  const CloseAtEnd closing{*outbox_};  // lets the writer end, whatever happens
+  const CloseAtEnd closing{*outbox_};  // ends the writer, whatever happens
   grpc::Status status;
   grpc::ByteBuffer bytes;
   while (status.ok() && stream_.Read(&bytes)) status = take(bytes);
@@ -62,7 +62,7 @@ void Session::end(std::chrono::steady_clock::time_point deadline) {
 }
 
 grpc::Status Session::take(grpc::ByteBuffer& bytes) {
-  v1::SessionRequest message;
+  v1::SessionRequest& message = request_.renew();
   Intake intake;
   {
     const runtime::StageTimer timer(metrics_.decode_seconds);
@@ -104,14 +104,14 @@ grpc::Status Session::client_gone() {
   return {grpc::StatusCode::CANCELLED, "the client does not read its replies, or has gone"};
 }
 
-// From the watch's thread. Wakes the writer, whose write then fails.
+// Called from the watch's thread. Wakes the writer, whose write then fails.
 void Session::end_stalled() {
   metrics_.stalled_clients.Increment();
   spdlog::warn("session ended: the client does not read its replies peer={}", context_.peer());
   context_.TryCancel();
 }
 
-// The thread's work: what it throws would end the process.
+// The thread's function: an exception from it would end the process.
 void Session::write_replies_or_end() noexcept {
   try {
     write_replies();
@@ -124,9 +124,10 @@ void Session::write_replies_or_end() noexcept {
 
 void Session::write_replies() {
   std::vector<runtime::Reply> replies;
-  v1::SessionResponse message;
+  ReusedMessage<v1::SessionResponse> response;
   while (outbox_->take(replies)) {
-    message.Clear();
+    v1::SessionResponse& message = response.renew();
+    message.mutable_replies()->Reserve(static_cast<int>(replies.size()));
     for (const runtime::Reply& reply : replies) encode(reply, *message.add_replies());
     if (!write_timer_.run([&] { return stream_.Write(message); })) {
       outbox_->close();

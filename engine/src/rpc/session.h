@@ -1,5 +1,5 @@
-// One bidirectional session. The server's thread reads and hands over; a thread of the session's
-// own writes, putting every reply that has queued into one message.
+// A bidirectional session. The server's thread reads and submits; the session's own thread writes
+// all queued replies in one message.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -13,6 +13,7 @@
 #include "rpc/call_watch.h"
 #include "rpc/intake.h"
 #include "rpc/outbox.h"
+#include "rpc/reused_message.h"
 #include "rpc/wire.h"
 #include "runtime/engine.h"
 #include "runtime/metrics.h"
@@ -21,11 +22,11 @@ namespace openvenue::rpc {
 
 struct SessionSettings {
   // Replies owed to all clients, in operation weight. Each session has an equal share, beyond which
-  // its client is not read from.
+  // it stops reading from its client.
   std::uint64_t replies_owed_max = 1'048'576;
-  // A client that takes so long to read one message is disconnected.
+  // A client that takes longer than this to read one message is disconnected.
   std::chrono::milliseconds stall_patience{10'000};
-  // What tests replace, to be refused a thread.
+  // Tests replace this to refuse a thread.
   std::function<std::jthread(std::function<void()>)> start_thread = [](std::function<void()> work) {
     return std::jthread(std::move(work));
   };
@@ -33,8 +34,8 @@ struct SessionSettings {
 
 class Session {
  public:
-  // Messages come as bytes: gRPC would make no difference between one that is no SessionRequest and
-  // the end of the stream.
+  // Messages come as bytes: gRPC would not distinguish a message that is no SessionRequest from the
+  // end of the stream.
   using Stream = grpc::ServerReaderWriter<v1::SessionResponse, grpc::ByteBuffer>;
 
   // `outbox_capacity` is in operation weight. The references must outlive the session.
@@ -42,16 +43,16 @@ class Session {
           const SessionSettings& settings, std::uint64_t outbox_capacity,
           grpc::ServerContext& context, Stream& stream);
 
-  // Until the client half-closes and has all replies, or the stream breaks. RESOURCE_EXHAUSTED
-  // where the system gives no thread for it, INVALID_ARGUMENT after a message that is no
-  // SessionRequest, has too many requests or is for another shard.
+  // Runs until the client half-closes and has all replies, or the stream breaks. RESOURCE_EXHAUSTED
+  // if the system gives no thread, INVALID_ARGUMENT after a message that is no SessionRequest, has
+  // too many requests or is for another shard.
   [[nodiscard]] grpc::Status run();
 
-  // From another thread, while run() runs: waits until the replies owed so far are on their way,
-  // but not beyond `deadline`; then ends the stream.
+  // Called from another thread while run() runs: waits until the replies owed so far are being
+  // written, at most until `deadline`; then ends the stream.
   void end(std::chrono::steady_clock::time_point deadline);
 
-  // Replies that the client is owed, in operation weight.
+  // Replies owed to the client, in operation weight.
   [[nodiscard]] std::uint64_t owed() const { return outbox_->owed(); }
 
  private:
@@ -70,6 +71,7 @@ class Session {
   Stream& stream_;
   const std::shared_ptr<Outbox> outbox_;
   WriteTimer write_timer_;
+  ReusedMessage<v1::SessionRequest> request_;
 };
 
 }  // namespace openvenue::rpc

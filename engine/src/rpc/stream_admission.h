@@ -1,6 +1,6 @@
-// How many long-lived calls may run at once. Each holds a server thread for its whole life, so each
-// kind has a share of the threads that no other kind can take, unary calls keep the rest, and no
-// peer (see peer.h) takes more than half of a share.
+// Limits long-lived calls. Each holds a server thread for its whole life. So each kind has a share
+// of the threads that no other kind can take, unary calls keep the rest, and no peer (see peer.h)
+// takes more than half of a share.
 #pragma once
 
 #include <array>
@@ -41,18 +41,18 @@ class StreamAdmission {
   StreamAdmission(std::uint32_t threads_max, std::uint32_t subscribers_max)
       : subscribers_max_(subscribers_max), threads_max_(threads_max) {}
 
-  // Nothing at the limit. `grpc_peer` is what grpc::ServerContext::peer() gives.
+  // Nothing at the limit. `grpc_peer` is the text of grpc::ServerContext::peer().
   [[nodiscard]] std::optional<Slot> admit(StreamKind kind, const std::string& grpc_peer);
 
-  // From here on nobody new is served.
+  // From now on no new stream is admitted.
   void drain() { draining_ = true; }
   [[nodiscard]] bool draining() const { return draining_; }
 
-  // Streams that are above a lowered limit go on; new ones wait for room.
+  // Streams above a lowered limit continue; new ones wait for room.
   void set_threads_max(std::uint32_t threads_max) { threads_max_ = threads_max; }
 
-  // The share of a kind: half of the threads are for sessions, a quarter for subscribers and a
-  // sixteenth for reflection.
+  // The share of a kind: half of the threads for sessions, a quarter for subscribers, a sixteenth
+  // for reflection.
   [[nodiscard]] std::uint32_t max(StreamKind kind) const;
 
   [[nodiscard]] std::uint32_t open(StreamKind kind) const;

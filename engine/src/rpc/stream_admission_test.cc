@@ -11,7 +11,7 @@ constexpr std::uint32_t kThreads = 32;
 constexpr auto kSession = StreamKind::kSession;
 constexpr auto kSubscriber = StreamKind::kSubscriber;
 
-// What is admitted of as many as one likes.
+// The slots that are admitted if a peer asks for any number.
 std::vector<StreamAdmission::Slot> admit_all(StreamAdmission& admission, StreamKind kind,
                                              const std::string& peer) {
   std::vector<StreamAdmission::Slot> slots;

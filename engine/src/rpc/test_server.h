@@ -33,7 +33,7 @@ inline ServerSettings test_server_settings() {
 constexpr const char* kAdminName = "alice";
 constexpr const char* kAdminToken = "the-token-of-alice-0123456789";
 
-// Makes a call one of `kAdminName`'s.
+// Adds the token of `kAdminName` to a call.
 inline void authorize(grpc::ClientContext& context, const std::string& token = kAdminToken) {
   context.AddMetadata("authorization", "Bearer " + token);
 }
@@ -48,12 +48,12 @@ class TestServer {
     engine_.set_up_market();
   }
 
-  // On a connection of its own.
+  // A channel with a connection of its own.
   [[nodiscard]] std::shared_ptr<grpc::Channel> connect(
       const grpc::ChannelArguments& arguments = grpc::ChannelArguments()) const {
     return connect_to("127.0.0.1:" + std::to_string(server_.port()), arguments);
   }
-  // To the listener of administrators.
+  // A channel to the administrators' listener.
   [[nodiscard]] std::shared_ptr<grpc::Channel> connect_admin() const {
     return connect_to("127.0.0.1:" + std::to_string(server_.admin_port()));
   }
@@ -128,7 +128,7 @@ class TestSession {
   }
 
   void half_close() { stream_->WritesDone(); }
-  // Reads what is left and ends.
+  // Reads the rest and ends.
   grpc::Status finish() {
     v1::SessionResponse message;
     while (stream_->Read(&message)) {

@@ -16,17 +16,17 @@ namespace openvenue::rpc {
 
 namespace {
 
-// Of the methods of v1::Trading, in the order of the .proto file.
+// Indexes of v1::Trading's methods, in the order of the .proto file.
 constexpr int kSessionMethod = 0;
 
-// Of one session. The least takes a message of as many requests as it may have, the most keeps the
-// delay that one session's own queue causes small.
+// Bounds of one session's outbox. The minimum holds the replies to the largest message; the maximum
+// keeps the delay of one session's own queue small.
 constexpr std::uint64_t kOutboxCapacityMin = kRequestsPerMessageMax;
 constexpr std::uint64_t kOutboxCapacityMax = 32'768;
 
 }  // namespace
 
-// A session among those that end_sessions() ends, for as long as this lives.
+// Makes a session one of those that end_sessions() ends, while this lives.
 class TradingService::Registration {
  public:
   Registration(TradingService& service, rpc::Session& session)
@@ -117,7 +117,7 @@ void TradingService::end_sessions(std::chrono::steady_clock::time_point deadline
     const std::unique_lock lock(mutex_);
     ending_ = true;
   }
-  const std::shared_lock lock(mutex_);  // for as long as clients take, and metrics can be read
+  const std::shared_lock lock(mutex_);  // shared: metrics can be read while clients take time
   for (rpc::Session* session : sessions_) session->end(deadline);
 }
 

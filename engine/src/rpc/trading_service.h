@@ -1,4 +1,4 @@
-// Order entry and queries: sessions, and the same for one batch.
+// Order entry and queries: sessions, and single batches.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -24,11 +24,11 @@ class TradingService final : public v1::Trading::Service {
   grpc::Status Submit(grpc::ServerContext* context, const v1::SessionRequest* request,
                       v1::SessionResponse* response) override;
 
-  // Refuses new sessions and ends the running ones, each after the replies that it is owed, but no
-  // later than at `deadline`.
+  // Refuses new sessions and ends the running ones, each after its owed replies, but no later than
+  // at `deadline`.
   void end_sessions(std::chrono::steady_clock::time_point deadline);
 
-  // Replies that all clients are owed, in operation weight.
+  // Replies owed to all clients, in operation weight.
   [[nodiscard]] std::uint64_t replies_owed();
 
  private:

@@ -7,7 +7,7 @@
 namespace openvenue::rpc {
 
 constexpr std::size_t kSendBytesMax = std::size_t{16} << 20;  // of a message; clients take as much
-// A batch of the event stream is full from here on. Its last entry comes on top.
+// From this size on a batch of the event stream is full. Its last entry comes on top.
 constexpr std::size_t kBatchBytesMax = std::size_t{1} << 20;
 
 namespace v1 = ::openvenue::engine::v1;

@@ -1,5 +1,5 @@
-// Asserts that every enumerator has one number on the wire, in the journal and in memory. Nothing
-// else is here: a mismatch must not compile.
+// Asserts that every enumerator has one number on the wire, in the journal and in memory. A
+// mismatch must not compile.
 #include "core/types.h"
 #include "rpc/wire.h"
 #include "runtime/reply.h"

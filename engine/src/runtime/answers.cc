@@ -26,7 +26,7 @@ std::optional<core::AccountId> trading_account(const core::CommandBody& body) {
       body);
 }
 
-// The order that a command's first event is about.
+// The order of a command's first event.
 core::OrderId order_named_by(const core::Event& event) {
   return std::visit(
       [](const auto& body) -> core::OrderId {
@@ -141,8 +141,8 @@ Body answer_to(const VenueExchange& exchange, const GetBook& query) {
   return book;
 }
 
-// Leaves the page of `listed` that begins above the id `after`, in the order of ids; a `limit` of 0
-// is none. True if there is something behind it.
+// Keeps the page of `listed` that begins above the id `after`, in order of id; a `limit` of 0 means
+// none. True if there are more.
 template <class Record, class Id>
 bool turn_to_page(std::vector<const Record*>& listed, Id id_of, std::uint32_t after,
                   std::uint32_t limit) {

@@ -1,4 +1,4 @@
-// From the exchange's state to replies. Pure: nothing here changes the exchange.
+// Makes replies from the exchange's state. Never changes the exchange.
 #pragma once
 
 #include "core/command.h"

@@ -45,7 +45,7 @@ class EngineOnAClock : public ::testing::Test {
     return seams;
   }
 
-  // Time passes with now_ns_; this sets the clock and nothing else.
+  // Time passes with now_ns_; this only sets the clock.
   void step(std::chrono::nanoseconds by) {
     stepped_ns_ += by.count();
     now_ns_ += by.count();
@@ -115,7 +115,7 @@ TEST_F(EngineOnAClock, ExpiresMoreOrdersThanOneCommandMay) {
   EXPECT_TRUE(std::get<OrderList>(reply.body).orders.empty());
 }
 
-// An engine that had five DAY orders when it stopped, where two expire with one command.
+// An engine that had five DAY orders when it stopped, of which two expire per command.
 class EngineWithinADayEnd : public EngineOnAClock {
  protected:
   EngineWithinADayEnd() {
@@ -129,7 +129,7 @@ class EngineWithinADayEnd : public EngineOnAClock {
     now_ns_ += at(std::chrono::hours(24));
   }
 
-  // Appends to the journal what an engine that was killed then had written last.
+  // Appends the last entries of an engine that was killed then.
   void append(const std::vector<core::CommandBody>& bodies) {
     journal::Recovered recovered = journal::recover(settings_.journal, settings_.limits);
     core::EventBuffer events;
@@ -178,7 +178,7 @@ TEST_F(EngineOnAClock, NoTwoCommandsShareAMicrosecond) {
 TEST_F(EngineOnAClock, StampsNothingAfterADaysEndBeforeTheDayHasEnded) {
   TestEngine engine(test_settings(directory_.path()), seams());
   engine.set_up_market();
-  // The clock stands still just before the end, and the stamps go on.
+  // The clock stops just before the end, and the stamps go on.
   now_ns_ += at(std::chrono::hours(24) - std::chrono::microseconds(2));
   const auto day = order_in(engine.ask(
       core::CommandBody(limit_order(1, Side::kBuy, 1, 10, "day", core::TimeInForce::kDay))));

@@ -9,8 +9,8 @@
 namespace openvenue::runtime {
 namespace {
 
-// Longer than a client that waits for each answer takes to send its next order, so that no order
-// waits for a mark; short, because until then nothing says that the last group was synced.
+// Longer than the time in which a client sends its next order after an answer, so that no order
+// waits for a mark; short, because until then no frame reports the last commit group as synced.
 constexpr std::chrono::milliseconds kIdle{20};
 
 }  // namespace
@@ -36,7 +36,7 @@ void Committer::run() {
     }
     try {
       commit(flights);
-    } catch (const std::exception& error) {  // memory and threads run out too
+    } catch (const std::exception& error) {  // memory or threads may also run out
       fail(error.what());
       discard(flights);
     }
@@ -81,7 +81,7 @@ std::chrono::steady_clock::duration Committer::sync_under_way() const {
 }
 
 bool Committer::next(std::vector<Flight*>& flights) {
-  // The replies to what is marked have left by then.
+  // The replies to the marked frames have left by then.
   if (!failed_ && !handed_over_.wait_for(kIdle)) mark_end();
   return handed_over_.pop_all(flights);
 }

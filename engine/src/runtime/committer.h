@@ -1,6 +1,6 @@
-// The journal thread: group commit. It writes every frame that has queued while the last sync ran,
-// syncs once, and only then lets their replies go to the publisher. When nothing has come for a
-// moment it marks what it wrote last as synced, so that damage to it is told from a torn write.
+// The journal thread: group commit. It writes every frame that queued during the last sync, syncs
+// once, and only then passes their replies to the publisher. When it is idle it marks its last
+// frames as synced, so that damage to them is distinguished from a torn write.
 #pragma once
 
 #include <atomic>
@@ -19,9 +19,9 @@ namespace openvenue::runtime {
 
 class Committer {
  public:
-  // Called once, from the journal thread, when a write or sync failed: nothing that is not durable
-  // by then is ever answered, and the process should end (a failed sync cannot be retried, because
-  // the kernel may have dropped the pages).
+  // Called once, from the journal thread, when a write or sync failed. Nothing that is not durable
+  // by then is ever answered. The process should end: the kernel may have dropped the pages, so a
+  // failed sync cannot be retried.
   using OnFailure = std::function<void(const std::string& what)>;
   using OnDurable = std::function<void(core::Sequence)>;
 
@@ -33,7 +33,7 @@ class Committer {
   // `durable`.
   void run();
 
-  // How long the sync that runs now has taken; 0: none runs. For any thread.
+  // Duration of the sync that runs now; 0: none runs. For any thread.
   [[nodiscard]] std::chrono::steady_clock::duration sync_under_way() const;
 
  private:

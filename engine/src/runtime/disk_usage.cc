@@ -58,7 +58,7 @@ DiskUsage::Usage DiskUsage::measure() const {
     usage.oldest_sequence = segments.empty() ? 0 : segments.front().sequence;
     usage.snapshot_age_s = snapshots.empty() ? kNever : age_s(snapshots.back().path);
   } catch (const std::exception&) {
-    // The directory cannot be read now; the journal itself says so louder.
+    // The directory cannot be read now; the journal reports that.
   }
   struct statvfs disk {};
   if (::statvfs(settings_.directory.c_str(), &disk) == 0) {

@@ -1,4 +1,4 @@
-// What the journal takes of its disk, and how long the rest will do. Sampled when Prometheus asks.
+// The journal's use of its disk, and the time until the disk is full. Sampled when Prometheus asks.
 #pragma once
 
 #include <chrono>
@@ -18,18 +18,18 @@ class DiskUsage {
 
   struct Usage {
     std::uint64_t journal_bytes = 0;     // of segments and snapshots
-    std::uint64_t free_bytes = 0;        // that the engine may take
-    core::Sequence oldest_sequence = 0;  // of the entries that are kept; 0: none are
+    std::uint64_t free_bytes = 0;        // available to the engine
+    core::Sequence oldest_sequence = 0;  // of the kept entries; 0: none are kept
     double snapshot_age_s = 0;           // of the newest snapshot; infinite: there is none
     double seconds_until_full = 0;       // at the rate of the last minutes; infinite: nothing comes
   };
 
-  // `written_bytes` says how many bytes of entries were written since the start.
+  // `written_bytes` returns the bytes of entries written since the start.
   DiskUsage(const journal::Settings& settings, std::function<double()> written_bytes)
       : settings_(settings), written_bytes_(std::move(written_bytes)) {}
 
-  // As of `now`, or of a second before: several gauges read the same. For any thread. What cannot
-  // be read is 0.
+  // Usage at `now`, or up to a second before, because several gauges read the same. For any thread.
+  // Values that cannot be read are 0.
   [[nodiscard]] Usage at(SteadyClock::time_point now);
 
  private:
@@ -46,7 +46,7 @@ class DiskUsage {
   std::mutex mutex_;
   SteadyClock::time_point measured_at_;
   Usage usage_;
-  std::deque<Written> written_;  // the oldest is the one that the rate counts from
+  std::deque<Written> written_;  // the rate counts from the oldest
 };
 
 }  // namespace openvenue::runtime

@@ -1,4 +1,4 @@
-// The highest sequence number that is on the disk, for those who wait for it to rise.
+// The highest durable sequence number, for threads that wait for it to rise.
 #pragma once
 
 #include <atomic>
@@ -22,7 +22,7 @@ class DurableWatermark {
   // True once get() > `sequence`; false after `timeout`, or at once when closed.
   [[nodiscard]] bool wait_beyond(core::Sequence sequence, std::chrono::milliseconds timeout);
 
-  // Nothing will become durable any more; wakes everybody who waits.
+  // No more will become durable; wakes all waiters.
   void close();
   [[nodiscard]] bool closed() const { return closed_.load(std::memory_order_acquire); }
 

@@ -14,14 +14,14 @@
 namespace openvenue::runtime {
 namespace {
 
-// Far beyond what a sync takes on a disk that works.
+// Far longer than a sync on a working disk.
 constexpr std::chrono::seconds kSyncMax{10};
 
 // Names the thread for ps, top and core dumps; at most 15 bytes.
 void name_this_thread(const char* name) { pthread_setname_np(pthread_self(), name); }
 
-// A snapshot gets the time that nothing else wants: a thread that wakes up for an order takes the
-// processor from it at once, which no nice value gives. Linux sets this by thread.
+// Runs snapshots at idle priority: a thread that wakes up for an order takes the processor at once,
+// which no nice value achieves. Linux sets this per thread.
 void yield_to_order_flow() {
   const sched_param parameters{};
   if (sched_setscheduler(0, SCHED_IDLE, &parameters) != 0) {
@@ -29,8 +29,8 @@ void yield_to_order_flow() {
   }
 }
 
-// A crash can fall between the commands that end one trading day; the journal's last entry tells.
-// Behind it there may be the limits of starts that ended before they could finish the day.
+// True if a crash fell between the commands that end one trading day, by the journal's last entry.
+// Limits of starts that ended before they finished the day may follow it.
 bool ends_within_day_end(const journal::Settings& settings, core::Sequence last_sequence) {
   core::Command command;
   core::EventBuffer events;
@@ -58,9 +58,9 @@ std::string describe_what_does_not_fit(const VenueExchange& exchange, const core
       before.max_accounts, before.max_instruments, before.max_positions);
 }
 
-// Journals the limits that the settings ask for and this build's rules, where they differ from
-// those in force. Only the first entry of all takes the clock's time: a later one must not move the
-// journal's time past the end of a trading day whose orders have not expired yet.
+// Journals the configured limits and this build's rules if they differ from those in force. Only
+// the very first entry takes the clock's time: a later one must not move the journal's time past
+// the end of a trading day whose orders have not expired yet.
 void configure(VenueExchange& exchange, FrameSink& sink, const core::Limits& limits,
                core::TimestampNs now_ns) {
   const bool in_force =
@@ -100,7 +100,7 @@ bool has_command(const Batch& batch) {
 
 double seconds(core::TimestampNs ns) { return static_cast<double>(ns) / 1e9; }
 
-// Stamps never go back, so a journal far ahead would hold those of every command to come.
+// Stamps never go back, so a journal far ahead would hold back those of all later commands.
 void check_clock(const EngineSettings& settings, const VenueExchange& exchange,
                  core::TimestampNs now_ns) {
   const auto ahead = std::chrono::nanoseconds(exchange.last_timestamp_ns() - now_ns);
@@ -145,7 +145,7 @@ struct Engine::Origin {
     origin.day_end_unfinished =
         ends_within_day_end(settings.journal, origin.exchange->last_sequence());
     configure(*origin.exchange, *origin.sink, settings.limits, seams.clock());
-    // The state of a venue that had larger limits came in larger pools.
+    // The state came in larger pools if the venue had larger limits.
     if (origin.exchange->capacity() != settings.limits) {
       origin.exchange = VenueExchange::resized(std::move(origin.exchange), settings.limits);
       origin.pools_shrank = true;
@@ -186,7 +186,7 @@ Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFa
         on_failure(what);
       },
       metrics);
-  // The next start then needs no more memory than this one asked for.
+  // The next start then needs no more memory than this one's limits.
   if (origin.pools_shrank) static_cast<void>(take_snapshot());
   start();
 }
@@ -271,7 +271,7 @@ bool Engine::healthy() const {
   return !order_entry_stopped_ && committer_->sync_under_way() < kSyncMax;
 }
 
-// What is on disk stays, and queries are answered: they show what has to be looked at.
+// Recorded orders stay, and queries are still answered, because people need to see the state.
 void Engine::stop_order_entry(const std::string& why) {
   order_entry_stopped_ = true;
   spdlog::critical("orders are refused from now on: {}", why);

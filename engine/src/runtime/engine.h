@@ -1,7 +1,8 @@
-// One shard, running: ingress ring ▸ shard thread ▸ journal thread ▸ publisher.
+// A running shard: ingress ring ▸ shard thread ▸ journal thread ▸ publisher.
 //
-// Promises: commands get one total order; nothing that depends on a command is answered before the
-// command is durable; every queue is bounded; a stop answers everything that was accepted.
+// Promises: commands get one total order; the engine answers nothing that depends on a command
+// before the command is durable; every queue is bounded; a stop answers everything that was
+// accepted.
 #pragma once
 
 #include <atomic>
@@ -36,14 +37,14 @@ struct EngineSettings {
   journal::Settings journal;
   core::Limits limits;
   std::uint64_t ring_size = 65'536;              // operations, see weight()
-  core::Sequence snapshot_interval = 1'000'000;  // sequence numbers; 0: never by itself
+  core::Sequence snapshot_interval = 1'000'000;  // sequence numbers; 0: only on request
   TradingDay trading_day{std::chrono::minutes(0)};
-  // How far the system's clock may step ahead, and the journal's last entry may lie ahead of it.
+  // Largest step of the system's clock, and of the journal's last entry, ahead.
   std::chrono::seconds clock_tolerance{300};
-  bool accept_journal_ahead = false;  // start all the same, with stamps that stand almost still
+  bool accept_journal_ahead = false;  // start anyway, with stamps that almost stand still
 };
 
-// What tests replace. The defaults are the product's.
+// Parts that tests replace. The defaults are the product's.
 struct EngineSeams {
   Clock clock = wall_clock_ns;
   Clock boot_clock = boot_clock_ns;
@@ -56,21 +57,21 @@ class Engine {
  public:
   // Recovers the journal and starts the threads. `on_failure` is called from the journal thread
   // (see Committer::OnFailure). Throws journal::JournalError if the journal cannot be recovered or
-  // opened or refuses the limits; ClockError if the clock is far behind it; journal::Stopped where
+  // opened, or refuses the limits; ClockError if the clock is far behind it; journal::Stopped if
   // `stop` was requested before it was recovered. `metrics` must outlive the engine.
   Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
          const EngineSeams& seams = {}, const std::stop_token& stop = {});
   ~Engine();
 
-  // Never blocks; the batch is untouched unless kAccepted, and then each of its operations gets
+  // Never blocks. Unless it returns kAccepted, the batch is untouched. Each accepted operation gets
   // exactly one reply, unless the journal fails.
   [[nodiscard]] Admission submit(Batch& batch);
 
-  // What one sink's batches may weigh together while they wait, see IngressRing.
+  // Largest weight of one sink's waiting batches, see IngressRing.
   [[nodiscard]] std::uint64_t queue_share() const { return ring_.share(); }
 
-  // False where orders would wait or be refused: the disk has not finished a sync for ten seconds,
-  // or replay has shown that the state cannot be trusted.
+  // False if orders would wait or be refused: the disk has not finished a sync for ten seconds, or
+  // replay has shown that the state cannot be trusted.
   [[nodiscard]] bool healthy() const;
 
   // Refuses further batches, answers all accepted ones and closes the journal. Idempotent.
@@ -88,14 +89,14 @@ class Engine {
   [[nodiscard]] core::TimestampNs started_ns() const { return started_ns_; }
 
  private:
-  struct Origin;  // what recovery gave
+  struct Origin;  // the result of recovery
   Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFailure on_failure,
          const EngineSeams& seams, Origin origin);
   void start();
   void add_gauges();
   void stop_order_entry(const std::string& why);
 
-  // In flight between shard, journal and publisher: enough that matching goes on during a sync.
+  // In flight between shard, journal and publisher: enough that matching continues during a sync.
   static constexpr std::size_t kFlights = 16;
 
   const EngineSettings settings_;

@@ -193,7 +193,7 @@ TEST(Engine, CountsAQueryInTheRingByWhatItCosts) {
   for (const Query& whole :
        {Query(GetStatus{true}), Query(ListAccounts{}), Query(ListInstruments{})}) {
     EXPECT_GT(weight(whole), weight(Query(ListOpenOrders{1, 0, 0, kListLimitMax})));
-    // However small the ring, one fits.
+    // One operation fits into a ring of any size.
     IngressRing ring(2);
     Batch batch{{operation(1, whole)}, nullptr, {}};
     EXPECT_EQ(ring.try_push(batch), Admission::kAccepted);
@@ -265,7 +265,7 @@ TEST(Engine, TakesAFailureOfAnyKindWhileWritingForTheJournalsEnd) {
   EXPECT_EQ(engine.metrics().journal_failures.Value(), 1);
 }
 
-// As it is after a kill: a copy of the journal of an engine that runs.
+// The state after a kill: a copy of a running engine's journal.
 void copy_journal(const std::filesystem::path& from, const std::filesystem::path& to) {
   for (const auto& segment : journal::list_segments(from, 0)) {
     std::filesystem::copy_file(segment.path, to / segment.path.filename(),
@@ -403,7 +403,7 @@ TEST(Engine, JournalsItsLimitsAtTheFirstStartAndWhenTheyChange) {
   EXPECT_EQ(larger->durable().get(), 2U);
 }
 
-// What an operator is told to do when memory runs out.
+// The advice to operators for when memory runs out.
 TEST(Engine, TakesLowerLimitsAfterHigherOnes) {
   const TemporaryDirectory directory;
   EngineSettings settings = test_settings(directory.path());
@@ -423,7 +423,7 @@ TEST(Engine, TakesLowerLimitsAfterHigherOnes) {
     EXPECT_EQ(engine->applied_sequence(), before + 1);  // the new limits
     EXPECT_EQ(order_in(engine.ask(Query(GetOrder{1, 0, core::ClientOrderId("199")}))).status,
               core::OrderStatus::kNew);
-    // So that the next start does not begin with the larger state.
+    // Otherwise the next start would begin with the larger state.
     auto snapshot = engine->take_snapshot();
     if (snapshot) {
       EXPECT_GE(snapshot->get(), before + 1);

@@ -1,6 +1,6 @@
-// What travels from the shard over the journal to the publisher: a frame of commands and the
-// replies that may leave once the frame is durable. A fixed number of flights is made at start and
-// reused, so a disk that falls behind holds the shard back instead of filling the memory.
+// A flight: a frame of commands, with the replies that may leave once the frame is durable. It goes
+// from the shard over the journal to the publisher. A fixed number is made at the start and reused,
+// so a disk that falls behind holds the shard back instead of filling the memory.
 #pragma once
 
 #include <chrono>

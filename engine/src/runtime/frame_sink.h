@@ -1,5 +1,5 @@
-// Where frames become durable. The one in the product is the journal; the seam lets tests hold a
-// sync back or make it fail.
+// Makes frames durable. The product uses the journal; tests use this interface to hold a sync back
+// or make it fail.
 #pragma once
 
 #include <utility>
@@ -9,7 +9,7 @@
 
 namespace openvenue::runtime {
 
-// Throws journal::JournalError, after which nothing may be called but the destructor.
+// Throws journal::JournalError; after that only the destructor may be called.
 class FrameSink {
  public:
   virtual ~FrameSink() = default;

@@ -1,5 +1,5 @@
-// A queue between two threads of the pipeline. It needs no bound of its own: what goes through it
-// is a fixed number of recycled flights.
+// A queue between two threads of the pipeline. It needs no bound of its own, because it holds a
+// fixed number of recycled flights.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,7 @@ class Handover {
     filled_.notify_one();
   }
 
-  // Replaces `out` by everything queued, waiting for there to be something. False once the queue is
+  // Replaces `out` by everything queued, waiting until there is something. False once the queue is
   // closed and empty. One consumer only.
   [[nodiscard]] bool pop_all(std::vector<T>& out) {
     out.clear();
@@ -39,7 +39,7 @@ class Handover {
     return !out.empty();
   }
 
-  // Whether there is something to pop, or nothing ever will be, by the end of `time`.
+  // True if, by the end of `time`, there is something to pop or the queue is closed.
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) {
     std::unique_lock lock(mutex_);
     return filled_.wait_for(lock, time, [this] { return closed_ || !items_.empty(); });

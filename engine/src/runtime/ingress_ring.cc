@@ -13,7 +13,7 @@ std::uint64_t weight(const std::vector<Operation>& operations) {
 
 Admission IngressRing::try_push(Batch& batch) {
   std::uint64_t batch_weight = weight(batch.operations);
-  // One operation always fits: it cannot be sent in parts.
+  // One operation always fits: it cannot be split.
   if (batch.operations.size() == 1) batch_weight = std::min(batch_weight, capacity_);
   if (batch_weight > capacity_) return Admission::kTooLarge;
   bool was_empty = false;

@@ -1,10 +1,11 @@
-// The bounded way into the shard: many sessions push batches, one shard thread takes all of them.
+// The bounded queue into the shard: many sessions push batches, one shard thread takes all of them.
 //
-// Two buffers turn round: producers fill one while the consumer works through the other. The bound
-// is in operation weight (see operation.h) and a batch goes in whole or not at all. Nobody spins.
+// Two buffers alternate: producers fill one while the consumer works through the other. The bound
+// is in operation weight (see operation.h), and a batch enters completely or not at all. Threads
+// wait on a condition variable and never spin.
 //
-// Nobody crowds out the rest either: a sink that has an eighth of the ring waiting gets no more in,
-// and one that has less than a 256th gets in even where the ring is full.
+// No sink crowds out the others: one that has an eighth of the ring waiting gets no more in, and
+// one that has less than a 256th gets in even if the ring is full.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +31,7 @@ struct Batch {
 
 enum class Admission : std::uint8_t {
   kAccepted,
-  kFull,        // the ring, or the share of the batch's sink, is full now; later there may be room
+  kFull,        // the ring, or the share of the batch's sink, is full; try later
   kTooLarge,    // the batch is heavier than the whole ring
   kStopped,     // the ring is closed for good
   kNotTrusted,  // commands are refused, see Engine::healthy
@@ -40,24 +41,24 @@ class IngressRing {
  public:
   explicit IngressRing(std::uint64_t capacity) : capacity_(capacity) {}
 
-  // What one sink may have waiting, in operation weight. A first batch may be heavier.
+  // Largest operation weight that one sink may have waiting. A first batch may be heavier.
   [[nodiscard]] std::uint64_t share() const { return std::max<std::uint64_t>(capacity_ / 8, 1); }
 
-  // Takes the batch if it is accepted, and leaves it untouched otherwise. Never blocks.
+  // Takes the batch if it is accepted; otherwise leaves it untouched. Never blocks.
   [[nodiscard]] Admission try_push(Batch& batch);
 
-  // Replaces `out` by everything queued; waits at most `timeout` for there to be something. False
+  // Replaces `out` by everything queued; waits at most `timeout` until there is something. False
   // once the ring is closed and empty. One consumer only.
   [[nodiscard]] bool pop_all(std::vector<Batch>& out, std::chrono::milliseconds timeout);
 
-  // Refuses further batches; those inside are still handed out.
+  // Refuses further batches; those inside are still delivered.
   void close();
 
   [[nodiscard]] std::uint64_t capacity() const { return capacity_; }
   [[nodiscard]] std::uint64_t depth() const;
 
  private:
-  // What the sink has waiting now.
+  // Operation weight that the sink has waiting now.
   [[nodiscard]] std::uint64_t& queued_of(ReplySink& sink) const;
   [[nodiscard]] bool has_room(std::uint64_t of_sink, std::uint64_t weight) const;
 
@@ -66,7 +67,7 @@ class IngressRing {
   std::condition_variable filled_;
   std::vector<Batch> queued_;
   std::uint64_t depth_ = 0;
-  std::uint64_t turn_ = 1;  // counts the times that the consumer took everything
+  std::uint64_t turn_ = 1;  // counts how often the consumer took everything
   bool closed_ = false;
 };
 

@@ -68,7 +68,7 @@ TEST(IngressRing, TellsABatchThatCanNeverFitFromOneThatMayLater) {
   EXPECT_EQ(ring.try_push(batch), Admission::kTooLarge);
 }
 
-// Whose replies nobody wants.
+// A sink whose client is gone.
 class NoSink final : public ReplySink {
   void deliver(std::vector<Reply>) noexcept override {}
 };

@@ -1,8 +1,8 @@
-// What the engine tells Prometheus. Names start with openvenue_engine_, times are in seconds.
+// The engine's Prometheus metrics. Names start with openvenue_engine_, times are in seconds.
 //
-// The stages of an order's way, observed once a batch to keep the hot path cheap:
+// The stages of an order, observed once per batch to keep the hot path cheap:
 //   decode   a message's wire form to operations
-//   queue    a batch until the shard begins with it; a disk that is behind shows here
+//   queue    a batch until the shard starts it; a slow disk shows here
 //   match    all operations of a batch: sequence, apply, capture replies
 //   journal  a frame from its hand-over until it is durable
 //   publish  a frame's replies from durable until handed to their sessions
@@ -33,7 +33,7 @@ class SampledGauges final : public prometheus::Collectable {
   using Sample = std::function<double()>;
 
   void add(std::string name, std::string help, Sample sample);
-  // Afterwards no sample is running and none will run again: what they read may be destroyed.
+  // Afterwards no sample runs, now or later, so what they read may be destroyed.
   void clear();
   [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
 
@@ -50,7 +50,7 @@ class SampledGauges final : public prometheus::Collectable {
 // Commands and rejections counted by one thread, without atomics.
 struct CommandTally {
   static constexpr std::size_t kKinds = std::variant_size_v<core::CommandBody>;
-  static constexpr std::size_t kReasons = 64;  // Reason's numbers are below it
+  static constexpr std::size_t kReasons = 64;  // above all numbers of Reason
 
   void count(const core::Command& command, const core::EventBuffer& events);
 
@@ -88,7 +88,7 @@ class Metrics {
   prometheus::Counter& segment_failures;
   prometheus::Counter& segment_wait_seconds;
 
-  // Adds what was counted since the last call and zeroes the tally.
+  // Adds the counts since the last call and zeroes the tally.
   void add(CommandTally& tally);
 
  private:

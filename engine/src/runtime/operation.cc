@@ -8,12 +8,12 @@ namespace {
 // An account's reply has its positions, at most one an instrument; most accounts hold few.
 constexpr std::uint32_t kAccountWeight = 16;
 
-// A level is looked up and encoded in a fraction of the time of an order; there are two sides.
+// Looking up and encoding a level takes a fraction of an order's time; there are two sides.
 constexpr std::uint32_t kLevelsPerWeight = 8;
 
 constexpr std::uint32_t kOrdersVisitedMax = core::Exchange::kOrdersVisitedMax;
 
-// An order that a search passes over costs a fraction of one that it finds.
+// An order that a search skips costs a fraction of one that it finds.
 constexpr std::uint32_t kVisitsPerWeight = 16;
 
 constexpr std::uint32_t kWholeStateWeight = 4096;

@@ -1,4 +1,4 @@
-// What a client can ask of the shard: a command, which gets a sequence number, or a query, which is
+// A client's request to the shard: a command, which gets a sequence number, or a query, which is
 // answered from the state right after the operations queued before it.
 #pragma once
 
@@ -21,7 +21,7 @@ struct ListOpenOrders {
   core::InstrumentId instrument = 0;  // 0: all
   core::OrderId before = 0;           // 0: from the newest
   std::uint32_t limit = 0;            // 1 to kListLimitMax
-  core::OrderId from = 0;             // where the answer before stopped; 0: at the beginning
+  core::OrderId from = 0;             // where the last answer stopped; 0: at the beginning
 };
 
 struct GetAccount {
@@ -44,7 +44,7 @@ struct ListAccounts {
 };
 
 struct GetStatus {
-  bool with_state_hash = false;  // walks the whole state: orders wait meanwhile
+  bool with_state_hash = false;  // walks the whole state, while orders wait
 };
 
 using Query = std::variant<GetOrder, ListOpenOrders, GetAccount, GetBook, ListInstruments,
@@ -59,15 +59,15 @@ struct Operation {
 
   std::uint64_t request_id = 0;  // the client's own, echoed in the reply
   Body body;
-  core::Actor actor;  // who gives an administrative command; empty for all others
+  core::Actor actor;  // who gave an administrative command; empty for all others
 };
 
 constexpr std::uint32_t kListLimitMax = 500;
 constexpr std::uint32_t kBookDepthMax = 1000;
 
-// How much an operation takes of the bounded queues, where 1 is what a new order and its reply
-// take: by the time of the shard or the size of the reply, whichever is more. Of a query that walks
-// the whole state it is a fixed large number, because the state's size is the shard's to know.
+// Share of the bounded queues, where a new order and its reply take 1: the shard's time or the
+// reply's size, whichever is more. A query that walks the whole state has a fixed large number,
+// because only the shard knows the state's size.
 [[nodiscard]] std::uint32_t weight(const Query& query);
 [[nodiscard]] std::uint32_t weight(const Operation& operation);
 

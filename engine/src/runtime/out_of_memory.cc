@@ -16,7 +16,8 @@
 namespace openvenue::runtime {
 namespace {
 
-// The formats of logging.cc, with time, its microseconds and the thread's name to be filled in.
+// The formats of logging.cc, with placeholders for the time, its microseconds and the thread's
+// name.
 constexpr const char* kTextLine =
     "%s.%06ldZ critical memory ran out in thread %s; the process ends, and what was acknowledged "
     "is "
@@ -30,8 +31,8 @@ constexpr const char* kJsonLine =
 const char* line_format = kTextLine;
 int code_at_end = EXIT_FAILURE;
 std::atomic_flag ending;
-// True at first and not false: mold 1.10 lays a program's only thread-local of zeros out in a way
-// that the system refuses to load.
+// Initialized to true: mold 1.10 lays out a program's only zero thread-local in a way that the
+// system refuses to load.
 thread_local bool must_not_run_out = true;
 
 // Calls nothing that might allocate.
@@ -48,12 +49,12 @@ void write_last_line() {
   const int size = std::snprintf(line.data(), line.size(), line_format, time.data(),
                                  now.tv_nsec / 1'000, thread.data());
   const ssize_t written = ::write(STDERR_FILENO, line.data(), static_cast<std::size_t>(size));
-  static_cast<void>(written);  // there is nobody left to tell
+  static_cast<void>(written);  // a failure cannot be reported any more
 }
 
 void on_failed_allocation() {
   if (!must_not_run_out) throw std::bad_alloc();
-  // Where several threads fail at once, one speaks for all.
+  // If several threads fail at once, one writes for all.
   while (ending.test_and_set()) ::pause();
   write_last_line();
   std::_Exit(code_at_end);
@@ -77,7 +78,7 @@ std::uint64_t memory_bytes_max() {
   if (::getrlimit(RLIMIT_AS, &address_space) == 0) {
     bytes = std::min<std::uint64_t>(bytes, address_space.rlim_cur);  // RLIM_INFINITY is the largest
   }
-  // In a container the group is at the root; "max" there is no number.
+  // In a container the group is at the root. "max" in the file is no number.
   std::uint64_t of_group = 0;
   if (std::ifstream("/sys/fs/cgroup/memory.max") >> of_group) bytes = std::min(bytes, of_group);
   return bytes;

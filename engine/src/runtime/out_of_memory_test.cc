@@ -24,7 +24,7 @@ using testing::TestEngine;
 
 constexpr int kCode = 7;
 
-// Lets the process have little more than it has now.
+// Limits the process to little more memory than it has now.
 void allow_no_more_memory() {
   std::uint64_t pages = 0;
   std::ifstream("/proc/self/statm") >> pages;
@@ -74,8 +74,8 @@ TEST_F(OutOfMemory, ThrowsWhereWorkCanBeGivenUp) {
       ::testing::ExitedWithCode(0), "");
 }
 
-// An instrument's book is the largest piece of memory that a command can ask for; what the
-// allocator still has in store is enough for some.
+// An instrument's book is the largest allocation of a command; the allocator's reserve is enough
+// for some of them.
 TEST_F(OutOfMemory, InTheShardThreadNothingIsAnsweredAnyMore) {
   class Answered final : public ReplySink {
    public:

@@ -1,5 +1,5 @@
-// Hands the replies of durable frames to their sessions and recycles the flights. Sinks never
-// block, so one slow client delays nobody.
+// Delivers the replies of durable frames to their sessions and recycles the flights. Sinks never
+// block, so one slow client delays no other.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,5 @@
-// Answers to operations. They are copies of the state right after the operation, so that they can
-// wait for the disk while the state moves on.
+// Answers to operations. They copy the state right after the operation, so that they can wait for
+// the disk while the state changes.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,7 @@ struct OrderOutcome {
   bool duplicate = false;  // the order that the same request created before
 };
 
-// Sequenced and refused. `order` is the one meant by a cancel or replace, where it is the
-// account's.
+// Sequenced and refused. `order` is the one of a cancel or replace, if it is the account's.
 struct Refusal {
   core::Reason reason = core::Reason::kNone;
   std::optional<core::Order> order;
@@ -28,7 +27,7 @@ struct Refusal {
   bool duplicate = false;
 };
 
-// Not carried out; has no sequence number.
+// Not executed; has no sequence number.
 struct NotSequenced {
   enum class Cause : std::uint8_t {
     kResourceExhausted = 1,
@@ -43,7 +42,7 @@ struct NotSequenced {
 struct OrderList {
   std::vector<core::Order> orders;  // newest first
   core::Sequence account_updated_sequence = 0;
-  core::OrderId stopped_at = 0;  // the search is not over: go on from here; 0: it is
+  core::OrderId stopped_at = 0;  // continue the search from here; 0: it is complete
 };
 
 struct PositionState {
@@ -69,12 +68,12 @@ struct BookState {
 
 struct InstrumentList {
   std::vector<core::Instrument> instruments;  // by id
-  bool more = false;                          // there are some above the last one
+  bool more = false;                          // there are more above the last one
 };
 
 struct AccountList {
   std::vector<AccountState> accounts;  // by id
-  bool more = false;                   // there are some above the last one
+  bool more = false;                   // there are more above the last one
 };
 
 struct StateSummary {
@@ -85,25 +84,25 @@ struct StateSummary {
 struct Reply {
   std::uint64_t request_id = 0;
   core::Sequence sequence = 0;  // of the command; for queries the last one applied before it
-  std::uint32_t weight = 1;     // of the operation: the room that is free again once it is sent
+  std::uint32_t weight = 1;     // of the operation: sending the reply frees this much room
   std::variant<NotSequenced, OrderOutcome, Refusal, OrderList, AccountState, AdminOutcome,
                BookState, InstrumentList, AccountList, StateSummary>
       body;
 };
 
-// Where the replies of a batch go. `deliver` is called from the publisher's thread, possibly
-// several times a batch, and must neither block nor throw.
+// Receives the replies of a batch. The publisher's thread calls `deliver`, possibly several times
+// per batch; it must neither block nor throw.
 class ReplySink {
  public:
   virtual ~ReplySink() = default;
   virtual void deliver(std::vector<Reply> replies) noexcept = 0;
-  // False once nobody waits for replies: queries are then not carried out and not answered.
+  // False once no client waits for replies: queries are then neither executed nor answered.
   [[nodiscard]] virtual bool wanted() const noexcept { return true; }
 
  private:
   friend class IngressRing;
-  // What the ring holds for this sink, in operation weight, in the turn (see IngressRing) that it
-  // was counted in. The ring's lock guards it.
+  // Operation weight that the ring holds for this sink, counted in turn `queued_in_turn_` (see
+  // IngressRing). The ring's lock guards it.
   std::uint64_t queued_ = 0;
   std::uint64_t queued_in_turn_ = 0;
 };

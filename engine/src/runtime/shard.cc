@@ -8,17 +8,17 @@
 namespace openvenue::runtime {
 namespace {
 
-// The end of the trading day is noticed at most this late when nothing else happens.
+// Latest notice of the trading day's end, if nothing else happens.
 constexpr std::chrono::milliseconds kIdleWait{250};
 
-// Clients see microseconds and page by time, so no two commands share one. Commands that come
-// faster than that are stamped ahead of the clock until it has caught up; never by more than a
-// second, from where on they are a nanosecond apart. Pages of one account are then whole unless it
-// enters two orders within a microsecond, above a million commands a second.
+// Clients see microseconds and page by time, so no two commands share one. Faster commands are
+// stamped ahead of the clock until it has caught up, but never by more than a second: from there on
+// they are a nanosecond apart. Pages of one account are then still whole, unless it enters two
+// orders within a microsecond, above a million commands a second.
 constexpr core::TimestampNs kStampStepNs = 1'000;
 constexpr core::TimestampNs kSteppedMaxNs = 1'000'000'000;
 
-// Bounds the replies that one flight keeps in memory, for batches of queries. In operation weight.
+// Bounds the replies of one flight in memory, for batches of queries. In operation weight.
 constexpr std::uint64_t kReplyWeightPerFlightMax = 8192;
 
 }  // namespace
@@ -39,7 +39,7 @@ Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_
       metrics_(metrics),
       applied_sequence_(exchange_->last_sequence()),
       applied_timestamp_ns_(exchange_->last_timestamp_ns()),
-      // From the last command, not from now: a restart catches up with an end that was missed.
+      // From the last command, not from now: a restart catches up with a missed end.
       next_day_end_ns_(trading_day.next_end_after(
           exchange_->last_sequence() == 0 ||
                   exchange_->last_timestamp_ns() - read_ns_ > tolerance_ns_
@@ -72,8 +72,8 @@ void Shard::process(const Batch& batch) {
       metrics_.abandoned_queries.Increment();
       continue;
     }
-    // Each time: a command stamped after a day's end that has not been applied would hide that end
-    // from a restart.
+    // Before every command: one stamped after an end of a day that has not been applied would hide
+    // that end from a restart.
     if (std::holds_alternative<core::CommandBody>(operation.body)) end_trading_day_if_due(now_ns);
     make_room();
     Reply reply = carry_out(operation, now_ns);
@@ -83,7 +83,7 @@ void Shard::process(const Batch& batch) {
   }
 }
 
-// A batch's replies are together, except where its flight became full on the way.
+// A batch's replies stay together, unless its flight became full on the way.
 std::vector<Reply>& Shard::replies_to(const Batch& batch) {
   auto& deliveries = flight_->deliveries;
   if (deliveries.empty() || deliveries.back().sink != batch.sink) {
@@ -123,7 +123,7 @@ void Shard::end_trading_day_if_due(core::TimestampNs now_ns) {
   const core::TimestampNs day_ns = day_time(now_ns);
   const core::TimestampNs next_end_ns = trading_day_.next_end_after(day_ns);
   if (day_ns < next_day_end_ns_) {
-    // Further away than a day: a clock that was ahead has been set right.
+    // More than a day away: a clock that was ahead has been set right.
     if (next_end_ns < next_day_end_ns_) next_day_end_ns_ = next_end_ns;
     return;
   }
@@ -133,7 +133,7 @@ void Shard::end_trading_day_if_due(core::TimestampNs now_ns) {
   next_day_end_ns_ = next_end_ns;
 }
 
-// Nothing comes between the commands of one day's end, so that no order entered after it expires.
+// No command comes between those of one day's end, so that no order entered after it expires.
 void Shard::finish_trading_day(core::TimestampNs now_ns) {
   while (day_end_unfinished_) {
     make_room();
@@ -148,7 +148,7 @@ core::TimestampNs Shard::stamp(core::TimestampNs now_ns) const {
 core::TimestampNs Shard::step_ns() const { return stepped_ns_ < kSteppedMaxNs ? kStampStepNs : 1; }
 
 // The next command's stamp, so that no command gets one behind an end that has not been applied;
-// but the clock where stamps were taken of one that was far ahead.
+// but the clock, if stamps follow one that was far ahead.
 core::TimestampNs Shard::day_time(core::TimestampNs now_ns) const {
   const core::TimestampNs stamp_ns = stamp(now_ns);
   return stamp_ns - now_ns > tolerance_ns_ ? now_ns : stamp_ns;

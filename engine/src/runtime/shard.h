@@ -1,7 +1,7 @@
-// The one thread that owns a shard's state: it takes what the ring holds, gives each command its
+// The thread that owns a shard's state. It takes batches from the ring, gives each command its
 // sequence number and time, applies it, and hands frames with their replies to the journal.
 //
-// Matching runs ahead of the disk, by at most the fixed number of flights.
+// Matching runs ahead of the disk by at most the fixed number of flights.
 #pragma once
 
 #include <atomic>
@@ -24,13 +24,13 @@ namespace openvenue::runtime {
 class Shard {
  public:
   // `day_end_unfinished`: the journal ends within an EndTradingDay that has orders left to expire.
-  // Stamps that are further than `tolerance` ahead of the clock tell nothing of the day. All
+  // Stamps that are more than `tolerance` ahead of the clock do not determine the day. All
   // references must outlive the shard.
   Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_day,
         bool day_end_unfinished, VenueClock& clock, std::chrono::nanoseconds tolerance,
         IngressRing& ring, FlightQueue& free_flights, FlightQueue& handed_over, Metrics& metrics);
 
-  // Runs until the ring is closed and empty; then everything is handed over.
+  // Runs until the ring is closed and empty and everything is handed over.
   void run();
 
   // For other threads.
@@ -49,10 +49,10 @@ class Shard {
   void end_trading_day_if_due(core::TimestampNs now_ns);
   void finish_trading_day(core::TimestampNs now_ns);
   [[nodiscard]] core::TimestampNs read_clock();
-  // The time of the next command: strictly after the last one's.
+  // The time of the next command, strictly after the last one's.
   [[nodiscard]] core::TimestampNs stamp(core::TimestampNs now_ns) const;
   [[nodiscard]] core::TimestampNs step_ns() const;
-  // The time that the trading day goes by.
+  // The time that determines the trading day.
   [[nodiscard]] core::TimestampNs day_time(core::TimestampNs now_ns) const;
   void make_room();
   void hand_over();
@@ -63,7 +63,7 @@ class Shard {
   VenueClock& clock_;
   const core::TimestampNs tolerance_ns_;
   core::TimestampNs read_ns_ = 0;
-  core::TimestampNs stepped_ns_ = 0;  // how far steps, and not the clock, have put stamps ahead
+  core::TimestampNs stepped_ns_ = 0;  // how far steps, not the clock, have put stamps ahead
   IngressRing& ring_;
   FlightQueue& free_flights_;
   FlightQueue& handed_over_;

@@ -81,7 +81,7 @@ bool Snapshotter::sleep(std::optional<SteadyClock::time_point> until) {
     }
   } while (failed != 0 && errno == EINTR);
   if (failed != 0) return false;
-  woken_ = false;  // before the caller looks at what it was woken for
+  woken_ = false;  // before the caller checks the reason
   return true;
 }
 
@@ -90,7 +90,7 @@ void Snapshotter::take(bool requested) {
   write(requested);
   const auto ended_at = SteadyClock::now();
   metrics_.snapshot_seconds.Observe(seconds_between(began_at, ended_at));
-  // After a failure too: a disk that is full is not helped by trying without pause.
+  // Also after a failure: trying without pause does not help a full disk.
   rest_until_ =
       ended_at + std::min<SteadyClock::duration>(kRestFactor * (ended_at - began_at), kRestMax);
   due_after_rest_ = due_after(watermark_.get());
@@ -119,8 +119,8 @@ void Snapshotter::write(bool requested) {
   }
 }
 
-// Once more from the newest snapshot on disk: the memory of this thread's own state may be at
-// fault.
+// Tries again from the newest snapshot on disk, because the memory of this thread's own state may
+// be at fault.
 core::Sequence Snapshotter::write_checked() {
   try {
     return write_(watermark_.get(), stop_source_.get_token());

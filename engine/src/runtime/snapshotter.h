@@ -1,9 +1,9 @@
-// Writes snapshots beside the running engine: every so many sequence numbers, and when asked to.
-// Between two that nobody asked for it rests twenty times as long as the last one took, so that
-// they cost order flow a bounded share of the machine however fast the journal grows.
+// Writes snapshots beside the running engine, at intervals of sequence numbers and on request.
+// After one that nobody requested it pauses for twenty times its duration, so that snapshots cost
+// order flow a bounded share of the machine, however fast the journal grows.
 //
 // The state comes from a replay of the journal, so matching never waits for it, and every snapshot
-// checks that replay recomputes what was recorded.
+// checks that replay gives the recorded events.
 #pragma once
 
 #include <semaphore.h>
@@ -25,19 +25,19 @@ namespace openvenue::runtime {
 
 class Snapshotter {
  public:
-  // Writes a snapshot of the state at `up_to` and returns its sequence. Throws what went wrong;
-  // nothing but the snapshot is lost by it. Throws journal::Stopped soon after `stop` is requested.
+  // Writes a snapshot of the state at `up_to` and returns its sequence. Throws its errors, which
+  // harm nothing else. Throws journal::Stopped soon after `stop` is requested.
   using Write = std::function<core::Sequence(core::Sequence up_to, const std::stop_token& stop)>;
-  // Called from the snapshot thread, once, when replay gives other events than were recorded, twice
-  // in a row and from the newest snapshot on.
+  // Called once, from the snapshot thread, when replay differs from the recorded events twice in a
+  // row, the second time from the newest snapshot on.
   using OnDivergence = std::function<void(const std::string& what)>;
 
   static constexpr int kRestFactor = 20;
-  // However slow the machine: what a restart must replay stays bounded.
+  // Bounds what a restart must replay, however slow the machine.
   static constexpr std::chrono::minutes kRestMax{10};
 
-  // `interval` sequence numbers from the end of one snapshot to the next; 0: only when asked to.
-  // `newest` is the snapshot that is there already (0: none).
+  // `interval` sequence numbers from the end of one snapshot to the next; 0: only on request.
+  // `newest` is the existing snapshot (0: none).
   Snapshotter(Write write, core::Sequence interval, core::Sequence newest,
               const DurableWatermark& watermark, Metrics& metrics, OnDivergence on_divergence = {});
   ~Snapshotter();
@@ -52,8 +52,8 @@ class Snapshotter {
   // Something became durable. Never waits for the snapshot thread, which may be preempted for long.
   void on_durable(core::Sequence sequence);
 
-  // Resolves to the sequence of a snapshot at or after what is durable now, or to what went wrong.
-  // Nothing while another request is unanswered.
+  // Resolves to the sequence of a snapshot at or after the present durable sequence, or to an
+  // error. Returns nothing while another request is unanswered.
   [[nodiscard]] std::optional<std::future<core::Sequence>> request();
 
   [[nodiscard]] core::Sequence newest() const { return newest_; }
@@ -65,7 +65,7 @@ class Snapshotter {
   [[nodiscard]] bool asked();
   [[nodiscard]] bool stopped();
   void wake();
-  // False once `until` has come.
+  // False at `until`.
   bool sleep(std::optional<SteadyClock::time_point> until);
   [[nodiscard]] core::Sequence write_checked();
   void take(bool requested);
@@ -82,7 +82,7 @@ class Snapshotter {
   sem_t wake_{};  // posted without a lock
   std::atomic<bool> woken_ = false;
   std::atomic<core::Sequence> newest_;
-  std::atomic<core::Sequence> next_due_;  // the highest there is while resting
+  std::atomic<core::Sequence> next_due_;  // the largest number during a pause
   core::Sequence due_after_rest_;
   SteadyClock::time_point rest_until_;
   std::stop_source stop_source_;

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{20};
 
-// A snapshotter on its thread, whose writes go where the test says.
+// A snapshotter on its thread, with the test's own write function.
 class RunningSnapshotter {
  public:
   RunningSnapshotter(Snapshotter::Write write, core::Sequence interval,
@@ -133,7 +133,7 @@ TEST(Snapshotter, CountsTheIntervalFromTheEndOfTheLastSnapshotAndRestsTwentyTime
         const auto began = Clock::now();
         const std::lock_guard lock(mutex);
         if (taken.empty()) {
-          // So much comes while it is written that another one would be due at its end.
+          // So many entries come during the write that another snapshot is due at its end.
           watermark->advance(250);
           std::this_thread::sleep_for(std::chrono::milliseconds(10));
           first_ended = Clock::now();

@@ -1,5 +1,5 @@
-// What the runtime's and the server's tests share: a data directory, a sink that collects replies,
-// a journal whose syncs can be held back or made to fail, and short ways to write operations.
+// Shared by the tests of runtime and server: a data directory, a sink that collects replies, a
+// journal whose syncs can be held back or made to fail, and short ways to write operations.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@
 
 namespace openvenue::runtime::testing {
 
-constexpr std::chrono::seconds kPatience{20};  // far beyond what any step takes
+constexpr std::chrono::seconds kPatience{20};  // far longer than any step takes
 
 class TemporaryDirectory {
  public:
@@ -170,7 +170,7 @@ inline core::NewOrder limit_order(core::AccountId account, core::Side side, core
           .client_order_id = core::ClientOrderId(id)};
 }
 
-// Instrument 1, and accounts 1 and 2 with money and leave to sell short.
+// Instrument 1, and accounts 1 and 2 with money and the right to sell short.
 inline std::vector<Operation> market_set_up() {
   std::vector<Operation> operations;
   core::DefineInstrument instrument;
@@ -191,7 +191,7 @@ inline std::vector<Operation> market_set_up() {
 
 constexpr std::size_t kMarketSetUpSize = 5;
 
-// An engine with its market set up; stops when it goes.
+// An engine with its market set up; its destructor stops it.
 class TestEngine {
  public:
   explicit TestEngine(const EngineSettings& settings, const EngineSeams& seams = {})

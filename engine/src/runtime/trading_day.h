@@ -1,4 +1,4 @@
-// When trading days end: once a day at a fixed time of day, UTC. Pure arithmetic on timestamps.
+// Ends of trading days: once a day at a fixed time, UTC. Pure arithmetic on timestamps.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
-// The venue's time: the system's clock, held against the time since boot, so that one reading far
-// ahead does no lasting harm. It would expire every DAY order, and no stamp after it could be
-// earlier.
+// The venue's time: the system's clock, checked against the time since boot, so that one reading
+// far ahead does no lasting harm. Such a reading would expire every DAY order, and no later stamp
+// could be earlier.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,7 @@ using Clock = std::function<core::TimestampNs()>;
 // Nanoseconds since the machine started, sleep included. Nobody can set it.
 [[nodiscard]] core::TimestampNs boot_clock_ns();
 
-// The system's clock cannot be right. `what()` says why and what to do.
+// The system's clock must be wrong. `what()` says why and what to do.
 class ClockError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -27,24 +27,23 @@ class ClockError : public std::runtime_error {
 
 class VenueClock {
  public:
-  // Takes the system's clock for right as it is now. `tolerance` is the largest step ahead that
-  // is taken for a correction.
+  // Accepts the system's present time as right. `tolerance` is the largest step ahead that counts
+  // as a correction.
   VenueClock(Clock system, Clock since_boot, std::chrono::nanoseconds tolerance);
 
-  // The system's clock. After a step ahead beyond the tolerance: the time before it plus the time
-  // since, for as long as the step lasts; the log says so once. A step back is followed at once.
-  // One thread only.
+  // The system's clock. During a step ahead beyond the tolerance: the time before it plus the time
+  // since; the log says so once. It follows a step back at once. One thread only.
   [[nodiscard]] core::TimestampNs now();
 
-  // How far the system's clock is ahead of now() because of a step that is not followed; 0: it is.
-  // For any thread.
+  // How far the system's clock is ahead of now() because of an ignored step; 0: it is not. For any
+  // thread.
   [[nodiscard]] core::TimestampNs step_ns() const { return step_ns_; }
 
  private:
   const Clock system_;
   const Clock since_boot_;
   const core::TimestampNs tolerance_ns_;
-  core::TimestampNs boot_ns_;  // when the machine started, by what was taken for right
+  core::TimestampNs boot_ns_;  // when the machine started, by the accepted time
   std::atomic<core::TimestampNs> step_ns_ = 0;
 };
 

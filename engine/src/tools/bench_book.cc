@@ -74,8 +74,8 @@ Size size_for(const std::vector<BookMessage>& messages, const std::string& path)
   return *size;
 }
 
-// Stands in for the prices of a flow that span more ticks than a book can hold, such as one with
-// orders at any price: matching only compares prices, so their order is as good as they are.
+// Replaces prices by ranks if a flow's prices span more ticks than a book can hold, such as orders
+// at any price: matching only compares prices, so their order suffices.
 class PriceRanks {
  public:
   explicit PriceRanks(std::vector<BookMessage>& messages) {
@@ -98,8 +98,8 @@ class PriceRanks {
   std::vector<core::PriceTicks> prices_;
 };
 
-// Matches the whole flow once. Only the loop is timed; memory for the book and the reports is there
-// before it starts, as it is in the venue.
+// Matches the whole flow once. Only the loop is timed; the memory of book and reports is allocated
+// before, as in the venue.
 template <class Book>
 double match(const std::vector<BookMessage>& messages, const Size& size,
              std::vector<BookReport>& reports) {

@@ -70,7 +70,7 @@ struct Row {
 
 std::shared_ptr<grpc::Channel> connect(const std::string& target) {
   grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection a session
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // one connection per session
   arguments.SetMaxReceiveMessageSize(16 << 20);
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
 }
@@ -238,7 +238,7 @@ const Row* find(const std::vector<Row>& rows, const std::string& server, const s
   return nullptr;
 }
 
-// Engine to echo; nothing where only one of them ran.
+// Ratio of engine to echo; nothing if only one of them ran.
 std::optional<double> throughput_ratio(const std::vector<Row>& rows) {
   const Row* engine = find(rows, "engine", "max");
   const Row* echo = find(rows, "echo", "max");

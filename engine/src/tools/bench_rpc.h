@@ -1,4 +1,4 @@
-// `openvenue-engine bench-rpc`: the engine through gRPC under load, and gRPC alone beside it.
+// `openvenue-engine bench-rpc`: loads the engine through gRPC, and gRPC alone for comparison.
 #pragma once
 
 #include <CLI/CLI.hpp>

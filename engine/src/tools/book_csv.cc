@@ -108,7 +108,7 @@ class MessageLine {
   Columns columns_;
 };
 
-// Takes the first line off `text`, without its line break (LF or CR LF).
+// Removes the first line from `text` and returns it without its line break (LF or CR LF).
 std::string_view take_line(std::string_view& text) {
   const std::size_t end = text.find('\n');
   std::string_view line = text.substr(0, end);
@@ -144,7 +144,7 @@ void append(std::string& text, Number number) {
   text.append(digits.data(), end);
 }
 
-// Fields that a kind of report does not have stay empty.
+// Fields that a kind of report lacks stay empty.
 void append_line(std::string& text, const BookReport& report) {
   const bool trade = report.kind == ReportKind::kTrade;
   const bool rejected =

@@ -12,13 +12,13 @@
 
 namespace openvenue::tools {
 
-// Which file, which line where there is one, what is wrong with it. `what()` is complete.
+// File, line if there is one, and problem. `what()` is a complete sentence.
 class CsvError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// Reads a whole message file; whether it is compressed is told by its content. Throws CsvError.
+// Reads a whole message file, compressed or not by its content. Throws CsvError.
 [[nodiscard]] std::vector<BookMessage> read_messages(const std::filesystem::path& path);
 
 // One report's line, without the line break.
@@ -27,7 +27,7 @@ class CsvError : public std::runtime_error {
 // Writes a whole report file, compressed if the name ends in .gz. Throws CsvError.
 void write_reports(const std::filesystem::path& path, std::span<const BookReport> reports);
 
-// A file's whole content, decompressed if it is compressed. Throws CsvError.
+// A file's whole content, decompressed if necessary. Throws CsvError.
 [[nodiscard]] std::string read_text(const std::filesystem::path& path);
 
 constexpr std::string_view kMessageHeader = "seq,type,side,ioc,quantity,order_id,price";

@@ -1,4 +1,4 @@
-// Drives one instrument's book with a flow of messages and says what happened.
+// Drives one instrument's book with a flow of messages and reports the results.
 //
 // This is matching alone: no accounts, no risk, no venue rules. A modify is a cancel and a new
 // order in one, so it always goes to the back of its queue. An id may be used again once its order
@@ -40,8 +40,8 @@ class BookDriver {
   BookDriver(const BookDriver&) = delete;
   BookDriver& operator=(const BookDriver&) = delete;
 
-  // Appends what `message` causes. Throws FlowError where a new order's id is still resting or more
-  // than `max_orders` would rest.
+  // Appends the reports of `message`. Throws FlowError if a new order's id is still resting, or
+  // more than `max_orders` would rest.
   void apply(const BookMessage& message, std::vector<BookReport>& reports) {
     switch (message.kind) {
       case MessageKind::kNew:
@@ -108,7 +108,7 @@ class BookDriver {
     reports.push_back({message.sequence, message.order_id, 0, 0, 0, kind, core::Side::kBuy});
   }
 
-  // Trades against the other side as far as the message's price goes; returns what is left.
+  // Trades against the other side up to the message's price; returns the rest.
   core::QtyLots match(const BookMessage& message, core::Side side,
                       std::vector<BookReport>& reports) {
     const core::Side resting_side = core::opposite(side);

@@ -24,7 +24,7 @@ struct Flow {
   std::vector<BookMessage> steady;
 };
 
-// Bids in the lower half of the price range, asks in the upper one; all of one size, so that a
+// Bids in the lower half of the price range, asks in the upper one, all of one size, so that a
 // taker takes exactly one of them. The generator follows the book, so that cancels name resting
 // orders.
 class FlowGenerator {

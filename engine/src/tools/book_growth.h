@@ -1,4 +1,4 @@
-// How much a message costs as the book fills up.
+// Measures the cost of a message as the book fills up.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// One instrument's order flow and what its book answers, as benchmarks of matching engines exchange
-// them in CSV:
+// One instrument's order flow and its book's reports, in the CSV format that benchmarks of matching
+// engines exchange:
 //
 //   seq,type,side,ioc,quantity,order_id,price
 //   report,seq,side,order_id,price,quantity,maker_order_id,taker_order_id

@@ -1,5 +1,5 @@
 // A Trading service without an engine: it answers each request at once with an order made of the
-// request. What it measures is gRPC itself.
+// request. It measures gRPC itself.
 #pragma once
 
 #include <string>

@@ -27,7 +27,7 @@ class FieldPrinter {
     field(name, value);
   }
 
-  // The value is the caller's to append.
+  // The caller appends the value.
   void name_next(const char* name) {
     fmt::format_to(std::back_inserter(out_), "{}\"{}\":", first_ ? "" : ",", name);
     first_ = false;

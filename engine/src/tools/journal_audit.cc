@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t kProgressEntries = 20'000;
 
-// Replay makes room for what the journal configures.
+// Replay allocates what the journal configures.
 constexpr core::Limits kSmallest{.max_orders = 2,
                                  .max_accounts = 1,
                                  .max_instruments = 1,
@@ -40,10 +40,10 @@ void count(const journal::FrameHeader& frame, JournalStats& stats) {
   stats.frame_entries_max = std::max<std::uint64_t>(stats.frame_entries_max, frame.count);
 }
 
-// The state that the snapshot holds must be the one that replay has just reached.
+// Checks that the snapshot's state is the one that replay has just reached.
 void compare_snapshot(const journal::Settings& settings, const journal::NamedFile& name,
                       const journal::Replay& replay, Verdict& verdict) {
-  if (!std::filesystem::exists(name.path)) return;  // the running engine has newer ones
+  if (!std::filesystem::exists(name.path)) return;  // the running engine has replaced it
   try {
     const journal::Snapshot snapshot = journal::read_snapshot(name, settings.shard_id);
     static_cast<void>(journal::restore_snapshot(name, snapshot, kSmallest));
@@ -100,7 +100,7 @@ JournalStats read_stats(const journal::Settings& settings, const OnProgress& on_
 
 Verdict verify(const journal::Settings& settings, const OnProgress& on_progress) {
   Verdict verdict;
-  // Listed first: a running engine's later snapshots are of entries beyond what is read here.
+  // List first: a running engine's later snapshots are of entries beyond those read here.
   const auto snapshots = journal::list_snapshots(settings.directory, settings.shard_id);
   verdict.stats = read_stats(settings, on_progress);
   journal::Replay replay(settings, kSmallest, journal::Replay::Start::kBeginning);

@@ -1,6 +1,6 @@
-// What `journal verify` and `journal stats` find out about a journal.
+// The checks of `journal verify` and `journal stats`.
 //
-// Both throw journal::JournalError where the journal is damaged, cannot be read or is not there.
+// Both throw journal::JournalError if the journal is damaged, unreadable or missing.
 #pragma once
 
 #include <array>
@@ -16,11 +16,11 @@
 
 namespace openvenue::tools {
 
-// Called now and then with the entries read so far.
+// Called at intervals with the number of entries read so far.
 using OnProgress = std::function<void(std::uint64_t entries)>;
 
 enum class Ending {
-  kClean,  // all was synced: the writer was stopped, or has or had nothing to do
+  kClean,  // all was synced: the writer stopped, or is or was idle
   kOpen,   // it is running, or was killed soon after a write
   kTorn,   // it was killed within a write, or is writing now
 };
@@ -47,12 +47,12 @@ struct Verdict {
   std::vector<std::string> snapshot_faults;  // one sentence for each that does not
 };
 
-// Reads every frame and decodes every entry: chain and checksums hold.
+// Reads every frame and decodes every entry; checks chain and checksums.
 [[nodiscard]] JournalStats read_stats(const journal::Settings& settings,
                                       const OnProgress& on_progress);
 
-// That, and replays every entry from the first: each command causes the events that were recorded,
-// and each snapshot is of the state at its place.
+// The same, and replays every entry from the first: each command must cause the recorded events,
+// and each snapshot must have the state at its place.
 [[nodiscard]] Verdict verify(const journal::Settings& settings, const OnProgress& on_progress);
 
 }  // namespace openvenue::tools

@@ -28,7 +28,7 @@ struct Options {
   std::uint64_t limit = ~std::uint64_t{0};
 };
 
-// Says how far a long reading is, to a person who is looking.
+// Shows the progress of a long reading, on a terminal.
 class Progress {
  public:
   ~Progress() {

@@ -6,7 +6,7 @@
 
 namespace openvenue::tools {
 
-// Values below 2^kSubBits have buckets of their own; each doubling above them has 2^kSubBits.
+// Values below 2^kSubBits have their own buckets; each doubling above them has 2^kSubBits.
 std::size_t LatencyHistogram::bucket_of(std::uint64_t value) {
   const unsigned width = static_cast<unsigned>(std::bit_width(value));
   if (width <= kSubBits) return value;

@@ -42,7 +42,7 @@ void LoadSession::send_all(SteadyClock::time_point start) {
   }
 }
 
-// Waits for something to send, and gives the number of the first request that must not be sent yet.
+// Waits for requests to send; returns the number of the first that must not be sent yet.
 std::uint64_t LoadSession::due(SteadyClock::time_point start) {
   const auto batch_max = static_cast<std::uint64_t>(plan_.batch_max);
   if (plan_.rate_per_s > 0) {
@@ -65,7 +65,7 @@ bool LoadSession::send(std::uint64_t until, SteadyClock::time_point start) {
     if (ended_) return false;
   }
   const auto now = SteadyClock::now();
-  v1::SessionRequest message;
+  v1::SessionRequest& message = request_.renew();
   for (; sent_ < until; ++sent_) {
     v1::Request& request = *message.add_requests();
     request.set_request_id(sent_);
@@ -81,8 +81,10 @@ bool LoadSession::send(std::uint64_t until, SteadyClock::time_point start) {
 }
 
 void LoadSession::receive_all(SteadyClock::time_point start, LoadResult& result) {
-  v1::SessionResponse message;
-  while (stream_->Read(&message)) {
+  rpc::ReusedMessage<v1::SessionResponse> response;
+  for (;;) {
+    v1::SessionResponse& message = response.renew();
+    if (!stream_->Read(&message)) break;
     const auto now = SteadyClock::now();
     for (const v1::Reply& reply : message.replies()) take(reply, now, start, result);
     {

@@ -1,5 +1,5 @@
-// One session under load. Latency is measured from when a request was meant to be sent: a server
-// that stalls is charged for every request that it held up (no coordinated omission).
+// One session under load. Latency counts from the time when a request was due: a server that stalls
+// is charged for every request that it delayed (no coordinated omission).
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "openvenue/engine/v1/engine.grpc.pb.h"
+#include "rpc/reused_message.h"
 #include "tools/latency_histogram.h"
 #include "tools/order_flow.h"
 
@@ -20,11 +21,11 @@ namespace openvenue::tools {
 
 struct LoadPlan {
   double rate_per_s = 0;  // requests a second of this session; 0: as many as it takes
-  // Where the rate is given: requests that become due within one tick leave together at its end,
-  // as an event loop sends them. They wait for it in the measured time. 0: each leaves at once.
+  // At a given rate: requests that become due within one tick leave together at its end, as an
+  // event loop sends them. The measured time includes that wait. 0: each leaves at once.
   std::chrono::microseconds tick{0};
   int batch_max = 256;              // requests a message
-  std::uint64_t in_flight_max = 0;  // where the rate is not given: unanswered requests at a time
+  std::uint64_t in_flight_max = 0;  // without a given rate: unanswered requests at a time
   std::chrono::nanoseconds warm_up{};
   std::chrono::nanoseconds duration{};  // measured, after the warm-up
 };
@@ -71,6 +72,7 @@ class LoadSession {
   std::uint64_t sent_ = 0;
   std::uint64_t answered_ = 0;  // guarded by mutex_
   bool ended_ = false;          // guarded by mutex_
+  rpc::ReusedMessage<::openvenue::engine::v1::SessionRequest> request_;
 };
 
 }  // namespace openvenue::tools

@@ -12,7 +12,7 @@ constexpr std::int64_t kMidTicks = 10'000;
 constexpr std::int64_t kQuoteWidthTicks = 50;
 constexpr std::size_t kRestingMax = 4096;  // remembered for cancelling
 
-// Of 100 requests. Cancels keep pace with quotes, so that the book stays as deep as it is.
+// Of 100 requests. Cancels keep pace with quotes, so that the book's depth stays.
 constexpr std::uint64_t kCancels = 45;
 constexpr std::uint64_t kCrosses = 8;
 

@@ -1,6 +1,6 @@
-// Made-up order flow of one session for load measurements: two accounts that quote around a mid
-// price, cancel most of their quotes and cross the spread now and then. The same seed gives the
-// same flow, apart from which acknowledged orders it cancels.
+// Generated order flow of one session for load measurements: two accounts that quote around a mid
+// price, cancel most of their quotes and sometimes cross the spread. The same seed gives the same
+// flow, except for which acknowledged orders it cancels.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ class OrderFlow {
 
   [[nodiscard]] std::uint32_t first_account() const { return first_account_; }
 
-  // Writes the next request, but for its request_id. One thread.
+  // Writes the next request without its request_id. One thread.
   void next(::openvenue::engine::v1::Request& request);
 
   // An order came to rest and may be cancelled from now on. Any thread.

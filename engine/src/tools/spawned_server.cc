@@ -28,7 +28,7 @@ std::filesystem::path make_directory(const std::filesystem::path& parent) {
   return pattern;
 }
 
-// mkdtemp() has closed the directory above it to others.
+// mkdtemp() has made the directory above it private.
 void write_token(const std::filesystem::path& path) {
   std::random_device dice;
   std::ofstream file(path);

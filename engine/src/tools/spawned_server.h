@@ -1,5 +1,5 @@
-// A server process that this one starts for a measurement, with a directory of its own and, if it
-// is an engine, an administrator's token; all are gone when the object is.
+// A server process for a measurement, with its own directory and, if it is an engine, an
+// administrator's token. The destructor removes all of them.
 #pragma once
 
 #include <sys/types.h>
@@ -12,9 +12,9 @@ namespace openvenue::tools {
 
 class SpawnedServer {
  public:
-  // Runs this binary with `arguments`, to which "--port-file FILE" and, if `is_engine`, the options
-  // of its data and its administration are added; waits for the port. The directory is made below
-  // `parent`. Throws std::runtime_error if the server does not come up.
+  // Runs this binary with `arguments`, "--port-file FILE" and, if `is_engine`, the options of its
+  // data and its administration; waits for the port. Makes the directory below `parent`. Throws
+  // std::runtime_error if the server does not start.
   SpawnedServer(const std::filesystem::path& parent, std::vector<std::string> arguments,
                 bool is_engine);
   ~SpawnedServer();

@@ -1,13 +1,13 @@
-"""Where a venue on one machine keeps everything.
+"""The data directory of a venue on one machine.
 
 <data dir>/
   postgres/     the embedded database
   engine/       journal and snapshots
-  logs/         one file a process
+  logs/         one file per process
   keys.json     API keys of the demo accounts (mode 0600)
   admin/        tokens of the engine's administrators, one: local (mode 0600)
-  *.sock        where the engine is reached (mode 0600)
-  venue.json    where the running venue listens (mode 0600, gone when it is down)
+  *.sock        sockets of the engine (mode 0600)
+  venue.json    addresses of the running venue (mode 0600, removed when it stops)
   up.lock       held while `openvenue up` runs
 """
 
@@ -20,15 +20,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from openvenue.cli.errors import CommandError
+from openvenue.commands import CommandError
 
 
 @dataclass(frozen=True, slots=True)
 class RunningVenue:
-    """Where a venue listens. The database URL may hold a password.
+    """Addresses of a venue. The database URL may hold a password.
 
-    A number alone does not name a process, because another one may have it by now: `started` is
-    when that one did.
+    `started` is the start time of the process: its number alone may by now belong to another
+    process.
     """
 
     pid: int
@@ -37,7 +37,7 @@ class RunningVenue:
     engine_target: str
     database_url: str
     engine_binary: str
-    # A venue that the version before started has none.
+    # Missing if the version before started the venue.
     engine_admin_target: str | None = None
     engine_admin_token_file: str | None = None
     operations_url: str = ""
@@ -89,7 +89,7 @@ class DataDir:
         return self.path / "logs" / f"{process}.log"
 
     def create(self) -> None:
-        """Makes the directories. Raises CommandError where that is not possible."""
+        """Make the directories. Raises CommandError if that is impossible."""
         try:
             for directory in (self.path, self.engine, self.path / "logs"):
                 directory.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class DataDir:
     def lock(self) -> Iterator[bool]:
         """Keep other venues out of this directory for the duration.
 
-        Yields whether the venue before was killed, so that some of it may still be there.
+        Yields True if the last venue was killed, so that parts of it may still run.
         """
         with (self.path / "up.lock").open("a+") as file:
             try:
@@ -121,7 +121,7 @@ class DataDir:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            # Left behind by one that was killed: whoever finds it would go to what is not there.
+            # A killed venue left it behind; its addresses lead nowhere.
             (self.path / "venue.json").unlink(missing_ok=True)
             try:
                 yield was_killed
@@ -129,7 +129,7 @@ class DataDir:
                 file.truncate(0)
 
     def running(self) -> RunningVenue | None:
-        """The venue that is up here, None if there is none."""
+        """Return the venue that runs here, None if there is none."""
         try:
             venue = RunningVenue(**json.loads((self.path / "venue.json").read_text()))
         except FileNotFoundError:
@@ -143,7 +143,7 @@ class DataDir:
 
     @contextmanager
     def announce(self, venue: RunningVenue) -> Iterator[None]:
-        """Lets other commands find the venue for the duration."""
+        """Let other commands find the venue for the duration."""
         file = self.path / "venue.json"
         write_private(file, asdict(venue))
         try:
@@ -152,7 +152,7 @@ class DataDir:
             file.unlink(missing_ok=True)
 
     def demo_keys(self) -> list[DemoKey]:
-        """Keys of the demo accounts, empty before they were made."""
+        """Return the demo accounts' keys; empty before they were made."""
         try:
             return [DemoKey(**key) for key in json.loads(self.keys_file.read_text())["keys"]]
         except FileNotFoundError:
@@ -168,13 +168,13 @@ class DataDir:
 
 
 def process_started(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks since its own start; None if it has ended."""
+    """Return a process's start time in the kernel's ticks since boot; None if it has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # proc(5): the third field, the state, and the 22nd; the second, the name, ends with the last
-    # bracket. One that ended stays a zombie until it is reaped.
+    # proc(5): the third field is the state, the 22nd the start; the second, the name, ends with the
+    # last bracket. An ended process stays a zombie until it is reaped.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] == "Z" else fields[19]
 

@@ -1,17 +1,17 @@
-"""What a new venue starts with: instruments to trade, and accounts that can trade them.
+"""Instruments and accounts of a new venue.
 
-Everything here is safe to do again. Instruments that are there stay as they are, halted ones too.
-Money and shares are given once: an account bears a provisional name until it has all of them, so
-the next start finishes those, and only those, whose set-up was interrupted.
+Everything here can safely be repeated. Existing instruments stay as they are, also halted ones.
+Money and shares are given once: an account has a provisional name until it has all of them, so the
+next start completes exactly those whose set-up was interrupted.
 """
 
 from dataclasses import dataclass
 
-from openvenue.cli.admin import Admin
+from openvenue.admin.client import Admin
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.units import parse_micros, parse_nanos, parse_steps
 
-CASH = "1000000000"  # dollars an account
+CASH = "1000000000"  # dollars per account
 SHARES = "10000000"
 COINS = "100000"
 
@@ -28,7 +28,7 @@ class _Terms:
     lot: str
     max_price: str
     max_qty: str
-    mark: str  # a price for the cost of the shares that accounts start with
+    mark: str  # cost price of the shares that accounts start with
 
     def definition(self) -> pb.DefineInstrument:
         tick_size_nanos, lot_size_nanos = parse_nanos(self.tick), parse_nanos(self.lot)
@@ -88,7 +88,7 @@ INSTRUMENTS = (
 
 
 async def set_up(admin: Admin) -> None:
-    """Defines the instruments and opens the accounts that are missing, endowed."""
+    """Define the missing instruments, and open and endow the missing accounts."""
     defined = {info.terms.symbol for info in await admin.instruments()}
     for terms in INSTRUMENTS:
         if terms.symbol not in defined:
@@ -101,12 +101,12 @@ async def set_up(admin: Admin) -> None:
 
 
 def provisional(name: str) -> str:
-    """What an account is called until it has everything. Nobody has a key to it until then."""
+    """Return an account's name until its set-up is complete. Until then it has no key."""
     return f"{name} (being set up)"
 
 
 async def _endow(admin: Admin, account_id: int, name: str, account: pb.Account) -> None:
-    """Gives an account what it lacks, and then its name."""
+    """Give an account what it lacks, and then its name."""
     await _name(admin, account_id, provisional(name))
     if account.cash_micros == 0:
         await admin.apply(
@@ -130,7 +130,7 @@ async def _name(admin: Admin, account_id: int, name: str) -> None:
 
 
 def endowment(account_id: int, terms: _Terms) -> pb.AdjustPosition:
-    """What an account starts with of an instrument."""
+    """Return an account's first position in an instrument."""
     qty = COINS if terms.asset_class == pb.ASSET_CLASS_CRYPTO else SHARES
     return pb.AdjustPosition(
         account_id=account_id,

@@ -7,14 +7,14 @@ from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey
 from openvenue.db.connection import open_engine
 from openvenue.db.tables import api_keys
-from openvenue.keys import create_key, hash_secret
+from openvenue.security.keys import create_key, hash_secret
 from openvenue.settings import Settings
 
 _CONNECT_TIMEOUT_S = 10.0
 
 
 async def demo_keys(data_dir: DataDir, settings: Settings) -> list[DemoKey]:
-    """The demo accounts' keys, made once, and known to whichever database is used now."""
+    """Return the demo accounts' keys, made once, after adding them to the database in use."""
     keys = data_dir.demo_keys()
     database = open_engine(
         settings.database_url.get_secret_value(), "openvenue-cli", timeout_s=_CONNECT_TIMEOUT_S
@@ -34,7 +34,7 @@ async def demo_keys(data_dir: DataDir, settings: Settings) -> list[DemoKey]:
 
 
 async def _restore(connection: AsyncConnection, shard_id: int, keys: list[DemoKey]) -> None:
-    """Adds the keys that the database lacks: it may be new. One that was revoked stays so."""
+    """Add the keys that the database lacks, because it may be new. Revoked keys stay revoked."""
     for key in keys:
         await connection.execute(
             insert(api_keys)

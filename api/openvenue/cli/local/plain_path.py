@@ -1,7 +1,7 @@
-"""A short, plain name for a data directory whose own path not every program can take.
+"""A short, plain path for a data directory whose own path some programs cannot take.
 
-A socket's path has at most 107 bytes, gRPC takes `%` for an escape, PostgreSQL's `pg_ctl` gives its
-arguments to a shell. A link in a directory of the user's own stands in where that matters.
+A socket's path has at most 107 bytes, gRPC reads `%` as an escape, and PostgreSQL's `pg_ctl` gives
+its arguments to a shell. If that matters, a link in one of the user's own directories stands in.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from openvenue.cli.errors import CommandError
+from openvenue.commands import CommandError
 
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 
@@ -21,7 +21,7 @@ _BYTES_MAX = 60
 def plain_path(directory: Path) -> Path:
     """Return the directory itself, or a link to it that has a short path without odd characters.
 
-    Raises CommandError where there is no place for a link that only this user can change.
+    Raises CommandError if there is no place for a link that only this user can change.
     """
     if _is_plain(directory):
         return directory
@@ -41,7 +41,7 @@ def _is_plain(path: Path) -> bool:
 
 
 def _own_directory() -> Path:
-    """Return a directory that no other user can write to."""
+    """Return a directory to which no other user can write."""
     given = os.environ.get("XDG_RUNTIME_DIR")
     parents = ([Path(given)] if given else []) + [Path(tempfile.gettempdir()), Path("/tmp")]  # noqa: S108
     for parent in parents:

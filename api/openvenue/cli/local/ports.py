@@ -1,10 +1,10 @@
-"""Which ports a venue on one machine listens on, and whether they are free."""
+"""Ports of a venue on one machine, and whether they are free."""
 
 import socket
 import time
 from dataclasses import dataclass
 
-from openvenue.cli.errors import CommandError
+from openvenue.commands import CommandError
 
 _HOST = "127.0.0.1"
 _POLL_S = 0.1
@@ -14,7 +14,7 @@ _POLL_S = 0.1
 class Ports:
     api: int
     operations: int
-    engine: int | None  # None: the engine is reached by a socket in the file system
+    engine: int | None  # None: the engine listens on a socket in the file system
     engine_metrics: int
     projector_metrics: int
 
@@ -22,10 +22,10 @@ class Ports:
 def choose_ports(
     api: int, engine: int | None, metrics: int | None = None, *, patience_s: float = 0
 ) -> Ports:
-    """Return the wanted ports, 0 meaning any free one; the API's probes follow its port.
+    """Return the wanted ports, 0 meaning any free one; the API's probes get the next after its own.
 
-    `metrics`: of the engine's metrics, the projector's follow; default: what follows the engine's.
-    Raises CommandError where another program listens on one of them and does so for `patience_s`.
+    `metrics`: the engine's metrics, followed by the projector's; default: the port after the
+    engine's. Raises CommandError if another program listens on one of them for `patience_s`.
     """
     if metrics is None:
         metrics = engine + 1 if engine else 0
@@ -33,7 +33,7 @@ def choose_ports(
     wanted["--engine-port"] = [] if engine is None else [engine]
     wanted["--metrics-port"] = [metrics, metrics + 1 if metrics else 0]
     deadline = time.monotonic() + patience_s
-    # All sockets stay open until each has its port, so that no two get the same.
+    # All sockets stay open until each has its port, so that no two get the same one.
     sockets: list[socket.socket] = []
     try:
         for option, ports in wanted.items():

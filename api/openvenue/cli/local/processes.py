@@ -1,4 +1,4 @@
-"""Child processes that end with their parent and are started again when they die."""
+"""Child processes that end with their parent and are restarted when they die."""
 
 import asyncio
 import time
@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openvenue.cli.errors import CommandError
+from openvenue.commands import CommandError
 
-# From util-linux: the kernel ends the child when its parent is gone, however that went. (A
-# preexec_fn could do it too, but is not safe beside gRPC's threads.)
+# From util-linux: the kernel ends the child when its parent is gone for any reason. (A preexec_fn
+# could do it too, but is not safe beside gRPC's threads.)
 _TIED_TO_PARENT = ("setpriv", "--pdeathsig", "TERM", "--")
 
 _BACKOFF_FIRST_S = 0.5
 _BACKOFF_MAX_S = 10.0
-# A process that lived this long starts again at once.
+# A process that lived this long is restarted at once.
 _STABLE_S = 60.0
 _LOG_TAIL_LINES = 12
 
@@ -23,8 +23,8 @@ _LOG_TAIL_LINES = 12
 class Child:
     """One process of the venue.
 
-    `final_exit_codes` are those that a restart would only repeat: they end the venue, with the end
-    of the log shown.
+    `final_exit_codes` are those that a restart would only repeat: they end the venue and show the
+    end of the log.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs, or before it started."""
+        """Exit code; None while it runs, or before it started."""
         return self._process.returncode if self._process else None
 
     @property
@@ -46,7 +46,7 @@ class Child:
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
-        """Starts it, its output appended to the log."""
+        """Start it, appending its output to the log."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *_TIED_TO_PARENT,
@@ -55,7 +55,7 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C reaches the parent only, which stops its children in order.
+                # Ctrl-C must reach only the parent, which stops its children in order.
                 start_new_session=True,
             )
 
@@ -64,7 +64,7 @@ class Child:
         return await self._process.wait()
 
     async def stop(self) -> None:
-        """Asks it to end, and makes it end when it does not in time."""
+        """Ask it to end; kill it if it does not in time."""
         if not self.running:
             return
         assert self._process is not None
@@ -77,7 +77,7 @@ class Child:
             await self._process.wait()
 
     def log_tail(self) -> str:
-        """The end of its log, for an error message."""
+        """Return the end of its log, for an error message."""
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except FileNotFoundError:
@@ -92,7 +92,7 @@ class Child:
 
 
 async def keep_running(child: Child, report: Callable[[str], None]) -> None:
-    """Starts a child again whenever it dies, less and less eagerly.
+    """Restart a child whenever it dies, at growing intervals.
 
     Raises CommandError when it ends with a code that a restart would repeat.
     """

@@ -1,6 +1,6 @@
 """A whole venue on one machine: database, migrations, engine, projector and API, in that order.
 
-It comes up step by step, each one waited for; it is then supervised, and goes down in the reverse
+It starts step by step, waiting for each step. It is then supervised, and stops in the reverse
 order. Its data stays in the data directory, so the next start continues where this one ended.
 """
 
@@ -19,14 +19,14 @@ import aiohttp
 from alembic.util.exc import CommandError as MigrationError
 from pydantic import SecretStr
 
-from openvenue.cli.admin import connect_admin
-from openvenue.cli.errors import CommandError
+from openvenue.cli.connection import administration
 from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey, RunningVenue, process_started
 from openvenue.cli.local.demo_keys import demo_keys
 from openvenue.cli.local.ports import Ports
 from openvenue.cli.local.postgres import EmbeddedPostgres
 from openvenue.cli.local.processes import Child, keep_running
+from openvenue.commands import CommandError
 from openvenue.db import migrate
 from openvenue.db.connection import DATABASE_ERRORS
 from openvenue.reasons import reason_of
@@ -34,14 +34,14 @@ from openvenue.settings import Settings
 
 _ENGINE_READY_TIMEOUT_S = 120.0
 _API_READY_TIMEOUT_S = 60.0
-# The engine's own bound of a stop, and the end of its process.
+# The engine's own time limit for a stop, plus the end of its process.
 _JOURNAL_RELEASE_TIMEOUT_S = 20.0
 _POLL_S = 0.1
 _POSTGRES_POLL_S = 0.5
-# What is left of a server that died holds its shared memory for moments, until it notices.
+# The rest of a server that died holds its shared memory for a moment, until it notices.
 _POSTGRES_RESTART_ATTEMPTS = 5
 
-# A journal that was refused needs a person; see engine/src/exit_codes.h.
+# A refused journal needs a person; see engine/src/exit_codes.h.
 _ENGINE_JOURNAL_REFUSED = 3
 
 Result = TypeVar("Result")
@@ -50,10 +50,10 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to bring up."""
+    """Options of a venue."""
 
     data_dir: DataDir
-    plain_dir: DataDir  # the same by a path that every program takes
+    plain_dir: DataDir  # the same, under a path that every program can take
     database_url: str | None
     workers: int
     ports: Ports
@@ -63,7 +63,7 @@ class Plan:
 
 @dataclass(slots=True)
 class LocalVenue:
-    """A venue that is up."""
+    """A running venue."""
 
     running: RunningVenue
     children: list[Child]
@@ -71,7 +71,7 @@ class LocalVenue:
     demo_keys: list[DemoKey]
 
     async def supervise(self, report: Report) -> None:
-        """Restarts what dies. Ends only by raising: CommandError where a restart cannot help."""
+        """Restart what dies. Ends only by raising: CommandError if a restart cannot help."""
         tasks = [asyncio.ensure_future(keep_running(child, report)) for child in self.children]
         if self.postgres is not None:
             tasks.append(asyncio.ensure_future(_keep_postgres_running(self.postgres, report)))
@@ -87,9 +87,9 @@ class LocalVenue:
 
 @asynccontextmanager
 async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
-    """Brings the venue up, and down again at the end, however that comes.
+    """Start the venue, and stop it at the end, for whatever reason that comes.
 
-    Raises CommandError where a step fails, with what to do about it.
+    Raises CommandError if a step fails, with advice.
     """
     async with AsyncExitStack() as stack:
         database_url = plan.database_url
@@ -109,7 +109,7 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
         await _engine_ready(engine, settings)
         if plan.with_demo:
             report("setting up demo instruments and accounts")
-            async with connect_admin(settings) as admin:
+            async with administration(settings) as admin:
                 await demo.set_up(admin)
 
         report("starting the projector and the API")
@@ -135,9 +135,9 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
 
 
 async def _keep_postgres_running(postgres: EmbeddedPostgres, report: Report) -> None:
-    """Starts the database again when it dies: it is not this process's child, so it is polled.
+    """Restart the database when it dies; it is no child of this process, so poll it.
 
-    Raises CommandError where it cannot be started again.
+    Raises CommandError if it cannot be restarted.
     """
     failures = 0
     while True:
@@ -158,8 +158,8 @@ async def _keep_postgres_running(postgres: EmbeddedPostgres, report: Report) -> 
 
 
 async def _finished(work: Coroutine[Any, Any, Result]) -> Result:
-    """Waits for a thread's work even when cancelled: a thread cannot be stopped half-way, and what
-    it started has to be known to be stopped."""
+    """Wait for a thread's work even when cancelled: a thread cannot be stopped half-way, and we
+    have to know what it started, to stop that."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
@@ -261,9 +261,10 @@ def _migrate(settings: Settings) -> None:
 
 
 async def _journal_released(directory: Path) -> None:
-    """Waits for the engine of a venue that was killed, which ends by itself a moment later.
+    """Wait for the engine of a killed venue, which ends by itself a moment later.
 
-    One that holds the journal for longer is another venue's: the next engine refuses and names it.
+    If an engine holds the journal for longer, it is another venue's: the next engine refuses and
+    names it.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -286,7 +287,7 @@ def _lock(descriptor: int) -> bool:
 
 async def _engine_ready(engine: Child, settings: Settings) -> None:
     """Waits until the engine has recovered its journal and answers."""
-    async with connect_admin(settings) as admin:
+    async with administration(settings) as admin:
         await _ready(engine, admin.is_serving, _ENGINE_READY_TIMEOUT_S)
 
 
@@ -311,7 +312,7 @@ async def _ready(
 ) -> None:
     """Poll until the child is ready.
 
-    Raises CommandError if it or one that it needs dies, or if it takes too long.
+    Raises CommandError if it, or a child that it needs, dies, or if it takes too long.
     """
     deadline = time.monotonic() + timeout_s
     while not await is_ready():

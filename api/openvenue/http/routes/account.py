@@ -4,7 +4,12 @@ from fastapi import APIRouter, Depends, Response
 
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
-from openvenue.http.dependencies import AccountId, WorkerOf, json_response, only_known_parameters
+from openvenue.http.dependencies import (
+    Authenticated,
+    WorkerOf,
+    json_response,
+    only_known_parameters,
+)
 from openvenue.http.history import account_of
 from openvenue.http.open_orders import OpenBuys, open_buys
 from openvenue.http.openapi import answers
@@ -15,12 +20,12 @@ router = APIRouter(tags=["account"])
 
 
 @router.get("/v2/account", openapi_extra=answers(resources.Account, 403, 429))
-async def get_account(worker: WorkerOf, account_id: AccountId) -> Response:
+async def get_account(worker: WorkerOf, principal: Authenticated) -> Response:
     """Return the account, its positions valued at their last prices.
 
-    `cash` is without what open orders to buy pairs hold; orders to buy shares hold none of it.
+    `cash` excludes what open orders to buy pairs reserve, but not what orders to buy shares do.
     """
-    account = await account_of(worker, account_id)
+    account = await account_of(worker, principal.account_id)
     instruments = {
         position.instrument_id: await worker.instruments.of_id(position.instrument_id)
         for position in account.positions
@@ -38,9 +43,9 @@ async def get_account(worker: WorkerOf, account_id: AccountId) -> Response:
     openapi_extra=answers(list[resources.Position], 403, 422, 429),
     dependencies=[Depends(only_known_parameters)],
 )
-async def list_positions(worker: WorkerOf, account_id: AccountId) -> Response:
+async def list_positions(worker: WorkerOf, principal: Authenticated) -> Response:
     """List what the account holds."""
-    account = await account_of(worker, account_id)
+    account = await account_of(worker, principal.account_id)
     held = [position for position in account.positions if position.qty_lots]
     is_short = any(position.qty_lots < 0 for position in held)
     buys = await open_buys(worker, account) if is_short else {}
@@ -56,12 +61,12 @@ async def list_positions(worker: WorkerOf, account_id: AccountId) -> Response:
     ),
 )
 async def get_position(
-    worker: WorkerOf, account_id: AccountId, symbol_or_asset_id: str
+    worker: WorkerOf, principal: Authenticated, symbol_or_asset_id: str
 ) -> Response:
-    """Return what the account holds of one asset."""
+    """Return the account's position in one asset."""
     instrument = await worker.instruments.find(symbol_or_asset_id)
     if instrument is not None:
-        account = await account_of(worker, account_id)
+        account = await account_of(worker, principal.account_id)
         for position in account.positions:
             if position.instrument_id == instrument.instrument_id and position.qty_lots:
                 buys = (

@@ -8,7 +8,12 @@ from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources, views
 from openvenue.http.asset_classes import parse_asset_classes
-from openvenue.http.dependencies import AccountId, WorkerOf, json_response, only_known_parameters
+from openvenue.http.dependencies import (
+    Authenticated,
+    WorkerOf,
+    json_response,
+    only_known_parameters,
+)
 from openvenue.http.engine_calls import unary_call
 from openvenue.http.openapi import answers
 from openvenue.http.times import format_ns, now_ns
@@ -16,7 +21,7 @@ from openvenue.http.worker import Worker
 
 BOOK_DEPTH_MAX = 1000
 
-# Alpaca's, none of which an instrument of this venue has.
+# Alpaca's attributes, none of which this venue's instruments have.
 _ATTRIBUTES = (
     "ptp_no_exception",
     "ptp_with_exception",
@@ -39,7 +44,7 @@ router = APIRouter(tags=["market"])
 )
 async def list_assets(
     worker: WorkerOf,
-    _account_id: AccountId,
+    _principal: Authenticated,
     status: Literal["active", "inactive"] | None = None,
     asset_class: Annotated[
         str, Query(description="One of Alpaca's, several with commas, or `all`.")
@@ -69,13 +74,15 @@ async def list_assets(
     "/v2/assets/{symbol_or_asset_id:path}",
     openapi_extra=answers(resources.Asset, 404, 422, meanings=_NO_SUCH_ASSET),
 )
-async def get_asset(worker: WorkerOf, _account_id: AccountId, symbol_or_asset_id: str) -> Response:
+async def get_asset(
+    worker: WorkerOf, _principal: Authenticated, symbol_or_asset_id: str
+) -> Response:
     """Return one asset."""
     return json_response(views.asset(await _instrument(worker, symbol_or_asset_id)))
 
 
 @router.get("/v2/clock", openapi_extra=answers(resources.Clock))
-async def get_clock(worker: WorkerOf, _account_id: AccountId) -> Response:
+async def get_clock(worker: WorkerOf, _principal: Authenticated) -> Response:
     """Return the time. The venue is always open; a trading day ends as the next one begins."""
     day_end = format_ns(await worker.trading_day.end_ns())
     return json_response(resources.Clock(format_ns(now_ns()), True, day_end, day_end))
@@ -87,7 +94,7 @@ async def get_clock(worker: WorkerOf, _account_id: AccountId) -> Response:
 )
 async def get_book(
     worker: WorkerOf,
-    _account_id: AccountId,
+    _principal: Authenticated,
     symbol: str,
     depth: Annotated[int, Query(ge=1, le=BOOK_DEPTH_MAX, description="Levels a side.")] = 10,
 ) -> Response:

@@ -1,8 +1,8 @@
 """Orders: read, list, replace, cancel. Submitting is in `openvenue.http.order_entry`.
 
-The newest open orders, of all symbols or of one, and every single order that the engine still holds
-are answered from its memory. All other lists and orders come from the database, after it holds
-everything that the account has been told: so either way a client reads what it wrote.
+The engine's memory answers for the newest open orders, of all symbols or of one, and for every
+order that it still holds. The database answers for all other lists and orders, once it holds
+everything that the account was told. So a client always reads what it wrote.
 """
 
 import asyncio
@@ -18,7 +18,12 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
 from openvenue.http.asset_classes import parse_asset_classes
-from openvenue.http.dependencies import AccountId, WorkerOf, json_response, only_known_parameters
+from openvenue.http.dependencies import (
+    Authenticated,
+    WorkerOf,
+    json_response,
+    only_known_parameters,
+)
 from openvenue.http.engine_calls import (
     command_of,
     engine_answer,
@@ -41,6 +46,7 @@ from openvenue.http.rejections import entered_order
 from openvenue.http.worker import Worker
 from openvenue.queries import orders as order_queries
 from openvenue.queries.orders import OrderFilter
+from openvenue.security.principal import Principal
 from openvenue.vocabulary import Side
 
 CANCEL_ALL_ORDERS_MAX = 10_000
@@ -52,7 +58,7 @@ _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _date_or_time(text: object) -> object:
-    """Refuse numbers, which would be read as seconds since 1970."""
+    """Refuse numbers, which pydantic would read as seconds since 1970."""
     if isinstance(text, str) and not re.match(r"\d{4}-\d{2}-\d{2}", text):
         raise ValueError("it is no date and no RFC 3339 time")
     return text
@@ -70,7 +76,7 @@ router = APIRouter(tags=["orders"])
 )
 async def list_orders(
     worker: WorkerOf,
-    account_id: AccountId,
+    principal: Authenticated,
     status: Literal["open", "closed", "all"] = "open",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     after: Moment = None,
@@ -91,10 +97,10 @@ async def list_orders(
 ) -> Response:
     """List orders by time of creation, exclusive of `after` and `until`.
 
-    It shows all that the account was told before. Open orders, newest first, of all symbols or
-    of one, come from the engine, also those before `before_order_id`. With `direction=asc`, `side`,
-    `after`, `until`, `asset_class`, `after_order_id` or several symbols, and with `status` closed
-    or all, they come from the history: 503 where that is too far behind.
+    The list shows everything that the account was told before. The engine answers for open orders,
+    newest first, of all symbols or of one, also those before `before_order_id`. The history answers
+    for `direction=asc`, `side`, `after`, `until`, `asset_class`, `after_order_id`, several symbols,
+    and `status` closed or all; 503 if it is too far behind.
     """
     asset_classes = None if asset_class is None else parse_asset_classes(asset_class)
     instrument_ids: list[int] = []
@@ -113,9 +119,9 @@ async def list_orders(
                 "until"
             )
         if before_order_id is not None:
-            before, until = await _creation(worker, account_id, "before_order_id", before_order_id)
+            before, until = await _creation(worker, principal, "before_order_id", before_order_id)
         elif after_order_id is not None:
-            _, after = await _creation(worker, account_id, "after_order_id", after_order_id)
+            _, after = await _creation(worker, principal, "after_order_id", after_order_id)
     in_memory = (
         status == "open"
         and direction == "desc"
@@ -126,7 +132,9 @@ async def list_orders(
         and len(instrument_ids) <= 1
     )
     if in_memory:
-        page = await open_orders(worker, account_id, *instrument_ids, before=before, limit=limit)
+        page = await open_orders(
+            worker, principal.account_id, *instrument_ids, before=before, limit=limit
+        )
         return json_response([await _document(worker, order) for order in page])
     wanted = OrderFilter(
         status=status,
@@ -138,9 +146,9 @@ async def list_orders(
         side=side,
         asset_classes=asset_classes,
     )
-    async with history_of(worker, account_id) as connection:
+    async with history_of(worker, principal.account_id) as connection:
         rows = await order_queries.list_orders(
-            connection, worker.settings.shard_id, account_id, wanted
+            connection, worker.settings.shard_id, principal.account_id, wanted
         )
     return json_response([await _row_document(worker, row) for row in rows])
 
@@ -151,16 +159,18 @@ async def list_orders(
     openapi_extra=answers(list[resources.CancelResult], 403, 422, 429, status=207),
     dependencies=[Depends(only_known_parameters)],
 )
-async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response:
+async def cancel_all_orders(worker: WorkerOf, principal: Authenticated) -> Response:
     """Cancel the account's open orders, newest first, at most 10,000 a call.
 
-    503 where not all could be looked for; it says how many were canceled until then.
+    503 if some could not be found in time; it says how many were canceled so far.
     """
     results: list[resources.CancelResult] = []
     before = 0
     while len(results) < CANCEL_ALL_ORDERS_MAX:
         try:
-            page = await open_orders(worker, account_id, before=before, limit=ENGINE_PAGE_MAX)
+            page = await open_orders(
+                worker, principal.account_id, before=before, limit=ENGINE_PAGE_MAX
+            )
         except problems.Problem as problem:
             if not results:
                 raise
@@ -173,7 +183,7 @@ async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response
             break
         before = page[-1].order_id
         results += await asyncio.gather(
-            *(_cancel_result(worker, account_id, order.order_id) for order in page)
+            *(_cancel_result(worker, principal, order.order_id) for order in page)
         )
     return json_response(results, HTTPStatus.MULTI_STATUS)
 
@@ -183,12 +193,12 @@ async def cancel_all_orders(worker: WorkerOf, account_id: AccountId) -> Response
     openapi_extra=answers(resources.Order, 403, 404, 422, 429, meanings=_NO_SUCH_ORDER),
 )
 async def get_order_by_client_order_id(
-    worker: WorkerOf, account_id: AccountId, client_order_id: str
+    worker: WorkerOf, principal: Authenticated, client_order_id: str
 ) -> Response:
-    """Return the order of a client_order_id: also the way to learn an unknown fate."""
+    """Return the order of a client_order_id; this is also how to learn an unknown fate."""
     client_order_id = checked_client_order_id(client_order_id)
-    query = pb.GetOrder(account_id=account_id, client_order_id=client_order_id)
-    return json_response(await _find(worker, account_id, query, client_order_id=client_order_id))
+    query = pb.GetOrder(account_id=principal.account_id, client_order_id=client_order_id)
+    return json_response(await _find(worker, principal, query, client_order_id=client_order_id))
 
 
 @router.get(
@@ -196,12 +206,12 @@ async def get_order_by_client_order_id(
     openapi_extra=answers(resources.Order, 403, 404, 422, 429, meanings=_NO_SUCH_ORDER),
 )
 async def get_order(
-    worker: WorkerOf, account_id: AccountId, order_id: str, nested: bool = False
+    worker: WorkerOf, principal: Authenticated, order_id: str, nested: bool = False
 ) -> Response:
     """Return one order."""
     number = _order_number(worker, order_id)
-    query = pb.GetOrder(account_id=account_id, order_id=number)
-    return json_response(await _find(worker, account_id, query, order_id=number))
+    query = pb.GetOrder(account_id=principal.account_id, order_id=number)
+    return json_response(await _find(worker, principal, query, order_id=number))
 
 
 @router.patch(
@@ -221,18 +231,19 @@ async def get_order(
     },
 )
 async def replace_order(
-    worker: WorkerOf, account_id: AccountId, order_id: str, request: Request
+    worker: WorkerOf, principal: Authenticated, order_id: str, request: Request
 ) -> Response:
-    """Replace an order by a new one that names it in `replaces` and keeps what was filled."""
+    """Replace an order by a new one that names it in `replaces` and keeps the filled quantity."""
     wanted = decode_replace(await request.body())
     number = _order_number(worker, order_id)
     current = order_of(
         await engine_answer(
-            worker, pb.Request(get_order=pb.GetOrder(account_id=account_id, order_id=number))
+            worker,
+            pb.Request(get_order=pb.GetOrder(account_id=principal.account_id, order_id=number)),
         )
     )
     instrument = await worker.instruments.of_id(current.instrument_id)
-    command = pb.ReplaceOrder(account_id=account_id, order_id=number)
+    command = pb.ReplaceOrder(account_id=principal.account_id, order_id=number)
     outcome = pb.Order()
     outcome.CopyFrom(current)
     if given(wanted.qty):
@@ -262,44 +273,46 @@ async def replace_order(
         meanings={**_NO_SUCH_ORDER, 422: "The order has ended already"},
     ),
 )
-async def cancel_order(worker: WorkerOf, account_id: AccountId, order_id: str) -> Response:
+async def cancel_order(worker: WorkerOf, principal: Authenticated, order_id: str) -> Response:
     """Cancel what is left of an order."""
     number = _order_number(worker, order_id)
-    order_of(await _cancel(worker, account_id, number))
+    order_of(await _cancel(worker, principal, number))
     return Response(status_code=204)
 
 
-async def _cancel(worker: Worker, account_id: int, order_id: int) -> pb.Reply:
-    command = pb.CancelOrder(account_id=account_id, order_id=order_id)
+async def _cancel(worker: Worker, principal: Principal, order_id: int) -> pb.Reply:
+    command = pb.CancelOrder(account_id=principal.account_id, order_id=order_id)
     return await engine_reply(worker, pb.Request(cancel_order=command))
 
 
-async def _cancel_result(worker: Worker, account_id: int, order_id: int) -> resources.CancelResult:
+async def _cancel_result(
+    worker: Worker, principal: Principal, order_id: int
+) -> resources.CancelResult:
     public_id = worker.views.order_ids.format(order_id)
     try:
-        order = order_of(await _cancel(worker, account_id, order_id))
+        order = order_of(await _cancel(worker, principal, order_id))
     except problems.Problem as problem:
         return resources.CancelResult(public_id, problem.status)
     try:
         document = await _document(worker, order)
     except EngineUnavailable:
-        # It is canceled all the same; only its instrument could not be read.
+        # It is canceled anyway; only its instrument could not be read.
         document = None
     return resources.CancelResult(public_id, HTTPStatus.OK, document)
 
 
 async def _creation(
-    worker: Worker, account_id: int, parameter: str, order_id: str
+    worker: Worker, principal: Principal, parameter: str, order_id: str
 ) -> tuple[int, datetime]:
-    """Return the number of an order of the account's and when it was created.
+    """Return the number of one of the account's orders, and when it was created.
 
     No two orders of a venue are created at the same time. Raises Problem 422 if there is none.
     """
     number = worker.views.order_ids.parse(order_id)
     if number is not None:
-        query = pb.GetOrder(account_id=account_id, order_id=number)
+        query = pb.GetOrder(account_id=principal.account_id, order_id=number)
         try:
-            document = await _find(worker, account_id, query, order_id=number)
+            document = await _find(worker, principal, query, order_id=number)
         except problems.Problem as problem:
             if problem.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -317,14 +330,16 @@ async def _instruments_of(worker: Worker, symbols: str) -> list[int]:
     return sorted({instrument.instrument_id for instrument in found if instrument is not None})
 
 
-async def _find(worker: Worker, account_id: int, query: pb.GetOrder, **by: Any) -> resources.Order:
+async def _find(
+    worker: Worker, principal: Principal, query: pb.GetOrder, **by: Any
+) -> resources.Order:
     """Return an order from the engine, or from the database where the engine has let go of it."""
     reply = await engine_answer(worker, pb.Request(get_order=query))
     if reply.HasField("order"):
         return await _document(worker, reply.order)
     if reply.not_sequenced.cause != pb.NotSequenced.CAUSE_NOT_FOUND:
         raise not_taken(reply.not_sequenced)
-    found = await past_order(worker, account_id, **by)
+    found = await past_order(worker, principal.account_id, **by)
     if found is None:
         raise problems.order_not_found()
     return found
@@ -346,7 +361,7 @@ def _order_number(worker: Worker, order_id: str) -> int:
 
 
 def _in_range(moment: datetime | None) -> datetime | None:
-    """Return a bound that the database can hold; no order was created beyond it."""
+    """Return a bound within the database's range; no order was created beyond it."""
     if moment is None:
         return None
     if moment.tzinfo is None:

@@ -18,7 +18,7 @@ void Matching::match(Slot slot) {
     if (front.slot == kNoSlot || !crosses(resting_side, front.price_ticks, limit)) {
       return settle_rest(slot);
     }
-    // The rest would stand crossed: it cannot be queued.
+    // The rest cannot be queued, because it would stand crossed.
     if (fills++ == state_.limits.max_fills_per_command) return cancel(slot, Reason::kFillLimit);
     fill(slot, front);
   }
@@ -81,7 +81,7 @@ void Matching::record_fill(Slot slot, QtyLots qty_lots, CashMicros value_micros)
   if (order.filled_lots == order.qty_lots) end(slot, OrderStatus::kFilled);
 }
 
-// What remains of an order that meets nothing more rests, or is canceled if it must not.
+// Queues the rest of an order that meets no more orders, or cancels it if it must not rest.
 void Matching::settle_rest(Slot slot) {
   const Order& order = state_.orders[slot];
   if (order.type == OrderType::kMarket) return cancel(slot, Reason::kNoLiquidity);

@@ -1,4 +1,4 @@
-// What becomes of an order that has been accepted: it fills, rests and ends.
+// Fills, rests and ends an accepted order.
 #pragma once
 
 #include "core/event.h"
@@ -8,15 +8,15 @@
 
 namespace openvenue::core {
 
-// Works on behalf of one command, that of `state.last_sequence`. Appends to `events`.
+// Works for one command, that of `state.last_sequence`. Appends to `events`.
 class Matching {
  public:
   Matching(ExchangeState& state, EventBuffer& events) : state_(state), events_(events) {}
 
-  // Fills an open order that is in no book against the other side, best price first and then the
-  // oldest order, at most Limits::max_fills_per_command times. Its rest is queued or canceled.
+  // Fills an open order that is in no book against the other side, best price first, then oldest
+  // order first, at most Limits::max_fills_per_command times. Queues or cancels the rest.
   void match(Slot slot);
-  // Cancels what is left. Precondition: the order is open and in no book.
+  // Cancels the rest. Precondition: the order is open and in no book.
   void cancel(Slot slot, Reason reason);
   // Ends an open order that is in no book and has nothing reserved.
   void end(Slot slot, OrderStatus status);

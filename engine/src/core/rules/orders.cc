@@ -150,7 +150,7 @@ void Orders::end_trading_day() {
   events_.emplace_back(TradingDayEnded{state_.orders.oldest_day_order() == kNoSlot});
 }
 
-// Opens `order` under the command's sequence number and reserves what it needs.
+// Opens `order` under the command's sequence number and makes its reservation.
 Slot Orders::open(const Order& order, OrderOwner owner, const ReplaceTerms& terms) {
   if (owner.position == kNoSlot) {
     owner.position = state_.ledger.add_position(
@@ -168,8 +168,8 @@ Slot Orders::open(const Order& order, OrderOwner owner, const ReplaceTerms& term
   return slot;
 }
 
-// Ends the old order, whose reservation is released, in favour of the new one, which takes its
-// place in the queue or leaves the book to be matched and queued anew.
+// Ends the old order and releases its reservation. The new one takes its place in the queue, or
+// leaves the book to be matched and queued again.
 void Orders::substitute(Slot old_slot, Slot new_slot, bool keeps_priority) {
   Order& old = state_.orders[old_slot];
   FastBook& book = state_.book_of(old_slot);

@@ -10,8 +10,8 @@
 
 namespace openvenue::core {
 
-// Works on behalf of one command, that of `state.last_sequence`. Checks everything, in the order
-// that types.h lists the reasons in, before it changes anything. Appends to `events`.
+// Works for one command, that of `state.last_sequence`. Checks everything, in the order of the
+// reasons in types.h, before it changes anything. Appends to `events`.
 class Orders {
  public:
   Orders(ExchangeState& state, EventBuffer& events)

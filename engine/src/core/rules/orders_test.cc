@@ -200,7 +200,7 @@ TEST_F(OrdersTest, AnAccountThatMaySellShortSellsWhatItDoesNotHold) {
   EXPECT_EQ(account(kShorty).cash_micros, value(10, 100));
 }
 
-// --- what is not an order
+// --- invalid orders
 
 TEST_F(OrdersTest, RejectsAQuantityOutsideTheInstrumentsRange) {
   EXPECT_EQ(rejection(limit(kAnna, Side::kBuy, 0, 100)), Reason::kInvalidQuantity);
@@ -386,8 +386,8 @@ TEST_F(OrdersTest, AReplacementMayUseWhatTheOldOrderReserved) {
   EXPECT_EQ(rejection(replacement(kAnna, successor, kAll * 2, 51)), Reason::kInsufficientCash);
 }
 
-// For a moment both would reserve more than fits 64 bits; the undefined-behaviour sanitizer sees
-// it.
+// For a moment both would reserve more than fits 64 bits; the undefined-behaviour sanitizer detects
+// that.
 TEST_F(OrdersTest, AReplacementReservesOnceTheOldOrderHasReleased) {
   apply(AdjustBalance{kBob, -kStartCash});
   apply(AdjustBalance{kAnna, kCashTotalMax - kStartCash});
@@ -583,7 +583,8 @@ class ManyOpenOrdersTest : public ExchangeFixture {
     return enter(order);
   }
 
-  // Asks until the answer is complete; how often that was. `between` runs with each cursor.
+  // Asks until the answer is complete; returns the number of calls. `between` runs with each
+  // cursor.
   template <class Between>
   std::size_t ask(OrderId before, std::vector<const Order*>& found, Between between) {
     OrderId from = 0;

@@ -1,5 +1,5 @@
-// Where several reasons to refuse an order apply, the client hears the first one of the list in
-// types.h. Each case here breaks two rules and expects the one that comes first.
+// If several reasons to refuse an order apply, the client gets the first one of the list in
+// types.h. Each case here breaks two rules and expects the earlier one.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr InstrumentId kSilver = 2;
 constexpr InstrumentId kDear = 3;
-// So many lots at that price are worth more than 64 bits can say.
+// At that price, this many lots are worth more than fits 64 bits.
 constexpr QtyLots kTooMuch = QtyLots{1} << 38;
 constexpr PriceTicks kTooDear = PriceTicks{1} << 22;
 
@@ -172,7 +172,7 @@ std::vector<Pair> pairs_of(const Faults& faults) {
 class OfNewOrders : public PrecedenceTest, public testing::WithParamInterface<Pair> {};
 class OfReplacements : public PrecedenceTest, public testing::WithParamInterface<Pair> {};
 
-// The second fault is committed first, so that the first one prevails where both are of one field.
+// Commits the second fault first, so that the first one prevails if both are in one field.
 template <class Command>
 void expect_first(PrecedenceTest& test, Command command, const std::vector<Fault<Command>>& faults,
                   const Pair& pair) {

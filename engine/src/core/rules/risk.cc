@@ -9,7 +9,7 @@ namespace {
 
 QtyLots leaves_of(const Order& order) { return order.qty_lots - order.filled_lots; }
 
-// Whatever the order trades at, the value of its fills fits 64 bits.
+// True if the value of the order's fills fits 64 bits at any price that it may trade at.
 bool value_fits(const Order& order, const Instrument& instrument) {
   const bool bounded_by_limit = order.side == Side::kBuy && order.type == OrderType::kLimit;
   const PriceTicks highest_price =
@@ -22,8 +22,8 @@ bool position_fits(const Position& position) {
   return position.qty_lots <= kPositionLotsMax && position.qty_lots >= -kPositionLotsMax;
 }
 
-// A limit order reserves its worst case. A market order never rests, so what it costs is known: it
-// pays exactly for what it would sweep now.
+// A limit order reserves its worst case. A market order never rests, so its cost is known: exactly
+// what it would sweep now.
 WideInteger cash_needed_micros(const ExchangeState& state, const Order& order, Slot instrument) {
   if (order.type == OrderType::kLimit) {
     return state.reservation_micros(order, instrument, leaves_of(order));

@@ -1,5 +1,5 @@
-// What an order may use of its account's means and of the venue's room, checked before anything
-// changes, and what it keeps reserved while it is open.
+// Checks an order against its account's means and the venue's room, before anything changes; and
+// makes its reservation while it is open.
 #pragma once
 
 #include "core/exchange_state.h"
@@ -8,31 +8,32 @@
 
 namespace openvenue::core {
 
-// What a check may count on besides what is free: the reservation of the order being replaced.
+// Means that a check may count besides the free ones: the replaced order's reservation.
 struct Released {
   WideInteger cash_micros = 0;
   QtyLots lots = 0;
 };
 
-// kPositionIntentMismatch where the order does something else than its intent says. It closes what
-// is held, less what the account's open orders on its side may take of that. It opens where it
-// takes nothing away from a position of the other sign. Rules before version 2 know no intents.
+// kPositionIntentMismatch if the order does something else than its intent says. A closing order
+// needs lots that the account holds, less those that its open orders on that side may take. An
+// opening order must not reduce a position of the other sign. Rules before version 2 ignore
+// intents.
 [[nodiscard]] Reason check_position_intent(const ExchangeState& state, const Order& order,
                                            const OrderOwner& owner);
 
-// The first thing that the order lacks, or kNone. Precondition: the order is valid.
+// The first reason to refuse the order, or kNone. Precondition: the order is valid.
 [[nodiscard]] Reason check_risk(const ExchangeState& state, const Order& order,
                                 const OrderOwner& owner, const Released& released);
 
-// The limit that one more open order would exceed, or kNone. An order that cannot rest is over with
+// The limit that one more open order would exceed, or kNone. An order that cannot rest ends with
 // its command, and a replacement takes its order's place: neither adds an open order.
 [[nodiscard]] Reason check_open_orders(const ExchangeState& state, const Order& order,
                                        const OrderOwner& owner);
 
-// What the order would trade if it were matched now.
+// The trades of the order if it were matched now.
 [[nodiscard]] SweepResult sweep(const ExchangeState& state, const Order& order, Slot instrument);
 
-// Reserves what `lots` more of an open order need; negative `lots` release it.
+// Reserves the needs of `lots` more of an open order; negative `lots` release them.
 void reserve(ExchangeState& state, Slot order, QtyLots lots);
 
 // The worst price at which the order may trade.

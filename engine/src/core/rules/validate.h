@@ -1,4 +1,4 @@
-// What an order must be, whoever sends it and whatever they own. Nothing here changes anything.
+// Checks an order's fields alone, whoever sends it and whatever they own. Changes nothing.
 #pragma once
 
 #include "core/command.h"
@@ -15,8 +15,8 @@ namespace openvenue::core {
 // True if every field is one of its enumeration.
 [[nodiscard]] bool has_meaning(const NewOrder& command);
 
-// The first of the instrument's terms that the order breaks, or kNone. `order` is new, or the one
-// that a replacement would make of an open order.
+// The first of the instrument's terms that the order breaks, or kNone. `order` is new, or what a
+// replacement would make of an open order.
 [[nodiscard]] Reason validate(const Order& order, const DefineInstrument& terms);
 
 }  // namespace openvenue::core

@@ -1,4 +1,4 @@
-// Records to bytes and back, by the lists in fields.h and for any version that can be read.
+// Converts records to bytes and back, by the lists in fields.h, for every readable version.
 //
 // Integers have their own width, enumerations and booleans a byte, text a length byte and its
 // bytes, records inside a record their fields.
@@ -61,7 +61,7 @@ class FieldWriter {
   const std::uint32_t version_;
 };
 
-// Fails `in` where a value is none that its field can have.
+// Makes `in` fail at a value that its field cannot have.
 class FieldReader {
  public:
   FieldReader(ByteReader& in, std::uint32_t version) : in_(in), version_(version) {}
@@ -98,7 +98,7 @@ class FieldReader {
   template <std::size_t Capacity>
   void get(FixedString<Capacity>& text) {
     const std::string_view view = in_.get_short_string();
-    if (view.empty() && text.empty()) return;  // as most actors are
+    if (view.empty() && text.empty()) return;  // the case of most actors
     if (view.size() > Capacity) {
       in_.fail();
       return;
@@ -125,7 +125,7 @@ void read_fields(Record& record, ByteReader& in, std::uint32_t version = kSchema
   visit_fields(record, reader);
 }
 
-// The most bytes that a record's fields take, for bounds that the compiler checks.
+// The largest size of a record's fields, for bounds that the compiler checks.
 class FieldBytesMax {
  public:
   template <class T>

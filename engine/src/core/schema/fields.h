@@ -1,12 +1,11 @@
-// The fields of everything that is stored, each written down once: the journal's entries, the state
-// in snapshots and its hash, and `journal dump` are all read and written by walking these lists.
+// The fields of every stored record, each listed once. The journal's entries, snapshots of the
+// state, its hash and `journal dump` are all read and written by walking these lists.
 //
 // visit_fields(record, visit) calls, in the order in which the fields are stored,
-//   visit.field("name", record.member)                     for what every readable version has
-//   visit.since(3, "name", record.member, before = {})     for what came with version 3; `before`
-//   is
-//                                                          what records of older versions mean
-// Constness follows the record. A field is only ever added, at the end of its list; docs/journal.md
+//   visit.field("name", record.member)                    for fields of every readable version
+//   visit.since(3, "name", record.member, before = {})    for fields that version 3 added;
+//                                                         `before`: their value in older records
+// The record's constness is kept. Fields are only ever added, at the end of a list; docs/journal.md
 // has the steps.
 #pragma once
 
@@ -94,7 +93,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
 template <Is<EndTradingDay> T, class Visit>
 constexpr void visit_fields(T& /*record*/, Visit&& /*visit*/) {}
 
-// Part of Configure and of a state's counters: a limit that is added to it is stored in both.
+// Part of Configure and of a state's counters: both store a limit that is added here.
 template <Is<Limits> T, class Visit>
 constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("max_orders", record.max_orders);
@@ -114,7 +113,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.since(3, "rules_version", record.rules_version, RulesVersion{1});
 }
 
-// What an entry has before its body.
+// The fields of an entry before its body.
 template <Is<Command> T, class Visit>
 constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("sequence", record.sequence);
@@ -140,7 +139,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("order_id", record.order_id);
 }
 
-// A trade's two sides are records of their own inside it.
+// The two sides of a trade are nested records.
 template <Is<TradeSide> T, class Visit>
 constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("order_id", record.order_id);
@@ -230,7 +229,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("updated_sequence", record.updated_sequence);
 }
 
-// Without the value of a tick, which follows from the terms.
+// The value of a tick is not stored: it follows from the terms.
 template <Is<Instrument> T, class Visit>
 constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("terms", record.terms);
@@ -238,7 +237,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("adjusted_lots", record.adjusted_lots);
 }
 
-// Without the lots that open buy orders want, which follow from the orders.
+// The lots that open buy orders want are not stored: they follow from the orders.
 template <Is<Position> T, class Visit>
 constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("account_id", record.account);
@@ -248,7 +247,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("cost_micros", record.cost_micros);
 }
 
-// An order's record in a state is this and its ReplaceTerms.
+// A state's record of an order is this and its ReplaceTerms.
 template <Is<Order> T, class Visit>
 constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("order_id", record.order_id);

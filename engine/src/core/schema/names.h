@@ -1,5 +1,5 @@
-// The names of what is stored: kinds of commands and events, and enumerators, as people see them in
-// `journal dump`. A value without a name is not an enumerator: reading refuses it.
+// The names of commands, events and enumerators in `journal dump`. A value without a name is no
+// enumerator: reading refuses it.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace openvenue::core {
 
-// By the alternatives of CommandBody and Event, in their order.
+// In the order of the alternatives of CommandBody and Event.
 constexpr std::array<std::string_view, std::variant_size_v<CommandBody>> kCommandNames = {
     "new_order",      "cancel_order",    "replace_order",   "define_instrument", "open_account",
     "adjust_balance", "adjust_position", "end_trading_day", "configure"};
@@ -21,8 +21,8 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames =
     "order_canceled",    "order_replaced",   "applied",   "balance_adjusted",
     "position_adjusted", "trading_day_ended"};
 
-// name_of() is empty if the value is not an enumerator.
-// Without a default case, so that the compiler points here when an enumerator is appended.
+// name_of() is empty if the value is not an enumerator. The switches have no default case, so that
+// the compiler points here when an enumerator is appended.
 
 [[nodiscard]] constexpr std::string_view name_of(Side side) {
   switch (side) {

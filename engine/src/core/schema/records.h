@@ -1,4 +1,4 @@
-// What a state is made of, as it is kept in memory and stored in snapshots.
+// The records of a state, in memory and in snapshots.
 #pragma once
 
 #include "core/command.h"
@@ -6,7 +6,7 @@
 
 namespace openvenue::core {
 
-// What there is once in a state.
+// Values that a state has once.
 struct Counters {
   Limits limits;
   Sequence last_sequence = 0;
@@ -17,8 +17,8 @@ struct Counters {
   Sequence client_ids_floor = 0;  // ids of orders that opened after it are all remembered
 };
 
-// An order as it stands: open, or ended and still remembered. Limits::max_orders bounds both
-// together; the order that ended longest ago is forgotten first, an open one never.
+// An order in its present state: open, or ended and still remembered. Limits::max_orders bounds
+// both together. The order that ended longest ago is forgotten first, an open one never.
 struct Order {
   OrderId order_id = 0;
   AccountId account = 0;

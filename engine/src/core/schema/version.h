@@ -1,13 +1,13 @@
-// The version of everything that is stored: the journal's entries, the state in snapshots, and the
-// files' layout around them.
+// The version of all stored data: the journal's entries, the state in snapshots, and the layout of
+// their files.
 #pragma once
 
 #include <cstdint>
 
 namespace openvenue::core {
 
-constexpr std::uint32_t kSchemaVersion = 3;        // what is written
-constexpr std::uint32_t kSchemaVersionOldest = 2;  // what is still read
+constexpr std::uint32_t kSchemaVersion = 3;        // written
+constexpr std::uint32_t kSchemaVersionOldest = 2;  // still read
 
 [[nodiscard]] constexpr bool can_read(std::uint32_t version) {
   return version >= kSchemaVersionOldest && version <= kSchemaVersion;

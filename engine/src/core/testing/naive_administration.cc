@@ -1,4 +1,4 @@
-// How NaiveExchange carries out commands on instruments, accounts and limits, and answers queries.
+// NaiveExchange's commands on instruments, accounts and limits, and its queries.
 #include <algorithm>
 
 #include "core/testing/naive_exchange.h"
@@ -8,7 +8,7 @@ namespace {
 
 bool beyond(WideInteger value, WideInteger bound) { return value > bound || value < -bound; }
 
-// What one lot is worth at one tick; nothing where no instrument can have these terms.
+// The value of one lot at one tick; nothing if no instrument can have these terms.
 std::optional<CashMicros> value_of_tick(const DefineInstrument& terms) {
   const bool sound =
       terms.instrument != 0 && !terms.symbol.empty() &&

@@ -1,4 +1,4 @@
-// The oracle that FastBook is tested against: standard containers, obvious on sight.
+// FastBook's oracle: standard containers, easy to check by reading.
 #pragma once
 
 #include <cstddef>

@@ -236,8 +236,8 @@ Reason NaiveExchange::check_terms(const Order& order) const {
   return within ? Reason::kNone : Reason::kInvalidPrice;
 }
 
-// A closing order finds a position of the other sign that covers it and all that is open on its
-// side; an opening one finds none of the other sign.
+// A closing order needs a position of the other sign that covers it and all open orders on its
+// side; an opening one needs that there is none of the other sign.
 Reason NaiveExchange::check_intent(const Order& order) const {
   const PositionIntent intent = order.position_intent;
   if (rules_version_ < 2 || intent == PositionIntent::kUnspecified) return Reason::kNone;
@@ -253,7 +253,7 @@ Reason NaiveExchange::check_intent(const Order& order) const {
   return closing <= against ? Reason::kNone : Reason::kPositionIntentMismatch;
 }
 
-// The value of all fills fits 64 bits, whatever the order trades at.
+// The value of all fills must fit 64 bits at any price that the order may trade at.
 Reason NaiveExchange::check_amounts(const Order& order) const {
   const Instrument& instrument = instruments_.at(order.instrument);
   const bool limited = order.type == OrderType::kLimit && order.side == Side::kBuy;
@@ -334,7 +334,7 @@ NaiveExchange::Holding NaiveExchange::holding(AccountId account, InstrumentId in
   return found == holdings_.end() ? Holding{} : found->second;
 }
 
-// --- what happens to an order
+// --- matching
 
 Order& NaiveExchange::open(Order order, const CommandBody& made_by) {
   forget_ended_orders(limits_.max_orders - 1);
@@ -387,7 +387,7 @@ Order* NaiveExchange::best_against(const Order& taker) {
   return crosses(taker, best.first) ? &orders_.at(best.second.front()) : nullptr;
 }
 
-// What the order would get now.
+// The trades of the order if it were matched now.
 NaiveExchange::Sweep NaiveExchange::sweep(const Order& taker) const {
   std::vector<OrderId> makers;
   const Levels& levels = levels_of(taker.instrument, opposite(taker.side));
@@ -412,7 +412,7 @@ NaiveExchange::Sweep NaiveExchange::sweep(const Order& taker) const {
   return swept;
 }
 
-// At the maker's price. Where one account is on both sides, it buys before it sells.
+// At the maker's price. If one account is on both sides, it buys before it sells.
 void NaiveExchange::trade(Order& maker, Order& taker) {
   Instrument& instrument = instruments_.at(taker.instrument);
   const PriceTicks price = maker.limit_price_ticks;
@@ -440,8 +440,8 @@ void NaiveExchange::fill(Order& order, QtyLots qty_lots, CashMicros value_micros
   if (order.filled_lots == order.qty_lots) end(order, OrderStatus::kFilled);
 }
 
-// Average cost: what is added costs its price, what goes takes its share along (rounded toward
-// zero), and a position that crosses zero begins anew at the price.
+// Average cost: added lots cost their price, leaving lots take their share (rounded toward zero),
+// and a position that crosses zero starts again at the price.
 void NaiveExchange::hold(Holding& holding, QtyLots change, CashMicros lot_value_micros) {
   const QtyLots before = holding.qty_lots;
   const QtyLots after = before + change;

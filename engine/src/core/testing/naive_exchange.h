@@ -1,9 +1,9 @@
-// An independent model of the whole exchange, which the real one is tested against.
+// An independent model of the whole exchange, with which tests compare the real one.
 //
 // It is written from the documents, from engine.proto and from the comments in command.h, event.h,
-// types.h and exchange.h. It shares their vocabulary and no code with what it checks. It favours
-// what is obvious over what is fast: containers of the standard library, and nothing is stored
-// that can be counted anew (reservations, levels, numbers of open orders).
+// types.h and exchange.h. It shares their vocabulary, and no code with the real one. It prefers the
+// obvious to the fast: containers of the standard library, and no stored value that can be counted
+// again (reservations, levels, numbers of open orders).
 #pragma once
 
 #include <deque>
@@ -95,10 +95,10 @@ class NaiveExchange {
   [[nodiscard]] Reason check_terms(const Order& order) const;
   [[nodiscard]] Reason check_intent(const Order& order) const;
   [[nodiscard]] Reason check_amounts(const Order& order) const;
-  // `replaced` frees what it reserves; null if the order replaces none.
+  // `replaced` frees its reservation; null if the order replaces none.
   [[nodiscard]] Reason check_means(const Order& order, const Order* replaced) const;
   [[nodiscard]] WideInteger reserved_micros(AccountId account, const Order* besides) const;
-  // What open orders of one side would trade in all.
+  // The lots of all open orders of one side.
   [[nodiscard]] QtyLots open_lots(AccountId account, InstrumentId instrument, Side side,
                                   const Order* besides) const;
   [[nodiscard]] std::size_t open_orders_of(AccountId account) const;

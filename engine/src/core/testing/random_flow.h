@@ -1,7 +1,7 @@
 // A reproducible stream of commands that meets every rule of the exchange often: tiny pools, poor
-// accounts, repeated and contradictory commands, cancels of orders long gone. Of three seeds one
-// keeps to a few prices, one has clusters of them far apart, and one uses the whole range. Of eight
-// seeds one has amounts near the bounds of 64 bits.
+// accounts, repeated and contradictory commands, cancels of orders long gone. One seed in three
+// keeps to a few prices, one has clusters of them far apart, and one uses the whole range. One seed
+// in eight has amounts near the bounds of 64 bits.
 #pragma once
 
 #include <algorithm>
@@ -20,8 +20,7 @@ class RandomFlow {
  public:
   static constexpr PriceTicks kMinPrice = 1;
 
-  // Pools of about `max_orders` records, and other bounds to match, for an Exchange to be made
-  // with.
+  // Pools of about `max_orders` records and matching other bounds, with which to make an Exchange.
   RandomFlow(std::uint64_t seed, std::uint32_t max_orders) : random_(seed) {
     limits_.max_orders = max_orders;
     limits_.max_accounts = static_cast<std::uint32_t>(between(2, 6));
@@ -35,7 +34,7 @@ class RandomFlow {
         limits_.max_open_orders + static_cast<std::uint32_t>(between(1, 2 * max_orders));
     first_rules_ = one_in(4) ? static_cast<RulesVersion>(between(1, kRulesVersion)) : kRulesVersion;
     spread_ = between(1, 12);
-    // Now and then the widest range there is: books of it take long to make.
+    // Rarely the widest possible range, because its books take long to make.
     if (seed % 3 != 0) max_price_ = seed % 50 == 1 ? kPriceRangeTicksMax : PriceTicks{1} << 20;
     if (seed % 3 == 0) centers_ = {max_price_ / 2};
     if (seed % 3 == 1) choose_clusters();
@@ -113,14 +112,14 @@ class RandomFlow {
     if (centers_.empty()) return between(kMinPrice, max_price_);
     return centers_[index(centers_.size())] + between(-spread_, spread_);
   }
-  // At both ends of the range, and where the words of a book's bitmap and of its summaries begin.
+  // At both ends of the range, and at the first bits of words of a book's bitmap and its summaries.
   void choose_clusters() {
     centers_ = {kMinPrice + spread_, max_price_ - spread_};
     for (const PriceTicks block : {64, 64 * 64, 64 * 64 * 64}) {
       centers_.push_back(kMinPrice + block * between(1, max_price_ / block - 1));
     }
   }
-  // So much that it buys about as many lots whatever the prices are and a lot is worth.
+  // Enough to buy about the same number of lots at any prices and value of a lot.
   CashMicros cash(CashMicros first, CashMicros last) {
     const WideInteger scaled = WideInteger{between(first, last)} * (max_price_ / 100) * lot_scale_;
     return static_cast<CashMicros>(
@@ -162,7 +161,7 @@ class RandomFlow {
     return command;
   }
 
-  // The same command but for one field, which a repetition must not be taken for.
+  // The same command except for one field: it must not be taken for a repetition.
   CommandBody varied(CommandBody body) {
     if (auto* order = std::get_if<NewOrder>(&body)) vary(*order);
     if (auto* order = std::get_if<ReplaceOrder>(&body)) vary(*order);

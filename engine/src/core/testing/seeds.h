@@ -1,4 +1,4 @@
-// How many random flows a differential test tries.
+// The number of random flows that a differential test tries.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 namespace openvenue::core {
 
-// OPENVENUE_SEEDS, or 1,000. A flow is made of its seed alone, so a failure that names its seed can
+// OPENVENUE_SEEDS, or 1,000. A flow depends on its seed alone, so a failure that names its seed can
 // be repeated.
 inline std::uint64_t seeds() {
   const char* configured = std::getenv("OPENVENUE_SEEDS");

@@ -1,4 +1,4 @@
-"""Where a worker runs: what its supervisor hands to it at the start."""
+"""A worker's place: the objects that its supervisor gives it at the start."""
 
 import ctypes
 import socket
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a worker shares with the others, and what is its own."""
+    """Objects that a worker shares with the others, and its own."""
 
     listener: socket.socket
     ever_ready: ctypes.c_bool
@@ -17,4 +17,4 @@ class Place:
     slot: int
     connections_max: int
     patience_s: float
-    """How long it may wait until it can serve before it takes connections."""
+    """How long it may wait to be ready before it accepts connections anyway."""

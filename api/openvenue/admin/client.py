@@ -1,4 +1,4 @@
-"""The engine's administrative service, for commands that run and end."""
+"""The engine's administrative service."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 
-from openvenue.cli.errors import CommandError
+from openvenue.admin.errors import EngineAway, NotFound, Refused
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
@@ -15,7 +15,7 @@ from openvenue.settings import Settings
 _TIMEOUT_S = 10.0
 _SNAPSHOT_TIMEOUT_S = 600.0
 
-# An account's answer has its positions, and a page must fit into one message.
+# Each account comes with its positions, and a page must fit into one message.
 _PAGE = 250
 
 _GET_ONE = (
@@ -23,7 +23,7 @@ _GET_ONE = (
     "reads them from its --admin-tokens; `openvenue up` keeps one in its data directory)"
 )
 
-# What to do about refusals that a command can meet.
+# Advice for refusals that a command can meet.
 _ADVICE = {
     pb.REASON_UNKNOWN_ACCOUNT: "there is no such account; see `openvenue accounts list`",
     pb.REASON_UNKNOWN_INSTRUMENT: "there is no such instrument; see `openvenue instruments list`",
@@ -38,7 +38,7 @@ _ADVICE = {
 
 
 class Admin:
-    """Calls that raise CommandError, with advice, where the engine refuses or is away."""
+    """Calls that raise AdminError, with advice, where the engine refuses or is away."""
 
     def __init__(self, channel: grpc.aio.Channel, target: str, token: str, shard_id: int) -> None:
         self._stub = rpc.AdminStub(channel)
@@ -47,7 +47,7 @@ class Admin:
         self._shard_id = shard_id
 
     async def apply(self, request: pb.AdminRequest) -> pb.AdminResponse:
-        """Carry a command out; return once it is durable."""
+        """Execute a command; return once it is durable."""
         request.shard_id = self._shard_id
         with _explained(self._target):
             response: pb.AdminResponse = await self._stub.Apply(
@@ -56,9 +56,7 @@ class Admin:
         if response.reject_reason != pb.REASON_NONE:
             name = pb.Reason.Name(response.reject_reason).removeprefix("REASON_").lower()
             advice = _ADVICE.get(response.reject_reason, "")
-            raise CommandError(
-                f"the engine refused: {name.replace('_', ' ')}; {advice}".rstrip("; ")
-            )
+            raise Refused(f"the engine refused: {name.replace('_', ' ')}; {advice}".rstrip("; "))
         return response
 
     async def accounts(self) -> list[pb.Account]:
@@ -78,7 +76,7 @@ class Admin:
         return accounts
 
     async def find_account(self, account_id: int) -> pb.Account | None:
-        """Return the account, None where there is none."""
+        """Return the account, None if there is none."""
         with _explained(self._target):
             try:
                 account: pb.Account = await self._stub.GetAccount(
@@ -93,10 +91,10 @@ class Admin:
         return account
 
     async def account(self, account_id: int) -> pb.Account:
-        """Return the account. Raises CommandError where there is none."""
+        """Return the account. Raises NotFound where there is none."""
         account = await self.find_account(account_id)
         if account is None:
-            raise CommandError(f"there is no account {account_id}; see `openvenue accounts list`")
+            raise NotFound(f"there is no account {account_id}; see `openvenue accounts list`")
         return account
 
     async def instruments(self) -> list[pb.InstrumentInfo]:
@@ -115,14 +113,14 @@ class Admin:
         return instruments
 
     async def instrument(self, symbol: str) -> pb.InstrumentInfo:
-        """Return the instrument. Raises CommandError where there is none."""
+        """Return the instrument. Raises NotFound where there is none."""
         for instrument in await self.instruments():
             if instrument.terms.symbol == symbol:
                 return instrument
-        raise CommandError(f"there is no instrument {symbol}; see `openvenue instruments list`")
+        raise NotFound(f"there is no instrument {symbol}; see `openvenue instruments list`")
 
     async def status(self, *, with_state_hash: bool = False) -> pb.EngineStatus:
-        """Return where the engine is. Hashing the state holds orders up meanwhile."""
+        """Return the engine's status. Hashing the state delays orders meanwhile."""
         with _explained(self._target):
             status: pb.EngineStatus = await self._stub.GetStatus(
                 pb.GetStatusRequest(with_state_hash=with_state_hash),
@@ -149,7 +147,7 @@ class Admin:
 
 
 class _explained:
-    """Turns what a call raises into a CommandError."""
+    """Turns what a call raises into an AdminError."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -159,20 +157,20 @@ class _explained:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, grpc.aio.AioRpcError):
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-                raise CommandError(
+                raise EngineAway(
                     f"the engine's administration at {self._target} does not answer: start a venue "
                     "with `openvenue up`, or name its engine with OPENVENUE_ENGINE_ADMIN_TARGET"
                 ) from error
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
-                raise CommandError(
+                raise Refused(
                     f"the engine at {self._target} does not know this token: {_GET_ONE}"
                 ) from error
-            raise CommandError(f"the engine refused: {error.details()}") from error
+            raise Refused(f"the engine refused: {error.details()}") from error
 
 
 @asynccontextmanager
 async def connect_admin(settings: Settings) -> AsyncIterator[Admin]:
-    """Connect to the engine's administration. Raises CommandError where there is no token."""
+    """Connect to the engine's administration. Raises Refused where there is no token."""
     target = settings.engine_admin_target
     token = _read_token(settings.engine_admin_token_file)
     async with open_channel(settings, target) as channel:
@@ -181,12 +179,12 @@ async def connect_admin(settings: Settings) -> AsyncIterator[Admin]:
 
 def _read_token(file: Path | None) -> str:
     if file is None:
-        raise CommandError(f"this takes an administrator's token: {_GET_ONE}")
+        raise Refused(f"this takes an administrator's token: {_GET_ONE}")
     try:
         token = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise CommandError(f"{file} cannot be read ({reason}): {_GET_ONE}") from error
+        raise Refused(f"{file} cannot be read ({reason}): {_GET_ONE}") from error
     if not (token.isascii() and token.isprintable() and token):
-        raise CommandError(f"{file} does not hold a token: {_GET_ONE}")
+        raise Refused(f"{file} does not hold a token: {_GET_ONE}")
     return token

@@ -1,4 +1,4 @@
-"""Sockets that a process listens on, on either family of addresses."""
+"""Listening sockets for both address families."""
 
 import socket
 
@@ -7,9 +7,9 @@ _ANY = ("", "::")
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; `::` takes connections of both families where there are both.
+    """Return a listening socket; `::` takes connections of both families if there are both.
 
-    Raises OSError where the address cannot be bound.
+    Raises OSError if the address cannot be bound.
     """
     if host in _ANY and socket.has_dualstack_ipv6():
         return socket.create_server(

@@ -1,9 +1,9 @@
-"""API keys: made, listed and revoked in the database; the API workers learn of changes at once.
+"""API keys: created, listed and revoked in the database; API workers learn of changes at once.
 
-A secret is 256 random bits, shown once. The database holds its SHA-256 only. A key belongs to the
-shard that made it and is good there alone, also where several shards share a database. A key
-without a shard was made by a version that knew none, where the database had several: no shard
-accepts it until one claims it.
+A secret is 256 random bits, shown once. The database holds only its SHA-256. A key belongs to the
+shard that created it and is valid only there, also if several shards share a database. A version
+without shards may have made a key in a database with several: no shard accepts such a key until one
+claims it.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _SECRET_BYTES = 32
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key just made; `secret` cannot be had again."""
+    """A key just made; `secret` cannot be read again."""
 
     key_id: str
     secret: str
@@ -44,7 +44,7 @@ class KeyInfo:
 
 
 def hash_secret(secret: bytes) -> bytes:
-    """Return what the database holds of a secret."""
+    """Return the hash of a secret, as the database holds it."""
     return hashlib.sha256(secret).digest()
 
 
@@ -69,7 +69,7 @@ async def create_key(
 async def list_keys(
     connection: AsyncConnection, shard_id: int, account_id: int | None = None
 ) -> list[KeyInfo]:
-    """Return a shard's keys and those of no shard, oldest first; revoked ones too.
+    """Return a shard's keys and those without a shard, oldest first; also revoked ones.
 
     With `account_id` only those of one account.
     """
@@ -91,9 +91,9 @@ async def list_keys(
 
 
 async def revoke_key(connection: AsyncConnection, shard_id: int, key_id: str) -> bool:
-    """Revoke a key of a shard or of none, for good. The caller commits.
+    """Revoke a key of a shard, or without one, for good. The caller commits.
 
-    False if there is no such key in force.
+    False if there is no such valid key.
     """
     result = await connection.execute(
         update(api_keys)
@@ -108,7 +108,7 @@ async def revoke_key(connection: AsyncConnection, shard_id: int, key_id: str) ->
 
 
 async def claim_key(connection: AsyncConnection, shard_id: int, key_id: str) -> bool:
-    """Give a key of no shard to this one. False if there is no such key. The caller commits."""
+    """Give a key without a shard to this one. False if there is none. The caller commits."""
     result = await connection.execute(
         update(api_keys)
         .where(api_keys.c.key_id == key_id, api_keys.c.shard_id.is_(None))

@@ -1,27 +1,27 @@
-"""What a group of workers says of itself to a probe, from what each of them reported last."""
+"""Readiness of a group of workers, from the last report of each."""
 
 from collections.abc import Sequence
 
 import msgspec
 
-from openvenue.tuning import Tuning
+from openvenue.serving.tuning import Tuning
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
-    """What a worker says of itself, twice a second and when it changes."""
+    """A worker's report on itself, sent twice a second and on changes."""
 
     running: Tuning | None = None
-    """The tuning in force; None before the first."""
+    """Tuning in force; None before the first."""
     accepting: bool = False
     """True if it takes connections."""
     problems: dict[str, str] = {}
-    """What keeps it from serving, by part."""
+    """Problems that keep it from serving, by part."""
     since: dict[str, str] = {}
     """When each problem began, RFC 3339."""
 
 
 class Health(msgspec.Struct):
-    """The answer of a probe: `checks` says what is wrong, by part."""
+    """The answer to a probe: `checks` has the problems, by part."""
 
     status: str
     checks: dict[str, str] = {}
@@ -29,10 +29,10 @@ class Health(msgspec.Struct):
 
 
 def ready(reports: Sequence[WorkerReport | None], *, stopping: bool) -> Health:
-    """Return whether the group takes orders; a worker that is silent reports None.
+    """Return whether the group takes orders; a silent worker reports None.
 
-    It does where one worker at least takes connections, and none of those that do has a problem:
-    clients may reach any of them.
+    It does if at least one worker takes connections, and none of those that do has a problem,
+    because clients may reach any of them.
     """
     if stopping:
         return Health("unavailable", {"worker": "it is stopping"})

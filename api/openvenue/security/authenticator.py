@@ -1,11 +1,10 @@
-"""Who is asking: API keys from the database, cached so that an order never waits for it.
+"""API keys from the database, cached so that no order waits for them.
 
-Known keys are served from memory while a task reads all of them anew, twice within the TTL, and at
-once where PostgreSQL announces a change. So a revoked key is refused within the TTL as long as the
-database answers. One that is away or hangs does not stop trading: known keys stay good for a longer
-but bounded time. Only a key that is not known waits for the database, for a bounded time and among
-a bounded number. Such keys are remembered apart from good ones, so that a flood of them cannot push
-the good ones out.
+The cache answers for known keys. A task reads all of them again twice per TTL, and at once when
+PostgreSQL announces a change. So a revoked key is refused within the TTL while the database
+answers. If the database is down or hangs, trading continues: known keys stay valid for a longer
+but bounded time. Only unknown keys wait for the database, for a bounded time and in bounded
+number. They are cached apart from valid ones, so that a flood of them evicts none.
 """
 
 import asyncio
@@ -14,22 +13,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from openvenue import metrics
-from openvenue.db.key_reader import KeyReader, KeyRow
 from openvenue.db.listener import Listener, NoAnswer, Subscription
 from openvenue.db.tables import API_KEYS_CHANNEL
-from openvenue.http import problems
-from openvenue.http.refusals import log_refusal
-from openvenue.keys import hash_secret
+from openvenue.security.key_reader import KeyReader
+from openvenue.security.keys import hash_secret
+from openvenue.security.principal import (
+    MalformedCredentials,
+    Principal,
+    UncheckedCredentials,
+    UnknownCredentials,
+)
 from openvenue.settings import Settings
-from openvenue.telemetry import get_logger
+from openvenue.telemetry import get_logger, log_refusal
 
 KEY_ID_HEADER = b"apca-api-key-id"
 SECRET_HEADER = b"apca-api-secret-key"
 
 _KEY_ID_BYTES_MAX = 64
 _SECRET_BYTES_MAX = 256
-_REVOKED = 0
-_NO_KEY = KeyRow(_REVOKED, bytes(32))
+_NO_SECRET = bytes(32)
 
 _REFRESHES_PER_TTL = 2
 _RETRY_S = 0.5
@@ -41,17 +43,19 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    account_id: int
+    principal: Principal | None
+    """None: the key is not in force."""
     secret_hash: bytes
     checked_at: float
 
 
 class Authenticator:
-    """Tells the account of a request from its headers; `run` has to run beside the requests."""
+    """Tells the principal of a request from its headers; `run` has to run beside the requests."""
 
     def __init__(self, settings: Settings, listener: Listener) -> None:
         listener.subscribe(Subscription(API_KEYS_CHANNEL, self.forget, self.expire_all))
         self._listener = listener
+        self._shard_id = settings.shard_id
         self._reader = KeyReader(
             listener, settings.shard_id, timeout_s=settings.auth_lookup_timeout_s
         )
@@ -74,11 +78,10 @@ class Authenticator:
         self._stale_hits = metrics.PendingCounter(metrics.AUTH_LOOKUPS.labels("stale"))
         self._misses = metrics.AUTH_LOOKUPS.labels("miss")
 
-    async def account_of(self, headers: Iterable[tuple[bytes, bytes]]) -> int:
-        """Return the engine's account id for a request with these (lower-case) ASGI headers.
+    async def principal_of(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal:
+        """Return the principal of a request with these (lower-case) ASGI headers.
 
-        Raises Problem: 400, 401, or 503 where the database would have to be asked and does not
-        answer.
+        Raises NotAuthenticated.
         """
         key_id = secret = b""
         repeated = False
@@ -91,26 +94,26 @@ class Authenticator:
                 secret = value
         if repeated:
             # A proxy that checked the other one took the request for another key's.
-            raise problems.bad_request("APCA-API-KEY-ID or APCA-API-SECRET-KEY is given twice")
+            raise MalformedCredentials("APCA-API-KEY-ID or APCA-API-SECRET-KEY is given twice")
         well_formed = len(key_id) <= _KEY_ID_BYTES_MAX and key_id.isalnum()
         if not well_formed or not 0 < len(secret) <= _SECRET_BYTES_MAX:
             metrics.AUTH_REFUSALS.inc()
-            raise problems.unauthorized()
+            raise UnknownCredentials
         entry = self._cached(key_id)
         if entry is None:
             self._misses.inc()
             entry = await self._look_up(key_id)
         # Compared also for unknown keys, so that the time taken does not tell which ones exist.
         matches = hmac.compare_digest(hash_secret(secret), entry.secret_hash)
-        if not matches or entry.account_id == _REVOKED:
+        if not matches or entry.principal is None:
             metrics.AUTH_REFUSALS.inc()
-            raise problems.unauthorized()
-        return entry.account_id
+            raise UnknownCredentials
+        return entry.principal
 
     def problem(self) -> str | None:
         """Return why keys cannot be checked, None if they can.
 
-        A database that is away is no problem for as long as known keys stay good without it.
+        A database that is down is no problem while known keys stay valid without it.
         """
         answered_at = self._listener.answered_at
         if answered_at is not None and self._loop.time() - answered_at <= self._stale_max_s:
@@ -124,20 +127,20 @@ class Authenticator:
         metrics.AUTH_CACHE_AGE_SECONDS.set(self._loop.time() - self._refreshed_at)
 
     def forget(self, key_id: str) -> None:
-        """Ask the database again the next time: this key was changed."""
+        """Ask the database again for this key: it was changed."""
         encoded = key_id.encode()
         self._known.pop(encoded, None)
         self._unknown.pop(encoded, None)
         self._changed.add(encoded)
 
     def expire_all(self) -> None:
-        """Read every key again, now: changes may have been missed."""
+        """Read every key again now, because changes may have been missed."""
         self._unknown.clear()
         self._refresh_at = float("-inf")
         self._asked.set()
 
     async def run(self) -> None:
-        """Read keys until cancelled: those asked for at once, the known ones when it is time."""
+        """Read keys until cancelled: new ones at once, known ones when due."""
         while True:
             await self._work_is_due()
             await self._read_due_keys()
@@ -163,11 +166,11 @@ class Authenticator:
         return None
 
     async def _look_up(self, key_id: bytes) -> _Entry:
-        """Wait for the database, which is asked once for all requests with the same key."""
+        """Wait for the database, with one query for all requests with the same key."""
         if self._waiting >= self._lookups_max:
             metrics.AUTH_LOOKUPS.labels("refused").inc()
             log_refusal("key not looked up", "refused", waiting=self._waiting)
-            raise problems.unavailable("too many keys are waiting to be checked")
+            raise UncheckedCredentials("too many keys are waiting to be checked")
         lookup = self._lookups.get(key_id)
         if lookup is None:
             lookup = self._lookups[key_id] = self._loop.create_future()
@@ -183,7 +186,7 @@ class Authenticator:
         if entry is None:
             metrics.AUTH_LOOKUPS.labels("failed").inc()
             log_refusal("key not looked up", "failed", waiting=self._waiting)
-            raise problems.unavailable("the key cannot be checked at the moment")
+            raise UncheckedCredentials("the key cannot be checked at the moment")
         return entry
 
     async def _work_is_due(self) -> None:
@@ -196,7 +199,7 @@ class Authenticator:
         self._asked.clear()
 
     async def _read_due_keys(self) -> None:
-        """Read the keys that are asked for, and all known ones too where that is due."""
+        """Read the keys that requests wait for, and all known ones if due."""
         started_at = self._loop.time()
         refreshing = started_at >= self._refresh_at
         if refreshing:
@@ -205,13 +208,13 @@ class Authenticator:
         start = 0
         try:
             while self._lookups or start < len(due):
-                # Each read takes along the keys that requests have asked for meanwhile.
+                # Each read includes the keys that requests have asked for meanwhile.
                 asked = list(self._lookups)[:_KEYS_PER_READ_MAX]
                 refreshed = due[start : start + _KEYS_PER_READ_MAX]
                 await self._read(list(dict.fromkeys([*asked, *refreshed])))
                 start += _KEYS_PER_READ_MAX
                 if start >= len(due):
-                    break  # So that a flood of unknown keys does not put off the next refresh.
+                    break  # A flood of unknown keys must not delay the next refresh.
         except NoAnswer as error:
             metrics.AUTH_READ_FAILURES.inc()
             if not self._failing:
@@ -233,23 +236,27 @@ class Authenticator:
         rows = await self._reader.read([key_id.decode() for key_id in key_ids])
         checked_at = self._loop.time()
         for key_id in key_ids:
-            row = rows.get(key_id.decode(), _NO_KEY)
-            entry = _Entry(row.account_id, row.secret_hash, checked_at)
+            name = key_id.decode()
+            if (row := rows.get(name)) is None:
+                entry = _Entry(None, _NO_SECRET, checked_at)
+            else:
+                principal = Principal(row.account_id, name, self._shard_id)
+                entry = _Entry(principal, row.secret_hash, checked_at)
             # Of a key that changed meanwhile, what was read may be outdated.
             if key_id not in self._changed:
                 self._remember(key_id, entry)
             self._settle([key_id], entry)
 
     def _settle(self, key_ids: list[bytes], entry: _Entry | None) -> None:
-        """Let requests go on that wait for these keys; None: there was no answer."""
+        """Wake the requests that wait for these keys; None: the database did not answer."""
         for key_id in key_ids:
             lookup = self._lookups.pop(key_id, None)
             if lookup is not None and not lookup.done():
                 lookup.set_result(entry)
 
     def _remember(self, key_id: bytes, entry: _Entry) -> None:
-        entries = self._known if entry.account_id != _REVOKED else self._unknown
-        if entry.account_id == _REVOKED:
+        entries = self._unknown if entry.principal is None else self._known
+        if entry.principal is None:
             self._known.pop(key_id, None)
         if key_id not in entries and len(entries) >= self._entries_max:
             del entries[next(iter(entries))]

@@ -1,4 +1,4 @@
-"""A worker's end of the pipe to its supervisor: what to run comes in, how it is goes out."""
+"""A worker's end of the pipe to its supervisor: tunings come in, the worker's state goes out."""
 
 import asyncio
 import ctypes
@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
-from openvenue.readiness import WorkerReport
-from openvenue.tuning import Tuning
+from openvenue.serving.readiness import WorkerReport
+from openvenue.serving.tuning import Tuning
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Tuning).decode
@@ -18,7 +18,7 @@ _decode = msgspec.json.Decoder(Tuning).decode
 class SupervisorLink:
     """Follows the supervisor; `gone` is set when it has ended.
 
-    `ever_ready` is shared by all its workers: whether any of them has been ready.
+    All its workers share `ever_ready`: true once any of them has been ready.
     """
 
     def __init__(self, pipe: Connection, tuning: Tuning, ever_ready: ctypes.c_bool) -> None:
@@ -34,7 +34,7 @@ class SupervisorLink:
         asyncio.get_running_loop().add_reader(pipe.fileno(), self._receive)
 
     async def follow(self, apply: Callable[[Tuning], Awaitable[None]]) -> None:
-        """Apply each tuning as it comes, and say so when it is in force."""
+        """Apply each tuning as it comes, and report when it is in force."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -42,23 +42,23 @@ class SupervisorLink:
             try:
                 await apply(tuning)
             except Exception:
-                self._changed.set()  # Again, when this is started again.
+                self._changed.set()  # Report it again when this task is restarted.
                 raise
             self._said = msgspec.structs.replace(self._said, running=tuning)
             self.beat()
 
     def say(self, *, accepting: bool, problems: dict[str, str], since: dict[str, str]) -> None:
-        """Tell the supervisor how the worker is, if that has changed."""
+        """Report the worker's state to the supervisor, if it changed."""
         report = WorkerReport(self._said.running, accepting, problems, since)
         if report != self._said:
             self._said = report
             self.beat()
 
     def beat(self) -> None:
-        """Tell the supervisor that the event loop runs, and how the worker is."""
+        """Tell the supervisor that the event loop runs, and the worker's state."""
         if self.gone.is_set():
             return
-        # A supervisor that reads nothing must not stop this process; the next beat says the same.
+        # A supervisor that does not read must not block this process; the next beat says the same.
         if not self._writable.poll(0):
             return
         try:

@@ -1,7 +1,8 @@
-"""Keeps the wanted number of API workers running on one listening socket, each tuned alike.
+"""Keeps the wanted number of workers running on one listening socket, each tuned alike.
 
-The supervisor reads the tuning file and hands every worker its settings through a pipe; workers
-say back what they run, and how they are. SIGTTIN and SIGTTOU change the number of workers by one.
+The supervisor reads the tuning file and sends every worker its settings through a pipe; workers
+report the tuning that they run, and their state. SIGTTIN and SIGTTOU change the number of workers
+by one.
 """
 
 import ctypes
@@ -15,21 +16,21 @@ from types import FrameType
 import msgspec
 from prometheus_client import Counter, Gauge
 
-from openvenue.metrics_slots import exposition, release_slot
-from openvenue.operations import Probes
-from openvenue.readiness import Health, ready
 from openvenue.reasons import reason_of
-from openvenue.settings import Settings
-from openvenue.telemetry import get_logger, set_log_level
-from openvenue.tuning import (
+from openvenue.serving.metrics_slots import exposition, release_slot
+from openvenue.serving.operations import Probes
+from openvenue.serving.readiness import Health, ready
+from openvenue.serving.tuning import (
     WORKERS_MAX,
     InvalidTuning,
     Rollout,
     TuningFile,
     initial_tuning,
 )
-from openvenue.worker_place import Place
-from openvenue.worker_process import PROCESSES, WorkerProcess
+from openvenue.serving.worker_place import Place
+from openvenue.serving.worker_process import PROCESSES, Work, WorkerProcess
+from openvenue.settings import Settings
+from openvenue.telemetry import get_logger, set_log_level
 
 STARTUP_FAILURE = 3  # uvicorn's exit status
 
@@ -40,7 +41,7 @@ _RESPAWN_INTERVAL_MAX_S = 30.0
 _KILL_GRACE_S = 5.0
 _PATIENCE_S = 60.0
 _PATIENCE_ALONE_S = 10.0
-# Files that a worker needs beside its connections: pools as large as tuning allows, and its own.
+# Files that a worker needs besides its clients' connections: the largest pools, and its own files.
 _OTHER_FILES_MAX = 1200
 
 _WORKERS_WANTED = Gauge(
@@ -69,13 +70,16 @@ _log = get_logger(__name__)
 
 
 class WorkersFailed(RuntimeError):
-    """The workers cannot start, and would fail the same way again."""
+    """The workers cannot start, and would fail again in the same way."""
 
 
 class Supervisor:
-    """Keeps the wanted number of workers running."""
+    """Keeps the wanted number of workers running; each does `work`, a function of a module."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, metrics_dir: Path) -> None:
+    def __init__(
+        self, work: Work, settings: Settings, listener: socket.socket, metrics_dir: Path
+    ) -> None:
+        self._work = work
         self._settings = settings
         self._listener = listener
         self._metrics_dir = metrics_dir
@@ -86,7 +90,7 @@ class Supervisor:
         self._leaving: list[WorkerProcess] = []
         self._connections_max = connections_that_fit(settings.connections_max)
         self._served = False
-        # In memory that the workers share. A worker of one that never was ready has no clients.
+        # In memory that the workers share. If no worker was ever ready, there are no clients.
         self._ever_ready = PROCESSES.RawValue(ctypes.c_bool, False)
         self._spawn_not_before = 0.0
         self._respawn_interval_s = _RESPAWN_INTERVAL_S
@@ -96,14 +100,14 @@ class Supervisor:
 
     @property
     def probes(self) -> Probes:
-        """What to answer to probes, from another thread."""
+        """Return the answers to probes, for another thread."""
         return Probes(self._health, self._readiness, lambda: exposition(self._metrics_dir))
 
     def run(self) -> None:
         """Supervise until a signal says stop. Raises WorkersFailed."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTTIN, signal.SIGTTOU):
             signal.signal(number, self._on_signal)
-        # The first workers start with what the file says, not with what is replaced at once.
+        # The first workers start with the file's tuning, not with one that is replaced at once.
         self._follow_tuning()
         self._rollout = Rollout(self._rollout.target)
         try:
@@ -132,7 +136,7 @@ class Supervisor:
         self._signals.append(number)
 
     def _handle_signals(self) -> bool:
-        """Return whether to stop."""
+        """Handle pending signals; return True if it is time to stop."""
         while self._signals:
             number = self._signals.pop(0)
             if number in (signal.SIGTERM, signal.SIGINT):
@@ -147,7 +151,7 @@ class Supervisor:
         try:
             tuning = self._tuning_file.read_if_changed()
         except (InvalidTuning, OSError) as error:
-            # A file that cannot be read is tried again at each tick, and reported once.
+            # An unreadable file is tried again at each tick, and reported once.
             if isinstance(error, InvalidTuning) or reason_of(error) != self._tuning_failure:
                 self._tuning_failure = reason_of(error)
                 _TUNING_REJECTED.inc()
@@ -164,19 +168,19 @@ class Supervisor:
             _log.info("tuning read", **msgspec.structs.asdict(tuning))
 
     def _listen(self) -> None:
-        """Take in what the workers say, those that leave too: a full pipe would hold them up."""
+        """Read the workers' reports, also of those that leave: a full pipe would block them."""
         self._ticked_at = time.monotonic()
         for worker in self._workers + self._leaving:
             worker.listen()
 
     def _tune(self) -> None:
-        """Bring the workers a step nearer to the tuning that is wanted."""
+        """Bring the workers a step nearer to the wanted tuning."""
         self._rollout.advance([worker.running for worker in self._workers], len(self._leaving))
         for worker in self._workers:
             worker.tell(self._rollout.current)
 
     def _reap(self) -> None:
-        """Take note of workers that have ended, wanted or not, and end those that hang."""
+        """Reap workers that have ended, wanted or not, and kill those that hang."""
         for worker in self._workers + self._leaving:
             if worker.process.exitcode is None and worker.hangs(
                 self._settings.worker_hang_timeout_s
@@ -215,9 +219,9 @@ class Supervisor:
         self._respawn_interval_s = min(2 * self._respawn_interval_s, _RESPAWN_INTERVAL_MAX_S)
 
     def _adjust(self) -> None:
-        """Start or retire workers until there are as many as wanted.
+        """Start or retire workers until their number is as wanted.
 
-        Those on their way out still hold connections, so they count until they have gone.
+        Leaving workers still hold connections, so they count until they have gone.
         """
         self._served = self._served or any(worker.up for worker in self._workers)
         current = self._rollout.current
@@ -225,7 +229,7 @@ class Supervisor:
             len(self._workers) + len(self._leaving) < current.workers
             and time.monotonic() >= self._spawn_not_before
         ):
-            worker = WorkerProcess(self._place(), current)
+            worker = WorkerProcess(self._work, self._place(), current)
             self._workers.append(worker)
             _log.info("worker started", pid=worker.pid)
         while len(self._workers) > current.workers:
@@ -246,10 +250,10 @@ class Supervisor:
         )
 
     def _patience_s(self) -> float:
-        """Return how long a worker that starts now may wait, ready or not, for connections.
+        """Return how long a worker that starts now may wait to be ready before it accepts.
 
-        Long if other workers already serve, so clients never reach an unready one; 0 at the first
-        start, so that the port answers.
+        Long if other workers already serve, so that clients never reach an unready one; 0 at the
+        first start, so that the port answers.
         """
         if any(worker.up for worker in self._workers):
             return _PATIENCE_S
@@ -262,7 +266,7 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         self._stopping = True
-        # Otherwise this process's copy would queue connections that nobody accepts any more.
+        # Otherwise this process's copy would queue connections that no worker accepts any more.
         self._listener.close()
         workers = self._workers + self._leaving
         for worker in workers:

@@ -1,8 +1,8 @@
-"""Probes and metrics of a process over HTTP, on a listener of their own: no client reaches it.
+"""Probes and metrics of a process over HTTP, on a listener that no client reaches.
 
-/healthz    whether the process should go on living
-/readyz     whether it serves, and if not, why not and since when
-/metrics    at most a second old, however many ask
+/healthz    200 if the process should not be restarted
+/readyz     200 if it serves; otherwise the problems, each with its start
+/metrics    at most a second old, however many scrape
 """
 
 import asyncio
@@ -16,16 +16,16 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from openvenue.readiness import Health
+from openvenue.serving.readiness import Health
 
-# More often than anybody scrapes; less often than many scrapers together ask.
+# Shorter than a scraper's interval, longer than the interval of many scrapers together.
 _AGE_MAX_S = 1.0
 _STOP_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """What is asked of a process. All three are called in the thread that serves."""
+    """The answers of a process. The serving thread calls all three."""
 
     health: Callable[[], Health]
     readiness: Callable[[], Health]
@@ -33,7 +33,7 @@ class Probes:
 
 
 class Exposition:
-    """Metrics as text, collected by one at a time however many ask."""
+    """Metrics as text; one collection at a time serves all scrapers."""
 
     def __init__(self, collect: Callable[[], bytes], age_max_s: float) -> None:
         self._collect = collect
@@ -42,14 +42,14 @@ class Exposition:
         self._collection: asyncio.Task[bytes] | None = None
 
     async def text(self) -> bytes:
-        """Return the latest collection, or the one under way. Raises what collecting raised."""
+        """Return the latest collection, or the one under way. Raises the error of collecting."""
         now = asyncio.get_running_loop().time()
         collection = self._collection
         if collection is None or (collection.done() and now - self._started_at > self._age_max_s):
             self._started_at = now
             collection = asyncio.create_task(asyncio.to_thread(self._collect))
             self._collection = collection
-        # Whoever stops waiting does not stop it for the others.
+        # A caller that stops waiting must not stop it for the others.
         return await asyncio.shield(collection)
 
 
@@ -83,7 +83,7 @@ async def serving_probes(listener: socket.socket, probes: Probes) -> AsyncIterat
 
 @contextmanager
 def probes_in_a_thread(listener: socket.socket, probes: Probes) -> Iterator[None]:
-    """Answer on `listener` for the duration, from a thread: the process's own may be stuck."""
+    """Answer on `listener` for the duration, from a thread, because the main one may be stuck."""
     loop = asyncio.new_event_loop()
     ended = asyncio.Event()
 

@@ -1,18 +1,17 @@
-"""`openvenue plan`: what the operator would do about a Venue, by the same code, offline."""
+"""`openvenue plan`: the operator's plan for a Venue, by the same code, offline."""
 
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
+from openvenue.commands import CommandError, errors
+
 from openvenue_operator.model import Situation
 from openvenue_operator.offline import cold_start, plan_of, render, sums_in_words
 from openvenue_operator.spec import VenueSpec
 from openvenue_operator.status import plan_status
 from openvenue_operator.venue_file import BadVenue, read_spec
-
-from openvenue.cli.errors import CommandError
-from openvenue.cli.output import errors
 
 STDIN = Path("-")
 
@@ -41,8 +40,8 @@ def plan(
 ) -> None:
     """Print what the operator would write into a Venue's status.plan.
 
-    From a situation, that is what it would do with the load of then. Without one, nothing runs yet:
-    a Deployment as the chart makes it, before its first pod.
+    From a situation, it is the plan for the load at that time. Without one, nothing runs yet: it is
+    the plan for the chart's Deployment before its first pod.
     """
     spec = None if file is None else _spec(file)
     if situation is not None:

@@ -1,4 +1,7 @@
-"""How commands answer: tables for a reader, JSON for a program."""
+"""What commands share: tables for a reader, JSON for a program, a sentence where one fails.
+
+Packages that add a command (entry points of the group `openvenue.commands`) use this too.
+"""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -15,12 +18,16 @@ errors = Console(stderr=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer with JSON instead of a table.")]
 
 
+class CommandError(Exception):
+    """Ends the command with this message on stderr and exit code 1: say what to do next."""
+
+
 def print_json(data: Any) -> None:
     typer.echo(json.dumps(data, indent=2, default=str))
 
 
 def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, empty: str) -> None:
-    """Rows of equal keys; `empty` is the sentence for none of them."""
+    """Print rows with equal keys; `empty` is the sentence for no rows."""
     if as_json:
         print_json(rows)
     elif not rows:
@@ -30,7 +37,7 @@ def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, empty: str) -> 
 
 
 def print_record(record: dict[str, Any], *, as_json: bool) -> None:
-    """One thing, a line a field."""
+    """Print one record, a line per field."""
     if as_json:
         print_json(record)
         return
@@ -58,5 +65,5 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    # Names and labels are anyone's: what looks like markup is text.
+    # Names and labels come from users: show markup in them as text.
     return escape(str(value))

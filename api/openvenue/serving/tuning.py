@@ -3,9 +3,9 @@
     {"generation": 7, "workers": 3, "db_pool_size": 8, "db_pool_overflow": 4,
      "grpc_channels": 2, "log_level": "INFO"}
 
-Absent fields keep their start value. `generation` is whatever counter the writer uses; processes
-report the one they run. The file is replaced as a whole (rename or Kubernetes' volume update); one
-that cannot be read, is out of range or has a field not named here is reported and changes nothing.
+Absent fields keep their start value. `generation` is the writer's counter; processes report the one
+that they run. Replace the file as a whole (rename, or Kubernetes' volume update). A file that
+cannot be read, is out of range or has an unknown field is reported and changes nothing.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ import msgspec
 
 from openvenue.settings import LogLevel, Settings
 
-GENERATION_MAX = 1 << 53  # what a metric shows exactly
+GENERATION_MAX = 1 << 53  # largest number that a metric shows exactly
 WORKERS_MAX = 64
 
 
@@ -32,7 +32,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def connections(self) -> int:
-        """Database connections that one worker may hold."""
+        """Number of database connections that one worker may hold."""
         return self.db_pool_size + self.db_pool_overflow
 
 
@@ -41,7 +41,7 @@ class InvalidTuning(ValueError):
 
 
 def initial_tuning(settings: Settings) -> Tuning:
-    """Return what the environment asks for, before any file."""
+    """Return the tuning of the environment, before any file."""
     return Tuning(
         workers=settings.workers,
         db_pool_size=settings.db_pool_size,
@@ -52,7 +52,7 @@ def initial_tuning(settings: Settings) -> Tuning:
 
 
 def tuned_settings(settings: Settings, tuning: Tuning) -> Settings:
-    """Return `settings` as a process that starts with `tuning` has to take them."""
+    """Return the settings of a process that starts with `tuning`."""
     return settings.model_copy(
         update={
             "db_pool_size": tuning.db_pool_size,
@@ -74,8 +74,8 @@ class TuningFile:
     def read_if_changed(self) -> Tuning | None:
         """Return the tuning if the file's content changed since the last call.
 
-        Raises InvalidTuning, once for each content, where it cannot be used; OSError where the file
-        is there and cannot be read.
+        Raises InvalidTuning, once for each content, if it cannot be used; OSError if the file
+        exists and cannot be read.
         """
         if self._path is None:
             return None
@@ -96,21 +96,21 @@ class TuningFile:
 class Rollout:
     """Takes a group of workers from one tuning to the next, step by step.
 
-    Whatever shrinks does so first, in every worker, and only then does anything grow. So the
+    Everything that shrinks does so first, in every worker; only then does anything grow. So the
     workers together never hold more database connections than the larger of the two tunings allows,
-    also where one grows the workers and shrinks their pools.
+    even if one of them has more workers and smaller pools.
     """
 
     def __init__(self, start: Tuning) -> None:
         self.target = start
         self.current = start
-        """What the workers are to run at this step; its generation is the last completed one's."""
+        """Tuning for the workers at this step; its generation is the last completed one's."""
 
     def advance(self, running: Sequence[Tuning | None], leaving: int) -> None:
         """Take the next step if this one is complete.
 
-        `running` is what each worker that counts says it runs (None: it has not said anything yet),
-        `leaving` how many more processes are on their way out and still hold connections.
+        `running` is the tuning that each counted worker reports (None: no report yet), `leaving`
+        the number of further processes that are leaving and still hold connections.
         """
         if self.current == self.target:
             return

@@ -14,15 +14,15 @@ import uvicorn
 from openvenue.http.app import Application
 from openvenue.http.closing import HEADERS_OF_ALL
 from openvenue.http.protocol import BoundedProtocol, ConnectionLimits, Shared, bounded
-from openvenue.http.supervised import SupervisorLink
+from openvenue.serving.supervisor_link import SupervisorLink
+from openvenue.serving.tuning import Tuning, tuned_settings
+from openvenue.serving.worker_place import Place
 from openvenue.settings import Settings, get_settings
 from openvenue.telemetry import configure_logging
-from openvenue.tuning import Tuning, tuned_settings
-from openvenue.worker_place import Place
 
 _DRAIN_POLL_S = 0.05
 _TICKS_A_SECOND = 10  # of uvicorn
-# Objects that live as long as the process are frozen; what requests make hardly ever has cycles.
+# Objects that live as long as the process are frozen; those of requests rarely have cycles.
 _GC_THRESHOLD = 50_000
 
 
@@ -31,8 +31,8 @@ def run_worker(
 ) -> bool:
     """Serve until SIGTERM (the venue stops) or `retire_signal` (this worker does).
 
-    It takes no connection before it can serve, or has waited for that for `place.patience_s`.
-    Returns whether the supervisor is still there.
+    The worker takes no connection before it is ready, or has waited `place.patience_s` for that.
+    Returns whether the supervisor still runs.
     """
     settings = tuned_settings(get_settings(), tuning).model_copy(
         update={"connections_max": place.connections_max}
@@ -50,7 +50,7 @@ def run_worker(
 
 
 class WorkerServer(uvicorn.Server):
-    """uvicorn's server, with a way out that clients do not notice."""
+    """uvicorn's server, stopping without failing a request."""
 
     def __init__(self, application: Application, settings: Settings) -> None:
         limits = ConnectionLimits(
@@ -78,7 +78,7 @@ class WorkerServer(uvicorn.Server):
                 server_header=False,
                 headers=[(name.decode(), value.decode()) for name, value in HEADERS_OF_ALL],
                 timeout_keep_alive=round(settings.keep_alive_timeout_s),
-                # The engine's answer, or that there is none, comes before this.
+                # The engine's answer, or its absence, comes before this.
                 timeout_graceful_shutdown=math.ceil(settings.request_timeout_s),
             )
         )
@@ -88,11 +88,11 @@ class WorkerServer(uvicorn.Server):
         self._stopping = False
 
     def retire(self, _signal: int, _frame: FrameType | None) -> None:
-        """Leave to the other workers; the venue stays up, so readiness is not touched."""
+        """Leave clients to the other workers. The venue stays up, so readiness does too."""
         self._leave()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take the parent's SIGTERM as the end of the venue; Ctrl-C is the parent's to handle."""
+        """Take the supervisor's SIGTERM as the end of the venue; Ctrl-C is for the supervisor."""
         if sig == signal.SIGTERM:
             self._stopping = True
             self._leave()
@@ -102,7 +102,7 @@ class WorkerServer(uvicorn.Server):
         self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Also end when the parent is gone, so that no orphan holds the socket."""
+        """Also end when the supervisor is gone, so that no orphan holds the socket."""
         if counter == 1:
             gc.collect()
             gc.freeze()
@@ -121,8 +121,8 @@ class WorkerServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Fail readiness, stop accepting, let clients leave by themselves, then stop.
 
-        Where no worker has been ready yet there are no clients, and it stops at once: what waits
-        for the database or the engine must not keep connections for the time of a drain.
+        If no worker has been ready yet, there are no clients, and it stops at once: a worker that
+        waits for the database or the engine must not take the time of a drain.
         """
         self._application.drain(stopping=self._stopping)
         if not self._application.may_have_clients():
@@ -137,13 +137,13 @@ class WorkerServer(uvicorn.Server):
         await self._wait_while(
             self._settings.drain_timeout_s, lambda: bool(self.server_state.connections)
         )
-        # The rest is idle or waits for the engine: uvicorn closes the ones and awaits the others.
+        # The other connections are idle or wait for the engine: uvicorn closes or awaits them.
         await super().shutdown(sockets)
 
     async def _wait_while(self, timeout_s: float, wanted: Callable[[], bool]) -> None:
-        """Wait at most `timeout_s`, for as long as that is wanted."""
+        """Wait at most `timeout_s`, while `wanted` holds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        # uvicorn has no event for its connections, as it polls itself.
+        # uvicorn has no event for its connections; it polls too.
         while wanted() and loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_DRAIN_POLL_S)

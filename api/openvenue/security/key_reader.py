@@ -1,7 +1,7 @@
 """Reads API keys, over the connection that listens for their changes.
 
-Apart from the pool, so that slow queries cannot keep keys from being checked, nor a flood of
-unknown keys the queries from their connections.
+It does not use the pool, so that slow queries cannot keep keys from being checked, nor a flood of
+unknown keys take the queries' connections.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ WHERE key_id = ANY($1::text[]) AND shard_id = $2 AND revoked_at IS NULL
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A key in force."""
+    """A valid key."""
 
     account_id: int
     secret_hash: bytes
 
 
 class KeyReader:
-    """Tells which keys of one shard are in force."""
+    """Reads the valid keys of one shard."""
 
     def __init__(self, listener: Listener, shard_id: int, *, timeout_s: float) -> None:
         self._listener = listener
@@ -32,9 +32,9 @@ class KeyReader:
         self._timeout_s = timeout_s
 
     async def read(self, key_ids: Sequence[str]) -> dict[str, KeyRow]:
-        """Return those of `key_ids` that are in force, by their id.
+        """Return the valid ones of `key_ids`, by id.
 
-        Raises openvenue.db.listener.NoAnswer where the database does not answer in time.
+        Raises openvenue.db.listener.NoAnswer if the database does not answer in time.
         """
         rows = await self._listener.fetch(
             _KEYS_IN_FORCE, key_ids, self._shard_id, timeout_s=self._timeout_s

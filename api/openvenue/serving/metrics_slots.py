@@ -1,7 +1,7 @@
-"""Counts of several processes in one directory, a set of files for each place of a process.
+"""Metrics of several processes in one directory, with a set of files for each slot.
 
-A worker that takes the place of one that ended goes on counting in its files. So neither the
-directory nor the time of a scrape grows with each restart, and no counter goes back.
+A worker that replaces another continues counting in its files. So neither the directory nor the
+time of a scrape grows with restarts, and no counter goes back.
 """
 
 import fcntl
@@ -22,9 +22,9 @@ _PREFIX = "openvenue-metrics-"
 
 @contextmanager
 def metrics_directory(given: Path | None) -> Iterator[Path]:
-    """Make an empty directory for metrics, or empty the one that is given.
+    """Make an empty directory for metrics, or empty the given one.
 
-    One that is made here goes with the block. What a killed process left behind goes too.
+    A directory made here is removed at the end of the block, and so are those of killed processes.
     """
     if given is not None:
         given.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def metrics_directory(given: Path | None) -> Iterator[Path]:
         return
     _remove_leftovers()
     made = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    # Held for as long as the process lives; see `_remove_leftovers`.
+    # Held while the process lives; see `_remove_leftovers`.
     held = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(held, fcntl.LOCK_SH)
@@ -45,23 +45,23 @@ def metrics_directory(given: Path | None) -> Iterator[Path]:
 
 
 def remove_metrics_directory(directory: Path) -> None:
-    """Remove a directory that `metrics_directory` made; any other stays."""
+    """Remove a directory that `metrics_directory` made; leave any other."""
     if directory.name.startswith(_PREFIX):
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def count_in(directory: Path, slot: str) -> None:
-    """Have this process count in the files of `slot`, which no other that runs may use.
+    """Make this process count in the files of `slot`, which no other running process may use.
 
-    Comes before the first metric is made. The variable is set here and not for the whole group:
-    another command that had it in its environment would show up among the workers.
+    Call it before the first metric is made. It sets the variable here and not for the whole group:
+    another command with it in its environment would show up among the workers.
     """
     os.environ[_DIRECTORY_VARIABLE] = str(directory)
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 
 def release_slot(directory: Path, slot: str) -> None:
-    """Forget the gauges of a process that ended; its counters stay."""
+    """Forget the gauges of an ended process; its counters stay."""
     mark_process_dead(slot, str(directory))  # type: ignore[no-untyped-call]
 
 
@@ -83,11 +83,11 @@ class _Slots(Collector):
 
 
 def _is_filled(file: Path) -> bool:
-    """False while its process has made the file and has yet to write what makes it one."""
+    """False while its process has created the file and not yet written its header."""
     try:
         return file.stat().st_size > 0
     except FileNotFoundError:
-        return False  # The gauges of a worker that ended.
+        return False  # The gauges of an ended worker.
 
 
 def _remove_leftovers() -> None:
@@ -99,7 +99,7 @@ def _remove_leftovers() -> None:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            continue  # Its process lives.
+            continue  # Its process is alive.
         else:
             shutil.rmtree(directory, ignore_errors=True)
         finally:

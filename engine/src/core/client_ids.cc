@@ -88,6 +88,17 @@ Slot ClientIds::find(const UsedClientId& sent) const {
   });
 }
 
+void ClientIds::prefetch(const UsedClientId& sent, Slot account) const {
+  by_id_.prefetch(table_hash(sent));
+  const SlotList& retired = retired_[account];
+  if (!retired.empty()) {
+    __builtin_prefetch(&entries_[retired.head], 1);
+    __builtin_prefetch(&entries_[retired.tail], 1);
+  }
+  if (size_ < max_entries_ || surplus_.empty()) return;
+  by_id_.prefetch(table_hash(entries_[surplus_.head].used));
+}
+
 Slot ClientIds::add(const UsedClientId& used) {
   if (outlive_records_ && size_ >= max_entries_) forget_oldest_surplus();
   return store(used);

@@ -49,6 +49,9 @@ class ClientIds {
   [[nodiscard]] Slot find(const UsedClientId& sent) const;
   [[nodiscard]] const UsedClientId& operator[](Slot slot) const { return entries_[slot].used; }
   [[nodiscard]] std::uint32_t size() const { return size_; }
+  // Begins to load what a new id of that account and its retirement will touch: in a large index
+  // each is far from the others, and their waits overlap.
+  void prefetch(const UsedClientId& sent, Slot account) const;
 
   // Adds the id of an order that opens, if need be by forgetting another. Precondition: it is not
   // in the index, and there are no more open orders than Limits allow.

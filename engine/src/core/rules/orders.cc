@@ -51,6 +51,7 @@ void Orders::enter(const NewOrder& command) {
   if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder);
   const Order order = order_of(command);
   const UsedClientId sent = client_id_of(order);
+  state_.orders.client_ids().prefetch(sent, account);
   const Slot earlier = state_.orders.client_ids().find(sent);
   if (earlier != kNoSlot) {
     const UsedClientId& used = state_.orders.client_ids()[earlier];

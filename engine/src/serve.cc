@@ -41,6 +41,8 @@ struct ServeOptions {
   std::uint32_t max_open_orders_per_account = 0;
   std::uint64_t disk_reserve_bytes = 0;
   std::uint32_t retention_s = 0;
+  std::uint32_t max_positions_per_account = 0;
+  std::uint32_t max_client_ids = 0;
   std::string day_end_utc = "00:00";
   std::uint32_t clock_tolerance_s = 300;
   std::string metrics_listen = "127.0.0.1:7071";
@@ -107,13 +109,20 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
   add(command, "max-open-orders-per-account", options.max_open_orders_per_account,
       "Open orders of one account; 0: a quarter of all")
       ->check(CLI::Range(0U, core::kOrdersMax - 1));
+  add(command, "max-client-ids", options.max_client_ids,
+      "Client order ids that are remembered, more than open orders; 0: four times the order "
+      "records, or as many as the memory holds")
+      ->check(CLI::Range(0U, core::kClientIdsMax));
   add(command, "max-accounts", engine.limits.max_accounts, "Accounts")
       ->check(CLI::Range(1U, core::kAccountsMax));
   add(command, "max-instruments", engine.limits.max_instruments, "Instruments")
       ->check(CLI::Range(1U, core::kInstrumentsMax));
   add(command, "max-positions", engine.limits.max_positions,
-      "Pairs of account and instrument that ever held something")
+      "Pairs of account and instrument with lots or an open order")
       ->check(CLI::Range(1U, core::kPositionsMax));
+  add(command, "max-positions-per-account", options.max_positions_per_account,
+      "Those of one account; 0: a quarter of all")
+      ->check(CLI::Range(0U, core::kPositionsMax));
   add(command, "max-fills", engine.limits.max_fills_per_command, "Fills that one command may cause")
       ->check(CLI::Range(1U, core::kFillsPerCommandMax));
 }
@@ -259,13 +268,30 @@ std::unique_ptr<prometheus::Exposer> expose(const std::string& address,
   std::_Exit(kExitJournalFailed);
 }
 
-void set_open_order_limits(const ServeOptions& options, core::Limits& limits) {
+std::uint64_t memory_needed_bytes(const core::Limits& limits) {
+  const std::uint64_t state =
+      runtime::VenueExchange::pool_bytes(limits) + core::FastBook::Pool::bytes(limits.max_orders);
+  return 2 * state;  // the running one, and the snapshots'
+}
+
+void set_derived_limits(const ServeOptions& options, core::Limits& limits) {
   limits.max_open_orders = options.max_open_orders != 0
                                ? options.max_open_orders
                                : limits.max_orders - std::max(limits.max_orders / 4, 1U);
   limits.max_open_orders_per_account = options.max_open_orders_per_account != 0
                                            ? options.max_open_orders_per_account
                                            : std::max(limits.max_open_orders / 4, 1U);
+  limits.max_positions_per_account = options.max_positions_per_account != 0
+                                         ? options.max_positions_per_account
+                                         : std::max(limits.max_positions / 4, 1U);
+  limits.max_client_ids = options.max_client_ids;
+  if (options.max_client_ids != 0) return;
+  // A venue that fitted into its memory before ids outlived orders still does.
+  limits.max_client_ids = std::min(4 * limits.max_orders, core::kClientIdsMax);
+  while (limits.max_client_ids / 2 >= limits.max_orders &&
+         memory_needed_bytes(limits) > runtime::memory_bytes_max()) {
+    limits.max_client_ids /= 2;
+  }
 }
 
 void check_retention(const runtime::EngineSettings& engine) {
@@ -277,16 +303,15 @@ void check_retention(const runtime::EngineSettings& engine) {
 
 void check_memory(const core::Limits& limits) {
   constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
-  const std::uint64_t state =
-      runtime::VenueExchange::pool_bytes(limits) + core::FastBook::Pool::bytes(limits.max_orders);
-  const std::uint64_t needed = 2 * state;  // the running one, and the snapshots'
+  const std::uint64_t needed = memory_needed_bytes(limits);
   const std::uint64_t there = runtime::memory_bytes_max();
   if (needed <= there) return;
   throw std::invalid_argument(
       "the limits allow two states, the running one and the snapshots', of together " +
       std::to_string(needed / kMebibyte) + " MiB, but there are " +
       std::to_string(there / kMebibyte) +
-      " MiB of memory: lower --max-orders, --max-accounts or --max-positions, or give it more");
+      " MiB of memory: lower --max-orders, --max-client-ids, --max-accounts or --max-positions, or "
+      "give it more");
 }
 
 void run(ServeOptions& options) {
@@ -302,7 +327,7 @@ void run(ServeOptions& options) {
                                                   : 4 * options.engine.journal.segment_bytes;
   options.engine.retention.age = std::chrono::seconds(options.retention_s);
   check_retention(options.engine);
-  set_open_order_limits(options, options.engine.limits);
+  set_derived_limits(options, options.engine.limits);
   check_memory(options.engine.limits);
   options.server.version = OPENVENUE_VERSION;
 

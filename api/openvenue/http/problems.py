@@ -334,5 +334,10 @@ _REJECTS: dict[int, tuple[int, int, str]] = {
         REFUSED,
         "the account has as many open orders as it may: cancel some first",
     ),
+    pb.REASON_ACCOUNT_POSITION_LIMIT: (
+        _FORBIDDEN,
+        REFUSED,
+        "the account has as many positions as it may: close one, or cancel what is open in one",
+    ),
     pb.REASON_OVERFLOW: (_UNPROCESSABLE, INVALID, "qty and limit_price are too large together"),
 }

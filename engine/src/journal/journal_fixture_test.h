@@ -30,7 +30,8 @@ constexpr core::Limits kSmallLimits{.max_orders = 128,
                                     .max_positions = 32,
                                     .max_fills_per_command = 8,
                                     .max_open_orders = 96,
-                                    .max_open_orders_per_account = 64};
+                                    .max_open_orders_per_account = 64,
+                                    .max_client_ids = 256};
 
 struct Entry {
   core::Command command;

@@ -227,6 +227,11 @@ void Engine::add_gauges() {
       [this] { return snapshot_sequence(); });
   add("openvenue_engine_open_orders", "Orders resting in the books",
       [this] { return shard_->open_orders(); });
+  add("openvenue_engine_client_ids", "Client order ids that are remembered",
+      [this] { return shard_->client_ids(); });
+  add("openvenue_engine_client_ids_floor_sequence",
+      "Client order ids of orders that opened after this command are all remembered",
+      [this] { return shard_->client_ids_floor(); });
   add("openvenue_engine_clock_step_seconds",
       "Step of the system's clock ahead that is too large to be followed; 0: none",
       [this] { return seconds(clock_.step_ns()); });

@@ -46,7 +46,9 @@ Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_
                   exchange_->last_timestamp_ns() - read_ns_ > tolerance_ns_
               ? read_ns_
               : exchange_->last_timestamp_ns())),
-      open_orders_(exchange_->open_order_count()) {
+      open_orders_(exchange_->open_order_count()),
+      client_ids_(exchange_->client_id_count()),
+      client_ids_floor_(exchange_->client_ids_floor()) {
   events_.reserve(VenueExchange::max_events_per_command(exchange_->limits()));
 }
 
@@ -181,6 +183,8 @@ void Shard::hand_over() {
   applied_sequence_ = exchange_->last_sequence();
   applied_timestamp_ns_ = exchange_->last_timestamp_ns();
   open_orders_ = exchange_->open_order_count();
+  client_ids_ = exchange_->client_id_count();
+  client_ids_floor_ = exchange_->client_ids_floor();
   flight_->handed_over_at = std::chrono::steady_clock::now();
   handed_over_.push(std::exchange(flight_, nullptr));
 }

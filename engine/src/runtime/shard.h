@@ -40,6 +40,8 @@ class Shard {
   [[nodiscard]] core::TimestampNs applied_timestamp_ns() const { return applied_timestamp_ns_; }
   [[nodiscard]] core::TimestampNs next_day_end_ns() const { return next_day_end_ns_; }
   [[nodiscard]] std::size_t open_orders() const { return open_orders_; }
+  [[nodiscard]] std::size_t client_ids() const { return client_ids_; }
+  [[nodiscard]] core::Sequence client_ids_floor() const { return client_ids_floor_; }
 
  private:
   void process(const Batch& batch);
@@ -79,6 +81,8 @@ class Shard {
   std::atomic<core::TimestampNs> applied_timestamp_ns_;
   std::atomic<core::TimestampNs> next_day_end_ns_;
   std::atomic<std::size_t> open_orders_;
+  std::atomic<std::size_t> client_ids_;
+  std::atomic<core::Sequence> client_ids_floor_;
 };
 
 }  // namespace openvenue::runtime

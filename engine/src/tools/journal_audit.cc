@@ -22,7 +22,8 @@ constexpr core::Limits kSmallest{.max_orders = 2,
                                  .max_positions = 1,
                                  .max_fills_per_command = 1,
                                  .max_open_orders = 1,
-                                 .max_open_orders_per_account = 1};
+                                 .max_open_orders_per_account = 1,
+                                 .max_client_ids = 2};
 
 void count(const core::Command& command, const core::EventBuffer& events, JournalStats& stats) {
   if (stats.entries == 0) {

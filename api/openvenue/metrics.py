@@ -216,7 +216,7 @@ for _counter, _values in (
     ),
     (AUTH_LOOKUPS, ("hit", "stale", "miss", "failed", "refused")),
     (INSTRUMENT_LOOKUPS, ("hit", "miss")),
-    (ENGINE_REFUSED, ("busy", "unary_busy", "ring_full", "unavailable", "no_answer")),
+    (ENGINE_REFUSED, ("busy", "unary_busy", "ring_full", "read_only", "unavailable", "no_answer")),
 ):
     for _value in _values:
         _counter.labels(_value)

@@ -7,13 +7,11 @@
 #include <algorithm>
 #include <cctype>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -28,6 +26,7 @@
 #include "runtime/metrics.h"
 #include "runtime/out_of_memory.h"
 #include "runtime/trading_day.h"
+#include "runtime/wait.h"
 
 namespace openvenue {
 namespace {
@@ -40,6 +39,10 @@ struct ServeOptions {
   rpc::ServerSettings server;
   std::uint32_t max_open_orders = 0;
   std::uint32_t max_open_orders_per_account = 0;
+  std::uint64_t disk_reserve_bytes = 0;
+  std::uint32_t retention_s = 0;
+  std::uint32_t max_positions_per_account = 0;
+  std::uint32_t max_client_ids = 0;
   std::string day_end_utc = "00:00";
   std::uint32_t clock_tolerance_s = 300;
   std::string metrics_listen = "127.0.0.1:7071";
@@ -73,6 +76,14 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
   add(command, "shard-id", engine.journal.shard_id, "Shard that this engine runs");
   add(command, "segment-bytes", engine.journal.segment_bytes, "Size of a journal segment, bytes")
       ->check(CLI::Range(std::uint64_t{1} << 20, std::uint64_t{1} << 32));
+  add(command, "disk-reserve-bytes", options.disk_reserve_bytes,
+      "Free bytes of the journal's disk below which only cancels are taken; 0: four segments");
+  add(command, "archive-dir", engine.journal.archive,
+      "Directory of segments that a start does not need; readers get them from there");
+  add(command, "journal-retention-bytes", engine.retention.bytes,
+      "Size of all segments above which the oldest ones are moved to --archive-dir; 0: no bound");
+  add(command, "journal-retention-seconds", options.retention_s,
+      "Age from which segments are moved to --archive-dir; 0: no bound");
   add(command, "snapshot-interval", engine.snapshot_interval,
       "Commands between snapshots; 0: only when asked to");
   add(command, "ring-size", engine.ring_size, "Requests that may wait to be sequenced")
@@ -98,13 +109,20 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
   add(command, "max-open-orders-per-account", options.max_open_orders_per_account,
       "Open orders of one account; 0: a quarter of all")
       ->check(CLI::Range(0U, core::kOrdersMax - 1));
+  add(command, "max-client-ids", options.max_client_ids,
+      "Client order ids that are remembered, more than open orders; 0: four times the order "
+      "records, or as many as the memory holds")
+      ->check(CLI::Range(0U, core::kClientIdsMax));
   add(command, "max-accounts", engine.limits.max_accounts, "Accounts")
       ->check(CLI::Range(1U, core::kAccountsMax));
   add(command, "max-instruments", engine.limits.max_instruments, "Instruments")
       ->check(CLI::Range(1U, core::kInstrumentsMax));
   add(command, "max-positions", engine.limits.max_positions,
-      "Pairs of account and instrument that ever held something")
+      "Pairs of account and instrument with lots or an open order")
       ->check(CLI::Range(1U, core::kPositionsMax));
+  add(command, "max-positions-per-account", options.max_positions_per_account,
+      "Those of one account; 0: a quarter of all")
+      ->check(CLI::Range(0U, core::kPositionsMax));
   add(command, "max-fills", engine.limits.max_fills_per_command, "Fills that one command may cause")
       ->check(CLI::Range(1U, core::kFillsPerCommandMax));
 }
@@ -174,22 +192,9 @@ class StopSignal {
 
   [[nodiscard]] std::stop_token token() const { return requested_.get_token(); }
 
-  void wait() const { (void)wait_for(token(), std::chrono::nanoseconds::max()); }
+  void wait() const { (void)runtime::wait_for(token(), std::chrono::nanoseconds::max()); }
 
  private:
-  // True once `token` is requested, false at the end of `time`.
-  static bool wait_for(const std::stop_token& token, std::chrono::nanoseconds time) {
-    std::mutex mutex;
-    std::unique_lock lock(mutex);
-    std::condition_variable_any never;
-    if (time == std::chrono::nanoseconds::max()) {
-      never.wait(lock, token, [] { return false; });
-    } else {
-      never.wait_for(lock, token, time, [] { return false; });
-    }
-    return token.stop_requested();
-  }
-
   void watch(const std::stop_token& ended) {
     constexpr timespec kPeriod{0, 250'000'000};
     int signal = -1;
@@ -200,7 +205,7 @@ class StopSignal {
     spdlog::info("stopping signal={}", signal);
     pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);  // a second one ends the process at once
     requested_.request_stop();
-    if (wait_for(ended, patience_)) return;
+    if (runtime::wait_for(ended, patience_)) return;
     spdlog::critical("the stop takes too long and is cut short; what was acknowledged is durable");
     spdlog::default_logger()->flush();
     std::_Exit(kExitStopOverdue);
@@ -263,27 +268,50 @@ std::unique_ptr<prometheus::Exposer> expose(const std::string& address,
   std::_Exit(kExitJournalFailed);
 }
 
-void set_open_order_limits(const ServeOptions& options, core::Limits& limits) {
+std::uint64_t memory_needed_bytes(const core::Limits& limits) {
+  const std::uint64_t state =
+      runtime::VenueExchange::pool_bytes(limits) + core::FastBook::Pool::bytes(limits.max_orders);
+  return 2 * state;  // the running one, and the snapshots'
+}
+
+void set_derived_limits(const ServeOptions& options, core::Limits& limits) {
   limits.max_open_orders = options.max_open_orders != 0
                                ? options.max_open_orders
                                : limits.max_orders - std::max(limits.max_orders / 4, 1U);
   limits.max_open_orders_per_account = options.max_open_orders_per_account != 0
                                            ? options.max_open_orders_per_account
                                            : std::max(limits.max_open_orders / 4, 1U);
+  limits.max_positions_per_account = options.max_positions_per_account != 0
+                                         ? options.max_positions_per_account
+                                         : std::max(limits.max_positions / 4, 1U);
+  limits.max_client_ids = options.max_client_ids;
+  if (options.max_client_ids != 0) return;
+  // A venue that fitted into its memory before ids outlived orders still does.
+  limits.max_client_ids = std::min(4 * limits.max_orders, core::kClientIdsMax);
+  while (limits.max_client_ids / 2 >= limits.max_orders &&
+         memory_needed_bytes(limits) > runtime::memory_bytes_max()) {
+    limits.max_client_ids /= 2;
+  }
+}
+
+void check_retention(const runtime::EngineSettings& engine) {
+  if (engine.retention.keeps_all() || !engine.journal.archive.empty()) return;
+  throw std::invalid_argument(
+      "--journal-retention-bytes and --journal-retention-seconds move segments to an archive: name "
+      "its directory with --archive-dir");
 }
 
 void check_memory(const core::Limits& limits) {
   constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
-  const std::uint64_t state =
-      runtime::VenueExchange::pool_bytes(limits) + core::FastBook::Pool::bytes(limits.max_orders);
-  const std::uint64_t needed = 2 * state;  // the running one, and the snapshots'
+  const std::uint64_t needed = memory_needed_bytes(limits);
   const std::uint64_t there = runtime::memory_bytes_max();
   if (needed <= there) return;
   throw std::invalid_argument(
       "the limits allow two states, the running one and the snapshots', of together " +
       std::to_string(needed / kMebibyte) + " MiB, but there are " +
       std::to_string(there / kMebibyte) +
-      " MiB of memory: lower --max-orders, --max-accounts or --max-positions, or give it more");
+      " MiB of memory: lower --max-orders, --max-client-ids, --max-accounts or --max-positions, or "
+      "give it more");
 }
 
 void run(ServeOptions& options) {
@@ -294,7 +322,12 @@ void run(ServeOptions& options) {
       std::chrono::milliseconds(kDrainMsPerSecond * options.stop_timeout_s);
   options.engine.trading_day = *runtime::TradingDay::parse(options.day_end_utc);
   options.engine.clock_tolerance = std::chrono::seconds(options.clock_tolerance_s);
-  set_open_order_limits(options, options.engine.limits);
+  options.engine.journal.disk_reserve_bytes = options.disk_reserve_bytes != 0
+                                                  ? options.disk_reserve_bytes
+                                                  : 4 * options.engine.journal.segment_bytes;
+  options.engine.retention.age = std::chrono::seconds(options.retention_s);
+  check_retention(options.engine);
+  set_derived_limits(options, options.engine.limits);
   check_memory(options.engine.limits);
   options.server.version = OPENVENUE_VERSION;
 

@@ -203,6 +203,8 @@ TEST_F(Serve, RefusesOptionsThatMeanNothing) {
            {"--max-orders", "16777217"},
            {"--max-open-orders", "16777216"},
            {"--max-open-orders-per-account", "4000000000"},
+           {"--max-positions-per-account", "67108865"},
+           {"--max-client-ids", "67108865"},
            {"--max-accounts", "0"},
            {"--max-accounts", "4000000000"},
            {"--max-instruments", "0"},

@@ -1,6 +1,7 @@
 """Answers when the engine dies: never a failure report for an order of unknown fate."""
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -53,6 +54,41 @@ def test_an_order_under_way_when_the_engine_dies_is_of_unknown_fate_until_it_is_
         found = client.get("/v2/orders:by_client_order_id", params=by_client_id)
         assert found.json() == again.json()
         assert len(client.get("/v2/orders").json()) == 1
+
+
+def test_a_read_only_engine_refuses_orders_with_a_reason_and_takes_cancels(
+    venue_with: Callable[..., Venue],
+) -> None:
+    venue = venue_with()
+    with venue.client(venue.open_account()) as client:
+        order = client.post("/v2/orders", json=limit_order()).json()
+        path = f"/v2/orders/{order['id']}"
+        venue.engine.stop()
+        # As much again as is free: below the reserve, and above the fourth where cancels end.
+        reserve = 2 * shutil.disk_usage(venue.directory).free
+        venue.environment["OPENVENUE_ENGINE_DISK_RESERVE_BYTES"] = str(reserve)
+        venue.start_engine()
+        venue.wait_until_ready()
+        for refused in (
+            client.post("/v2/orders", json=limit_order(client_order_id="later")),
+            client.patch(path, json={"qty": "2"}),
+        ):
+            assert refused.status_code == 503
+            assert refused.headers["retry-after"] == "10"
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert refused.json()["code"] == 50310000
+            assert "read-only" in refused.json()["detail"]
+        assert client.get(path).json()["status"] == "new"
+        assert client.delete(path).status_code == 204
+        assert client.get(path).json()["status"] == "canceled"
+        assert venue.readiness().status_code == 200
+        assert 'openvenue_api_engine_refused_total{cause="read_only"} 2.0' in venue.metrics()
+
+        venue.engine.stop()
+        del venue.environment["OPENVENUE_ENGINE_DISK_RESERVE_BYTES"]
+        venue.start_engine()
+        venue.wait_until_ready()
+        assert client.post("/v2/orders", json=limit_order(client_order_id="later")).is_success
 
 
 def test_acknowledged_orders_survive_the_engine(venue_with: Callable[..., Venue]) -> None:

@@ -313,6 +313,45 @@ def test_open_orders_have_a_limit_for_an_account_and_for_the_venue(
         assert submit(other).status_code == 200
 
 
+def test_an_account_has_so_many_positions_and_gives_their_places_back(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue(OPENVENUE_ENGINE_MAX_POSITIONS_PER_ACCOUNT="1").start(projector=False)
+    pair = {"symbol": "BTC/USD", "qty": "1", "time_in_force": "gtc", "limit_price": "100"}
+    with venue.client(venue.open_account(1)) as client:
+        first = submit(client).json()
+        refused = submit(client, **pair)
+        assert (refused.status_code, refused.json()["code"]) == (403, 40310000)
+        assert "as many positions as it may" in refused.json()["message"]
+        assert client.delete(f"/v2/orders/{first['id']}").status_code == 204
+        assert submit(client, **pair).status_code == 200
+
+
+def test_an_order_sent_again_is_answered_from_the_history_once_the_engine_has_forgotten_it(
+    new_venue: Callable[..., Venue],
+) -> None:
+    limits = {
+        "OPENVENUE_ENGINE_MAX_ORDERS": "4",
+        "OPENVENUE_ENGINE_MAX_OPEN_ORDERS": "2",
+        "OPENVENUE_ENGINE_MAX_CLIENT_IDS": "64",
+    }
+    venue = new_venue(**limits).start()
+    with venue.client(venue.open_account(1)) as client:
+        first = submit(client, client_order_id="first", time_in_force="ioc").json()
+        for number in range(8):
+            submit(client, client_order_id=f"{number}", time_in_force="ioc")
+        again = submit(client, client_order_id="first", time_in_force="ioc")
+        assert (again.status_code, again.json()["id"]) == (200, first["id"])
+        assert again.json()["status"] == "canceled"
+        other = submit(client, client_order_id="first", time_in_force="ioc", qty="11")
+        assert (other.status_code, other.json()["message"]) == (
+            422,
+            "client_order_id must be unique",
+        )
+        orders = client.get("/v2/orders", params={"status": "all"}).json()
+        assert [order["client_order_id"] for order in orders].count("first") == 1
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b'{"symbol": }', b"\xff\xfe", b'{"x":' + b"[" * 10_000]
 )

@@ -59,6 +59,8 @@ def test_without_a_venue_a_command_says_how_to_get_one(command: str) -> None:
         "keys claim",
         "instruments define",
         "journal verify",
+        "journal archive",
+        "journal restore",
         "projector rebuild",
         "plan",
         "bench book",

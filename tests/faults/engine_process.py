@@ -23,8 +23,9 @@ class EngineProcess:
     `options` are added to its command line.
     """
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, snapshot_interval: int = 5000) -> None:
         self._options = options
+        self._snapshot_interval = snapshot_interval
         self.admin = AdminAccess(directory)
         self.data = directory / "data"
         self.log = directory / "engine.log"
@@ -39,8 +40,9 @@ class EngineProcess:
         command = [str(engine_binary()), "serve", "--data-dir", str(self.data)]
         command += ["--listen", "127.0.0.1:0", "--metrics-listen", ""]
         command += ["--port-file", str(self._port_file), "--day-end-utc", far_off]
-        command += ["--segment-bytes", str(1 << 20), "--snapshot-interval", "5000"]
-        command += ["--max-orders", str(1 << 21)]  # the soak looks up every order at its end
+        command += ["--segment-bytes", str(1 << 20)]
+        command += ["--snapshot-interval", str(self._snapshot_interval)]
+        command += ["--max-orders", str(1 << 21)]  # the soak looks every order up at its end
         command += [*self.admin.options, *self._options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

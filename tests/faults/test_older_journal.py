@@ -26,6 +26,9 @@ def as_version_2(entry: dict[str, Any]) -> dict[str, Any]:
     assert entry.pop("actor") == ""
     assert entry["command"].pop("position_intent", "unspecified") == "unspecified"
     assert entry["command"].pop("rules_version", 1) == 1
+    if "max_positions_per_account" in entry["command"]:
+        assert entry["command"].pop("max_positions_per_account") == 1 << 26
+        assert entry["command"].pop("max_client_ids") == entry["command"]["max_orders"]
     return entry
 
 

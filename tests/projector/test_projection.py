@@ -5,9 +5,12 @@ import asyncio
 import os
 import random
 import signal
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import asyncpg
+import grpc
 import pytest
 from openvenue.db.database import Database
 from openvenue.engine.v1 import engine_pb2 as pb
@@ -35,6 +38,13 @@ from tests.support.venue import Venue
 
 KILLS = int(os.environ.get("OPENVENUE_KILLS", "4"))
 OWN = ProjectorSettings(rest_max_ms=0)
+
+
+def wait_for_content(file: Path, content: str) -> None:
+    deadline = time.monotonic() + 20
+    while not file.exists() or file.read_text() != content:
+        assert time.monotonic() < deadline, file.read_text() if file.exists() else "no such file"
+        time.sleep(0.02)
 
 
 async def project(venue: Venue, until_sequence: int) -> None:
@@ -101,6 +111,45 @@ async def test_a_rebuild_from_an_empty_database_gives_the_same_rows(
     anew = new_migrated_database()
     await project_into(anew, engine, last)
     assert await checksums(anew) == await checksums(engine.database_url)
+
+
+async def test_a_rebuild_of_a_journal_that_lacks_its_beginning_changes_nothing_and_says_why(
+    engine: Venue, flow: Flow, new_migrated_database: Callable[[], str]
+) -> None:
+    flow.send(40_000)
+    last = flow.send(100)
+    await project(engine, last)
+    before = await checksums(engine.database_url)
+    segments = sorted((engine.directory / "journal").glob("journal-*.ovj"))
+    assert len(segments) > 1
+    archive = engine.directory / "archive"
+    archive.mkdir()
+    segments[0].rename(archive / segments[0].name)
+    with pytest.raises(grpc.aio.AioRpcError, match="openvenue journal restore"):
+        await rebuild(engine.settings, OWN)
+    with pytest.raises(ProjectionFault, match="openvenue journal restore"):
+        await project_into(new_migrated_database(), engine, last)
+    assert await checksums(engine.database_url) == before
+    assert await projected_sequence(engine.database_url) == last
+
+    # With the archive at hand, the engine streams what it lacks.
+    engine.engine.stop()
+    engine.environment["OPENVENUE_ENGINE_ARCHIVE_DIR"] = str(archive)
+    engine.start_engine()
+    await rebuild(engine.settings, OWN)
+    assert await checksums(engine.database_url) == before
+
+
+async def test_the_engine_keeps_what_the_projection_has_not_acknowledged(
+    engine: Venue, flow: Flow
+) -> None:
+    offset = engine.directory / "journal" / "reader-projector.offset"
+    last = flow.send(500)
+    engine.start_projector(projector_acknowledge_interval_s="0.05")
+    await wait_until_projected(engine.database_url, last)
+    await asyncio.to_thread(wait_for_content, offset, f"{last}\n")
+    further = await asyncio.to_thread(flow.send, 100)
+    await asyncio.to_thread(wait_for_content, offset, f"{further}\n")
 
 
 async def test_a_rebuild_that_was_interrupted_is_finished_by_the_next_projector(

@@ -11,7 +11,7 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 journal = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Read a journal, whether its engine runs or not.",
+    help="Read, archive and restore a journal, whether its engine runs or not.",
 )
 bench = typer.Typer(add_completion=False, no_args_is_help=True, help="Measure the engine.")
 
@@ -53,6 +53,35 @@ def stats(
     Usage: openvenue journal stats [DIRECTORY] [--shard ID] [--json]
     """
     _journal("stats", context.args, data_dir, engine_binary)
+
+
+@journal.command("archive", context_settings=_PASS_ON)
+def archive(
+    context: typer.Context,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    engine_binary: EngineBinaryOption = None,
+) -> None:
+    """Put all segments but the last two into an archive as well; the engine may run.
+
+    Usage: openvenue journal archive [DIRECTORY] --archive-dir ARCHIVE [--shard ID] [--json]
+    """
+    _journal("archive", context.args, data_dir, engine_binary)
+
+
+@journal.command("restore", context_settings=_PASS_ON)
+def restore(
+    context: typer.Context,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    engine_binary: EngineBinaryOption = None,
+) -> None:
+    """Make a journal of all that archive and journal hold, up to a moment, and verify it.
+
+    Usage: openvenue journal restore [DIRECTORY] --to NEW [--archive-dir ARCHIVE]
+    [--until SEQUENCE|TIME] [--shard ID] [--json]
+
+    TIME is in UTC, as in 2026-12-01T16:30:00Z. NEW is made, or is empty. The engine may run.
+    """
+    _journal("restore", context.args, data_dir, engine_binary)
 
 
 @bench.command("book", context_settings=_PASS_ON)

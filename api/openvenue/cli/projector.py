@@ -39,8 +39,11 @@ def rebuild(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = Fa
         sequence = asyncio.run(rebuild_projection(settings, ProjectorSettings()))
     except ProjectionFault as error:
         raise CommandError(str(error)) from error
+    except grpc.aio.AioRpcError as error:
+        if error.code() == grpc.StatusCode.OUT_OF_RANGE:
+            raise CommandError(f"nothing was changed: {error.details()}") from error
+        raise CommandError(f"the engine does not answer ({error})") from error
     except (
-        grpc.aio.AioRpcError,
         OSError,
         asyncpg.PostgresError,
         *BROKEN_CONNECTION,

@@ -42,6 +42,7 @@ def status(
             "durable_sequence": engine.durable_sequence,
             "snapshot_sequence": engine.snapshot_sequence,
             "state_hash": f"{engine.state_hash:016x}" if state_hash else None,
+            "read_only": engine.read_only,
             "open_orders": engine.open_orders,
             "sessions": engine.sessions,
             "trading_day_end": _time(engine.trading_day_end_ns),

@@ -113,6 +113,8 @@ def not_taken(refusal: pb.NotSequenced) -> problems.Problem:
     """Return the Problem of a request that the engine did not take; nothing happened."""
     if refusal.cause == pb.NotSequenced.CAUSE_RESOURCE_EXHAUSTED:
         _count_refusal("ring_full", refusal.message)
+    if refusal.cause == pb.NotSequenced.CAUSE_READ_ONLY:
+        _count_refusal("read_only", refusal.message)
     return problems.of_not_sequenced(refusal)
 
 

@@ -7,9 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.db.connection import DATABASE_ERRORS, is_away
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems
+from openvenue.http import problems, resources
 from openvenue.http.engine_calls import engine_answer, not_answered
 from openvenue.http.worker import Worker
+from openvenue.queries import orders as order_queries
 from openvenue.queries.projection import ProjectionLag
 from openvenue.reasons import reason_of
 from openvenue.telemetry import get_logger
@@ -35,6 +36,30 @@ async def history_of(worker: Worker, account_id: int) -> AsyncIterator[AsyncConn
             raise  # A fault of ours, with its traceback.
         _log.warning("history not read", reason=reason_of(error))
         raise problems.unavailable("the history cannot be read at the moment") from error
+
+
+async def past_order(
+    worker: Worker,
+    account_id: int,
+    *,
+    order_id: int | None = None,
+    client_order_id: str | None = None,
+) -> resources.Order | None:
+    """Return an order that the account was told of, by either id, or None if there is none.
+
+    Raises Problem 503 as `history_of` does.
+    """
+    async with history_of(worker, account_id) as connection:
+        row = await order_queries.find_order(
+            connection,
+            worker.settings.shard_id,
+            account_id,
+            order_id=order_id,
+            client_order_id=client_order_id,
+        )
+    if row is None:
+        return None
+    return worker.views.order_row(row, await worker.instruments.of_id(row.instrument_id))
 
 
 async def account_of(worker: Worker, account_id: int) -> pb.Account:

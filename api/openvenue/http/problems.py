@@ -35,6 +35,7 @@ from openvenue.vocabulary import ORDER_STATUSES
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
+READ_ONLY_RETRY_AFTER_S = 10  # nobody makes room on a disk within a second
 
 BAD_REQUEST = 40010000
 INVALID = 40010001
@@ -218,13 +219,13 @@ def cut_off() -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, BAD_REQUEST, "the request ends before its body does")
 
 
-def unavailable(detail: str, **members: Any) -> Problem:
+def unavailable(detail: str, *, retry_after_s: int = RETRY_AFTER_S, **members: Any) -> Problem:
     """503: nothing happened, and the same request may succeed later."""
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         UNAVAILABLE,
         detail,
-        headers={"retry-after": str(RETRY_AFTER_S)},
+        headers={"retry-after": str(retry_after_s)},
         **members,
     )
 
@@ -256,6 +257,8 @@ def of_not_sequenced(refusal: pb.NotSequenced) -> Problem:
         return invalid(refusal.message)
     if refusal.cause == pb.NotSequenced.CAUSE_NOT_FOUND:
         return not_found(refusal.message)
+    if refusal.cause == pb.NotSequenced.CAUSE_READ_ONLY:
+        return unavailable(refusal.message, retry_after_s=READ_ONLY_RETRY_AFTER_S)
     return unavailable(refusal.message or "the matching engine is not taking requests")
 
 
@@ -330,6 +333,11 @@ _REJECTS: dict[int, tuple[int, int, str]] = {
         _FORBIDDEN,
         REFUSED,
         "the account has as many open orders as it may: cancel some first",
+    ),
+    pb.REASON_ACCOUNT_POSITION_LIMIT: (
+        _FORBIDDEN,
+        REFUSED,
+        "the account has as many positions as it may: close one, or cancel what is open in one",
     ),
     pb.REASON_OVERFLOW: (_UNPROCESSABLE, INVALID, "qty and limit_price are too large together"),
 }

@@ -3,9 +3,9 @@
 from openvenue import units
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems
+from openvenue.http import problems, resources
 from openvenue.http.engine_calls import not_taken
-from openvenue.http.history import account_of
+from openvenue.http.history import account_of, past_order
 from openvenue.http.problems import Problem
 from openvenue.http.worker import Worker
 from openvenue.vocabulary import POSITION_INTENTS
@@ -17,17 +17,23 @@ async def entered_order(
     wanted: pb.Order,
     instrument: Instrument,
     replaced: pb.Order | None = None,
-) -> pb.Order:
-    """Return the order that a command entered; `wanted` has its terms.
+) -> resources.Order:
+    """Return the document of the order that a command entered; `wanted` has its terms.
 
-    `replaced` is the order whose reservation it would have taken over. Raises the reply's Problem
-    if the order was refused.
+    It comes from the history where the engine knows the command for a repetition and holds no more
+    of the order than its id.
+    `replaced` is the order whose reservation it would have taken over. Raises the Problem that the
+    reply stands for otherwise.
     """
     body = reply.WhichOneof("body")
     if body == "order":
-        return reply.order
+        return worker.views.order(reply.order, instrument)
     if body != "reject":
         raise not_taken(reply.not_sequenced)
+    if reply.duplicate:
+        past = await past_order(worker, wanted.account_id, order_id=reply.reject.order.order_id)
+        if past is not None:
+            return past
     reason = reply.reject.reason
     if reason in (pb.REASON_INSUFFICIENT_CASH, pb.REASON_INSUFFICIENT_POSITION):
         try:

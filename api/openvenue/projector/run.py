@@ -15,6 +15,7 @@ from openvenue.db.connection import DATABASE_AWAY
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.journal.acknowledge import acknowledging
 from openvenue.journal.reader import JournalReader
 from openvenue.projector import metrics
 from openvenue.projector.fold import Batch, Sizes, UnknownInstrument
@@ -76,6 +77,8 @@ async def follow(
             except asyncio.CancelledError:
                 return
             except grpc.aio.AioRpcError as error:
+                if error.code() == grpc.StatusCode.OUT_OF_RANGE:
+                    raise ProjectionFault(str(error.details())) from error
                 failed("engine", f"{error.code().name}: {error.details()}")
             except UnknownEnumerator as error:
                 raise ProjectionFault(
@@ -133,11 +136,15 @@ async def project(
         if until_sequence is not None and sequence >= until_sequence:
             return
         sizes = await store.sizes()
-        async with JournalReader(settings, sequence + 1) as reader:
+        async with (
+            acknowledging(settings, own.reader, own.acknowledge_interval_s, lambda: sequence),
+            JournalReader(settings, sequence + 1) as reader,
+        ):
             async for batch in _batches(reader, own, progress, sizes):
                 with metrics.TRANSACTION_SECONDS.time():
                     await store.apply(batch)
                 progress.applied(batch)
+                sequence = batch.last_sequence
                 if until_sequence is not None and batch.last_sequence >= until_sequence:
                     return
     finally:

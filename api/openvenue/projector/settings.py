@@ -17,6 +17,14 @@ class ProjectorSettings(BaseSettings):
     rest_max_ms: int = Field(
         default=50, ge=0, le=10_000, description="longest rest between transactions under load"
     )
+    reader: str = Field(
+        default="projector",
+        pattern="^[a-z0-9][a-z0-9-]{0,62}$",
+        description="name under which the engine keeps the journal for it; each database its own",
+    )
+    acknowledge_interval_s: float = Field(
+        default=5.0, gt=0, le=300, description="between two acknowledgements of the journal"
+    )
     http_host: str = "127.0.0.1"
     http_port: int = Field(
         default=0, ge=0, le=65_535, description="for probes and metrics; 0: none"

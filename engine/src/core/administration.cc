@@ -1,5 +1,8 @@
 #include "core/administration.h"
 
+#include <algorithm>
+#include <vector>
+
 namespace openvenue::core {
 namespace {
 
@@ -12,7 +15,7 @@ bool same_immutable_terms(const DefineInstrument& a, const DefineInstrument& b) 
 bool any_zero(const Limits& limits) {
   return limits.max_open_orders == 0 || limits.max_open_orders_per_account == 0 ||
          limits.max_accounts == 0 || limits.max_instruments == 0 || limits.max_positions == 0 ||
-         limits.max_fills_per_command == 0;
+         limits.max_positions_per_account == 0 || limits.max_fills_per_command == 0;
 }
 
 // Compares the pools' sizes; open orders have no pool of their own.
@@ -20,6 +23,7 @@ bool within(const Limits& limits, const Limits& bound) {
   return limits.max_orders <= bound.max_orders && limits.max_accounts <= bound.max_accounts &&
          limits.max_instruments <= bound.max_instruments &&
          limits.max_positions <= bound.max_positions &&
+         limits.max_client_ids <= bound.max_client_ids &&
          limits.max_fills_per_command <= bound.max_fills_per_command;
 }
 
@@ -84,8 +88,9 @@ void Administration::adjust_position(const AdjustPosition& command) {
   const Slot instrument = state_.instruments.find(command.instrument);
   if (instrument == kNoSlot) return reject(Reason::kUnknownInstrument);
   Slot slot = state_.ledger.find_position(command.account, command.instrument);
-  if (slot == kNoSlot && state_.ledger.positions() >= state_.limits.max_positions) {
-    return reject(Reason::kCapacity);
+  if (slot == kNoSlot) {
+    const Reason reason = state_.check_room_for_position(account_slot);
+    if (reason != Reason::kNone) return reject(reason);
   }
   Account& account = state_.ledger.account(account_slot).account;
   const Position before =
@@ -103,6 +108,7 @@ void Administration::adjust_position(const AdjustPosition& command) {
   instrument_lots += command.qty_lots;
   account.updated_sequence = state_.last_sequence;
   events_.emplace_back(PositionAdjusted{position.qty_lots, position.cost_micros});
+  state_.release_if_vacant(account_slot, slot);
 }
 
 Reason Administration::check_position(const Account& account, const Position& position,
@@ -119,18 +125,49 @@ Reason Administration::check_position(const Account& account, const Position& po
 void Administration::configure(const Configure& command) {
   const Limits& wanted = command.limits;
   const bool rules_known = command.rules_version >= 1 && command.rules_version <= kRulesVersion;
-  if (!rules_known || any_zero(wanted) || wanted.max_open_orders >= wanted.max_orders) {
+  // Older rules have no place for ids that outlive their orders' records.
+  const bool ids_outlive = command.rules_version >= 3;
+  const bool would_lose_ids = state_.orders.client_ids().outlive_records() && !ids_outlive &&
+                              state_.orders.client_ids().size() > 0;
+  if (!rules_known || would_lose_ids || any_zero(wanted) ||
+      wanted.max_open_orders >= wanted.max_orders ||
+      wanted.max_open_orders >= wanted.max_client_ids) {
     return reject(Reason::kInvalidDefinition);
   }
+  const bool drops_vacant = command.rules_version >= 3;
+  const std::uint32_t positions =
+      state_.ledger.positions() - (drops_vacant ? state_.ledger.vacant_positions() : 0);
   const bool holds_what_is_there = state_.orders.open_orders() <= wanted.max_open_orders &&
                                    state_.ledger.accounts() <= wanted.max_accounts &&
-                                   state_.ledger.positions() <= wanted.max_positions &&
+                                   positions <= wanted.max_positions &&
                                    state_.instruments.size() <= wanted.max_instruments;
   if (!within(wanted, state_.capacity) || !holds_what_is_there) return reject(Reason::kCapacity);
   state_.limits = wanted;
   state_.rules_version = command.rules_version;
+  if (drops_vacant) state_.ledger.release_vacant_positions();
+  put_client_id_bounds_in_force();
   state_.orders.shrink(wanted.max_orders);
   answer(Reason::kNone);
+}
+
+// In the order of the accounts' ids: slots are in another one after a restart.
+void Administration::put_client_id_bounds_in_force() {
+  ClientIds& ids = state_.orders.client_ids();
+  const bool begin_to_outlive = !ids.outlive_records() && state_.rules_version >= 3;
+  ids.set_bounds(state_.limits, state_.rules_version);
+  if (!ids.outlive_records()) return;
+  if (begin_to_outlive) {
+    // Nobody wrote down which ids the older rules had forgotten.
+    if (ids.size() > 0) ids.set_floor(state_.last_sequence);
+    state_.orders.retire_ids_of_ended();
+  }
+  std::vector<Slot> accounts(state_.ledger.accounts());
+  for (Slot slot = 0; slot < accounts.size(); ++slot) accounts[slot] = slot;
+  std::sort(accounts.begin(), accounts.end(), [&](Slot a, Slot b) {
+    return state_.ledger.account(a).account.account < state_.ledger.account(b).account.account;
+  });
+  for (const Slot slot : accounts) ids.trim(slot);
+  ids.shrink();
 }
 
 }  // namespace openvenue::core

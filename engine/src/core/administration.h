@@ -20,6 +20,7 @@ class Administration {
   void configure(const Configure& command);
 
  private:
+  void put_client_id_bounds_in_force();
   void reject(Reason reason) { events_.emplace_back(Rejected{reason, 0}); }
   void answer(Reason reason) {
     if (reason != Reason::kNone) return reject(reason);

@@ -135,7 +135,8 @@ TEST_F(AdministrationTest, EveryPoolHasABound) {
                    .max_positions = 2,
                    .max_fills_per_command = 1,
                    .max_open_orders = 1,
-                   .max_open_orders_per_account = 1}});
+                   .max_open_orders_per_account = 1,
+                   .max_client_ids = 2}});
   EXPECT_EQ(rejection(OpenAccount{4, Name("one too many"), false, 0}), Reason::kCapacity);
   DefineInstrument other = gold();
   other.instrument = 2;

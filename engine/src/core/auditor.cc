@@ -17,7 +17,7 @@ const char* Auditor::find_violation(const ExchangeState& state) {
   if (state.orders.open_orders() > state.limits.max_open_orders) {
     return "more open orders than the limit";
   }
-  for (Slot slot = 0; slot < state.ledger.positions(); ++slot) {
+  for (Slot slot = 0; slot < state.ledger.position_slots_end(); ++slot) {
     reserved_lots_[slot] = 0;
     wanted_lots_[slot] = 0;
   }
@@ -27,6 +27,7 @@ const char* Auditor::find_violation(const ExchangeState& state) {
   const char* violation = check_accounts(state);
   if (violation == nullptr) violation = check_positions(state);
   if (violation == nullptr) violation = check_books(state);
+  if (violation == nullptr) violation = check_client_ids(state);
   return violation;
 }
 
@@ -56,6 +57,11 @@ const char* Auditor::check_open_orders(const ExchangeState& state, const Account
     }
     newer = order.order_id;
     ++open_orders_;
+    const ClientIds& ids = state.orders.client_ids();
+    const Slot used = ids.find(client_id_of(order));
+    if (used == kNoSlot || used != owner.client_id || ids[used].order_id != order.order_id) {
+      return "an open order's client order id is not known as its own";
+    }
     if (order.side == Side::kBuy) {
       reserved += state.reservation_micros(order, owner.instrument, order.leaves_lots());
       wanted_lots_[owner.position] += order.leaves_lots();
@@ -68,27 +74,44 @@ const char* Auditor::check_open_orders(const ExchangeState& state, const Account
 }
 
 const char* Auditor::check_positions(const ExchangeState& state) {
-  for (Slot slot = 0; slot < state.ledger.positions(); ++slot) {
-    const Position& position = state.ledger.position(slot);
-    if (position.reserved_lots != reserved_lots_[slot]) {
-      return "a position's reserved lots are not what its open sell orders need";
+  std::uint32_t positions = 0;
+  for (Slot account = 0; account < state.ledger.accounts(); ++account) {
+    const AccountRecord& record = state.ledger.account(account);
+    for (Slot slot = record.positions.head; slot != kNoSlot;
+         slot = state.ledger.next_position_of_account(slot)) {
+      const char* violation = check_position(state, record.account, slot);
+      if (violation != nullptr) return violation;
+      const Position& position = state.ledger.position(slot);
+      instrument_lots_[state.instruments.find(position.instrument)] += position.qty_lots;
+      ++positions;
     }
-    if (position.wanted_lots != wanted_lots_[slot]) {
-      return "a position's wanted lots are not what its open buy orders want";
-    }
-    const Slot account = state.ledger.find_account(position.account);
-    if (position.qty_lots < position.reserved_lots &&
-        !state.ledger.account(account).account.may_sell_short) {
-      return "an account that may not sell short is short or could become so";
-    }
-    instrument_lots_[state.instruments.find(position.instrument)] += position.qty_lots;
   }
+  if (positions != state.ledger.positions()) return "positions are miscounted";
   for (Slot slot = 0; slot < state.instruments.size(); ++slot) {
     if (instrument_lots_[slot] != state.instruments[slot].instrument.adjusted_lots) {
       return "positions do not add up to what was brought in";
     }
   }
   return nullptr;
+}
+
+const char* Auditor::check_position(const ExchangeState& state, const Account& account, Slot slot) {
+  const Position& position = state.ledger.position(slot);
+  if (position.account != account.account ||
+      state.ledger.find_position(position.account, position.instrument) != slot) {
+    return "an account's positions are not its own";
+  }
+  if (position.reserved_lots != reserved_lots_[slot]) {
+    return "a position's reserved lots are not what its open sell orders need";
+  }
+  if (position.wanted_lots != wanted_lots_[slot]) {
+    return "a position's wanted lots are not what its open buy orders want";
+  }
+  if (position.qty_lots < position.reserved_lots && !account.may_sell_short) {
+    return "an account that may not sell short is short or could become so";
+  }
+  const bool kept = state.rules_version < 3 || !position.vacant();
+  return kept ? nullptr : "a position without lots and open orders takes a place";
 }
 
 const char* Auditor::check_books(const ExchangeState& state) {
@@ -105,6 +128,20 @@ const char* Auditor::check_books(const ExchangeState& state) {
     }
   }
   return orders_in_books_ == open_orders_ ? nullptr : "open orders are missing from the books";
+}
+
+const char* Auditor::check_client_ids(const ExchangeState& state) {
+  const ClientIds& ids = state.orders.client_ids();
+  std::uint64_t retired = ids.surplus().size;
+  for (Slot slot = 0; slot < state.ledger.accounts(); ++slot) {
+    if (ids.retired(slot).size > ids.share()) return "an account keeps more ids than its share";
+    retired += ids.retired(slot).size;
+  }
+  const std::uint32_t kept =
+      ids.outlive_records() ? state.orders.open_orders() : state.orders.records();
+  if (ids.size() != kept + retired) return "client order ids are miscounted";
+  const bool fits = !ids.outlive_records() || ids.size() <= state.limits.max_client_ids;
+  return fits ? nullptr : "more client order ids than the limit";
 }
 
 const char* Auditor::check_side(const ExchangeState& state, Slot instrument, Side side) {

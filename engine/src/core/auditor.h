@@ -24,7 +24,9 @@ class Auditor {
   const char* check_accounts(const ExchangeState& state);
   const char* check_open_orders(const ExchangeState& state, const AccountRecord& record);
   const char* check_positions(const ExchangeState& state);
+  const char* check_position(const ExchangeState& state, const Account& account, Slot slot);
   const char* check_books(const ExchangeState& state);
+  const char* check_client_ids(const ExchangeState& state);
   const char* check_side(const ExchangeState& state, Slot instrument, Side side);
   const char* check_level(const ExchangeState& state, Slot instrument, Side side,
                           const BookLevel& level);

@@ -87,6 +87,21 @@ TEST_F(AuditorTest, FindsALevelThatDoesNotMatchItsOrders) {
   expect_violation("a level is not the sum of its orders");
 }
 
+TEST_F(AuditorTest, FindsAPlaceTakenByNothing) {
+  state_.ledger.add_position(0, {.account = 1, .instrument = 99});
+  expect_violation("a position without lots and open orders takes a place");
+}
+
+TEST_F(AuditorTest, FindsAnOpenOrderWhoseIdIsForgotten) {
+  state_.orders.client_ids().erase(state_.orders.owner(buy_).client_id);
+  expect_violation("an open order's client order id is not known as its own");
+}
+
+TEST_F(AuditorTest, FindsAnIdThatNoOrderUsed) {
+  state_.orders.client_ids().add({1, 2, 3, 4, 5});
+  expect_violation("client order ids are miscounted");
+}
+
 TEST_F(AuditorTest, FindsACrossedBook) {
   state_.instruments[0].book.remove(sell_);
   state_.instruments[0].book.add(sell_, Side::kSell, 9, 5);

@@ -94,12 +94,15 @@ struct Limits {
   std::uint32_t max_orders = 1U << 20;  // records of open and of remembered ended orders
   std::uint32_t max_accounts = 1U << 14;
   std::uint32_t max_instruments = 1U << 10;
-  std::uint32_t max_positions =
-      1U << 17;  // (account, instrument) pairs that ever had an order or lots
+  std::uint32_t max_positions = 1U << 17;  // (account, instrument) pairs with lots or an open order
   std::uint32_t max_fills_per_command = 1U << 14;
   // Less than max_orders, so that some records always remember ended orders.
   std::uint32_t max_open_orders = 3U << 18;
   std::uint32_t max_open_orders_per_account = 3U << 16;
+  std::uint32_t max_positions_per_account = 1U << 15;  // since rules 3
+  // Client order ids that are remembered, those of open orders included: more than
+  // max_open_orders. Since rules 3; before, as many as there are order records.
+  std::uint32_t max_client_ids = 1U << 22;
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
@@ -109,9 +112,11 @@ struct Limits {
 // Version of the state machine's rules, raised whenever a command gets another outcome than before.
 // Configure sets it, so that a replay decides as the original did.
 //   1  as in journal format 2
-//   2  position intents are checked
+//   2  position intents are looked at
+//   3  a position without lots and open orders gives its place back; an account has only so many;
+//      a client order id is remembered for longer than its order
 using RulesVersion = std::uint32_t;
-constexpr RulesVersion kRulesVersion = 2;  // the newest; a start configures it
+constexpr RulesVersion kRulesVersion = 3;  // the newest, and what a start configures
 
 struct Configure {
   Configure() = default;
@@ -154,8 +159,9 @@ constexpr std::uint32_t kOrdersMax = 1U << 24;
 constexpr std::uint32_t kAccountsMax = 1U << 24;
 constexpr std::uint32_t kInstrumentsMax = 1U << 20;
 constexpr std::uint32_t kPositionsMax = 1U << 26;
-// With this bound a command and its events fit into one frame of the journal and into one message
-// of the event stream.
+constexpr std::uint32_t kClientIdsMax = 1U << 26;
+// So that a command and its events fit into one frame of the journal and into one message of the
+// event stream.
 constexpr std::uint32_t kFillsPerCommandMax = 1U << 16;
 
 }  // namespace openvenue::core

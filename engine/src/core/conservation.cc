@@ -15,7 +15,9 @@ void Conservation::begin(const ExchangeState& state) {
   for (Slot slot = 0; slot < state.instruments.size(); ++slot) {
     totals_[slot].brought_lots = state.instruments[slot].instrument.adjusted_lots;
   }
-  for (Slot slot = 0; slot < state.ledger.positions(); ++slot) absorb_position(state, slot);
+  for (Slot slot = 0; slot < state.ledger.position_slots_end(); ++slot) {
+    absorb_position(state, slot);
+  }
   for (Slot account = 0; account < state.ledger.accounts(); ++account) {
     absorb_account(state, account);
     for (Slot order = state.ledger.account(account).open_orders.tail; order != kNoSlot;
@@ -46,7 +48,7 @@ const char* Conservation::find_violation(const ExchangeState& state, const Comma
 }
 
 const char* Conservation::find_drift(const ExchangeState& state) const {
-  for (Slot slot = 0; slot < state.ledger.positions(); ++slot) {
+  for (Slot slot = 0; slot < state.ledger.position_slots_end(); ++slot) {
     const Position& position = state.ledger.position(slot);
     if (position.qty_lots != held_[slot].qty_lots ||
         position.reserved_lots != held_[slot].reserved_lots) {
@@ -85,7 +87,9 @@ void Conservation::absorb_named(const ExchangeState& state, const CommandBody& b
           absorb_account(state, state.ledger.find_account(named.account));
         }
         if constexpr (requires { named.account, named.instrument; }) {
-          absorb_position(state, state.ledger.find_position(named.account, named.instrument));
+          const Slot found = state.ledger.find_position(named.account, named.instrument);
+          // An adjustment to nothing has given it back.
+          absorb_position(state, found != kNoSlot ? found : state.ledger.last_released_position());
         }
         if constexpr (requires { named.order_id; }) {
           absorb_order(state, state.orders.find(named.order_id));

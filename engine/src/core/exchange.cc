@@ -42,8 +42,15 @@ const char* find_fault(const Limits& capacity) {
   if (capacity.max_open_orders == 0 || capacity.max_open_orders >= capacity.max_orders) {
     return "max_open_orders must be at least 1 and below max_orders";
   }
+  if (capacity.max_client_ids <= capacity.max_open_orders ||
+      capacity.max_client_ids > kClientIdsMax) {
+    return "max_client_ids must be above max_open_orders and at most 67108864";
+  }
   if (capacity.max_open_orders_per_account == 0) {
     return "max_open_orders_per_account must be at least 1";
+  }
+  if (capacity.max_positions_per_account == 0) {
+    return "max_positions_per_account must be at least 1";
   }
   if (capacity.max_fills_per_command == 0) return "max_fills_per_command must be at least 1";
   return nullptr;
@@ -63,7 +70,9 @@ Limits larger_of(const Limits& a, const Limits& b) {
           std::max(a.max_positions, b.max_positions),
           std::max(a.max_fills_per_command, b.max_fills_per_command),
           std::max(a.max_open_orders, b.max_open_orders),
-          std::max(a.max_open_orders_per_account, b.max_open_orders_per_account)};
+          std::max(a.max_open_orders_per_account, b.max_open_orders_per_account),
+          std::max(a.max_positions_per_account, b.max_positions_per_account),
+          std::max(a.max_client_ids, b.max_client_ids)};
 }
 
 struct Exchange::State : ExchangeState {
@@ -148,8 +157,7 @@ void Exchange::apply(const Command& command, EventBuffer& events) {
 }
 
 std::uint64_t Exchange::pool_bytes(const Limits& limits) {
-  return OrderStore::bytes(limits.max_orders) +
-         Ledger::bytes(limits.max_accounts, limits.max_positions) +
+  return OrderStore::bytes(limits) + Ledger::bytes(limits.max_accounts, limits.max_positions) +
          std::uint64_t{limits.max_instruments} * sizeof(InstrumentRecord);
 }
 
@@ -166,6 +174,10 @@ const Limits& Exchange::capacity() const { return state_->capacity; }
 std::size_t Exchange::account_count() const { return state_->ledger.accounts(); }
 
 std::size_t Exchange::instrument_count() const { return state_->instruments.size(); }
+
+std::size_t Exchange::client_id_count() const { return state_->orders.client_ids().size(); }
+
+Sequence Exchange::client_ids_floor() const { return state_->orders.client_ids().floor(); }
 
 std::size_t Exchange::position_count() const { return state_->ledger.positions(); }
 

@@ -57,6 +57,9 @@ class Exchange {
   [[nodiscard]] std::size_t account_count() const;
   [[nodiscard]] std::size_t instrument_count() const;
   [[nodiscard]] std::size_t position_count() const;
+  [[nodiscard]] std::size_t client_id_count() const;
+  // The client order ids of orders that opened after it are all remembered.
+  [[nodiscard]] Sequence client_ids_floor() const;
 
   // Pointers stay valid until the next apply().
   [[nodiscard]] const Order* find_order(OrderId order_id) const;

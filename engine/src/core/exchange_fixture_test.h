@@ -18,7 +18,8 @@ constexpr Limits kSmallLimits{.max_orders = 64,
                               .max_positions = 16,
                               .max_fills_per_command = 16,
                               .max_open_orders = 48,
-                              .max_open_orders_per_account = 40};
+                              .max_open_orders_per_account = 40,
+                              .max_client_ids = 128};
 
 // Accounts 1 and 2 hold 1,000,000 micros and 1,000 lots each; account 3 holds nothing but may sell
 // short. One lot at one tick is worth 10 micros, prices go from 1 to 1,000.
@@ -140,7 +141,7 @@ class ExchangeFixture : public testing::Test {
 
   // The state's bytes after version and limits and without the last sequence and time.
   std::string bytes_without_counters() const {
-    constexpr std::size_t kVersionAndLimits = 32;
+    constexpr std::size_t kVersionAndLimits = 40;
     constexpr std::size_t kCounters = 16;
     std::vector<std::byte> bytes;
     ByteWriter out(bytes);

@@ -13,7 +13,7 @@ struct ExchangeState {
   explicit ExchangeState(const Limits& pool_sizes)
       : capacity(pool_sizes),
         limits(pool_sizes),
-        orders(pool_sizes.max_orders),
+        orders(pool_sizes),
         ledger(pool_sizes.max_accounts, pool_sizes.max_positions),
         instruments(pool_sizes.max_instruments, pool_sizes.max_orders) {}
 
@@ -22,6 +22,21 @@ struct ExchangeState {
                                                QtyLots leaves_lots) const {
     return WideInteger{leaves_lots} * order.limit_price_ticks *
            instruments[instrument].instrument.tick_value_micros;
+  }
+
+  // Why the account cannot have one more position, or kNone.
+  [[nodiscard]] Reason check_room_for_position(Slot account) const {
+    if (ledger.positions() >= limits.max_positions) return Reason::kCapacity;
+    const bool has_all = ledger.account(account).positions.size >= limits.max_positions_per_account;
+    return rules_version >= 3 && has_all ? Reason::kAccountPositionLimit : Reason::kNone;
+  }
+
+  // Gives the position's place back if nothing is left of it; its record stays readable until the
+  // next command.
+  void release_if_vacant(Slot account, Slot position) {
+    if (rules_version >= 3 && ledger.position(position).vacant()) {
+      ledger.release_position(account, position);
+    }
   }
 
   [[nodiscard]] FastBook& book_of(Slot order) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/check.h"
 #include "core/hash.h"
 
 namespace openvenue::core {
@@ -21,7 +22,7 @@ CashMicros saturate(WideInteger micros) {
 
 Ledger::Ledger(std::uint32_t max_accounts, std::uint32_t max_positions)
     : accounts_(max_accounts),
-      positions_(max_positions),
+      position_records_(max_positions),
       position_links_(max_positions),
       by_account_(max_accounts),
       by_position_(max_positions) {}
@@ -58,7 +59,7 @@ Reason Ledger::check_terms(Slot account, const OpenAccount& terms) const {
   }
   for (Slot at = record.positions.head; at != kNoSlot && !terms.may_sell_short;
        at = position_links_.next(at)) {
-    if (positions_[at].qty_lots < positions_[at].reserved_lots) {
+    if (position_records_[at].qty_lots < position_records_[at].reserved_lots) {
       return Reason::kInsufficientPosition;
     }
   }
@@ -75,16 +76,50 @@ void Ledger::set_terms(Slot account, const OpenAccount& terms) {
 
 Slot Ledger::find_position(AccountId account, InstrumentId instrument) const {
   return by_position_.find(hash_number(position_key(account, instrument)), [&](Slot slot) {
-    return positions_[slot].account == account && positions_[slot].instrument == instrument;
+    return position_records_[slot].account == account &&
+           position_records_[slot].instrument == instrument;
   });
 }
 
 Slot Ledger::add_position(Slot owner, const Position& position) {
-  const Slot slot = positions_used_++;
-  positions_[slot] = position;
+  const Slot slot = free_positions_.empty() ? position_slots_used_++ : free_positions_.head;
+  if (!free_positions_.empty()) position_links_.remove(free_positions_, slot);
+  position_records_[slot] = position;
   by_position_.insert(hash_number(position_key(position.account, position.instrument)), slot);
   position_links_.push_back(accounts_[owner].positions, slot);
+  ++positions_;
   return slot;
+}
+
+void Ledger::release_position(Slot owner, Slot slot) {
+  const Position& position = position_records_[slot];
+  CHECK(position.vacant(), "a position that holds something would be dropped");
+  by_position_.erase(hash_number(position_key(position.account, position.instrument)), slot);
+  position_links_.remove(accounts_[owner].positions, slot);
+  position_links_.push_back(free_positions_, slot);
+  --positions_;
+}
+
+std::uint32_t Ledger::vacant_positions() const {
+  std::uint32_t vacant = 0;
+  for (Slot owner = 0; owner < accounts_used_; ++owner) {
+    for (Slot slot = accounts_[owner].positions.head; slot != kNoSlot;
+         slot = position_links_.next(slot)) {
+      if (position_records_[slot].vacant()) ++vacant;
+    }
+  }
+  return vacant;
+}
+
+void Ledger::release_vacant_positions() {
+  for (Slot owner = 0; owner < accounts_used_; ++owner) {
+    Slot slot = accounts_[owner].positions.head;
+    while (slot != kNoSlot) {
+      const Slot next = position_links_.next(slot);
+      if (position_records_[slot].vacant()) release_position(owner, slot);
+      slot = next;
+    }
+  }
 }
 
 Reason Ledger::adjust_cash(Slot account, CashMicros amount_micros) {
@@ -103,8 +138,8 @@ void Ledger::settle(Slot buyer, Slot buyer_position, Slot seller, Slot seller_po
   const CashMicros value_micros = qty_lots * lot_value_micros;
   accounts_[buyer].account.cash_micros -= value_micros;
   accounts_[seller].account.cash_micros += value_micros;
-  trade_position(positions_[buyer_position], Side::kBuy, qty_lots, lot_value_micros);
-  trade_position(positions_[seller_position], Side::kSell, qty_lots, lot_value_micros);
+  trade_position(position_records_[buyer_position], Side::kBuy, qty_lots, lot_value_micros);
+  trade_position(position_records_[seller_position], Side::kSell, qty_lots, lot_value_micros);
 }
 
 void trade_position(Position& position, Side side, QtyLots qty_lots, CashMicros lot_value_micros) {

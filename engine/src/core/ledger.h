@@ -45,14 +45,22 @@ class Ledger {
 
   // --- positions
   [[nodiscard]] Slot find_position(AccountId account, InstrumentId instrument) const;
-  [[nodiscard]] std::uint32_t positions() const { return positions_used_; }
-  Position& position(Slot slot) { return positions_[slot]; }
-  [[nodiscard]] const Position& position(Slot slot) const { return positions_[slot]; }
+  [[nodiscard]] std::uint32_t positions() const { return positions_; }
+  // All slots ever used are below it. Those that were given back hold a vacant position.
+  [[nodiscard]] Slot position_slots_end() const { return position_slots_used_; }
+  Position& position(Slot slot) { return position_records_[slot]; }
+  [[nodiscard]] const Position& position(Slot slot) const { return position_records_[slot]; }
   [[nodiscard]] Slot next_position_of_account(Slot slot) const {
     return position_links_.next(slot);
   }
   // Precondition: account `owner` has no position in that instrument and there is room.
   Slot add_position(Slot owner, const Position& position);
+  // Precondition: the position is vacant and account `owner`'s.
+  void release_position(Slot owner, Slot position);
+  // The slot that was given back last, or kNoSlot.
+  [[nodiscard]] Slot last_released_position() const { return free_positions_.tail; }
+  [[nodiscard]] std::uint32_t vacant_positions() const;
+  void release_vacant_positions();
 
   // --- movements
   // Moves cash in or out of the venue. kOverflow or kInsufficientCash, changing nothing, or kNone.
@@ -67,12 +75,14 @@ class Ledger {
 
  private:
   ZeroedArray<AccountRecord> accounts_;
-  ZeroedArray<Position> positions_;
-  SlotLinks position_links_;
+  ZeroedArray<Position> position_records_;
+  SlotLinks position_links_;  // of an account's positions, or of free slots
   SlotIndex by_account_;
   SlotIndex by_position_;
   std::uint32_t accounts_used_ = 0;
-  std::uint32_t positions_used_ = 0;
+  std::uint32_t positions_ = 0;
+  Slot position_slots_used_ = 0;
+  SlotList free_positions_;
   CashMicros cash_adjusted_micros_ = 0;  // deposits less withdrawals
   CashMicros credit_total_micros_ = 0;
 };

@@ -56,6 +56,27 @@ void write_open_orders(const ExchangeState& state, const FastBook& book, Sink& o
   for (const Slot slot : slots) write_order(state, slot, out, version);
 }
 
+// One account's positions, by instrument.
+template <class Sink>
+void write_positions(const Ledger& ledger, Slot owner, Sink& out, std::uint32_t version) {
+  std::vector<Slot> slots;
+  for (Slot slot = ledger.account(owner).positions.head; slot != kNoSlot;
+       slot = ledger.next_position_of_account(slot)) {
+    slots.push_back(slot);
+  }
+  std::sort(slots.begin(), slots.end(), [&](Slot a, Slot b) {
+    return ledger.position(a).instrument < ledger.position(b).instrument;
+  });
+  for (const Slot slot : slots) write_fields(ledger.position(slot), out, version);
+}
+
+void write_used_ids(const ClientIds& ids, const SlotList& list, auto& out, std::uint32_t version) {
+  out.put(list.size);
+  for (Slot slot = list.head; slot != kNoSlot; slot = ids.next(slot)) {
+    write_fields(ids[slot], out, version);
+  }
+}
+
 // --- reading
 
 bool within(std::int64_t value, std::int64_t bound) { return value <= bound && value >= -bound; }
@@ -91,7 +112,7 @@ class StateReader {
 
   bool read() {
     return read_counters() && read_accounts() && read_instruments() && read_positions() &&
-           read_all_open_orders() && read_ended_orders() && in_.ok() &&
+           read_all_open_orders() && read_ended_orders() && read_client_ids() && in_.ok() &&
            Auditor(state_.capacity).find_violation(state_) == nullptr;
   }
 
@@ -114,12 +135,17 @@ class StateReader {
     state_.last_timestamp_ns = counters.last_timestamp_ns;
     state_.last_trade_id = counters.last_trade_id;
     state_.ledger.restore_cash_adjusted(counters.cash_adjusted_micros);
+    const bool bounded = limits.max_accounts > 0 && limits.max_open_orders < limits.max_client_ids;
+    if (!bounded) return false;
+    state_.orders.client_ids().set_bounds(limits, counters.rules_version);
+    state_.orders.client_ids().set_floor(counters.client_ids_floor);
     return version_ != 0 && within(counters.cash_adjusted_micros, kCashTotalMax) &&
            counters.rules_version >= 1 && counters.rules_version <= kRulesVersion &&
            limits.max_orders <= capacity.max_orders &&
            limits.max_accounts <= capacity.max_accounts &&
            limits.max_instruments <= capacity.max_instruments &&
            limits.max_positions <= capacity.max_positions &&
+           limits.max_client_ids <= capacity.max_client_ids &&
            limits.max_fills_per_command <= capacity.max_fills_per_command &&
            limits.max_open_orders < limits.max_orders;
   }
@@ -236,8 +262,42 @@ class StateReader {
       const auto terms = read_record<ReplaceTerms>();
       if (!in_.ok() || !amounts_fit(order) || order.open() || known(order)) return false;
       const OrderOwner owner = owner_of(order);
-      if (owner.position == kNoSlot) return false;
+      if (owner.account == kNoSlot || owner.instrument == kNoSlot) return false;
       state_.orders.add_ended(order, owner, terms);
+    }
+    return true;
+  }
+
+  bool read_client_ids() {
+    if (version_ < 3) return true;
+    if (!read_used_ids(state_.limits.max_client_ids, kNoSlot)) return false;
+    const auto accounts = slots_by(state_.ledger.accounts(), [&](Slot at) {
+      return state_.ledger.account(at).account.account;
+    });
+    return std::all_of(accounts.begin(), accounts.end(), [&](Slot account) {
+      return read_used_ids(state_.orders.client_ids().share(), account);
+    });
+  }
+
+  // Those of one account's share, or the surplus of all where `account` is kNoSlot.
+  bool read_used_ids(std::uint32_t count_max, Slot account) {
+    ClientIds& ids = state_.orders.client_ids();
+    const auto count = in_.get<std::uint32_t>();
+    if (!in_.ok() || count > count_max || count > state_.limits.max_client_ids - ids.size()) {
+      return false;
+    }
+    if (count > 0 && !ids.outlive_records()) return false;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const auto used = read_record<UsedClientId>();
+      const Slot owner = state_.ledger.find_account(used.account);
+      const bool usable = in_.ok() && owner != kNoSlot && used.order_id != 0 &&
+                          used.order_id <= state_.last_sequence && ids.find(used) == kNoSlot;
+      if (!usable || (account != kNoSlot && owner != account)) return false;
+      if (account == kNoSlot) {
+        ids.restore_surplus(used);
+      } else {
+        ids.restore_retired(used, account);
+      }
     }
     return true;
   }
@@ -250,18 +310,23 @@ class StateReader {
            order.limit_price_ticks <= terms.max_price_ticks;
   }
 
+  // The id of an ended order may have been forgotten and used again.
+  [[nodiscard]] bool must_be_alone(const Order& order) const {
+    return order.open() || !state_.orders.client_ids().outlive_records();
+  }
+
   [[nodiscard]] bool known(const Order& order) const {
     return order.order_id == 0 || order.order_id > state_.last_sequence ||
            state_.orders.find(order.order_id) != kNoSlot ||
-           state_.orders.find(order.account, order.client_order_id) != kNoSlot;
+           (must_be_alone(order) &&
+            state_.orders.find(order.account, order.client_order_id) != kNoSlot);
   }
 
-  // An order needs an account, an instrument and a position; if one is missing, position is
-  // kNoSlot.
+  // An open order has all three.
   [[nodiscard]] OrderOwner owner_of(const Order& order) const {
     return {state_.ledger.find_account(order.account),
             state_.ledger.find_position(order.account, order.instrument),
-            state_.instruments.find(order.instrument)};
+            state_.instruments.find(order.instrument), kNoSlot};
   }
 
   ByteReader& in_;
@@ -275,16 +340,19 @@ template <class Sink>
 void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
   const Ledger& ledger = state.ledger;
   out.put(stored_version(version));
-  const Counters counters{
-      state.limits,        state.last_sequence,           state.last_timestamp_ns,
-      state.last_trade_id, ledger.cash_adjusted_micros(), state.rules_version};
+  const Counters counters{state.limits,
+                          state.last_sequence,
+                          state.last_timestamp_ns,
+                          state.last_trade_id,
+                          ledger.cash_adjusted_micros(),
+                          state.rules_version,
+                          state.orders.client_ids().floor()};
   write_fields(counters, out, version);
 
+  const auto accounts =
+      slots_by(ledger.accounts(), [&](Slot at) { return ledger.account(at).account.account; });
   out.put(ledger.accounts());
-  for (const Slot slot :
-       slots_by(ledger.accounts(), [&](Slot at) { return ledger.account(at).account.account; })) {
-    write_fields(ledger.account(slot).account, out, version);
-  }
+  for (const Slot slot : accounts) write_fields(ledger.account(slot).account, out, version);
   const auto instruments = slots_by(state.instruments.size(), [&](Slot at) {
     return state.instruments[at].instrument.terms.instrument;
   });
@@ -293,11 +361,7 @@ void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
     write_fields(state.instruments[slot].instrument, out, version);
   }
   out.put(ledger.positions());
-  for (const Slot slot : slots_by(ledger.positions(), [&](Slot at) {
-         return std::pair(ledger.position(at).account, ledger.position(at).instrument);
-       })) {
-    write_fields(ledger.position(slot), out, version);
-  }
+  for (const Slot owner : accounts) write_positions(ledger, owner, out, version);
   for (const Slot slot : instruments) {
     write_open_orders(state, state.instruments[slot].book, out, version);
   }
@@ -306,6 +370,10 @@ void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
        slot = state.orders.next_ended(slot)) {
     write_order(state, slot, out, version);
   }
+  if (version < 3) return;
+  const ClientIds& ids = state.orders.client_ids();
+  write_used_ids(ids, ids.surplus(), out, version);
+  for (const Slot owner : accounts) write_used_ids(ids, ids.retired(owner), out, version);
 }
 
 std::optional<Limits> read_limits(ByteReader& in) {

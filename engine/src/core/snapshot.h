@@ -7,6 +7,8 @@
 //   positions     by account, then instrument
 //   open orders   per instrument: bids best first in time priority, then asks
 //   ended orders  longest ended first
+//   used client order ids of ended orders, from version 3 on: the surplus, then those of each
+//                 account's share, by account; longest ended first
 //
 // It does not depend on slots, or on any other detail of the state in memory.
 #pragma once

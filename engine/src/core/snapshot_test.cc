@@ -66,22 +66,34 @@ TEST_F(SnapshotTest, PiecesTogetherAreTheWhole) {
 // Only its version number and the fields of version 3 differ.
 TEST(Snapshot, TheFormOfVersion2IsReadBack) {
   RandomFlow flow(7, 32);
-  Exchange exchange(flow.limits());
+  Limits capacity = flow.limits();
+  capacity.max_client_ids = std::max(capacity.max_client_ids, capacity.max_orders);
+  Exchange exchange(capacity);
   EventBuffer events;
-  for (const Command& command : flow.opening()) exchange.apply(command, events);
+  Sequence sequence = 0;
+  const auto apply = [&](const CommandBody& body) {
+    exchange.apply({++sequence, 0, body}, events);
+  };
+  // What version 2 knew nothing of.
+  Limits limits = flow.limits();
+  limits.max_positions_per_account = kPositionsMax;
+  limits.max_client_ids = limits.max_orders;
+  apply(Configure{limits, 1});
+  const auto opening = flow.opening();
+  for (auto command = opening.begin() + 1; command != opening.end(); ++command) {
+    apply(command->body);
+  }
   for (int i = 0; i < 300; ++i) {
     Command command = flow.next_order_command();
-    // Version 2 has no intents.
     if (auto* order = std::get_if<NewOrder>(&command.body)) order->position_intent = {};
-    exchange.apply(command, events);
+    apply(command.body);
   }
-  exchange.apply({exchange.last_sequence() + 1, 0, Configure{flow.limits(), 1}}, events);
   std::vector<std::byte> bytes;
   ByteWriter out(bytes);
   exchange.serialize(out, 2);
   EXPECT_LT(bytes.size(), exchange.digest().size());
   EXPECT_EQ(bytes.size(), exchange.digest(2).size());
-  Exchange restored(flow.limits());
+  Exchange restored(capacity);
   ByteReader in(bytes);
   ASSERT_TRUE(restored.restore(in));
   EXPECT_EQ(in.remaining(), 0U);

@@ -68,6 +68,7 @@ enum class PositionIntent : std::uint8_t {
 //   kOverflow
 //   kInsufficientCash, kInsufficientPosition
 //   kCapacity
+//   kAccountPositionLimit    of a new order
 //   kOpenOrderLimit
 //   kAccountOpenOrderLimit
 enum class Reason : std::uint8_t {
@@ -91,7 +92,8 @@ enum class Reason : std::uint8_t {
   kInvalidDefinition = 16,    // an impossible instrument, account or configuration
   kOpenOrderLimit = 17,       // all accounts together have as many open orders as they may
   kAccountOpenOrderLimit = 18,   // the account has as many open orders as one may
-  kPositionIntentMismatch = 19,  // the order's intent does not fit the position
+  kPositionIntentMismatch = 19,  // the order would do to the position what its intent excludes
+  kAccountPositionLimit = 20,    // the account has as many positions as one may
   // Ends of accepted orders.
   kUserCanceled = 32,
   kImmediateOrCancel = 33,  // the rest of an IOC order

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -133,6 +134,63 @@ std::uint64_t File::size() const {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
+File copy_durably(const std::filesystem::path& from, const std::filesystem::path& to,
+                  const std::stop_token& stop) {
+  const File source = File::open(from);
+  File copy = File::create(to);
+  std::vector<std::byte> piece(kFillBytes);
+  for (std::uint64_t at = 0;;) {
+    const std::size_t got = source.read_at(at, piece);
+    if (got == 0) return copy;
+    if (stop.stop_requested()) throw Stopped("copying a file was abandoned");
+    copy.write_at(at, std::span(piece).first(got));
+    copy.sync();
+    at += got;
+  }
+}
+
+bool same_bytes(const File& one, const File& other) {
+  std::vector<std::byte> ours(kFillBytes);
+  std::vector<std::byte> theirs(kFillBytes);
+  for (std::uint64_t at = 0;;) {
+    const std::size_t got = one.read_at(at, ours);
+    if (other.read_at(at, theirs) != got) return false;
+    if (got == 0) return true;
+    if (!std::equal(ours.begin(), ours.begin() + static_cast<std::ptrdiff_t>(got),
+                    theirs.begin())) {
+      return false;
+    }
+    at += got;
+  }
+}
+
+void remove_file(const std::filesystem::path& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail("Removing", path, errno);
+  sync_directory(path.parent_path());
+}
+
+void make_directories(const std::filesystem::path& directory) {
+  // Absolute and without a slash at its end, so that each part has the one before it as its parent.
+  std::filesystem::path path = std::filesystem::absolute(directory);
+  if (!path.has_filename()) path = path.parent_path();
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return;
+  const std::filesystem::path parent = path.parent_path();
+  if (parent != path) make_directories(parent);
+  std::filesystem::create_directory(path, error);
+  if (error) {
+    throw JournalError(fmt::format("Creating {} failed: {}. Check the path and its permissions.",
+                                   path.string(), error.message()));
+  }
+  sync_directory(parent);
+}
+
+std::optional<std::uint64_t> free_bytes(const std::filesystem::path& directory) {
+  struct statvfs disk {};
+  if (::statvfs(directory.c_str(), &disk) != 0) return std::nullopt;
+  return std::uint64_t{disk.f_bavail} * disk.f_frsize;
+}
+
 void sync_directory(const std::filesystem::path& directory) {
   const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) fail("Opening directory", directory, errno);
@@ -162,7 +220,8 @@ DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
   errno = 0;
   std::ofstream file(holder_path, std::ios::trunc);
   file << ::getpid() << '\n';
-  if (!file.flush()) {
+  // A full disk keeps nobody from reading what is on it, nor from cancelling.
+  if (!file.flush() && errno != ENOSPC && errno != EDQUOT) {
     const int error = errno;
     ::close(descriptor_);
     fail("Writing", holder_path, error);

@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
+#include <stop_token>
 #include <string_view>
 
 namespace openvenue::journal {
@@ -51,6 +53,23 @@ class File {
   int descriptor_ = -1;
   std::filesystem::path path_;
 };
+
+// Copies a file a piece at a time, each made durable; the copy is durable but for its name.
+// Throws Stopped where `stop` was requested; the part is then left.
+[[nodiscard]] File copy_durably(const std::filesystem::path& from, const std::filesystem::path& to,
+                                const std::stop_token& stop = {});
+[[nodiscard]] bool same_bytes(const File& one, const File& other);
+
+// Removes the file, and makes that durable.
+void remove_file(const std::filesystem::path& path);
+
+// Makes the directory and those above it that are missing, each durable before the next: a power
+// cut must not take away one that holds acknowledged orders.
+void make_directories(const std::filesystem::path& directory);
+
+// Bytes that this process may still take of the directory's disk; nothing where that cannot be
+// told.
+[[nodiscard]] std::optional<std::uint64_t> free_bytes(const std::filesystem::path& directory);
 
 // Makes created, renamed and removed names in the directory durable.
 void sync_directory(const std::filesystem::path& directory);

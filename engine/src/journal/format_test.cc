@@ -42,8 +42,8 @@ TEST(Format, TheExampleInTheDocumentationIsReadAsItIsExplained) {
   ASSERT_EQ(back.result, Reader::Result::kEnd) << back.error;
   ASSERT_EQ(back.entries.size(), 1U);
   EXPECT_EQ(back.entries[0].command.body,
-            core::CommandBody(
-                core::Configure{{1'048'576, 16'384, 1'024, 131'072, 16'384, 786'432, 196'608}}));
+            core::CommandBody(core::Configure{
+                {1'048'576, 16'384, 1'024, 131'072, 16'384, 786'432, 196'608, 32'768, 4'194'304}}));
   EXPECT_EQ(back.entries[0].events, core::EventBuffer{core::Applied{}});
 
   FrameReader frames(directory.path(), 0, 1);

@@ -42,8 +42,11 @@ std::uint64_t claimed_bytes(std::span<const std::byte> bytes, std::uint32_t vers
 }  // namespace
 
 FrameReader::FrameReader(std::filesystem::path directory, std::uint32_t shard_id,
-                         core::Sequence from)
-    : directory_(std::move(directory)), shard_id_(shard_id), from_(from) {}
+                         core::Sequence from, std::filesystem::path archive)
+    : directory_(std::move(directory)),
+      archive_(std::move(archive)),
+      shard_id_(shard_id),
+      from_(from) {}
 
 std::span<const std::byte> FrameReader::payload() const {
   return std::span(window_).subspan(frame_offset_ + kFrameHeaderBytes - window_offset_,
@@ -105,18 +108,14 @@ FrameReader::Result FrameReader::advance(core::Sequence durable) {
 }
 
 bool FrameReader::open_first() {
-  const std::vector<NamedFile> segments = list_segments(directory_, shard_id_);
+  const std::vector<NamedFile> segments = list_segments(directory_, archive_, shard_id_);
   if (segments.empty()) return false;
   auto after = std::upper_bound(
       segments.begin(), segments.end(), from_,
       [](core::Sequence from, const NamedFile& segment) { return from < segment.sequence; });
   if (after == segments.begin()) {
     if (from_ > 0) {
-      throw JournalError(describe_damage(
-          segments.front().path, 0,
-          fmt::format("entry {} was asked for, but this is the oldest segment and begins with "
-                      "entry {}",
-                      from_, segments.front().sequence)));
+      throw JournalError(describe_removed(segments.front(), from_));
     }
     ++after;
   }
@@ -231,9 +230,12 @@ bool FrameReader::accept_frame() {
 // lists the directory for a later one, which would mean damage.
 std::optional<NamedFile> FrameReader::following_segment() const {
   if (next_sequence_ > segment_.first_sequence) {
-    const NamedFile next{next_sequence_, segment_path(directory_, shard_id_, next_sequence_)};
     std::error_code ignored;  // the listing reports problems of the directory
-    if (std::filesystem::exists(next.path, ignored)) return next;
+    for (const std::filesystem::path& place : {directory_, archive_}) {
+      if (place.empty()) continue;
+      const NamedFile next{next_sequence_, segment_path(place, shard_id_, next_sequence_)};
+      if (std::filesystem::exists(next.path, ignored)) return next;
+    }
   }
   for (NamedFile& segment : list_segments(directory_, shard_id_)) {
     if (segment.sequence > segment_.first_sequence) return std::move(segment);

@@ -29,9 +29,11 @@ class FrameReader {
  public:
   enum class Result { kFrame, kEnd, kTorn, kDamaged };
 
-  // Begins with the segment of entry `from` (0: the oldest), also with its earlier frames. Opening
-  // errors appear at the first next().
-  FrameReader(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from);
+  // Begins with the segment of entry `from` (0: the oldest), also with its earlier frames. Segments
+  // that the directory no longer has come from the archive, if one is given. Opening errors appear
+  // at the first next().
+  FrameReader(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from,
+              std::filesystem::path archive = {});
 
   // Moves to the next frame. The caller knows entries up to `durable` to be durable: if one of them
   // cannot be read, that is damage and never a torn write. kDamaged is final; other results may
@@ -87,6 +89,7 @@ class FrameReader {
   [[nodiscard]] bool vouches_for_missing(std::uint64_t offset) const;
 
   std::filesystem::path directory_;
+  std::filesystem::path archive_;
   std::uint32_t shard_id_;
   core::Sequence from_;
 

@@ -30,7 +30,8 @@ constexpr core::Limits kSmallLimits{.max_orders = 128,
                                     .max_positions = 32,
                                     .max_fills_per_command = 8,
                                     .max_open_orders = 96,
-                                    .max_open_orders_per_account = 64};
+                                    .max_open_orders_per_account = 64,
+                                    .max_client_ids = 256};
 
 struct Entry {
   core::Command command;
@@ -60,7 +61,10 @@ class TemporaryDirectory {
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] Settings settings(std::uint64_t segment_bytes = std::uint64_t{1} << 20) const {
-    return {path_, 0, segment_bytes};
+    Settings settings;
+    settings.directory = path_;
+    settings.segment_bytes = segment_bytes;
+    return settings;
   }
 
  private:

@@ -26,7 +26,8 @@ constexpr core::Limits kLimits{.max_orders = 2048,
                                .max_positions = 256,
                                .max_fills_per_command = 8,
                                .max_open_orders = 1536,
-                               .max_open_orders_per_account = 384};
+                               .max_open_orders_per_account = 384,
+                               .max_client_ids = 4096};
 
 // A journal of version 2, with the report of the binary that made it.
 class JournalOfVersion2 : public ::testing::Test {

@@ -17,8 +17,9 @@ constexpr core::Sequence kUnbounded = ~core::Sequence{0};
 }  // namespace
 
 struct Reader::State {
-  State(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from)
-      : frames(std::move(directory), shard_id, from), next_sequence(from) {}
+  State(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from,
+        std::filesystem::path archive)
+      : frames(std::move(directory), shard_id, from, std::move(archive)), next_sequence(from) {}
 
   [[nodiscard]] Result next_frame(core::Sequence durable);
   [[nodiscard]] Result decode(core::Command& command, core::EventBuffer& events);
@@ -31,9 +32,10 @@ struct Reader::State {
   std::string undecodable;          // set once an entry of a valid frame cannot be decoded
 };
 
-Reader::Reader(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from)
+Reader::Reader(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from,
+               std::filesystem::path archive)
     : state_(std::make_unique<State>(std::move(directory), shard_id,
-                                     std::max(from, core::Sequence{1}))) {}
+                                     std::max(from, core::Sequence{1}), std::move(archive))) {}
 Reader::~Reader() = default;
 Reader::Reader(Reader&&) noexcept = default;
 Reader& Reader::operator=(Reader&&) noexcept = default;

@@ -22,8 +22,10 @@ class Reader {
     kDamaged,  // anything else that must not be; see error()
   };
 
-  // Positions before entry `from` (0 and 1: the first). Opening errors appear at the first next().
-  Reader(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from);
+  // Positions before entry `from` (0 and 1: the first). What the directory does not have any more
+  // comes from the archive, if one is named. Opening errors appear at the first next().
+  Reader(std::filesystem::path directory, std::uint32_t shard_id, core::Sequence from,
+         std::filesystem::path archive = {});
   ~Reader();
   Reader(Reader&&) noexcept;
   Reader& operator=(Reader&&) noexcept;

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <limits>
 #include <optional>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -34,26 +33,25 @@ void check_settings(const Settings& settings, const core::Limits& limits) {
   }
 }
 
-// Creates the directory and its missing parents, each durable before the next: a power cut must not
-// remove one that holds acknowledged orders.
-void ensure_directory(const std::filesystem::path& directory) {
-  std::error_code error;
-  if (std::filesystem::is_directory(directory, error)) return;
-  const std::filesystem::path parent = directory.parent_path();
-  if (parent != directory) ensure_directory(parent);
-  std::filesystem::create_directory(directory, error);
-  if (error) {
-    throw JournalError(fmt::format("Creating {} failed: {}. Check the path and its permissions.",
-                                   directory.string(), error.message()));
-  }
-  sync_directory(parent);
+void make_archive(const Settings& settings) {
+  make_directories(settings.archive);
+  if (!std::filesystem::equivalent(settings.archive, settings.directory)) return;
+  throw JournalError(
+      fmt::format("{} is the archive and the journal at once: give the archive a "
+                  "directory of its own.",
+                  settings.archive.string()));
 }
 
-// Returns an absolute path without a final slash, so that each part has the one before it as
-// parent.
-std::filesystem::path plain_path(const std::filesystem::path& directory) {
-  const std::filesystem::path path = std::filesystem::absolute(directory);
-  return path.has_filename() ? path : path.parent_path();
+// A journal must not begin anew beside an archive that holds the one before it.
+void check_not_lost(const Settings& settings, const std::vector<NamedFile>& segments) {
+  if (!segments.empty() || settings.archive.empty()) return;
+  const auto archived = list_segments(settings.archive, settings.shard_id);
+  if (archived.empty()) return;
+  throw JournalError(fmt::format(
+      "{} holds no journal, but {} holds the segments of one: this is the wrong directory, or it "
+      "was lost. Make it anew by `openvenue journal restore`, or give a new venue an archive of "
+      "its own.",
+      settings.directory.string(), settings.archive.string()));
 }
 
 }  // namespace
@@ -63,9 +61,11 @@ class Recovery {
   static Recovered run(const Settings& settings, const core::Limits& limits,
                        const std::stop_token& stop) {
     check_settings(settings, limits);
-    ensure_directory(plain_path(settings.directory));
+    make_directories(settings.directory);
+    if (!settings.archive.empty()) make_archive(settings);
     DirectoryLock lock(settings.directory);
     const std::vector<NamedFile> segments = list_segments(settings.directory, settings.shard_id);
+    check_not_lost(settings, segments);
     check_segment_links(segments, settings.shard_id);
     forget_cached(segments);
 

@@ -279,7 +279,7 @@ TEST(Recovery, RulesThatThisBuildDoesNotKnowAreRefused) {
     recovered.writer.write(frame);
     recovered.writer.sync();
   }
-  EXPECT_THAT(refusal(settings), ::testing::HasSubstr("was made under rules version 3, and this "
+  EXPECT_THAT(refusal(settings), ::testing::HasSubstr("was made under rules version 4, and this "
                                                       "engine knows those up to 2"));
 }
 

@@ -19,10 +19,11 @@ constexpr core::Sequence kUnbounded = ~core::Sequence{0};
 
 Replay::Replay(const Settings& settings, const core::Limits& limits, Start start)
     : settings_(settings) {
-  if (start == Start::kNewestSnapshot) restore_newest_snapshot(limits);
+  if (start != Start::kBeginning) restore_snapshot_of(start, limits);
   if (!exchange_) {
+    check_begins_with_entry_one();
     exchange_ = std::make_unique<VenueExchange>(limits);
-    reader_ = std::make_unique<Reader>(settings.directory, settings.shard_id, 1);
+    reader_ = std::make_unique<Reader>(settings.directory, settings.shard_id, 1, settings.archive);
   }
   reserve_events();
 }
@@ -33,9 +34,18 @@ void Replay::reserve_events() {
   recomputed_.reserve(events);
 }
 
-void Replay::restore_newest_snapshot(const core::Limits& limits) {
+void Replay::check_begins_with_entry_one() const {
+  const auto segments = list_segments(settings_.directory, settings_.archive, settings_.shard_id);
+  if (segments.empty() || segments.front().sequence == 1) return;
+  throw JournalError(
+      fmt::format("The state cannot be made: no snapshot in {} can be used, and {} {}",
+                  settings_.directory.string(), describe_removed(segments.front(), 1),
+                  fmt::join(warnings_, " ")));
+}
+
+void Replay::restore_snapshot_of(Start start, const core::Limits& limits) {
   std::vector<NamedFile> snapshots = list_snapshots(settings_.directory, settings_.shard_id);
-  std::reverse(snapshots.begin(), snapshots.end());
+  if (start == Start::kNewestSnapshot) std::reverse(snapshots.begin(), snapshots.end());
   for (const NamedFile& name : snapshots) {
     Snapshot snapshot;
     try {

@@ -21,6 +21,7 @@ class Replay {
   enum class Start {
     kBeginning,
     kNewestSnapshot,  // the newest usable one; warnings() has the others, with the reasons
+    kOldestSnapshot,  // the oldest usable one; the same
   };
   enum class Stop { kReached, kEnd, kTorn };
 
@@ -46,7 +47,8 @@ class Replay {
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
-  void restore_newest_snapshot(const core::Limits& limits);
+  void restore_snapshot_of(Start start, const core::Limits& limits);
+  void check_begins_with_entry_one() const;
   void check_snapshot_is_of_journal(const Snapshot& snapshot, const NamedFile& name);
   void prepare_for(const core::Configure& configure);
   void reserve_events();

@@ -93,6 +93,17 @@ std::vector<NamedFile> list_segments(const std::filesystem::path& directory,
   return list(kSegment, directory, shard_id);
 }
 
+std::vector<NamedFile> list_segments(const std::filesystem::path& directory,
+                                     const std::filesystem::path& archive, std::uint32_t shard_id) {
+  std::vector<NamedFile> segments = list_segments(directory, shard_id);
+  if (archive.empty()) return segments;
+  const core::Sequence oldest = segments.empty() ? ~core::Sequence{0} : segments.front().sequence;
+  std::vector<NamedFile> all = list_segments(archive, shard_id);
+  std::erase_if(all, [&](const NamedFile& archived) { return archived.sequence >= oldest; });
+  all.insert(all.end(), segments.begin(), segments.end());
+  return all;
+}
+
 std::vector<NamedFile> list_snapshots(const std::filesystem::path& directory,
                                       std::uint32_t shard_id) {
   return list(kSnapshot, directory, shard_id);
@@ -151,6 +162,15 @@ std::string describe_version(const std::filesystem::path& path, std::uint32_t ve
       "reads "
       "it: the version that wrote it, or the one after that.",
       path.string(), version, core::kSchemaVersionOldest, core::kSchemaVersion);
+}
+
+std::string describe_removed(const NamedFile& oldest, core::Sequence wanted) {
+  return fmt::format(
+      "entry {} was asked for, but the oldest segment here is {}, which begins with entry {}: "
+      "those "
+      "before it were archived. Name their directory with --archive-dir, or make a whole journal "
+      "of both with `openvenue journal restore`.",
+      wanted, oldest.path.string(), oldest.sequence);
 }
 
 std::string describe_damage(const std::filesystem::path& path, std::uint64_t offset,

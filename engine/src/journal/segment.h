@@ -28,6 +28,10 @@ struct NamedFile {
 // files.
 [[nodiscard]] std::vector<NamedFile> list_segments(const std::filesystem::path& directory,
                                                    std::uint32_t shard_id);
+// The same with those that only the archive holds (empty: there is none).
+[[nodiscard]] std::vector<NamedFile> list_segments(const std::filesystem::path& directory,
+                                                   const std::filesystem::path& archive,
+                                                   std::uint32_t shard_id);
 [[nodiscard]] std::vector<NamedFile> list_snapshots(const std::filesystem::path& directory,
                                                     std::uint32_t shard_id);
 
@@ -47,6 +51,9 @@ void check_segment_links(const std::vector<NamedFile>& segments, std::uint32_t s
 // Says that this engine does not read the file's version, and which versions it reads.
 [[nodiscard]] std::string describe_version(const std::filesystem::path& path,
                                            std::uint32_t version);
+
+// That entries before the oldest segment were asked for, and how to come by them.
+[[nodiscard]] std::string describe_removed(const NamedFile& oldest, core::Sequence wanted);
 
 // "FILE at offset N: WHAT" with what to do about damage.
 [[nodiscard]] std::string describe_damage(const std::filesystem::path& path, std::uint64_t offset,

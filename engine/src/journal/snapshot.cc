@@ -10,6 +10,8 @@
 #include "core/byte_io.h"
 #include "journal/error.h"
 #include "journal/file.h"
+#include "journal/frame_reader.h"
+#include "journal/reader.h"
 
 namespace openvenue::journal {
 namespace {
@@ -46,6 +48,17 @@ std::string remove_old_snapshots(const Settings& settings) {
   }
 }
 
+// The journal must find room for its next segment, whatever else is written.
+void leave_reserve(const Settings& settings, std::uint64_t bytes) {
+  const auto there = free_bytes(settings.directory);
+  const std::uint64_t needed = bytes + settings.disk_reserve_bytes / 2;
+  if (!there || *there >= needed) return;
+  throw DiskError(fmt::format(
+      "A snapshot of {} bytes would leave less than half of the disk's reserve: {} bytes are free "
+      "in {}, {} are needed. Free the disk.",
+      bytes, *there, settings.directory.string(), needed));
+}
+
 // Walks the state twice, for the header and for the bytes: time costs nothing here, and memory for
 // all the bytes would.
 SnapshotHeader write_state(File& file, const Settings& settings, const VenueExchange& exchange,
@@ -57,6 +70,7 @@ SnapshotHeader write_state(File& file, const Settings& settings, const VenueExch
   header.frame_checksum = frame_checksum;
   header.state_hash = digest.value();
   header.payload_bytes = digest.size();
+  leave_reserve(settings, sizeof header + header.payload_bytes);
   PiecewiseChecksum checksum(header, header.salt);
   std::uint64_t offset = sizeof header;
   core::PieceWriter out(kPieceBytes, [&](std::span<const std::byte> piece) {
@@ -96,6 +110,33 @@ Snapshot read_snapshot(const NamedFile& name, std::uint32_t shard_id) {
     throw refuse(name, "its name or size is not what its header says");
   }
   return snapshot;
+}
+
+void check_snapshot(const NamedFile& name, const Settings& settings) {
+  const File file = File::open(name.path);
+  file.drop_cache();
+  SnapshotHeader header;
+  if (file.read_at(0, std::as_writable_bytes(std::span(&header, 1))) != sizeof header ||
+      header.magic != kSnapshotMagic || !core::can_read(header.version) ||
+      header.sequence != name.sequence) {
+    throw refuse(name, "not a snapshot of the entry that its name says, or of another version");
+  }
+  PiecewiseChecksum checksum(header, header.salt);
+  std::vector<std::byte> piece(kPieceBytes);
+  for (std::uint64_t at = sizeof header;;) {
+    const std::size_t got = file.read_at(at, piece);
+    if (got == 0) break;
+    checksum.add(std::span(piece).first(got));
+    at += got;
+  }
+  if (checksum.value() != header.checksum) throw refuse(name, "its checksum is wrong");
+  Reader reader(settings.directory, settings.shard_id, name.sequence);
+  core::Command command;
+  core::EventBuffer events;
+  if (reader.next(command, events) != Reader::Result::kEntry ||
+      reader.frames().header().checksum != header.frame_checksum) {
+    throw refuse(name, "it was not taken of this journal");
+  }
 }
 
 std::unique_ptr<VenueExchange> restore_snapshot(const NamedFile& name, const Snapshot& snapshot,

@@ -36,6 +36,10 @@ struct Snapshot {
                                                               const Snapshot& snapshot,
                                                               const core::Limits& limits);
 
+// Reads the file from the disk, a piece at a time, and compares it with the journal's frame that it
+// was taken at. Throws JournalError saying why it cannot be used.
+void check_snapshot(const NamedFile& name, const Settings& settings);
+
 // Makes the snapshot of `exchange` durable, then removes all but the newest kSnapshotsKept.
 // `frame_checksum` is that of the frame with the last applied entry. Needs little memory beside the
 // state. Returns a sentence with the older snapshots that could not be removed, or nothing. Throws

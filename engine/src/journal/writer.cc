@@ -6,6 +6,7 @@
 #include <chrono>
 #include <future>
 #include <random>
+#include <system_error>
 #include <utility>
 
 #include "core/check.h"
@@ -32,7 +33,14 @@ std::uint64_t random_salt() {
 // fdatasync is one disk write and never a file system commit.
 File create_zeroed(const std::filesystem::path& path, std::uint64_t bytes) {
   File file = File::create(path);
-  file.write_zeros(0, bytes);
+  try {
+    file.write_zeros(0, bytes);
+  } catch (const DiskError&) {
+    // On a disk that is full now, the part that was written would be missing to everything else.
+    std::error_code ignored;  // what went wrong before is what matters
+    std::filesystem::remove(path, ignored);
+    throw;
+  }
   return file;
 }
 

@@ -26,6 +26,11 @@ struct Settings {
   // Size of new segments, rounded up to 4,096; kSegmentBytesMin to kSegmentBytesMax (format.h). A
   // frame that is larger gets a segment of its own size.
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;
+  // Free bytes of the disk that snapshots leave to the journal. The runtime keeps them free of new
+  // orders as well, see runtime/disk_reserve.h.
+  std::uint64_t disk_reserve_bytes = 0;
+  // Where segments lie that are not needed for a start, see archive.h; empty: nowhere.
+  std::filesystem::path archive = {};
 };
 
 struct Tail;

@@ -94,6 +94,7 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
   response->set_started_ns(engine_.started_ns());
   response->set_trading_day_end_ns(engine_.next_day_end_ns());
   response->set_version(version_);
+  response->set_read_only(engine_.read_only());
   return status;
 }
 

@@ -43,7 +43,13 @@ void encode_body(const runtime::OrderOutcome& outcome, v1::Reply& out) {
 
 void encode_body(const runtime::Refusal& refusal, v1::Reply& out) {
   out.mutable_reject()->set_reason(static_cast<v1::Reason>(refusal.reason));
-  if (refusal.order) encode(*refusal.order, *out.mutable_reject()->mutable_order());
+  out.set_duplicate(refusal.duplicate);
+  if (!refusal.order) return;
+  v1::Order& order = *out.mutable_reject()->mutable_order();
+  if (!refusal.duplicate) return encode(*refusal.order, order);
+  order.set_order_id(refusal.order->order_id);
+  order.set_account_id(refusal.order->account);
+  order.set_client_order_id(text(refusal.order->client_order_id));
 }
 
 void encode_body(const runtime::NotSequenced& not_sequenced, v1::Reply& out) {
@@ -148,6 +154,8 @@ void encode_command(const core::Configure& command, v1::JournalEntry& out) {
   limits.set_max_fills_per_command(command.limits.max_fills_per_command);
   limits.set_max_open_orders(command.limits.max_open_orders);
   limits.set_max_open_orders_per_account(command.limits.max_open_orders_per_account);
+  limits.set_max_positions_per_account(command.limits.max_positions_per_account);
+  limits.set_max_client_ids(command.limits.max_client_ids);
   out.mutable_configure()->set_rules_version(command.rules_version);
 }
 

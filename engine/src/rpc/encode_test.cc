@@ -26,6 +26,20 @@ TEST(Encode, AnEntryCarriesWhatWasJournaledOfWhoIntentAndRules) {
   EXPECT_EQ(entry.configure().rules_version(), 1U);
 }
 
+TEST(Encode, OfAnOrderThatIsForgottenOnlyTheIdsAreTold) {
+  runtime::Refusal refusal{core::Reason::kDuplicateClientOrderId, core::Order{}, true};
+  refusal.order->order_id = 7;
+  refusal.order->account = 3;
+  refusal.order->client_order_id = core::ClientOrderId("first");
+  v1::Reply reply;
+  encode(runtime::Reply{1, 9, 1, refusal}, reply);
+  EXPECT_TRUE(reply.duplicate());
+  EXPECT_EQ(reply.reject().reason(), v1::REASON_DUPLICATE_CLIENT_ORDER_ID);
+  EXPECT_EQ(reply.reject().order().order_id(), 7U);
+  EXPECT_EQ(reply.reject().order().client_order_id(), "first");
+  EXPECT_EQ(reply.reject().order().side(), v1::SIDE_UNSPECIFIED);
+}
+
 // Negative numbers take ten bytes each on the wire.
 TEST(Encode, TheLargestEntryFitsIntoAMessageBehindAFullBatch) {
   core::Limits limits;

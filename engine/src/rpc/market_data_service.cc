@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "journal/error.h"
 #include "journal/reader.h"
+#include "journal/segment.h"
 #include "rpc/decode.h"
 #include "rpc/encode.h"
 #include "rpc/pending_call.h"
@@ -26,7 +28,7 @@ constexpr std::chrono::milliseconds kIdleWait{100};
 class JournalFeed {
  public:
   JournalFeed(const journal::Settings& settings, core::Sequence from)
-      : reader_(settings.directory, settings.shard_id, from) {}
+      : reader_(settings.directory, settings.shard_id, from, settings.archive) {}
 
   // Appends entries up to `durable` to an empty batch. False if the journal cannot be read.
   [[nodiscard]] bool fill(v1::JournalBatch& batch, core::Sequence durable) {
@@ -50,6 +52,16 @@ class JournalFeed {
   core::EventBuffer events_;
 };
 
+// Nothing where entry `from` is in the journal or its archive.
+std::optional<grpc::Status> check_not_removed(const journal::Settings& settings,
+                                              core::Sequence from) {
+  const auto segments =
+      journal::list_segments(settings.directory, settings.archive, settings.shard_id);
+  if (segments.empty() || segments.front().sequence <= from) return std::nullopt;
+  return grpc::Status(grpc::StatusCode::OUT_OF_RANGE,
+                      journal::describe_removed(segments.front(), from));
+}
+
 }  // namespace
 
 grpc::Status MarketDataService::StreamJournal(grpc::ServerContext* context,
@@ -65,6 +77,7 @@ grpc::Status MarketDataService::StreamJournal(grpc::ServerContext* context,
             "the journal ends at " + std::to_string(durable.get()) + "; " + std::to_string(from) +
                 " would leave a gap: this is another journal than the one followed before"};
   }
+  if (const auto removed = check_not_removed(settings, from)) return *removed;
   const auto slot = admission_.admit(StreamKind::kSubscriber, context->peer());
   if (!slot) {
     metrics_.refused_streams.Increment();
@@ -91,6 +104,8 @@ grpc::Status MarketDataService::StreamJournal(grpc::ServerContext* context,
     batch.set_durable_sequence(durable.get());
     try {
       if (!feed.fill(batch, batch.durable_sequence()) || batch.entries().empty()) {
+        // A reader that does not acknowledge may come too late.
+        if (const auto removed = check_not_removed(settings, sent + 1)) return *removed;
         spdlog::error("journal stream ended after sequence={}: {}", sent, feed.error());
         return {grpc::StatusCode::DATA_LOSS, feed.error()};
       }
@@ -102,6 +117,33 @@ grpc::Status MarketDataService::StreamJournal(grpc::ServerContext* context,
     if (!write_timer.run([&] { return writer->Write(batch); })) break;
   }
   return grpc::Status::CANCELLED;
+}
+
+grpc::Status MarketDataService::AcknowledgeJournal(grpc::ServerContext* /*context*/,
+                                                   const v1::AcknowledgeJournalRequest* request,
+                                                   v1::AcknowledgeJournalResponse* /*response*/) {
+  if (auto status = check_shard(engine_, request->shard_id()); !status.ok()) return status;
+  if (!journal::is_reader_name(request->reader())) {
+    return {grpc::StatusCode::INVALID_ARGUMENT,
+            "a reader's name is 1 to 63 lower-case letters, digits and hyphens"};
+  }
+  const core::Sequence durable = engine_.durable().get();
+  if (request->sequence() > durable) {
+    return {grpc::StatusCode::OUT_OF_RANGE, "the journal ends at " + std::to_string(durable) +
+                                                ", before " + std::to_string(request->sequence())};
+  }
+  try {
+    using Acknowledged = runtime::Retention::Acknowledged;
+    if (engine_.retention().acknowledge(request->reader(), request->sequence()) ==
+        Acknowledged::kTooManyReaders) {
+      return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+              "as many readers are registered as there may be: remove the files "
+              "reader-NAME.offset of those that are gone from the engine's data directory"};
+    }
+    return grpc::Status::OK;
+  } catch (const journal::JournalError& error) {
+    return {grpc::StatusCode::UNAVAILABLE, error.what()};
+  }
 }
 
 grpc::Status MarketDataService::GetBook(grpc::ServerContext* context,

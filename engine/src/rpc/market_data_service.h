@@ -26,6 +26,9 @@ class MarketDataService final : public v1::MarketData::Service {
 
   grpc::Status StreamJournal(grpc::ServerContext* context, const v1::StreamJournalRequest* request,
                              grpc::ServerWriter<v1::JournalBatch>* writer) override;
+  grpc::Status AcknowledgeJournal(grpc::ServerContext* context,
+                                  const v1::AcknowledgeJournalRequest* request,
+                                  v1::AcknowledgeJournalResponse* response) override;
   grpc::Status GetBook(grpc::ServerContext* context, const v1::GetBookRequest* request,
                        v1::BookSnapshot* response) override;
 

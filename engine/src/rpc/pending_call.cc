@@ -26,6 +26,7 @@ grpc::Status status_of(const runtime::NotSequenced& not_sequenced) {
     case runtime::NotSequenced::Cause::kNotFound:
       return {grpc::StatusCode::NOT_FOUND, not_sequenced.message};
     case runtime::NotSequenced::Cause::kUnavailable:
+    case runtime::NotSequenced::Cause::kReadOnly:
       break;
   }
   return {grpc::StatusCode::UNAVAILABLE, not_sequenced.message};

@@ -39,20 +39,38 @@ core::OrderId order_named_by(const core::Event& event) {
       event);
 }
 
-Body order_outcome(const VenueExchange& exchange, const core::Event& first) {
+// An order's client order id is remembered for longer than the order.
+Body repeats_forgotten(const core::CommandBody& body, core::OrderId order_id) {
+  core::Order order;
+  order.order_id = order_id;
+  std::visit(
+      [&](const auto& command) {
+        if constexpr (requires { command.client_order_id; }) {
+          order.account = command.account;
+          order.client_order_id = command.client_order_id;
+        }
+      },
+      body);
+  return Refusal{core::Reason::kDuplicateClientOrderId, order, true};
+}
+
+Body order_outcome(const VenueExchange& exchange, const core::CommandBody& body,
+                   const core::Event& first) {
   const core::OrderId order_id = order_named_by(first);
   const core::Order* order = exchange.find_order(order_id);
+  const bool duplicate = std::holds_alternative<core::Duplicate>(first);
+  if (order == nullptr && duplicate) return repeats_forgotten(body, order_id);
   if (order == nullptr) {
     std::fprintf(stderr, "broken invariant: order %llu is named by an event but is not kept\n",
                  static_cast<unsigned long long>(order_id));
     std::abort();
   }
-  return OrderOutcome{*order, std::holds_alternative<core::Duplicate>(first)};
+  return OrderOutcome{*order, duplicate};
 }
 
 Body refusal(const VenueExchange& exchange, const core::Rejected& rejected,
              core::AccountId account) {
-  Refusal refusal{rejected.reason, std::nullopt};
+  Refusal refusal{rejected.reason, std::nullopt, false};
   const core::Order* order =
       rejected.order_id == 0 ? nullptr : exchange.find_order(rejected.order_id);
   if (order != nullptr && order->account == account) refusal.order = *order;
@@ -178,7 +196,7 @@ Reply answer(const VenueExchange& exchange, const core::Command& command,
   } else if (const auto* rejected = std::get_if<core::Rejected>(&events.front())) {
     reply.body = refusal(exchange, *rejected, *account);
   } else {
-    reply.body = order_outcome(exchange, events.front());
+    reply.body = order_outcome(exchange, command.body, events.front());
   }
   return reply;
 }

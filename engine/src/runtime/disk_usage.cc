@@ -1,11 +1,10 @@
 #include "runtime/disk_usage.h"
 
-#include <sys/statvfs.h>
-
 #include <filesystem>
 #include <limits>
 #include <system_error>
 
+#include "journal/file.h"
 #include "journal/segment.h"
 
 namespace openvenue::runtime {
@@ -60,10 +59,7 @@ DiskUsage::Usage DiskUsage::measure() const {
   } catch (const std::exception&) {
     // The directory cannot be read now; the journal reports that.
   }
-  struct statvfs disk {};
-  if (::statvfs(settings_.directory.c_str(), &disk) == 0) {
-    usage.free_bytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
-  }
+  usage.free_bytes = journal::free_bytes(settings_.directory).value_or(0);
   return usage;
 }
 

@@ -8,14 +8,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "journal/file.h"
 #include "journal/reader.h"
 #include "journal/snapshot_maker.h"
+#include "runtime/wait.h"
 
 namespace openvenue::runtime {
 namespace {
 
 // Far longer than a sync on a working disk.
 constexpr std::chrono::seconds kSyncMax{10};
+
+// Often enough that the fastest order flow takes a small part of a reserve in between.
+constexpr std::chrono::milliseconds kDiskLook{100};
 
 // Names the thread for ps, top and core dumps; at most 15 bytes.
 void name_this_thread(const char* name) { pthread_setname_np(pthread_self(), name); }
@@ -92,11 +97,19 @@ Snapshotter::Write write_snapshots(const EngineSettings& settings, const EngineS
   return seams.wrap_snapshot ? seams.wrap_snapshot(write) : write;
 }
 
+DiskReserve::FreeBytes free_bytes_of(const std::filesystem::path& directory) {
+  return [directory] { return journal::free_bytes(directory); };
+}
+
 bool has_command(const Batch& batch) {
   return std::any_of(batch.operations.begin(), batch.operations.end(), [](const Operation& each) {
     return std::holds_alternative<core::CommandBody>(each.body);
   });
 }
+
+constexpr const char* kReadOnlySentence =
+    "the venue is read-only because its disk is nearly full; nothing was changed: send it again "
+    "later";
 
 double seconds(core::TimestampNs ns) { return static_cast<double>(ns) / 1e9; }
 
@@ -168,6 +181,10 @@ Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFa
       watermark_(origin.exchange->last_sequence()),
       clock_(seams.clock, seams.boot_clock, settings.clock_tolerance),
       disk_usage_(settings.journal, [&metrics] { return metrics.journal_written_bytes.Value(); }),
+      disk_reserve_(
+          settings.journal.disk_reserve_bytes,
+          seams.free_bytes ? seams.free_bytes : free_bytes_of(settings.journal.directory)),
+      retention_(settings.journal, settings.retention, seams.clock, metrics),
       snapshotter_(write_snapshots(settings, seams), settings.snapshot_interval,
                    origin.snapshot_sequence, watermark_, metrics,
                    [this](const std::string& what) { stop_order_entry(what); }),
@@ -177,7 +194,7 @@ Engine::Engine(const EngineSettings& settings, Metrics& metrics, Committer::OnFa
   }
   shard_ = std::make_unique<Shard>(std::move(origin.exchange), settings.trading_day,
                                    origin.day_end_unfinished, clock_, settings.clock_tolerance,
-                                   ring_, free_flights_, handed_over_, metrics);
+                                   ring_, disk_reserve_, free_flights_, handed_over_, metrics);
   committer_ = std::make_unique<Committer>(
       std::move(origin.sink), handed_over_, durable_flights_, free_flights_, watermark_,
       [this](core::Sequence sequence) { snapshotter_.on_durable(sequence); },
@@ -210,6 +227,11 @@ void Engine::add_gauges() {
       [this] { return snapshot_sequence(); });
   add("openvenue_engine_open_orders", "Orders resting in the books",
       [this] { return shard_->open_orders(); });
+  add("openvenue_engine_client_ids", "Client order ids that are remembered",
+      [this] { return shard_->client_ids(); });
+  add("openvenue_engine_client_ids_floor_sequence",
+      "Client order ids of orders that opened after this command are all remembered",
+      [this] { return shard_->client_ids_floor(); });
   add("openvenue_engine_clock_step_seconds",
       "Step of the system's clock ahead that is too large to be followed; 0: none",
       [this] { return seconds(clock_.step_ns()); });
@@ -224,6 +246,18 @@ void Engine::add_gauges() {
   add("openvenue_engine_journal_sync_under_way_seconds",
       "Time that the running sync of the journal has taken; 0: none runs",
       [this] { return std::chrono::duration<double>(committer_->sync_under_way()).count(); });
+  add("openvenue_engine_read_only",
+      "1: the journal's disk is nearly full, and only cancels are taken; 2: not even those",
+      [this] {
+        return static_cast<int>(DiskReserve::Room::kForAll) -
+               static_cast<int>(disk_reserve_.room());
+      });
+  add("openvenue_engine_disk_reserve_bytes",
+      "Free bytes of the journal's disk below which the engine is read-only",
+      [this] { return disk_reserve_.reserve_bytes(); });
+  add("openvenue_engine_journal_reader_sequence",
+      "Lowest entry that a registered reader has acknowledged; +Inf: there is none",
+      [this] { return retention_.lowest_offset(); });
   const auto add_usage = [&](const char* name, const char* help, auto field) {
     add(name, help, [this, field] { return disk_usage_.at(DiskUsage::SteadyClock::now()).*field; });
   };
@@ -260,6 +294,16 @@ void Engine::start() {
     yield_to_order_flow();
     snapshotter_.run();
   });
+  disk_thread_ = std::jthread([this](const std::stop_token& stopped) {
+    name_this_thread("disk");
+    do disk_reserve_.look();
+    while (!wait_for(stopped, kDiskLook));
+  });
+  retention_thread_ = std::jthread([this](const std::stop_token& stopped) {
+    name_this_thread("retention");
+    yield_to_order_flow();
+    retention_.run(stopped);
+  });
 }
 
 bool Engine::healthy() const {
@@ -274,10 +318,32 @@ void Engine::stop_order_entry(const std::string& why) {
 
 Admission Engine::submit(Batch& batch) {
   if (order_entry_stopped_ && has_command(batch)) return Admission::kNotTrusted;
+  if (read_only()) {
+    refuse_for_want_of_disk(batch);
+    if (batch.operations.empty()) return Admission::kAccepted;
+  }
   batch.submitted_at = std::chrono::steady_clock::now();
   const Admission admission = ring_.try_push(batch);
   if (admission == Admission::kFull) metrics_.ring_full.Increment();
   return admission;
+}
+
+void Engine::refuse_for_want_of_disk(Batch& batch) {
+  const auto is_taken = [this](const Operation& operation) {
+    const auto* command = std::get_if<core::CommandBody>(&operation.body);
+    return command == nullptr || disk_reserve_.takes(*command);
+  };
+  const auto refused =
+      std::stable_partition(batch.operations.begin(), batch.operations.end(), is_taken);
+  if (refused == batch.operations.end()) return;
+  std::vector<Reply> replies;
+  for (auto operation = refused; operation != batch.operations.end(); ++operation) {
+    replies.push_back({operation->request_id, 0, weight(*operation),
+                       NotSequenced{NotSequenced::Cause::kReadOnly, kReadOnlySentence}});
+  }
+  batch.operations.erase(refused, batch.operations.end());
+  metrics_.read_only_refusals.Increment(static_cast<double>(replies.size()));
+  batch.sink->deliver(std::move(replies));
 }
 
 void Engine::stop() {
@@ -289,6 +355,8 @@ void Engine::stop() {
   publisher_thread_.join();
   watermark_.close();
   snapshot_thread_.join();
+  disk_thread_ = {};
+  retention_thread_ = {};
   metrics_.gauges()->clear();
   spdlog::info("engine stopped sequence={}", watermark_.get());
 }

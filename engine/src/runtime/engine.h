@@ -19,6 +19,7 @@
 #include "core/command.h"
 #include "journal/recovery.h"
 #include "runtime/committer.h"
+#include "runtime/disk_reserve.h"
 #include "runtime/disk_usage.h"
 #include "runtime/durable_watermark.h"
 #include "runtime/flight.h"
@@ -26,6 +27,7 @@
 #include "runtime/ingress_ring.h"
 #include "runtime/metrics.h"
 #include "runtime/publisher.h"
+#include "runtime/retention.h"
 #include "runtime/shard.h"
 #include "runtime/snapshotter.h"
 #include "runtime/trading_day.h"
@@ -36,6 +38,7 @@ namespace openvenue::runtime {
 struct EngineSettings {
   journal::Settings journal;
   core::Limits limits;
+  journal::Retention retention;
   std::uint64_t ring_size = 65'536;              // operations, see weight()
   core::Sequence snapshot_interval = 1'000'000;  // sequence numbers; 0: only on request
   TradingDay trading_day{std::chrono::minutes(0)};
@@ -48,6 +51,7 @@ struct EngineSettings {
 struct EngineSeams {
   Clock clock = wall_clock_ns;
   Clock boot_clock = boot_clock_ns;
+  DiskReserve::FreeBytes free_bytes;  // of the journal's disk; none: as the system says
   // Wraps the journal that recovery opened.
   std::function<std::unique_ptr<FrameSink>(std::unique_ptr<FrameSink>)> wrap_sink;
   std::function<Snapshotter::Write(Snapshotter::Write)> wrap_snapshot;
@@ -63,8 +67,9 @@ class Engine {
          const EngineSeams& seams = {}, const std::stop_token& stop = {});
   ~Engine();
 
-  // Never blocks. Unless it returns kAccepted, the batch is untouched. Each accepted operation gets
-  // exactly one reply, unless the journal fails.
+  // Never blocks. Each operation gets exactly one reply, unless the journal fails. If the batch is
+  // not accepted, the caller answers the operations left in it. Commands that the disk has no room
+  // for are removed from it and answered at once.
   [[nodiscard]] Admission submit(Batch& batch);
 
   // Largest weight of one sink's waiting batches, see IngressRing.
@@ -77,9 +82,15 @@ class Engine {
   // Refuses further batches, answers all accepted ones and closes the journal. Idempotent.
   void stop();
 
+  [[nodiscard]] Retention& retention() { return retention_; }
   [[nodiscard]] DurableWatermark& durable() { return watermark_; }
   [[nodiscard]] std::optional<std::future<core::Sequence>> take_snapshot() {
     return snapshotter_.request();
+  }
+
+  // True while new orders are refused because the journal's disk is nearly full.
+  [[nodiscard]] bool read_only() const {
+    return disk_reserve_.room() != DiskReserve::Room::kForAll;
   }
 
   [[nodiscard]] const EngineSettings& settings() const { return settings_; }
@@ -95,6 +106,7 @@ class Engine {
   void start();
   void add_gauges();
   void stop_order_entry(const std::string& why);
+  void refuse_for_want_of_disk(Batch& batch);
 
   // In flight between shard, journal and publisher: enough that matching continues during a sync.
   static constexpr std::size_t kFlights = 16;
@@ -110,6 +122,8 @@ class Engine {
   DurableWatermark watermark_;
   VenueClock clock_;
   DiskUsage disk_usage_;
+  DiskReserve disk_reserve_;
+  Retention retention_;
   std::atomic<bool> order_entry_stopped_ = false;
   Snapshotter snapshotter_;
   std::unique_ptr<Shard> shard_;
@@ -119,6 +133,8 @@ class Engine {
   std::thread journal_thread_;
   std::thread publisher_thread_;
   std::thread snapshot_thread_;
+  std::jthread disk_thread_;
+  std::jthread retention_thread_;
 };
 
 }  // namespace openvenue::runtime

@@ -64,6 +64,32 @@ TEST(Engine, AnswersTheSecondSendingOfAnOrderWithTheOrderOfTheFirst) {
   EXPECT_EQ(order_in(second).order_id, order_in(first).order_id);
 }
 
+// Its id is remembered for longer than the order, which only the history still has.
+TEST(Engine, NamesTheOrderOfASecondSendingThatItHasForgotten) {
+  const TemporaryDirectory directory;
+  EngineSettings settings = test_settings(directory.path());
+  settings.limits.max_orders = 4;
+  settings.limits.max_open_orders = 2;
+  const auto send = [](TestEngine& engine, const std::string& id) {
+    return engine.ask(
+        core::CommandBody(limit_order(1, Side::kBuy, 1, 10, id, core::TimeInForce::kIoc)));
+  };
+  core::OrderId first = 0;
+  {
+    TestEngine engine(settings);
+    engine.set_up_market();
+    first = order_in(send(engine, "first")).order_id;
+    for (int index = 0; index < 8; ++index) send(engine, std::to_string(index));
+  }
+  TestEngine engine(settings);
+  const auto refusal = std::get<Refusal>(send(engine, "first").body);
+  EXPECT_EQ(refusal.reason, core::Reason::kDuplicateClientOrderId);
+  EXPECT_TRUE(refusal.duplicate);
+  ASSERT_TRUE(refusal.order.has_value());
+  EXPECT_EQ(refusal.order->order_id, first);
+  EXPECT_EQ(refusal.order->client_order_id, core::ClientOrderId("first"));
+}
+
 TEST(Engine, DoesNotShowAnOrderToAnotherAccount) {
   const TemporaryDirectory directory;
   TestEngine engine(test_settings(directory.path()));

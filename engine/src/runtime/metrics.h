@@ -73,6 +73,7 @@ class Metrics {
   prometheus::Histogram& sync_seconds;
   prometheus::Histogram& frame_entries;
   prometheus::Counter& ring_full;
+  prometheus::Counter& read_only_refusals;
   prometheus::Counter& invalid_requests;
   prometheus::Counter& abandoned_queries;
   prometheus::Counter& stalled_clients;
@@ -82,6 +83,8 @@ class Metrics {
   prometheus::Histogram& snapshot_seconds;
   prometheus::Counter& snapshots;
   prometheus::Counter& snapshot_failures;
+  prometheus::Counter& segments_archived;
+  prometheus::Counter& archive_failures;
   prometheus::Counter& replay_divergences;
   prometheus::Counter& journal_written_bytes;
   prometheus::Counter& journal_failures;

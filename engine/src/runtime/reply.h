@@ -23,6 +23,8 @@ struct OrderOutcome {
 struct Refusal {
   core::Reason reason = core::Reason::kNone;
   std::optional<core::Order> order;
+  // The same request created `order` before, of which only the ids are still known.
+  bool duplicate = false;
 };
 
 // Not executed; has no sequence number.
@@ -32,6 +34,7 @@ struct NotSequenced {
     kInvalidArgument = 2,
     kUnavailable = 3,
     kNotFound = 4,
+    kReadOnly = 5,
   };
   Cause cause = Cause::kUnavailable;
   std::string message;

@@ -25,8 +25,8 @@ constexpr std::uint64_t kReplyWeightPerFlightMax = 8192;
 
 Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_day,
              bool day_end_unfinished, VenueClock& clock, std::chrono::nanoseconds tolerance,
-             IngressRing& ring, FlightQueue& free_flights, FlightQueue& handed_over,
-             Metrics& metrics)
+             IngressRing& ring, const DiskReserve& disk_reserve, FlightQueue& free_flights,
+             FlightQueue& handed_over, Metrics& metrics)
     : exchange_(std::move(exchange)),
       trading_day_(trading_day),
       day_end_unfinished_(day_end_unfinished),
@@ -34,6 +34,7 @@ Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_
       tolerance_ns_(tolerance.count()),
       read_ns_(clock_.now()),
       ring_(ring),
+      disk_reserve_(disk_reserve),
       free_flights_(free_flights),
       handed_over_(handed_over),
       metrics_(metrics),
@@ -45,14 +46,17 @@ Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_
                   exchange_->last_timestamp_ns() - read_ns_ > tolerance_ns_
               ? read_ns_
               : exchange_->last_timestamp_ns())),
-      open_orders_(exchange_->open_order_count()) {
+      open_orders_(exchange_->open_order_count()),
+      client_ids_(exchange_->client_id_count()),
+      client_ids_floor_(exchange_->client_ids_floor()) {
   events_.reserve(VenueExchange::max_events_per_command(exchange_->limits()));
 }
 
 void Shard::run() {
   std::vector<Batch> batches;
   while (ring_.pop_all(batches, kIdleWait)) {
-    end_trading_day_if_due(read_clock());
+    // A day's end may be long. On a full disk it waits, as no command comes before it.
+    if (disk_reserve_.room() != DiskReserve::Room::kNone) end_trading_day_if_due(read_clock());
     for (const Batch& batch : batches) process(batch);
     hand_over();
   }
@@ -179,6 +183,8 @@ void Shard::hand_over() {
   applied_sequence_ = exchange_->last_sequence();
   applied_timestamp_ns_ = exchange_->last_timestamp_ns();
   open_orders_ = exchange_->open_order_count();
+  client_ids_ = exchange_->client_id_count();
+  client_ids_floor_ = exchange_->client_ids_floor();
   flight_->handed_over_at = std::chrono::steady_clock::now();
   handed_over_.push(std::exchange(flight_, nullptr));
 }

@@ -13,6 +13,7 @@
 #include "core/command.h"
 #include "core/event.h"
 #include "runtime/answers.h"
+#include "runtime/disk_reserve.h"
 #include "runtime/flight.h"
 #include "runtime/ingress_ring.h"
 #include "runtime/metrics.h"
@@ -28,7 +29,8 @@ class Shard {
   // references must outlive the shard.
   Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_day,
         bool day_end_unfinished, VenueClock& clock, std::chrono::nanoseconds tolerance,
-        IngressRing& ring, FlightQueue& free_flights, FlightQueue& handed_over, Metrics& metrics);
+        IngressRing& ring, const DiskReserve& disk_reserve, FlightQueue& free_flights,
+        FlightQueue& handed_over, Metrics& metrics);
 
   // Runs until the ring is closed and empty and everything is handed over.
   void run();
@@ -38,6 +40,8 @@ class Shard {
   [[nodiscard]] core::TimestampNs applied_timestamp_ns() const { return applied_timestamp_ns_; }
   [[nodiscard]] core::TimestampNs next_day_end_ns() const { return next_day_end_ns_; }
   [[nodiscard]] std::size_t open_orders() const { return open_orders_; }
+  [[nodiscard]] std::size_t client_ids() const { return client_ids_; }
+  [[nodiscard]] core::Sequence client_ids_floor() const { return client_ids_floor_; }
 
  private:
   void process(const Batch& batch);
@@ -63,6 +67,7 @@ class Shard {
   core::TimestampNs read_ns_ = 0;
   core::TimestampNs stepped_ns_ = 0;  // how far steps, not the clock, have put stamps ahead
   IngressRing& ring_;
+  const DiskReserve& disk_reserve_;
   FlightQueue& free_flights_;
   FlightQueue& handed_over_;
   Metrics& metrics_;
@@ -76,6 +81,8 @@ class Shard {
   std::atomic<core::TimestampNs> applied_timestamp_ns_;
   std::atomic<core::TimestampNs> next_day_end_ns_;
   std::atomic<std::size_t> open_orders_;
+  std::atomic<std::size_t> client_ids_;
+  std::atomic<core::Sequence> client_ids_floor_;
 };
 
 }  // namespace openvenue::runtime

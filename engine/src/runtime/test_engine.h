@@ -146,7 +146,7 @@ inline EngineSettings test_settings(const std::filesystem::path& directory) {
   EngineSettings settings;
   settings.journal.directory = directory;
   settings.journal.segment_bytes = std::uint64_t{4} << 20;
-  settings.limits = {1U << 12, 64, 16, 256, 256, 3U << 10, 3U << 10};
+  settings.limits = {1U << 12, 64, 16, 256, 256, 3U << 10, 3U << 10, 64, 1U << 14};
   settings.snapshot_interval = 0;
   return settings;
 }

@@ -22,10 +22,14 @@ constexpr core::Limits kSmallest{.max_orders = 2,
                                  .max_positions = 1,
                                  .max_fills_per_command = 1,
                                  .max_open_orders = 1,
-                                 .max_open_orders_per_account = 1};
+                                 .max_open_orders_per_account = 1,
+                                 .max_client_ids = 2};
 
 void count(const core::Command& command, const core::EventBuffer& events, JournalStats& stats) {
-  if (stats.entries == 0) stats.first_ns = command.timestamp_ns;
+  if (stats.entries == 0) {
+    stats.first_ns = command.timestamp_ns;
+    stats.first_sequence = command.sequence;
+  }
   stats.last_ns = command.timestamp_ns;
   stats.last_sequence = command.sequence;
   ++stats.entries;
@@ -63,7 +67,8 @@ void compare_snapshot(const journal::Settings& settings, const journal::NamedFil
 
 JournalStats read_stats(const journal::Settings& settings, const OnProgress& on_progress) {
   JournalStats stats;
-  const auto segments = journal::list_segments(settings.directory, settings.shard_id);
+  const auto segments =
+      journal::list_segments(settings.directory, settings.archive, settings.shard_id);
   if (segments.empty()) {
     throw journal::JournalError(fmt::format(
         "{} holds no journal of shard {}. Give the engine's data directory and its shard.",
@@ -72,7 +77,8 @@ JournalStats read_stats(const journal::Settings& settings, const OnProgress& on_
   journal::check_segment_links(segments, settings.shard_id);
   stats.segments = segments.size();
 
-  journal::Reader reader(settings.directory, settings.shard_id, 1);
+  journal::Reader reader(settings.directory, settings.shard_id, segments.front().sequence,
+                         settings.archive);
   core::Command command;
   core::EventBuffer events;
   for (;;) {
@@ -102,8 +108,19 @@ Verdict verify(const journal::Settings& settings, const OnProgress& on_progress)
   // List first: a running engine's later snapshots are of entries beyond those read here.
   const auto snapshots = journal::list_snapshots(settings.directory, settings.shard_id);
   verdict.stats = read_stats(settings, on_progress);
-  journal::Replay replay(settings, kSmallest, journal::Replay::Start::kBeginning);
+  const bool from_snapshot = verdict.stats.first_sequence > 1;
+  journal::Replay replay(
+      settings, kSmallest,
+      from_snapshot ? journal::Replay::Start::kOldestSnapshot : journal::Replay::Start::kBeginning);
+  verdict.replayed_from = replay.snapshot_sequence();
   auto snapshot = snapshots.begin();
+  // Restoring it has compared the one that replay begins with; of those passed over it told why.
+  verdict.snapshot_faults = replay.warnings();
+  while (snapshot != snapshots.end() && snapshot->sequence <= verdict.replayed_from) {
+    if (snapshot->sequence == verdict.replayed_from)
+      verdict.snapshots.push_back(snapshot->sequence);
+    ++snapshot;
+  }
   const core::Sequence last = verdict.stats.last_sequence;
   while (replay.exchange().last_sequence() < last) {
     core::Sequence stop = std::min(replay.exchange().last_sequence() + kProgressEntries, last);

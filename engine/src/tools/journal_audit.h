@@ -31,6 +31,7 @@ struct JournalStats {
   std::uint64_t frame_bytes = 0;  // headers and padding included
   std::uint64_t frame_entries_max = 0;
   std::uint64_t entries = 0;
+  core::Sequence first_sequence = 0;
   core::Sequence last_sequence = 0;
   core::TimestampNs first_ns = 0;
   core::TimestampNs last_ns = 0;
@@ -43,7 +44,8 @@ struct JournalStats {
 struct Verdict {
   JournalStats stats;
   std::uint64_t state_hash = 0;
-  std::vector<core::Sequence> snapshots;     // that agree with the replayed state
+  core::Sequence replayed_from = 0;       // the snapshot that replay began with; 0: the beginning
+  std::vector<core::Sequence> snapshots;  // that agree with the replayed state
   std::vector<std::string> snapshot_faults;  // one sentence for each that does not
 };
 
@@ -51,8 +53,9 @@ struct Verdict {
 [[nodiscard]] JournalStats read_stats(const journal::Settings& settings,
                                       const OnProgress& on_progress);
 
-// The same, and replays every entry from the first: each command must cause the recorded events,
-// and each snapshot must have the state at its place.
+// The same, and replays every entry, from the first or, if segments were archived, from the oldest
+// snapshot: each command must cause the recorded events, and each snapshot must have the state at
+// its place.
 [[nodiscard]] Verdict verify(const journal::Settings& settings, const OnProgress& on_progress);
 
 }  // namespace openvenue::tools

@@ -13,10 +13,14 @@
 #include <string_view>
 
 #include "core/schema/names.h"
+#include "journal/archive.h"
 #include "journal/error.h"
+#include "journal/file.h"
 #include "journal/reader.h"
+#include "journal/segment.h"
 #include "tools/entry_json.h"
 #include "tools/journal_audit.h"
+#include "tools/journal_restore.h"
 
 namespace openvenue::tools {
 namespace {
@@ -24,7 +28,9 @@ namespace {
 struct Options {
   journal::Settings journal;
   bool json = false;
-  core::Sequence from = 1;
+  std::string to;
+  std::string until;
+  core::Sequence from = 0;
   std::uint64_t limit = ~std::uint64_t{0};
 };
 
@@ -34,16 +40,19 @@ class Progress {
   ~Progress() {
     if (shown_) std::fputs("\r\x1b[K", stderr);
   }
-  void operator()(std::uint64_t entries) {
+  void operator()(std::uint64_t entries) { show(fmt::format("{} entries", entries)); }
+  void operator()(const std::filesystem::path& file) { show(file.filename().string()); }
+
+ private:
+  void show(const std::string& what) {
     const auto now = std::chrono::steady_clock::now();
     if (!terminal_ || now < next_) return;
     next_ = now + std::chrono::milliseconds(250);
     shown_ = true;
-    fmt::print(stderr, "\r{} entries", entries);
+    fmt::print(stderr, "\r\x1b[K{}", what);
     std::fflush(stderr);
   }
 
- private:
   const bool terminal_ = ::isatty(STDERR_FILENO) != 0;
   std::chrono::steady_clock::time_point next_ =
       std::chrono::steady_clock::now() + std::chrono::seconds(2);
@@ -104,12 +113,13 @@ void print_counts(std::string_view title, const Names& names, const Counts& coun
 
 void print_stats_json(const JournalStats& stats) {
   fmt::print(
-      R"({{"segments":{},"frames":{},"frame_bytes":{},"entries":{},"last_sequence":{},)"
+      R"({{"segments":{},"frames":{},"frame_bytes":{},"entries":{},"first_sequence":{},)"
+      R"("last_sequence":{},)"
       R"("entries_per_frame":{:.2f},"entries_per_frame_max":{},"bytes_per_entry":{:.1f},)"
       R"("first_ns":{},"last_ns":{},"ending":"{}","torn_bytes":{},"commands":{},"events":{}}})"
       "\n",
-      stats.segments, stats.frames, stats.frame_bytes, stats.entries, stats.last_sequence,
-      per_frame(stats, stats.entries), stats.frame_entries_max,
+      stats.segments, stats.frames, stats.frame_bytes, stats.entries, stats.first_sequence,
+      stats.last_sequence, per_frame(stats, stats.entries), stats.frame_entries_max,
       stats.entries == 0
           ? 0.0
           : static_cast<double>(stats.frame_bytes) / static_cast<double>(stats.entries),
@@ -138,18 +148,23 @@ void print_verdict_json(const Verdict& verdict) {
     if (!faults.empty()) faults += ',';
     append_json_string(fault, faults);
   }
-  fmt::print(R"({{"ok":{},"entries":{},"last_sequence":{},"segments":{},"frames":{},"ending":"{}",)"
+  fmt::print(R"({{"ok":{},"entries":{},"first_sequence":{},"replayed_from":{},)"
+             R"("last_sequence":{},"segments":{},"frames":{},"ending":"{}",)"
              R"("torn_bytes":{},"state_hash":"{:016x}","snapshots":[{}],"snapshot_faults":[{}]}})"
              "\n",
-             verdict.snapshot_faults.empty(), verdict.stats.entries, verdict.stats.last_sequence,
-             verdict.stats.segments, verdict.stats.frames, name_of(verdict.stats.ending),
-             verdict.stats.torn_bytes, verdict.state_hash, fmt::join(verdict.snapshots, ","),
-             faults);
+             verdict.snapshot_faults.empty(), verdict.stats.entries, verdict.stats.first_sequence,
+             verdict.replayed_from, verdict.stats.last_sequence, verdict.stats.segments,
+             verdict.stats.frames, name_of(verdict.stats.ending), verdict.stats.torn_bytes,
+             verdict.state_hash, fmt::join(verdict.snapshots, ","), faults);
 }
 
 void print_verdict(const Verdict& verdict) {
   fmt::print("entries     {} in {} frames in {} segments\n", verdict.stats.entries,
              verdict.stats.frames, verdict.stats.segments);
+  if (verdict.replayed_from != 0) {
+    fmt::print("replayed    from the snapshot of entry {}: the journal here begins with entry {}\n",
+               verdict.replayed_from, verdict.stats.first_sequence);
+  }
   fmt::print("ending      {}\n", describe(verdict.stats));
   fmt::print("state hash  {:016x}\n", verdict.state_hash);
   fmt::print("snapshots   {} checked\n", verdict.snapshots.size());
@@ -174,7 +189,14 @@ int run_stats(const Options& options) {
 }
 
 int run_dump(const Options& options) {
-  journal::Reader reader(options.journal.directory, options.journal.shard_id, options.from);
+  core::Sequence from = options.from;
+  if (from == 0) {
+    const auto segments = journal::list_segments(options.journal.directory, options.journal.archive,
+                                                 options.journal.shard_id);
+    if (!segments.empty()) from = segments.front().sequence;
+  }
+  journal::Reader reader(options.journal.directory, options.journal.shard_id, from,
+                         options.journal.archive);
   core::Command command;
   core::EventBuffer events;
   std::string line;
@@ -191,6 +213,46 @@ int run_dump(const Options& options) {
     }
   }
   return 0;
+}
+
+int run_archive(const Options& options) {
+  std::uint64_t archived = 0;
+  {
+    Progress progress;
+    journal::make_directories(options.journal.archive);
+    archived = journal::archive_closed_segments(
+        options.journal, [&](const journal::NamedFile& segment) { progress(segment.path); });
+  }
+  if (options.json) {
+    fmt::print(R"({{"ok":true,"archived":{}}})"
+               "\n",
+               archived);
+  } else {
+    fmt::print("{} segments archived in {}\n", archived, options.journal.archive.string());
+  }
+  return 0;
+}
+
+int run_restore(const Options& options) {
+  RestoreUntil until;
+  if (!options.until.empty()) {
+    const auto parsed = parse_until(options.until);
+    if (!parsed) {
+      throw journal::JournalError(
+          "--until is the sequence number of an entry, or a time in UTC such as "
+          "2026-12-01T16:30:00Z.");
+    }
+    until = *parsed;
+  }
+  Options restored = options;
+  restored.journal.directory = options.to;
+  restored.journal.archive.clear();
+  {
+    Progress progress;
+    static_cast<void>(restore_journal(options.journal, options.to, until,
+                                      [&](const std::filesystem::path& file) { progress(file); }));
+  }
+  return run_verify(restored);
 }
 
 int report(const Options& options, const std::exception& error) {
@@ -213,6 +275,8 @@ CLI::App* add_command(CLI::App& journal, const char* name, const char* help,
       ->required();
   command->add_option("--shard", options->journal.shard_id, "Shard whose journal it is")
       ->capture_default_str();
+  command->add_option("--archive-dir", options->journal.archive,
+                      "Where the segments are that were archived");
   command->add_flag("--json", options->json, "Print JSON (dump always does)");
   command->callback([options, &exit_code, run] {
     try {
@@ -236,9 +300,23 @@ void add_journal_command(CLI::App& app, int& exit_code) {
               run_stats);
   CLI::App* dump = add_command(*journal, "dump", "Print entries, one JSON object a line", options,
                                exit_code, run_dump);
-  dump->add_option("--from", options->from, "First entry, by sequence number")
-      ->capture_default_str();
+  dump->add_option("--from", options->from,
+                   "First entry, by sequence number; not given: the oldest that is there");
   dump->add_option("--limit", options->limit, "At most so many entries");
+  CLI::App* archive =
+      add_command(*journal, "archive",
+                  "Put all segments but the last two into the archive as well; the engine may run",
+                  options, exit_code, run_archive);
+  archive->get_option("--archive-dir")->required();
+  CLI::App* restore = add_command(
+      *journal, "restore",
+      "Make a journal of all that archive and directory hold, up to a moment, and verify it; the "
+      "engine may run",
+      options, exit_code, run_restore);
+  restore->add_option("--to", options->to, "Directory to make, or an empty one")->required();
+  restore->add_option("--until", options->until,
+                      "Last entry by sequence number, or a time (2026-12-01T16:30:00Z): all up to "
+                      "then; not given: all");
 }
 
 }  // namespace openvenue::tools

@@ -31,7 +31,7 @@ from openvenue.http.engine_calls import (
     not_taken,
     order_of,
 )
-from openvenue.http.history import history_of
+from openvenue.http.history import history_of, past_order
 from openvenue.http.open_orders import ENGINE_PAGE_MAX, open_orders
 from openvenue.http.openapi import accepts, answers
 from openvenue.http.order_body import ReplaceRequest, decode_replace, given
@@ -260,8 +260,7 @@ async def replace_order(
     command.client_order_id = client_order_id
     with command_of(client_order_id):
         reply = await engine_reply(worker, pb.Request(replace_order=command), client_order_id)
-        order = await entered_order(worker, reply, outcome, instrument, current)
-        return json_response(worker.views.order(order, instrument))
+        return json_response(await entered_order(worker, reply, outcome, instrument, current))
 
 
 @router.delete(
@@ -340,13 +339,10 @@ async def _find(
         return await _document(worker, reply.order)
     if reply.not_sequenced.cause != pb.NotSequenced.CAUSE_NOT_FOUND:
         raise not_taken(reply.not_sequenced)
-    async with history_of(worker, principal.account_id) as connection:
-        row = await order_queries.find_order(
-            connection, worker.settings.shard_id, principal.account_id, **by
-        )
-    if row is None:
+    found = await past_order(worker, principal.account_id, **by)
+    if found is None:
         raise problems.order_not_found()
-    return await _row_document(worker, row)
+    return found
 
 
 async def _document(worker: Worker, order: pb.Order) -> resources.Order:

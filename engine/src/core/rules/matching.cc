@@ -36,8 +36,9 @@ void Matching::cancel(Slot slot, Reason reason) {
 void Matching::end(Slot slot, OrderStatus status) {
   state_.orders[slot].status = status;
   touch(slot);
-  const Slot account = state_.orders.owner(slot).account;
-  state_.orders.end(slot, state_.ledger.account(account).open_orders);
+  const OrderOwner& owner = state_.orders.owner(slot);
+  state_.orders.end(slot, state_.ledger.account(owner.account).open_orders);
+  state_.release_if_vacant(owner.account, owner.position);
 }
 
 void Matching::touch(Slot slot) {

@@ -20,24 +20,17 @@ Order order_of(const NewOrder& command) {
   return order;
 }
 
-// An order without an intent may come from a client or a worker of the version before, which did
-// not pass intents on, so its repetition may have one.
-bool made_by(const NewOrder& command, const Order& order) {
-  return order.replaces == 0 && order.instrument == command.instrument &&
-         order.side == command.side && order.type == command.type &&
-         order.time_in_force == command.time_in_force && order.qty_lots == command.qty_lots &&
-         order.limit_price_ticks == command.limit_price_ticks &&
-         (order.position_intent == command.position_intent ||
-          order.position_intent == PositionIntent::kUnspecified);
-}
-
 ReplaceTerms terms_of(const ReplaceOrder& command) {
   return {command.qty_lots, command.limit_price_ticks, command.time_in_force,
           command.keep_time_in_force};
 }
 
-bool made_by(const ReplaceOrder& command, const Order& order, const ReplaceTerms& terms) {
-  return command.order_id != 0 && order.replaces == command.order_id && terms == terms_of(command);
+UsedClientId sent_by(const ReplaceOrder& command) {
+  Order order;
+  order.account = command.account;
+  order.replaces = command.order_id;
+  order.client_order_id = command.client_order_id;
+  return client_id_of(order, terms_of(command));
 }
 
 Order replacement(const Order& old, const ReplaceOrder& command) {
@@ -56,20 +49,25 @@ void Orders::enter(const NewOrder& command) {
   const Slot account = state_.ledger.find_account(command.account);
   if (account == kNoSlot) return reject(Reason::kUnknownAccount);
   if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder);
-  const Slot earlier = state_.orders.find(command.account, command.client_order_id);
+  const Order order = order_of(command);
+  const UsedClientId sent = client_id_of(order);
+  state_.orders.client_ids().prefetch(sent, account);
+  const Slot earlier = state_.orders.client_ids().find(sent);
   if (earlier != kNoSlot) {
-    const Order& known = state_.orders[earlier];
-    if (!made_by(command, known)) return reject(Reason::kDuplicateClientOrderId);
-    events_.emplace_back(Duplicate{known.order_id});
+    const UsedClientId& used = state_.orders.client_ids()[earlier];
+    // An order without an intent may come from a client or a worker of the version before, which
+    // did not pass it on: its repetition may have one.
+    const bool same = used.body == sent.body || used.body == body_without_intent(order);
+    if (!same) return reject(Reason::kDuplicateClientOrderId);
+    events_.emplace_back(Duplicate{used.order_id});
     return;
   }
   const Slot instrument = state_.instruments.find(command.instrument);
   if (instrument == kNoSlot) return reject(Reason::kUnknownInstrument);
   if (!has_meaning(command)) return reject(Reason::kInvalidOrder);
 
-  const Order order = order_of(command);
   const OrderOwner owner{account, state_.ledger.find_position(command.account, command.instrument),
-                         instrument};
+                         instrument, kNoSlot};
   Reason reason = validate(order, state_.instruments[instrument].instrument.terms);
   if (reason != Reason::kNone) return reject(reason);
   reason = check_position_intent(state_, order, owner);
@@ -107,12 +105,12 @@ void Orders::replace(const ReplaceOrder& command) {
     return reject(Reason::kUnknownAccount, id);
   }
   if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder, id);
-  const Slot earlier = state_.orders.find(command.account, command.client_order_id);
+  const UsedClientId sent = sent_by(command);
+  const Slot earlier = state_.orders.client_ids().find(sent);
   if (earlier != kNoSlot) {
-    const Order& known = state_.orders[earlier];
-    const bool same = made_by(command, known, state_.orders.replace_terms(earlier));
-    if (!same) return reject(Reason::kDuplicateClientOrderId, id);
-    events_.emplace_back(Duplicate{known.order_id});
+    const UsedClientId& used = state_.orders.client_ids()[earlier];
+    if (used.body != sent.body) return reject(Reason::kDuplicateClientOrderId, id);
+    events_.emplace_back(Duplicate{used.order_id});
     return;
   }
   const Slot old_slot = state_.orders.find(id);

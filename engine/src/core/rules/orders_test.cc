@@ -490,7 +490,7 @@ TEST_F(OrdersTest, AFullStoreForgetsTheOrderThatEndedFirst) {
   }
   EXPECT_EQ(exchange_.find_order(forgotten), nullptr);
   EXPECT_NE(exchange_.find_order(open), nullptr);
-  EXPECT_NE(enter(first), forgotten);
+  EXPECT_EQ(apply(first).front(), Event(Duplicate{forgotten}));
 }
 
 TEST_F(OrdersTest, AnAccountMayHaveSoManyOpenOrders) {

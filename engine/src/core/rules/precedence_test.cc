@@ -104,7 +104,11 @@ const std::vector<Fault<NewOrder>>& faults_of_new_orders() {
       {"too little cash", Reason::kInsufficientCash,
        [](Test&, NewOrder& it) { it.qty_lots = 1'000'000; }},
       {"no room for a position", Reason::kCapacity,
-       [](Test& test, NewOrder&) { test.limit_to([](Limits& it) { it.max_positions = 4; }); }},
+       [](Test& test, NewOrder&) { test.limit_to([](Limits& it) { it.max_positions = 3; }); }},
+      {"no room for a position of the account", Reason::kAccountPositionLimit,
+       [](Test& test, NewOrder&) {
+         test.limit_to([](Limits& it) { it.max_positions_per_account = 2; });
+       }},
       {"no room for an open order", Reason::kOpenOrderLimit,
        [](Test& test, NewOrder&) { test.limit_to([](Limits& it) { it.max_open_orders = 2; }); }},
       {"no room for an open order of the account", Reason::kAccountOpenOrderLimit,

@@ -76,8 +76,7 @@ Reason check_risk(const ExchangeState& state, const Order& order, const OrderOwn
   if (!buys && !delivers(state, order, owner, position, released)) {
     return Reason::kInsufficientPosition;
   }
-  if (!held && state.ledger.positions() >= state.limits.max_positions) return Reason::kCapacity;
-  return Reason::kNone;
+  return held ? Reason::kNone : state.check_room_for_position(owner.account);
 }
 
 Reason check_open_orders(const ExchangeState& state, const Order& order, const OrderOwner& owner) {

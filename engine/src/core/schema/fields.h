@@ -103,6 +103,8 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("max_fills_per_command", record.max_fills_per_command);
   visit.field("max_open_orders", record.max_open_orders);
   visit.field("max_open_orders_per_account", record.max_open_orders_per_account);
+  visit.since(3, "max_positions_per_account", record.max_positions_per_account, kPositionsMax);
+  visit.since(3, "max_client_ids", record.max_client_ids, record.max_orders);
 }
 
 template <Is<Configure> T, class Visit>
@@ -212,6 +214,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("last_trade_id", record.last_trade_id);
   visit.field("cash_adjusted_micros", record.cash_adjusted_micros);
   visit.since(3, "rules_version", record.rules_version, RulesVersion{1});
+  visit.since(3, "client_ids_floor", record.client_ids_floor);
 }
 
 template <Is<Account> T, class Visit>
@@ -266,6 +269,15 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("updated_sequence", record.updated_sequence);
   visit.field("client_order_id", record.client_order_id);
   visit.since(3, "position_intent", record.position_intent);
+}
+
+template <Is<UsedClientId> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("account_id", record.account);
+  visit.field("id_low", record.id_low);
+  visit.field("id_high", record.id_high);
+  visit.field("body", record.body);
+  visit.field("order_id", record.order_id);
 }
 
 template <Is<ReplaceTerms> T, class Visit>

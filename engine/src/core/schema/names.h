@@ -154,6 +154,8 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames =
       return "account_open_order_limit";
     case Reason::kPositionIntentMismatch:
       return "position_intent_mismatch";
+    case Reason::kAccountPositionLimit:
+      return "account_position_limit";
     case Reason::kUserCanceled:
       return "user_canceled";
     case Reason::kImmediateOrCancel:

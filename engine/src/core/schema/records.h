@@ -14,6 +14,7 @@ struct Counters {
   TradeId last_trade_id = 0;
   CashMicros cash_adjusted_micros = 0;  // deposits less withdrawals
   RulesVersion rules_version = kRulesVersion;
+  Sequence client_ids_floor = 0;  // ids of orders that opened after it are all remembered
 };
 
 // An order in its present state: open, or ended and still remembered. Limits::max_orders bounds
@@ -46,13 +47,24 @@ struct Order {
   friend bool operator==(const Order&, const Order&) = default;
 };
 
-// The terms of a ReplaceOrder, kept beside the new order to recognize a repetition.
+// What a ReplaceOrder asked for, kept beside the order that it made: what it was, by which its
+// repetition is recognized, can be told from the record.
 struct ReplaceTerms {
   QtyLots qty_lots = 0;
   PriceTicks limit_price_ticks = 0;
   TimeInForce time_in_force = TimeInForce::kDay;
   bool keep_time_in_force = true;
   friend bool operator==(const ReplaceTerms&, const ReplaceTerms&) = default;
+};
+
+// A client order id that was used, as hashes: of the id, and of the command's body without it.
+struct UsedClientId {
+  AccountId account = 0;
+  std::uint64_t id_low = 0;
+  std::uint64_t id_high = 0;
+  std::uint64_t body = 0;
+  OrderId order_id = 0;  // the order that it opened
+  friend bool operator==(const UsedClientId&, const UsedClientId&) = default;
 };
 
 struct Account {
@@ -77,6 +89,11 @@ struct Position {
   QtyLots reserved_lots = 0;   // by open sell orders
   CashMicros cost_micros = 0;  // cost basis, signed like qty_lots
   QtyLots wanted_lots = 0;     // by open buy orders
+
+  // True if it holds nothing and no order is open in it: an open order has lots left.
+  [[nodiscard]] bool vacant() const {
+    return qty_lots == 0 && reserved_lots == 0 && wanted_lots == 0;
+  }
   friend bool operator==(const Position&, const Position&) = default;
 };
 

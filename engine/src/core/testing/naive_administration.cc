@@ -98,9 +98,8 @@ void NaiveExchange::carry_out(const AdjustPosition& command) {
   if (found == accounts_.end()) return reject(Reason::kUnknownAccount);
   if (!instruments_.contains(command.instrument)) return reject(Reason::kUnknownInstrument);
   const std::pair key(command.account, command.instrument);
-  if (!holdings_.contains(key) && holdings_.size() >= limits_.max_positions) {
-    return reject(Reason::kCapacity);
-  }
+  const Reason reason = check_place(command.account, command.instrument);
+  if (reason != Reason::kNone) return reject(reason);
   Holding held = holding(command.account, command.instrument);
   const WideInteger qty = WideInteger{held.qty_lots} + command.qty_lots;
   const WideInteger cost = WideInteger{held.cost_micros} + command.cost_micros;
@@ -123,22 +122,35 @@ void NaiveExchange::carry_out(const Configure& command) {
   const Limits& wanted = command.limits;
   const std::uint32_t smallest = std::min(
       {wanted.max_orders, wanted.max_accounts, wanted.max_instruments, wanted.max_positions,
-       wanted.max_fills_per_command, wanted.max_open_orders, wanted.max_open_orders_per_account});
+       wanted.max_fills_per_command, wanted.max_open_orders, wanted.max_open_orders_per_account,
+       wanted.max_positions_per_account, wanted.max_client_ids});
   const bool rules_known = command.rules_version >= 1 && command.rules_version <= kRulesVersion;
-  if (!rules_known || smallest == 0 || wanted.max_open_orders >= wanted.max_orders) {
+  // Ids that outlive their orders have no place under older rules.
+  const bool loses_ids = rules_version_ >= 3 && command.rules_version < 3 && !ids_.empty();
+  if (!rules_known || loses_ids || smallest == 0 || wanted.max_open_orders >= wanted.max_orders ||
+      wanted.max_open_orders >= wanted.max_client_ids) {
     return reject(Reason::kInvalidDefinition);
   }
   const bool has_room = wanted.max_orders <= capacity_.max_orders &&
                         wanted.max_accounts <= capacity_.max_accounts &&
                         wanted.max_instruments <= capacity_.max_instruments &&
                         wanted.max_positions <= capacity_.max_positions &&
+                        wanted.max_client_ids <= capacity_.max_client_ids &&
                         wanted.max_fills_per_command <= capacity_.max_fills_per_command;
+  const std::size_t positions =
+      command.rules_version >= 3 ? pairs_in_use().size() : holdings_.size();
   const bool holds_all =
       open_order_count() <= wanted.max_open_orders && accounts_.size() <= wanted.max_accounts &&
-      instruments_.size() <= wanted.max_instruments && holdings_.size() <= wanted.max_positions;
+      instruments_.size() <= wanted.max_instruments && positions <= wanted.max_positions;
   if (!has_room || !holds_all) return reject(Reason::kCapacity);
   limits_ = wanted;
+  const bool ids_begin_to_outlive = rules_version_ < 3 && command.rules_version >= 3;
   rules_version_ = command.rules_version;
+  if (ids_begin_to_outlive) remember_ids_of_records();
+  if (rules_version_ >= 3) {
+    for (const auto& [id, account] : accounts_) keep_to_share(id);
+    forget_ids(limits_.max_client_ids);
+  }
   forget_ended_orders(limits_.max_orders);
   events_.push_back(Applied{});
 }
@@ -151,10 +163,8 @@ std::optional<Order> NaiveExchange::find_order(OrderId order_id) const {
 }
 
 std::optional<Order> NaiveExchange::find_order(AccountId account, const ClientOrderId& id) const {
-  for (const auto& [order_id, order] : orders_) {
-    if (order.account == account && order.client_order_id == id) return order;
-  }
-  return std::nullopt;
+  const auto used = find_used(account, id);
+  return used ? find_order(used->order_id) : std::nullopt;
 }
 
 std::vector<Order> NaiveExchange::open_orders(AccountId account, InstrumentId instrument,
@@ -173,6 +183,10 @@ std::vector<Order> NaiveExchange::open_orders(AccountId account, InstrumentId in
 std::size_t NaiveExchange::open_order_count() const {
   return static_cast<std::size_t>(std::count_if(
       orders_.begin(), orders_.end(), [](const auto& entry) { return entry.second.open(); }));
+}
+
+std::size_t NaiveExchange::client_id_count() const {
+  return rules_version_ >= 3 ? ids_.size() : orders_.size();
 }
 
 std::vector<Account> NaiveExchange::accounts() const {

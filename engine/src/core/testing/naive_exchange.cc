@@ -23,6 +23,10 @@ const std::vector<Event>& NaiveExchange::apply(const Command& command) {
   now_ = command;
   events_.clear();
   std::visit([&](const auto& body) { carry_out(body); }, command.body);
+  if (rules_version_ >= 3) {
+    const auto in_use = pairs_in_use();
+    std::erase_if(holdings_, [&](const auto& held) { return !in_use.contains(held.first); });
+  }
   return events_;
 }
 
@@ -57,7 +61,7 @@ void NaiveExchange::carry_out(const NewOrder& command) {
   if (reason == Reason::kNone) reason = check_intent(wanted);
   if (reason == Reason::kNone) reason = check_amounts(wanted);
   if (reason == Reason::kNone) reason = check_means(wanted, nullptr);
-  if (reason == Reason::kNone) reason = check_capacity(wanted);
+  if (reason == Reason::kNone) reason = check_place(wanted.account, wanted.instrument);
   if (reason == Reason::kNone && may_rest(wanted)) {
     if (open_orders_of(wanted.account) >= limits_.max_open_orders_per_account) {
       reason = Reason::kAccountOpenOrderLimit;
@@ -112,7 +116,6 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   }
   if (reason == Reason::kNone) reason = check_amounts(wanted);
   if (reason == Reason::kNone) reason = check_means(wanted, &old);
-  if (reason == Reason::kNone) reason = check_capacity(wanted);
   if (reason != Reason::kNone) return reject(reason, id);
 
   const bool keeps_priority =
@@ -150,10 +153,10 @@ void NaiveExchange::carry_out(const EndTradingDay& /*command*/) {
 
 bool NaiveExchange::sent_before(const CommandBody& body, AccountId account, const ClientOrderId& id,
                                 OrderId order_named) {
-  const auto earlier = find_order(account, id);
+  const auto earlier = find_used(account, id);
   if (!earlier) return false;
-  CommandBody known = made_by_.at(earlier->order_id);
-  // The version before did not pass on intents, so the repetition of an order without one may have
+  CommandBody known = earlier->body;
+  // The version before did not pass intents on, so the repetition of an order without one may have
   // one.
   if (auto* first = std::get_if<NewOrder>(&known)) {
     const auto* again = std::get_if<NewOrder>(&body);
@@ -168,7 +171,56 @@ bool NaiveExchange::sent_before(const CommandBody& body, AccountId account, cons
   return true;
 }
 
-// --- checks
+std::optional<NaiveExchange::UsedId> NaiveExchange::find_used(AccountId account,
+                                                              const ClientOrderId& id) const {
+  if (rules_version_ >= 3) {
+    const auto found = ids_.find({account, std::string(id.view())});
+    return found == ids_.end() ? std::nullopt : std::optional(found->second);
+  }
+  for (const auto& [order_id, order] : orders_) {
+    if (order.account == account && order.client_order_id == id) {
+      return UsedId{order_id, made_by_.at(order_id)};
+    }
+  }
+  return std::nullopt;
+}
+
+// What is left when every order is open that may be and one more comes, shared evenly.
+std::size_t NaiveExchange::share_of_ids() const {
+  return (limits_.max_client_ids - limits_.max_open_orders - 1) / limits_.max_accounts;
+}
+
+void NaiveExchange::retire_id(const Order& order) {
+  promised_[order.account].emplace_back(order.account, order.client_order_id.view());
+  keep_to_share(order.account);
+}
+
+void NaiveExchange::keep_to_share(AccountId account) {
+  std::deque<IdKey>& promised = promised_[account];
+  while (promised.size() > share_of_ids()) {
+    surplus_.push_back(promised.front());
+    promised.pop_front();
+  }
+}
+
+void NaiveExchange::forget_ids(std::size_t ids_max) {
+  while (ids_.size() > ids_max) {
+    const auto forgotten = ids_.find(surplus_.front());
+    client_ids_floor_ = std::max(client_ids_floor_, forgotten->second.order_id);
+    ids_.erase(forgotten);
+    surplus_.pop_front();
+  }
+}
+
+void NaiveExchange::remember_ids_of_records() {
+  for (const auto& [id, order] : orders_) {
+    ids_[{order.account, std::string(order.client_order_id.view())}] = {id, made_by_.at(id)};
+  }
+  for (const OrderId id : ended_) retire_id(orders_.at(id));
+  if (!ids_.empty()) client_ids_floor_ = now_.sequence;
+}
+
+// --- what an order must fulfil
 
 Reason NaiveExchange::check_terms(const Order& order) const {
   const DefineInstrument& terms = instruments_.at(order.instrument).terms;
@@ -231,9 +283,25 @@ Reason NaiveExchange::check_means(const Order& order, const Order* replaced) con
   return needed <= power ? Reason::kNone : Reason::kInsufficientCash;
 }
 
-Reason NaiveExchange::check_capacity(const Order& order) const {
-  const bool known = holdings_.contains({order.account, order.instrument});
-  return known || holdings_.size() < limits_.max_positions ? Reason::kNone : Reason::kCapacity;
+Reason NaiveExchange::check_place(AccountId account, InstrumentId instrument) const {
+  if (holdings_.contains({account, instrument})) return Reason::kNone;
+  if (holdings_.size() >= limits_.max_positions) return Reason::kCapacity;
+  const auto of_account = std::count_if(holdings_.begin(), holdings_.end(), [&](const auto& held) {
+    return held.first.first == account;
+  });
+  const bool has_all = of_account >= std::int64_t{limits_.max_positions_per_account};
+  return rules_version_ >= 3 && has_all ? Reason::kAccountPositionLimit : Reason::kNone;
+}
+
+std::set<std::pair<AccountId, InstrumentId>> NaiveExchange::pairs_in_use() const {
+  std::set<std::pair<AccountId, InstrumentId>> pairs;
+  for (const auto& [pair, held] : holdings_) {
+    if (held.qty_lots != 0) pairs.insert(pair);
+  }
+  for (const auto& [id, order] : orders_) {
+    if (order.open()) pairs.insert({order.account, order.instrument});
+  }
+  return pairs;
 }
 
 WideInteger NaiveExchange::reserved_micros(AccountId account, const Order* besides) const {
@@ -271,6 +339,10 @@ NaiveExchange::Holding NaiveExchange::holding(AccountId account, InstrumentId in
 Order& NaiveExchange::open(Order order, const CommandBody& made_by) {
   forget_ended_orders(limits_.max_orders - 1);
   order.order_id = now_.sequence;
+  if (rules_version_ >= 3) {
+    forget_ids(limits_.max_client_ids - 1);
+    ids_[{order.account, std::string(order.client_order_id.view())}] = {order.order_id, made_by};
+  }
   order.status = order.filled_lots == 0 ? OrderStatus::kNew : OrderStatus::kPartiallyFilled;
   order.created_ns = now_.timestamp_ns;
   holdings_.try_emplace({order.account, order.instrument});
@@ -392,6 +464,7 @@ void NaiveExchange::end(Order& order, OrderStatus status) {
   order.status = status;
   touch(order);
   ended_.push_back(order.order_id);
+  if (rules_version_ >= 3) retire_id(order);
 }
 
 void NaiveExchange::cancel(Order& order, Reason reason) {

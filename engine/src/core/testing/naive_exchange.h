@@ -9,6 +9,8 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -35,6 +37,8 @@ class NaiveExchange {
   [[nodiscard]] std::vector<Order> open_orders(AccountId account, InstrumentId instrument,
                                                OrderId before, std::size_t limit) const;
   [[nodiscard]] std::size_t open_order_count() const;
+  [[nodiscard]] std::size_t client_id_count() const;
+  [[nodiscard]] Sequence client_ids_floor() const { return client_ids_floor_; }
   [[nodiscard]] std::vector<Account> accounts() const;
   [[nodiscard]] std::vector<Instrument> instruments() const;
   [[nodiscard]] std::vector<Position> positions(AccountId account) const;
@@ -43,6 +47,11 @@ class NaiveExchange {
                                            PriceTicks price) const;
 
  private:
+  using IdKey = std::pair<AccountId, std::string>;
+  struct UsedId {
+    OrderId order_id = 0;
+    CommandBody body;
+  };
   using Queue = std::deque<OrderId>;           // time priority
   using Levels = std::map<PriceTicks, Queue>;  // no empty queues
   struct Book {
@@ -71,6 +80,15 @@ class NaiveExchange {
   void reject(Reason reason, OrderId order_id = 0) {
     events_.push_back(Rejected{reason, order_id});
   }
+  // Who used the client order id, as far as it is remembered.
+  [[nodiscard]] std::optional<UsedId> find_used(AccountId account, const ClientOrderId& id) const;
+  // The entries that each account is promised, since rules 3.
+  [[nodiscard]] std::size_t share_of_ids() const;
+  // The order has ended, so that its id may be forgotten.
+  void retire_id(const Order& order);
+  void keep_to_share(AccountId account);
+  void forget_ids(std::size_t ids_max);
+  void remember_ids_of_records();
   // True if the account used the client order id before; then the command has been answered.
   bool sent_before(const CommandBody& body, AccountId account, const ClientOrderId& id,
                    OrderId order_named);
@@ -79,13 +97,16 @@ class NaiveExchange {
   [[nodiscard]] Reason check_amounts(const Order& order) const;
   // `replaced` frees its reservation; null if the order replaces none.
   [[nodiscard]] Reason check_means(const Order& order, const Order* replaced) const;
-  [[nodiscard]] Reason check_capacity(const Order& order) const;
   [[nodiscard]] WideInteger reserved_micros(AccountId account, const Order* besides) const;
   // The lots of all open orders of one side.
   [[nodiscard]] QtyLots open_lots(AccountId account, InstrumentId instrument, Side side,
                                   const Order* besides) const;
   [[nodiscard]] std::size_t open_orders_of(AccountId account) const;
   [[nodiscard]] Holding holding(AccountId account, InstrumentId instrument) const;
+  // Why the account cannot have a position in that instrument, or kNone.
+  [[nodiscard]] Reason check_place(AccountId account, InstrumentId instrument) const;
+  // The pairs of account and instrument that hold lots or have an open order.
+  [[nodiscard]] std::set<std::pair<AccountId, InstrumentId>> pairs_in_use() const;
 
   Order& open(Order order, const CommandBody& made_by);
   void forget_ended_orders(std::size_t records_max);
@@ -115,10 +136,15 @@ class NaiveExchange {
   std::map<InstrumentId, Instrument> instruments_;  // adjusted_lots stays 0
   std::map<InstrumentId, QtyLots> lots_brought_;
   std::map<InstrumentId, Book> books_;
-  std::map<std::pair<AccountId, InstrumentId>, Holding> holdings_;
-  std::map<OrderId, Order> orders_;         // open, or ended and remembered
-  std::map<OrderId, CommandBody> made_by_;  // of each of them
-  std::deque<OrderId> ended_;               // longest ended first
+  std::map<std::pair<AccountId, InstrumentId>, Holding> holdings_;  // each takes a place
+  std::map<OrderId, Order> orders_;                                 // open, or ended and remembered
+  std::map<OrderId, CommandBody> made_by_;                          // of each of them
+  std::deque<OrderId> ended_;                                       // longest ended first
+  // Since rules 3. Before, the ids of the orders above are what is remembered.
+  std::map<IdKey, UsedId> ids_;
+  std::map<AccountId, std::deque<IdKey>> promised_;  // of ended orders, longest ended first
+  std::deque<IdKey> surplus_;                        // forgotten from the front
+  Sequence client_ids_floor_ = 0;
 };
 
 }  // namespace openvenue::core

@@ -29,6 +29,10 @@ class RandomFlow {
     limits_.max_fills_per_command = static_cast<std::uint32_t>(between(1, 12));
     limits_.max_open_orders = max_orders * 3 / 4;
     limits_.max_open_orders_per_account = max_orders / 2;
+    limits_.max_positions_per_account = static_cast<std::uint32_t>(between(1, 4));
+    limits_.max_client_ids =
+        limits_.max_open_orders + static_cast<std::uint32_t>(between(1, 2 * max_orders));
+    first_rules_ = one_in(4) ? static_cast<RulesVersion>(between(1, kRulesVersion)) : kRulesVersion;
     spread_ = between(1, 12);
     // Rarely the widest possible range, because its books take long to make.
     if (seed % 3 != 0) max_price_ = seed % 50 == 1 ? kPriceRangeTicksMax : PriceTicks{1} << 20;
@@ -41,7 +45,7 @@ class RandomFlow {
 
   // The commands that define instruments and fund accounts.
   std::vector<Command> opening() {
-    std::vector<Command> commands;
+    std::vector<Command> commands{stamp(Configure{limits_, first_rules_})};
     for (InstrumentId id = 1; id <= limits_.max_instruments; ++id) {
       commands.push_back(stamp(definition(id)));
     }
@@ -208,7 +212,12 @@ class RandomFlow {
     limits.max_open_orders = static_cast<std::uint32_t>(between(0, limits.max_orders));
     limits.max_open_orders_per_account =
         static_cast<std::uint32_t>(between(0, limits_.max_open_orders));
-    // Mostly the newest rules, sometimes older or unknown ones.
+    limits.max_positions =
+        static_cast<std::uint32_t>(between(limits.max_positions / 2, limits.max_positions));
+    limits.max_positions_per_account = static_cast<std::uint32_t>(between(0, 4));
+    limits.max_client_ids =
+        static_cast<std::uint32_t>(between(limits_.max_client_ids / 2, limits_.max_client_ids));
+    // Mostly the newest rules, now and then older ones or none that there are.
     const std::int64_t rules = one_in(4) ? between(0, kRulesVersion + 1) : kRulesVersion;
     return Configure{limits, static_cast<RulesVersion>(rules)};
   }
@@ -237,6 +246,7 @@ class RandomFlow {
   std::vector<PriceTicks> centers_;  // of the prices in use; none: all prices alike
   PriceTicks spread_ = 1;            // around them
   Sequence sequence_ = 0;
+  RulesVersion first_rules_ = kRulesVersion;
   std::int64_t ids_ = 0;
   std::vector<CommandBody> recent_;
 };

@@ -84,7 +84,7 @@ def test_a_disk_that_fills_makes_the_engine_read_only_and_loses_nothing(
     wait_until_writable(engine)
     assert engine.submit(*new_orders(1, 1_000_000, 1))[0].HasField("order")
     assert engine.stop() == 0
-    # What was refused never reached the journal.
+    # The refused orders never reached the journal.
     entered = [entry for entry in engine.dump_journal() if "new_order" in str(entry)]
     assert len(entered) == len(acknowledged) + 1
     engine.verify_journal()

@@ -157,7 +157,7 @@ void Administration::put_client_id_bounds_in_force() {
   ids.set_bounds(state_.limits, state_.rules_version);
   if (!ids.outlive_records()) return;
   if (begin_to_outlive) {
-    // Nobody wrote down which ids the older rules had forgotten.
+    // The state does not show which ids the older rules had forgotten.
     if (ids.size() > 0) ids.set_floor(state_.last_sequence);
     state_.orders.retire_ids_of_ended();
   }

@@ -72,8 +72,8 @@ std::uint64_t ClientIds::bytes(std::uint32_t capacity, std::uint32_t max_account
          SlotIndex::bytes(capacity);
 }
 
-// What is neither open nor promised to an account is never less than one entry, so that a full
-// index has a surplus.
+// At least one entry is neither open nor promised to an account, so that a full index has a
+// surplus.
 void ClientIds::set_bounds(const Limits& limits, RulesVersion rules) {
   outlive_records_ = rules >= 3;
   max_entries_ = limits.max_client_ids;

@@ -29,13 +29,13 @@ namespace openvenue::core {
 // The id of a command that would open an order, and the command's body. `order_id` is 0.
 [[nodiscard]] UsedClientId client_id_of(const Order& order);  // a new order
 [[nodiscard]] UsedClientId client_id_of(const Order& order, const ReplaceTerms& terms);
-// What `client_id_of` gives as the body of a new order, had it no position intent.
+// The body hash of a new order by `client_id_of`, as if it had no position intent.
 [[nodiscard]] std::uint64_t body_without_intent(const Order& order);
 
 class ClientIds {
  public:
   ClientIds(std::uint32_t capacity, std::uint32_t max_accounts);
-  // What it takes once it is full.
+  // Memory of a full index.
   [[nodiscard]] static std::uint64_t bytes(std::uint32_t capacity, std::uint32_t max_accounts);
 
   // Puts limits and rules in force for what comes; trim() and shrink() fit in what is there.

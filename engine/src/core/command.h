@@ -160,8 +160,8 @@ constexpr std::uint32_t kAccountsMax = 1U << 24;
 constexpr std::uint32_t kInstrumentsMax = 1U << 20;
 constexpr std::uint32_t kPositionsMax = 1U << 26;
 constexpr std::uint32_t kClientIdsMax = 1U << 26;
-// So that a command and its events fit into one frame of the journal and into one message of the
-// event stream.
+// With this bound a command and its events fit into one frame of the journal and into one message
+// of the event stream.
 constexpr std::uint32_t kFillsPerCommandMax = 1U << 16;
 
 }  // namespace openvenue::core

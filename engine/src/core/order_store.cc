@@ -13,7 +13,7 @@ std::uint32_t client_ids_for(const Limits& capacity) {
   return std::max(capacity.max_client_ids, capacity.max_orders);
 }
 
-// What a repetition of the command that made the order looks like.
+// The index entry of an order's client order id, by which a repetition is recognized.
 UsedClientId used_id(const Order& order, const ReplaceTerms& terms) {
   UsedClientId used = order.replaces == 0 ? client_id_of(order) : client_id_of(order, terms);
   used.order_id = order.order_id;

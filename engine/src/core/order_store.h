@@ -31,7 +31,7 @@ struct OrderOwner {
 class OrderStore {
  public:
   explicit OrderStore(const Limits& capacity);
-  // What it takes once it is full.
+  // Memory of a full store.
   [[nodiscard]] static std::uint64_t bytes(const Limits& capacity);
 
   [[nodiscard]] Slot find(OrderId order_id) const;

@@ -74,7 +74,7 @@ TEST(Snapshot, TheFormOfVersion2IsReadBack) {
   const auto apply = [&](const CommandBody& body) {
     exchange.apply({++sequence, 0, body}, events);
   };
-  // What version 2 knew nothing of.
+  // Without the fields that version 2 lacked.
   Limits limits = flow.limits();
   limits.max_positions_per_account = kPositionsMax;
   limits.max_client_ids = limits.max_orders;

@@ -17,8 +17,8 @@
 
 namespace openvenue::journal {
 
-// What the journal's directory keeps although it could be archived. 0: no bound of that kind; with
-// neither, everything stays.
+// Segments that the journal's directory keeps although they could be archived. 0: no bound of that
+// kind; with neither, everything stays.
 struct Retention {
   std::uint64_t bytes = 0;      // of all segments together
   std::chrono::seconds age{0};  // of a segment's last entry

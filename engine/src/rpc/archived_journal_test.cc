@@ -1,4 +1,4 @@
-// What readers of the journal get where its oldest segments are not in the directory any more.
+// Readers of a journal whose oldest segments are no longer in its directory.
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>

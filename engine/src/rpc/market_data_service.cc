@@ -52,7 +52,7 @@ class JournalFeed {
   core::EventBuffer events_;
 };
 
-// Nothing where entry `from` is in the journal or its archive.
+// Returns nothing if entry `from` is in the journal or its archive.
 std::optional<grpc::Status> check_not_removed(const journal::Settings& settings,
                                               core::Sequence from) {
   const auto segments =

@@ -16,7 +16,7 @@ namespace openvenue::runtime {
 namespace {
 
 constexpr std::chrono::seconds kPeriod{1};
-// What failed once most likely fails again, until a person has looked.
+// Pause after a failure, because another try most likely fails until a person has looked.
 constexpr std::chrono::seconds kRestAfterFailure{30};
 
 }  // namespace

@@ -53,7 +53,7 @@ class Restore : public ::testing::Test {
     return {};
   }
 
-  // What is restored is whole, and goes on being a journal.
+  // The restored journal is whole, and can be continued.
   void expect_first(core::Sequence last) {
     const journal::Settings restored = restored_settings();
     const auto back = read_journal(restored);

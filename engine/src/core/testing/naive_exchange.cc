@@ -185,7 +185,7 @@ std::optional<NaiveExchange::UsedId> NaiveExchange::find_used(AccountId account,
   return std::nullopt;
 }
 
-// What is left when every order is open that may be and one more comes, shared evenly.
+// The entries that remain if all allowed orders are open and one more comes, shared evenly.
 std::size_t NaiveExchange::share_of_ids() const {
   return (limits_.max_client_ids - limits_.max_open_orders - 1) / limits_.max_accounts;
 }

@@ -80,7 +80,7 @@ class NaiveExchange {
   void reject(Reason reason, OrderId order_id = 0) {
     events_.push_back(Rejected{reason, order_id});
   }
-  // Who used the client order id, as far as it is remembered.
+  // The remembered use of the client order id.
   [[nodiscard]] std::optional<UsedId> find_used(AccountId account, const ClientOrderId& id) const;
   // The entries that each account is promised, since rules 3.
   [[nodiscard]] std::size_t share_of_ids() const;

@@ -12,7 +12,7 @@ PROTO_PY := api/openvenue/engine/v1/engine_pb2.py
 # Keep ctest's report of failed tests and its closing lines.
 QUIETLY := grep -vE '^ +Start +[0-9]|   Passed  |^Test project'
 
-NODE := PYTHONPATH=tests/cluster python -m node
+NODE := python -m tests.cluster.node
 
 NINJA := ninja --quiet -C
 BUILT := sed '/^ninja: no work to do/d'
@@ -83,6 +83,10 @@ sbom: images ## Write down what is in the images: build/sbom/*.spdx.json; TAG=
 .PHONY: test
 test: setup test-engine test-python ## Run the tests
 
+.PHONY: test-unit
+test-unit: $(PROTO_PY) ## Run the Python tests that need no process: seconds
+	@pytest -q -n 2 --dist worksteal tests/unit
+
 .PHONY: test-engine
 test-engine: build/debug/build.ninja ## Run the engine's own tests (checked build)
 	@$(NINJA) build/debug | $(BUILT)
@@ -90,7 +94,7 @@ test-engine: build/debug/build.ninja ## Run the engine's own tests (checked buil
 
 .PHONY: test-python
 test-python: setup ## Run the Python, end-to-end and fault tests
-	@pytest -q -n 4 --dist worksteal
+	@pytest -q -n 4 --dist worksteal $(addprefix --ignore=tests/,charts images cluster)
 
 .PHONY: test-sanitizers
 test-sanitizers: test-asan test-tsan ## Run the engine's tests under the address, undefined and thread sanitizers
@@ -106,10 +110,11 @@ test-tsan: build/tsan/build.ninja
 	@ctest --test-dir build/tsan -R '^(journal|runtime|rpc)_test' --output-on-failure | $(QUIETLY)
 
 .PHONY: soak
-soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kills
+soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kills, many loads
 	@$(NINJA) build/debug | $(BUILT)
 	@OPENVENUE_SEEDS=20000 ctest --test-dir build/debug -j 2 --timeout 7200 --output-on-failure | $(QUIETLY)
-	@OPENVENUE_KILLS=200 pytest -q --timeout 7200 tests/faults
+	@OPENVENUE_EXAMPLES=25 pytest -q --timeout 7200 tests/unit
+	@OPENVENUE_KILLS=200 pytest -q --timeout 7200 tests/faults tests/projector/test_database_dies.py tests/projector/test_projection.py
 
 .PHONY: test-api-server
 test-api-server: setup ## Run the tests of charts and operator that need a Kubernetes API server
@@ -144,7 +149,7 @@ bench: setup ## Measure the book, the engine and the REST path (minutes)
 
 .PHONY: bench-cluster
 bench-cluster: setup ## Measure a venue on that node (half an hour)
-	@PYTHONPATH=tests/cluster python -m bench.on_cluster
+	@python -m bench.on_cluster
 
 .PHONY: cluster-up
 cluster-up: setup ## Start a real Kubernetes node on this machine, in namespaces of its own (as root)

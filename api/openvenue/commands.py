@@ -1,4 +1,4 @@
-"""What commands share: tables for a reader, JSON for a program, a sentence where one fails.
+"""Output of all commands: tables for a reader, JSON for a program, a sentence for a failure.
 
 Packages that add a command (entry points of the group `openvenue.commands`) use this too.
 """
@@ -19,7 +19,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Answer with JSON inste
 
 
 class CommandError(Exception):
-    """Ends the command with this message on stderr and exit code 1: say what to do next."""
+    """Ends the command with this message on stderr and exit code 1. Say what to do next."""
 
 
 def print_json(data: Any) -> None:

@@ -120,8 +120,8 @@ class Throttled:
                 del self._waiting[event, cause]
 
 
-# What a process refuses or loses: at once, and then one line in a while for each cause. The causes
-# are those of the metrics; docs/operate.md lists events and metrics together.
+# Refusals and losses of a process: logged at once, then at most a line at intervals for each cause.
+# The causes are those of the metrics; docs/operate.md lists events and metrics together.
 _refusals = Throttled(get_logger("openvenue.refusals"))
 log_refusal = _refusals.warning
 flush_refusals = _refusals.flush

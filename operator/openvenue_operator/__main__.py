@@ -1,5 +1,9 @@
 """The operator's process: `python -m openvenue_operator`, ended by SIGTERM or SIGINT."""
 
+from openvenue.first_process import end_at_sigterm
+
+end_at_sigterm()  # Before importing what takes a second.
+
 import argparse
 import asyncio
 import logging

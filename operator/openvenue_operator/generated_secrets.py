@@ -5,6 +5,11 @@ venue's role and the server's superuser, and the connection string. An existing 
 whatever release made it: engine and database were started with it.
 """
 
+if __name__ == "__main__":
+    from openvenue.first_process import end_at_sigterm
+
+    end_at_sigterm()  # Before importing what takes a second.
+
 import argparse
 import secrets
 import sys

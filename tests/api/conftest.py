@@ -11,25 +11,27 @@ from openvenue.http.app import Application
 from openvenue.security.keys import NewKey
 from openvenue.serving.supervisor_link import SupervisorLink
 from openvenue.serving.tuning import initial_tuning
-from running_venue import Venue
+
+from tests.api.orders import worker_of
+from tests.support.venue import Venue
 
 
 @pytest.fixture
 def account(new_account: Callable[..., NewKey]) -> NewKey:
-    """A key to a fresh account with ten million in cash."""
+    """Return a key to a new account with ten million in cash."""
     return new_account()
 
 
 @pytest.fixture
 def client(venue: Venue, account: NewKey) -> Iterator[httpx.Client]:
-    """An HTTP client of that account."""
+    """Yield an HTTP client of that account."""
     with venue.client(account) as client:
         yield client
 
 
 @pytest.fixture
 async def application(venue: Venue) -> AsyncIterator[Application]:
-    """The application in this process, on the engine and database of the shared venue."""
+    """Yield the application in this process, on the shared venue's engine and database."""
     _supervisor, worker = multiprocessing.Pipe()
     made = Application(
         venue.settings,
@@ -40,6 +42,6 @@ async def application(venue: Venue) -> AsyncIterator[Application]:
     )
     async with made.running():
         async with asyncio.timeout(20):
-            while made.worker.problems():  # noqa: ASYNC110
+            while worker_of(made).problems():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         yield made

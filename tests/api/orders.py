@@ -1,15 +1,17 @@
-"""Bodies of orders for the tests, plain by default, each field replaceable; and who sends them."""
+"""Bodies of orders for the tests, plain by default, with replaceable fields; and their clients."""
 
 from typing import Any
 
 import httpx
 from openvenue.http.app import Application
+from openvenue.http.worker import Worker
 from openvenue.security.keys import NewKey
-from running_venue import key_headers
+
+from tests.support.venue import key_headers
 
 
 def limit_order(**changes: Any) -> dict[str, Any]:
-    """A day order to buy 10 AAPL at 10; None drops a field."""
+    """Return a day order to buy 10 AAPL at 10; None drops a field."""
     body = {
         "symbol": "AAPL",
         "qty": "10",
@@ -23,15 +25,21 @@ def limit_order(**changes: Any) -> dict[str, Any]:
 
 
 def market_order(**changes: Any) -> dict[str, Any]:
-    """A market order to buy 10 AAPL."""
+    """Return a market order to buy 10 AAPL."""
     return limit_order(**{"type": "market", "limit_price": None, **changes})
 
 
 def client_of(application: Application, key: NewKey) -> httpx.AsyncClient:
-    """A client of an application in this process."""
+    """Return a client of an application in this process."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(application),
         base_url="http://venue",
         headers=key_headers(key),
         timeout=15,
     )
+
+
+def worker_of(application: Application) -> Worker:
+    """Return what the application has while it is up."""
+    assert application.worker is not None
+    return application.worker

@@ -6,13 +6,14 @@ from datetime import datetime
 import httpx
 import pytest
 from openvenue.security.keys import NewKey
-from orders import limit_order
-from running_venue import Venue
+
+from tests.api.orders import limit_order
+from tests.support.venue import Venue
 
 
 @pytest.fixture
 def holder(venue: Venue, client: httpx.Client, new_account: Callable[..., NewKey]) -> httpx.Client:
-    """A client whose account bought 2 BTC at 100.5 and then saw a trade at 120."""
+    """Return a client whose account bought 2 BTC at 100.5 and then saw a trade at 120."""
     seller_key = new_account()
     venue.give(seller_key.account_id, 2, 100_000)
     with venue.client(seller_key) as seller:
@@ -62,7 +63,7 @@ def test_open_sells_reserve_the_position(holder: httpx.Client) -> None:
 
 @pytest.fixture
 def short(venue: Venue, new_account: Callable[..., NewKey]) -> Iterator[httpx.Client]:
-    """A client whose account sold 5 AAPL short at 30."""
+    """Yield a client whose account sold 5 AAPL short at 30."""
     buyer_key, short_key = new_account(), new_account(may_sell_short=True)
     with venue.client(buyer_key) as buyer, venue.client(short_key) as short:
         buyer.post("/v2/orders", json=limit_order(qty="5", limit_price="30"))

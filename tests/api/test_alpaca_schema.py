@@ -1,4 +1,4 @@
-"""Answers agree with the schemas that Alpaca publishes, where its document is at hand."""
+"""Answers agree with Alpaca's published schemas, if its document is available."""
 
 import json
 import os
@@ -10,12 +10,13 @@ import httpx
 import jsonschema_rs
 import pytest
 from openvenue.security.keys import NewKey
-from orders import limit_order, market_order
-from running_venue import ROOT, Venue
+
+from tests.api.orders import limit_order, market_order
+from tests.support.venue import ROOT, Venue
 
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared/data"))
 DOCUMENT = DATA / "alpaca/trading-api.json"
-# Alpaca itself answers so, and its clients expect it.
+# Alpaca itself answers this, and its clients expect it.
 BEYOND_THE_DOCUMENT = "CRYPTO"
 
 
@@ -31,7 +32,7 @@ def document() -> dict[str, Any]:
 
 
 def _as_json_schema(schema: Any) -> None:
-    """OpenAPI 3.0 says `nullable` where JSON schema has a type of its own."""
+    """Translate OpenAPI 3.0's `nullable` into JSON schema's type."""
     if isinstance(schema, list):
         for item in schema:
             _as_json_schema(item)
@@ -43,7 +44,7 @@ def _as_json_schema(schema: Any) -> None:
 
 
 def check(document: dict[str, Any], path: str, answer: httpx.Response, method: str = "get") -> Any:
-    """Hold an answer against the schema of its path, and return it."""
+    """Check an answer by the schema of its path, and return it."""
     assert answer.is_success, answer.text
     described = document["paths"][path][method]["responses"][str(answer.status_code)]
     schema = described["content"]["application/json"]["schema"]
@@ -57,7 +58,7 @@ def check(document: dict[str, Any], path: str, answer: httpx.Response, method: s
 def trader(
     venue: Venue, new_account: Callable[..., NewKey]
 ) -> Iterator[tuple[httpx.Client, httpx.Client]]:
-    """Two clients; the first may sell short and holds a long and a short position."""
+    """Return two clients; the first may sell short and holds a long and a short position."""
     key, other_key = new_account(may_sell_short=True), new_account(may_sell_short=True)
     venue.give(key.account_id, 2, 10_000)
     with venue.client(key) as client, venue.client(other_key) as other:

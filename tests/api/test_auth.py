@@ -1,20 +1,22 @@
-"""Keys: required everywhere but for health and metrics, and revoked at once."""
+"""Keys: required everywhere except for health and metrics, and revoked at once."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
-import httpx
 import pytest
 from openvenue.db.tables import api_keys
 from openvenue.security import keys
 from openvenue.security.keys import NewKey
-from orders import limit_order
-from prometheus_client.parser import text_string_to_metric_families
-from proxy import Proxy
-from running_venue import Venue, key_headers, log_lines, run_apart
 from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from tests.api.orders import limit_order
+from tests.support import http
+from tests.support.proxy import Proxy
+from tests.support.venue import Venue, key_headers, log_lines, run_apart
+from tests.support.waiting import wait_for
 
 ROUTES = [
     ("POST", "/v2/orders"),
@@ -34,8 +36,8 @@ ROUTES = [
 ]
 
 
-def in_database(venue: Venue, work: Callable) -> object:
-    async def run() -> object:
+def in_database(venue: Venue, work: Callable[[AsyncConnection], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
         engine = create_async_engine(venue.database_url)
         try:
             async with engine.begin() as connection:
@@ -47,12 +49,12 @@ def in_database(venue: Venue, work: Callable) -> object:
 
 
 def status(venue: Venue, headers: dict[str, str], path: str = "/v2/clock") -> int:
-    return httpx.get(venue.url + path, headers=headers, timeout=60).status_code
+    return http.get(venue.url + path, headers=headers, timeout=60).status_code
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_every_trading_route_needs_a_key(venue: Venue, method: str, path: str) -> None:
-    response = httpx.request(method, venue.url + path)
+    response = http.request(method, venue.url + path)
     assert response.status_code == 401
     assert response.json()["code"] == 40110000
     assert response.json()["message"] == "request is not authorized"
@@ -60,7 +62,7 @@ def test_every_trading_route_needs_a_key(venue: Venue, method: str, path: str) -
 
 @pytest.mark.parametrize("path", ["/healthz", "/docs", "/openapi.json"])
 def test_operational_routes_need_none(venue: Venue, path: str) -> None:
-    assert httpx.get(venue.url + path).status_code == 200
+    assert http.get(venue.url + path).status_code == 200
 
 
 def test_a_wrong_secret_an_unknown_key_and_a_missing_half_look_alike(
@@ -76,7 +78,7 @@ def test_a_wrong_secret_an_unknown_key_and_a_missing_half_look_alike(
     ]
     bodies = []
     for headers in wrong:
-        response = httpx.get(f"{venue.url}/v2/clock", headers=headers)
+        response = http.get(f"{venue.url}/v2/clock", headers=headers)
         assert response.status_code == 401
         bodies.append(response.text)
     assert len(set(bodies)) == 1
@@ -85,9 +87,9 @@ def test_a_wrong_secret_an_unknown_key_and_a_missing_half_look_alike(
 
 def test_a_refused_order_is_not_entered(venue: Venue, account: NewKey) -> None:
     headers = {**key_headers(account), "APCA-API-SECRET-KEY": "wrong"}
-    answer = httpx.post(f"{venue.url}/v2/orders", headers=headers, json=limit_order())
+    answer = http.post(f"{venue.url}/v2/orders", headers=headers, json=limit_order())
     assert answer.status_code == 401
-    assert httpx.get(f"{venue.url}/v2/orders", headers=key_headers(account)).json() == []
+    assert http.get(f"{venue.url}/v2/orders", headers=key_headers(account)).json() == []
 
 
 def test_a_revoked_key_stops_working_long_before_its_cache_entry_expires(
@@ -110,7 +112,7 @@ def test_a_key_made_after_it_was_asked_for_in_vain_works(venue: Venue, account: 
     headers = {"APCA-API-KEY-ID": "OVLATER", "APCA-API-SECRET-KEY": secret}
     assert status(venue, headers) == 401
 
-    async def insert(connection) -> None:
+    async def insert(connection: AsyncConnection) -> None:
         await connection.execute(
             api_keys.insert().values(
                 key_id="OVLATER",
@@ -127,13 +129,13 @@ def test_a_key_made_after_it_was_asked_for_in_vain_works(venue: Venue, account: 
 
 
 def test_revoking_twice_or_an_unknown_key_says_so(venue: Venue, account: NewKey) -> None:
-    def revoke(connection):
+    def revoke(connection: AsyncConnection) -> Awaitable[Any]:
         return keys.revoke_key(connection, venue.settings.shard_id, account.key_id)
 
     assert in_database(venue, revoke) is True
     assert in_database(venue, revoke) is False
 
-    def of_account(connection):
+    def of_account(connection: AsyncConnection) -> Awaitable[Any]:
         return keys.list_keys(connection, venue.settings.shard_id, account.account_id)
 
     listed = in_database(venue, of_account)
@@ -141,7 +143,7 @@ def test_revoking_twice_or_an_unknown_key_says_so(venue: Venue, account: NewKey)
 
 
 def test_the_database_never_holds_a_secret(venue: Venue, account: NewKey) -> None:
-    async def read(connection):
+    async def read(connection: AsyncConnection) -> Any:
         return (await connection.execute(api_keys.select())).all()
 
     rows = in_database(venue, read)
@@ -167,7 +169,7 @@ def test_trading_goes_on_while_the_database_is_away(new_venue: Callable[..., Ven
 
 @pytest.fixture
 def database_proxy(new_venue: Callable[..., Venue]) -> Iterator[tuple[Venue, Proxy]]:
-    """A venue, not started, and a proxy that its API is to reach the database through."""
+    """Yield a venue that is not started, and a proxy between its API and the database."""
     venue = new_venue()
     url = make_url(venue.database_url)
     with Proxy(unix_path=f"{url.query['host']}/.s.PGSQL.{url.port or 5432}") as proxy:
@@ -178,17 +180,7 @@ def start_behind(proxy: Proxy, venue: Venue, **environment: str) -> None:
     url = make_url(venue.database_url).difference_update_query(["host"])
     proxied = url.set(host="127.0.0.1", port=proxy.port)
     venue.start(
-        workers="1", database_url=proxied.render_as_string(hide_password=False), **environment
-    )
-
-
-def auth_metric(venue: Venue, name: str, **labels: str) -> float:
-    text = venue.metrics()
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == f"openvenue_api_auth_{name}" and labels.items() <= sample.labels.items()
+        projector=True, database_url=proxied.render_as_string(hide_password=False), **environment
     )
 
 
@@ -196,13 +188,13 @@ def test_no_order_waits_for_a_database_that_hangs(
     database_proxy: tuple[Venue, Proxy],
 ) -> None:
     venue, proxy = database_proxy
-    # A request that waited for the database would wait longer than its client does.
+    # A request that waited for the database would outlast its client.
     start_behind(proxy, venue, auth_cache_ttl_s="0.2", auth_lookup_timeout_s="30")
     key = venue.open_account(1)
-    with httpx.Client(base_url=venue.url, headers=key_headers(key), timeout=5) as client:
+    with http.Client(base_url=venue.url, headers=key_headers(key), timeout=5) as client:
         assert client.post("/v2/orders", json=limit_order()).status_code == 200
         proxy.stall()
-        while not auth_metric(venue, "lookups_total", result="stale"):
+        while not venue.metric("auth_lookups_total", result="stale"):
             assert client.post("/v2/orders", json=limit_order()).status_code == 200
         history = [
             threading.Thread(
@@ -237,8 +229,8 @@ def test_a_hanging_database_is_waited_for_only_so_long(
     stranger = {"APCA-API-KEY-ID": "OVNOBODY", "APCA-API-SECRET-KEY": "x"}
     assert status(venue, stranger) == 503
     wait_for(lambda: status(venue, headers) == 503)
-    assert auth_metric(venue, "read_failures_total") > 0
-    wait_for(lambda: auth_metric(venue, "cache_age_seconds") > 1)
+    assert venue.metric("auth_read_failures_total") > 0
+    wait_for(lambda: venue.metric("auth_cache_age_seconds") > 1)
     proxy.resume()
     wait_for(lambda: status(venue, headers) == 200)
     wait_for(lambda: status(venue, stranger) == 401)
@@ -247,12 +239,12 @@ def test_a_hanging_database_is_waited_for_only_so_long(
 def test_a_key_revoked_while_notifications_are_lost_is_refused_within_the_ttl(
     new_venue: Callable[..., Venue],
 ) -> None:
-    venue = new_venue().start(auth_cache_ttl_s="0.5")
+    venue = new_venue().start(projector=False, auth_cache_ttl_s="0.5")
     key = venue.open_account(1)
     headers = key_headers(key)
     assert status(venue, headers) == 200
 
-    async def revoke_silently(connection) -> None:
+    async def revoke_silently(connection: AsyncConnection) -> None:
         await connection.execute(text("ALTER TABLE api_keys DISABLE TRIGGER api_keys_changed"))
         await keys.revoke_key(connection, venue.settings.shard_id, key.key_id)
 
@@ -274,11 +266,11 @@ def test_requests_that_wait_for_a_check_of_their_key_are_bounded(
     waiting = [threading.Thread(target=status, args=(venue, strangers[n])) for n in range(2)]
     for thread in waiting:
         thread.start()
-    wait_for(lambda: auth_metric(venue, "lookups_total", result="miss") == 3)
-    answer = httpx.get(f"{venue.url}/v2/clock", headers=strangers[2])
+    wait_for(lambda: venue.metric("auth_lookups_total", result="miss") == 3)
+    answer = http.get(f"{venue.url}/v2/clock", headers=strangers[2])
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "too many keys" in answer.json()["detail"]
-    wait_for(lambda: auth_metric(venue, "lookups_total", result="refused") == 1)
+    wait_for(lambda: venue.metric("auth_lookups_total", result="refused") == 1)
     (line,) = log_lines(venue, "key not looked up")
     assert (line["cause"], line["waiting"]) == ("refused", 2)
     assert status(venue, known) == 200
@@ -287,15 +279,8 @@ def test_requests_that_wait_for_a_check_of_their_key_are_bounded(
         thread.join()
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
 async def cut_off(database_url: str) -> None:
-    """Let nobody connect to a database any more, and end the connections that there are."""
+    """Refuse new connections to a database, and end the existing ones."""
     url = make_url(database_url)
     engine = create_async_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
@@ -316,12 +301,13 @@ def test_two_venues_on_one_database_never_accept_each_others_keys(
     second.start(projector=False)
     theirs = [venue.open_account(1) for venue in (first, second)]
 
-    async def listed_and_revoked(connection) -> tuple[list[str], bool]:
+    async def listed_and_revoked(connection: AsyncConnection) -> tuple[list[str], bool]:
         listed = await keys.list_keys(connection, venue.settings.shard_id)
         revoked = await keys.revoke_key(connection, venue.settings.shard_id, other.key_id)
         return [key.key_id for key in listed], revoked
 
-    for venue, own, other in ((first, *theirs), (second, *reversed(theirs))):
+    mine, yours = theirs
+    for venue, own, other in ((first, mine, yours), (second, yours, mine)):
         assert status(venue, key_headers(own)) == 200
         assert status(venue, key_headers(other)) == 401
         with venue.client(other) as stranger:

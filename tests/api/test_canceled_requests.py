@@ -1,4 +1,4 @@
-"""A request that the server gives up, because it stops, still gets a problem that is true."""
+"""A request that the stopping server gives up still gets a true problem document."""
 
 import asyncio
 import json
@@ -6,11 +6,12 @@ from typing import Any
 
 from openvenue.http.app import Application
 from openvenue.security.keys import NewKey
-from running_venue import Venue, key_headers
+
+from tests.support.venue import Venue, key_headers
 
 
 async def give_up(application: Application, key: NewKey, method: str, path: str) -> dict[str, Any]:
-    """Cancel a request that waits for something that does not come; return its problem."""
+    """Cancel a request that waits in vain; return its problem."""
     sent: list[Any] = []
     asked = asyncio.Event()
 
@@ -22,7 +23,12 @@ async def give_up(application: Application, key: NewKey, method: str, path: str)
         sent.append(message)
 
     headers = [(name.lower().encode(), value.encode()) for name, value in key_headers(key).items()]
-    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode()}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+    }
     scope |= {"headers": headers, "query_string": b"", "root_path": "", "app": None}
     scope |= {"http_version": "1.1", "server": ("v", 1), "client": ("c", 1), "scheme": "http"}
     task = asyncio.create_task(application(scope, receive, send))

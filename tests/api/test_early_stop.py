@@ -1,4 +1,4 @@
-"""What was never ready has no clients: it stops at once, and gives its connections back."""
+"""A process that was never ready has no clients: it stops at once and releases its connections."""
 
 import os
 import signal
@@ -8,16 +8,18 @@ from pathlib import Path
 
 import httpx
 import pytest
-from running_venue import Venue
 from sqlalchemy import make_url
 
-FAR_LONGER_S = "100"  # than any of these tests may take
-AT_ONCE_S = 8  # on a machine that is busy with other tests; less than a worker waits, 10 s at least
+from tests.support import http
+from tests.support.venue import Venue
+
+FAR_LONGER_S = "100"  # longer than any of these tests may take
+AT_ONCE_S = 8  # on a busy machine; less than a worker waits, at least 10 s
 
 
 @pytest.fixture
 def venue(new_venue: Callable[..., Venue]) -> Venue:
-    """A venue that would take long to stop, of which nothing runs."""
+    """Return a venue that would take long to stop, of which nothing runs."""
     return new_venue(
         OPENVENUE_SHUTDOWN_NOTICE_S=FAR_LONGER_S, OPENVENUE_DRAIN_TIMEOUT_S=FAR_LONGER_S
     )
@@ -27,7 +29,7 @@ def wait_for_health(venue: Venue) -> None:
     """Wait until a worker answers, ready or not."""
     for _ in range(1000):
         try:
-            assert httpx.get(f"{venue.url}/healthz", timeout=20).status_code == 200
+            assert http.get(f"{venue.url}/healthz", timeout=20).status_code == 200
             return
         except httpx.TransportError:
             time.sleep(0.02)
@@ -35,7 +37,7 @@ def wait_for_health(venue: Venue) -> None:
 
 
 def wait_until_it_handles_sigterm(pid: int) -> None:
-    """Wait until a process has a handler, and is not just ended by the signal any more."""
+    """Wait until a process has a handler, so that the signal no longer just ends it."""
     for _ in range(3000):
         status = Path(f"/proc/{pid}/status").read_text()
         caught = int(status.partition("SigCgt:")[2].split()[0], 16)
@@ -46,7 +48,7 @@ def wait_until_it_handles_sigterm(pid: int) -> None:
 
 
 def checks_of(venue: Venue) -> dict[str, str]:
-    """Return what keeps the venue from being ready, once a worker has said it."""
+    """Return the problems that keep the venue unready, once a worker has reported them."""
     for _ in range(200):
         answer = venue.readiness()
         assert answer.status_code == 503
@@ -58,17 +60,16 @@ def checks_of(venue: Venue) -> dict[str, str]:
 
 
 def stops_at_once(venue: Venue) -> bool:
-    assert venue.api is not None
     venue.api.process.terminate()
     return venue.api.process.wait(AT_ONCE_S) == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_api_whose_engine_is_not_there_stops_at_once(venue: Venue, workers: str) -> None:
-    venue.engine_port = 1  # nobody listens there
+    venue.engine_port = 1  # nothing listens there
     venue.spawn_api(workers=workers)
     wait_for_health(venue)
-    with httpx.Client(base_url=venue.url) as client:
+    with http.Client(base_url=venue.url) as client:
         assert client.get("/healthz").status_code == 200
         assert "engine" in checks_of(venue)
         # The connection stays open, as a proxy's does.
@@ -101,12 +102,10 @@ def test_an_api_that_was_ready_gives_notice_though_its_engine_has_gone(
     new_venue: Callable[..., Venue],
 ) -> None:
     venue = new_venue().start(shutdown_notice_s="3", workers="1")
-    assert venue.engine is not None
-    assert venue.api is not None
     venue.engine.stop()
     venue.api.process.terminate()
     until = time.monotonic() + 2
     while time.monotonic() < until:
-        assert httpx.get(f"{venue.url}/healthz", timeout=20).status_code == 200
+        assert http.get(f"{venue.url}/healthz", timeout=20).status_code == 200
         time.sleep(0.1)
     assert venue.api.process.wait(30) == 0

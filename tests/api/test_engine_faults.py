@@ -1,4 +1,4 @@
-"""What clients are told when the engine dies under them: never a failure that may be none."""
+"""Answers when the engine dies: never a failure report for an order of unknown fate."""
 
 import os
 import shutil
@@ -9,18 +9,23 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-import httpx
-from orders import limit_order
-from proxy import Proxy
-from running_venue import Venue, key_headers, log_lines
+from tests.api.orders import limit_order
+from tests.support import http
+from tests.support.proxy import Proxy
+from tests.support.venue import Venue, key_headers, log_lines
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    import httpx
 
 
 def test_an_order_under_way_when_the_engine_dies_is_of_unknown_fate_until_it_is_looked_up(
-    new_venue: Callable[..., Venue],
+    venue_with: Callable[..., Venue],
 ) -> None:
-    venue = new_venue().start(workers="1")
-    key = venue.open_account(1)
+    venue = venue_with()
+    key = venue.open_account()
     body = limit_order(client_order_id="under way")
     with venue.client(key) as client:
         assert client.get("/v2/orders").json() == []
@@ -86,9 +91,9 @@ def test_a_read_only_engine_refuses_orders_with_a_reason_and_takes_cancels(
         assert client.post("/v2/orders", json=limit_order(client_order_id="later")).is_success
 
 
-def test_acknowledged_orders_survive_the_engine(new_venue: Callable[..., Venue]) -> None:
-    venue = new_venue().start(workers="1")
-    with venue.client(venue.open_account(1)) as client:
+def test_acknowledged_orders_survive_the_engine(venue_with: Callable[..., Venue]) -> None:
+    venue = venue_with()
+    with venue.client(venue.open_account()) as client:
         acknowledged = [client.post("/v2/orders", json=limit_order()).json() for _ in range(20)]
         venue.engine.stop(signal.SIGKILL)
         venue.start_engine()
@@ -97,11 +102,12 @@ def test_acknowledged_orders_survive_the_engine(new_venue: Callable[..., Venue])
 
 
 def test_a_question_that_the_engine_does_not_answer_is_no_order_of_unknown_fate(
-    new_venue: Callable[..., Venue],
+    venue_with: Callable[..., Venue],
 ) -> None:
-    venue = new_venue().start(workers="1", engine_reply_timeout_s="1")
-    with venue.client(venue.open_account(1)) as client:
+    venue = venue_with(engine_reply_timeout_s="1")
+    with venue.client(venue.open_account()) as client:
         order = client.post("/v2/orders", json=limit_order()).json()
+        unknown = venue.metric("engine_fate_unknown_total")
         venue.engine.pause()
         path = f"/v2/orders/{order['id']}"
         for method, route, body in (
@@ -116,15 +122,15 @@ def test_a_question_that_the_engine_does_not_answer_is_no_order_of_unknown_fate(
             assert "nothing was changed" in answer.json()["detail"], route
         venue.engine.resume()
         venue.wait_until_ready()
-        assert "openvenue_api_engine_fate_unknown_total 0.0" in venue.metrics()
         assert client.get(path).json()["status"] == "new"
+        assert venue.metric("engine_fate_unknown_total") == unknown
 
 
 def test_a_symbol_that_the_engine_cannot_be_asked_for_is_not_called_unknown(
-    new_venue: Callable[..., Venue],
+    venue_with: Callable[..., Venue],
 ) -> None:
-    venue = new_venue().start(workers="1")
-    with venue.client(venue.open_account(1)) as client:
+    venue = venue_with(engine_reply_timeout_s="1")
+    with venue.client(venue.open_account()) as client:
         assert client.get("/v2/assets/NOPE").status_code == 404
         venue.engine.pause()
         order = limit_order(symbol="NOPE")
@@ -156,14 +162,14 @@ def test_books_that_the_engine_does_not_answer_hold_a_bounded_number_of_places(
         assert client.get("/v1/book/AAPL").status_code == 200
 
 
-def test_a_worker_that_dies_is_replaced(new_venue: Callable[..., Venue]) -> None:
-    venue = new_venue().start(workers="1")
+def test_a_worker_that_dies_is_replaced(venue_with: Callable[..., Venue]) -> None:
+    venue = venue_with()
     before = venue.worker_pids()
     (pid,) = before
     os.kill(pid, signal.SIGKILL)
     venue.wait_for_workers(1, other_than=before)
     venue.wait_until_ready()
-    assert httpx.get(f"{venue.url}/healthz").status_code == 200
+    assert http.get(f"{venue.url}/healthz").status_code == 200
 
 
 def test_an_engine_that_a_network_swallows_is_given_up_and_found_again(
@@ -173,7 +179,7 @@ def test_an_engine_that_a_network_swallows_is_given_up_and_found_again(
     venue.start(projector=False)
     venue.api.stop()
     key = venue.open_account(1)
-    with Proxy(port=venue.engine_port) as proxy, httpx.Client(headers=key_headers(key)) as client:
+    with Proxy(port=venue.engine_port) as proxy, http.Client(headers=key_headers(key)) as client:
         venue.start_api(
             workers="1",
             engine_target=f"127.0.0.1:{proxy.port}",
@@ -189,11 +195,8 @@ def test_an_engine_that_a_network_swallows_is_given_up_and_found_again(
         assert (lost.status_code, lost.headers["retry-after"]) == (503, "1")
         assert lost.json()["client_order_id"] == "swallowed"
 
-        # No byte tells that the connection is dead: only its keepalive does.
-        deadline = time.monotonic() + 30
-        while "no session" not in venue.readiness().json()["checks"].get("engine", ""):
-            assert time.monotonic() < deadline, venue.readiness().text
-            time.sleep(0.05)
+        # No byte shows that the connection is dead: only its keepalive does.
+        wait_for(lambda: "no session" in venue.readiness().json()["checks"].get("engine", ""))
         refused = client.post("/v2/orders", json=body)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert "cannot be reached" in refused.json()["detail"]
@@ -207,28 +210,29 @@ def test_an_engine_that_a_network_swallows_is_given_up_and_found_again(
 def test_readiness_fails_while_the_engine_stands_still(new_venue: Callable[..., Venue]) -> None:
     venue = new_venue().start(projector=False, workers="1", engine_reply_timeout_s="60")
 
-    def readiness(status: int, within_s: float) -> dict:
+    def readiness(status: int, within_s: float) -> dict[str, Any]:
         deadline = time.monotonic() + within_s
         while (answer := venue.readiness()).status_code != status:
             assert time.monotonic() < deadline, answer.text
             time.sleep(0.02)
-        return answer.json()
+        found: dict[str, Any] = answer.json()
+        return found
 
-    with httpx.Client(base_url=venue.url, timeout=1) as client:
+    with http.Client(base_url=venue.url, timeout=1) as client:
         assert readiness(200, within_s=0) == {"status": "ok", "checks": {}}
         stopped_at = datetime.now(UTC)
         venue.engine.pause()
-        # Below the keepalive's time, after which the session is given up.
+        # Less than the keepalive's time, after which the session is given up.
         health = readiness(503, within_s=5)
         assert health["checks"] == {"engine": f"no answer from 127.0.0.1:{venue.engine_port}"}
         since = datetime.fromisoformat(health["since"]["engine"])
         assert 0 < (since - stopped_at).total_seconds() < 5
         assert venue.readiness().json() == health
         assert client.get("/healthz").status_code == 200
-        wait_for_metric(venue, "openvenue_api_engine_silent_seconds", lambda value: value > 0)
+        wait_for(lambda: venue.metric("engine_silent_seconds") > 0)
         venue.engine.resume()
         readiness(200, within_s=5)
-        wait_for_metric(venue, "openvenue_api_engine_silent_seconds", lambda value: value == 0)
+        wait_for(lambda: venue.metric("engine_silent_seconds") == 0)
 
 
 def test_a_flood_of_refusals_is_a_line_for_each_cause(new_venue: Callable[..., Venue]) -> None:
@@ -242,12 +246,12 @@ def test_a_flood_of_refusals_is_a_line_for_each_cause(new_venue: Callable[..., V
         answers = list(traders.map(lambda order: client.post("/v2/orders", json=order), orders))
         venue.engine.resume()
         assert Counter(answer.status_code for answer in answers) == {429: 28, 503: 2}
-        wait_until(lambda: len(log_lines(venue, "request not carried out")) == 2)
+        wait_for(lambda: len(log_lines(venue, "request not carried out")) == 2)
         first, rest = log_lines(venue, "request not carried out")
         assert (first["cause"], first["suppressed"]) == ("busy", 0)
         assert first["reason"] == "2 requests are waiting for the matching engine"
         assert (rest["cause"], rest["suppressed"]) == ("busy", 27)
-        wait_until(lambda: len(log_lines(venue, "command of unknown fate")) == 2)
+        wait_for(lambda: len(log_lines(venue, "command of unknown fate")) == 2)
         unknown, other = log_lines(venue, "command of unknown fate")
         assert unknown["reason"] == "the matching engine's reply did not come (no reply in 1 s)"
         assert unknown["client_order_id"] in {order["client_order_id"] for order in orders}
@@ -269,27 +273,7 @@ def test_orders_beyond_the_engines_ring_are_refused_and_logged(
         assert statuses.keys() == {200, 503}
         line = log_lines(venue, "request not carried out")[0]
         assert (line["cause"], line["suppressed"]) == ("ring_full", 0)
-        text = 'openvenue_api_engine_refused_total{cause="ring_full"}'
-        wait_for_metric(venue, text, lambda value: value == statuses[503])
-
-
-def wait_until(condition: Callable[[], bool], within_s: float = 10) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def wait_for_metric(
-    venue: Venue, name: str, condition: Callable[[float], bool], within_s: float = 5
-) -> None:
-    deadline = time.monotonic() + within_s
-    while True:
-        (line,) = (line for line in venue.metrics().splitlines() if line.startswith(f"{name} "))
-        if condition(float(line.split()[1])):
-            return
-        assert time.monotonic() < deadline, line
-        time.sleep(0.05)
+        wait_for(lambda: venue.metric("engine_refused_total", cause="ring_full") == statuses[503])
 
 
 def test_requests_beyond_a_workers_bound_are_too_many(new_venue: Callable[..., Venue]) -> None:
@@ -306,10 +290,7 @@ def test_requests_beyond_a_workers_bound_are_too_many(new_venue: Callable[..., V
         ]
         for thread in waiting:
             thread.start()
-        deadline = time.monotonic() + 4  # below the time-out of the two that wait
-        while not answers:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: answers, within_s=4)  # below the time-out of the two that wait
         assert (answers[0].status_code, answers[0].headers["retry-after"]) == (429, "1")
         assert answers[0].json()["code"] == 42910000
         venue.engine.resume()

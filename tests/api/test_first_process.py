@@ -1,6 +1,6 @@
-"""As a container's first process, too, every process ends at a SIGTERM that comes while it starts.
+"""Every process ends at a SIGTERM during its start, also as a container's first process.
 
-The kernel keeps signals without a handler from the first process of a process namespace.
+The kernel discards a signal without a handler for the first process of a process namespace.
 """
 
 import os
@@ -42,7 +42,7 @@ def test_it_ends_while_it_starts(command: list[str], tmp_path: Path) -> None:
     with subprocess.Popen([*FIRST_OF_ITS_NAMESPACE, *command], env=environment) as outer:
         try:
             deadline = time.monotonic() + WITHIN_S
-            # Those that come before Python runs are lost. A process that took them only once it had
+            # Signals before Python runs are lost. A process that handled them only once it had
             # started would end with another status.
             while outer.poll() is None:
                 assert time.monotonic() < deadline, "it did not end"
@@ -52,6 +52,13 @@ def test_it_ends_while_it_starts(command: list[str], tmp_path: Path) -> None:
         finally:
             outer.kill()
     assert outer.returncode == STATUS
+
+
+def test_a_package_that_is_imported_sets_no_handler() -> None:
+    imported = "import signal, openvenue.cli.main, openvenue_operator.cli; "
+    imported += "print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
+    command = [*FIRST_OF_ITS_NAMESPACE, PYTHON, "-c", imported]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"
 
 
 def children(pid: int) -> list[int]:

@@ -25,12 +25,8 @@ def run(directory: Path, slot: str) -> None:
 
 
 def shown(directory: Path) -> dict[str, float]:
-    text = exposition(directory).decode()
-    return {
-        sample.name: sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+    families = text_string_to_metric_families(exposition(directory).decode())
+    return {sample.name: sample.value for family in families for sample in family.samples}
 
 
 def test_a_process_goes_on_counting_where_the_one_before_it_ended(tmp_path: Path) -> None:
@@ -50,7 +46,7 @@ def test_a_file_that_a_process_has_not_filled_yet_fails_no_scrape(tmp_path: Path
     assert shown(tmp_path) == {}
 
 
-def test_what_a_killed_process_left_goes_with_the_next_start(
+def test_the_next_start_removes_a_killed_processs_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -59,7 +55,7 @@ def test_what_a_killed_process_left_goes_with_the_next_start(
     (leftover / "counter_0.db").touch()
     with metrics_directory(None) as first:
         assert not leftover.exists()
-        # That of a process that lives stays.
+        # A running process's directory stays.
         with metrics_directory(None) as second:
             assert first.is_dir()
             assert second != first

@@ -1,4 +1,4 @@
-"""The schema goes up, down and up again, and the code's tables are what the migrations make."""
+"""The schema goes up, down and up again, and the migrations make exactly the code's tables."""
 
 import asyncio
 import os
@@ -14,10 +14,11 @@ from openvenue.db.tables import metadata
 from openvenue.security.keys import claim_key
 from openvenue.settings import Settings
 from pydantic import SecretStr
-from running_venue import ROOT, run_apart
 from sqlalchemy import CheckConstraint, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from tests.support.venue import ROOT, run_apart
 
 OF_THE_PUBLIC_SCHEMA = """
 SELECT tablename FROM pg_tables WHERE schemaname = 'public'
@@ -101,7 +102,7 @@ def test_an_older_version_leaves_a_newer_schema_even_if_that_came_in_between(
             older = asyncio.ensure_future(
                 asyncio.to_thread(migrate.bring_up_to_date, older_version)
             )
-            # It has read the revision, and what it does now is to ask for its turn.
+            # It has read the revision, and now asks for its turn.
             asking = text(
                 "SELECT 1 FROM pg_stat_activity WHERE application_name = 'openvenue-migration' AND "
                 "(query LIKE 'ROLLBACK%' OR query LIKE 'SELECT pg_try_advisory_lock%')"
@@ -146,7 +147,7 @@ def test_an_index_is_built_beside_trading_and_anew_where_that_was_interrupted(
         engine = create_async_engine(settings.database_url.get_secret_value())
         async with engine.connect() as writer, engine.connect() as other:
             await writer.execute(text("LOCK TABLE orders IN ROW EXCLUSIVE MODE"))
-            # It waits for the writer, and nobody waits for it meanwhile.
+            # It waits for the writer, and nothing waits for it meanwhile.
             building = asyncio.ensure_future(asyncio.to_thread(migrate.upgrade, impatient))
             while not building.done():
                 await other.execute(text("SET LOCAL lock_timeout = '50ms'"))
@@ -183,7 +184,7 @@ def test_a_schema_that_is_missing_or_old_is_refused_and_a_newer_one_serves(
     assert required.problem_with("made_by_a_newer_version") is None
 
 
-# Accounts 1 and 2 are on shard 0 alone, 3 is on both shards, 4 on none that is known.
+# Accounts 1 and 2 are only on shard 0, 3 is on both shards, 4 on no known one.
 TWO_SHARDS = """
 INSERT INTO accounts SELECT shard_id, account_id, 'x', false, 0, 0, now(), 1
 FROM (VALUES (0, 1), (0, 2), (0, 3), (7, 3)) AS held(shard_id, account_id);

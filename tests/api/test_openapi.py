@@ -1,24 +1,27 @@
 """The OpenAPI document covers every route, and every answer agrees with it."""
 
 import signal
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
+from typing import Any
 
 import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from openvenue.security.keys import NewKey
-from orders import limit_order
-from running_venue import Venue, key_headers, run_apart
 from schemathesis.checks import (
     content_type_conformance,
     not_a_server_error,
     response_schema_conformance,
     status_code_conformance,
 )
+
+from tests.api.orders import limit_order
+from tests.support import http
+from tests.support.venue import Venue, key_headers, run_apart
+from tests.support.waiting import wait_for
 
 CHECKS = [
     not_a_server_error,
@@ -47,16 +50,17 @@ OPERATIONS = {
 
 
 @pytest.fixture(scope="session")
-def document(venue: Venue) -> dict:
-    return httpx.get(f"{venue.url}/openapi.json").json()
+def document(venue: Venue) -> dict[str, Any]:
+    found: dict[str, Any] = http.get(f"{venue.url}/openapi.json").json()
+    return found
 
 
-def test_every_route_is_documented(document: dict) -> None:
+def test_every_route_is_documented(document: dict[str, Any]) -> None:
     found = {(path, method) for path, item in document["paths"].items() for method in item}
     assert found == OPERATIONS
 
 
-def test_every_order_answer_names_its_schema(document: dict) -> None:
+def test_every_order_answer_names_its_schema(document: dict[str, Any]) -> None:
     submit = document["paths"]["/v2/orders"]["post"]["responses"]
     order = {"$ref": "#/components/schemas/Order"}
     assert submit["200"]["content"]["application/json"]["schema"] == order
@@ -77,21 +81,23 @@ def test_every_answer_agrees_with_the_document(
     @settings(
         max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
-    def answers_agree(case: schemathesis.Case) -> None:
+    def answers_agree(case: "schemathesis.Case[Any]") -> None:
         case.call_and_validate(headers=key_headers(account), checks=CHECKS)
 
     answers_agree()
 
 
-def test_both_headers_of_a_key_are_required_together(document: dict) -> None:
+def test_both_headers_of_a_key_are_required_together(document: dict[str, Any]) -> None:
     open_to_all = {("/healthz", "get"), ("/healthz", "head")}
     for path, method in OPERATIONS:
         operation = document["paths"][path][method]
-        expected = None if (path, method) in open_to_all else [{"KeyId": [], "SecretKey": []}]
+        expected: Any = None if (path, method) in open_to_all else [{"KeyId": [], "SecretKey": []}]
         assert operation.get("security") == expected, (path, method)
 
 
-def test_canceling_all_answers_what_is_documented(document: dict, client: httpx.Client) -> None:
+def test_canceling_all_answers_what_is_documented(
+    document: dict[str, Any], client: httpx.Client
+) -> None:
     assert client.post("/v2/orders", json=limit_order()).status_code == 200
     answered = client.delete("/v2/orders").status_code
     statuses = document["paths"]["/v2/orders"]["delete"]["responses"]
@@ -129,14 +135,14 @@ REQUESTS = [
 
 
 class Documented:
-    """Sends one request of each kind and holds every answer against the document."""
+    """Sends one request of each kind and checks every answer by the document."""
 
     def __init__(self, venue: Venue) -> None:
         self.schema = schemathesis.openapi.from_url(f"{venue.url}/openapi.json")
-        self.document = httpx.get(f"{venue.url}/openapi.json").json()
+        self.document = http.get(f"{venue.url}/openapi.json").json()
 
     def check_all(self, client: httpx.Client) -> set[int]:
-        """Return the statuses that came."""
+        """Return the statuses of the answers."""
         found = set()
         undocumented = []
         for method, path, url in REQUESTS:
@@ -156,7 +162,7 @@ class Documented:
 
 def test_every_refusal_is_documented(new_venue: Callable[..., Venue]) -> None:
     venue = new_venue().start(
-        workers="1", engine_in_flight_max="1", unary_calls_max="1", engine_reply_timeout_s="10"
+        engine_in_flight_max="1", unary_calls_max="1", engine_reply_timeout_s="60"
     )
     documented = Documented(venue)
     key = venue.open_account(1)
@@ -164,7 +170,7 @@ def test_every_refusal_is_documented(new_venue: Callable[..., Venue]) -> None:
     with venue.client(key) as client, venue.client(without_account) as stranger:
         assert documented.check_all(client) >= {200, 207, 404, 422}
         assert documented.check_all(stranger) >= {200, 403}
-        assert 401 in documented.check_all(httpx.Client(base_url=venue.url))
+        assert 401 in documented.check_all(http.Client(base_url=venue.url))
         for body, status in ((b"{", 400), (b" " * 100_000, 413)):
             for method, path in (
                 ("POST", "/v2/orders"),
@@ -176,19 +182,16 @@ def test_every_refusal_is_documented(new_venue: Callable[..., Venue]) -> None:
                     str(status) in documented.document["paths"][path][method.lower()]["responses"]
                 )
 
-        # The engine stands still, with as much under way as there may be.
+        # The paused engine has as many requests under way as allowed.
         venue.engine.pause()
-        # Of two that ask for the same place one holds it and the other is refused at once.
+        # Of two requests for one place, one gets it and the other is refused at once.
         paths = ("/v2/account", "/v1/book/AAPL") * 2
         with ThreadPoolExecutor(len(paths)) as others:
             asked = [others.submit(client.get, path) for path in paths]
             refused = [answer.result().status_code for answer in islice(as_completed(asked), 2)]
             assert refused == [429, 429]
             assert documented.check_all(client) >= {429}
+            venue.engine.stop(signal.SIGKILL)
             assert sorted(answer.result().status_code for answer in asked) == [429, 429, 503, 503]
-        venue.engine.stop(signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while "no session" not in venue.readiness().text:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for(lambda: "no session" in venue.readiness().text)
         assert documented.check_all(client) >= {503}

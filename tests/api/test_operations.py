@@ -1,22 +1,28 @@
-"""What operators read of an API: metrics that show what a probe cannot."""
+"""Figures for operators of an API: metrics that show more than a probe."""
 
 import asyncio
 import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, cast
 
-import httpx
+import grpc
 import pytest
 from openvenue.db import migrate
-from openvenue.engine import instruments as module
 from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instruments
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http.app import Application
-from orders import limit_order
 from prometheus_client.parser import text_string_to_metric_families
-from running_venue import Venue
+
+from tests.api.orders import limit_order, worker_of
+from tests.support import http, metrics
+from tests.support.venue import Venue
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from openvenue.engine.client import EngineClient
 
 
 def metrics_of(venue: Venue) -> dict[tuple[str, ...], float]:
@@ -26,13 +32,6 @@ def metrics_of(venue: Venue) -> dict[tuple[str, ...], float]:
         for family in families
         for sample in family.samples
     }
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_the_lag_of_the_event_loop_is_counted_and_its_maximum_kept(venue: Venue) -> None:
@@ -45,8 +44,8 @@ def test_requests_that_have_not_left_are_shown(venue: Venue) -> None:
     assert metrics_of(venue)[("engine_unsent",)] == 0
 
 
-def test_the_schema_is_shown_and_readiness_depends_on_it(new_venue: Callable[..., Venue]) -> None:
-    venue = new_venue().start(projector=False, workers="1")
+def test_the_schema_is_shown_and_readiness_depends_on_it(venue_with: Callable[..., Venue]) -> None:
+    venue = venue_with(projector=False)
     needed = migrate.RequiredSchema(venue.settings).revision
     assert metrics_of(venue)[("schema", needed, "yes")] == 1
     migrate.downgrade(venue.settings, "0001")
@@ -60,27 +59,22 @@ def test_the_schema_is_shown_and_readiness_depends_on_it(new_venue: Callable[...
 
 
 def test_every_stage_of_an_order_in_the_engine_has_its_histogram(
-    new_venue: Callable[..., Venue],
+    venue_with: Callable[..., Venue],
 ) -> None:
-    venue = new_venue().start(projector=False, workers="1")
+    venue = venue_with(projector=False)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = "127.0.0.1:{1}".format(*probe.getsockname())
     venue.engine.stop()
     venue.start_engine(metrics_listen=address)
     venue.wait_until_ready()
-    with venue.client(venue.open_account(1)) as client:
+    with venue.client(venue.open_account()) as client:
         assert client.post("/v2/orders", json=limit_order()).status_code == 200
 
     def counts() -> dict[str, float]:
-        return {
-            sample.labels["stage"]: sample.value
-            for family in text_string_to_metric_families(
-                httpx.get(f"http://{address}/metrics").text
-            )
-            for sample in family.samples
-            if sample.name == "openvenue_engine_stage_seconds_bucket"
-            and sample.labels["le"] == "+Inf"
-        }
+        text = http.get(f"http://{address}/metrics").text
+        name = "openvenue_engine_stage_seconds_bucket"
+        found = metrics.samples(text, name, le="+Inf")
+        return {sample.labels["stage"]: sample.value for sample in found}
 
     wait_for(lambda: all(counts().values()))
     assert counts().keys() == {"decode", "queue", "match", "journal", "publish"}
@@ -105,17 +99,19 @@ def test_known_labels_are_shown_before_anything_happened(new_venue: Callable[...
     assert not any(name[0].startswith("openvenue_projector") for name in shown)
 
 
-def test_the_instruments_of_orders_are_counted(new_venue: Callable[..., Venue]) -> None:
-    venue = new_venue().start(projector=False, workers="1")
-    with venue.client(venue.open_account(1)) as client:
+def test_the_instruments_of_orders_are_counted(venue_with: Callable[..., Venue]) -> None:
+    venue = venue_with(projector=False)
+
+    def lookups(result: str) -> float:
+        return venue.metric("instrument_lookups_total", result=result)
+
+    hits, misses = lookups("hit"), lookups("miss")
+    with venue.client(venue.open_account()) as client:
         for symbol, status in (("AAPL", 200), ("BTC/USD", 200), ("AAPL", 200), ("NOPE", 422)):
             order = limit_order(symbol=symbol, qty="1")
             assert client.post("/v2/orders", json=order).status_code == status
 
-    def lookups(result: str) -> float:
-        return metrics_of(venue)[("instrument_lookups_total", result)]
-
-    wait_for(lambda: (lookups("hit"), lookups("miss")) == (3, 1))
+    wait_for(lambda: (lookups("hit") - hits, lookups("miss") - misses) == (3, 1))
 
 
 class FailingEngine:
@@ -128,27 +124,28 @@ class FailingEngine:
     def admin(self) -> "FailingEngine":
         return self
 
-    async def ListInstruments(self, *_: object, **__: object) -> None:
+    async def ListInstruments(self, *_: object, **__: object) -> pb.ListInstrumentsResponse:
         self.asked += 1
-        raise module.grpc.aio.AioRpcError(module.grpc.StatusCode.UNAVAILABLE, None, None)
+        nothing = grpc.aio.Metadata()
+        raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing)
 
 
 async def test_unknown_symbols_do_not_make_an_engine_in_trouble_list_its_instruments_each_time(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = FailingEngine()
-    instruments = application.worker.instruments
+    instruments = worker_of(application).instruments
     monkeypatch.setattr(instruments, "_engine", engine)
     monkeypatch.setattr(instruments, "_asked_at", float("-inf"))
     finding = (instruments.find(f"NOPE{number}") for number in range(50))
     found = await asyncio.gather(*finding, return_exceptions=True)
-    # Not None, which would say that the engine does not have them.
+    # Not None, which would mean that the engine does not have them.
     assert all(isinstance(answer, EngineUnavailable) for answer in found)
     assert engine.asked == 1
 
 
 class LateEngine(FailingEngine):
-    """An engine that defines an instrument while it is being asked for all of them."""
+    """An engine that defines an instrument while it answers a request for all of them."""
 
     def __init__(self, terms: pb.DefineInstrument) -> None:
         self.asked_once = asyncio.Event()
@@ -172,7 +169,7 @@ async def test_an_answer_from_before_the_question_does_not_make_a_symbol_unknown
             instrument_id=1, symbol="NEW", asset_class=pb.ASSET_CLASS_US_EQUITY, lot_size_nanos=1
         )
     )
-    instruments = Instruments(engine, shard_id=0, refresh_s=60)
+    instruments = Instruments(cast("EngineClient", engine), shard_id=0, refresh_s=60)
     other = asyncio.create_task(instruments.find("OTHER"))
     await engine.asked_once.wait()
     asked_later = asyncio.create_task(instruments.find("NEW"))
@@ -185,10 +182,10 @@ async def test_an_answer_from_before_the_question_does_not_make_a_symbol_unknown
 
 
 def test_the_metrics_are_collected_by_one_at_a_time_and_kept_for_a_second(
-    new_venue: Callable[..., Venue],
+    venue_with: Callable[..., Venue],
 ) -> None:
-    venue = new_venue().start(projector=False, workers="1")
-    operations = httpx.Client(base_url=venue.operations_url, timeout=15)
+    venue = venue_with(projector=False)
+    operations = http.Client(base_url=venue.operations_url, timeout=15)
     with operations as client, ThreadPoolExecutor(20) as scrapers:
 
         def scrape(_: int = 0) -> str:
@@ -196,7 +193,7 @@ def test_the_metrics_are_collected_by_one_at_a_time_and_kept_for_a_second(
             assert answer.status_code == 200
             return answer.text
 
-        # The processor time is counted, so that no two collections are alike.
+        # The processor time is counted, so no two collections are alike.
         started = time.monotonic()
         found = {scrape(), *scrapers.map(scrape, range(20)), *(scrape() for _ in range(5))}
         assert len(found) <= 1 + (time.monotonic() - started) // 1

@@ -1,4 +1,4 @@
-"""POST /v2/orders: what is accepted, what it answers, and what is refused and how."""
+"""POST /v2/orders: accepted orders and their answers, refused orders and their reasons."""
 
 import contextlib
 import json
@@ -20,8 +20,9 @@ from openvenue.http.order_body import (
 from openvenue.http.order_terms import fill_in
 from openvenue.http.problems import Problem
 from openvenue.security.keys import NewKey
-from orders import client_of, limit_order, market_order
-from running_venue import Venue
+
+from tests.api.orders import client_of, limit_order, market_order, worker_of
+from tests.support.venue import Venue
 
 
 def submit(client: httpx.Client, **changes: object) -> httpx.Response:
@@ -175,7 +176,7 @@ def test_nulls_mean_absent(client: httpx.Client) -> None:
         ({"client_order_id": 7}, "Expected `str | null`, got `int` - at `$.client_order_id`"),
     ],
 )
-def test_what_cannot_be_an_order_is_refused_with_the_reason(
+def test_an_invalid_order_is_refused_with_the_reason(
     client: httpx.Client, changes: dict[str, object], message: str
 ) -> None:
     response = submit(client, **changes)
@@ -184,7 +185,7 @@ def test_what_cannot_be_an_order_is_refused_with_the_reason(
     assert response.json()["message"].startswith(message)
 
 
-# What ccxt and hand-written bots send beyond the fields that there are.
+# Unknown fields that ccxt and hand-written bots send.
 @pytest.mark.parametrize(
     "name",
     [
@@ -275,7 +276,7 @@ def test_selling_more_than_is_free_is_forbidden_with_the_figures(
     assert figures == ["AAPL", "2", "7", "5"]
 
 
-def test_what_a_pair_lacks_is_named_by_its_currency(client: httpx.Client) -> None:
+def test_a_lack_for_a_pair_names_its_currency(client: httpx.Client) -> None:
     pair = {"symbol": "BTC/USD", "qty": "1", "time_in_force": "gtc"}
     sell = submit(client, side="sell", limit_price="100", **pair).json()
     assert sell["message"] == "insufficient balance for BTC (requested: 1, available: 0)"
@@ -420,7 +421,7 @@ async def test_a_fault_of_ours_after_the_order_was_entered_leaves_its_id_to_look
     async with client_of(application, account) as client:
         entered = (await client.post("/v2/orders", json=limit_order())).json()
         with monkeypatch.context() as patch:
-            patch.setattr(application.worker.views, "order", lambda *_: 1 / 0)
+            patch.setattr(worker_of(application).views, "order", lambda *_: 1 / 0)
             answers = [
                 await client.post("/v2/orders", json=limit_order()),
                 await client.patch(f"/v2/orders/{entered['id']}", json={"qty": "3"}),

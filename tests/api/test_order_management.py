@@ -12,11 +12,13 @@ from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.http import open_orders as paging
 from openvenue.http import problems
 from openvenue.http.app import Application
+from openvenue.http.engine_calls import engine_answer
 from openvenue.http.routes import orders as routes
 from openvenue.http.worker import Worker
 from openvenue.security.keys import NewKey
-from orders import client_of, limit_order
-from running_venue import INSTRUMENTS, Venue
+
+from tests.api.orders import client_of, limit_order, worker_of
+from tests.support.venue import INSTRUMENTS, Venue
 
 
 @pytest.fixture
@@ -204,7 +206,7 @@ def test_canceling_all_goes_beyond_one_page_of_the_engine(
 async def test_canceling_all_says_so_when_it_could_not_look_for_all(
     application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = routes.open_orders
+    whole = paging.open_orders
 
     async def one_page_only(*args: Any, before: int = 0, **options: Any) -> Any:
         if before:
@@ -226,7 +228,7 @@ async def test_canceling_all_stops_at_its_bound_and_goes_on_with_the_next_call(
     application: Application, account: NewKey
 ) -> None:
     total = routes.CANCEL_ALL_ORDERS_MAX + 600
-    engine = application.worker.engine
+    engine = worker_of(application).engine
     for start in range(0, total, 1000):
         requests = [
             pb.Request(
@@ -346,7 +348,7 @@ def test_a_parameter_that_would_not_filter_is_refused(
 @pytest.mark.parametrize("status", ["open", "all"])
 def test_lists_go_either_way_and_page_by_time(client: httpx.Client, status: str) -> None:
     orders = [submit(client, client_order_id=name) for name in "abcd"]
-    page = {"status": status, "direction": "asc", "limit": 2}
+    page: dict[str, Any] = {"status": status, "direction": "asc", "limit": 2}
     assert ids(client.get("/v2/orders", params=page)) == ["a", "b"]
     page["after"] = orders[1]["created_at"]
     assert ids(client.get("/v2/orders", params=page)) == ["c", "d"]
@@ -367,7 +369,7 @@ def test_open_orders_read_the_same_from_the_engine_and_from_the_database(
 
 
 # Lists that the engine does not keep, which come from the database.
-OF_THE_HISTORY = [
+OF_THE_HISTORY: list[dict[str, Any]] = [
     {"status": "all"},
     {"direction": "asc", "after": "2020-01-01"},
     {"side": "buy"},
@@ -376,12 +378,18 @@ OF_THE_HISTORY = [
     {"symbols": "AAPL,BTC/USD"},
     {"asset_class": "us_equity"},
 ]
-OF_THE_ENGINE = [{}, {"status": "open"}, {"limit": 5}, {"symbols": "AAPL"}, {"symbols": "AAPL,NO"}]
+OF_THE_ENGINE: list[dict[str, Any]] = [
+    {},
+    {"status": "open"},
+    {"limit": 5},
+    {"symbols": "AAPL"},
+    {"symbols": "AAPL,NO"},
+]
 
 
 @pytest.mark.parametrize("query", [*OF_THE_ENGINE, *OF_THE_HISTORY])
 def test_a_list_always_holds_what_was_just_acknowledged(
-    client: httpx.Client, query: dict[str, object]
+    client: httpx.Client, query: dict[str, Any]
 ) -> None:
     newest = -1 if query.get("direction") == "asc" else 0
     for number in range(10):
@@ -440,7 +448,7 @@ def test_an_old_order_is_found_behind_many_open_ones_of_another_instrument(
     account_id = int(client.get("/v2/account").json()["account_number"])
     aapl = next(terms.instrument_id for terms in INSTRUMENTS if terms.symbol == "AAPL")
     with grpc.insecure_channel(f"127.0.0.1:{venue.engine_port}") as channel:
-        for page in range(5):  # more than the engine looks at for one answer
+        for page in range(5):  # more than the engine searches for one answer
             requests = [
                 pb.Request(
                     request_id=number,
@@ -467,8 +475,8 @@ def test_an_old_order_is_found_behind_many_open_ones_of_another_instrument(
 async def test_no_order_is_listed_twice_while_others_come_and_go(
     application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine stops within the list, where an order then ends, and starts anew at the newest."""
-    engine = application.worker.engine
+    """The engine stops at an order that then ends, and starts again at the newest one."""
+    engine = worker_of(application).engine
 
     def order(number: int, instrument_id: int = 1) -> pb.Request:
         return pb.Request(
@@ -484,13 +492,13 @@ async def test_no_order_is_listed_twice_while_others_come_and_go(
             )
         )
 
-    visited = 2048  # by the engine for one answer
+    visited = 2048  # orders that the engine visits for one answer
     for start in range(0, 2 * visited, 1000):
         await asyncio.gather(*(engine.submit(order(start + at)) for at in range(1000)))
     await engine.submit(order(-1, instrument_id=2))
     await asyncio.gather(*(engine.submit(order(10_000 + at)) for at in range(visited - 2)))
 
-    ask = paging.engine_answer
+    ask = engine_answer
     answers: list[pb.Reply] = []
 
     async def answer_and_go_on_trading(worker: Worker, query: pb.Request) -> pb.Reply:

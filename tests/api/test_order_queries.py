@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any, Literal
 
 import pytest
 from openvenue.queries.orders import OrderFilter, orders_query
-from running_venue import run_apart
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-# A long history of account 1 beside those of others, nearly all of it in the instruments 1 and 2,
-# little in 7 and 8. Three orders are open: the oldest, and two later ones.
+from tests.support.venue import run_apart
+
+# A long history of account 1 beside others', nearly all of it in the instruments 1 and 2, little in
+# 7 and 8. Three orders are open: the oldest, and two later ones.
 HISTORY = """
 INSERT INTO orders SELECT 0, n, CASE WHEN n <= 20000 THEN 1 ELSE 2 + n % 20 END,
     CASE n % 1000 WHEN 400 THEN 7 WHEN 800 THEN 8 ELSE 1 + n % 2 END,
@@ -25,7 +27,7 @@ FROM generate_series(1, 60000) n
 
 @pytest.fixture(scope="module")
 def history(new_migrated_database: Callable[[], str]) -> str:
-    """The URL of a database with that history."""
+    """Return the URL of a database with that history."""
     url = new_migrated_database()
 
     async def fill() -> None:
@@ -39,21 +41,23 @@ def history(new_migrated_database: Callable[[], str]) -> str:
     return url
 
 
-async def plan_of(connection: AsyncConnection, wanted: OrderFilter) -> dict:
+async def plan_of(connection: AsyncConnection, wanted: OrderFilter) -> dict[str, Any]:
+    dialect: Any = postgresql.dialect  # of no type
     query = orders_query(0, 1, wanted).compile(
-        dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}
+        dialect=dialect(), compile_kwargs={"literal_binds": True}
     )
     explained = await connection.scalar(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}"))
-    return explained[0]["Plan"]
+    plan: dict[str, Any] = explained[0]["Plan"]
+    return plan
 
 
-def scans_of(plan: dict) -> list[dict]:
+def scans_of(plan: dict[str, Any]) -> list[dict[str, Any]]:
     below = [scan for child in plan.get("Plans", []) for scan in scans_of(child)]
     return [plan, *below] if "Relation Name" in plan else below
 
 
-async def scan_of(history: str, wanted: OrderFilter) -> tuple[dict, int]:
-    """The one scan of a query and how many rows it returns."""
+async def scan_of(history: str, wanted: OrderFilter) -> tuple[dict[str, Any], int]:
+    """Return the one scan of a query and the number of rows that it returns."""
     engine = create_async_engine(history)
     async with engine.connect() as connection:
         plan = await plan_of(connection, wanted)
@@ -62,8 +66,8 @@ async def scan_of(history: str, wanted: OrderFilter) -> tuple[dict, int]:
     return scan, plan["Actual Rows"]
 
 
-def rows_read(scan: dict) -> int:
-    return scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)
+def rows_read(scan: dict[str, Any]) -> int:
+    return int(scan["Actual Rows"]) + int(scan.get("Rows Removed by Filter", 0))
 
 
 @pytest.mark.parametrize("oldest_first", [False, True])
@@ -72,7 +76,7 @@ def rows_read(scan: dict) -> int:
     [({}, 3), ({"limit": 2}, 2), ({"side": "buy"}, 3), ({"instrument_ids": [2]}, 1)],
 )
 async def test_open_orders_are_found_without_reading_the_history(
-    history: str, further: dict, found: int, oldest_first: bool
+    history: str, further: dict[str, Any], found: int, oldest_first: bool
 ) -> None:
     wanted = OrderFilter(status="open", oldest_first=oldest_first, **further)
     scan, rows = await scan_of(history, wanted)
@@ -97,7 +101,11 @@ async def test_open_orders_are_found_without_reading_the_history(
     ],
 )
 async def test_the_history_of_a_symbol_is_found_without_reading_that_of_others(
-    history: str, status: str, further: dict, found: int, oldest_first: bool
+    history: str,
+    status: Literal["closed", "all"],
+    further: dict[str, Any],
+    found: int,
+    oldest_first: bool,
 ) -> None:
     wanted = OrderFilter(status=status, oldest_first=oldest_first, **further)
     scan, rows = await scan_of(history, wanted)

@@ -4,14 +4,17 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from openvenue.db.database import Database
 from openvenue.settings import Settings
-from proxy import Proxy
 from pydantic import SecretStr
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
     await made.close()
 
 
-async def lend(database: Database, stack: AsyncExitStack, count: int) -> list:
+async def lend(database: Database, stack: AsyncExitStack, count: int) -> list[AsyncConnection]:
     return [await stack.enter_async_context(database.connect()) for _ in range(count)]
 
 
@@ -115,7 +118,7 @@ async def test_a_server_that_vanished_is_noticed_on_either_side(postgres_url: st
             Settings(database_url=SecretStr(over_tcp.render_as_string(hide_password=False)))
         )
         async with database.connect() as connection:
-            raw = (await connection.get_raw_connection()).driver_connection
+            raw: Any = (await connection.get_raw_connection()).driver_connection
             sock = raw._transport.get_extra_info("socket")
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10

@@ -1,17 +1,18 @@
-"""What an order is meant to do to the position is checked where the order is sequenced."""
+"""An order's intent for the position is checked when the order is sequenced."""
 
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 from openvenue.security.keys import NewKey
-from orders import limit_order, market_order
-from running_venue import Venue
+
+from tests.api.orders import limit_order, market_order
+from tests.support.venue import Venue
 
 
 @pytest.fixture
 def holder(venue: Venue, new_account: Callable[..., NewKey]) -> Iterator[httpx.Client]:
-    """A client that holds 5 AAPL and may sell short, with somebody who bids for 50."""
+    """Yield a client that holds 5 AAPL and may sell short, beside a bid for 50."""
     key, bidder_key = new_account(may_sell_short=True), new_account()
     venue.give(key.account_id, 1, 5)
     with venue.client(key) as client, venue.client(bidder_key) as bidder:

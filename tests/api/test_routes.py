@@ -1,4 +1,4 @@
-"""Which methods and paths there are, and what those that are not are told."""
+"""Existing methods and paths, and the answers for others."""
 
 import socket
 
@@ -6,13 +6,15 @@ import httpx
 import pytest
 from openvenue.http.json_keys import repeated_key
 from openvenue.security.keys import NewKey
-from orders import limit_order
-from running_venue import Venue, key_headers
+
+from tests.api.orders import limit_order
+from tests.support import http
+from tests.support.venue import Venue, key_headers
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/docs"])
 def test_head_answers_as_get_without_the_body(venue: Venue, path: str) -> None:
-    # Two on one connection: a body that came after all would stand in the second one's place.
+    # Two requests on one connection: a body of the first would be read as the second.
     with socket.create_connection(("127.0.0.1", venue.api_port), timeout=10) as connection:
         for close in (b"", b"connection: close\r\n"):
             connection.sendall(b"HEAD %s HTTP/1.1\r\nhost: v\r\n%s\r\n" % (path.encode(), close))
@@ -20,7 +22,7 @@ def test_head_answers_as_get_without_the_body(venue: Venue, path: str) -> None:
         while chunk := connection.recv(4096):
             received += chunk
     first, second, rest = received.split(b"\r\n\r\n")
-    length = len(httpx.get(f"{venue.url}{path}").content)
+    length = len(http.get(f"{venue.url}{path}").content)
     for head in (first, second):
         assert head.startswith(b"HTTP/1.1 200")
         assert b"content-length: %d" % length in head
@@ -41,7 +43,7 @@ def test_head_answers_as_get_without_the_body(venue: Venue, path: str) -> None:
 def test_a_method_that_a_path_lacks_is_told_which_it_has(
     venue: Venue, method: str, path: str, allowed: str
 ) -> None:
-    answer = httpx.request(method, f"{venue.url}{path}")
+    answer = http.request(method, f"{venue.url}{path}")
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == 40510000
@@ -56,7 +58,7 @@ def test_a_slash_too_many_is_no_redirect(client: httpx.Client) -> None:
 
 
 def test_a_base_url_that_ends_with_a_slash_works(venue: Venue, account: NewKey) -> None:
-    with httpx.Client(headers=key_headers(account)) as client:
+    with http.Client(headers=key_headers(account)) as client:
         assert client.get(f"{venue.url}//v2/account").status_code == 200
         answer = client.post(f"{venue.url}//v2/orders", json=limit_order())
         assert answer.status_code == 200
@@ -94,16 +96,16 @@ def test_two_objects_may_have_the_same_field() -> None:
 def test_a_key_given_twice_is_refused(venue: Venue, account: NewKey) -> None:
     headers = list(key_headers(account).items())
     for twice in headers:
-        answer = httpx.get(f"{venue.url}/v2/account", headers=[*headers, twice])
+        answer = http.get(f"{venue.url}/v2/account", headers=[*headers, twice])
         assert (answer.status_code, answer.json()["code"]) == (400, 40010000)
 
 
 def test_probes_and_metrics_are_not_among_the_routes_of_clients(venue: Venue) -> None:
     for path in ("/readyz", "/metrics"):
-        assert httpx.get(f"{venue.url}{path}").status_code == 404
-        assert httpx.get(f"{venue.operations_url}{path}").status_code == 200
-    assert httpx.get(f"{venue.operations_url}/healthz").json() == {"status": "ok", "checks": {}}
-    assert httpx.get(f"{venue.operations_url}/v2/clock").status_code == 404
+        assert http.get(f"{venue.url}{path}").status_code == 404
+        assert http.get(f"{venue.operations_url}{path}").status_code == 200
+    assert http.get(f"{venue.operations_url}/healthz").json() == {"status": "ok", "checks": {}}
+    assert http.get(f"{venue.operations_url}/v2/clock").status_code == 404
 
 
 def test_an_unknown_path_is_not_found(client: httpx.Client) -> None:
@@ -113,14 +115,14 @@ def test_an_unknown_path_is_not_found(client: httpx.Client) -> None:
 
 
 def test_the_document_and_its_page_are_served(venue: Venue) -> None:
-    document = httpx.get(f"{venue.url}/openapi.json")
+    document = http.get(f"{venue.url}/openapi.json")
     assert document.headers["content-type"] == "application/json"
     assert document.json()["info"]["title"] == "OpenVenue"
-    page = httpx.get(f"{venue.url}/docs")
+    page = http.get(f"{venue.url}/docs")
     assert page.headers["content-type"].startswith("text/html")
     assert "openapi.json" in page.text
     assert "POST /v2/orders" in page.text
-    # Nothing of anywhere else, and no script, where people paste keys.
+    # No foreign content and no script, because people paste keys beside it.
     assert "<script" not in page.text
     assert "//" not in page.text.replace("<!--", "")
     assert "default-src 'none'" in page.headers["content-security-policy"]

@@ -1,7 +1,6 @@
-"""Workers that die, hang, come and go: replaced, counted, and within the database's connections."""
+"""Workers that die, hang, come and go are replaced, counted, and within the connection budget."""
 
 import asyncio
-import json
 import os
 import resource
 import signal
@@ -10,60 +9,57 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 from openvenue.serving.sockets import listen
 from openvenue.serving.supervisor import connections_that_fit
-from prometheus_client.parser import text_string_to_metric_families
-from running_venue import Venue, log_lines
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-
-def samples(venue: Venue, name: str) -> float:
-    """Return the sum of a metric's samples."""
-    scraped = venue.metrics()
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(scraped)
-        for sample in family.samples
-        if sample.name == name
-    )
+from tests.api.tuned import Tuned
+from tests.support import http
+from tests.support.venue import Venue, key_headers, log_lines
+from tests.support.waiting import wait_for
 
 
-def wait_for(condition: Callable[[], bool], within_s: float = 40) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+@pytest.fixture(scope="module")
+def tuned_venue(
+    tmp_path_factory: pytest.TempPathFactory, venue_with: Callable[..., Venue]
+) -> Tuned:
+    path = tmp_path_factory.mktemp("tuning") / "tuning.json"
+    venue = venue_with(tuning_file=str(path), worker_hang_timeout_s="2", engine_reply_timeout_s="1")
+    return Tuned(venue, path)
 
 
-def test_a_worker_that_hangs_is_replaced(new_venue: Callable[..., Venue]) -> None:
-    venue = new_venue().start(workers="1", worker_hang_timeout_s="2")
+@pytest.fixture
+def tuned(tuned_venue: Tuned) -> Tuned:
+    """That venue, with one worker."""
+    tuned_venue.take(1)
+    tuned_venue.venue.wait_until_ready()
+    return tuned_venue
+
+
+def test_a_worker_that_hangs_is_replaced(tuned: Tuned) -> None:
+    venue = tuned.venue
+    deaths = venue.metric("worker_deaths_total")
     (hanging,) = venue.worker_pids()
     os.kill(hanging, signal.SIGSTOP)
     venue.wait_for_workers(1, other_than={hanging})
     venue.wait_until_ready()
-    assert samples(venue, "openvenue_api_worker_deaths_total") == 1
+    wait_for(lambda: venue.metric("worker_deaths_total") == deaths + 1)
 
 
-def test_a_worker_that_hangs_while_it_leaves_is_ended(
-    new_venue: Callable[..., Venue], tmp_path: Path
-) -> None:
-    path = tmp_path / "tuning.json"
-    path.write_text(json.dumps({"generation": 1, "workers": 2}))
-    venue = new_venue().start(
-        tuning_file=str(path), worker_hang_timeout_s="2", engine_reply_timeout_s="1"
-    )
-    wait_for(lambda: samples(venue, "openvenue_api_workers_ready") == 2)
+def test_a_worker_that_hangs_while_it_leaves_is_ended(tuned: Tuned) -> None:
+    venue = tuned.venue
+    deaths = venue.metric("worker_deaths_total")
+    tuned.take(2)
+    wait_for(lambda: venue.metric("workers_ready") == 2)
     youngest = max(venue.worker_pids())
     os.kill(youngest, signal.SIGSTOP)
-    path.write_text(json.dumps({"generation": 2, "workers": 1}))
+    tuned.write(workers=1)
     wait_for(lambda: youngest not in venue.worker_pids())
-    assert log_lines(venue, "worker hangs, ending it")[0]["leaving"] is True
-    path.write_text(json.dumps({"generation": 3, "workers": 2}))
-    wait_for(lambda: _generations(venue) == [3, 3])
-    assert samples(venue, "openvenue_api_worker_deaths_total") == 1
+    assert log_lines(venue, "worker hangs, ending it")[-1]["leaving"] is True
+    tuned.take(2)
+    wait_for(lambda: venue.metric("worker_deaths_total") == deaths + 1)
 
 
 def test_a_tuning_file_that_cannot_be_read_is_reported_once(
@@ -86,9 +82,9 @@ def test_probes_answer_while_no_worker_does(new_venue: Callable[..., Venue]) -> 
     try:
         wait_for(lambda: venue.readiness().status_code == 503)
         assert venue.readiness().json()["checks"] == {"worker": "none answers"}
-        # It is not yet time to replace it, and the process is well.
-        assert httpx.get(f"{venue.operations_url}/healthz").status_code == 200
-        assert samples(venue, "openvenue_api_workers") == 1
+        # Its replacement is not due yet, and the process is well.
+        assert http.get(f"{venue.operations_url}/healthz").status_code == 200
+        assert venue.metric("workers") == 1
     finally:
         os.kill(worker, signal.SIGCONT)
     wait_for(lambda: venue.readiness().status_code == 200)
@@ -149,7 +145,7 @@ def test_either_family_of_addresses_is_served(host: str) -> None:
         assert len(reached) == 1
 
 
-def test_what_dead_workers_counted_stays_in_a_bounded_number_of_files(
+def test_dead_workers_counts_stay_in_a_bounded_number_of_files(
     new_venue: Callable[..., Venue], tmp_path: Path
 ) -> None:
     directory = tmp_path / "metrics"
@@ -157,53 +153,49 @@ def test_what_dead_workers_counted_stays_in_a_bounded_number_of_files(
     key = venue.open_account(1)
     answered = 0
     files = set()
-    for _ in range(3):
+    for _ in range(2):
         with venue.client(key) as client:
             for _ in range(5):
                 assert client.get("/v2/clock").status_code == 200
                 answered += 1
-            wait_for(lambda: _clock_requests(venue) == answered)  # noqa: B023
+            wait_for(lambda: venue.metric("requests_total", route="GET /v2/clock") == answered)  # noqa: B023
         workers = venue.worker_pids()
         for worker in workers:
             os.kill(worker, signal.SIGKILL)
         venue.wait_for_workers(1, other_than=workers)
         venue.wait_until_ready()
-        assert _clock_requests(venue) == answered
+        assert venue.metric("requests_total", route="GET /v2/clock") == answered
         files.add(len(list(directory.glob("*.db"))))
     assert len(files) == 1
 
 
-def test_a_worker_that_joins_takes_no_connection_before_it_can_serve(
-    new_venue: Callable[..., Venue], tmp_path: Path
-) -> None:
-    path = tmp_path / "tuning.json"
-    venue = new_venue().start(workers="1", tuning_file=str(path))
-    path.write_text(json.dumps({"generation": 1, "workers": 3}))
+def test_a_worker_that_joins_takes_no_connection_before_it_can_serve(tuned: Tuned) -> None:
+    venue = tuned.venue
+    tuned.write(workers=3)
     answers = []
-    while samples(venue, "openvenue_api_workers_ready") < 3:
+    while venue.metric("workers_ready") < 3:
         answers.append(venue.readiness().status_code)
     assert set(answers) == {200}
 
 
 def test_connections_stay_within_the_larger_tuning_while_workers_and_pools_trade_places(
-    new_venue: Callable[..., Venue], tmp_path: Path
+    tuned: Tuned,
 ) -> None:
-    path = tmp_path / "tuning.json"
-    _write(path, 1, 3, 2)
-    venue = new_venue().start(tuning_file=str(path))
-    key = venue.open_account(1)
-    peak = asyncio.run(_trade_places(venue, path, dict(_headers(key.key_id, key.secret))))
+    tuned.take(1, db_pool_size=6, db_pool_overflow=0)
+    tuned.take(3, db_pool_size=2, db_pool_overflow=0)
+    peak = asyncio.run(_trade_places(tuned, key_headers(tuned.venue.open_account())))
     assert 2 <= peak <= 6
 
 
-async def _trade_places(venue: Venue, path: Path, headers: dict[str, str]) -> int:
+async def _trade_places(tuned: Tuned, headers: dict[str, str]) -> int:
     """Tune up and down under reads that keep the pools full; return the most connections seen."""
+    venue = tuned.venue
     database = create_async_engine(venue.database_url)
     peak = 0
     done = asyncio.Event()
 
     async def read() -> None:
-        async with httpx.AsyncClient(base_url=venue.url, headers=headers, timeout=20) as client:
+        async with http.AsyncClient(base_url=venue.url, headers=headers, timeout=20) as client:
             while not done.is_set():
                 response = await client.get("/v2/orders", params={"status": "all"})
                 assert response.status_code == 200, response.text
@@ -221,50 +213,9 @@ async def _trade_places(venue: Venue, path: Path, headers: dict[str, str]) -> in
                 await asyncio.sleep(0.005)
 
     tasks = [asyncio.create_task(read()) for _ in range(8)] + [asyncio.create_task(watch())]
-    for generation, (workers, size) in enumerate([(1, 6), (3, 2), (2, 3), (1, 2), (3, 2)], start=2):
-        await asyncio.to_thread(_write, path, generation, workers, size)
-        deadline = time.monotonic() + 60
-        while await asyncio.to_thread(_generations, venue) != [generation] * workers:
-            assert time.monotonic() < deadline, "the tuning was not taken over in time"
-            await asyncio.sleep(0.1)
+    for workers, size in ((1, 6), (3, 2), (2, 3), (1, 2), (3, 2)):
+        await asyncio.to_thread(tuned.take, workers, db_pool_size=size, db_pool_overflow=0)
     done.set()
     await asyncio.gather(*tasks)
     await database.dispose()
     return peak
-
-
-def _write(path: Path, generation: int, workers: int, size: int) -> None:
-    tuning = {
-        "generation": generation,
-        "workers": workers,
-        "db_pool_size": size,
-        "db_pool_overflow": 0,
-    }
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps(tuning))
-    draft.replace(path)
-
-
-def _generations(venue: Venue) -> list[float]:
-    scraped = venue.metrics()
-    return [
-        sample.value
-        for family in text_string_to_metric_families(scraped)
-        for sample in family.samples
-        if sample.name == "openvenue_api_tuning_generation"
-    ]
-
-
-def _clock_requests(venue: Venue) -> float:
-    scraped = venue.metrics()
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(scraped)
-        for sample in family.samples
-        if sample.name == "openvenue_api_requests_total"
-        and sample.labels["route"] == "GET /v2/clock"
-    )
-
-
-def _headers(key_id: str, secret: str) -> list[tuple[str, str]]:
-    return [("APCA-API-KEY-ID", key_id), ("APCA-API-SECRET-KEY", secret)]

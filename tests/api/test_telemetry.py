@@ -4,16 +4,18 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any
 
-import httpx
 import pytest
 from openvenue.telemetry import Throttled, configure_logging, get_logger, set_log_level
-from orders import limit_order
-from running_venue import Venue
+
+from tests.api.orders import limit_order
+from tests.support import http
+from tests.support.venue import Venue
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, object]]]]:
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     output = io.StringIO()
@@ -23,7 +25,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[s
     root.handlers, root.level = handlers, level
 
 
-def test_an_event_is_one_json_line(logged: Callable) -> None:
+def test_an_event_is_one_json_line(logged: Callable[[], list[dict[str, Any]]]) -> None:
     get_logger("test.lines").info("something happened", count=3)
     (line,) = logged()
     assert (line["event"], line["count"], line["level"]) == ("something happened", 3, "info")
@@ -31,12 +33,14 @@ def test_an_event_is_one_json_line(logged: Callable) -> None:
     assert "timestamp" in line
 
 
-def test_other_libraries_log_in_the_same_form(logged: Callable) -> None:
+def test_other_libraries_log_in_the_same_form(logged: Callable[[], list[dict[str, Any]]]) -> None:
     logging.getLogger("uvicorn.error").warning("from %s", "uvicorn")
     assert logged()[0]["event"] == "from uvicorn"
 
 
-def test_secrets_are_redacted_however_they_are_put(logged: Callable) -> None:
+def test_secrets_are_redacted_however_they_are_put(
+    logged: Callable[[], list[dict[str, Any]]],
+) -> None:
     get_logger("test.secrets").warning(
         "cannot reach postgresql+asyncpg://joe:hunter2@db/openvenue",
         secret="hunter2",
@@ -51,7 +55,7 @@ def test_secrets_are_redacted_however_they_are_put(logged: Callable) -> None:
     assert "joe" in json.dumps(logged())
 
 
-def test_the_level_changes_at_run_time(logged: Callable) -> None:
+def test_the_level_changes_at_run_time(logged: Callable[[], list[dict[str, Any]]]) -> None:
     log = get_logger("test.level")
     set_log_level("ERROR")
     log.warning("unheard")
@@ -60,7 +64,9 @@ def test_the_level_changes_at_run_time(logged: Callable) -> None:
     assert [line["event"] for line in logged()] == ["heard"]
 
 
-def test_a_flood_of_one_cause_is_a_line_at_once_and_then_their_number(logged: Callable) -> None:
+def test_a_flood_of_one_cause_is_a_line_at_once_and_then_their_number(
+    logged: Callable[[], list[dict[str, Any]]],
+) -> None:
     now = 100.0
     throttled = Throttled(get_logger("test.flood"), interval_s=5, clock=lambda: now)
 
@@ -90,7 +96,7 @@ def test_a_flood_of_one_cause_is_a_line_at_once_and_then_their_number(logged: Ca
 def test_a_running_worker_logs_neither_health_checks_nor_secrets(
     new_venue: Callable[..., Venue],
 ) -> None:
-    venue = new_venue().start(log_level="DEBUG", workers="1")
+    venue = new_venue().start(projector=False, log_level="DEBUG")
     key = venue.open_account(1)
     with venue.client(key) as client:
         assert client.get("/healthz").status_code == 200
@@ -98,7 +104,7 @@ def test_a_running_worker_logs_neither_health_checks_nor_secrets(
         assert venue.metrics()
         assert client.post("/v2/orders", json=limit_order()).status_code == 200
     wrong = {"APCA-API-KEY-ID": key.key_id, "APCA-API-SECRET-KEY": "wrong-hunter2"}
-    assert httpx.get(f"{venue.url}/v2/account", headers=wrong).status_code == 401
+    assert http.get(f"{venue.url}/v2/account", headers=wrong).status_code == 401
     venue.stop()
     log = venue.api.log.read_text()
     assert "worker started" in log

@@ -1,4 +1,4 @@
-"""`python -m bench` measures what it says, here with the smallest numbers that mean something."""
+"""`python -m bench` measures what it claims, here with the smallest useful numbers."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Renders the charts as Helm does, and looks at what came out."""
+"""Renders the charts as Helm does, and finds objects in the result."""
 
 import json
 import os
@@ -17,7 +17,7 @@ PROGRAMS = Path(os.environ.get("OPENVENUE_CLUSTER_BIN", ROOT / ".cache/cluster/b
 HELMS = ("helm3", "helm4")
 KUBERNETES_VERSION = "1.36.0"
 
-# What the charts may render and Kubernetes does not have by itself.
+# The definitions of kinds that the charts may render and Kubernetes lacks.
 DEFINITIONS = (
     "openvenue.dev/v1alpha1/Venue",
     "postgresql.cnpg.io/v1/Cluster",
@@ -46,7 +46,7 @@ class Refused(Exception):
 
 
 def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run one of the cluster's programs, whatever comes of it."""
+    """Run one of the cluster's programs; ignore its exit status."""
     return subprocess.run([PROGRAMS / program, *arguments], capture_output=True, text=True)
 
 
@@ -57,7 +57,7 @@ def template(
     values: Path | dict[str, Any] | None = None,
     chart: Path = CHART,
 ) -> str:
-    """What `helm template` prints. Raises Refused."""
+    """Return the output of `helm template`. Raises Refused."""
     known = [f"--api-versions={definition}" for definition in DEFINITIONS]
     if isinstance(values, dict):
         known += [f"--set-json={key}={json.dumps(value)}" for key, value in values.items()]
@@ -73,17 +73,17 @@ def template(
 
 
 def manifests(text: str) -> list[Manifest]:
-    """The objects in what Helm printed."""
+    """Return the objects in Helm's output."""
     return [document for document in yaml.safe_load_all(text) if document]
 
 
 def render(*arguments: str | Path, **options: Any) -> list[Manifest]:
-    """The objects that a chart renders. Raises Refused."""
+    """Return the objects that a chart renders. Raises Refused."""
     return manifests(template(*arguments, **options))
 
 
 def find(objects: list[Manifest], kind: str, name: str) -> Manifest:
-    """The object of that kind whose name ends like that."""
+    """Return the object of that kind whose name has that ending."""
     found = [
         each for each in objects if each["kind"] == kind and each["metadata"]["name"].endswith(name)
     ]
@@ -92,7 +92,7 @@ def find(objects: list[Manifest], kind: str, name: str) -> Manifest:
 
 
 def pod_templates(objects: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
-    """Name and pod template of everything that makes pods."""
+    """Yield name and pod template of every object that makes pods."""
     for each in objects:
         name = f"{each['kind']}/{each['metadata']['name']}"
         if each["kind"] == "Pod":

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_server import ApiServer
-from chart import PROGRAMS
-from kinds import OTHERS, define
+
+from tests.charts.chart import PROGRAMS
+from tests.charts.kinds import OTHERS, define
+from tests.support.api_server import ApiServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -17,14 +18,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def programs() -> None:
-    """Say what to do where they are not there."""
+    """Fail with advice if they are missing."""
     if not (PROGRAMS / "helm4").exists():
         pytest.fail(f"no Helm in {PROGRAMS}: run tests/cluster/parts/build", pytrace=False)
 
 
 @pytest.fixture(scope="session")
 def server(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """An API server that knows every kind which the charts render."""
+    """Yield an API server that knows every kind that the charts render."""
     if not OTHERS.is_dir():
         pytest.fail(f"no {OTHERS}: run tests/cluster/parts/build crds", pytrace=False)
     with ApiServer(tmp_path_factory.mktemp("api-server")).running() as started:

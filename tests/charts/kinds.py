@@ -1,19 +1,19 @@
-"""The kinds that the charts render and Kubernetes does not have by itself.
+"""The kinds that the charts render and Kubernetes lacks.
 
-The operator's chart brings the Venue's definition. The others are those of their projects, which
-`tests/cluster/parts/build` takes out of their releases.
+The operator's chart brings the Venue's definition. The others come from their projects' releases,
+by `tests/cluster/parts/build`.
 """
 
-from api_server import ApiServer
-from chart import OPERATOR_CHART, PROGRAMS, find, render
+from tests.charts.chart import OPERATOR_CHART, PROGRAMS, find, render
+from tests.support.api_server import ApiServer
 
 OTHERS = PROGRAMS.parent / "crds"
 
 
 def define(server: ApiServer) -> None:
-    """Make the kinds known, and wait until they are."""
+    """Define the kinds, and wait until the server knows them."""
     venue = find(render(chart=OPERATOR_CHART), "CustomResourceDefinition", "")
     server.apply(venue)
-    # By the server: what kubectl would note down of them to apply them itself is too long.
+    # Server-side, because kubectl's own annotation of them would be too long.
     server.kubectl("apply", "--server-side", f"--filename={OTHERS.resolve()}")
     server.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")

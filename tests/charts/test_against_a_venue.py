@@ -1,4 +1,4 @@
-"""What `helm test` runs and what the notes tell people to do, against a real venue."""
+"""The commands of `helm test` and of Helm's notes, against a real venue."""
 
 import json
 import os
@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chart import CHART, run
-from running_venue import Venue
+
+from tests.charts.chart import CHART, run
+from tests.support.venue import Venue
 
 SCRIPT = (CHART / "files/test_answers.py").read_text()
 
@@ -29,7 +30,7 @@ def test_helm_test_passes_where_a_venue_is_up(venue: Venue) -> None:
     assert done.stdout.count("401, expected 401") == 2
 
 
-def test_helm_test_fails_where_nobody_answers() -> None:
+def test_helm_test_fails_without_an_answer() -> None:
     done = run_against("http://127.0.0.1:9", OPENVENUE_TEST_PATIENCE_S="0")
     assert done.returncode == 1
     assert "expected 200" in done.stdout
@@ -37,7 +38,7 @@ def test_helm_test_fails_where_nobody_answers() -> None:
 
 @pytest.fixture
 def notes() -> str:
-    """What Helm prints when it has installed the chart."""
+    """Return Helm's notes after installing the chart."""
     done = run("helm4", "install", "demo", CHART, "--dry-run=client", "--set=venue.enabled=false")
     assert done.returncode == 0, done.stderr
     return done.stdout.partition("NOTES:")[2]
@@ -49,7 +50,7 @@ def test_the_notes_end_with_an_order_that_is_taken(
     started = new_venue().start()
     commands = notes.partition("A first order:")[2]
     assert commands.count("curl") == 1
-    # In place of what needs a cluster: the same command line beside the venue, at its own address.
+    # In place of commands for a cluster: the same command line, at the local venue's address.
     kubectl = "kubectl -n default"
     assert f"{kubectl} exec deployment/demo-openvenue-admin -- openvenue" in commands
     here = f"{Path(sys.executable).parent}/openvenue"
@@ -58,7 +59,7 @@ def test_the_notes_end_with_an_order_that_is_taken(
     )
     lines = [line for line in commands.splitlines() if "port-forward" not in line]
     script = "\n".join(lines).replace("URL=http://127.0.0.1:8000", f"URL={started.url}")
-    # The person reads key and secret off the answer.
+    # A person copies key and secret from the answer.
     script = script.replace("venue keys create 1", "made=$(venue keys create 1 --json)")
     for name, part in (("KEY", "key_id"), ("SECRET", "secret")):
         program = f"import json, sys; print(json.load(sys.stdin)['{part}'])"

@@ -1,24 +1,25 @@
-"""Whatever a chart's templates refuse, a test of that chart has them refuse."""
+"""Every refusal in a chart's templates is covered by a test of that chart."""
 
 import re
 from pathlib import Path
 from typing import Any
 
 import yaml
-from chart import every_chart
+
+from tests.charts.chart import every_chart
 
 SENTENCE = re.compile(r'\bfail (?:\(printf )?"((?:[^"\\]|\\.)*)"')
-# What a sentence is about stands by itself, where it is made for several settings.
+# A refusal for several settings has its setting as an argument of its own.
 SETTING = re.compile(r'(?<!include )"(\w+(?:\.\w+)+)"')
 
 
 def templates(chart: Path) -> str:
-    """All templates of a chart, one after the other."""
+    """Return all templates of a chart, concatenated."""
     return "\n".join(each.read_text() for each in sorted((chart / "templates").rglob("*.*")))
 
 
 def expected(chart: Path) -> list[str]:
-    """The messages that the chart's unit tests expect word for word."""
+    """Return the messages that the chart's unit tests expect literally."""
     suites = [yaml.safe_load(each.read_text()) for each in (chart / "tests").glob("*_test.yaml")]
     assertions: list[dict[str, Any]] = [
         assertion for suite in suites for test in suite["tests"] for assertion in test["asserts"]
@@ -28,7 +29,7 @@ def expected(chart: Path) -> list[str]:
 
 
 def pattern(sentence: str) -> str:
-    """A sentence of printf's with anything in its places."""
+    """Return a pattern for a printf sentence, with anything in its placeholders."""
     return re.escape(sentence).replace("%s", r"\S+").replace("%d", r"\d+")
 
 

@@ -1,4 +1,4 @@
-"""The dashboards ask for metrics that there are."""
+"""The dashboards use only existing metrics."""
 
 import json
 import re
@@ -10,15 +10,16 @@ import openvenue.metrics
 import openvenue.serving.supervisor  # noqa: F401  (their metrics register themselves)
 import openvenue_operator.metrics  # noqa: F401
 import pytest
-from chart import CHART, OPERATOR_CHART, ROOT, every_chart, find, render
 from openvenue.projector.metrics import REGISTRY as PROJECTOR_REGISTRY
 from prometheus_client import REGISTRY as API_AND_OPERATOR_REGISTRY
+
+from tests.charts.chart import CHART, OPERATOR_CHART, ROOT, every_chart, find, render
 
 METRIC = re.compile(r"\b(?:openvenue_(?:api|engine|projector|operator)|process|python)_[a-z0-9_]+")
 
 
 def exposed() -> Iterator[str]:
-    """Names of all series, as the processes show them."""
+    """Yield the names of all series that the processes export."""
     for registry in (API_AND_OPERATOR_REGISTRY, PROJECTOR_REGISTRY):
         for family in registry.collect():
             suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
@@ -29,7 +30,7 @@ def exposed() -> Iterator[str]:
 
 
 def dashboard(chart: Path) -> dict[str, Any]:
-    """The dashboard that a chart brings."""
+    """Return a chart's dashboard."""
     found: dict[str, Any] = json.loads((chart / "files/dashboard.json").read_text())
     return found
 

@@ -1,4 +1,4 @@
-"""What Kubernetes' own API server says of the charts, and what Helm does there over revisions."""
+"""Kubernetes' own API server accepts the charts, and Helm's revisions work on it."""
 
 import copy
 import json
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import ApiServer
-from chart import (
+
+from tests.charts.chart import (
     CHART,
     DEFINITIONS,
     PROGRAMS,
@@ -22,12 +22,13 @@ from chart import (
     run,
     template,
 )
-from release import Release, create_namespace
+from tests.charts.release import Release, create_namespace
+from tests.support.api_server import ApiServer
 
 
 @pytest.fixture(scope="session")
 def schemas(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The API server's schemas as kubeconform wants them: a file a kind, nothing else allowed."""
+    """Return the API server's schemas in kubeconform's form: a file per kind, no other fields."""
     definitions = published(server)
     for name, definition in definitions.items():
         if name.endswith(".IntOrString"):
@@ -41,7 +42,7 @@ def schemas(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Path
     shared.write_text(json.dumps({"definitions": definitions}))
     for name, definition in definitions.items():
         for known in definition.get("x-kubernetes-group-version-kind", []):
-            # Of the group that has no name kubeconform says that it is called like its version.
+            # kubeconform names the group without a name like its version.
             group, version = known["group"] or known["version"], known["version"]
             file = directory / f"{group}_{version}_{known['kind'].lower()}.json"
             file.write_text(json.dumps({"$ref": f"{shared.as_uri()}#/definitions/{name}"}))
@@ -49,7 +50,7 @@ def schemas(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def published(server: ApiServer) -> dict[str, Any]:
-    """The API server's definitions, once those of all kinds are among them."""
+    """Return the API server's definitions, once all kinds are among them."""
     deadline = time.monotonic() + 60
     while True:
         document = json.loads(server.kubectl("get", "--raw=/openapi/v2"))
@@ -66,7 +67,7 @@ def published(server: ApiServer) -> dict[str, Any]:
 
 
 def close(schema: dict[str, Any]) -> None:
-    """Allow no fields but those that a schema names, however deep."""
+    """Forbid fields that a schema does not name, at any depth."""
     properties = schema.get("properties", {})
     if properties and "x-kubernetes-preserve-unknown-fields" not in schema:
         schema.setdefault("additionalProperties", False)
@@ -77,7 +78,7 @@ def close(schema: dict[str, Any]) -> None:
 
 
 def check(schemas: Path, text: str, file: Path) -> str:
-    """What kubeconform has against some manifests; nothing, where it is content."""
+    """Return kubeconform's complaints about some manifests; empty if there are none."""
     file.write_text(text)
     place = f"{schemas}/{{{{.Group}}}}_{{{{.ResourceAPIVersion}}}}_{{{{.ResourceKind}}}}.json"
     done = run("kubeconform", "-strict", "-schema-location", place, file)
@@ -92,7 +93,7 @@ def test_kubeconform_finds_nothing(
     assert check(schemas, text, tmp_path / "manifests.yaml") == ""
 
 
-# Of each kind that is another project's, a name that is wrong deep inside.
+# For each kind of another project, a misspelled name deep inside.
 every_misspelling = pytest.mark.parametrize(
     ("name", "wrong"),
     [("initdb:", "initDb:"), ("backendRefs:", "backends:"), ("path: /metrics", "paths: /metrics")],
@@ -126,7 +127,7 @@ def test_kubeconform_would_find_something(schemas: Path, tmp_path: Path) -> None
 
 
 def ask(server: ApiServer, namespace: str, given: str) -> str:
-    """What the API server has against some objects; nothing, where it would take them."""
+    """Return the API server's complaints about some objects; empty if it would accept them."""
     done = subprocess.run(
         [
             PROGRAMS / "kubernetes", "kubectl", "--kubeconfig", server.kubeconfig(),
@@ -135,13 +136,13 @@ def ask(server: ApiServer, namespace: str, given: str) -> str:
         ],
         input=given, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    # Of what makes pods that it would not admit it only warns.
+    # It only warns of workloads whose pods it would not admit.
     return done.stderr if done.returncode != 0 or "PodSecurity" in done.stderr else ""
 
 
 @pytest.fixture(scope="session")
 def restricted(server: ApiServer) -> str:
-    """A namespace under the restricted pod-security profile."""
+    """Return a namespace under the restricted pod-security profile."""
     return create_namespace(server, "venues")
 
 
@@ -149,7 +150,7 @@ def restricted(server: ApiServer) -> str:
 def test_the_api_server_takes_every_object(
     chart: Path, values: Path | None, server: ApiServer, restricted: str
 ) -> None:
-    # A PriorityClass is the cluster's, and this one has none but Kubernetes' own.
+    # A PriorityClass belongs to the cluster, and this one has only Kubernetes' own.
     text = template(chart=chart, values=values).replace("priorityClassName: venue", "")
     assert ask(server, restricted, text) == ""
 
@@ -173,7 +174,7 @@ def test_its_pod_security_admission_would_refuse_one(
 
 
 def as_pod(name: str, template: Manifest) -> str:
-    """A pod of a template, with claims as a StatefulSet adds them."""
+    """Return a pod of a template, with the claims that a StatefulSet adds."""
     spec = copy.deepcopy(template["spec"])
     mounted = {each["name"] for each in spec["containers"][0]["volumeMounts"]}
     there = {each["name"] for each in spec["volumes"]}
@@ -181,7 +182,7 @@ def as_pod(name: str, template: Manifest) -> str:
         {"name": each, "persistentVolumeClaim": {"claimName": each}} for each in mounted - there
     ]
     spec["volumes"] += claims
-    # Admission knows no priority classes but those that exist.
+    # Admission accepts only existing priority classes.
     spec.pop("priorityClassName", None)
     metadata = {"name": name.split("/")[1].lower(), "labels": template["metadata"]["labels"]}
     return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
@@ -204,7 +205,7 @@ def test_upgrades_and_a_rollback_leave_the_operators_replicas(release: Release) 
     release.run("rollback", "1")
     deployment = release.get("deployment", "api")
     assert deployment["spec"]["replicas"] == 3
-    # And the operator can go on without force: nobody else has taken the field over.
+    # The operator can continue without force: nobody else has taken over the field.
     release.apply_as_operator(4)
     assert release.get("deployment", "api")["spec"]["replicas"] == 4
 
@@ -274,7 +275,7 @@ def test_a_migration_that_failed_runs_again_once_its_job_is_deleted(
 
 
 @every_helm
-def test_what_uninstalling_leaves_behind_is_what_holds_data(release: Release) -> None:
+def test_uninstalling_leaves_only_objects_with_data(release: Release) -> None:
     release.deploy()
     release.run("uninstall")
     for kind in ("deployments", "statefulsets", "jobs", "services", "networkpolicies", "venues"):

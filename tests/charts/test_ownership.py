@@ -1,14 +1,16 @@
-"""What the chart leaves alone: the operator's fields, passwords, pods that nothing new concerns."""
+"""Upgrades leave the operator's fields, passwords and unaffected pods alone."""
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from chart import CHART, VALUE_SETS, Manifest, find, pod_templates, render, template
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.serving.supervisor import _KILL_GRACE_S
 from openvenue.settings import Settings
+
+from tests.charts.chart import CHART, VALUE_SETS, Manifest, find, pod_templates, render, template
 
 every_value_set = pytest.mark.parametrize(
     "values", [None, *VALUE_SETS], ids=lambda each: each and each.stem
@@ -44,8 +46,9 @@ def test_no_secret_and_no_password_is_rendered(values: Path | None) -> None:
                     assert "://" not in variable.get("value", "").replace("http://", ""), name
 
 
-def pods(chart: Path = CHART, **values: object) -> dict[str, Manifest]:
-    """Pod templates by workload, Jobs and tests left out, which run anew when they change."""
+def pods(chart: Path = CHART, **values: Any) -> dict[str, Manifest]:
+    """Return pod templates by workload, without Jobs and tests, which run again when they
+    change."""
     objects = render(
         chart=chart, values={key.replace("__", "."): each for key, each in values.items()}
     )
@@ -54,7 +57,7 @@ def pods(chart: Path = CHART, **values: object) -> dict[str, Manifest]:
     }
 
 
-def restarted(**values: object) -> set[str]:
+def restarted(**values: Any) -> set[str]:
     before, after = pods(), pods(**values)
     return {name.rpartition("demo-openvenue-")[2] for name in before if before[name] != after[name]}
 
@@ -115,7 +118,7 @@ def test_the_api_stops_within_its_grace_period(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_every_variable_is_a_setting() -> None:
-    """A name that the process does not know would be passed over without a word."""
+    """The process would silently ignore an unknown name."""
     known = {f"OPENVENUE_{name}".upper() for name in Settings.model_fields}
     known |= {f"OPENVENUE_PROJECTOR_{name}".upper() for name in ProjectorSettings.model_fields}
     for workload in ("admin", "api", "projector"):

@@ -4,7 +4,8 @@ The profile: https://kubernetes.io/docs/concepts/security/pod-security-standards
 """
 
 import pytest
-from chart import CASE_NAMES, CASES, Manifest, pod_templates, render
+
+from tests.charts.chart import CASE_NAMES, CASES, Manifest, pod_templates, render
 
 VOLUME_KINDS = {
     *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral"),
@@ -14,7 +15,7 @@ VOLUME_KINDS = {
 
 @pytest.fixture(scope="module", params=CASES, ids=CASE_NAMES)
 def pods(programs: None, request: pytest.FixtureRequest) -> list[Manifest]:
-    """The pod templates of everything that makes pods."""
+    """Return the pod templates of every object that makes pods."""
     chart, values = request.param
     return [pod for _, pod in pod_templates(render(chart=chart, values=values))]
 
@@ -39,7 +40,7 @@ def test_runs_as_a_user_without_privileges(pods: list[Manifest]) -> None:
     for pod in pods:
         context = pod["spec"]["securityContext"]
         assert context["runAsNonRoot"] is True
-        # Where it is not said, the platform chooses it, or the image is asked, which says a number.
+        # If unset, the platform chooses the user, or the image, which has a number.
         assert context.get("runAsUser", 1) > 0
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in containers(pod):
@@ -52,7 +53,7 @@ def test_runs_as_a_user_without_privileges(pods: list[Manifest]) -> None:
 
 def test_writes_only_where_a_volume_is_mounted(pods: list[Manifest]) -> None:
     for pod in pods:
-        mounted = set()
+        mounted: set[str] = set()
         for container in containers(pod):
             mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
             assert mounts["tmp"]["mountPath"] == "/tmp"

@@ -1,6 +1,6 @@
-"""Who reaches whom under the network policies, worked out as Kubernetes defines them.
+"""Reachability under the network policies, computed by Kubernetes' definition.
 
-For every set of values: `tests/cluster/test_network_policies.py` has a node enforce one. A
+It covers every set of values; in `tests/cluster/test_network_policies.py` a node enforces one. A
 connection is allowed if the policies of its source let it out and those of its destination let it
 in. https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
@@ -8,25 +8,25 @@ in. https://kubernetes.io/docs/concepts/services-networking/network-policies/
 import itertools
 from typing import Any, NamedTuple
 
-from chart import Manifest, pod_templates, render
+from tests.charts.chart import Manifest, pod_templates, render
 
 NAMESPACE = "venues"
 
 
 class Pod(NamedTuple):
-    """What policies see of a pod."""
+    """The parts of a pod that policies use."""
 
     namespace: str
     labels: dict[str, str]
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Whether a label selector fits some labels."""
+    """True if a label selector matches some labels."""
     for expression in selector.get("matchExpressions", []):
         assert expression["operator"] == "In"
         if labels.get(expression["key"]) not in expression["values"]:
             return False
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    return bool(selector.get("matchLabels", {}).items() <= labels.items())
 
 
 def is_peer(peer: dict[str, Any], pod: Pod) -> bool:
@@ -41,7 +41,7 @@ def is_peer(peer: dict[str, Any], pod: Pod) -> bool:
 
 
 def allowed(policies: list[Manifest], way: str, pod: Pod, other: Pod, port: int) -> bool:
-    """Whether the policies of `pod` let it talk to `other`, in a `way` of Ingress or Egress."""
+    """True if the policies of `pod` let it talk to `other`, in a `way` of Ingress or Egress."""
     rules, peers = ("ingress", "from") if way == "Ingress" else ("egress", "to")
     own = [
         policy["spec"]
@@ -59,7 +59,7 @@ def allowed(policies: list[Manifest], way: str, pod: Pod, other: Pod, port: int)
 
 
 def reachable(operator_namespace: str = NAMESPACE, **values: Any) -> set[tuple[str, str, int]]:
-    """Every source, destination and port between which a connection is allowed."""
+    """Return every source, destination and port between which a connection is allowed."""
     objects = render(values={key.replace("__", "."): each for key, each in values.items()})
     policies = [each for each in objects if each["kind"] == "NetworkPolicy"]
     pods = {
@@ -73,7 +73,7 @@ def reachable(operator_namespace: str = NAMESPACE, **values: Any) -> set[tuple[s
         "app.kubernetes.io/component": "operator",
     }
     pods["operator"] = Pod(operator_namespace, operator)
-    # Anybody may give a pod those labels in a namespace of their own.
+    # Anybody may give a pod those labels in their own namespace.
     pods["impostor"] = Pod("elsewhere", operator)
     pods["ingress"] = Pod("traefik", {"app.kubernetes.io/name": "traefik"})
     pods["prometheus"] = Pod("monitoring", {"app.kubernetes.io/name": "prometheus"})
@@ -117,7 +117,7 @@ def test_everyone_reaches_the_api_and_nothing_else() -> None:
     assert into_the_venue(reachable()) == WITHIN | OPERATOR | api
 
 
-def test_only_those_reach_the_api_and_the_metrics_that_are_named() -> None:
+def test_only_named_peers_reach_the_api_and_the_metrics() -> None:
     def named(namespace: str) -> list[dict[str, Any]]:
         labels = {"kubernetes.io/metadata.name": namespace}
         return [{"namespaceSelector": {"matchLabels": labels}}]
@@ -126,7 +126,7 @@ def test_only_those_reach_the_api_and_the_metrics_that_are_named() -> None:
         networkPolicy__apiFrom=named("traefik"), networkPolicy__metricsFrom=named("monitoring")
     )
     metrics = {("engine", 7071), ("api", 8001), ("projector", 8001)}
-    # The operator reaches the API's own port, too: pods of the version before have no other.
+    # The operator also reaches the API's own port: pods of the version before have no other.
     api = {("ingress", "api", 8000), ("operator", "api", 8000)}
     assert into_the_venue(found) == WITHIN | OPERATOR | api | {
         ("prometheus", component, port) for component, port in metrics
@@ -155,7 +155,7 @@ def test_pods_with_labels_inherited_from_a_cluster_of_cloudnative_pg_are_left_al
 
 def test_the_venue_reaches_names_and_the_maker_of_secrets_kubernetes_and_no_one_else() -> None:
     out = {each for each in reachable() if each[0] in OURS and each[1] in OUTSIDE}
-    # Names may be answered by whatever the cluster has for it.
+    # Any of the cluster's pods may serve DNS.
     names = {each for each in out if each[2] == 53}
     assert {source for source, _, _ in names} == OURS - {"engine", "database"}
     assert {(source, port) for source, _, port in out - names} == {("secrets", 443)}

@@ -1,4 +1,4 @@
-"""What the charts render, whatever the values: by Helm 3 and Helm 4, for any cluster."""
+"""The charts render with any values, by Helm 3 and Helm 4, for any cluster."""
 
 import json
 import re
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart import (
+
+from tests.charts.chart import (
     CHART,
     HELMS,
     ROOT,
@@ -104,7 +105,7 @@ def test_every_network_policy_but_the_first_is_for_pods_that_there_are(
 
 def test_the_longest_name_fits() -> None:
     for each in render(values={"fullnameOverride": "a" * 36}):
-        # A StatefulSet's pods have a label of its name and ten characters more.
+        # A StatefulSet's pods have a label with its name and ten more characters.
         longest = 52 if each["kind"] == "StatefulSet" else 63
         assert len(each["metadata"]["name"]) <= longest, each["metadata"]["name"]
 
@@ -142,7 +143,7 @@ def test_the_schema_refuses(helm: str, path: str, value: object) -> None:
     done = run(helm, "lint", CHART, f"--set-json={path}={json.dumps(value)}")
     assert done.returncode != 0
     said = done.stdout + done.stderr
-    # Helm names the place as a path, and the key itself where there is none of that name.
+    # Helm names the place as a path, or the key itself if it does not exist.
     assert path.split(".")[-1] in said or path.rsplit(".", 1)[0].replace(".", "/") in said, said
 
 

@@ -1,4 +1,4 @@
-"""skaffold.yaml is what Skaffold's schema says, and fits Dockerfiles and charts."""
+"""skaffold.yaml follows Skaffold's schema, and fits Dockerfiles and charts."""
 
 import json
 import os
@@ -7,7 +7,8 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 import yaml
-from chart import ROOT, render
+
+from tests.charts.chart import ROOT, render
 
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared/data"))
 SCHEMA = DATA / "schemas/skaffold-v4beta13.json"

@@ -1,6 +1,6 @@
-"""What a chart of an earlier release installed goes on with this one: journal, names, values.
+"""A release of an earlier chart continues with this one: journal, names, values.
 
-`releases/` holds the charts as they were.
+`releases/` holds the earlier charts.
 """
 
 import json
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import ApiServer
-from chart import CHART, every_helm
-from release import Release
+
+from tests.charts.chart import CHART, every_helm
+from tests.charts.release import Release
+from tests.support.api_server import ApiServer
 
 RELEASES = sorted((Path(__file__).parent / "releases").glob("*.tgz"))
 CUT = "team-quantitative-research-paper-tra"
@@ -25,7 +26,7 @@ def namespace_of(request: pytest.FixtureRequest, *more: str) -> str:
 
 
 def value_files(old: Path, directory: Path) -> list[Path | None]:
-    """The sets of values that a chart was tested with, and none."""
+    """Return the sets of values that a chart was tested with, and None."""
     with tarfile.open(old) as archive:
         archive.extractall(directory, filter="data")
     return [None, *sorted((directory / "openvenue/ci").glob("*-values.yaml"))]
@@ -91,7 +92,7 @@ def test_a_name_that_was_cut_stays_as_it_is(
     make_claim(server, release.namespace, name)
     release.deploy()
     assert engine_name(release) == f"{CUT}-engine"
-    # Its volume stays when it goes, and it finds it when it comes again.
+    # Its volume outlives the release, and the next install finds it.
     release.run("uninstall")
     release.deploy()
     assert engine_name(release) == f"{CUT}-engine"
@@ -107,7 +108,7 @@ def test_the_journal_of_another_release_is_left_to_it(
 
 
 def make_claim(server: ApiServer, namespace: str, release: str) -> None:
-    """Make the journal's claim as the controller of StatefulSets does."""
+    """Create the journal's claim in the form of the StatefulSet controller's."""
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",

@@ -1,6 +1,6 @@
-"""The values of `venue` are such as the resource's definition takes.
+"""The values of `venue` are valid for the resource's definition.
 
-What it does not take Helm refuses, before it has written half of a release.
+Helm refuses invalid ones before it has written half of a release.
 """
 
 import json
@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chart import CHART, OPERATOR_CHART, find, render
+
+from tests.charts.chart import CHART, OPERATOR_CHART, find, render
 
 Field = dict[str, Any]
 NAMED_BY_THE_CHART = {"api.deployment", "engine.statefulSet"}
 
 
 def leaves(schema: Field, path: str = "") -> Iterator[tuple[str, Field]]:
-    """Every field below a schema that holds no others, by its path."""
+    """Yield every field below a schema that has no fields itself, by its path."""
     for name, field in schema["properties"].items():
         where = f"{path}.{name}".lstrip(".")
         if "properties" in field:
@@ -27,7 +28,7 @@ def leaves(schema: Field, path: str = "") -> Iterator[tuple[str, Field]]:
 def of_values() -> dict[str, Field]:
     schema = json.loads((CHART / "values.schema.json").read_text())
     found = dict(leaves(schema["properties"]["venue"]))
-    # Not of the resource: whether there is one, and who tunes it.
+    # Not part of the resource: whether it exists, and which operator tunes it.
     return {
         path: field
         for path, field in found.items()
@@ -52,6 +53,6 @@ def test_a_value_is_one_that_the_resource_takes(path: str, of_definition: dict[s
     if "enum" in field:
         assert set(value["enum"]) <= set(field["enum"])
         return
-    # Where a value may be null, the chart leaves the field out.
+    # If a value may be null, the chart leaves the field out.
     assert value["type"] in ("integer", ["integer", "null"])
     assert field["minimum"] <= value["minimum"] <= value["maximum"] <= field["maximum"]

@@ -1,18 +1,22 @@
-"""Runs `openvenue` as a user does, and keeps a venue up in a directory."""
+"""Runs `openvenue` as a user does, and keeps a venue running in a directory."""
 
 import json
 import os
+import select
 import selectors
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from running_venue import engine_binary
+from tests.support.venue import ROOT, engine_binary
 
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 60.0
@@ -20,7 +24,7 @@ OPENVENUE = [sys.executable, "-m", "openvenue.cli.main"]
 
 
 def environment() -> dict[str, str]:
-    """Nothing that names another venue."""
+    """Return an environment that names no other venue."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OPENVENUE_")}
     return {**kept, "OPENVENUE_ENGINE_BINARY": str(engine_binary()), "COLUMNS": "200"}
 
@@ -33,27 +37,52 @@ class Result:
 
     @property
     def data(self) -> Any:
-        """What `--json` printed."""
+        """Output of `--json`."""
         return json.loads(self.output)
 
 
 def openvenue(
     *arguments: str, data_dir: Path | None = None, variables: Mapping[str, str] | None = None
 ) -> Result:
-    """Runs a command to its end."""
+    """Run a command to its end."""
     variables = {**environment(), **(variables or {})}
     if data_dir is not None:
         variables["OPENVENUE_DATA_DIR"] = str(data_dir)
-    done = subprocess.run(
-        [*OPENVENUE, *arguments],
-        capture_output=True,
+    with tempfile.TemporaryDirectory() as directory, _ONE_AT_A_TIME:
+        output, errors = Path(directory) / "output", Path(directory) / "errors"
+        command = {
+            "arguments": arguments,
+            "variables": variables,
+            "output": str(output),
+            "errors": str(errors),
+        }
+        server = _command_server()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(command) + "\n")
+        server.stdin.flush()
+        answered, _, _ = select.select([server.stdout], [], [], 120)
+        assert answered, f"{arguments} does not end; {errors.read_text()}"
+        result = Result(int(server.stdout.readline()), output.read_text(), errors.read_text())
+    assert "Traceback" not in result.errors, result.errors
+    return result
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@cache
+def _command_server() -> "subprocess.Popen[str]":
+    """Start what runs the commands of these tests; it ends with them."""
+    command = [sys.executable, "-m", "tests.cli.command_server"]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
-        check=False,
-        env=variables,
     )
-    assert "Traceback" not in done.stderr, done.stderr
-    return Result(done.returncode, done.stdout, done.stderr)
 
 
 class Up:
@@ -76,7 +105,7 @@ class Up:
         )
 
     def wait_for(self, text: str, timeout_s: float = START_TIMEOUT_S) -> "Up":
-        """Reads its output until `text` appears."""
+        """Read its output until `text` appears."""
         assert self.process.stdout is not None
         deadline = time.monotonic() + timeout_s
         with selectors.DefaultSelector() as selector:
@@ -95,7 +124,7 @@ class Up:
         return self.wait_for("Ctrl-C stops the venue")
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Signals it, reads what it still says, and returns its exit code."""
+        """Signal it, read the rest of its output, and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         rest, _ = self.process.communicate(timeout=STOP_TIMEOUT_S)
@@ -104,7 +133,7 @@ class Up:
 
     @property
     def running(self) -> dict[str, Any]:
-        """What the venue wrote of itself for other commands."""
+        """Return the running venue's file for other commands."""
         content: dict[str, Any] = json.loads((self.data_dir / "venue.json").read_text())
         return content
 

@@ -1,16 +1,20 @@
-"""The commands that administer and inspect a venue, against one that is up."""
+"""The commands that administrate and inspect a venue, against a running one."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
-from command_line import Result, Up, openvenue
+
+from tests.cli.command_line import Result, Up, openvenue
+from tests.support import http
+
+Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(up: Up):
-    """Runs a command on the venue that is up; it must succeed."""
+def run(up: Up) -> Run:
+    """Return a function that runs a command on the running venue; it must succeed."""
 
     def run_command(*arguments: str) -> Result:
         result = openvenue(*arguments, data_dir=up.data_dir)
@@ -20,7 +24,7 @@ def run(up: Up):
     return run_command
 
 
-def test_an_account_is_opened_with_money_which_moves_in_and_out(run) -> None:
+def test_an_account_is_opened_with_money_which_moves_in_and_out(run: Run) -> None:
     opened = run("accounts", "create", "erin", "--cash", "1000.50", "--json").data
     number = str(opened["account_id"])
     assert (opened["name"], opened["cash"]) == ("erin", "1000.5")
@@ -30,14 +34,14 @@ def test_an_account_is_opened_with_money_which_moves_in_and_out(run) -> None:
     assert listed[opened["account_id"]]["buying_power"] == "0"
 
 
-def test_more_than_there_is_cannot_be_withdrawn(up: Up, run) -> None:
+def test_more_than_there_is_cannot_be_withdrawn(up: Up, run: Run) -> None:
     number = run("accounts", "create", "poor", "--cash", "10", "--json").data["account_id"]
     result = openvenue("accounts", "withdraw", str(number), "11", data_dir=up.data_dir)
     assert result.exit_code == 1
     assert "insufficient cash" in result.errors
 
 
-def test_a_position_is_given_and_shown(run) -> None:
+def test_a_position_is_given_and_shown(run: Run) -> None:
     number = str(run("accounts", "create", "holder", "--json").data["account_id"])
     given = run("accounts", "position", number, "ETH/USD", "1.5", "--cost", "4500", "--json").data
     assert (given["qty"], given["cost"]) == ("1.5", "4500")
@@ -45,18 +49,18 @@ def test_a_position_is_given_and_shown(run) -> None:
     assert [position["symbol"] for position in shown["positions"]] == ["ETH/USD"]
 
 
-def test_a_key_works_until_it_is_revoked(up: Up, run) -> None:
+def test_a_key_works_until_it_is_revoked(up: Up, run: Run) -> None:
     key = run("keys", "create", "1", "--label", "test", "--json").data
     headers = {"APCA-API-KEY-ID": key["key_id"], "APCA-API-SECRET-KEY": key["secret"]}
-    assert httpx.get(f"{up.url}/v2/account", headers=headers).status_code == 200
+    assert http.get(f"{up.url}/v2/account", headers=headers).status_code == 200
     run("keys", "revoke", key["key_id"])
-    assert httpx.get(f"{up.url}/v2/account", headers=headers).status_code == 401
+    assert http.get(f"{up.url}/v2/account", headers=headers).status_code == 401
     listed = {entry["key_id"]: entry for entry in run("keys", "list", "--json").data}
     assert listed[key["key_id"]]["revoked_at"]
     assert "secret" not in listed[key["key_id"]]
 
 
-def test_a_key_is_of_the_shard_that_the_engine_serves(up: Up, run) -> None:
+def test_a_key_is_of_the_shard_that_the_engine_serves(up: Up, run: Run) -> None:
     key = run("keys", "create", "1", "--json").data
     listed = {entry["key_id"]: entry for entry in run("keys", "list", "--json").data}
     assert listed[key["key_id"]]["shard_id"] == 0
@@ -71,13 +75,13 @@ def test_a_key_is_of_the_shard_that_the_engine_serves(up: Up, run) -> None:
     assert "there is no key" in claimed.errors
 
 
-def test_keys_are_given_to_a_shell_by_account_name(up: Up, run) -> None:
+def test_keys_are_given_to_a_shell_by_account_name(up: Up, run: Run) -> None:
     exports = run("keys", "env", "--account", "bob").output
     assert f"export OPENVENUE_URL={up.url}" in exports
     assert f"export APCA_API_KEY_ID={up.headers('bob')['APCA-API-KEY-ID']}" in exports
 
 
-def test_an_instrument_is_defined_and_changed_but_its_tick_is_not(up: Up, run) -> None:
+def test_an_instrument_is_defined_and_changed_but_its_tick_is_not(up: Up, run: Run) -> None:
     defined = run("instruments", "define", "NFLX", "--name", "Netflix", "--tick", "0.05", "--json")
     assert (defined.data["tick"], defined.data["state"]) == ("0.05", "active")
     halted = run("instruments", "define", "NFLX", "--tick", "0.05", "--state", "inactive", "--json")
@@ -88,7 +92,7 @@ def test_an_instrument_is_defined_and_changed_but_its_tick_is_not(up: Up, run) -
     assert "cannot change" in changed.errors
 
 
-def test_a_change_of_an_instrument_leaves_what_it_does_not_name(run) -> None:
+def test_a_change_of_an_instrument_leaves_what_it_does_not_name(run: Run) -> None:
     terms = ("--name", "Foo", "--max-qty", "5", "--max-price", "10", "--class", "crypto")
     defined = run("instruments", "define", "FOO", *terms, "--json").data
     halted = run("instruments", "define", "FOO", "--state", "inactive", "--json").data
@@ -107,7 +111,7 @@ def test_a_change_of_an_instrument_leaves_what_it_does_not_name(run) -> None:
         ("--max-qty 0", "from one lot (1)"),
     ],
 )
-def test_terms_that_cannot_be_are_answered_with_the_bound_and_what_would_do(
+def test_impossible_terms_are_answered_with_the_bound_and_a_valid_value(
     up: Up, terms: str, advice: str
 ) -> None:
     refused = openvenue("instruments", "define", "NEW", *terms.split(), data_dir=up.data_dir)
@@ -115,7 +119,7 @@ def test_terms_that_cannot_be_are_answered_with_the_bound_and_what_would_do(
     assert advice in " ".join(refused.errors.split())
 
 
-def test_a_fine_tick_needs_no_highest_price(run) -> None:
+def test_a_fine_tick_needs_no_highest_price(run: Run) -> None:
     terms = ("--class", "crypto", "--tick", "0.00000001", "--lot", "100")
     defined = run("instruments", "define", "SHIB/USD", *terms, "--json").data
     assert defined["max_price"] == "0.67108864"
@@ -131,7 +135,7 @@ def test_the_list_of_instruments_fits_80_columns(up: Up) -> None:
     assert max(map(len, listed.splitlines())) <= 80
 
 
-def test_what_looks_like_markup_is_shown_as_it_is(run) -> None:
+def test_markup_in_values_is_shown_as_text(run: Run) -> None:
     run("accounts", "create", "[bold]mark")
     assert "[bold]mark" in run("accounts", "list").output
 
@@ -155,25 +159,25 @@ def test_the_logs_of_a_rebuild_with_json_are_json(up: Up) -> None:
     assert all(json.loads(line) for line in logged)
 
 
-def test_status_tells_how_far_everything_is(run) -> None:
+def test_status_tells_how_far_everything_is(run: Run) -> None:
     status = run("status", "--json").data
     assert status["durable_sequence"] > 0
     assert status["projected_sequence"] <= status["durable_sequence"]
     assert status["api_ready"] is True
 
 
-def test_a_snapshot_is_taken(run) -> None:
+def test_a_snapshot_is_taken(run: Run) -> None:
     sequence = run("snapshot", "--json").data["snapshot_sequence"]
     assert run("status", "--json").data["snapshot_sequence"] >= sequence > 0
 
 
-def test_the_journal_of_a_running_venue_can_be_read(run) -> None:
+def test_the_journal_of_a_running_venue_can_be_read(run: Run) -> None:
     first = json.loads(run("journal", "dump", "--limit", "1").output.splitlines()[0])
     assert first["sequence"] == 1
     assert run("journal", "stats", "--json").data
 
 
-def test_the_book_benchmark_is_the_engines(run, tmp_path: Path) -> None:
+def test_the_book_benchmark_is_the_engines(run: Run, tmp_path: Path) -> None:
     messages = tmp_path / "messages.csv"
     messages.write_text(
         "seq,type,side,ioc,quantity,order_id,price\n1,new,buy,0,10,1,100\n2,new,sell,0,4,2,100\n"
@@ -189,7 +193,7 @@ def test_the_book_benchmark_is_the_engines(run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("book", ["fast", "naive"])
 def test_the_book_benchmark_takes_prices_that_are_worlds_apart(
-    run, tmp_path: Path, book: str
+    run: Run, tmp_path: Path, book: str
 ) -> None:
     messages = tmp_path / "messages.csv"
     messages.write_text(
@@ -208,6 +212,6 @@ def test_the_book_benchmark_takes_prices_that_are_worlds_apart(
     ]
 
 
-def test_the_projection_is_rebuilt_while_the_venue_is_up(run) -> None:
+def test_the_projection_is_rebuilt_while_the_venue_is_up(run: Run) -> None:
     durable = run("status", "--json").data["durable_sequence"]
     assert run("projector", "rebuild", "--json").data["projected_sequence"] >= durable

@@ -1,4 +1,4 @@
-"""The demo set-up can be done again at any time, and finishes what was interrupted."""
+"""The demo set-up can be repeated at any time, and completes what was interrupted."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +9,13 @@ from openvenue.cli.local import demo
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.settings import Settings
 from openvenue.units import parse_micros
-from running_venue import Venue
+
+from tests.support.venue import Venue
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    """Of an engine of the test's own, with nothing in it."""
+    """Yield the settings of an empty engine of the test's own."""
     venue = Venue(tmp_path, "postgresql+asyncpg://nobody@127.0.0.1:1/none")
     venue.start_engine()
     try:
@@ -24,7 +25,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 
 class _Interrupted(Admin):
-    """Carries out so many commands and no more, as if it was killed then."""
+    """Executes this many commands, as if it was then killed."""
 
     def __init__(self, admin: Admin, commands: int) -> None:
         self._admin = admin
@@ -57,7 +58,7 @@ async def test_wherever_it_was_interrupted_every_account_gets_everything_once(
     settings: Settings,
 ) -> None:
     async with connect_admin(settings) as admin:
-        # A start names the account anew and does one thing more: it ends behind every command.
+        # A start names the account again and does one thing more, so it ends after every command.
         starts = 0
         while True:
             try:

@@ -1,17 +1,18 @@
-"""What holds for every command: it has help, and without a venue it says how to get one."""
+"""Every command has help, and says without a venue how to get one."""
 
 from pathlib import Path
 
 import pytest
-from command_line import openvenue
 from openvenue.cli.main import app
 from openvenue.commands import CommandError
 from typer.testing import CliRunner
 
+from tests.cli.command_line import openvenue
+
 
 @pytest.fixture(autouse=True)
 def nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No venue is up in the data directory, and the environment names none."""
+    """Make sure that no venue runs in the data directory, and the environment names none."""
     for variable in (
         "OPENVENUE_ENGINE_TARGET",
         "OPENVENUE_ENGINE_ADMIN_TARGET",
@@ -63,7 +64,6 @@ def test_without_a_venue_a_command_says_how_to_get_one(command: str) -> None:
         "projector rebuild",
         "plan",
         "bench book",
-        "bench exchange",
     ],
 )
 def test_every_command_has_help(command: str) -> None:
@@ -120,8 +120,10 @@ def test_an_account_needs_a_name() -> None:
     assert "must not be empty" in str(result.exception)
 
 
-def test_the_help_of_the_engines_benchmark_is_the_engines() -> None:
+def test_the_help_of_the_engines_benchmarks_is_the_engines() -> None:
+    """The engine takes the process over, so that a runner within this one cannot ask for it."""
     assert "--sessions" in openvenue("bench", "rpc", "--help").output
+    assert "Usage" in openvenue("bench", "exchange", "--help").output
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""This version's code on the schema that a later version has made of its own.
+"""This version's code works on the schema of a later version.
 
 In a rollout, a later version's migration runs beside this version's processes, and after a rollback
-they start on what it made. It only expands (docs/extend.md, "Changing the schema"), so all must go
-on: each table has more columns, also before those that this code knows, and each query, insert and
-COPY of this code is done on it.
+they start on its schema. It only expands (docs/extend.md, "Changing the schema"), so everything
+must continue: each table has more columns, also before those that this code knows, and the tests
+execute each query, insert and COPY of this code on it.
 """
 
 import itertools
@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 import pytest
-from command_line import Result, openvenue
 from openvenue.db import migrate
 from openvenue.db.tables import metadata
 from openvenue.engine.v1 import engine_pb2 as pb
@@ -24,9 +23,12 @@ from openvenue.projector.store import PROJECTED_TABLES
 from openvenue.security.keys import NewKey
 from openvenue.settings import Settings
 from pydantic import SecretStr
-from running_venue import INSTRUMENTS, ROOT, START_TIMEOUT_S, Venue, run_apart
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.cli.command_line import Result, openvenue
+from tests.support.venue import INSTRUMENTS, ROOT, START_TIMEOUT_S, Venue, run_apart
+from tests.support.waiting import wait_for
 
 REVISION = """
 import sqlalchemy as sa
@@ -42,7 +44,7 @@ def upgrade():
     op.create_table("later_things", sa.Column("later_id", sa.BigInteger(), primary_key=True))
 """
 
-# Each table in transactions of its own, as beside trading it has to be.
+# Each table in its own transactions, as a migration beside trading must do it.
 ADD_COLUMNS = """
 def expand(table):
     op.add_column(table, sa.Column("later_note", sa.Text()))
@@ -53,7 +55,7 @@ def expand(table):
         op.create_index(index, table, ["later_mark"], postgresql_concurrently=True)
 """
 
-# As PostgreSQL adds columns behind those that there are, tables with one in front are made anew.
+# PostgreSQL adds columns behind the existing ones, so tables with one in front are made anew.
 MAKE_TABLES_ANEW = """
 def expand(table):
     listed = sa.inspect(op.get_bind()).get_columns(table)
@@ -78,7 +80,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def run_later_migration(tmp_path: Path) -> Callable[[Venue, str], None]:
-    """Bring a venue's database to a later version's schema, as the migration of that one does."""
+    """Return a function that migrates a venue's database to a later version's schema."""
 
     def run(venue: Venue, expand: str) -> None:
         scripts = tmp_path / "alembic"
@@ -127,7 +129,7 @@ def test_this_version_names_columns_so_that_their_order_does_not_matter(
 
 
 def use(venue: Venue) -> None:
-    """All that reads or writes a table: instruments, accounts, keys, trading and its history."""
+    """Read and write all tables: instruments, accounts, keys, trading and its history."""
     terms = pb.DefineInstrument()
     terms.CopyFrom(INSTRUMENTS[0])
     terms.name = f"Apple Inc., {next(_numbers)}"
@@ -155,9 +157,9 @@ def use(venue: Venue) -> None:
 
 
 def trade(venue: Venue, seller: NewKey, buyer: NewKey) -> None:
-    """Fill an order in part, replace it, fill it, and cancel another; read what is written of it.
+    """Fill an order in part, replace it, fill it, and cancel another; read the results.
 
-    Every step is projected before the next, which therefore changes rows that are there.
+    Every step is projected before the next, so the next changes existing rows.
     """
     with venue.client(seller) as selling, venue.client(buyer) as buying:
         cash = float(buying.get("/v2/account").json()["cash"])
@@ -174,7 +176,7 @@ def trade(venue: Venue, seller: NewKey, buyer: NewKey) -> None:
         expected = [("canceled", "0"), ("filled", "12"), ("replaced", "4")]
         assert history(venue, selling, 3) == expected
         assert history(venue, buying, 2) == [("filled", "8"), ("filled", "4")]
-        # Those that the engine does not know are looked for in the history.
+        # The history is searched for orders that the engine does not know.
         unknown = {"client_order_id": "nobody's"}
         assert buying.get("/v2/orders:by_client_order_id", params=unknown).status_code == 404
         assert float(buying.get("/v2/account").json()["cash"]) == cash - 120
@@ -189,12 +191,12 @@ def enter(client: httpx.Client, **terms: str) -> str:
 
 
 def history(venue: Venue, client: httpx.Client, limit: int) -> list[tuple[str, str]]:
-    """Status and filled quantity of the newest orders, the newest first, once they are projected.
+    """Return status and filled quantity of the newest orders, newest first, once projected.
 
-    Nothing else than a projection that is behind may keep them from being read.
+    Only a projection that is behind may delay the reading.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
-    wanted = {"status": "all", "limit": limit}
+    wanted: dict[str, Any] = {"status": "all", "limit": limit}
     while (listed := client.get("/v2/orders", params=wanted)).status_code == 503:
         assert "your latest change is" in listed.text
         assert time.monotonic() < deadline, f"no projection; see {venue.directory}/*.log"
@@ -203,7 +205,7 @@ def history(venue: Venue, client: httpx.Client, limit: int) -> list[tuple[str, s
 
 
 def rebuild(venue: Venue) -> None:
-    """Make the projection anew, which must give the same rows."""
+    """Rebuild the projection, which must give the same rows."""
     before = run_apart(rows(venue))
     assert all(before.values())
     run_command(venue, "projector", "rebuild")
@@ -211,7 +213,7 @@ def rebuild(venue: Venue) -> None:
 
 
 async def rows(venue: Venue) -> dict[str, list[dict[str, Any]]]:
-    """What this version knows of every projected row."""
+    """Return the columns that this version knows of every projected row."""
     engine = create_async_engine(venue.database_url)
     found = {}
     async with engine.connect() as connection:
@@ -240,8 +242,5 @@ def run_command(venue: Venue, *arguments: str) -> Result:
 
 
 def wait_until_refused(venue: Venue, key: NewKey) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
     with venue.client(key) as client:
-        while client.get("/v2/account").status_code != 401:
-            assert time.monotonic() < deadline, "a revoked key goes on to work"
-            time.sleep(0.02)
+        wait_for(lambda: client.get("/v2/account").status_code == 401)

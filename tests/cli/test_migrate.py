@@ -1,14 +1,15 @@
-"""`openvenue migrate` on a real PostgreSQL: what it waits for, what it leaves, how it fails."""
+"""`openvenue migrate` on a real PostgreSQL: its waits, its results, its failures."""
 
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from command_line import OPENVENUE, Result, environment, openvenue
-from running_venue import run_apart
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.cli.command_line import OPENVENUE, Result, environment, openvenue
+from tests.support.venue import run_apart
 
 
 @pytest.fixture

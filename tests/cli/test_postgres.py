@@ -1,4 +1,4 @@
-"""The embedded database's directory is complete or not there."""
+"""The embedded database's directory is complete or missing."""
 
 import tempfile
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Children are restarted with growing patience, unless a restart would only repeat their end."""
+"""Children are restarted at growing intervals, unless a restart would only repeat their end."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from openvenue.commands import CommandError
 
 @pytest.fixture
 def child(tmp_path: Path) -> Callable[..., Child]:
-    """Makes a child that runs a shell script."""
+    """Return a function that makes a child from a shell script."""
 
     def make(script: str, **terms: object) -> Child:
         return Child(

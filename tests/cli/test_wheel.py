@@ -1,4 +1,4 @@
-"""The package as pip installs it: whole, without a checkout beside it."""
+"""The package as pip installs it works without a checkout."""
 
 import os
 import subprocess
@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running_venue import ROOT
+
+from tests.support.venue import ROOT
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("wheel")
-    # Nothing of an index is needed: the build's own requirement is in the environment.
+    # It needs no index: the build's own requirement is in the environment.
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
     command += ["--directory", str(directory)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
@@ -38,14 +39,14 @@ def test_an_installed_package_runs_and_migrates(
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("OPENVENUE_")
     }
-    # What it depends on comes from the environment of the tests, itself from the wheel alone.
+    # Dependencies come from the tests' environment, the package itself only from the wheel.
     environment |= {
         "PYTHONPATH": f"{installed}:{sysconfig.get_path('purelib')}",
         "OPENVENUE_DATABASE_URL": new_database(),
     }
 
     def run(*arguments: str) -> str:
-        # Without the site of the environment, in which a checkout is installed.
+        # Without the environment's site packages, which have the checkout installed.
         command = [sys.executable, "-S", "-c", *arguments]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""Holds what clients were told against journal and database, order by order, to the cent."""
+"""Compares the answers that clients got with journal and database, order by order, to the cent."""
 
 import asyncio
 import time
@@ -11,17 +11,18 @@ import grpc
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.ids import IdSpace, Kind
-from order_flow import Bot, Ledger, Replay
+
+from tests.cluster.order_flow import Bot, Ledger, Replay
 
 PROJECTION_TIMEOUT_S = 60
 
 
 class Journal:
-    """All orders of the journal, read from the engine as the projector reads it."""
+    """All orders of the journal, read from the engine in the projector's way."""
 
     def __init__(self, engine_target: str) -> None:
         self.orders: Counter[tuple[int, str]] = Counter()
-        """How often each account and client_order_id made an order."""
+        """Number of orders per account and client_order_id."""
         self.last_sequence = 0
         self.deposits_micros = 0
         with grpc.insecure_channel(engine_target) as channel:
@@ -54,9 +55,9 @@ def check(
     engine_target: str,
     database_url: str,
 ) -> int:
-    """Fail where an order was lost, doubled, invented or denied, or where the books do not balance.
+    """Fail if an order was lost, doubled, invented or denied, or if the books do not balance.
 
-    Returns the number of orders that were compared.
+    Returns the number of compared orders.
     """
     journal = Journal(engine_target)
     rows, cash, unbalanced = asyncio.run(_read_database(database_url, journal.last_sequence))
@@ -82,18 +83,18 @@ def check(
         assert not invented, f"never acknowledged, and there: {sorted(invented)[:5]}"
         compared += len(ledger.taken)
     for bot in bots:
-        found = {name for account, name in stored if account == bot.key.account_id}
-        assert bot.taken <= found, f"lost: {sorted(bot.taken - found)[:5]}"
-        assert not bot.refused & found, f"denied: {sorted(bot.refused & found)[:5]}"
+        names = {name for account, name in stored if account == bot.key.account_id}
+        assert bot.taken <= names, f"lost: {sorted(bot.taken - names)[:5]}"
+        assert not bot.refused & names, f"denied: {sorted(bot.refused & names)[:5]}"
         compared += len(bot.taken)
-    entered = sum(replay.result["orders_entered"] for replay in replays)
+    entered = sum(int(replay.result["orders_entered"]) for replay in replays)
     accounts = {account for replay in replays for account in replay.account_ids}
     found_of_replays = sum(account in accounts for account, _ in stored)
-    # Each is interrupted, and may then have had one request under way.
+    # Each was interrupted, and may then have had one request under way.
     assert entered <= found_of_replays <= entered + len(replays)
     compared += entered
     assert cash * 1_000_000 == journal.deposits_micros, "money was made or lost"
-    # Whoever bought has it from one who sold, if need be short.
+    # Every lot bought was sold by another account, short if necessary.
     assert not unbalanced, f"positions do not add up to nothing: {unbalanced}"
     return compared
 

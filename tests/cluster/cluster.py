@@ -1,4 +1,4 @@
-"""The cluster that the tests run on, as a user sees it: kubectl, helm, and an ingress."""
+"""The cluster that the tests run on, as users see it: kubectl, helm, and an ingress."""
 
 import base64
 import json
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node import layout
-from node.layout import BIN, FAILURES, ROOT
+from tests.cluster.node import layout
+from tests.cluster.node.layout import BIN, FAILURES, ROOT
 
 CHARTS = ROOT / "charts"
 TAG = os.environ.get("OPENVENUE_TEST_TAG") or f"test-{int(time.time())}"
-"""Of the images of this checkout. New each time: nodes do not pull a tag that they have again."""
+"""Tag of this checkout's images. New each time, because nodes do not pull a known tag again."""
 NEXT_TAG = f"{TAG}-next"
 """The same images, for a rollout."""
 
@@ -31,14 +31,14 @@ class Cluster:
 
     kubeconfig: Path
     registry: str
-    """Where the venue's images are."""
+    """Registry of the venue's images."""
     ingress_url: str
     tests_cidr: str
-    """Where the tests' own connections to pods come from."""
+    """Source addresses of the tests' own connections to pods."""
 
     @staticmethod
     def of_node() -> "Cluster":
-        """The node that `make cluster-up` starts."""
+        """Return the node that `make cluster-up` starts."""
         return Cluster(
             layout.KUBECONFIG,
             layout.REGISTRY,
@@ -47,11 +47,11 @@ class Cluster:
         )
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run kubectl and return what it says."""
+        """Run kubectl and return its output."""
         return run([str(BIN / "kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments], stdin)
 
     def get(self, *arguments: str) -> Any:
-        """Return objects as `kubectl get … -o json` shows them."""
+        """Return objects of `kubectl get … -o json`."""
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
     def helm(self, version: int, *arguments: str, stdin: str | None = None) -> str:
@@ -61,9 +61,9 @@ class Cluster:
 
     @contextmanager
     def namespace(self, name: str) -> Iterator["Namespace"]:
-        """A new namespace under the restricted pod security profile, deleted afterwards.
+        """Yield a new namespace under the restricted pod security profile, deleted afterwards.
 
-        Its state is kept where something fails.
+        If something fails, its state is kept.
         """
         self.kubectl("create", "namespace", name)
         self.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
@@ -76,7 +76,7 @@ class Cluster:
             self.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=120s")
 
     def keep_state(self, directory: Path) -> Path:
-        """Write down every object, event and log of the tests' namespaces."""
+        """Write every object, event and log of the tests' namespaces to files."""
         directory.mkdir(parents=True, exist_ok=True)
         kubectl = (str(BIN / "kubectl"), f"--kubeconfig={self.kubeconfig}")
         system = {"kube-system", "kube-public", "kube-node-lease", "default"}
@@ -100,24 +100,24 @@ class Namespace:
     name: str
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run kubectl in it."""
+        """Run kubectl in the namespace."""
         return self.cluster.kubectl(f"--namespace={self.name}", *arguments, stdin=stdin)
 
     def get(self, *arguments: str) -> Any:
-        """Return objects of it."""
+        """Return objects of the namespace."""
         return self.cluster.get(f"--namespace={self.name}", *arguments)
 
     def helm(self, version: int, *arguments: str, stdin: str | None = None) -> str:
-        """Run Helm in it."""
+        """Run Helm in the namespace."""
         return self.cluster.helm(version, f"--namespace={self.name}", *arguments, stdin=stdin)
 
     def pods(self, component: str) -> list[dict[str, Any]]:
-        """The pods of a component, those on their way out included."""
+        """Return the pods of a component, including terminating ones."""
         found = self.get("pods", "-l", f"app.kubernetes.io/component={component}")
         return list(found["items"])
 
     def secret(self, name: str, key: str) -> str:
-        """A value of a Secret."""
+        """Return a value of a Secret."""
         return base64.b64decode(self.get("secret", name)["data"][key]).decode()
 
     def wait_for(self, condition: str, *objects: str, timeout_s: int = 120) -> None:
@@ -126,12 +126,12 @@ class Namespace:
 
 
 def _whatever(command: list[str]) -> str:
-    """Run a command and return its output, whatever comes of it."""
+    """Run a command and return its output, whatever its status."""
     return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
 
 
 def run(command: list[str], stdin: str | None = None) -> str:
-    """Run a command and return its output. Raises CommandFailed with what it said."""
+    """Run a command and return its output. Raises CommandFailed with the output."""
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=600)
     if done.returncode != 0:
         said = (done.stderr + done.stdout).strip()
@@ -142,7 +142,7 @@ def run(command: list[str], stdin: str | None = None) -> str:
 def eventually(
     what: str, check: Callable[[], object], *, timeout_s: float = 60, interval_s: float = 0.5
 ) -> None:
-    """Wait until `check` returns something true; AssertionErrors of it count as not yet."""
+    """Wait until `check` returns a true value; its AssertionErrors mean not yet."""
     deadline = time.monotonic() + timeout_s
     last: object = None
     while True:

@@ -1,21 +1,22 @@
-"""Fixtures of the tests on a cluster: `KUBECONFIG`'s where it is set, else a node of their own.
+"""Fixtures of the tests on a cluster: that of `KUBECONFIG` if set, else the tests' own node.
 
-A cluster that is given needs the images where its nodes can pull them (OPENVENUE_TEST_REGISTRY,
-OPENVENUE_TEST_TAG), an ingress controller (OPENVENUE_TEST_INGRESS_URL), and pods that are reached
-by their addresses; from where may be said (OPENVENUE_TEST_CIDR). Of a test that failed, the logs,
-events and objects of its namespaces are kept in .cache/cluster/failures.
+A given cluster needs the images where its nodes can pull them (OPENVENUE_TEST_REGISTRY,
+OPENVENUE_TEST_TAG), an ingress controller (OPENVENUE_TEST_INGRESS_URL), and pods that the tests
+reach by address; OPENVENUE_TEST_CIDR may name the tests' own. If a test fails, the logs, events and
+objects of its namespaces are kept in .cache/cluster/failures.
 """
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from cluster import NEXT_TAG, TAG, Cluster, run
-from node import addons, layout, namespaces
-from node.__main__ import up
+
+from tests.cluster.cluster import NEXT_TAG, TAG, Cluster, run
+from tests.cluster.node import addons, layout, namespaces
+from tests.cluster.node.__main__ import up
 
 GIVEN = ("OPENVENUE_TEST_REGISTRY", "OPENVENUE_TEST_TAG", "OPENVENUE_TEST_INGRESS_URL")
 
@@ -28,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A cluster with the images of this checkout."""
+    """Yield a cluster with the images of this checkout."""
     given = os.environ.get("KUBECONFIG")
     if given and Path(given) != layout.KUBECONFIG:
         missing = [name for name in GIVEN if name not in os.environ]
@@ -53,7 +54,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(autouse=True)
 def new_volumes(request: pytest.FixtureRequest) -> None:
-    """Give the node its volumes back that earlier tests left."""
+    """Renew the node's volumes that earlier tests left."""
     if "cluster" in request.fixturenames and namespaces.holder() is not None:
         request.getfixturevalue("cluster")
         addons.empty_released_volumes()
@@ -66,14 +67,16 @@ def build_and_push(registry: str) -> None:
         check=True,
         stdout=sys.stderr,
     )
-    # The same under another name, to roll out.
+    # The same under another name, for a rollout.
     for image in ("openvenue", "openvenue-engine"):
         reference = f"{registry}/{image}:{TAG}"
         run([str(layout.BIN / "crane"), "tag", "--insecure", reference, NEXT_TAG])
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     found = getattr(item, "funcargs", {}).get("cluster")
     if report.failed and isinstance(found, Cluster):

@@ -1,4 +1,4 @@
-"""Counts the database's connections all the time, and keeps the most that there were."""
+"""Counts the database's connections continuously, and keeps the maximum."""
 
 import asyncio
 import contextlib
@@ -19,9 +19,9 @@ _COUNT = """
 
 
 class ConnectionWatch:
-    """Watches from a thread of its own, by one connection more. Use as a context manager.
+    """Watches from its own thread, over one more connection. Use as a context manager.
 
-    `url` is asked anew for each connection, as the database may move; it raises LookupError while
+    `url` is called for each connection, because the database may move; it raises LookupError while
     there is none.
     """
 
@@ -43,7 +43,7 @@ class ConnectionWatch:
 
     async def _watch(self) -> None:
         while not self._stopping.is_set():
-            # While the database is away nobody holds connections.
+            # While the database is down nobody holds connections.
             with contextlib.suppress(*_DATABASE_AWAY):
                 await self._count()
             await asyncio.sleep(_INTERVAL_S)

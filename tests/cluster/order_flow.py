@@ -1,10 +1,10 @@
-"""Accounts that trade through the ingress without a pause, and remember every answer they got.
+"""Accounts that trade through the ingress without a pause, and remember every answer.
 
-`OrderFlow` sends many orders by plain HTTP and sends what got no answer again, under the same
-client_order_id, as a careful bot does. Some requests that the venue says it did not carry out are
-left at that, so that the audit can see whether that was true. `AlpacaBot` and `CcxtBot` are the
-libraries that people use, unchanged. `Replay` is `openvenue replay`, which knows whom each order
-must meet and what the book must hold.
+`OrderFlow` sends many orders by plain HTTP. It sends unanswered ones again, under the same
+client_order_id, as a careful bot does. It does not resend some requests that the venue reports as
+not executed, so that the audit can check that. `AlpacaBot` and `CcxtBot` are the libraries that
+people use, unchanged. `Replay` is `openvenue replay`, which knows the order that each one must meet
+and the book that must result.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from alpaca.trading.models import Order
 from alpaca.trading.requests import LimitOrderRequest
 
 REQUEST_TIMEOUT_S = 20
-# After this long without an answer that settles a request, the flow itself has failed.
+# If no answer settles a request for this long, the flow itself has failed.
 RETRY_DEADLINE_S = 180
 GIVEN_UP_SHARE = 0.2
 READS_AT_ONCE = 6
@@ -40,7 +40,7 @@ READS_AT_ONCE = 6
 
 @dataclass(frozen=True)
 class Key:
-    """An account's key, as `openvenue keys create --json` shows it."""
+    """An account's key, as printed by `openvenue keys create --json`."""
 
     account_id: int
     key_id: str
@@ -48,13 +48,13 @@ class Key:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What authorizes a request."""
+        """Headers that authorize a request."""
         return {"APCA-API-KEY-ID": self.key_id, "APCA-API-SECRET-KEY": self.secret}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one request. `status` None: the connection broke, or nothing came in time."""
+    """Result of one request. `status` None: the connection broke, or nothing came in time."""
 
     at: float
     request: str
@@ -65,20 +65,20 @@ class Answer:
 
     @property
     def failed(self) -> bool:
-        """Whether it is the venue's fault: a broken connection, a 5xx, or a refusal of what is
-        right, as all is but a cancel that comes after a fill."""
+        """True if it is the venue's fault: a broken connection, a 5xx, or a refusal of a valid
+        request, as all are except a cancel that comes after a fill."""
         if self.status == 429 or (self.status == 422 and self.request.startswith("DELETE")):
             return False
         return self.refused
 
     @property
     def refused(self) -> bool:
-        """Whether it is no success, whosever fault."""
+        """True if it is no success, whoever is at fault."""
         return self.status is None or self.status >= 400
 
     @property
     def honest(self) -> bool:
-        """Whether it says by itself that nothing is certain, and when to come back."""
+        """True if it says itself that the fate is open, and when to come back."""
         return self.status == 503 and self.retry_after is not None
 
     def __str__(self) -> str:
@@ -87,22 +87,22 @@ class Answer:
 
 @dataclass
 class Ledger:
-    """All that one account was told, by client_order_id."""
+    """All answers to one account, by client_order_id."""
 
     key: Key
     taken: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Orders answered with a 2xx, as first reported."""
     refused: set[str] = field(default_factory=set)
-    """Orders whose last answer says that they are not there: 4xx, or not carried out."""
+    """Orders whose last answer says that they do not exist: 4xx, or not executed."""
     unsettled: set[str] = field(default_factory=set)
-    """Orders under way, and of unknown fate."""
+    """Orders under way or of unknown fate."""
     answers: list[Answer] = field(default_factory=list)
 
 
 class OrderFlow:
-    """Several accounts' flow, in a thread of its own. Use as a context manager.
+    """The flow of several accounts, in its own thread. Use as a context manager.
 
-    Flows that follow each other may go on with the same ledgers.
+    Successive flows may continue the same ledgers.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class OrderFlow:
         self.stop()
 
     def stop(self) -> None:
-        """End it: what is under way is settled first. Raises what ended it before, if anything."""
+        """End it after settling requests under way. Raises the error that ended it, if any."""
         self._stop.set()
         self._thread.join(RETRY_DEADLINE_S + REQUEST_TIMEOUT_S)
         if self._failure is not None:
@@ -135,7 +135,7 @@ class OrderFlow:
 
     @property
     def answers(self) -> list[Answer]:
-        """All answers of this flow so far, by the time they came."""
+        """Return all answers of this flow so far, in order of arrival."""
         found = [answer for ledger in self.ledgers for answer in list(ledger.answers)]
         return sorted(
             (answer for answer in found if answer.at >= self.began_at),
@@ -144,16 +144,16 @@ class OrderFlow:
 
     @property
     def failures(self) -> list[Answer]:
-        """Broken connections, 5xx, and refusals of what is right."""
+        """Return broken connections, 5xx, and refusals of valid requests."""
         return [answer for answer in self.answers if answer.failed]
 
     def longest_outage_s(self) -> float:
-        """Longest time in which no order was taken."""
+        """Return the longest time in which no order was taken."""
         at = [a.at for a in self.answers if a.request.startswith("POST") and not a.refused]
         return max((later - earlier for earlier, later in pairwise(at)), default=0.0)
 
     def wait_for_orders(self, count: int, timeout_s: float = 60) -> None:
-        """Wait until so many more orders were taken: the venue trades."""
+        """Wait until this many more orders are taken: the venue trades."""
         target = self.taken + count
         deadline = time.monotonic() + timeout_s
         while self.taken < target:
@@ -164,11 +164,11 @@ class OrderFlow:
 
     @property
     def taken(self) -> int:
-        """Orders answered with a 2xx."""
+        """Return the orders answered with a 2xx."""
         return sum(len(ledger.taken) for ledger in self.ledgers)
 
     def summary(self) -> Counter[str]:
-        """Answers by status."""
+        """Return answers by status."""
         return Counter(str(answer.status or "broken") for answer in self.answers)
 
     async def _run(self) -> None:
@@ -198,7 +198,7 @@ class OrderFlow:
             await asyncio.sleep(self._random.uniform(0.0, 0.05))
 
     async def _read(self, http: aiohttp.ClientSession, ledger: Ledger) -> None:
-        """Read the history over and over, many at once: that takes database connections."""
+        """Read the history repeatedly, many at once, which takes database connections."""
         while not self._stop.is_set():
             await asyncio.gather(
                 *(
@@ -261,21 +261,21 @@ class OrderFlow:
         except (aiohttp.ClientError, TimeoutError) as error:
             status, content = None, repr(error)
         if method == "GET" and status == 200:
-            content = None  # Much, and of no further use.
+            content = None  # Large, and no longer needed.
         answer = Answer(time.time(), what, status, content, retry_after, time.monotonic() - began)
         ledger.answers.append(answer)
         return answer
 
 
 class Bot(threading.Thread, ABC):
-    """A library's client that enters, reads and cancels orders, one after the other."""
+    """A library's client that enters, reads and cancels one order after the other."""
 
     def __init__(self, key: Key) -> None:
         super().__init__(daemon=True)
         self.key = key
         self.taken: set[str] = set()
         self.refused: set[str] = set()
-        """Orders that the venue said it did not take."""
+        """Orders that the venue reported as not taken."""
         self.failures: list[Answer] = []
         self._name = secrets.token_hex(4)
         self._stopping = threading.Event()
@@ -289,7 +289,7 @@ class Bot(threading.Thread, ABC):
         self.join(60)
 
     def run(self) -> None:
-        """Trade until it is told to stop; what fails is noted and left at that."""
+        """Trade until told to stop; note failures and do not resend."""
         number = 0
         while not self._stopping.wait(0.1):
             number += 1
@@ -304,7 +304,7 @@ class Bot(threading.Thread, ABC):
 
     @abstractmethod
     def status_of(self, error: Exception) -> int | None:
-        """The HTTP status behind what the library raised; None where there was no answer."""
+        """Return the HTTP status of a library's error; None if there was no answer."""
 
     @abstractmethod
     def trade(self, client_order_id: str) -> None:
@@ -351,7 +351,7 @@ class CcxtBot(Bot):
         self._symbol = symbol
 
     def status_of(self, error: Exception) -> int | None:
-        # ccxt keeps no status. What it takes for the exchange's being away is its NetworkError.
+        # ccxt keeps no status. It raises its NetworkError if it believes the exchange down.
         if isinstance(error, ccxt.ExchangeNotAvailable):
             return 503
         return None if isinstance(error, (OSError, ccxt.NetworkError)) else 400
@@ -366,18 +366,18 @@ class CcxtBot(Bot):
 class Replay:
     """`openvenue replay` of a generated day, until it is stopped. Use as a context manager.
 
-    It wants a symbol for itself.
+    It needs its own symbol.
     """
 
     def __init__(self, url: str, keys: Sequence[Key], symbol: str, scratch: Path) -> None:
         self.account_ids = {key.account_id for key in keys}
         self.result: dict[str, Any] = {}
-        """What it says of itself at the end, as `--json` prints it."""
+        """Its report, as printed by `--json`."""
         self._keys_file = scratch / "replay-keys.json"
         self._keys_file.write_text(
             json.dumps({"keys": [{"key_id": key.key_id, "secret": key.secret} for key in keys]})
         )
-        # One request at a time: it is to be hit by every fault, not to load the node.
+        # One request at a time: it should meet every fault, not load the node.
         options = f"--url {url} --keys {self._keys_file} --symbol {symbol} --window 1 --json"
         self._command = ["openvenue", "replay", "--synthetic", "--orders=10000000"]
         self._command += options.split()
@@ -397,7 +397,7 @@ class Replay:
 
 
 def _says_not_carried_out(answer: Answer) -> bool:
-    """Whether the venue itself says that nothing happened: its problem document names no id."""
+    """True if the venue itself says that nothing happened: its problem document has no id."""
     return (
         answer.status in (429, 503)
         and isinstance(answer.body, dict)

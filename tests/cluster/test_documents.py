@@ -1,9 +1,9 @@
 """The commands for a cluster in the documents run as written.
 
-Fenced blocks tagged `sh cluster` and `python cluster` are those. The blocks of one document run in
-one shell, in order, from the project's root, with `helm` and `kubectl` on the PATH; the variables
-that a document defines with a default are set to what the cluster of the tests has. Blocks that
-need what a test has not are named here with the reason.
+They are the fenced blocks tagged `sh cluster` and `python cluster`. The blocks of one document run
+in one shell, in order, from the project's root, with `helm` and `kubectl` on the PATH; variables
+that a document defines with a default are set to the test cluster's values. Blocks that need
+something that a test lacks are named here with the reason.
 """
 
 import json
@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from cluster import CHARTS, NEXT_TAG, TAG, Cluster, run
-from node.layout import BIN, ROOT
+
+from tests.cluster.cluster import CHARTS, NEXT_TAG, TAG, Cluster, run
+from tests.cluster.node.layout import BIN, ROOT
 
 README = ROOT / "README.md"
 INSTALL = ROOT / "docs/install.md"
@@ -29,7 +30,7 @@ OPERATE = ROOT / "docs/operate.md"
 BLOCK = re.compile(r"^```(sh|python) cluster\n(.*?)^```", re.MULTILINE | re.DOTALL)
 VALUES = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-# What blocks begin with that run elsewhere, and why.
+# Beginnings of blocks that run elsewhere, with the reason.
 NOT_HERE = {
     "k3d cluster create": "makes a cluster, with Docker",
     "kind create cluster": "makes a cluster, with Docker",
@@ -58,7 +59,7 @@ echo "PLAN $(kubectl get venue openvenue --output 'jsonpath={.status.plan}')"
 
 
 def script(document: Path) -> str:
-    """The document's commands for a cluster as one shell script that says what it does."""
+    """Return the document's commands for a cluster as one shell script that traces itself."""
     parts = ["set -euo pipefail\n"]
     for language, code in BLOCK.findall(document.read_text()):
         reason = next((why for start, why in NOT_HERE.items() if code.startswith(start)), None)
@@ -73,7 +74,7 @@ def script(document: Path) -> str:
 
 
 def kind_is_taken(cluster: Cluster) -> bool:
-    """Whether the kind `Venue` belongs to a release that is still there."""
+    """True if the kind `Venue` belongs to an existing release."""
     kind = ("customresourcedefinition", "venues.openvenue.dev", "--ignore-not-found", "-o", "json")
     found = cluster.kubectl("get", *kind)
     if not found:
@@ -88,7 +89,7 @@ def kind_is_taken(cluster: Cluster) -> bool:
 
 
 class Shell:
-    """Runs a document's commands against a cluster, with all that they write in one directory."""
+    """Runs a document's commands against a cluster, writing into one directory."""
 
     def __init__(self, cluster: Cluster, directory: Path, namespace: str) -> None:
         self._directory = directory
@@ -101,7 +102,7 @@ class Shell:
         kubeconfig = directory / "kubeconfig"
         shutil.copy(cluster.kubeconfig, kubeconfig)
         ingress = urlsplit(cluster.ingress_url)
-        # Names that curl and Python look up, for these commands alone.
+        # Names for curl and Python to look up, for these commands alone.
         host = f"{namespace}.test"
         (directory / "hosts").write_text(f"{ingress.hostname} {host}\n127.0.0.1 localhost\n")
         self.environment = {
@@ -120,11 +121,11 @@ class Shell:
         }
 
     def run(self, commands: str) -> str:
-        """Run commands and return what they say. What fails is shown with all before it."""
+        """Run commands and return their output. A failure shows it from the beginning."""
         if self._kind_is_taken:
-            # As the document says of a cluster whose operator is to keep it.
+            # As the document advises for a cluster whose operator should keep the kind.
             commands = commands.replace("--take-ownership", "--set crd.enabled=false")
-        # What they leave running in the background ends with them, also where they fail.
+        # Background processes end with the commands, even if these fail.
         private_names = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
         if os.geteuid() != 0:
             private_names += ["--user", "--map-root-user"]
@@ -149,7 +150,7 @@ class Shell:
 
 @pytest.fixture
 def shell(cluster: Cluster, tmp_path: Path) -> Iterator[Shell]:
-    """A shell whose namespace is gone afterwards, whatever the commands have left."""
+    """Yield a shell whose namespace is deleted afterwards, whatever the commands have left."""
     namespace = f"documents-{secrets.token_hex(3)}"
     try:
         yield Shell(cluster, tmp_path, namespace)
@@ -167,9 +168,9 @@ def test_from_nothing_to_an_order_through_the_ingress_a_plan_and_away_again(
     assert "OrderStatus.NEW" in said
     planned = run(["openvenue", "plan", "--situation", shell.environment["SITUATION"]])
     assert planned in said
-    # Of the other spec that is planned for.
+    # The plan for the other spec.
     assert "\ntarget: 3 pods x " in said
-    # The situation is of a look between the two.
+    # The situation is of a reconciliation between the two.
     written = [json.loads(plan) for plan in re.findall(r"^PLAN (.*)$", said, re.MULTILINE)]
     assert always_written(yaml.safe_load(planned)) in [always_written(plan) for plan in written]
     namespaces = cluster.kubectl("get", "namespaces", "-o", "name").split()
@@ -177,7 +178,7 @@ def test_from_nothing_to_an_order_through_the_ingress_a_plan_and_away_again(
 
 
 def always_written(plan: dict[str, Any]) -> tuple[Any, ...]:
-    """What of a plan the status says at once; figures that move it says from time to time."""
+    """Return the plan's fields that the status shows at once; figures follow at intervals."""
     worst_case, _, _limit = plan["worstCase"].rpartition(" of ")
     step, _, _times = plan["nextStep"].partition(", since ")
     return step, plan["target"], worst_case
@@ -192,7 +193,7 @@ def test_a_venue_is_upgraded_rolled_back_backed_up_restored_and_closed(shell: Sh
         f"{installs}{backs_up}{LATE_ORDER}{removes}{restores}\n{ORDERS}{opens}{closes}"
     )
     listed = json.loads(re.findall(r"^ORDERS (.*)$", said, re.MULTILINE)[0])
-    # The order of curl and the one of Python, by the same key and from rows that were made anew.
+    # The orders of curl and of Python, by the same key and from rows that were rebuilt.
     assert sorted(order["status"] for order in listed) == ["canceled", "new"]
 
 

@@ -1,15 +1,16 @@
-"""Helm installs the whole venue, upgrades it, rolls it back and takes it away again."""
+"""Helm installs the whole venue, upgrades it, rolls it back and uninstalls it."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alpaca.trading.client import TradingClient
-from audit import check
-from cluster import TAG, Cluster, CommandFailed, Namespace, eventually
-from node import layout
-from order_flow import Ledger, OrderFlow
-from venue import QUICK, SYMBOL, InstalledVenue
+
+from tests.cluster.audit import check
+from tests.cluster.cluster import TAG, Cluster, CommandFailed, Namespace, eventually
+from tests.cluster.node import layout
+from tests.cluster.order_flow import Ledger, OrderFlow
+from tests.cluster.venue import QUICK, SYMBOL, InstalledVenue
 
 POSTGRES = """
 apiVersion: v1
@@ -52,7 +53,7 @@ def namespace(cluster: Cluster, helm: int) -> Iterator[Namespace]:
 
 
 def owned_by_the_operator(venue: InstalledVenue) -> dict[str, object]:
-    """What the operator has written, and Helm must leave as it is."""
+    """Return the values that the operator has written and Helm must not change."""
     tuning = venue.namespace.get("configmap", f"{venue.name}-api-tuning")
     deployment = venue.namespace.get("deployment", f"{venue.name}-api")
     return {"replicas": deployment["spec"]["replicas"], "tuning": tuning["data"]}
@@ -77,7 +78,7 @@ def test_from_nothing_to_orders_through_the_ingress_and_away_again(
     assert tuned["replicas"] == 2
     with OrderFlow(venue.url, ledgers, SYMBOL) as flow:
         flow.wait_for_orders(50)
-        # Settings change and come back while everyone trades.
+        # Change settings and change them back while clients trade.
         for changed in (
             "api.start.workers=2",
             "networkPolicy.enabled=false",

@@ -1,4 +1,4 @@
-"""Who reaches which port of a venue, on a node that enforces network policies."""
+"""Reachability of a venue's ports on a node that enforces network policies."""
 
 import json
 import socket
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import TAG, Cluster, Namespace
-from node import layout
-from venue import InstalledVenue
+
+from tests.cluster.cluster import TAG, Cluster, Namespace
+from tests.cluster.node import layout
+from tests.cluster.venue import InstalledVenue
 
 CONNECT = """
 import socket, sys
@@ -44,7 +45,7 @@ def venue(cluster: Cluster) -> Iterator[InstalledVenue]:
 
 
 def start_stranger(namespace: Namespace) -> None:
-    """Start a pod beside the venue that is no part of it."""
+    """Start a pod beside the venue that does not belong to it."""
     container = {
         "name": "stranger",
         "image": f"{namespace.cluster.registry}/openvenue:{TAG}",
@@ -68,7 +69,7 @@ def start_stranger(namespace: Namespace) -> None:
 
 
 def reaches(venue: InstalledVenue, source: str, target: tuple[str, int]) -> bool:
-    """Whether a pod of one component gets a connection to a port of another one's."""
+    """True if a pod of one component can connect to a port of another one's."""
     pod = venue.ready_pods(source)[0]["metadata"]["name"]
     connect = ("python", "-c", CONNECT, venue.address_of(target[0]), str(target[1]))
     return venue.namespace.kubectl("exec", pod, "--", *connect).strip() == "connected"
@@ -82,10 +83,10 @@ def test_each_pod_reaches_what_it_needs_and_nothing_else(
     assert {target for target in targets if reaches(venue, source, target)} == MAY[source]
 
 
-def test_who_is_named_in_the_values_reaches_what_they_open(venue: InstalledVenue) -> None:
-    """So that what others do not reach is there."""
+def test_peers_named_in_the_values_reach_the_ports_that_these_open(venue: InstalledVenue) -> None:
+    """This shows that the ports which others cannot reach are open."""
     for component, port in ALL:
-        # Nothing opens that one.
+        # No value opens that port.
         if (component, port) == ENGINE_ADMIN:
             continue
         socket.create_connection((venue.address_of(component), port), timeout=3).close()

@@ -1,7 +1,7 @@
-"""Whatever is done to a venue while it trades, no order is lost, doubled, invented or denied.
+"""Whatever happens to a venue while it trades, no order is lost, doubled, invented or denied.
 
 Several accounts, alpaca-py, ccxt and `openvenue replay` trade through the ingress all the time.
-OPENVENUE_FAULTS says how often each fault happens: 2, unless it is set.
+OPENVENUE_FAULTS says how often each fault happens: 2 by default.
 """
 
 import json
@@ -11,20 +11,22 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from audit import check
-from cluster import NEXT_TAG, TAG, Cluster, eventually
-from connections import ConnectionWatch
-from node import components, layout
-from order_flow import AlpacaBot, Answer, Bot, CcxtBot, Ledger, OrderFlow, Replay
-from venue import PAIR, QUICK, SYMBOL, InstalledVenue
+
+from tests.cluster.audit import check
+from tests.cluster.cluster import NEXT_TAG, TAG, Cluster, eventually
+from tests.cluster.connections import ConnectionWatch
+from tests.cluster.node import components, layout
+from tests.cluster.order_flow import AlpacaBot, Answer, Bot, CcxtBot, Ledger, OrderFlow, Replay
+from tests.cluster.venue import PAIR, QUICK, SYMBOL, InstalledVenue
 
 FAULTS = int(os.environ.get("OPENVENUE_FAULTS", "2"))
 # Low enough for the budget to bind; the server keeps 3 for superusers, the Venue 3 as headroom.
 MAX_CONNECTIONS = 33
 BUDGET = MAX_CONNECTIONS - 3 - 3
-# An idle machine takes five seconds to have the engine's pod back; a busy one three times that.
+# An idle machine restores the engine's pod in five seconds; a busy one takes three times as long.
 OUTAGE_MAX_S = 60
 START_POOL = 5
 TWO_WORKERS = {
@@ -42,7 +44,7 @@ SETTINGS = (
 
 
 class Trading:
-    """Everyone's trade during one test, and what came of it."""
+    """All clients' trade during one test, and its answers."""
 
     def __init__(self, flow: OrderFlow, bots: list[Bot], replay: Replay) -> None:
         self.flow = flow
@@ -55,27 +57,27 @@ class Trading:
 
     @property
     def failures(self) -> list[Answer]:
-        """What went wrong, whoever met it."""
+        """Return the failures of all clients."""
         return [*self.flow.failures, *(failure for bot in self._bots for failure in bot.failures)]
 
     def dishonest(self, *unanswered: int | None) -> list[Answer]:
-        """Failures that neither say when to come back nor have one of the given statuses."""
+        """Return failures that neither say when to come back nor have one of the given statuses."""
         of_bots = [failure for bot in self._bots for failure in bot.failures]
         return [
             failure
             for failure in (*self.flow.failures, *of_bots)
             if failure.status not in unanswered
-            # What libraries raise does not show all of an answer.
+            # The libraries' errors do not have the whole answer.
             and not (failure.status == 503 if failure in of_bots else failure.honest)
         ]
 
     def failed_no_request(self) -> None:
-        """Nobody noticed anything. To be asked when the trade is over."""
+        """Fail if any client noticed anything. Call it when the trade is over."""
         assert self.failures == []
         assert self._replay.result["retries"] == 0
 
     def replayed_as_foretold(self) -> None:
-        """Every order met whom it must, and the book is what the answers add up to."""
+        """Fail unless every order met the expected one, and the book agrees with the answers."""
         result = self._replay.result
         assert result["refused"] == {}
         assert result["price_time_priority"]["broken"] == 0
@@ -85,7 +87,7 @@ class Trading:
 
 
 class Market:
-    """A venue, and those who trade on it through all of this module's tests."""
+    """A venue, and the clients that trade on it through all of this module's tests."""
 
     def __init__(self, venue: InstalledVenue, scratch: Path) -> None:
         self.venue = venue
@@ -97,7 +99,7 @@ class Market:
         self.replays: list[Replay] = []
 
     def pods(self) -> dict[str, int]:
-        """Identities of the API's pods, and how often their containers were restarted."""
+        """Return the API pods' identities, and the restarts of their containers."""
         return {
             pod["metadata"]["uid"]: pod["status"]["containerStatuses"][0]["restartCount"]
             for pod in self.venue.ready_pods("api")
@@ -105,21 +107,22 @@ class Market:
 
     @contextmanager
     def trading(self) -> Iterator[Trading]:
-        """Everyone trades meanwhile; afterwards, journal and database hold what they were told."""
+        """Let all clients trade; then compare journal and database with their answers."""
         alpaca, pair = self._bot_keys
         bots: list[Bot] = [
             AlpacaBot(self.venue.url, alpaca, SYMBOL),
             CcxtBot(self.venue.url, pair, PAIR),
         ]
         self.bots += bots
-        # A book of its own: one that is not empty would first be emptied, order by order.
+        # It needs its own book: a book with orders would first be emptied, order by order.
         replayed = f"R{len(self.replays) + 1}"
         self.venue.command("instruments", "define", replayed)
         replay = Replay(self.venue.url, self._replay_keys, replayed, self._scratch)
         self.replays.append(replay)
         with ExitStack() as stack:
             flow = stack.enter_context(OrderFlow(self.venue.url, self.ledgers, SYMBOL))
-            for trader in (*bots, replay):
+            traders: list[Any] = [*bots, replay]
+            for trader in traders:
                 stack.enter_context(trader)
             trading = Trading(flow, bots, replay)
             trading.goes_on()
@@ -172,7 +175,7 @@ def test_upgrades_and_rollbacks_of_the_api_fail_no_request(
 
 
 def test_an_autoscaler_has_the_replicas_and_the_operator_the_budget(market: Market) -> None:
-    """One that knows no metrics still keeps to its bounds, so these are what moves it here."""
+    """An autoscaler without metrics still keeps to its bounds, so the test moves it by these."""
     namespace = market.venue.namespace
     bounds = ("api.autoscaling.minReplicas=2", "api.autoscaling.maxReplicas=2")
     with market.trading() as trading:
@@ -188,14 +191,14 @@ def test_an_autoscaler_has_the_replicas_and_the_operator_the_budget(market: Mark
                     timeout_s=180,
                 )
                 trading.goes_on()
-                # There is room for three, and a rollout of them, only with fewer connections each.
+                # A third pod and a rollout of three fit only with fewer connections each.
                 assert pods == 2 or market.venue.runs() < (1, START_POOL)
         market.venue.install(4, *SETTINGS)
     trading.failed_no_request()
 
 
 def test_tuning_fails_no_request_and_restarts_no_pod(market: Market) -> None:
-    # What the trade asks for is not what this is about: as many pods as there are.
+    # The clients' load must not change the number of pods in this test.
     market.venue.change_bounds(replicas={"min": 2, "max": 2})
     eventually("two pods are tuned", market.venue.is_tuned, timeout_s=180)
     before = market.pods()
@@ -218,7 +221,7 @@ def test_tuning_fails_no_request_and_restarts_no_pod(market: Market) -> None:
                 print(f"{bounds}: {time.monotonic() - began:.1f} s")
                 trading.goes_on()
                 if bounds == TWO_WORKERS:
-                    # There is no room for as many connections as before in each.
+                    # The budget has room for fewer connections per pod than before.
                     workers, pool = market.venue.runs()
                     assert (workers, pool < START_POOL) == (2, True)
     trading.failed_no_request()
@@ -240,7 +243,7 @@ def test_pods_of_the_api_may_be_killed(market: Market) -> None:
                 "two pods serve", lambda: len(market.venue.ready_pods("api")) == 2, timeout_s=120
             )
             trading.goes_on()
-    # A pod that is gone says nothing, or the ingress answers for it; both leave the fate open.
+    # A killed pod gives no answer, or the ingress answers for it; both leave the fate open.
     assert trading.dishonest(None, 502, 504) == []
 
 
@@ -261,7 +264,7 @@ def test_the_database_may_be_deleted(market: Market) -> None:
                 "condition=Ready", f"pod/{market.venue.name}-database-0"
             )
             trading.goes_on()
-    # Orders do not need the database: the keys are known. The history does.
+    # Orders do not need the database, because the keys are known. The history does.
     assert [failure for failure in trading.failures if not failure.request.startswith("GET")] == []
     assert trading.dishonest() == []
 
@@ -279,7 +282,7 @@ def test_the_kubelet_may_be_restarted(market: Market, cluster: Cluster) -> None:
 
 
 def test_the_namespace_goes_though_the_operator_is_dead(market: Market) -> None:
-    """The last one: there is no venue afterwards."""
+    """The last test: there is no venue afterwards."""
     namespace = market.venue.namespace
     assert namespace.get("venue", market.venue.name)
     namespace.kubectl("scale", "deployment/openvenue-operator", "--replicas=0")
@@ -288,7 +291,7 @@ def test_the_namespace_goes_though_the_operator_is_dead(market: Market) -> None:
 
 
 def _kill(market: Market, component: str) -> None:
-    """End a pod at once, without asking it."""
+    """Kill a pod without notice."""
     eventually(f"{component} is ready", lambda: market.venue.ready_pods(component))
     pod = market.venue.ready_pods(component)[0]["metadata"]["name"]
     market.venue.namespace.kubectl("delete", "pod", pod, "--grace-period=0", "--force")

@@ -1,6 +1,7 @@
-"""A venue of the version before goes over to this one while it trades, and back as far as it can.
+"""A venue of the version before is upgraded to this one while it trades, and back where possible.
 
-The version before comes from this repository's history: its images are built, its charts installed.
+The version before comes from this repository's history: the test builds its images, installs its
+charts.
 """
 
 import os
@@ -11,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit import check
-from cluster import TAG, Cluster, eventually
-from node import layout
-from order_flow import AlpacaBot, Bot, CcxtBot, Ledger, OrderFlow
-from venue import PAIR, QUICK, SYMBOL, InstalledVenue
+
+from tests.cluster.audit import check
+from tests.cluster.cluster import TAG, Cluster, eventually
+from tests.cluster.node import layout
+from tests.cluster.order_flow import AlpacaBot, Bot, CcxtBot, Ledger, OrderFlow
+from tests.cluster.venue import PAIR, QUICK, SYMBOL, InstalledVenue
 
 BEFORE = "024aaad26a955270186466dc37f737d3e5d3ba62"
 BEFORE_TAG = f"{TAG}-before"
 
 
 class VenueOfBefore(InstalledVenue):
-    """One that the charts of the version before install."""
+    """A venue that the charts of the version before install."""
 
     @property
     def administration(self) -> str:
@@ -82,15 +84,15 @@ def test_it_goes_over_to_this_version_and_its_api_back_without_losing_an_order(
     ledgers = [Ledger(before.open_account(number)) for number in (1, 2, 3)]
     with OrderFlow(before.url, ledgers, SYMBOL) as flow, bots[0], bots[1]:
         flow.wait_for_orders(50)
-        # The operator first: the new one tunes a venue of the version before.
+        # Upgrade the operator first: the new one also tunes a venue of the version before.
         venue.install_operator(4)
         flow.wait_for_orders(50)
         venue.install(4, *QUICK)
         flow.wait_for_orders(50, timeout_s=120)
         eventually("tuned", venue.is_tuned, timeout_s=180)
-        # Keys, accounts and instruments are those of before, and can be administrated.
+        # Keys, accounts and instruments are still there, and can be administrated.
         assert len(venue.command("accounts", "list")) == 5
-        # Back: everything but the engine, whose journal an older one cannot read.
+        # Go back with everything but the engine, whose journal an older one cannot read.
         before.install_operator(4)
         before.install(4, *QUICK, f"image.engine.tag={TAG}")
         flow.wait_for_orders(50, timeout_s=120)

@@ -1,4 +1,4 @@
-"""A venue that Helm installed, and what the tests ask of it."""
+"""A venue that Helm installed, and the tests' queries of it."""
 
 import json
 from dataclasses import dataclass
@@ -6,26 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from cluster import CHARTS, Namespace
-from order_flow import Key
+
+from tests.cluster.cluster import CHARTS, Namespace
+from tests.cluster.order_flow import Key
+from tests.support import http
 
 SYMBOL = "AAPL"
 PAIR = "BTC/USD"
 
-# Rollouts take as long as a pod may take to go. The ingress controller here hears of it within 3 s.
+# Rollouts take as long as pods take to stop. The ingress controller here learns of it within 3 s.
 QUICK = (
-    "api.shutdown.noticeSeconds=5",
+    "api.shutdown.noticeSeconds=8",  # Until the ingress of a busy machine knows.
     "api.shutdown.drainSeconds=3",
     "api.engineReplyTimeoutSeconds=3",
 )
-# Readers wait longer than the venue's own second for what they wrote: machines of tests are slow.
+# Readers wait longer for their writes than the venue's default second: test machines are slow.
 _PROJECTION_WAIT = {"name": "OPENVENUE_PROJECTION_WAIT_MS", "value": "10000"}
 _OPERATOR = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "openvenue-operator"}}}
 
 
 @dataclass(frozen=True)
 class InstalledVenue:
-    """One release of the chart, and the namespace that it is in."""
+    """One release of the chart, and its namespace."""
 
     namespace: Namespace
     release: str
@@ -34,28 +36,28 @@ class InstalledVenue:
 
     @property
     def api(self) -> str:
-        """The API's Deployment."""
+        """Name of the API's Deployment."""
         return f"deployment/{self.name}-api"
 
     @property
     def name(self) -> str:
-        """What the names of the release's objects begin with."""
+        """Prefix of the names of the release's objects."""
         return f"{self.release}-openvenue"
 
     @property
     def administration(self) -> str:
-        """The Deployment from which it is administrated."""
+        """Name of the Deployment for administration."""
         return f"{self.name}-admin"
 
     @property
     def url(self) -> str:
-        """Through the ingress."""
+        """URL through the ingress."""
         return self.namespace.cluster.ingress_url
 
     def install_operator(self, helm: int, *values: str) -> None:
         """Install or upgrade the operator in the same namespace.
 
-        The kind Venue stays when an operator is uninstalled: the next one takes it over.
+        The kind Venue outlives an uninstalled operator: the next one takes it over.
         """
         settings = {
             "image": {"registry": self.namespace.cluster.registry, "tag": self.tag},
@@ -67,21 +69,21 @@ class InstalledVenue:
     def install(self, helm: int, *values: str, atomic: bool = False, timeout_s: int = 240) -> None:
         """Install or upgrade the venue and wait until it is ready.
 
-        `atomic`: what fails is rolled back, and leaves nothing to look at.
+        `atomic`: a failure is rolled back, and leaves nothing to inspect.
         """
         chart: tuple[str, ...] = (str(self.charts / "openvenue"), f"--timeout={timeout_s}s")
         if atomic:
-            # Helm 4 has renamed it.
+            # Helm 4 has renamed the option.
             chart += ("--atomic" if helm == 3 else "--rollback-on-failure",)
         self._deploy(helm, self.release, chart, self._settings(), *values)
 
     @property
     def _tests(self) -> dict[str, Any]:
-        """The tests, as a network policy's peer."""
+        """Return the tests as a network policy's peer."""
         return {"ipBlock": {"cidr": self.namespace.cluster.tests_cidr}}
 
     def _settings(self) -> dict[str, Any]:
-        # So that several venues find room on a node of two processors.
+        # Small requests, so that several venues fit on a node of two processors.
         small = {"resources": {"requests": {"cpu": "10m"}}}
         return {
             "ingress": {"enabled": True},
@@ -130,7 +132,7 @@ class InstalledVenue:
         self.command("instruments", "define", PAIR, "--class", "crypto", "--lot", "0.0001")
 
     def open_account(self, account_id: int) -> Key:
-        """Open an account that may trade without bounds, and make it a key."""
+        """Open an account without limits, and create a key for it."""
         self.command(
             "accounts", "create", f"trader {account_id}", "--id", str(account_id),
             "--cash", "1000000000", "--may-sell-short",
@@ -139,26 +141,26 @@ class InstalledVenue:
         return Key(account_id, key["key_id"], key["secret"])
 
     def database_url(self) -> str:
-        """The database's URL, as it is reached from the host. Raises LookupError without one."""
+        """Return the database's URL from the host. Raises LookupError without one."""
         url = self.namespace.secret(f"{self.name}-database", "url")
         return url.replace(f"{self.name}-database", self.address_of("database"))
 
     def address_of(self, component: str) -> str:
-        """The address of a ready pod of a component. Raises IndexError where none is ready."""
+        """Return the address of a ready pod of a component. Raises IndexError if none is ready."""
         return str(self.ready_pods(component)[0]["status"]["podIP"])
 
     def engine_target(self) -> str:
-        """Where the engine's gRPC is reached from the host."""
+        """Return the address of the engine's gRPC from the host."""
         (pod,) = self.namespace.pods("engine")
         return f"{pod['status']['podIP']}:7070"
 
     def change_bounds(self, **api: Any) -> None:
-        """Change what the Venue's spec says of the API."""
+        """Change the bounds of the API in the Venue's spec."""
         patch = json.dumps({"spec": {"api": api}})
         self.namespace.kubectl("patch", "venue", self.name, "--type=merge", "-p", patch)
 
     def is_tuned(self) -> bool:
-        """Whether the Venue says, of its spec as it is now, that its target runs."""
+        """True if the Venue reports, for its present spec, that its target runs."""
         venue = self.namespace.get("venue", self.name)
         generation = venue["metadata"]["generation"]
         return any(
@@ -169,13 +171,13 @@ class InstalledVenue:
         )
 
     def runs(self) -> tuple[int, int]:
-        """Workers of a pod, and connections of a worker, as the Venue says."""
+        """Return workers per pod and connections per worker, as the Venue reports them."""
         api = self.namespace.get("venue", self.name)["status"]["api"]
         size, overflow = map(int, api["pool"].split("+"))
         return int(api["workers"]), size + overflow
 
     def ready_pods(self, component: str) -> list[dict[str, Any]]:
-        """Pods of a component that are ready and are to stay."""
+        """Return pods of a component that are ready and not terminating."""
         return [
             pod
             for pod in self.namespace.pods(component)
@@ -183,11 +185,11 @@ class InstalledVenue:
         ]
 
     def ready(self) -> bool:
-        """Whether the ingress leads to the API, and a pod of it takes orders."""
+        """True if the ingress leads to the API, and a pod of it takes orders."""
         try:
             operations = f"http://{self.address_of('api')}:8001/readyz"
             urls = (f"{self.url}/healthz", operations)
-            return all(httpx.get(url, timeout=5).status_code == 200 for url in urls)
+            return all(http.get(url, timeout=5).status_code == 200 for url in urls)
         except (httpx.TransportError, IndexError):
             return False
 

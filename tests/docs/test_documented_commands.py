@@ -35,7 +35,7 @@ RUN_ELSEWHERE = {
 
 
 def script(document: Path) -> str:
-    """The document's commands as one shell script, empty if it has none."""
+    """Return the document's commands as one shell script, empty if it has none."""
     parts = []
     for language, code in BLOCK.findall(document.read_text()):
         if code in RUN_ELSEWHERE:
@@ -48,7 +48,7 @@ def script(document: Path) -> str:
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The data directory of a venue that is up."""
+    """Yield the data directory of a running venue."""
     directory = tmp_path_factory.mktemp("documented")
     command = ["openvenue", "up", "--data-dir", str(directory), "--workers", "1"]
     command += ["--port", "0", "--engine-port", "0"]

@@ -1,4 +1,4 @@
-"""`make run` sets up, brings the venue up, trades on it and stops cleanly."""
+"""`make run` sets up, starts the venue, trades on it and stops cleanly."""
 
 import os
 import pty
@@ -60,7 +60,7 @@ def test_ctrl_c_ends_make_run_without_an_error(tmp_path: Path, orders: str, mome
 
 
 def read_until(keyboard: int, text: str | None) -> str:
-    """What the terminal shows until `text` appears; None: until everybody has left it."""
+    """Return the terminal's output until `text` appears; None: until all processes have left it."""
     shown = ""
     while text is None or text not in shown:
         try:

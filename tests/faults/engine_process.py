@@ -1,4 +1,4 @@
-"""An engine process that tests start, kill and start again on one data directory."""
+"""An engine process that tests start, kill and restart on one data directory."""
 
 import json
 import signal
@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from admin_access import AdminAccess
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
-from running_venue import engine_binary
+
+from tests.support.admin_access import AdminAccess
+from tests.support.venue import engine_binary
 
 START_TIMEOUT_S = 30.0
 
@@ -41,7 +42,7 @@ class EngineProcess:
         command += ["--port-file", str(self._port_file), "--day-end-utc", far_off]
         command += ["--segment-bytes", str(1 << 20)]
         command += ["--snapshot-interval", str(self._snapshot_interval)]
-        command += ["--max-orders", str(1 << 21)]  # the soak looks every order up at its end
+        command += ["--max-orders", str(1 << 21)]  # the soak looks up every order at its end
         command += [*self.admin.options, *self._options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -67,14 +68,14 @@ class EngineProcess:
             self.process.wait()
 
     def stop(self) -> int:
-        """Stop it as an operator would; returns the exit status."""
+        """Stop it as an operator would; return the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(START_TIMEOUT_S)
 
     def channel(self) -> grpc.Channel:
-        # A pool of its own: channels to one address would otherwise share a connection, and with it
-        # the back-off of an engine that was killed.
+        # A pool of its own: channels to one address would otherwise share a connection, and so the
+        # back-off of a killed engine.
         options = [("grpc.use_local_subchannel_pool", 1)]
         return grpc.insecure_channel(f"127.0.0.1:{self.port}", options=options)
 
@@ -85,7 +86,7 @@ class EngineProcess:
         return status
 
     def apply(self, *requests: pb.AdminRequest) -> None:
-        """Carry out administrative commands, which must succeed."""
+        """Execute administrative commands, which must succeed."""
         self.admin.apply(*requests)
 
     def submit(self, *requests: pb.Request) -> list[pb.Reply]:
@@ -98,14 +99,14 @@ class EngineProcess:
         return [replies[request.request_id] for request in requests]
 
     def verify_journal(self) -> dict[str, Any]:
-        """`journal verify`, which must find the journal whole."""
+        """Run `journal verify`, which must find the journal whole."""
         result = self._journal("verify", "--json")
         assert result.returncode == 0, result.stdout + result.stderr
         verdict: dict[str, Any] = json.loads(result.stdout)
         return verdict
 
     def dump_journal(self) -> list[dict[str, Any]]:
-        """Every entry of the journal, in order."""
+        """Return every entry of the journal, in order."""
         result = self._journal("dump")
         assert result.returncode == 0, result.stderr
         return [json.loads(line) for line in result.stdout.splitlines()]

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
-from traders import INSTRUMENT_ID
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.traders import INSTRUMENT_ID
 
 BATCH = 500
 MIB = 1 << 20

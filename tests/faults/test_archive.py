@@ -9,12 +9,13 @@ from typing import Any
 
 import grpc
 import pytest
-from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
-from running_venue import engine_binary
-from small_disk import BATCH, new_orders, small_disk
-from traders import open_market
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.small_disk import BATCH, new_orders, small_disk
+from tests.faults.traders import open_market
+from tests.support.venue import engine_binary
 
 PATIENCE_S = 60.0
 

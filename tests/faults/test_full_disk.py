@@ -6,11 +6,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
-from small_disk import MIB, enlarge, fill_until_refused, new_orders, small_disk
-from traders import open_market
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.small_disk import MIB, enlarge, fill_until_refused, new_orders, small_disk
+from tests.faults.traders import open_market
 
 PATIENCE_S = 20.0
 

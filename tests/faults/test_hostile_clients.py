@@ -1,7 +1,7 @@
-"""Clients that take all they can get of the engine's gRPC: others go on trading.
+"""Clients that take all they can get of the engine's gRPC do not disturb others.
 
-What the attackers do comes from one address, over TCP. The trader who must not notice is another
-peer, on a Unix socket, with one session that is open all the while.
+The attackers come from one address, over TCP. The undisturbed trader is another peer, on a Unix
+socket, with one session that stays open.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import h2.config
@@ -20,18 +21,19 @@ import h2.events
 import h2.exceptions
 import psutil
 import pytest
-from engine_process import EngineProcess
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
-from running_venue import engine_binary
-from traders import INSTRUMENT_ID, open_market
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.traders import INSTRUMENT_ID, open_market
+from tests.support.venue import engine_binary
 
 ACCOUNT = 1
 REPLY_WITHIN_S = 20.0
 CONNECTIONS_PER_PEER_MAX = 8
 STREAMS_PER_CONNECTION_MAX = 32
-MESSAGE_BYTES = 250 << 10  # a little less than the engine takes
+MESSAGE_BYTES = 250 << 10  # a little less than the engine's limit
 METHOD = "/openvenue.engine.v1.Trading/Submit"
 
 
@@ -47,7 +49,7 @@ class UndisturbedTrader:
         self._replies = rpc.TradingStub(self._channel).Session(self._messages())
 
     def trade(self) -> None:
-        """One order and its cancel, each answered by the same session as all before."""
+        """Enter an order and cancel it, both in the one session."""
         self.orders += 1
         order = pb.NewOrder(
             account_id=ACCOUNT,
@@ -111,7 +113,7 @@ class HalfSender:
         self.sent_bytes = 0
 
     def fill(self, streams: int) -> None:
-        """Send as much of that many messages as the engine takes."""
+        """Send as much of that many messages as the engine accepts."""
         message = struct.pack(">BI", 0, MESSAGE_BYTES) + bytes(MESSAGE_BYTES - 1)
         left = {}
         for _ in range(streams):
@@ -196,7 +198,7 @@ def open_reflection(channel: grpc.Channel) -> grpc.Call:
 
 def open_idle_session(channel: grpc.Channel) -> grpc.Call:
     never = threading.Event()
-    call: grpc.Call = rpc.TradingStub(channel).Session(iter(never.wait, True))
+    call: grpc.Call = rpc.TradingStub(channel).Session(cast("Any", iter(never.wait, True)))
     return call
 
 

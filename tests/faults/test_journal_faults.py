@@ -1,13 +1,15 @@
-"""What the engine does when its journal cannot be written, is held by another, or is damaged."""
+"""The engine with a journal that cannot be written, is held by another, or is damaged."""
 
 import resource
 import struct
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine_process import EngineProcess
-from traders import Trader, assert_still_there, open_market, trade_until
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.traders import Trader, assert_still_there, open_market, trade_until
 
 EXIT_JOURNAL_REFUSED = 3
 EXIT_JOURNAL_FAILED = 4
@@ -16,8 +18,8 @@ FRAME_MAGIC = b"OVF\xff"
 
 
 @pytest.fixture
-def engine(tmp_path: Path):
-    """A running engine with one account that trades."""
+def engine(tmp_path: Path) -> Iterator[EngineProcess]:
+    """Yield a running engine with one account that trades."""
     process = EngineProcess(tmp_path).start()
     open_market(process, [1])
     yield process
@@ -37,7 +39,7 @@ def newest_segment(engine: EngineProcess) -> Path:
 
 
 def frame_offsets(segment: Path) -> list[int]:
-    """Where frames begin; only for a test's flow, which never contains the magic bytes."""
+    """Return where frames begin; only for a test's flow, which never contains the magic bytes."""
     content = segment.read_bytes()
     offsets = []
     at = content.find(FRAME_MAGIC, SEGMENT_HEADER_BYTES)
@@ -58,7 +60,7 @@ def test_a_failed_write_ends_the_engine_and_nothing_acknowledged_is_lost(
 ) -> None:
     trader = Trader(1, seed=1)
     assert engine.process is not None
-    # From now on no file of the process may grow beyond this: like a disk that is full.
+    # From now on no file of the process may grow beyond this, as on a full disk.
     limit_bytes = 256 << 10
     resource.prlimit(engine.process.pid, resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
     trade_until(engine, [trader], threading.Event())

@@ -1,6 +1,6 @@
 """Killed at any moment, the engine comes back with everything it acknowledged, and nothing twice.
 
-OPENVENUE_KILLS sets how often it is killed (15; the soak uses 200); OPENVENUE_KILL_SEED repeats the
+OPENVENUE_KILLS sets how often it is killed (8; the soak uses 200); OPENVENUE_KILL_SEED repeats the
 flow and the moments of a run.
 """
 
@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
-from traders import Trader, assert_still_there, open_market, trade_until
 
-KILLS = int(os.environ.get("OPENVENUE_KILLS", "15"))
+from tests.faults.engine_process import EngineProcess
+from tests.faults.traders import Trader, assert_still_there, open_market, trade_until
+
+KILLS = int(os.environ.get("OPENVENUE_KILLS", "8"))
 SEED = int(os.environ.get("OPENVENUE_KILL_SEED", str(random.SystemRandom().randrange(10**6))))
 SESSIONS = 4
 
 
 def kill_under_load(engine: EngineProcess, traders: list[Trader], after_s: float) -> None:
-    """Let the traders trade and kill the engine after so long."""
+    """Let the traders trade and kill the engine after this time."""
     killer = threading.Timer(after_s, engine.kill)
     killer.start()
     trade_until(engine, traders, threading.Event())
@@ -31,7 +32,7 @@ def kill_under_load(engine: EngineProcess, traders: list[Trader], after_s: float
 
 
 def opened_orders(entries: list[dict[str, Any]]) -> dict[tuple[int, str], list[int]]:
-    """The order ids that each account's client_order_id opened."""
+    """Return the order ids that each account's client_order_id opened."""
     opened: dict[tuple[int, str], list[int]] = {}
     for entry in entries:
         command = entry["command"]
@@ -51,7 +52,7 @@ def test_every_acknowledged_order_survives_a_kill_at_any_moment(tmp_path: Path) 
     try:
         for _ in range(KILLS):
             kill_under_load(engine, traders, moments.uniform(0.02, 0.6))
-            if moments.random() < 0.2:  # also while it recovers
+            if moments.random() < 0.2:  # also during recovery
                 engine.spawn()
                 time.sleep(moments.uniform(0, 0.1))
                 engine.kill()
@@ -63,7 +64,7 @@ def test_every_acknowledged_order_survives_a_kill_at_any_moment(tmp_path: Path) 
             for trader in traders:
                 assert_still_there(engine, trader, newest=2_000)
         stop = threading.Event()
-        stop.set()  # each trader sends again what is unanswered, and no more
+        stop.set()  # each trader only resends unanswered orders
         trade_until(engine, traders, stop)
         for trader in traders:
             assert not trader.unanswered

@@ -1,4 +1,4 @@
-"""A journal that the engine of the version before left behind is taken over by this one."""
+"""This engine takes over a journal that the engine of the version before left behind."""
 
 import gzip
 import json
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
-from traders import INSTRUMENT_ID, Trader, assert_still_there, trade_until
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.traders import INSTRUMENT_ID, Trader, assert_still_there, trade_until
 
 JOURNALS = Path("engine/testdata/journal-v2")
 
@@ -21,7 +22,7 @@ def unpack(name: str, data: Path) -> None:
 
 
 def as_version_2(entry: dict[str, Any]) -> dict[str, Any]:
-    """What the older `journal dump` printed of an entry, once what it means now was checked."""
+    """Return an entry as the older `journal dump` printed it, after checking its new fields."""
     assert entry.pop("actor") == ""
     assert entry["command"].pop("position_intent", "unspecified") == "unspecified"
     assert entry["command"].pop("rules_version", 1) == 1

@@ -4,16 +4,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
-from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
-from traders import INSTRUMENT_ID, open_market
+
+from tests.faults.engine_process import EngineProcess
+from tests.faults.traders import INSTRUMENT_ID, open_market
 
 ACCOUNT = 1
-STOPPED_WITHIN_S = 30.0  # the engine's own bound is 15 s, and then it would not end with status 0
+STOPPED_WITHIN_S = 30.0  # the engine's own bound is 15 s, after which its status is not 0
 SMALL_WINDOW = [
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.http2.bdp_probe", 0),
@@ -67,7 +69,7 @@ def test_a_stop_waits_for_no_client_and_no_snapshot(engine: EngineProcess) -> No
         end = threading.Event()
         silent = [rpc.TradingStub(channel).Session(lists_of_orders(event, end)) for event in sent]
         journal = rpc.MarketDataStub(channel).StreamJournal(pb.StreamJournalRequest())
-        first = next(journal)  # and not one batch more
+        first = next(journal)  # and no further batch
         assert first.entries
         for event in sent:
             event.wait(STOPPED_WITHIN_S)
@@ -78,7 +80,8 @@ def test_a_stop_waits_for_no_client_and_no_snapshot(engine: EngineProcess) -> No
             assert engine.process is not None
             engine.process.send_signal(signal.SIGTERM)
             assert engine.process.wait(STOPPED_WITHIN_S) == 0
-            for call in [*silent, journal, snapshot]:
+            calls: list[Any] = [*silent, journal, snapshot]
+            for call in calls:
                 call.cancel()
         end.set()
 

@@ -1,13 +1,16 @@
-"""Order flow over gRPC sessions that remembers what the engine acknowledged."""
+"""Order flow over gRPC sessions that remembers the engine's acknowledgements."""
 
 import queue
 import random
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import grpc
-from engine_process import EngineProcess
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
+
+from tests.faults.engine_process import EngineProcess
 
 INSTRUMENT_ID = 1
 ENDED = {
@@ -20,7 +23,7 @@ ENGINE_GONE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
 def open_market(engine: EngineProcess, accounts: list[int]) -> None:
-    """Define the instrument, and open accounts that may buy and sell without bounds."""
+    """Define the instrument, and open accounts that may buy and sell without limits."""
     instrument = pb.DefineInstrument(
         instrument_id=INSTRUMENT_ID,
         symbol="TEST",
@@ -45,7 +48,7 @@ def open_market(engine: EngineProcess, accounts: list[int]) -> None:
 
 
 class Trader:
-    """One account's flow: new orders, cancels, and what was left unanswered sent again.
+    """One account's flow: new orders, cancels, and resent unanswered orders.
 
     `acknowledged` holds each order as the engine last reported it, `unanswered` the new orders
     whose fate is unknown, both by client_order_id.
@@ -61,7 +64,7 @@ class Trader:
         self._numbers = 0
 
     def trade(self, engine: EngineProcess, stop: threading.Event) -> None:
-        """Send again what is unanswered, then trade until `stop` is set or the engine is gone."""
+        """Resend unanswered orders, then trade until `stop` is set or the engine is gone."""
         outbox: queue.SimpleQueue[pb.SessionRequest | None] = queue.SimpleQueue()
         with engine.channel() as channel:
             responses = rpc.TradingStub(channel).Session(iter(outbox.get, None))
@@ -80,9 +83,9 @@ class Trader:
         self,
         batch: list[pb.Request],
         outbox: "queue.SimpleQueue[pb.SessionRequest | None]",
-        responses: "grpc.CallIterator[pb.SessionResponse]",
+        responses: Iterator[pb.SessionResponse],
     ) -> None:
-        """Send a batch and take in all its replies."""
+        """Send a batch and process all its replies."""
         if not batch:
             return
         outbox.put(pb.SessionRequest(requests=batch))
@@ -118,9 +121,9 @@ class Trader:
                 cancel = pb.CancelOrder(account_id=self.account_id, order_id=order.order_id)
                 batch.append(self._request(cancel_order=cancel))
             else:
-                order = self._new_order()
-                self.unanswered[order.client_order_id] = order
-                batch.append(self._request(new_order=order))
+                new = self._new_order()
+                self.unanswered[new.client_order_id] = new
+                batch.append(self._request(new_order=new))
         return batch
 
     def _new_order(self) -> pb.NewOrder:
@@ -136,13 +139,13 @@ class Trader:
             client_order_id=f"{self.account_id}-{self._numbers}",
         )
 
-    def _request(self, **body: pb.NewOrder | pb.CancelOrder) -> pb.Request:
+    def _request(self, **body: Any) -> pb.Request:
         self._numbers += 1
         return pb.Request(request_id=self._numbers, **body)
 
 
 def trade_until(engine: EngineProcess, traders: list[Trader], stop: threading.Event) -> None:
-    """Run the traders, each in a thread and session of its own, until all have ended."""
+    """Run the traders, each in its own thread and session, until all have ended."""
     failures: list[BaseException] = []
 
     def run(trader: Trader) -> None:
@@ -161,7 +164,7 @@ def trade_until(engine: EngineProcess, traders: list[Trader], stop: threading.Ev
 
 
 def assert_still_there(engine: EngineProcess, trader: Trader, newest: int) -> None:
-    """Look the newest acknowledged orders up: none is missing, none went back."""
+    """Look up the newest acknowledged orders: none is missing, none went back."""
     known = list(trader.acknowledged.values())[-newest:]
     for start in range(0, len(known), 500):
         orders = known[start : start + 500]

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image import Image, Pod, mounted
-from running_venue import ROOT
+
+from tests.images.image import Image, Pod, mounted
+from tests.support.venue import ROOT
 
 BASE = os.environ.get("BASE_IMAGE", "docker.io/library/debian:bookworm-slim")
-# Of each checkout its own.
+# Each checkout has its own tag.
 TAG = f"images-test-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 
 
@@ -24,10 +25,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def built() -> None:
-    """Build the images. They stay: with them their layers would go, which the next build takes."""
+    """Build the images. They stay, because the next build needs their layers."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount and run images here")
-    build = [ROOT / "scripts/build-images", "--tag", TAG]
+    build = [str(ROOT / "scripts/build-images"), "--tag", TAG]
     subprocess.run(build, check=True, stdout=sys.stderr)
 
 

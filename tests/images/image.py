@@ -1,7 +1,7 @@
-"""An image as it lies on disk, and containers of it that run as the kubelet would run them.
+"""An image on disk, and containers of it that run as under the kubelet.
 
-Containers get a read-only root, no capabilities, the image's own user and a network of their own,
-which others can share as those of a pod do. Buildah mounts the image, runc runs it.
+Containers get a read-only root, no capabilities, the image's own user and their own network, which
+others can share as in a pod. Buildah mounts the image, runc runs it.
 """
 
 import json
@@ -30,14 +30,14 @@ class Image:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What the OCI specification calls the image's config."""
+        """The image's config, in the OCI specification's sense."""
         shown = _output("buildah", "inspect", "--type", "image", self.name)
         config: dict[str, Any] = json.loads(shown)["OCIv1"]["config"]
         return config
 
     @cached_property
     def files(self) -> dict[str, os.stat_result]:
-        """Everything in it that is no directory, by path."""
+        """Every file in it by path, without directories."""
         return {
             str(path.relative_to(self.root)): path.lstat()
             for path in self.root.rglob("*")
@@ -46,17 +46,17 @@ class Image:
 
     @property
     def size_mb(self) -> float:
-        """Of its files, hard links counted once."""
+        """Size of its files, hard links counted once."""
         sizes = {status.st_ino: status.st_size for status in self.files.values()}
         return sum(sizes.values()) / 1e6
 
     def added_to(self, base: "Image") -> set[str]:
-        """Paths of the files that the base image does not have."""
+        """Return the paths of the files that the base image lacks."""
         return self.files.keys() - base.files.keys()
 
     @property
     def privileged_files(self) -> set[str]:
-        """Files that lend their owner's rights to whoever runs them."""
+        """Files that run with their owner's rights."""
         return {
             path
             for path, status in self.files.items()
@@ -80,7 +80,9 @@ def mounted(name: str) -> Iterator[Image]:
 
 
 class Container:
-    """A container that runs."""
+    """A running container."""
+
+    pid: int
 
     def __init__(
         self,
@@ -96,7 +98,7 @@ class Container:
         directory.mkdir()
         self._stdout, self._stderr = directory / "stdout", directory / "stderr"
         self._stop_signal = image.config["StopSignal"]
-        # Its control group has this name too, beside those of all other containers.
+        # Its control group also has this name, beside those of all other containers.
         self._name = f"openvenue-test-{uuid.uuid4()}"
         self._runc = ["runc", "--root", str(directory / "state"), "--log", str(directory / "runc")]
         _output("runc", "spec", "--bundle", str(directory))
@@ -116,7 +118,7 @@ class Container:
                 stdout=stdout,
                 stderr=stderr,
             )
-        # Before that there is nothing to signal, and no network to share.
+        # Before that there is no process to signal, and no network to share.
         while not pid_file.exists() or not pid_file.read_text():
             assert self.is_running, self.errors
             time.sleep(0.01)
@@ -124,17 +126,17 @@ class Container:
 
     @property
     def output(self) -> str:
-        """What it has written so far."""
+        """Its output so far."""
         return self._stdout.read_text()
 
     @property
     def errors(self) -> str:
-        """What it has written to its standard error so far."""
+        """Its standard error so far."""
         return self._stderr.read_text()
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """True if it has not ended."""
         return self._process.poll() is None
 
     def wait(self, timeout_s: float = RUN_TIMEOUT_S) -> int:
@@ -158,7 +160,7 @@ class Container:
 
 
 class Pod:
-    """Containers that share a network, and end with the block that made it."""
+    """Containers that share a network, and end with the block that made them."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -173,7 +175,7 @@ class Pod:
         return made
 
     def run(self, image: Image, *command: str, **options: Any) -> str:
-        """Run a container to its end, which has to be 0, and return its output."""
+        """Run a container to its end, which must have status 0, and return its output."""
         done = self.start(image, *command, **options)
         status = done.wait()
         assert status == 0, f"{' '.join(command)} ended with {status}:\n{done.errors}"
@@ -196,9 +198,9 @@ def _configure(
     volumes: Mapping[str, Path],
     chosen_user: int | None,
 ) -> None:
-    """Change what `runc spec` proposes into what a pod of the restricted profile is given.
+    """Change the proposal of `runc spec` into a pod's under the restricted profile.
 
-    The user is the image's own, unless another one of its group is chosen.
+    The user is the image's own, unless another one of its group is given.
     """
     config = image.config
     user, group = (int(part) for part in config["User"].split(":"))

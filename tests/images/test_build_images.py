@@ -1,9 +1,10 @@
-"""What `scripts/build-images` answers to those who hold it wrong."""
+"""`scripts/build-images` answers wrong use with advice."""
 
 import subprocess
 
 import pytest
-from running_venue import ROOT
+
+from tests.support.venue import ROOT
 
 SCRIPT = ROOT / "scripts/build-images"
 

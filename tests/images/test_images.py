@@ -1,4 +1,4 @@
-"""What is in the images, what is not, and that they run as pods of the restricted profile do."""
+"""The images' contents, and that they run as pods under the restricted profile."""
 
 import re
 import subprocess
@@ -7,8 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from image import Image, Pod
-from running_venue import ROOT
+
+from tests.images.image import Image, Pod
+from tests.support.venue import ROOT
 
 # Over the base image.
 ENGINE_MB_MAX = 40
@@ -32,7 +33,7 @@ def test_the_images_are_small(base: Image, engine: Image, api: Image) -> None:
     assert added_mb["api"] <= API_MB_MAX
 
 
-def test_an_image_runs_as_a_number_that_is_nobody(image: Image) -> None:
+def test_an_image_runs_as_a_number_without_a_user(image: Image) -> None:
     assert image.config["User"] == "10001:0"
     assert image.config["StopSignal"] == "SIGTERM"
 
@@ -40,7 +41,7 @@ def test_an_image_runs_as_a_number_that_is_nobody(image: Image) -> None:
 def test_an_image_runs_as_any_user_of_its_group(
     pod: Pod, engine: Image, api: Image, tmp_path: Path
 ) -> None:
-    # As OpenShift chooses them: in no /etc/passwd.
+    # A user as OpenShift chooses it: it is not in /etc/passwd.
     user = 1_000_680_000
     assert "usage" in pod.run(api, "openvenue", "--help", user=user).lower()
     journal = {"/var/lib/openvenue": tmp_path / "journal"}
@@ -91,7 +92,7 @@ def test_an_image_holds_no_sources_tests_tools_or_secrets(base: Image, image: Im
             assert file.is_symlink() or b"PRIVATE KEY-----" not in file.read_bytes(), path
 
 
-def test_nobody_but_root_may_change_what_an_image_runs(base: Image, image: Image) -> None:
+def test_only_root_may_change_an_images_programs(base: Image, image: Image) -> None:
     for path in image.added_to(base):
         status = image.files[path]
         assert status.st_uid == 0, path

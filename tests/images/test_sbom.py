@@ -1,4 +1,4 @@
-"""The bill of materials names every package that is in an image, and no other."""
+"""The bill of materials names exactly the packages of an image."""
 
 import json
 import re
@@ -7,26 +7,27 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from image import Image
-from running_venue import ROOT
+
+from tests.images.image import Image
+from tests.support.venue import ROOT
 
 URL = re.compile(r"pkg:(?P<kind>deb|pypi)/(?:debian/)?(?P<name>[^@]+)@(?P<version>[^?]+)")
 
 
 @pytest.fixture(scope="session")
 def bills(engine: Image, api: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory that the bills of both images are in."""
+    """Return the directory with the bills of both images."""
     if not (ROOT / ".cache/cluster/bin/syft").exists():
         pytest.skip("syft is not built, which takes minutes: tests/cluster/parts/build syft")
     directory = tmp_path_factory.mktemp("sbom")
     tag = api.name.rsplit(":", 1)[1]
-    command = [ROOT / "scripts/make-sbom", "--tag", tag, "--output", directory]
+    command = [str(ROOT / "scripts/make-sbom"), "--tag", tag, "--output", str(directory)]
     subprocess.run(command, check=True)
     return directory
 
 
 def packages_in(bill: Path) -> dict[str, set[str]]:
-    """Names of packages by kind."""
+    """Return names of packages by kind."""
     content = json.loads(bill.read_text())
     assert content["spdxVersion"] == "SPDX-2.3"
     found: dict[str, set[str]] = {"deb": set(), "pypi": set()}

@@ -1,4 +1,4 @@
-"""A whole venue of the images, side by side in one network: it trades, stops and comes back."""
+"""A whole venue of the images, in one network: it trades, stops and starts again."""
 
 import json
 import time
@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from admin_access import NAME, TOKEN
-from image import Container, Image, Pod
+
+from tests.images.image import Container, Image, Pod
+from tests.support.admin_access import NAME, TOKEN
 
 PASSWORD = "it's a % secret/@"
 DATABASE_URL = "postgresql://trader:it%27s%20a%20%25%20secret%2F%40@127.0.0.1:5432/venue"
@@ -36,7 +37,7 @@ print(answer.status, answer.read().decode())
 
 
 class Venue:
-    """The pod's containers, and what a user asks of them."""
+    """The pod's containers, and a user's requests to them."""
 
     def __init__(self, pod: Pod, api: Image, engine: Image, postgres: Image, data: Path) -> None:
         self.pod = pod
@@ -95,13 +96,13 @@ class Venue:
         return json.loads(said)
 
     def query(self, statement: str) -> str:
-        """Ask the database."""
+        """Query the database."""
         return self.pod.run(self._images[2], "psql", DATABASE_URL, "-Atc", statement).strip()
 
     def fetch(
         self, url: str, key: dict[str, str] | None = None, body: dict[str, str] | None = None
     ) -> tuple[int, str]:
-        """Ask by HTTP; status 0 where nobody answers."""
+        """Send an HTTP request; status 0 if there is no answer."""
         headers = {}
         if key is not None:
             headers = {"APCA-API-KEY-ID": key["key_id"], "APCA-API-SECRET-KEY": key["secret"]}
@@ -126,7 +127,7 @@ def venue(pod: Pod, api: Image, engine: Image, postgres: Image, tmp_path: Path) 
 
 
 def test_a_venue_of_the_images_trades_stops_and_comes_back(venue: Venue) -> None:
-    # The database is still being made when the migration begins.
+    # The database is still being created when the migration begins.
     assert venue.command("migrate")["outcome"] == "migrated"
     server = venue.start("openvenue.server")
     projector = venue.start("openvenue.projector")

@@ -1,4 +1,4 @@
-"""The check of the engine's layers finds what it is there to find."""
+"""The check of the engine's layers finds violations."""
 
 import subprocess
 from pathlib import Path
@@ -24,7 +24,7 @@ CHECK = Path(__file__).resolve().parents[2] / "scripts" / "check-engine-layers"
         ("rpc/probe.cc", '"tools/bench_rpc.h"'),
     ],
 )
-def test_what_a_layer_may_not_know_is_found(tmp_path: Path, path: str, include: str) -> None:
+def test_a_forbidden_include_is_found(tmp_path: Path, path: str, include: str) -> None:
     source = tmp_path / path
     source.parent.mkdir()
     source.write_text(f"#include {include}\n")

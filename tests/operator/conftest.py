@@ -4,17 +4,18 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
-from api_server import ApiServer, missing_programs
-from installed_operator import (
+from lightkube import AsyncClient
+from lightkube.config.kubeconfig import KubeConfig
+from openvenue_operator.cluster import connect
+
+from tests.operator.installed_operator import (
     OPERATOR,
     OPERATOR_NAMESPACE,
     OTHERS,
     SECOND_OPERATOR,
     render_chart,
 )
-from lightkube import AsyncClient
-from lightkube.config.kubeconfig import KubeConfig
-from openvenue_operator.cluster import connect
+from tests.support.api_server import ApiServer, missing_programs
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
-from api_server import ApiServer
+
+from tests.support.api_server import ApiServer
 
 _KEPT_HEADERS = ("Authorization", "Content-Type", "Accept")
 

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from api_server import BIN, ROOT
+from tests.support.api_server import BIN, ROOT
 
 OPERATOR_NAMESPACE = "operators"
 OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:openvenue-operator"

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from api_server import ApiServer, free_ports
-from installed_operator import OPERATOR
+
+from tests.operator.installed_operator import OPERATOR
+from tests.support import http
+from tests.support.api_server import ApiServer, free_ports
 
 STOP_TIMEOUT_S = 30.0
 
@@ -27,7 +29,7 @@ class OperatorProcess:
 
     def get(self, path: str) -> httpx.Response:
         """Send a GET to its HTTP port."""
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
+        return http.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
 
     def kill(self) -> None:
         """Kill it."""

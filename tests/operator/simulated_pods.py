@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from exposition_text import PodMetrics
 from lightkube import ApiError, AsyncClient
 from lightkube.models.core_v1 import Container, ContainerPort, PodSpec
 from lightkube.models.meta_v1 import ObjectMeta
@@ -22,6 +21,8 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Pod
 from lightkube.types import PatchType
 from openvenue_operator.cluster import NUDGE_ANNOTATION
+
+from tests.support.exposition_text import PodMetrics
 
 POLL_S = 0.05
 _TUNED = ("workers", "db_pool_size", "db_pool_overflow", "generation")

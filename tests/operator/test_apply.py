@@ -5,11 +5,8 @@ import time
 from typing import Any
 
 import pytest
-from api_server import ApiServer
-from installed_operator import OPERATOR
 from lightkube import ApiError, AsyncClient
 from lightkube.models.meta_v1 import ManagedFieldsEntry
-from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
 from openvenue_operator.apply import Clients, apply_step, nudge, set_replicas, write_tuning
 from openvenue_operator.cluster import Call, Contested, call_of, declarers
 from openvenue_operator.engine import EngineClient
@@ -22,7 +19,11 @@ from openvenue_operator.observe import (
 )
 from openvenue_operator.observe_pods import nudge_value, nudged
 from openvenue_operator.scrape import Scraper, new_session
-from running_venue import Venue
+
+from tests.operator.installed_operator import OPERATOR
+from tests.operator.objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
+from tests.support.api_server import ApiServer
+from tests.support.venue import Venue
 
 TUNING = Tuning(
     generation=1, workers=2, db_pool_size=3, db_pool_overflow=1, grpc_channels=1, log_level="INFO"
@@ -46,8 +47,7 @@ class Place:
         return found, addresses
 
     def get(self, kind: str, name: str) -> Any:
-        arguments = ("get", kind, name, "-n", self.namespace, "-o", "json", "--show-managed-fields")
-        return json.loads(self.server.kubectl(*arguments))
+        return self.server.get(kind, name, self.namespace)
 
     def replicas(self) -> int:
         return int(self.get("deployment", DEPLOYMENT)["spec"]["replicas"])
@@ -103,7 +103,7 @@ async def test_replicas_that_an_older_operator_set_without_the_subresource_are_t
     assert owners == [("openvenue-operator", "scale")]
 
 
-async def test_of_a_pod_the_operator_may_change_one_annotation_and_nothing_else(
+async def test_the_operator_may_change_only_one_annotation_of_a_pod(
     place: Place,
 ) -> None:
     pod = engine_pod(place.namespace, 1)
@@ -170,7 +170,7 @@ async def test_replicas_that_another_manager_declares_are_left_to_it(place: Plac
     await set_replicas(place.client, found, addresses, 3)
 
 
-async def test_what_the_api_server_refuses_is_an_obstacle(place: Place) -> None:
+async def test_a_refusal_of_the_api_server_is_an_obstacle(place: Place) -> None:
     found, addresses = await place.observed()
     place.server.kubectl("delete", "role", "openvenue-operator-venues", "-n", place.namespace)
     deadline = time.monotonic() + 10
@@ -210,7 +210,7 @@ async def test_the_tuning_is_written_whole_and_belongs_to_the_deployment(place: 
     assert (owner["kind"], owner["uid"]) == ("Deployment", addresses.deployment_uid)
 
 
-async def test_who_has_not_seen_the_last_tuning_cannot_write_over_it(place: Place) -> None:
+async def test_a_writer_that_missed_the_last_tuning_cannot_overwrite_it(place: Place) -> None:
     found, addresses = await place.observed()
     await write_tuning(place.client, found, addresses, TUNING)
     found, stale = await place.observed()
@@ -278,11 +278,11 @@ async def test_an_engine_that_is_away_is_an_obstacle_and_stops_what_comes_after(
     assert place.replicas() == 1
 
 
-def test_only_those_who_declare_a_field_are_its_other_owners() -> None:
+def test_only_declarers_of_a_field_are_its_other_owners() -> None:
     def entry(manager: str, operation: str, fields: Any) -> ManagedFieldsEntry:
         return ManagedFieldsEntry(manager=manager, operation=operation, fieldsV1=fields)
 
-    replicas = {"f:spec": {"f:replicas": {}}}
+    replicas: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
     managed = [
         entry("argocd", "Apply", replicas),
         entry("helm", "Update", replicas),

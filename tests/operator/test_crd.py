@@ -9,11 +9,7 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 import pytest
 import yaml
-from api_server import ApiServer
-from crd import definition, fields
 from lightkube import AsyncClient
-from objects import venue
-from observed import NOW, SPEC, load, pod, situation, tuning
 from openvenue.serving.tuning import Tuning as ReadTuning
 from openvenue_operator.model import Memory, Situation
 from openvenue_operator.observe import find_venue
@@ -21,6 +17,11 @@ from openvenue_operator.offline import plan_of, render
 from openvenue_operator.report import write_status
 from openvenue_operator.spec import ApiSpec, Bounds, EngineSpec, Mode, VenueSpec
 from openvenue_operator.status import Status, plan_status, status_of
+
+from tests.operator.objects import venue
+from tests.support.api_server import ApiServer
+from tests.support.crd import definition, fields
+from tests.support.observed import NOW, SPEC, load, pod, situation, tuning
 
 VERSION = definition()["spec"]["versions"][0]
 SCHEMA = VERSION["schema"]["openAPIV3Schema"]["properties"]
@@ -86,7 +87,7 @@ def test_every_number_has_bounds() -> None:
             assert field["minimum"] <= field["maximum"], path
 
 
-def test_what_it_allows_the_api_takes() -> None:
+def test_the_api_accepts_whatever_it_allows() -> None:
     bounds = {
         "workers": "workersPerPod",
         "db_pool_size": "dbPoolSize",

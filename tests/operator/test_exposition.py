@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-from exposition_text import PodMetrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openvenue.security.keys import NewKey
@@ -18,7 +17,9 @@ from openvenue_operator.exposition import (
     read,
     report_of,
 )
-from running_venue import Venue
+
+from tests.support.exposition_text import PodMetrics
+from tests.support.venue import Venue
 
 NOW = 1_800_000_000.0
 
@@ -77,7 +78,7 @@ def test_load_is_what_happened_between_two_readings() -> None:
     assert load.in_flight == 7
 
 
-def test_of_few_observations_there_is_no_percentile() -> None:
+def test_few_observations_give_no_percentile() -> None:
     pod = PodMetrics()
     before = read(pod.text(), NOW)
     pod.latency_s = {0.5: OBSERVATIONS_MIN - 1}
@@ -156,14 +157,14 @@ def test_a_figure_that_is_missing_makes_all_of_it_nonsense(name: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "<html>404</html>", "\x00\x01", '{"status": "ok"}', "a 1\n" * 9]
 )
-def test_what_is_no_api_is_nonsense(text: str) -> None:
+def test_metrics_of_another_program_are_invalid(text: str) -> None:
     with pytest.raises(InvalidMetrics):
         read(text, NOW)
 
 
 @given(st.text() | st.text("openvenue_api{}=\"'\\,.#+-0123456789eE NaNInf\n\r\t"))
 @settings(max_examples=300)
-def test_whatever_is_said_is_read_or_nonsense(text: str) -> None:
+def test_random_text_is_invalid(text: str) -> None:
     with pytest.raises(InvalidMetrics):
         read(text, NOW)
 
@@ -217,7 +218,7 @@ def test_quantiles_are_interpolated_within_their_bucket() -> None:
     assert Distribution((1.0, math.inf), (0.0, 0.0)).quantile(0.99) == 0.0
 
 
-def test_what_workers_turned_away_is_counted_under_its_old_and_new_names() -> None:
+def test_refused_work_is_counted_under_old_and_new_names() -> None:
     pod = PodMetrics()
     refused = "openvenue_api_connections_refused_total"
     engine = "openvenue_api_engine_refused_total"

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from api_server import ApiServer
-from installed_operator import OTHERS, SECOND_OPERATOR
 from sqlalchemy import make_url
+
+from tests.operator.installed_operator import OTHERS, SECOND_OPERATOR
+from tests.support.api_server import ApiServer
 
 pytestmark = pytest.mark.cluster
 

@@ -3,17 +3,18 @@
 import asyncio
 import json
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import BIN, ROOT, ApiServer
-from installed_operator import OPERATOR, OPERATOR_NAMESPACE
 from lightkube import AsyncClient
-from operator_process import running_operator
-from simulated_pods import SimulatedPods
+
+from tests.operator.installed_operator import OPERATOR, OPERATOR_NAMESPACE
+from tests.operator.operator_process import running_operator
+from tests.operator.simulated_pods import SimulatedPods
+from tests.support.api_server import BIN, ROOT, ApiServer
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 
@@ -62,8 +63,7 @@ class Release:
         self.helm("upgrade", "--install", RELEASE, str(CHART), *values)
 
     def get(self, kind: str, name: str) -> Any:
-        arguments = ("get", kind, name, "-n", self.namespace, "-o", "json", "--show-managed-fields")
-        return json.loads(self.server.kubectl(*arguments))
+        return self.server.get(kind, name, self.namespace)
 
     def replicas(self) -> int:
         return int(self.get("deployment", DEPLOYMENT)["spec"]["replicas"])
@@ -82,7 +82,7 @@ async def test_upgrades_and_rollbacks_leave_what_the_operator_set(
     release.deploy("first")
     async with SimulatedPods(admin, namespace, DEPLOYMENT).running():
         with running_operator(api_server, tmp_path, namespace):
-            await _until(lambda: release.replicas() == 3 and release.is_tuned())
+            await until(lambda: release.replicas() == 3 and release.is_tuned())
             version = _tuning_version(release)
             for note in ("second", "third", "fourth"):
                 release.deploy(note)
@@ -104,7 +104,7 @@ async def test_a_release_that_brings_its_role_is_tuned_by_an_operator_without_ri
     release.deploy("first")
     async with SimulatedPods(admin, namespace, DEPLOYMENT).running():
         with running_operator(api_server, tmp_path, namespace):
-            await _until(lambda: release.replicas() == 3 and release.is_tuned())
+            await until(lambda: release.replicas() == 3 and release.is_tuned())
     for path in ("api/v1/namespaces/{}/configmaps", "apis/apps/v1/namespaces/{}/deployments"):
         answer = api_server.ask("GET", f"/{path.format(namespace)}/other", OPERATOR)
         assert answer.status_code == 403, answer.text
@@ -119,17 +119,17 @@ async def test_an_older_release_is_tuned_by_a_newer_operator_which_says_what_it_
     release.deploy("first")
     async with SimulatedPods(admin, namespace, DEPLOYMENT).running():
         with running_operator(api_server, tmp_path, namespace) as operator:
-            await _until(lambda: release.replicas() == 3 and release.is_tuned())
+            await until(lambda: release.replicas() == 3 and release.is_tuned())
             role = ("role", "openvenue-operator-venues", "-n", namespace)
             api_server.kubectl("delete", *role)
-            await _until(lambda: "forbidden" in operator.log.read_text())
+            await until(lambda: "forbidden" in operator.log.read_text())
             Release(api_server, namespace, "helm3", has_role=True).deploy("second")
             before = release.get("venue", VENUE)["status"]["observedGeneration"]
             patch = '{"spec":{"api":{"replicas":{"min":4,"max":4}}}}'
             api_server.kubectl(
                 *("patch", "venue", VENUE, "-n", namespace, "--type=merge", "-p", patch)
             )
-            await _until(lambda: release.replicas() == 4)
+            await until(lambda: release.replicas() == 4)
             assert release.get("venue", VENUE)["metadata"]["generation"] > before
 
 
@@ -144,10 +144,3 @@ def _owners_of_replicas(live: Any) -> set[tuple[str, str]]:
         for entry in live["metadata"]["managedFields"]
         if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
     }
-
-
-async def _until(condition: Any) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.2)

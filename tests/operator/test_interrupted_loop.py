@@ -4,20 +4,17 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import grpc
 import httpx2
 import pytest
-from api_server import ApiServer
-from exposition_text import PodMetrics
-from installed_operator import OPERATOR
 from lightkube import AsyncClient
 from lightkube.config.kubeconfig import KubeConfig
 from lightkube.resources.apps_v1 import Deployment
-from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue_operator.cluster import CountingTransport, connect
@@ -25,7 +22,12 @@ from openvenue_operator.engine import EngineClient
 from openvenue_operator.loop import Result, VenueLoop
 from openvenue_operator.scrape import new_session
 from openvenue_operator.settings import OperatorSettings
-from simulated_pods import SimulatedPods
+
+from tests.operator.installed_operator import OPERATOR
+from tests.operator.objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
+from tests.operator.simulated_pods import SimulatedPods
+from tests.support.api_server import ApiServer
+from tests.support.exposition_text import PodMetrics
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -66,7 +68,7 @@ class Interruption:
 
 
 class SimulatedEngine(rpc.AdminServicer):
-    """An engine's settings."""
+    """An engine\'s settings; other calls get UNIMPLEMENTED."""
 
     def __init__(self) -> None:
         self.server_threads = 64
@@ -89,19 +91,20 @@ async def serving(engine: SimulatedEngine) -> AsyncIterator[int]:
         await server.stop(None)
 
 
-@contextmanager
-def killed_after_engine_writes(
-    monkeypatch: pytest.MonkeyPatch, interruption: Interruption
-) -> Iterator[None]:
+COURSES_AT_ONCE = 4
+_of_this_course: ContextVar[Interruption] = ContextVar("interruption of the course that runs")
+
+
+@pytest.fixture
+def engine_writes_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count writes to an engine among those of the course whose operator makes them."""
     original = EngineClient.set_server_threads
 
     async def set_and_count(self: EngineClient, address: str, count: int) -> None:
         await original(self, address, count)
-        interruption.wrote()
+        _of_this_course.get().wrote()
 
-    with monkeypatch.context() as patched:
-        patched.setattr(EngineClient, "set_server_threads", set_and_count)
-        yield
+    monkeypatch.setattr(EngineClient, "set_server_threads", set_and_count)
 
 
 class Course:
@@ -118,12 +121,14 @@ class Course:
 
     async def run(self) -> dict[str, Any]:
         """Let a venue start and change, restarting the operator whenever it ends."""
-        engine = SimulatedEngine()
+        _of_this_course.set(self.interruption)
+        engine = SimulatedEngine()  # type: ignore[abstract]
         async with serving(engine) as port:
-            self.server.apply(deployment(self.namespace), engine_pod(self.namespace, port))
+            objects = deployment(self.namespace), engine_pod(self.namespace, port)
+            await asyncio.to_thread(self.server.apply, *objects)
             status = json.dumps({"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}})
-            self.server.kubectl(
-                "patch", "pod", f"{ENGINE}-0", "-n", self.namespace,
+            await asyncio.to_thread(
+                self.server.kubectl, "patch", "pod", f"{ENGINE}-0", "-n", self.namespace,
                 "--subresource=status", "--type=merge", "-p", status,
             )  # fmt: skip
             start = PodMetrics(workers=2, db_pool_size=5, db_pool_overflow=5)
@@ -146,8 +151,8 @@ class Course:
             "engine": engine.server_threads,
         }
 
-    async def _settle(self, **bounds: int) -> None:
-        self.server.apply(venue(self.namespace, **bounds))
+    async def _settle(self, **bounds: Any) -> None:
+        await asyncio.to_thread(self.server.apply, venue(self.namespace, **bounds))
         wanted = self._get("venue", VENUE)["metadata"]["generation"]
         deadline = time.monotonic() + WITHIN_S
         while True:
@@ -175,9 +180,7 @@ class Course:
         return bool(status.get("observedGeneration") == generation)
 
     def _get(self, kind: str, name: str) -> Any:
-        return json.loads(
-            self.server.kubectl("get", kind, name, "-n", self.namespace, "-o", "json")
-        )
+        return self.server.get(kind, name, self.namespace)
 
 
 @pytest.fixture
@@ -188,21 +191,26 @@ def new_course(
 
 
 async def test_killed_after_any_write_it_comes_to_the_same_state(
-    new_course: Callable[[Interruption], Course], monkeypatch: pytest.MonkeyPatch
+    new_course: Callable[[Interruption], Course], engine_writes_counted: None
 ) -> None:
     untouched = Interruption()
-    with killed_after_engine_writes(monkeypatch, untouched):
-        wanted = await new_course(untouched).run()
+    wanted = await new_course(untouched).run()
     assert wanted["replicas"] == 1
     assert wanted["running"] == {(3, 2, 0)}
     assert untouched.writes > 8
-    for number in range(1, untouched.writes + 1):
+    at_once = asyncio.Semaphore(COURSES_AT_ONCE)
+
+    async def killed_after(write: int) -> None:
         interruption = Interruption()
-        interruption.kill_after = number
-        course = new_course(interruption)
-        with killed_after_engine_writes(monkeypatch, interruption):
-            assert await course.run() == wanted, f"killed after write {number}"
+        interruption.kill_after = write
+        async with at_once:
+            course = await asyncio.to_thread(new_course, interruption)
+            assert await course.run() == wanted, f"killed after write {write}"
         assert course.kills <= 1
+
+    async with asyncio.TaskGroup() as courses:
+        for write in range(1, untouched.writes + 1):
+            courses.create_task(killed_after(write))
 
 
 @pytest.mark.parametrize("failure", ["429", "500", "410", "cut", "slow"])

@@ -15,25 +15,26 @@ from typing import Any
 
 import kopf
 import pytest
-from api_server import ApiServer
-from installed_operator import OPERATOR
 from lightkube import AsyncClient
 from lightkube.config.kubeconfig import KubeConfig
-from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
 from openvenue_operator.cluster import connect
 from openvenue_operator.handlers import kopf_settings, registry_of
 from openvenue_operator.loop import Result, VenueLoop
 from openvenue_operator.scrape import new_session
 from openvenue_operator.settings import OperatorSettings
-from simulated_pods import SimulatedPods
-from test_interrupted_loop import SimulatedEngine, serving
+
+from tests.operator.installed_operator import OPERATOR
+from tests.operator.objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
+from tests.operator.simulated_pods import SimulatedPods
+from tests.operator.test_interrupted_loop import SimulatedEngine, serving
+from tests.support.api_server import ApiServer
 
 WITHIN_S = 40.0
 
 # --- Names ----------------------------------------------------------------------------------------
 
 
-def test_whatever_kopf_would_write_on_a_venue_has_names_of_our_own() -> None:
+def test_kopf_would_write_on_a_venue_only_under_our_own_names() -> None:
     persistence = kopf_settings(60).persistence
     body = kopf.Body({"metadata": {"annotations": {}}, "spec": {"mode": "Auto"}})
     patch = kopf.Patch()
@@ -144,7 +145,7 @@ async def test_no_look_at_a_venue_blocks_the_event_loop(
     settings = OperatorSettings(identity="test/operator")
     found: list[str] = []
     async with (
-        serving(SimulatedEngine()) as port,
+        serving(SimulatedEngine()) as port,  # type: ignore[abstract]
         connect(config) as client,
         new_session() as session,
     ):

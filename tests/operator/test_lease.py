@@ -5,11 +5,7 @@ import json
 import math
 
 import pytest
-from api_server import ApiServer
-from crd import TEMPLATE
-from installed_operator import OPERATOR
 from lightkube import AsyncClient
-from objects import DEPLOYMENT, ENGINE, VENUE, venue
 from openvenue_operator.cluster import CALL_TIMEOUT_S
 from openvenue_operator.lease import (
     ASK_INTERVAL_S,
@@ -26,6 +22,11 @@ from openvenue_operator.settings import TICK_MAX_S, OperatorSettings
 from openvenue_operator.spec import ApiSpec, EngineSpec, VenueSpec
 from pydantic import ValidationError
 
+from tests.operator.installed_operator import OPERATOR
+from tests.operator.objects import DEPLOYMENT, ENGINE, VENUE, venue
+from tests.support.api_server import ApiServer
+from tests.support.crd import TEMPLATE
+
 ME, OTHER = "ns/me", "ns/other"
 
 
@@ -33,7 +34,7 @@ def move(claim: Claim | None, unchanged_s: float = 0.0, asked_s: float = math.in
     return next_move(claim, ME, unchanged_s=unchanged_s, asked_s=asked_s)
 
 
-def test_what_nobody_holds_is_taken() -> None:
+def test_a_free_lease_is_taken() -> None:
     assert move(None) is Move.TAKE
     assert move(Claim("", None)) is Move.TAKE
 
@@ -43,7 +44,7 @@ def test_a_holder_writes_only_where_it_is_asked() -> None:
     assert move(Claim(ME, OTHER)) is Move.ANSWER
 
 
-def test_who_wants_it_asks_at_once_and_then_now_and_again() -> None:
+def test_an_asker_asks_at_once_and_then_at_intervals() -> None:
     assert move(Claim(OTHER, None)) is Move.ASK
     assert move(Claim(OTHER, None), asked_s=ASK_INTERVAL_S - 1) is Move.WAIT
     assert move(Claim(OTHER, None), asked_s=ASK_INTERVAL_S) is Move.ASK
@@ -70,7 +71,7 @@ def test_a_holder_that_is_well_looks_often_enough_to_answer() -> None:
                 OperatorSettings()
 
 
-def test_the_chart_lets_nobody_have_it_look_more_seldom() -> None:
+def test_the_chart_refuses_longer_intervals() -> None:
     schema = json.loads((TEMPLATE.parents[1] / "values.schema.json").read_text())
     timing = schema["properties"]["timing"]["properties"]
     for name in ("tickSeconds", "progressTickSeconds"):
@@ -154,7 +155,7 @@ async def test_one_that_ends_lets_the_other_have_it_at_once(
 
 
 @pytest.mark.cluster
-async def test_of_many_that_want_it_at_the_same_time_one_gets_it(
+async def test_one_of_many_askers_gets_it(
     client: AsyncClient, asked_for: VenueObject, clock: Clock
 ) -> None:
     names = [f"ns/{number}" for number in range(8)]

@@ -4,14 +4,23 @@ import json
 from typing import Any
 
 import pytest
-from api_server import ApiServer
 from lightkube import AsyncClient
-from objects import DEPLOYMENT, ENGINE, VENUE, autoscaler, deployment, engine_pod, venue
 from openvenue_operator.engine import EngineClient
 from openvenue_operator.model import Deployment, Observation, Tuning
 from openvenue_operator.observe import find_venue, observe
 from openvenue_operator.observe_pods import nudge_value, nudged
 from openvenue_operator.scrape import Scraper, new_session
+
+from tests.operator.objects import (
+    DEPLOYMENT,
+    ENGINE,
+    VENUE,
+    autoscaler,
+    deployment,
+    engine_pod,
+    venue,
+)
+from tests.support.api_server import ApiServer
 
 
 class Place:

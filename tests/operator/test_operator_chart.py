@@ -2,8 +2,9 @@
 
 import pytest
 import yaml
-from installed_operator import render_chart
 from openvenue_operator.settings import OperatorSettings
+
+from tests.operator.installed_operator import render_chart
 
 pytestmark = pytest.mark.cluster
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import ApiServer
-from objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
 from openvenue_operator.exposition import read
-from operator_process import running_operator
-from running_venue import Venue
+
+from tests.operator.objects import DEPLOYMENT, ENGINE, VENUE, deployment, engine_pod, venue
+from tests.operator.operator_process import running_operator
+from tests.support.api_server import ApiServer
+from tests.support.venue import Venue
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 
@@ -43,8 +45,7 @@ class Kubelet:
             await asyncio.sleep(0.2)
 
     def get(self, kind: str, name: str) -> Any:
-        arguments = ("get", kind, name, "-n", self.namespace, "-o", "json")
-        return json.loads(self.server.kubectl(*arguments))
+        return self.server.get(kind, name, self.namespace)
 
 
 async def test_workers_and_pools_change_in_the_running_process(
@@ -52,8 +53,7 @@ async def test_workers_and_pools_change_in_the_running_process(
 ) -> None:
     file = tmp_path / "tuning.json"
     started = {"workers": "1", "db_pool_size": "2", "db_pool_overflow": "0"}
-    running = new_venue().start(tuning_file=str(file), **started)
-    assert running.api is not None
+    running = new_venue().start(projector=True, tuning_file=str(file), **started)
     supervisor = running.api.pid
     environment = {f"OPENVENUE_{name.upper()}": value for name, value in started.items()}
     pod = engine_pod(namespace, running.api_port)
@@ -89,22 +89,15 @@ async def test_workers_and_pools_change_in_the_running_process(
     try:
         with running_operator(api_server, tmp_path, namespace):
             api_server.apply(venue(namespace, workers=2, pool=3, overflow=1))
-            await _until(lambda: _is_tuned(kubelet) and len(running.worker_pids()) == 2)
-            await _until(lambda: _pool(running) == (6.0, 2.0))
+            await until(lambda: _is_tuned(kubelet) and len(running.worker_pids()) == 2)
+            await until(lambda: _pool(running) == (6.0, 2.0))
             api_server.apply(venue(namespace, workers=1, pool=4))
-            await _until(lambda: _is_tuned(kubelet) and len(running.worker_pids()) == 1)
-            await _until(lambda: _pool(running) == (4.0, 0.0))
+            await until(lambda: _is_tuned(kubelet) and len(running.worker_pids()) == 1)
+            await until(lambda: _pool(running) == (4.0, 0.0))
     finally:
         playing.cancel()
     assert running.api.running
     assert running.api.pid == supervisor
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.2)
 
 
 def _is_tuned(kubelet: Kubelet) -> bool:

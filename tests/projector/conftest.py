@@ -1,16 +1,17 @@
-"""An engine and a database to project between."""
+"""An engine and a database for projections."""
 
 import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
-from flow import ACCOUNTS, Flow
-from running_venue import Venue
+
+from tests.projector.flow import ACCOUNTS, Flow
+from tests.support.venue import Venue
 
 
 @pytest.fixture
 async def engine(new_venue: Callable[..., Venue]) -> Venue:
-    """A database and an engine with three accounts that can trade; nothing else runs."""
+    """Yield a database and an engine with three accounts that can trade; nothing else runs."""
     venue = new_venue()
     await asyncio.to_thread(venue.start_engine)
     await asyncio.to_thread(venue.define_instruments)

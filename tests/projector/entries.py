@@ -1,4 +1,4 @@
-"""Builders of journal entries: what matters to a test in the call, the rest sensible."""
+"""Builders of journal entries: a test gives the relevant fields, the others have defaults."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ SIZES = {1: Sizes(TICK_NANOS, LOT_NANOS)}
 
 
 def entry(sequence: int, *events: pb.Event, **command: Any) -> pb.JournalEntry:
-    """The entry `sequence`, made a second after the one before."""
+    """Return the entry `sequence`, made a second after the one before."""
     return pb.JournalEntry(
         sequence=sequence, timestamp_ns=TIME_NS + sequence * 10**9, events=events, **command
     )
 
 
 def new_order(sequence: int, *further: pb.Event, **fields: Any) -> pb.JournalEntry:
-    """An accepted order of account 1, with what it caused besides."""
+    """Return an accepted order of account 1, with further events."""
     terms = {
         "account_id": 1,
         "instrument_id": 1,
@@ -37,7 +37,7 @@ def new_order(sequence: int, *further: pb.Event, **fields: Any) -> pb.JournalEnt
 def trade(
     maker: int, taker: int, qty_lots: int, *, filled: tuple[int, int], trade_id: int = 1
 ) -> pb.Event:
-    """A fill at 100.00 of order `maker` (account 1) by `taker` (account 2); `filled` in total."""
+    """Return a fill at 100.00 of order `maker` (account 1) by `taker` (account 2)."""
     maker_filled, taker_filled = filled
     return pb.Event(
         trade=pb.Trade(
@@ -61,7 +61,7 @@ def canceled(order_id: int, reason: "pb.Reason.ValueType" = pb.REASON_USER_CANCE
 
 
 def fold(*entries: pb.JournalEntry) -> Batch:
-    """One batch of these entries, instrument 1 being known."""
+    """Fold these entries into one batch that knows instrument 1."""
     batch = Batch(dict(SIZES))
     batch.add(entries)
     return batch

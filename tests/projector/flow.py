@@ -1,4 +1,4 @@
-"""A random flow of orders straight into an engine, and what the database holds of it."""
+"""A random flow of orders straight into an engine, and the database's content."""
 
 import asyncio
 import hashlib
@@ -15,7 +15,8 @@ from openvenue.projector.run import follow
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import PROJECTED_TABLES
 from pydantic import SecretStr
-from running_venue import Venue
+
+from tests.support.venue import Venue
 
 ACCOUNTS = (1, 2, 3)
 BATCH = 100
@@ -31,7 +32,7 @@ class Flow:
         )
         self._dice = random.Random(seed)
         self._numbers = count(1)
-        self._open: list[tuple[int, int]] = []  # (account, order id), ended ones too
+        self._open: list[tuple[int, int]] = []  # (account, order id), also ended ones
 
     def __enter__(self) -> "Flow":
         return self
@@ -40,7 +41,7 @@ class Flow:
         self._channel.close()
 
     def send(self, requests: int) -> int:
-        """Sends so many requests; returns the sequence number of the last reply."""
+        """Send this many requests; return the sequence number of the last reply."""
         stub = rpc.TradingStub(self._channel)
         sequence = 0
         for _ in range(0, requests, BATCH):
@@ -98,7 +99,7 @@ class Flow:
 
 
 async def checksums(database_url: str) -> dict[str, str]:
-    """A digest of every projected table's rows in the order of their keys."""
+    """Return a digest of every projected table's rows in the order of their keys."""
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
     try:
         digests = {}
@@ -113,7 +114,7 @@ async def checksums(database_url: str) -> dict[str, str]:
 
 
 async def project_into(database_url: str, venue: Venue, until_sequence: int) -> None:
-    """Projects a venue's journal, up to a sequence number, into a database that may be another."""
+    """Project a venue's journal, up to a sequence number, into any database."""
     settings = venue.settings.model_copy(update={"database_url": SecretStr(database_url)})
     own = ProjectorSettings(rest_max_ms=0)
     async with asyncio.timeout(60):
@@ -130,7 +131,7 @@ async def projected_sequence(database_url: str) -> int:
 
 
 async def wait_until_projected(database_url: str, sequence: int, timeout_s: float = 30.0) -> None:
-    """Waits for the notification that `sequence` is in the database."""
+    """Wait for the notification that `sequence` is in the database."""
     reached = asyncio.Event()
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
 

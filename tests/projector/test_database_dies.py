@@ -1,4 +1,4 @@
-"""A database that dies under the projector loses nothing and gets nothing twice."""
+"""If the database dies under the projector, it loses nothing and gets nothing twice."""
 
 import asyncio
 import os
@@ -11,7 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flow import (
+from openvenue.cli.local.postgres import EmbeddedPostgres
+from openvenue.commands import CommandError
+from openvenue.db import migrate
+
+from tests.projector.flow import (
     ACCOUNTS,
     Flow,
     checksums,
@@ -19,13 +23,10 @@ from flow import (
     projected_sequence,
     wait_until_projected,
 )
-from openvenue.cli.local.postgres import EmbeddedPostgres
-from openvenue.commands import CommandError
-from openvenue.db import migrate
-from running_venue import Venue
+from tests.support.venue import Venue
 
-KILLS = 3
-BETWEEN_BATCHES_S = 0.05  # more would only be a longer journal to project in the end
+KILLS = int(os.environ.get("OPENVENUE_KILLS", "2"))
+BETWEEN_BATCHES_S = 0.05  # a longer pause would only lengthen the journal
 RESTART_TIMEOUT_S = 30.0
 
 
@@ -44,7 +45,7 @@ class MortalPostgres:
             time.sleep(0.01)
 
     def restart(self) -> None:
-        """Start it again, as soon as what is left of the killed one has gone."""
+        """Start it again, as soon as the killed one's processes have gone."""
         deadline = time.monotonic() + RESTART_TIMEOUT_S
         while True:
             try:
@@ -60,8 +61,8 @@ class MortalPostgres:
 
 @pytest.fixture
 def postgres() -> Iterator[MortalPostgres]:
-    # Not in pytest's directory: every start of pytest closes that to other users, and PostgreSQL
-    # runs as one of them where the tests run as root.
+    # Not in pytest's directory: pytest closes that to other users, and PostgreSQL runs as one of
+    # them if the tests run as root.
     with tempfile.TemporaryDirectory(prefix="openvenue-mortal-") as directory:
         server = MortalPostgres(Path(directory) / "postgres")
         try:
@@ -72,7 +73,8 @@ def postgres() -> Iterator[MortalPostgres]:
 
 @pytest.fixture
 def venue(postgres: MortalPostgres, tmp_path: Path) -> Iterator[Venue]:
-    """An engine with accounts that can trade and a projector, on the database that will die."""
+    """Yield an engine with accounts that can trade and a projector, on the database that will
+    die."""
     venue = Venue(tmp_path, postgres.url)
     migrate.upgrade(venue.settings)
     try:
@@ -86,6 +88,7 @@ def venue(postgres: MortalPostgres, tmp_path: Path) -> Iterator[Venue]:
         venue.stop()
 
 
+@pytest.mark.timeout(180 + 20 * KILLS)
 async def test_a_database_killed_under_load_is_projected_into_as_if_nothing_had_happened(
     postgres: MortalPostgres, venue: Venue, new_migrated_database: Callable[[], str]
 ) -> None:
@@ -110,7 +113,6 @@ async def test_a_database_killed_under_load_is_projected_into_as_if_nothing_had_
         last = flow.status().durable_sequence
     # A server that syncs waits for the disk, which other tests keep busy.
     await wait_until_projected(venue.database_url, last, timeout_s=120)
-    assert venue.projector is not None
     assert venue.projector.running
     assert venue.projector.log.read_text().count("projection interrupted") >= KILLS
 

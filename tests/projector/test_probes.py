@@ -1,4 +1,4 @@
-"""What operators see of a projector: probes, metrics, its log, and why it ended."""
+"""A projector's signs for operators: probes, metrics, its log, and why it ended."""
 
 import asyncio
 import json
@@ -6,20 +6,21 @@ import math
 import shutil
 import signal
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
 import httpx
 import pytest
-from flow import Flow, wait_until_projected
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.projector.progress import Progress
 from openvenue.projector.run import ProjectionFault, follow
 from openvenue.projector.settings import ProjectorSettings
 from prometheus_client.parser import text_string_to_metric_families
-from running_venue import Venue
+
+from tests.projector.flow import Flow, wait_until_projected
+from tests.support import http, metrics
+from tests.support.venue import Venue
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -29,28 +30,16 @@ def port() -> str:
 
 
 def metric(port: str, name: str) -> float:
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
-    (value,) = [
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == f"openvenue_projector_{name}"
-    ]
+    text = http.get(f"http://127.0.0.1:{port}/metrics").text
+    (value,) = metrics.values(text, f"openvenue_projector_{name}")
     return value
 
 
 def is_ready(port: str) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        return http.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
     except httpx.TransportError:
         return False
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.05)
 
 
 async def project(venue: Venue, until_sequence: int) -> None:
@@ -72,10 +61,9 @@ async def test_probes_and_metrics_follow_the_stream(engine: Venue, flow: Flow, p
     assert metric(port, "rows_total") > 0
     assert metric(port, "batch_entries_count") == metric(port, "transaction_seconds_count") > 0
 
-    assert engine.engine is not None
     engine.engine.stop(signal.SIGKILL)
     await until(lambda: not is_ready(port))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as probe:
+    async with http.AsyncClient(base_url=f"http://127.0.0.1:{port}") as probe:
         answer = await probe.get("/readyz")
         assert answer.json()["checks"]["projection"].startswith("engine: ")
         assert (await probe.get("/healthz")).status_code == 200
@@ -95,21 +83,17 @@ async def test_only_metrics_of_the_projector_are_shown_and_all_of_them_from_the_
 ) -> None:
     engine.start_projector(projector_http_port=port)
     await until(lambda: is_ready(port))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with http.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         text = (await client.get("/metrics")).text
     families = list(text_string_to_metric_families(text))
     prefixes = ("openvenue_projector_", "process_", "python_info")
     assert [family.name for family in families if not family.name.startswith(prefixes)] == []
-    causes = {
-        sample.labels["cause"]
-        for family in families
-        for sample in family.samples
-        if sample.name == "openvenue_projector_failures_total"
-    }
+    name = "openvenue_projector_failures_total"
+    causes = {sample.labels["cause"] for sample in metrics.samples(text, name)}
     assert causes == {"engine", "connection", "offset", "schema"}
 
 
-async def test_who_stands_by_is_ready(engine: Venue, flow: Flow, port: str) -> None:
+async def test_a_standby_is_ready(engine: Venue, flow: Flow, port: str) -> None:
     engine.start_projector()
     await wait_until_projected(engine.database_url, await asyncio.to_thread(flow.send, 100))
     first = engine.projector
@@ -131,7 +115,6 @@ async def test_the_log_level_follows_the_tuning_file(
     file = tmp_path / "tuning.json"
     engine.start_projector(tuning_file=str(file), log_format="json", projector_http_port=port)
     await until(lambda: is_ready(port))
-    assert engine.projector is not None
     assert engine.projector.log.read_text() == ""
     file.write_text(json.dumps({"generation": 1, "log_level": "INFO"}))
     await until(lambda: "tuning applied" in engine.projector.log.read_text())
@@ -141,7 +124,6 @@ async def test_a_journal_that_is_too_short_for_the_rows_is_refused(
     engine: Venue, flow: Flow
 ) -> None:
     await project(engine, flow.send(200))
-    assert engine.engine is not None
     engine.engine.stop()
     shutil.rmtree(engine.directory / "journal")
     await asyncio.to_thread(engine.start_engine)
@@ -153,7 +135,6 @@ async def test_a_longer_journal_that_is_not_the_one_of_the_rows_is_refused(
     engine: Venue, flow: Flow
 ) -> None:
     await project(engine, flow.send(200))
-    assert engine.engine is not None
     engine.engine.stop()
     shutil.rmtree(engine.directory / "journal")
     await asyncio.to_thread(engine.start_engine)
@@ -173,7 +154,7 @@ async def test_rows_that_contradict_the_journal_end_the_process(engine: Venue, f
     await project(engine, last)
     connection = await asyncpg.connect(engine.database_url.replace("+asyncpg", ""))
     try:
-        # Rows that the offset does not account for, as a restored table would hold them.
+        # Rows that the offset does not account for, as in a restored table.
         await connection.execute(
             "INSERT INTO orders SELECT o.* FROM (SELECT * FROM orders LIMIT 1) t, "
             "LATERAL (SELECT (jsonb_populate_record(NULL::orders, to_jsonb(t) || "
@@ -184,7 +165,6 @@ async def test_rows_that_contradict_the_journal_end_the_process(engine: Venue, f
         await connection.close()
     await asyncio.to_thread(flow.send, 100)
     engine.start_projector()
-    assert engine.projector is not None
     assert await asyncio.to_thread(engine.projector.process.wait, 30) == 3
     log = engine.projector.log.read_text()
     assert "UniqueViolationError" in log

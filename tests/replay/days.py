@@ -1,4 +1,4 @@
-"""Small LOBSTER days: message and orderbook files as text, and what a planner makes of them."""
+"""Small LOBSTER days: message and orderbook files as text, and a planner's result for them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 from openvenue.replay.lobster import Day, read_day
 from openvenue.replay.plan import Planner, Request, Step
 
-# The book that every day here begins with, before its first message: two orders of 100.
+# The book before the first message of every day here: two orders of 100.
 ASKS, BIDS = (1_000_200, 100), (1_000_000, 100)
 
 
 def row(*, ask: tuple[int, int] = ASKS, bid: tuple[int, int] = BIDS) -> str:
-    """A level-1 row."""
+    """Return a level-1 row."""
     return f"{ask[0]},{ask[1]},{bid[0]},{bid[1]}"
 
 
@@ -20,7 +20,7 @@ def message(kind: int, order_id: int, size: int, price: int, direction: int) -> 
 
 
 def write_day(directory: Path, lines: Iterable[tuple[str, str]]) -> Path:
-    """Writes (message, row) pairs as LOBSTER names its files; returns the message file."""
+    """Write (message, row) pairs under LOBSTER's file names; return the message file."""
     messages, rows = zip(*lines, strict=True)
     file = directory / "AAPL_2012-06-21_34200000_57600000_message_1.csv"
     file.write_text("\n".join(messages) + "\n")
@@ -35,7 +35,7 @@ def day(directory: Path, *lines: tuple[str, str]) -> Day:
 
 
 def plan(directory: Path, *lines: tuple[str, str]) -> tuple[list[Request], list[Step], Planner]:
-    """Seeds, steps and the planner after them."""
+    """Return seeds, steps and the planner after them."""
     planner = Planner(day(directory, *lines))
     return planner.seeds(), list(planner.steps()), planner
 

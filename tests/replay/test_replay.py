@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from days import HIDDEN, message, row, write_day
 from openvenue.replay.session import WINDOW_DEFAULT
 from openvenue.security.keys import NewKey
-from running_venue import Venue
+
+from tests.replay.days import HIDDEN, message, row, write_day
+from tests.support.venue import Venue
 
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", "../shared/data")) / "lobster"
 SHARES = 10_000_000
@@ -24,7 +25,7 @@ SHARES = 10_000_000
 
 @pytest.fixture
 def keys(venue: Venue, new_account: Callable[..., NewKey], tmp_path: Path) -> Path:
-    """A keys file of three accounts that hold money and shares."""
+    """Return a keys file of three accounts that hold money and shares."""
     made = [new_account(cash=1_000_000_000) for _ in range(3)]
     for key in made:
         venue.give(key.account_id, instrument_id=1, qty_lots=SHARES)
@@ -35,7 +36,7 @@ def keys(venue: Venue, new_account: Callable[..., NewKey], tmp_path: Path) -> Pa
 
 
 def replay(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
-    """Runs the command to the summary of a venue that took everything and is in order."""
+    """Run the command and return the summary of a venue that took everything correctly."""
     summary = summary_of(venue, keys, *arguments)
     assert summary["refused"] == {}
     assert summary["venue_book"]["equal_to_reports"] == summary["venue_book"]["read"] > 0
@@ -44,7 +45,7 @@ def replay(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
 
 
 def summary_of(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
-    """Runs the command and returns its summary."""
+    """Run the command and return its summary."""
     with started(venue, keys, "--json", *arguments) as process:
         output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
@@ -56,7 +57,7 @@ def summary_of(venue: Venue, keys: Path, *arguments: str) -> dict[str, Any]:
 def started(
     venue: Venue, keys: Path, *arguments: str, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """The command under way; afterwards the book is empty for other tests."""
+    """Yield the running command; afterwards the book is empty for other tests."""
     command = [sys.executable, "-m", "openvenue.cli.main", "replay", "--url", venue.url]
     command += ["--keys", str(keys), "--symbol", "AAPL", *arguments]
     with subprocess.Popen(
@@ -119,7 +120,7 @@ def test_a_small_day_with_known_answers(venue: Venue, keys: Path, tmp_path: Path
     assert summary["messages_without_request"] == {"hidden_execution": 1}
 
 
-def test_what_follows_from_an_order_that_the_venue_refused_is_no_fault_of_its_matching(
+def test_effects_of_a_refused_order_are_no_fault_of_matching(
     venue: Venue, keys: Path, tmp_path: Path
 ) -> None:
     over_the_maximum = 2_000_000
@@ -142,7 +143,7 @@ def test_what_follows_from_an_order_that_the_venue_refused_is_no_fault_of_its_ma
     assert summary["rows"]["after_corrections"]["agree"] == 3
 
 
-def test_what_of_a_damaged_file_was_left_out_is_reported(
+def test_the_omitted_part_of_a_damaged_file_is_reported(
     venue: Venue, keys: Path, tmp_path: Path
 ) -> None:
     file = write_day(
@@ -185,7 +186,7 @@ def test_json_is_all_that_a_terminal_gets_for_it(venue: Venue, keys: Path) -> No
 def test_an_interrupted_replay_ends_with_the_summary_of_what_was_done(
     venue: Venue, keys: Path, in_background: bool
 ) -> None:
-    # A shell without job control starts what it runs in the background with SIGINT ignored.
+    # A shell without job control starts background commands with SIGINT ignored.
     before = signal.signal(
         signal.SIGINT, signal.SIG_IGN if in_background else signal.default_int_handler
     )

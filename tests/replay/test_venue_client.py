@@ -1,4 +1,4 @@
-"""The client never doubles an order: what it sends again carries the same client_order_id."""
+"""The client never doubles an order: a repeated request has the same client_order_id."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,9 +15,9 @@ Answers = Callable[[], web.Response]
 
 
 class Script:
-    """A server that gives these answers in turn and remembers what it was asked.
+    """A server that gives these answers in turn and remembers the requests.
 
-    The failures that a test needs cannot be had from a real venue on demand.
+    A real venue does not fail on demand in the ways that these tests need.
     """
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ async def test_a_cancel_that_comes_after_a_fill_is_a_refusal(client: Venue, scri
 @pytest.mark.parametrize(
     "url", ["localhost:8000", "http://", "ftp://127.0.0.1", "http://127.0.0.1:99999", "venue"]
 )
-async def test_what_is_no_address_is_refused_at_once(url: str) -> None:
+async def test_an_invalid_address_is_refused_at_once(url: str) -> None:
     async with Venue(url, [Credentials("id", "secret")], 4) as client:
         with pytest.raises(VenueUnavailable, match="is no address of a venue"):
             await enter(client)

@@ -1,1 +1,1 @@
-"""Administration of a venue: what the command line does, and any other way in may do too."""
+"""Administration of a venue, for the command line and any other caller."""

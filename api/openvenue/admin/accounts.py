@@ -1,4 +1,4 @@
-"""Accounts: opened, and given money and positions or relieved of them."""
+"""Opens accounts, and adds to or takes from their money and positions."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class NewAccount:
     may_sell_short: bool = False
 
     def check(self) -> None:
-        """Raise InvalidRequest where it cannot be opened: that could not be undone."""
+        """Raise InvalidRequest if it cannot be opened: opening could not be undone."""
         if not self.name.strip():
             raise InvalidRequest("the name must not be empty")
         if self.cash_micros < 0 or self.credit_limit_micros < 0:
@@ -50,7 +50,7 @@ async def open_account(admin: Admin, new: NewAccount) -> pb.Account:
 
 
 async def adjust_cash(admin: Admin, account_id: int, amount_micros: int) -> pb.Account:
-    """Add money to an account, or take it away; return the account. Raises AdminError."""
+    """Add money to an account, or take it; return the account. Raises AdminError."""
     await admin.apply(
         pb.AdminRequest(
             adjust_balance=pb.AdjustBalance(account_id=account_id, amount_micros=amount_micros)

@@ -38,7 +38,7 @@ _ADVICE = {
 
 
 class Admin:
-    """Calls that raise AdminError, with advice, where the engine refuses or is away."""
+    """Calls that raise AdminError, with advice, if the engine refuses or is down."""
 
     def __init__(self, channel: grpc.aio.Channel, target: str, token: str, shard_id: int) -> None:
         self._stub = rpc.AdminStub(channel)
@@ -91,7 +91,7 @@ class Admin:
         return account
 
     async def account(self, account_id: int) -> pb.Account:
-        """Return the account. Raises NotFound where there is none."""
+        """Return the account. Raises NotFound if there is none."""
         account = await self.find_account(account_id)
         if account is None:
             raise NotFound(f"there is no account {account_id}; see `openvenue accounts list`")
@@ -113,7 +113,7 @@ class Admin:
         return instruments
 
     async def instrument(self, symbol: str) -> pb.InstrumentInfo:
-        """Return the instrument. Raises NotFound where there is none."""
+        """Return the instrument. Raises NotFound if there is none."""
         for instrument in await self.instruments():
             if instrument.terms.symbol == symbol:
                 return instrument
@@ -147,7 +147,7 @@ class Admin:
 
 
 class _explained:
-    """Turns what a call raises into an AdminError."""
+    """Turns a call's error into an AdminError."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -170,7 +170,7 @@ class _explained:
 
 @asynccontextmanager
 async def connect_admin(settings: Settings) -> AsyncIterator[Admin]:
-    """Connect to the engine's administration. Raises Refused where there is no token."""
+    """Connect to the engine's administration. Raises Refused if there is no token."""
     target = settings.engine_admin_target
     token = _read_token(settings.engine_admin_token_file)
     async with open_channel(settings, target) as channel:

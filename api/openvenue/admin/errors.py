@@ -1,4 +1,4 @@
-"""Why something cannot be administrated: a sentence that says what to do next."""
+"""Failures of administration, each a sentence that says what to do next."""
 
 import re
 
@@ -6,27 +6,27 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 
 class AdminError(Exception):
-    """Nothing was changed, unless it is EngineAway. `{field}` in the sentence names a field."""
+    """The command changed nothing, unless it is EngineAway. `{field}` in it names a field."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(_FIELD.sub(r"\1", sentence))
         self._sentence = sentence
 
     def worded(self, field: str) -> str:
-        """Return the sentence with each field's name as in `field`, which has `{}` for it."""
+        """Return the sentence with each field named in the form `field`, which contains `{}`."""
         return _FIELD.sub(lambda match: field.format(match[1].replace("_", "-")), self._sentence)
 
 
 class InvalidRequest(AdminError):
-    """A field cannot be what it is asked to be."""
+    """A field has an invalid value."""
 
 
 class NotFound(AdminError):
-    """There is no such account or instrument."""
+    """The account or instrument does not exist."""
 
 
 class AlreadyExists(AdminError):
-    """There is one with this number."""
+    """The number is in use."""
 
 
 class Refused(AdminError):
@@ -34,4 +34,4 @@ class Refused(AdminError):
 
 
 class EngineAway(AdminError):
-    """The engine does not answer; what it was told may have happened."""
+    """The engine does not answer; it may have executed the command."""

@@ -1,4 +1,4 @@
-"""Instruments: defined, and changed as far as they can be."""
+"""Defines instruments, and changes their changeable terms."""
 
 from dataclasses import dataclass
 from math import gcd
@@ -21,7 +21,7 @@ _MAX_PRICE = "100000"
 
 
 async def define_instrument(admin: Admin, symbol: str, wanted: "WantedTerms") -> pb.InstrumentInfo:
-    """Define an instrument, or change one: terms that are not named stay. Raises AdminError."""
+    """Define an instrument, or change one: unnamed terms stay. Raises AdminError."""
     known = {info.terms.symbol: info.terms for info in await admin.instruments()}
     terms = wanted.terms(symbol, known.get(symbol))
     if symbol not in known:
@@ -32,7 +32,7 @@ async def define_instrument(admin: Admin, symbol: str, wanted: "WantedTerms") ->
 
 @dataclass(frozen=True, slots=True)
 class WantedTerms:
-    """Terms as they were named, in decimals and words; None: not named."""
+    """Terms that the caller names, in decimals and words; None: not named."""
 
     name: str | None = None
     asset_class: str | None = None
@@ -44,14 +44,14 @@ class WantedTerms:
     state: str | None = None
 
     def check_names(self) -> None:
-        """Raise InvalidRequest where a term is none of those that there are."""
+        """Raise InvalidRequest for an unknown word."""
         _check_word("{class}", self.asset_class, ASSET_CLASSES)
         _check_word("{state}", self.state, INSTRUMENT_STATES)
 
     def terms(self, symbol: str, known: pb.DefineInstrument | None) -> pb.DefineInstrument:
-        """Return the terms in the engine's units: those of `known` where none are named.
+        """Return the terms in the engine's units; those not named are those of `known`.
 
-        The number of a new instrument is still to be set. Raises InvalidRequest.
+        A new instrument's number is not set yet. Raises InvalidRequest.
         """
         try:
             return self._new(symbol) if known is None else self._changed(known)
@@ -119,7 +119,7 @@ def _check_word(field: str, word: str | None, words: Words[Any]) -> None:
 
 
 def _check_bounds(terms: pb.DefineInstrument) -> None:
-    """Raise InvalidRequest that says which bound of the engine is not kept, and what would do."""
+    """Raise InvalidRequest that names the engine's bound that is exceeded, and a valid value."""
     tick, lot = format_nanos(terms.tick_size_nanos), format_nanos(terms.lot_size_nanos)
     if terms.tick_size_nanos * terms.lot_size_nanos % _NANOS_SQUARED_PER_MICRO:
         step = _NANOS_SQUARED_PER_MICRO // gcd(terms.tick_size_nanos, _NANOS_SQUARED_PER_MICRO)

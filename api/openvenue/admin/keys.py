@@ -1,4 +1,4 @@
-"""API keys of accounts that there are; `openvenue.security.keys` has what needs no engine."""
+"""Keys of existing accounts; `openvenue.security.keys` has the parts that need no engine."""
 
 from openvenue.admin.client import Admin
 from openvenue.admin.errors import InvalidRequest
@@ -8,13 +8,13 @@ LABEL_CHARACTERS_MAX = 128
 
 
 def check_label(label: str) -> None:
-    """Raise InvalidRequest where a key's label is too long."""
+    """Raise InvalidRequest if a key's label is too long."""
     if len(label) > LABEL_CHARACTERS_MAX:
         raise InvalidRequest(f"{{label}} must have at most {LABEL_CHARACTERS_MAX} characters")
 
 
 async def check_account(admin: Admin, settings: Settings, account_id: int) -> None:
-    """Raise AdminError where a key to the account would be of no use."""
+    """Raise AdminError if a key to the account would be useless."""
     served = (await admin.status()).shard_id
     if served != settings.shard_id:
         raise InvalidRequest(

@@ -1,4 +1,4 @@
-"""What routes ask for: the worker, who is asking, and how they answer."""
+"""Dependencies of routes: the worker, the principal of the request, and the form of answers."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""What a client is told where a request fails: every failure is a problem document."""
+"""Answers to failed requests: every failure is a problem document."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -19,7 +19,7 @@ _log = get_logger(__name__)
 
 
 def install_failure_handlers(app: FastAPI, methods_at: Callable[[str], set[str]]) -> None:
-    """Have the application answer failures; `methods_at` tells the methods that a path has."""
+    """Make the application answer failures; `methods_at` returns the methods of a path."""
 
     async def answer_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -34,7 +34,7 @@ def install_failure_handlers(app: FastAPI, methods_at: Callable[[str], set[str]]
 
 
 def stopped(method: str) -> Problem:
-    """The worker stops and has waited long enough for an answer."""
+    """Return the problem of a request whose answer the stopping worker no longer waits for."""
     if method in _SAFE_METHODS:
         return problems.unavailable("the worker stopped; nothing was changed: ask again")
     return problems.fate_unknown("the worker stopped", None)
@@ -73,7 +73,7 @@ def _problem_of(error: HTTPException, methods_at: Callable[[str], set[str]], pat
     if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         return problems.bad_request(str(error.detail))
     if methods := methods_at(path):
-        # The router names those of its first route, and knows nothing of the hot ones.
+        # The router knows only the methods of its first matching route, and no hot route.
         return problems.method_not_allowed(methods)
     without_slash = path.rstrip("/")
     if without_slash != path and methods_at(without_slash):
@@ -82,7 +82,7 @@ def _problem_of(error: HTTPException, methods_at: Callable[[str], set[str]], pat
 
 
 async def _answer_failure(request: Request, error: Exception) -> Response:
-    """A fault of ours. Where it was to change an order, it may have, and the answer says so."""
+    """Answer for a fault of ours: a request that changes orders may have reached the engine."""
     _log.error("request failed", route=request.url.path, exc_info=error)
     if request.method in _SAFE_METHODS:
         problem = Problem(500, problems.INTERNAL, "the venue failed to answer; this is a bug")

@@ -1,4 +1,4 @@
-"""What every request has around it that goes to FastAPI; order entry does the same by itself."""
+"""Middleware of all requests to FastAPI; order entry does the same by itself."""
 
 import asyncio
 import time
@@ -13,7 +13,8 @@ from openvenue.http.failures import stopped
 
 
 class CountRequests:
-    """Counts and times answers by route. Answers where the worker stops before the application."""
+    """Counts and times answers by route. Answers if the worker stops before the application
+    does."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,7 +35,7 @@ class CountRequests:
         try:
             await self._app(routed, receive, send_counted)
         except asyncio.CancelledError:
-            # The server stops and has waited long enough.
+            # The server stops and no longer waits.
             if status != HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
             await send_problem(send_counted, stopped(scope["method"]), scope["path"])
@@ -46,7 +47,7 @@ class CountRequests:
 
 
 class LimitBody:
-    """Refuses a body beyond a bound where the application reads it."""
+    """Refuses a body beyond a bound while the application reads it."""
 
     def __init__(self, app: ASGIApp, bytes_max: int) -> None:
         self._app = app

@@ -76,7 +76,7 @@ class OrderEntry:
 
 
 async def submit_order(worker: Worker, principal: Principal, body: bytes) -> bytes:
-    """Carry out one order and return its JSON document.
+    """Execute one order and return its JSON document.
 
     Raises Problem unless the order was accepted.
     """
@@ -113,7 +113,7 @@ async def _find(worker: Worker, symbol: str) -> Instrument:
 
 
 def _failed_before_entry(error: BaseException) -> Problem:
-    """Nothing happened: the order was not handed to the engine."""
+    """Return the problem of an order that failed before it was sent to the engine."""
     if isinstance(error, NotAuthenticated):
         return problems.of_authentication(error)
     if isinstance(error, asyncio.CancelledError):

@@ -1,1 +1,1 @@
-"""The engine's journal as a stream: what projections, streams and exports read."""
+"""The engine's journal as a stream, for projections, streams and exports."""

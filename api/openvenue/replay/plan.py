@@ -64,8 +64,8 @@ class Target(Enum):
     SEVERAL = "the named order and others: its size here is smaller than NASDAQ's"
     NOBODY = "nothing: no visible order is left at that price"
     BEFORE_FILE = "nothing: the order rested before the file began, and no orderbook file shows it"
-    REFUSED = "others than foretold, or nobody: the venue had refused an order that belongs there"
-    NOT_FORETOLD = "someone else than price-time priority gives: a fault of the venue"
+    REFUSED = "other orders than expected, or none: the venue had refused one that belongs there"
+    NOT_FORETOLD = "another order than price-time priority requires: a fault of the venue"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Who asks, and what lets them: principals and API keys."""
+"""Authentication: principals and API keys."""

@@ -44,13 +44,13 @@ _log = get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Entry:
     principal: Principal | None
-    """None: the key is not in force."""
+    """None: the key is not valid."""
     secret_hash: bytes
     checked_at: float
 
 
 class Authenticator:
-    """Tells the principal of a request from its headers; `run` has to run beside the requests."""
+    """Finds the principal of a request by its headers; `run` has to run beside the requests."""
 
     def __init__(self, settings: Settings, listener: Listener) -> None:
         listener.subscribe(Subscription(API_KEYS_CHANNEL, self.forget, self.expire_all))
@@ -93,7 +93,7 @@ class Authenticator:
                 repeated = repeated or bool(secret)
                 secret = value
         if repeated:
-            # A proxy that checked the other one took the request for another key's.
+            # A proxy that checked the other value would have let another key's request through.
             raise MalformedCredentials("APCA-API-KEY-ID or APCA-API-SECRET-KEY is given twice")
         well_formed = len(key_id) <= _KEY_ID_BYTES_MAX and key_id.isalnum()
         if not well_formed or not 0 < len(secret) <= _SECRET_BYTES_MAX:
@@ -242,7 +242,7 @@ class Authenticator:
             else:
                 principal = Principal(row.account_id, name, self._shard_id)
                 entry = _Entry(principal, row.secret_hash, checked_at)
-            # Of a key that changed meanwhile, what was read may be outdated.
+            # A key that changed during the read may be outdated.
             if key_id not in self._changed:
                 self._remember(key_id, entry)
             self._settle([key_id], entry)

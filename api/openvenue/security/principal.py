@@ -1,10 +1,10 @@
-"""Who asks, once that is known, and why it is not."""
+"""The principal of a request, and the reasons why it may be unknown."""
 
 import msgspec
 
 
 class Principal(msgspec.Struct, frozen=True, gc=False):
-    """Whom a request speaks for. Made once for each key and kept with it, not for each request."""
+    """The account that a request acts for. Made once per key and kept with it."""
 
     account_id: int
     key_id: str
@@ -12,11 +12,11 @@ class Principal(msgspec.Struct, frozen=True, gc=False):
 
 
 class NotAuthenticated(Exception):
-    """A request has no principal; the message says why, and holds no secret."""
+    """A request has no principal; the message says why, without any secret."""
 
 
 class MalformedCredentials(NotAuthenticated):
-    """The request can be read in two ways, and is neither."""
+    """The request can be read in two ways."""
 
 
 class UnknownCredentials(NotAuthenticated):
@@ -24,4 +24,4 @@ class UnknownCredentials(NotAuthenticated):
 
 
 class UncheckedCredentials(NotAuthenticated):
-    """The database would have to be asked and does not answer; the same request may do later."""
+    """The key is unknown and the database does not answer; the same request may succeed later."""

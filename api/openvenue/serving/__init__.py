@@ -1,1 +1,1 @@
-"""What runs a process and its workers: sockets, probes, supervision, tuning, shared metrics."""
+"""Processes and their workers: sockets, probes, supervision, tuning, shared metrics."""

@@ -1,5 +1,5 @@
-// What the journal's tests share: a directory that cleans up after itself, and a small market whose
-// flow fills a journal with every kind of command and event.
+// Shared by the journal's tests: a directory that cleans up after itself, and a small market that
+// fills a journal with every kind of command and event.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -241,7 +241,7 @@ inline void unpack_journal(const std::filesystem::path& from, const std::filesys
   }
 }
 
-// What recover() says when it refuses; empty if it does not.
+// The message of recover() if it refuses; empty if it does not.
 inline std::string refusal(const Settings& settings, const core::Limits& limits = kSmallLimits) {
   try {
     static_cast<void>(recover(settings, limits));

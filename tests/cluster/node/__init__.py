@@ -1,4 +1,4 @@
-"""A real single-node Kubernetes cluster on this machine, in namespaces of its own, without Docker.
+"""A real single-node Kubernetes cluster on this machine, in its own namespaces, without Docker.
 
     make cluster-up / make cluster-down
 

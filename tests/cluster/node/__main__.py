@@ -1,4 +1,4 @@
-"""Starts and removes the node: `python -m node up`, `down`."""
+"""Starts and removes the node: `python -m tests.cluster.node up`, `down`."""
 
 import shutil
 import subprocess
@@ -7,15 +7,15 @@ import time
 
 import typer
 
-from node import addons, components, credentials, namespaces
-from node.layout import FAILURES, KUBECONFIG, LOGS, PARTS, NodeError
+from tests.cluster.node import addons, components, credentials, namespaces
+from tests.cluster.node.layout import FAILURES, KUBECONFIG, LOGS, PARTS, NodeError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
 
 @app.command()
 def up() -> None:
-    """Build what is missing and start the node; does nothing where it runs already."""
+    """Build missing parts and start the node; do nothing if it runs."""
     if namespaces.holder() is not None:
         print(f"The node is up already: export KUBECONFIG={KUBECONFIG}")
         return
@@ -35,7 +35,7 @@ def up() -> None:
 
 @app.command()
 def down() -> None:
-    """End the node and remove all that it wrote."""
+    """End the node and remove everything that it wrote."""
     namespaces.remove()
 
 
@@ -60,7 +60,7 @@ def _start() -> None:
     print("Waiting for the node and its pods")
     components.wait_until_healthy(components.KUBELET)
     addons.wait_until_ready()
-    # It ends where the node is not known yet.
+    # Started last: it ends if the node is not known yet.
     components.start(components.NETWORK_POLICIES)
     components.wait_until_healthy(components.NETWORK_POLICIES)
 

@@ -1,12 +1,12 @@
-"""What the node has besides Kubernetes itself: names, an ingress controller, and volumes."""
+"""The node's additions to Kubernetes itself: DNS, an ingress controller, and volumes."""
 
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from node import images
-from node.layout import (
+from tests.cluster.node import images
+from tests.cluster.node.layout import (
     BIN,
     DNS_SERVICE_IP,
     INGRESS_SERVICE_IP,
@@ -38,7 +38,7 @@ spec:
 
 
 def push_images() -> None:
-    """Push the images that pods of the node's own need."""
+    """Push the images of the node's own pods."""
     with ThreadPoolExecutor() as pool:
         for pushed in [
             pool.submit(images.push_program, BIN / "pause", "pause:1"),
@@ -49,7 +49,7 @@ def push_images() -> None:
 
 
 def install() -> None:
-    """Have the API server make them; does not wait until they run."""
+    """Create them on the API server; do not wait until they run."""
     _kubectl("apply", "--server-side", f"--filename={KINDS.resolve()}")
     _kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
     manifest = (Path(__file__).parent / "addons.yaml").read_text()
@@ -63,7 +63,7 @@ def install() -> None:
 
 
 def empty_released_volumes() -> None:
-    """Make volumes whose claim is gone new again, as a provisioner would."""
+    """Renew volumes whose claim is gone, as a provisioner would."""
     listed = _kubectl(
         "get", "persistentvolumes", "-o",
         "jsonpath={range .items[?(@.status.phase=='Released')]}{.metadata.name}{'\\n'}{end}",

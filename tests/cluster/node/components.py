@@ -1,7 +1,7 @@
-"""The node's programs: command lines and configuration, how each is started, stopped and asked.
+"""The node's programs: their command lines and configuration, their start, stop and health.
 
 Every program is named here once. Process ids are the host's, recorded in the state directory, so
-that a test can stop one and start it again.
+that a test can stop a program and start it again.
 """
 
 import os
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from node import credentials
-from node.layout import (
+from tests.cluster.node import credentials
+from tests.cluster.node.layout import (
     BIN,
     DNS_SERVICE_IP,
     LOGS,
@@ -25,7 +25,7 @@ from node.layout import (
     STATE,
     NodeError,
 )
-from node.namespaces import entering
+from tests.cluster.node.namespaces import entering
 
 _PIDS = STATE / "pids"
 _CONFIG = STATE / "config"
@@ -40,11 +40,11 @@ class Component:
     name: str
     command: Callable[[], list[str]]
     healthy: Callable[[], list[str]] | None = None
-    """A command inside the node that succeeds once it serves."""
+    """A command inside the node that succeeds once the program serves."""
 
 
 def start(component: Component) -> None:
-    """Start it inside the node; does not wait for it."""
+    """Start it inside the node; do not wait for it."""
     _PIDS.mkdir(exist_ok=True)
     with (LOGS / f"{component.name}.log").open("ab") as log:
         entered = subprocess.Popen(
@@ -55,7 +55,7 @@ def start(component: Component) -> None:
             start_new_session=True,
             env=os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"},
         )
-    # nsenter stays as the parent, outside, of the program that it starts inside.
+    # nsenter stays outside, as the parent of the program that it starts inside.
     children = Path(f"/proc/{entered.pid}/task/{entered.pid}/children")
     deadline = time.monotonic() + 10
     while entered.poll() is None and not (found := children.read_text().split()):
@@ -68,7 +68,7 @@ def start(component: Component) -> None:
 
 
 def pid(component: Component) -> int:
-    """Its process id as the host sees it."""
+    """Return its process id on the host."""
     return int((_PIDS / component.name).read_text())
 
 
@@ -84,7 +84,7 @@ def stop(component: Component, number: signal.Signals = signal.SIGTERM) -> None:
 
 
 def wait_until_healthy(component: Component, timeout_s: float = 60) -> None:
-    """Wait until it serves. Raises NodeError where it ends or does not serve in time."""
+    """Wait until it serves. Raises NodeError if it ends or does not serve in time."""
     if component.healthy is None:
         return
     deadline = time.monotonic() + timeout_s
@@ -114,7 +114,7 @@ def _kubernetes(program: str, *arguments: str) -> list[str]:
 
 
 def _etcd() -> list[str]:
-    # Nothing of a node for tests outlives its machine.
+    # Nothing of a test node outlives its machine.
     return [
         str(BIN / "etcd"),
         "--unsafe-no-fsync",
@@ -176,7 +176,7 @@ def _scheduler() -> list[str]:
 
 
 def _containerd() -> list[str]:
-    # The charts' own references name Docker Hub; the node's registry stands in for it.
+    # The charts' own references name Docker Hub; the node's registry serves them.
     hosts = STATE / "config/registries"
     for server in (REGISTRY, "docker.io"):
         (hosts / server).mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The certificates, keys and kubeconfigs of the node's parts: a new authority for every node."""
+"""Certificates, keys and kubeconfigs of the node's parts, under a new authority for every node."""
 
 from pathlib import Path
 
@@ -6,7 +6,14 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from node.layout import API_SERVER, KUBECONFIG, KUBERNETES_SERVICE_IP, NAME, NODE_IP, STATE
+from tests.cluster.node.layout import (
+    API_SERVER,
+    KUBECONFIG,
+    KUBERNETES_SERVICE_IP,
+    NAME,
+    NODE_IP,
+    STATE,
+)
 
 DIRECTORY = STATE / "credentials"
 CA = DIRECTORY / "ca.crt"
@@ -14,13 +21,13 @@ SERVICE_ACCOUNT_KEY = DIRECTORY / "service-accounts.key"
 SERVICE_ACCOUNT_PUBLIC_KEY = DIRECTORY / "service-accounts.pub"
 
 _CLIENTS = {
-    # Name of the file: user and group, as Kubernetes reads them from a certificate.
+    # File name: user and group, which Kubernetes reads from a certificate.
     "admin": ("admin", "system:masters"),
     "controller-manager": ("system:kube-controller-manager", None),
     "scheduler": ("system:kube-scheduler", None),
     "kubelet": (f"system:node:{NAME}", "system:nodes"),
     "kube-proxy": ("system:kube-proxy", None),
-    # It reads pods, namespaces and policies, for which Kubernetes has no role of its own.
+    # It reads pods, namespaces and policies, for which Kubernetes has no role.
     "kube-router": ("kube-router", "system:masters"),
     "apiserver-kubelet": ("kube-apiserver", "system:masters"),
 }
@@ -45,17 +52,17 @@ def create() -> None:
 
 
 def certificate(name: str) -> Path:
-    """The certificate file of a part."""
+    """Return the certificate file of a part."""
     return DIRECTORY / f"{name}.crt"
 
 
 def key(name: str) -> Path:
-    """The private key file of a part."""
+    """Return the private key file of a part."""
     return DIRECTORY / f"{name}.key"
 
 
 def kubeconfig(name: str) -> Path:
-    """The kubeconfig of a part."""
+    """Return the kubeconfig of a part."""
     return DIRECTORY / f"{name}.kubeconfig"
 
 

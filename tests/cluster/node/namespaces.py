@@ -1,7 +1,7 @@
-"""The namespaces that the node lives in, and its link to the host.
+"""The node's namespaces, and its link to the host.
 
 One process, `pause`, is the first of a process namespace and holds the others open. Ending it ends
-every process inside, and with the last one the mounts and the network go.
+every process inside; the mounts and the network go with the last one.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from node.layout import (
+from tests.cluster.node.layout import (
     BIN,
     HOST_IP,
     LINK_NET,
@@ -28,14 +28,14 @@ from node.layout import (
 
 _HOLDER_FILE = STATE / "holder.pid"
 _HOST_LINK = f"{NAME}0"
-# Where programs write whatever they are told; inside, these are folders of the state directory.
+# Programs write to these fixed paths; inside, they are folders of the state directory.
 _FIXED_DIRS = (Path("/var/lib/kubelet"), Path("/var/lib/cni"), Path("/var/log/containers"))
 _CGROUPS = Path("/sys/fs/cgroup")
 _PREFIX_LENGTH = LINK_NET.split("/")[1]
 
 
 def holder() -> int | None:
-    """Process id of the namespaces' first process, None if there is none."""
+    """Return the process id of the namespaces' first process, None if there is none."""
     try:
         pid = int(_HOLDER_FILE.read_text())
         if Path(os.readlink(f"/proc/{pid}/exe")).name == "pause":
@@ -83,14 +83,14 @@ def entering(*command: str) -> list[str]:
 
 
 def inside(*command: str) -> None:
-    """Run a short command inside. Raises NodeError where it fails."""
+    """Run a short command inside. Raises NodeError if it fails."""
     done = subprocess.run(entering(*command), capture_output=True, text=True)
     if done.returncode != 0:
         raise NodeError(f"{' '.join(command)}: {done.stderr.strip()}")
 
 
 def remove() -> None:
-    """End every process inside and undo what is left outside, if this checkout has a node.
+    """End every process inside and remove the rest outside, if this checkout has a node.
 
     The link to the host goes with the network namespace.
     """
@@ -109,7 +109,7 @@ def remove() -> None:
 
 
 def left_behind() -> list[Path]:
-    """What is there of a node outside of its namespaces: nothing, after `remove`."""
+    """Return the node's remains outside of its namespaces: nothing, after `remove`."""
     groups = [controller / NAME for controller in _CGROUPS.iterdir()]
     link = Path(f"/sys/class/net/{_HOST_LINK}")
     return [path for path in (*groups, link, STATE, *_FIXED_DIRS) if path.exists()]
@@ -126,7 +126,7 @@ def _only_child(process: subprocess.Popen[bytes]) -> int:
                 + (LOGS / "namespaces.log").read_text().strip()
             )
         found[:] = children.read_text().split()
-        # It is still unshare itself until it has become the program.
+        # The process is still unshare until it has become the program.
         return bool(found) and os.readlink(f"/proc/{found[0]}/exe").endswith("/pause")
 
     _wait_until(has_child, "the namespaces do not come up")
@@ -147,13 +147,13 @@ def _link(pid: int) -> None:
     inside("ip", "link", "set", "lo", "up")
     inside("ip", "address", "add", f"{NODE_IP}/{_PREFIX_LENGTH}", "dev", "eth0")
     inside("ip", "link", "set", "eth0", "up")
-    # Programs that look for "the" address of a machine take that of its default route.
+    # Programs that look for a machine's address take that of its default route.
     inside("ip", "route", "add", "default", "via", HOST_IP)
     inside("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
 
 
 def _prepare_cpuset() -> None:
-    """Give the node's group of cgroup v1's cpuset its processors: it begins with none."""
+    """Give the node's cpuset group of cgroup v1 its processors: it begins with none."""
     group = _CGROUPS / "cpuset" / NAME
     for name in ("cpuset.cpus", "cpuset.mems"):
         if (group / name).exists():
@@ -168,7 +168,7 @@ def _remove_cgroup(group: Path) -> None:
             _remove_cgroup(child)
 
     def removed() -> bool:
-        with contextlib.suppress(OSError):  # Its last process is still on its way out.
+        with contextlib.suppress(OSError):  # Its last process is still ending.
             group.rmdir()
         return not group.exists()
 

@@ -25,7 +25,7 @@ _FAILURES: tuple[type[Exception], ...] = (
     AssertionError,
 )
 with contextlib.suppress(ImportError):  # it comes with the embedded PostgreSQL
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     _FAILURES += (psutil.Error,)
 

@@ -1,0 +1,220 @@
+"""Folding: many entries become the rows that result from them."""
+
+from typing import Any
+
+import pytest
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.projector.fold import Batch, UnknownInstrument
+from openvenue.vocabulary import UnknownEnumerator
+
+from tests.projector.entries import (
+    LOT_NANOS,
+    TICK_NANOS,
+    TIME_NS,
+    canceled,
+    entry,
+    fold,
+    new_order,
+    trade,
+)
+
+
+def test_an_accepted_order_is_a_new_row_in_exact_units() -> None:
+    row = fold(new_order(7, qty_lots=3, limit_price_ticks=12_345)).new_orders[7]
+    assert (row.qty_nanos, row.limit_price_nanos) == (3 * LOT_NANOS, 12_345 * TICK_NANOS)
+    assert (row.side, row.type, row.time_in_force, row.status) == ("buy", "limit", "gtc", "new")
+    assert row.created_ns == row.updated_ns == TIME_NS + 7 * 10**9
+    assert row.ended_ns is None
+
+
+def test_a_market_order_has_no_limit_price() -> None:
+    market = new_order(1, type=pb.ORDER_TYPE_MARKET, limit_price_ticks=0)
+    assert fold(market).new_orders[1].limit_price_nanos is None
+
+
+def test_an_order_that_fills_in_its_own_batch_is_written_once_as_filled() -> None:
+    batch = fold(
+        new_order(1),
+        new_order(2, trade(1, 2, 10, filled=(10, 10)), account_id=2, side=pb.SIDE_SELL),
+    )
+    assert not batch.order_changes
+    maker = batch.new_orders[1]
+    assert (maker.status, maker.filled_nanos, maker.filled_value_micros) == (
+        "filled",
+        10 * LOT_NANOS,
+        1_000_000_000,
+    )
+    assert maker.ended_ns == TIME_NS + 2 * 10**9
+    assert maker.updated_sequence == 2
+
+
+def test_both_sides_of_a_trade_are_executions() -> None:
+    batch = fold(
+        new_order(1),
+        new_order(2, trade(1, 2, 4, filled=(4, 4)), account_id=2, side=pb.SIDE_SELL, qty_lots=4),
+    )
+    assert [(row.liquidity, row.order_id, row.side) for row in batch.executions] == [
+        ("maker", 1, "buy"),
+        ("taker", 2, "sell"),
+    ]
+    assert {row.price_nanos for row in batch.executions} == {10_000 * TICK_NANOS}
+
+
+def test_an_older_order_that_fills_leaves_its_status_to_the_database() -> None:
+    batch = fold(new_order(9, trade(3, 9, 4, filled=(4, 4)), account_id=2, qty_lots=4))
+    change = batch.order_changes[3]
+    assert (change.status, change.filled_nanos) == (None, 4 * LOT_NANOS)
+
+
+def test_the_last_of_many_changes_to_an_older_order_remains() -> None:
+    batch = fold(
+        new_order(8, trade(3, 8, 4, filled=(4, 4)), account_id=2, qty_lots=4),
+        entry(9, canceled(3), cancel_order=pb.CancelOrder(account_id=1, order_id=3)),
+    )
+    change = batch.order_changes[3]
+    assert (change.status, change.end_reason) == ("canceled", "user_canceled")
+    assert (change.filled_nanos, change.updated_sequence) == (4 * LOT_NANOS, 9)
+
+
+def test_the_unfilled_rest_of_an_immediate_order_ends_it_as_canceled() -> None:
+    batch = fold(new_order(1, canceled(1, pb.REASON_IMMEDIATE_OR_CANCEL)))
+    row = batch.new_orders[1]
+    assert (row.status, row.end_reason) == ("canceled", "immediate_or_cancel")
+
+
+def test_a_day_order_at_the_end_of_its_day_is_expired() -> None:
+    batch = fold(
+        new_order(1),
+        entry(2, canceled(1, pb.REASON_DAY_ENDED), end_trading_day=pb.EndTradingDay()),
+    )
+    assert batch.new_orders[1].status == "expired"
+
+
+def test_a_replace_ends_the_old_order_and_opens_the_new_with_what_was_filled() -> None:
+    replaced = pb.Event(
+        order_replaced=pb.OrderReplaced(
+            order_id=5,
+            old_order_id=1,
+            account_id=1,
+            instrument_id=1,
+            side=pb.SIDE_BUY,
+            time_in_force=pb.TIME_IN_FORCE_DAY,
+            qty_lots=8,
+            limit_price_ticks=10_100,
+            filled_lots=3,
+            filled_value_micros=300_000_000,
+        )
+    )
+    command = pb.ReplaceOrder(account_id=1, order_id=1, qty_lots=8, client_order_id="second")
+    batch = fold(entry(5, replaced, replace_order=command))
+    old, new = batch.order_changes[1], batch.new_orders[5]
+    assert (old.status, old.replaced_by) == ("replaced", 5)
+    assert (new.status, new.replaces, new.client_order_id) == ("partially_filled", 1, "second")
+    assert new.filled_nanos == 3 * LOT_NANOS
+
+
+def test_rejected_and_repeated_commands_leave_no_row() -> None:
+    rejected = pb.Event(rejected=pb.Rejected(reason=pb.REASON_INSUFFICIENT_CASH))
+    repeated = pb.Event(duplicate=pb.Duplicate(order_id=1))
+    batch = fold(
+        entry(1, rejected, new_order=pb.NewOrder(account_id=1)),
+        entry(2, repeated, new_order=pb.NewOrder(account_id=1)),
+    )
+    assert (batch.rows, batch.last_sequence) == (0, 2)
+
+
+def test_cash_and_positions_are_those_after_the_last_trade() -> None:
+    batch = fold(
+        new_order(2, trade(1, 2, 4, filled=(4, 4)), account_id=2, qty_lots=10),
+        new_order(3, trade(1, 3, 6, filled=(10, 6), trade_id=2), account_id=2),
+    )
+    assert batch.positions[1, 1].qty_nanos == 10 * LOT_NANOS
+    assert batch.positions[1, 1].updated_sequence == 3
+    assert batch.cash[2].cash_micros == 1_100_000_000
+
+
+def test_where_both_sides_are_one_account_its_final_state_counts() -> None:
+    both = trade(1, 2, 4, filled=(4, 4))
+    both.trade.taker.account_id = 1
+    batch = fold(new_order(2, both, qty_lots=4))
+    assert batch.cash[1].cash_micros == both.trade.taker.cash_micros
+
+
+def test_an_instrument_defined_in_the_batch_gives_later_entries_their_units() -> None:
+    terms = pb.DefineInstrument(
+        instrument_id=2,
+        symbol="BTC/USD",
+        asset_class=pb.ASSET_CLASS_CRYPTO,
+        state=pb.INSTRUMENT_STATE_ACTIVE,
+        tick_size_nanos=5,
+        lot_size_nanos=7,
+        max_price_ticks=100,
+    )
+    batch = fold(
+        entry(1, pb.Event(applied=pb.Applied()), define_instrument=terms),
+        new_order(2, instrument_id=2, qty_lots=3, limit_price_ticks=11),
+    )
+    assert (batch.new_orders[2].qty_nanos, batch.new_orders[2].limit_price_nanos) == (21, 55)
+    assert batch.instruments[2].max_price_nanos == 500
+
+
+def test_an_order_in_an_unknown_instrument_is_refused_with_what_to_do() -> None:
+    with pytest.raises(UnknownInstrument, match="projector rebuild"):
+        fold(new_order(1, instrument_id=99))
+
+
+def test_a_gap_between_entries_is_refused() -> None:
+    batch = Batch({})
+    batch.add([entry(1)])
+    with pytest.raises(ValueError, match="missing"):
+        batch.add([entry(3)])
+
+
+# Enumerators and events of a later version, which proto3 accepts.
+LATER: Any = 99
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        new_order(1, side=LATER),
+        new_order(1, type=LATER),
+        new_order(1, time_in_force=LATER),
+        new_order(1, position_intent=LATER),
+        entry(1, canceled(7, LATER), cancel_order=pb.CancelOrder(account_id=1, order_id=7)),
+        entry(1, pb.Event()),
+        entry(
+            1,
+            pb.Event(applied=pb.Applied()),
+            define_instrument=pb.DefineInstrument(
+                instrument_id=1, asset_class=LATER, state=pb.INSTRUMENT_STATE_ACTIVE
+            ),
+        ),
+    ],
+)
+def test_an_unknown_event_of_a_later_version_is_named(later: pb.JournalEntry) -> None:
+    with pytest.raises(UnknownEnumerator, match="this version"):
+        fold(later)
+
+
+def replaced(sequence: int, old_order_id: int) -> pb.JournalEntry:
+    event = pb.OrderReplaced(
+        order_id=sequence,
+        old_order_id=old_order_id,
+        account_id=1,
+        instrument_id=1,
+        side=pb.SIDE_BUY,
+        time_in_force=pb.TIME_IN_FORCE_GTC,
+        qty_lots=1,
+        limit_price_ticks=1,
+    )
+    return entry(sequence, pb.Event(order_replaced=event), replace_order=pb.ReplaceOrder())
+
+
+def test_a_replacement_keeps_the_position_intent() -> None:
+    known = fold(
+        new_order(1, position_intent=pb.POSITION_INTENT_BUY_TO_OPEN), replaced(2, 1), replaced(3, 2)
+    ).new_orders[3]
+    assert (known.position_intent, known.intent_of) == ("buy_to_open", None)
+    earlier = fold(replaced(2, 1), replaced(3, 2)).new_orders[3]
+    assert (earlier.position_intent, earlier.intent_of) == (None, 1)

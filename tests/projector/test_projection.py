@@ -5,9 +5,7 @@ import asyncio
 import os
 import random
 import signal
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import asyncpg
 import grpc
@@ -35,16 +33,10 @@ from tests.projector.flow import (
     wait_until_projected,
 )
 from tests.support.venue import Venue
+from tests.support.waiting import until
 
 KILLS = int(os.environ.get("OPENVENUE_KILLS", "4"))
 OWN = ProjectorSettings(rest_max_ms=0)
-
-
-def wait_for_content(file: Path, content: str) -> None:
-    deadline = time.monotonic() + 20
-    while not file.exists() or file.read_text() != content:
-        assert time.monotonic() < deadline, file.read_text() if file.exists() else "no such file"
-        time.sleep(0.02)
 
 
 async def project(venue: Venue, until_sequence: int) -> None:
@@ -147,9 +139,9 @@ async def test_the_engine_keeps_what_the_projection_has_not_acknowledged(
     last = flow.send(500)
     engine.start_projector(projector_acknowledge_interval_s="0.05")
     await wait_until_projected(engine.database_url, last)
-    await asyncio.to_thread(wait_for_content, offset, f"{last}\n")
+    await until(lambda: offset.exists() and offset.read_text() == f"{last}\n")
     further = await asyncio.to_thread(flow.send, 100)
-    await asyncio.to_thread(wait_for_content, offset, f"{further}\n")
+    await until(lambda: offset.read_text() == f"{further}\n")
 
 
 async def test_a_rebuild_that_was_interrupted_is_finished_by_the_next_projector(

@@ -153,6 +153,8 @@ TEST(Codec, AnEntryOfVersion2IsReadWithWhatItMeantThen) {
     }
     if (auto* configure = std::get_if<core::Configure>(&expected.body)) {
       configure->rules_version = 1;
+      configure->limits.max_positions_per_account = core::kPositionsMax;
+      configure->limits.max_client_ids = configure->limits.max_orders;
     }
     ASSERT_EQ(decoded.command, expected) << index;
     ASSERT_EQ(decoded.events, entry.events) << index;

@@ -108,10 +108,10 @@ TEST_F(RetentionTest, AnAcknowledgementHoldsOverARestart) {
   trade(engine);
   take_snapshot(engine);
   std::this_thread::sleep_for(std::chrono::milliseconds(1'500));  // one period and more
-  EXPECT_EQ(oldest(), 1U);
+  EXPECT_LE(oldest(), offset + 1);  // the segment with the first entry that the reader lacks
   EXPECT_EQ(engine->retention().acknowledge("projector", engine->applied_sequence()),
             Retention::Acknowledged::kStored);
-  wait_until([&] { return oldest() > offset; });
+  wait_until([&] { return oldest() > offset + 1; });
 }
 
 TEST_F(RetentionTest, RegistersSoManyReadersAndNoMore) {

@@ -43,8 +43,9 @@ def test_an_order_under_way_when_the_engine_dies_is_of_unknown_fate_until_it_is_
         assert "cannot be reached" in down.json()["detail"]
         assert client.get("/v2/account").status_code == 503
         assert client.get("/healthz").status_code == 200
-        readiness = venue.readiness()
-        assert (readiness.status_code, list(readiness.json()["checks"])) == (503, ["engine"])
+        # The supervisor knows it from its worker's next report.
+        wait_for(lambda: venue.readiness().status_code == 503)
+        assert list(venue.readiness().json()["checks"]) == ["engine"]
 
         venue.start_engine()
         venue.wait_until_ready()

@@ -89,7 +89,9 @@ def test_known_labels_are_shown_before_anything_happened(new_venue: Callable[...
         ),
         "auth_lookups_total": ("hit", "stale", "miss", "failed", "refused"),
         "instrument_lookups_total": ("hit", "miss"),
-        "engine_refused_total": ("busy", "unary_busy", "ring_full", "unavailable", "no_answer"),
+        "engine_refused_total": (
+            *("busy", "unary_busy", "ring_full", "read_only", "unavailable", "no_answer"),
+        ),
     }.items():
         assert {key[1]: value for key, value in shown.items() if key[0] == name} == dict.fromkeys(
             labels, 0

@@ -12,7 +12,7 @@ import pkgutil
 import sys
 from typing import Any
 
-from openvenue import cli
+from openvenue import cli, commands
 from openvenue.cli.main import app
 
 
@@ -23,6 +23,9 @@ def become(command: dict[str, Any]) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ.clear()
     os.environ.update(command["variables"])
+    # The consoles have the width that this process began with.
+    for console in (commands.console, commands.errors):
+        console.width = int(os.environ["COLUMNS"])
     sys.argv = ["openvenue", *command["arguments"]]
     app()
 

@@ -18,6 +18,8 @@ from tests.faults.traders import open_market
 from tests.support.venue import engine_binary
 
 PATIENCE_S = 60.0
+# Many segments and snapshots.
+BATCHES_ENOUGH = 100_000 // BATCH
 
 
 @pytest.fixture
@@ -33,8 +35,10 @@ def archived(tmp_path: Path) -> Iterator[EngineProcess]:
         batches = 0
         while oldest(engine.data) == 1:
             assert time.monotonic() < deadline, engine.log_tail()
+            if batches > BATCHES_ENOUGH:
+                time.sleep(0.25)  # A snapshot needs new entries, and time that nobody else wants.
             for reply in engine.submit(*new_orders(1, 1 + batches * BATCH)):
-                assert reply.HasField("order"), reply
+                assert reply.HasField("order"), f"{reply}{engine.log_tail()}"
             batches += 1
         yield engine
         engine.kill()

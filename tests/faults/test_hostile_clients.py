@@ -35,6 +35,8 @@ CONNECTIONS_PER_PEER_MAX = 8
 STREAMS_PER_CONNECTION_MAX = 32
 MESSAGE_BYTES = 250 << 10  # a little less than the engine's limit
 METHOD = "/openvenue.engine.v1.Trading/Submit"
+# Indexes lie on huge pages: a few hundred ids touch all of them.
+POOLS_TOUCHED_AFTER = 500
 
 
 class UndisturbedTrader:
@@ -155,6 +157,8 @@ def test_messages_that_never_end_on_as_many_connections_as_one_can_have(
 ) -> None:
     assert engine.process is not None
     process = psutil.Process(engine.process.pid)
+    for _ in range(POOLS_TOUCHED_AFTER):
+        trader.trade()
     before = process.memory_info().rss
     senders: list[HalfSender] = []
     refused = 0

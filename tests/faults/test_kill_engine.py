@@ -17,6 +17,7 @@ from openvenue.engine.v1 import engine_pb2 as pb
 
 from tests.faults.engine_process import EngineProcess
 from tests.faults.traders import Trader, assert_still_there, open_market, trade_until
+from tests.support.waiting import wait_for
 
 KILLS = int(os.environ.get("OPENVENUE_KILLS", "8"))
 SEED = int(os.environ.get("OPENVENUE_KILL_SEED", str(random.SystemRandom().randrange(10**6))))
@@ -24,8 +25,14 @@ SESSIONS = 4
 
 
 def kill_under_load(engine: EngineProcess, traders: list[Trader], after_s: float) -> None:
-    """Let the traders trade and kill the engine after this time."""
-    killer = threading.Timer(after_s, engine.kill)
+    """Let the traders trade and kill the engine this long after its first acknowledgement."""
+
+    def kill() -> None:
+        wait_for(lambda: any(trader.acknowledged for trader in traders), every_s=0.01)
+        time.sleep(after_s)
+        engine.kill()
+
+    killer = threading.Thread(target=kill)
     killer.start()
     trade_until(engine, traders, threading.Event())
     killer.join()

@@ -145,6 +145,26 @@ def measure_growth(_: Path, __: int, runs: int) -> Results:
     return dict(seen)
 
 
+def measure_exchange(_: Path, seconds: int, runs: int) -> Results:
+    """Measure the state machine without journal: closed loop, and open loop at half of it."""
+    results: Results = {}
+    table = _table("State machine", "load", "commands/s", "p50 ns", "p99 ns", "p99.9 ns")
+
+    def measure(load: str, *options: str) -> float:
+        command = [str(ENGINE), "bench-exchange", "--json", "--repeat", str(runs), *options]
+        row = results[load] = _json_of([*command, "--commands", str(seconds * 200_000)])
+        names = ("commands_per_second", "p50_ns", "p99_ns", "p999_ns")
+        table.add_row(load, *(f"{row[name]:,.0f}" for name in names))
+        return float(row["commands_per_second"])
+
+    most = measure("1 instrument")
+    measure("1 instrument, half of that", "--rate", str(most / 2))
+    measure("1,000 instruments", "--instruments", "1000")
+    measure("1 instrument, 1,000,000 resting", "--resting", "1000000")
+    Console().print(table)
+    return results
+
+
 def measure_engine(scratch: Path, seconds: int, runs: int) -> Results:
     """Measure durable commands through gRPC, and an empty echo server."""
     command = [str(ENGINE), "bench-rpc", "--json", "--seconds", str(seconds)]
@@ -274,6 +294,7 @@ PARTS: dict[str, Callable[[Path, int, int], Results]] = {
     "book": measure_book,
     "growth": measure_growth,
     "instructions": measure_instructions,
+    "exchange": measure_exchange,
     "engine": measure_engine,
     "rest": measure_rest,
     "health": measure_health,

@@ -37,6 +37,12 @@ def test_health_checks_are_measured_beside_a_bare_app(tmp_path: Path) -> None:
         assert run["failures"] == 0
 
 
+def test_the_state_machine_is_measured_with_few_and_many_instruments(tmp_path: Path) -> None:
+    seen = measure("exchange", tmp_path / "exchange.json")
+    assert {row["instruments"] for row in seen.values()} == {1, 1000}
+    assert all(row["commands_per_second"] > 0 and row["p99_ns"] > 0 for row in seen.values())
+
+
 def test_the_engine_is_measured_beside_an_echo_server(tmp_path: Path) -> None:
     (run,) = measure("engine", tmp_path / "engine.json")["runs"]
     assert {row["server"] for row in run["runs"]} == {"engine", "echo"}

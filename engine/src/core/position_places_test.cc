@@ -95,7 +95,7 @@ TEST_F(PositionPlacesTest, AnEndedOrderIsFoundWhenAnotherHasItsPlace) {
   const OrderId ended = enter(silver(kAnna, Side::kBuy, 1, TimeInForce::kFok));
   enter(silver(kBob, Side::kBuy, 1));
   apply(CancelOrder{kAnna, ended});
-  EXPECT_EQ(events_.front(), Event(Rejected(Reason::kOrderNotOpen, ended)));
+  EXPECT_EQ(events_.front(), Event(Rejected{Reason::kOrderNotOpen, ended}));
   expect_places(3);
   EXPECT_EQ(order(ended).instrument, kSilver);
 }

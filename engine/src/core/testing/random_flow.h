@@ -30,8 +30,8 @@ class RandomFlow {
     limits_.max_open_orders = max_orders * 3 / 4;
     limits_.max_open_orders_per_account = max_orders / 2;
     limits_.max_positions_per_account = static_cast<std::uint32_t>(between(1, 4));
-    limits_.max_client_ids =
-        limits_.max_open_orders + static_cast<std::uint32_t>(between(1, 2 * max_orders));
+    limits_.max_client_ids = limits_.max_open_orders +
+                             static_cast<std::uint32_t>(between(1, std::int64_t{2} * max_orders));
     first_rules_ = one_in(4) ? static_cast<RulesVersion>(between(1, kRulesVersion)) : kRulesVersion;
     spread_ = between(1, 12);
     // Rarely the widest possible range, because its books take long to make.

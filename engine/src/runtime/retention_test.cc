@@ -35,7 +35,7 @@ class RetentionTest : public ::testing::Test {
     const auto collector = std::make_shared<Collector>();
     for (std::uint64_t order = 0; order < kOrders; ++order) {
       ASSERT_EQ(engine.submit(collector, {operation(order, limit_order(1, Side::kBuy, 1, 10,
-                                                                       std::to_string(next_++)))}),
+                                                                       std::to_string(next++)))}),
                 Admission::kAccepted);
     }
     collector->wait_for(kOrders);
@@ -61,7 +61,7 @@ class RetentionTest : public ::testing::Test {
   }
 
   static constexpr std::uint64_t kOrders = 300;
-  static inline int next_ = 0;
+  static inline int next = 0;
   const TemporaryDirectory directory_;
   EngineSettings settings_ = test_settings(directory_.path());
 };

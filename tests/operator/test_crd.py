@@ -273,7 +273,7 @@ def test_kubectl_explains_every_field(api_server: ApiServer, namespace: str) -> 
         told = api_server.kubectl("explain", f"venues.{part}", "--recursive")
         names = {path.rpartition(".")[2] for path, _field in fields(SCHEMA[part])}
         assert names <= set(told.split())
-    assert "left free, for people" in api_server.kubectl(
+    assert "left free for people" in api_server.kubectl(
         "explain", "venues.spec.connections.headroom"
     )
 

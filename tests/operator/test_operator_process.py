@@ -52,6 +52,11 @@ class Cluster:
     def replicas(self) -> int:
         return int(self.get("deployment", DEPLOYMENT)["spec"]["replicas"])
 
+    def ready_replicas(self) -> Any:
+        """Return what the status says; None before there is any."""
+        status = self.get("venue", VENUE).get("status") or {}
+        return (status.get("api") or {}).get("readyReplicas")
+
     def condition(self, kind: str, name: str = VENUE) -> Any:
         status = self.get("venue", name).get("status") or {}
         return next((one for one in status.get("conditions", []) if one["type"] == kind), None)
@@ -242,10 +247,11 @@ async def test_paused_says_so_once_and_writes_nothing_else(
         assert [call.resource for call in calls if call.writes] == ["venues.openvenue.dev/status"]
         api_server.apply(venue(namespace, replicas=2))
         await until(lambda: cluster.replicas() == 2, within_s=3)
+        await until(lambda: cluster.ready_replicas() == 2)
         api_server.apply(venue(namespace, replicas=3, mode="Paused"))
         await until(lambda: _next_step(cluster) == "nothing: mode is Paused")
         assert cluster.replicas() == 2
-        assert cluster.get("venue", VENUE)["status"]["api"]["readyReplicas"] == 2
+        assert cluster.ready_replicas() == 2
 
 
 def _next_step(cluster: Cluster) -> str | None:

@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -130,7 +131,10 @@ class ApiServer:
             "contexts": [{"name": "test", "context": context}],
             "current-context": "test",
         }
-        path.write_text(json.dumps(config))
+        # By renaming, because calls of other threads may be reading it.
+        with tempfile.NamedTemporaryFile("w", dir=self.directory, delete=False) as file:
+            json.dump(config, file)
+        Path(file.name).rename(path)
         return path
 
     @property

@@ -34,7 +34,10 @@ std::uint64_t follow(const std::shared_ptr<grpc::Channel>& channel, std::uint64_
   std::uint64_t came = 0;
   while (came < count && stream->Read(&batch)) {
     for (const auto& entry : batch.entries()) {
-      if (came < count) EXPECT_EQ(entry.sequence(), from + came++);
+      if (came < count) {
+        EXPECT_EQ(entry.sequence(), from + came);
+        ++came;
+      }
     }
   }
   context.TryCancel();

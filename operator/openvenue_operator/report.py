@@ -22,7 +22,7 @@ from openvenue_operator.phrases import count
 from openvenue_operator.spec import VenueSpec
 from openvenue_operator.status import json_form
 
-NOTE_CHARACTERS_MAX = 1000
+_NOTE_BYTES_MAX = 1024  # the API server refuses more
 _API_VERSION = f"{GROUP}/{VERSION}"
 _GOOD = {
     Type.READY: "True",
@@ -97,7 +97,7 @@ async def announce(
         type=record.kind,
         reason=record.reason,
         action=record.action,
-        note=record.note[:NOTE_CHARACTERS_MAX],
+        note=fitting_note(record.note),
     )
     _log.info(
         "event",
@@ -112,6 +112,11 @@ async def announce(
         _log.warning("event not posted", reason=record.reason, problem=str(error))
         return
     metrics.WRITES.labels("event").inc()
+
+
+def fitting_note(text: str) -> str:
+    """Return as much of `text` as an Event takes: whole characters, 1,024 bytes in UTF-8."""
+    return text.encode()[:_NOTE_BYTES_MAX].decode(errors="ignore")
 
 
 def turns(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[EventRecord]:

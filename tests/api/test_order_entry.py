@@ -352,6 +352,44 @@ def test_an_order_sent_again_is_answered_from_the_history_once_the_engine_has_fo
         assert [order["client_order_id"] for order in orders].count("first") == 1
 
 
+def test_an_id_that_the_engine_has_forgotten_is_not_executed_again(
+    new_venue: Callable[..., Venue],
+) -> None:
+    limits = {
+        "OPENVENUE_ENGINE_MAX_ORDERS": "4",
+        "OPENVENUE_ENGINE_MAX_OPEN_ORDERS": "2",
+        "OPENVENUE_ENGINE_MAX_CLIENT_IDS": "4",
+        "OPENVENUE_ENGINE_MAX_ACCOUNTS": "2",
+    }
+    venue = new_venue(**limits).start()
+    with venue.client(venue.open_account(1)) as client:
+        resting = submit(client, client_order_id="resting", time_in_force="gtc").json()
+        change = {"qty": "9", "client_order_id": "changed"}
+        changed = client.patch(f"/v2/orders/{resting['id']}", json=change).json()
+        assert client.delete(f"/v2/orders/{changed['id']}").status_code == 204
+        other = submit(client, client_order_id="other", time_in_force="gtc").json()
+        first = submit(client, client_order_id="first", time_in_force="ioc").json()
+        for number in range(8):
+            submit(client, client_order_id=f"{number}", time_in_force="ioc")
+        # The filter in front of the history survives a restart, and the engine's snapshot.
+        venue.restart_engine()
+        again = submit(client, client_order_id="first", time_in_force="ioc")
+        assert (again.status_code, again.json()["id"]) == (200, first["id"])
+        varied = submit(client, client_order_id="first", time_in_force="ioc", qty="11")
+        assert (varied.status_code, varied.json()["message"]) == (
+            422,
+            "client_order_id must be unique",
+        )
+        as_new_order = submit(client, client_order_id="changed", time_in_force="gtc")
+        assert as_new_order.status_code == 422
+        # A replacement under an old id reaches the history too.
+        on_other = client.patch(f"/v2/orders/{other['id']}", json=change)
+        assert on_other.status_code == 422
+        orders = client.get("/v2/orders", params={"status": "all"}).json()
+        names = [order["client_order_id"] for order in orders]
+        assert sorted(names) == sorted({*names})
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b'{"symbol": }', b"\xff\xfe", b'{"x":' + b"[" * 10_000]
 )

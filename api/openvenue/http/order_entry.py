@@ -98,7 +98,7 @@ async def submit_order(worker: Worker, principal: Principal, body: bytes) -> byt
                 limit_price_ticks=order.limit_price_ticks,
                 position_intent=order.position_intent,
             )
-            return _encode(await entered_order(worker, reply, terms, instrument))
+            return _encode(await entered_order(worker, request, reply, terms, instrument))
         return _encode(worker.views.order(reply.order, instrument))
 
 

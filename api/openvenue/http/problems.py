@@ -307,6 +307,11 @@ _REJECTS: dict[int, tuple[int, int, str]] = {
         INVALID,
         "client_order_id must be unique",
     ),
+    pb.REASON_CLIENT_ORDER_ID_MAYBE_USED: (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        UNAVAILABLE,
+        "the history did not say whether client_order_id was used before",
+    ),
     pb.REASON_UNKNOWN_ORDER: (HTTPStatus.NOT_FOUND, NOT_FOUND, "order is not found."),
     pb.REASON_ORDER_NOT_OPEN: (_UNPROCESSABLE, UNPROCESSABLE, "order is not open"),
     pb.REASON_QUANTITY_BELOW_FILLED: (

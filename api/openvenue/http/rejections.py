@@ -7,24 +7,30 @@ from openvenue.http import problems, resources
 from openvenue.http.engine_calls import not_taken
 from openvenue.http.history import account_of, past_order
 from openvenue.http.problems import Problem
+from openvenue.http.used_ids import after_history
 from openvenue.http.worker import Worker
 from openvenue.vocabulary import POSITION_INTENTS
 
 
 async def entered_order(
     worker: Worker,
+    request: pb.Request,
     reply: pb.Reply,
     wanted: pb.Order,
     instrument: Instrument,
     replaced: pb.Order | None = None,
 ) -> resources.Order:
-    """Return the document of the order that a command entered; `wanted` has its terms.
+    """Return the document of the order that `request` entered; `wanted` has its terms.
 
     It comes from the history where the engine knows the command for a repetition and holds no more
     of the order than its id.
     `replaced` is the order whose reservation it would have taken over. Raises the Problem that the
     reply stands for otherwise.
     """
+    known = await after_history(worker, request, reply, instrument)
+    if isinstance(known, resources.Order):
+        return known
+    reply = known
     body = reply.WhichOneof("body")
     if body == "order":
         return worker.views.order(reply.order, instrument)

@@ -23,8 +23,8 @@ async def acknowledging(
 ) -> AsyncIterator[None]:
     """Acknowledge what `sequence` returns, at once and every `interval_s`, within the block.
 
-    What fails is tried again with the next one: a late acknowledgement only keeps more. An engine
-    of the version before knows nothing of them, and removes nothing.
+    A failed call is tried again with the next one: a late acknowledgement only keeps more. An
+    engine of the version before does not know the call, and removes no segment.
     """
     task = asyncio.ensure_future(_acknowledge(settings, reader, interval_s, sequence))
     try:

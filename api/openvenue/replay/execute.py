@@ -143,7 +143,7 @@ class Executor:
     async def _observe(self, operation: Operation) -> Outcome:
         """Return which of the expected makers the venue now shows as executed, and by how much.
 
-        Nothing else that could fill them may be under way; the dispatcher ensures that.
+        The dispatcher sees to it that no other order which could fill them is under way.
         """
         absent = self._absent(operation)
         seen: list[tuple[int, int]] = []

@@ -44,7 +44,7 @@ class ByteWriter {
   std::vector<std::byte>& out_;
 };
 
-// Has ByteWriter's methods and stores through a pointer. Precondition: the caller has made room for
+// A ByteWriter that stores through a pointer. Precondition: the caller has made room for
 // everything.
 class UncheckedWriter {
  public:
@@ -70,8 +70,7 @@ class UncheckedWriter {
   std::byte* out_;
 };
 
-// Has ByteWriter's methods and passes the bytes on in pieces, so that large states need little
-// memory. All pieces but the last have `piece_bytes`.
+// A ByteWriter that passes the bytes on in pieces, so that large states need little memory. All pieces but the last have `piece_bytes`.
 class PieceWriter {
  public:
   using Take = std::function<void(std::span<const std::byte> piece)>;

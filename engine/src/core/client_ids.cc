@@ -63,13 +63,14 @@ ClientIds::ClientIds(std::uint32_t capacity, std::uint32_t max_accounts)
     : entries_(capacity),
       retired_(max_accounts),
       by_id_(capacity),
+      forgotten_(capacity),
       seed_((std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()) {
   for (std::uint32_t account = 0; account < max_accounts; ++account) retired_[account] = {};
 }
 
 std::uint64_t ClientIds::bytes(std::uint32_t capacity, std::uint32_t max_accounts) {
   return capacity * std::uint64_t{sizeof(Entry)} + max_accounts * std::uint64_t{sizeof(SlotList)} +
-         SlotIndex::bytes(capacity);
+         SlotIndex::bytes(capacity) + ForgottenIds::bytes(capacity);
 }
 
 // At least one entry is neither open nor promised to an account, so that a full index has a
@@ -77,6 +78,7 @@ std::uint64_t ClientIds::bytes(std::uint32_t capacity, std::uint32_t max_account
 void ClientIds::set_bounds(const Limits& limits, RulesVersion rules) {
   outlive_records_ = rules >= 3;
   max_entries_ = limits.max_client_ids;
+  forgotten_.fit(limits.max_client_ids);
   share_ = (limits.max_client_ids - limits.max_open_orders - 1) / limits.max_accounts;
 }
 
@@ -163,6 +165,7 @@ void ClientIds::forget_oldest_surplus() {
   CHECK(!surplus_.empty(), "the index of client order ids is full of open and promised ones");
   const Slot slot = pop_front(surplus_);
   floor_ = std::max(floor_, entries_[slot].used.order_id);
+  forgotten_.add(entries_[slot].used);
   erase(slot);
 }
 

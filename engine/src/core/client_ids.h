@@ -8,6 +8,9 @@
 // accounts in the order in which they became so. A full index forgets the head of that queue: what
 // one account sends never costs another one its share.
 //
+// What was forgotten leaves its mark in a filter, so that an id which may have been used is never
+// taken for a new one.
+//
 // Rules before version 3 keep an id for as long as its order's record, and nothing is queued.
 //
 // The hashes are part of the state, so they have no secret seed: a client can make two of its own
@@ -17,6 +20,7 @@
 #include <cstdint>
 
 #include "core/command.h"
+#include "core/forgotten_ids.h"
 #include "core/schema/records.h"
 #include "core/slot.h"
 #include "core/slot_index.h"
@@ -49,6 +53,9 @@ class ClientIds {
   [[nodiscard]] Slot find(const UsedClientId& sent) const;
   [[nodiscard]] const UsedClientId& operator[](Slot slot) const { return entries_[slot].used; }
   [[nodiscard]] std::uint32_t size() const { return size_; }
+  // The ids that are no longer here.
+  ForgottenIds& forgotten() { return forgotten_; }
+  [[nodiscard]] const ForgottenIds& forgotten() const { return forgotten_; }
   // Begins to load what a new id of that account and its retirement will touch: in a large index
   // each is far from the others, and their waits overlap.
   void prefetch(const UsedClientId& sent, Slot account) const;
@@ -92,6 +99,7 @@ class ClientIds {
   ZeroedArray<Entry> entries_;
   ZeroedArray<SlotList> retired_;  // by account
   SlotIndex by_id_;
+  ForgottenIds forgotten_;
   SlotList surplus_;
   SlotList free_;
   Slot slots_used_ = 0;  // slots from here on were never used

@@ -35,10 +35,16 @@ class ClientIdsTest : public ExchangeFixture {
   void send(AccountId account, int first, int last) {
     for (int i = first; i <= last; ++i) enter(named(account, std::to_string(i)));
   }
-  // True if the same order sent again is recognized; if not, it has been carried out once more.
+  // True if the same order sent again is recognized. If not, it is refused: the history must tell.
   bool recognizes(const NewOrder& order) {
     apply(order);
-    return std::holds_alternative<Duplicate>(events_.front());
+    if (std::holds_alternative<Duplicate>(events_.front())) return true;
+    EXPECT_EQ(events_, EventBuffer{Rejected(Reason::kClientOrderIdMaybeUsed, 0)});
+    return false;
+  }
+  static NewOrder checked(NewOrder order) {
+    order.history_checked = true;
+    return order;
   }
 };
 
@@ -105,12 +111,40 @@ TEST_F(ClientIdsTest, AReplacementIsRecognizedByWhatItAskedFor) {
 TEST_F(ClientIdsTest, AnIdThatWasForgottenAndUsedAgainBelongsToTheNewOrder) {
   const OrderId first = enter(named(kAnna, "again"));
   send(kAnna, 1, 8);
-  const OrderId second = enter(named(kAnna, "again"));
+  const OrderId second = enter(checked(named(kAnna, "again")));
   EXPECT_NE(second, first);
   restart();
   EXPECT_EQ(apply(named(kAnna, "again")).front(), Event(Duplicate{second}));
   ASSERT_NE(exchange_.find_order(kAnna, ClientOrderId("again")), nullptr);
   EXPECT_EQ(exchange_.find_order(kAnna, ClientOrderId("again"))->order_id, second);
+}
+
+TEST_F(ClientIdsTest, AForgottenIdIsNotExecutedAgainUnlessTheHistoryWasAsked) {
+  send(kAnna, 1, 20);
+  ASSERT_GT(exchange_.client_ids_forgotten(), 0U);
+  const std::uint64_t forgotten = exchange_.client_ids_forgotten();
+  restart();
+  EXPECT_EQ(exchange_.client_ids_forgotten(), forgotten);
+  EXPECT_EQ(rejection(named(kAnna, "1")), Reason::kClientOrderIdMaybeUsed);
+  EXPECT_EQ(exchange_.client_ids_forgotten(), forgotten);
+  // Another account's id of that name, and another id, are new.
+  EXPECT_TRUE(std::holds_alternative<OrderAccepted>(apply(named(kBob, "1")).front()));
+  EXPECT_TRUE(std::holds_alternative<OrderAccepted>(apply(named(kAnna, "new")).front()));
+  const NewOrder again = checked(named(kAnna, "1"));
+  EXPECT_TRUE(std::holds_alternative<OrderAccepted>(apply(again).front()));
+  // What the sender knew of the history is not part of the order.
+  const OrderId made = exchange_.last_sequence();
+  EXPECT_EQ(apply(named(kAnna, "1")).front(), Event(Duplicate{made}));
+}
+
+TEST_F(ClientIdsTest, AReplacementsIdThatWasForgottenIsAskedForToo) {
+  const OrderId resting = rest(kAnna, Side::kBuy, 5, 100);
+  ReplaceOrder command = replacement(kAnna, resting, 4, 0);
+  command.client_order_id = ClientOrderId("1");
+  send(kAnna, 1, 20);
+  EXPECT_EQ(rejection(command), Reason::kClientOrderIdMaybeUsed);
+  command.history_checked = true;
+  EXPECT_TRUE(std::holds_alternative<OrderReplaced>(apply(command).front()));
 }
 
 TEST_F(ClientIdsTest, LowerLimitsForgetAndHigherOnesDoNotBringBack) {

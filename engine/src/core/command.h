@@ -19,6 +19,7 @@ struct NewOrder {
   PriceTicks limit_price_ticks = 0;  // 0 for market orders
   ClientOrderId client_order_id;     // never empty: the API makes one if the client gave none
   PositionIntent position_intent = PositionIntent::kUnspecified;
+  bool history_checked = false;  // no earlier order of that id is in the history
   friend bool operator==(const NewOrder&, const NewOrder&) = default;
 };
 
@@ -40,6 +41,7 @@ struct ReplaceOrder {
   TimeInForce time_in_force = TimeInForce::kDay;
   bool keep_time_in_force = true;
   ClientOrderId client_order_id;  // the new order's; never empty
+  bool history_checked = false;   // as of NewOrder
   friend bool operator==(const ReplaceOrder&, const ReplaceOrder&) = default;
 };
 
@@ -114,7 +116,8 @@ struct Limits {
 //   1  as in journal format 2
 //   2  position intents are looked at
 //   3  a position without lots and open orders gives its place back; an account has only so many;
-//      a client order id is remembered for longer than its order
+//      a client order id is remembered for longer than its order, and one that was perhaps
+//      forgotten is refused unless the history was asked
 using RulesVersion = std::uint32_t;
 constexpr RulesVersion kRulesVersion = 3;  // the newest, and what a start configures
 

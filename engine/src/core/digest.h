@@ -11,7 +11,7 @@
 
 namespace openvenue::core {
 
-// Has ByteWriter's methods. The digest depends on the bytes only, not on how they were split.
+// A ByteWriter that keeps no bytes. The digest depends on the bytes only, not on how they were split.
 class Digest {
  public:
   template <class T>

@@ -16,7 +16,7 @@ struct OrderAccepted {
   friend bool operator==(const OrderAccepted&, const OrderAccepted&) = default;
 };
 
-// Nothing changed. Answers any command; `order_id` is the order of a cancel or replace.
+// A command of any kind changed nothing; `order_id` is the order of a cancel or replace.
 struct Rejected {
   Reason reason = Reason::kNone;
   OrderId order_id = 0;

@@ -179,6 +179,15 @@ std::size_t Exchange::client_id_count() const { return state_->orders.client_ids
 
 Sequence Exchange::client_ids_floor() const { return state_->orders.client_ids().floor(); }
 
+std::uint64_t Exchange::client_ids_forgotten() const {
+  return state_->orders.client_ids().forgotten().ids();
+}
+
+double Exchange::client_ids_filter_load() const {
+  const ForgottenIds& forgotten = state_->orders.client_ids().forgotten();
+  return static_cast<double>(forgotten.ids()) / static_cast<double>(forgotten.ids_max());
+}
+
 std::size_t Exchange::position_count() const { return state_->ledger.positions(); }
 
 const Order* Exchange::find_order(OrderId order_id) const {

@@ -60,6 +60,10 @@ class Exchange {
   [[nodiscard]] std::size_t client_id_count() const;
   // The client order ids of orders that opened after it are all remembered.
   [[nodiscard]] Sequence client_ids_floor() const;
+  // How many client order ids were forgotten, and the part of the filter's room that they take: 1
+  // is what it is made for, more makes new ids wait for the history.
+  [[nodiscard]] std::uint64_t client_ids_forgotten() const;
+  [[nodiscard]] double client_ids_filter_load() const;
 
   // Pointers stay valid until the next apply().
   [[nodiscard]] const Order* find_order(OrderId order_id) const;

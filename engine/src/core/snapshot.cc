@@ -77,6 +77,13 @@ void write_used_ids(const ClientIds& ids, const SlotList& list, auto& out, std::
   }
 }
 
+// Nothing is written for an empty filter: the counters say that it is.
+void write_forgotten_ids(const ForgottenIds& forgotten, auto& out) {
+  for (std::uint32_t i = 0; forgotten.ids() > 0 && i < forgotten.block_count(); ++i) {
+    for (const std::uint64_t word : forgotten.block(i)) out.put(word);
+  }
+}
+
 // --- reading
 
 bool within(std::int64_t value, std::int64_t bound) { return value <= bound && value >= -bound; }
@@ -112,7 +119,8 @@ class StateReader {
 
   bool read() {
     return read_counters() && read_accounts() && read_instruments() && read_positions() &&
-           read_all_open_orders() && read_ended_orders() && read_client_ids() && in_.ok() &&
+           read_all_open_orders() && read_ended_orders() && read_client_ids() &&
+           read_forgotten_ids() && in_.ok() &&
            Auditor(state_.capacity).find_violation(state_) == nullptr;
   }
 
@@ -139,6 +147,7 @@ class StateReader {
     if (!bounded) return false;
     state_.orders.client_ids().set_bounds(limits, counters.rules_version);
     state_.orders.client_ids().set_floor(counters.client_ids_floor);
+    state_.orders.client_ids().forgotten().restore_ids(counters.client_ids_forgotten);
     return version_ != 0 && within(counters.cash_adjusted_micros, kCashTotalMax) &&
            counters.rules_version >= 1 && counters.rules_version <= kRulesVersion &&
            limits.max_orders <= capacity.max_orders &&
@@ -279,6 +288,17 @@ class StateReader {
     });
   }
 
+  bool read_forgotten_ids() {
+    ForgottenIds& forgotten = state_.orders.client_ids().forgotten();
+    for (std::uint32_t i = 0; forgotten.ids() > 0 && i < forgotten.block_count(); ++i) {
+      ForgottenIds::Block block;
+      for (std::uint64_t& word : block) word = in_.get<std::uint64_t>();
+      if (!in_.ok()) return false;
+      forgotten.restore_block(i, block);
+    }
+    return true;
+  }
+
   // Those of one account's share, or the surplus of all where `account` is kNoSlot.
   bool read_used_ids(std::uint32_t count_max, Slot account) {
     ClientIds& ids = state_.orders.client_ids();
@@ -346,7 +366,8 @@ void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
                           state.last_trade_id,
                           ledger.cash_adjusted_micros(),
                           state.rules_version,
-                          state.orders.client_ids().floor()};
+                          state.orders.client_ids().floor(),
+                          state.orders.client_ids().forgotten().ids()};
   write_fields(counters, out, version);
 
   const auto accounts =
@@ -374,6 +395,7 @@ void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
   const ClientIds& ids = state.orders.client_ids();
   write_used_ids(ids, ids.surplus(), out, version);
   for (const Slot owner : accounts) write_used_ids(ids, ids.retired(owner), out, version);
+  write_forgotten_ids(ids.forgotten(), out);
 }
 
 std::optional<Limits> read_limits(ByteReader& in) {

@@ -57,7 +57,7 @@ enum class PositionIntent : std::uint8_t {
 //
 //   kUnknownAccount
 //   kInvalidOrder            it has no client order id
-//   kDuplicateClientOrderId
+//   kDuplicateClientOrderId, kClientOrderIdMaybeUsed
 //   kUnknownInstrument       of a new order; kUnknownOrder, then kOrderNotOpen of a replacement
 //   kInvalidOrder            a field outside its enumeration, a replacement that could not rest
 //   kInstrumentInactive
@@ -94,6 +94,7 @@ enum class Reason : std::uint8_t {
   kAccountOpenOrderLimit = 18,   // the account has as many open orders as one may
   kPositionIntentMismatch = 19,  // the order would do to the position what its intent excludes
   kAccountPositionLimit = 20,    // the account has as many positions as one may
+  kClientOrderIdMaybeUsed = 21,  // the index may have forgotten it: only the history knows
   // Ends of accepted orders.
   kUserCanceled = 32,
   kImmediateOrCancel = 33,  // the rest of an IOC order

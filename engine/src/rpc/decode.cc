@@ -60,6 +60,7 @@ Malformed decode(const v1::NewOrder& wire, core::NewOrder& out) {
   out.instrument = wire.instrument_id();
   out.qty_lots = wire.qty_lots();
   out.limit_price_ticks = wire.limit_price_ticks();
+  out.history_checked = wire.history_checked();
   return decode_text("client_order_id", wire.client_order_id(), 1, out.client_order_id);
 }
 
@@ -78,6 +79,7 @@ Malformed decode(const v1::ReplaceOrder& wire, core::ReplaceOrder& out) {
   if (!out.keep_time_in_force) {
     if (auto bad = decode_time_in_force(wire.time_in_force(), out.time_in_force)) return bad;
   }
+  out.history_checked = wire.history_checked();
   return decode_text("client_order_id", wire.client_order_id(), 1, out.client_order_id);
 }
 

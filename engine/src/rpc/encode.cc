@@ -82,6 +82,7 @@ void encode_command(const core::NewOrder& command, v1::JournalEntry& out) {
   body.set_limit_price_ticks(command.limit_price_ticks);
   body.set_client_order_id(text(command.client_order_id));
   body.set_position_intent(static_cast<v1::PositionIntent>(command.position_intent));
+  body.set_history_checked(command.history_checked);
 }
 
 void encode_command(const core::CancelOrder& command, v1::JournalEntry& out) {
@@ -100,6 +101,7 @@ void encode_command(const core::ReplaceOrder& command, v1::JournalEntry& out) {
                              ? v1::TIME_IN_FORCE_UNSPECIFIED
                              : static_cast<v1::TimeInForce>(command.time_in_force));
   body.set_client_order_id(text(command.client_order_id));
+  body.set_history_checked(command.history_checked);
 }
 
 void encode(const core::DefineInstrument& terms, v1::DefineInstrument& out) {

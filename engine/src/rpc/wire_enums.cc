@@ -63,6 +63,7 @@ static_assert(same(v1::REASON_OPEN_ORDER_LIMIT, core::Reason::kOpenOrderLimit));
 static_assert(same(v1::REASON_ACCOUNT_OPEN_ORDER_LIMIT, core::Reason::kAccountOpenOrderLimit));
 static_assert(same(v1::REASON_POSITION_INTENT_MISMATCH, core::Reason::kPositionIntentMismatch));
 static_assert(same(v1::REASON_ACCOUNT_POSITION_LIMIT, core::Reason::kAccountPositionLimit));
+static_assert(same(v1::REASON_CLIENT_ORDER_ID_MAYBE_USED, core::Reason::kClientOrderIdMaybeUsed));
 static_assert(same(v1::REASON_USER_CANCELED, core::Reason::kUserCanceled));
 static_assert(same(v1::REASON_IMMEDIATE_OR_CANCEL, core::Reason::kImmediateOrCancel));
 static_assert(same(v1::REASON_FILL_OR_KILL, core::Reason::kFillOrKill));

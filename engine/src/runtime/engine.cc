@@ -232,6 +232,9 @@ void Engine::add_gauges() {
   add("openvenue_engine_client_ids_floor_sequence",
       "Client order ids of orders that opened after this command are all remembered",
       [this] { return shard_->client_ids_floor(); });
+  add("openvenue_engine_client_ids_filter_load",
+      "Forgotten client order ids, as a part of those that their filter is made for",
+      [this] { return shard_->client_ids_filter_load(); });
   add("openvenue_engine_clock_step_seconds",
       "Step of the system's clock ahead that is too large to be followed; 0: none",
       [this] { return seconds(clock_.step_ns()); });

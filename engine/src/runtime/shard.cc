@@ -48,7 +48,8 @@ Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_
               : exchange_->last_timestamp_ns())),
       open_orders_(exchange_->open_order_count()),
       client_ids_(exchange_->client_id_count()),
-      client_ids_floor_(exchange_->client_ids_floor()) {
+      client_ids_floor_(exchange_->client_ids_floor()),
+      client_ids_filter_load_(exchange_->client_ids_filter_load()) {
   events_.reserve(VenueExchange::max_events_per_command(exchange_->limits()));
 }
 
@@ -185,6 +186,7 @@ void Shard::hand_over() {
   open_orders_ = exchange_->open_order_count();
   client_ids_ = exchange_->client_id_count();
   client_ids_floor_ = exchange_->client_ids_floor();
+  client_ids_filter_load_ = exchange_->client_ids_filter_load();
   flight_->handed_over_at = std::chrono::steady_clock::now();
   handed_over_.push(std::exchange(flight_, nullptr));
 }

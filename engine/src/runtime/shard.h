@@ -42,6 +42,7 @@ class Shard {
   [[nodiscard]] std::size_t open_orders() const { return open_orders_; }
   [[nodiscard]] std::size_t client_ids() const { return client_ids_; }
   [[nodiscard]] core::Sequence client_ids_floor() const { return client_ids_floor_; }
+  [[nodiscard]] double client_ids_filter_load() const { return client_ids_filter_load_; }
 
  private:
   void process(const Batch& batch);
@@ -83,6 +84,7 @@ class Shard {
   std::atomic<std::size_t> open_orders_;
   std::atomic<std::size_t> client_ids_;
   std::atomic<core::Sequence> client_ids_floor_;
+  std::atomic<double> client_ids_filter_load_;
 };
 
 }  // namespace openvenue::runtime

@@ -8,7 +8,16 @@ import time
 import typer
 
 from tests.cluster.node import addons, components, credentials, namespaces
-from tests.cluster.node.layout import FAILURES, KUBECONFIG, LOGS, PARTS, NodeError
+from tests.cluster.node.layout import (
+    BIN,
+    FAILURES,
+    INGRESS_SERVICE_IP,
+    KUBECONFIG,
+    LOGS,
+    PARTS,
+    REGISTRY,
+    NodeError,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
@@ -17,7 +26,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 def up() -> None:
     """Build missing parts and start the node; do nothing if it runs."""
     if namespaces.holder() is not None:
-        print(f"The node is up already: export KUBECONFIG={KUBECONFIG}")
+        print(f"The node is up already:{_how_to_use()}")
         return
     subprocess.run([PARTS / "build"], check=True)
     began = time.monotonic()
@@ -30,7 +39,14 @@ def up() -> None:
         namespaces.remove()
         print(f"The node did not come up; its logs are in {kept}", file=sys.stderr)
         raise
-    print(f"The node is up after {time.monotonic() - began:.0f} s: export KUBECONFIG={KUBECONFIG}")
+    print(f"The node is up after {time.monotonic() - began:.0f} s:{_how_to_use()}")
+
+
+def _how_to_use() -> str:
+    return f"""
+  export KUBECONFIG={KUBECONFIG} PATH={BIN}:$PATH  # kubectl and helm
+  images go to the registry {REGISTRY}: make images PUSH={REGISTRY}
+  the ingress (Traefik) answers at http://{INGRESS_SERVICE_IP}"""
 
 
 @app.command()

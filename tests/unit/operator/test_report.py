@@ -10,7 +10,7 @@ from openvenue_operator.model import (
     Step,
     Tuning,
 )
-from openvenue_operator.report import changes, turns
+from openvenue_operator.report import changes, fitting_note, turns
 from openvenue_operator.spec import ApiSpec, EngineSpec, VenueSpec
 from openvenue_operator.status import Remembered, json_form
 
@@ -104,3 +104,9 @@ def test_a_step_that_only_nudges_changes_nothing() -> None:
 def test_null_fields_are_absent() -> None:
     form = json_form(Remembered(changed_at=1.5))
     assert form == {"changedAt": 1.5}
+
+
+def test_a_note_is_cut_to_what_the_api_server_takes_and_never_within_a_character() -> None:
+    assert fitting_note("short") == "short"
+    assert fitting_note("x" * 1023 + "€") == "x" * 1023
+    assert len(fitting_note("€" * 1000).encode()) == 1023

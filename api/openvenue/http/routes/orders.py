@@ -259,8 +259,9 @@ async def replace_order(
         raise problems.unprocessable("order parameters are not changed")
     command.client_order_id = client_order_id
     with command_of(client_order_id):
-        reply = await engine_reply(worker, pb.Request(replace_order=command), client_order_id)
-        return json_response(await entered_order(worker, reply, outcome, instrument, current))
+        sent = pb.Request(replace_order=command)
+        reply = await engine_reply(worker, sent, client_order_id)
+        return json_response(await entered_order(worker, sent, reply, outcome, instrument, current))
 
 
 @router.delete(

@@ -62,6 +62,9 @@ void Orders::enter(const NewOrder& command) {
     events_.emplace_back(Duplicate{used.order_id});
     return;
   }
+  if (!command.history_checked && state_.orders.client_ids().forgotten().maybe(sent)) {
+    return reject(Reason::kClientOrderIdMaybeUsed);
+  }
   const Slot instrument = state_.instruments.find(command.instrument);
   if (instrument == kNoSlot) return reject(Reason::kUnknownInstrument);
   if (!has_meaning(command)) return reject(Reason::kInvalidOrder);
@@ -112,6 +115,9 @@ void Orders::replace(const ReplaceOrder& command) {
     if (used.body != sent.body) return reject(Reason::kDuplicateClientOrderId, id);
     events_.emplace_back(Duplicate{used.order_id});
     return;
+  }
+  if (!command.history_checked && state_.orders.client_ids().forgotten().maybe(sent)) {
+    return reject(Reason::kClientOrderIdMaybeUsed, id);
   }
   const Slot old_slot = state_.orders.find(id);
   if (old_slot == kNoSlot) return reject(Reason::kUnknownOrder, id);

@@ -35,6 +35,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("limit_price_ticks", record.limit_price_ticks);
   visit.field("client_order_id", record.client_order_id);
   visit.since(3, "position_intent", record.position_intent);
+  visit.since(3, "history_checked", record.history_checked);
 }
 
 template <Is<CancelOrder> T, class Visit>
@@ -52,6 +53,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("time_in_force", record.time_in_force);
   visit.field("keep_time_in_force", record.keep_time_in_force);
   visit.field("client_order_id", record.client_order_id);
+  visit.since(3, "history_checked", record.history_checked);
 }
 
 template <Is<DefineInstrument> T, class Visit>
@@ -215,6 +217,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("cash_adjusted_micros", record.cash_adjusted_micros);
   visit.since(3, "rules_version", record.rules_version, RulesVersion{1});
   visit.since(3, "client_ids_floor", record.client_ids_floor);
+  visit.since(3, "client_ids_forgotten", record.client_ids_forgotten);
 }
 
 template <Is<Account> T, class Visit>

@@ -134,6 +134,8 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames =
       return "insufficient_position";
     case Reason::kDuplicateClientOrderId:
       return "duplicate_client_order_id";
+    case Reason::kClientOrderIdMaybeUsed:
+      return "client_order_id_maybe_used";
     case Reason::kUnknownOrder:
       return "unknown_order";
     case Reason::kOrderNotOpen:

@@ -15,6 +15,7 @@ struct Counters {
   CashMicros cash_adjusted_micros = 0;  // deposits less withdrawals
   RulesVersion rules_version = kRulesVersion;
   Sequence client_ids_floor = 0;  // ids of orders that opened after it are all remembered
+  std::uint64_t client_ids_forgotten = 0;  // ids that left marks in the filter
 };
 
 // An order in its present state: open, or ended and still remembered. Limits::max_orders bounds

@@ -95,7 +95,9 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   const OrderId id = command.order_id;
   if (!accounts_.contains(command.account)) return reject(Reason::kUnknownAccount, id);
   if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder, id);
-  if (sent_before(command, command.account, command.client_order_id, id)) return;
+  if (sent_before(command, command.account, command.client_order_id, id, command.history_checked)) {
+    return;
+  }
   const auto found = orders_.find(id);
   if (found == orders_.end() || found->second.account != command.account) {
     return reject(Reason::kUnknownOrder, id);
@@ -152,10 +154,19 @@ void NaiveExchange::carry_out(const EndTradingDay& /*command*/) {
 }
 
 bool NaiveExchange::sent_before(const CommandBody& body, AccountId account, const ClientOrderId& id,
-                                OrderId order_named) {
+                                OrderId order_named, bool history_checked) {
   const auto earlier = find_used(account, id);
-  if (!earlier) return false;
+  if (!earlier) {
+    const bool maybe = forgotten_.contains({account, std::string(id.view())});
+    if (!maybe || history_checked) return false;
+    reject(Reason::kClientOrderIdMaybeUsed, order_named);
+    return true;
+  }
   CommandBody known = earlier->body;
+  // What the sender knew of the history is not part of what it asked for.
+  const auto checked_as_now = [&](auto& order) { order.history_checked = history_checked; };
+  if (auto* order = std::get_if<NewOrder>(&known)) checked_as_now(*order);
+  if (auto* order = std::get_if<ReplaceOrder>(&known)) checked_as_now(*order);
   // The version before did not pass intents on, so the repetition of an order without one may have
   // one.
   if (auto* first = std::get_if<NewOrder>(&known)) {
@@ -207,6 +218,7 @@ void NaiveExchange::forget_ids(std::size_t ids_max) {
   while (ids_.size() > ids_max) {
     const auto forgotten = ids_.find(surplus_.front());
     client_ids_floor_ = std::max(client_ids_floor_, forgotten->second.order_id);
+    forgotten_.insert(forgotten->first);
     ids_.erase(forgotten);
     surplus_.pop_front();
   }

@@ -91,7 +91,7 @@ class NaiveExchange {
   void remember_ids_of_records();
   // True if the account used the client order id before; then the command has been answered.
   bool sent_before(const CommandBody& body, AccountId account, const ClientOrderId& id,
-                   OrderId order_named);
+                   OrderId order_named, bool history_checked);
   [[nodiscard]] Reason check_terms(const Order& order) const;
   [[nodiscard]] Reason check_intent(const Order& order) const;
   [[nodiscard]] Reason check_amounts(const Order& order) const;
@@ -144,6 +144,7 @@ class NaiveExchange {
   std::map<IdKey, UsedId> ids_;
   std::map<AccountId, std::deque<IdKey>> promised_;  // of ended orders, longest ended first
   std::deque<IdKey> surplus_;                        // forgotten from the front
+  std::set<IdKey> forgotten_;                        // every id that ever was
   Sequence client_ids_floor_ = 0;
 };
 

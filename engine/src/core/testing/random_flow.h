@@ -146,6 +146,7 @@ class RandomFlow {
     order.limit_price_ticks = order.type == OrderType::kMarket && !one_in(20) ? 0 : price();
     order.client_order_id = client_order_id();
     if (one_in(4)) order.position_intent = static_cast<PositionIntent>(between(0, 4 + one_in(20)));
+    order.history_checked = one_in(3);
     return order;
   }
 
@@ -158,6 +159,7 @@ class RandomFlow {
     command.keep_time_in_force = !one_in(5);
     command.time_in_force = static_cast<TimeInForce>(between(1, 3));
     command.client_order_id = client_order_id();
+    command.history_checked = one_in(3);
     return command;
   }
 

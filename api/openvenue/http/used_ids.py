@@ -1,0 +1,90 @@
+"""Client order ids that the engine may have forgotten: the history says whether they were used.
+
+The engine remembers ids for long, and marks those that it forgets. It does not enter an order under
+a marked id; here the history is asked. A new id is taken for a marked one about once in a thousand
+times, when very many are marked.
+"""
+
+from sqlalchemy import Row
+
+from openvenue import units
+from openvenue.engine.instruments import Instrument
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.http import problems, resources
+from openvenue.http.engine_calls import engine_reply
+from openvenue.http.history import history_of
+from openvenue.http.worker import Worker
+from openvenue.queries import orders as order_queries
+from openvenue.vocabulary import ORDER_TYPES, POSITION_INTENTS, SIDES, TIMES_IN_FORCE
+
+
+async def after_history(
+    worker: Worker, request: pb.Request, reply: pb.Reply, instrument: Instrument
+) -> pb.Reply | resources.Order:
+    """Return the reply to a command that would open an order, once its id is known to be new.
+
+    Returns the earlier order if the history has one that asked for the same. Raises Problem: 422
+    if that one asked for something else, 503 if the history cannot be read.
+    """
+    if reply.reject.reason != pb.REASON_CLIENT_ORDER_ID_MAYBE_USED:
+        return reply
+    is_new_order = request.HasField("new_order")
+    command = request.new_order if is_new_order else request.replace_order
+    async with history_of(worker, command.account_id) as connection:
+        row = await order_queries.find_order(
+            connection,
+            worker.settings.shard_id,
+            command.account_id,
+            client_order_id=command.client_order_id,
+        )
+    if row is None:
+        command.history_checked = True
+        return await engine_reply(worker, request, command.client_order_id)
+    same = (
+        _entered_by(row, request.new_order, instrument)
+        if is_new_order
+        else _made_by(row, request.replace_order, instrument)
+    )
+    if not same:
+        raise problems.of_reason(pb.REASON_DUPLICATE_CLIENT_ORDER_ID)
+    return worker.views.order_row(row, await worker.instruments.of_id(row.instrument_id))
+
+
+def _entered_by(row: Row[tuple[object, ...]], order: pb.NewOrder, instrument: Instrument) -> bool:
+    """Say whether this new order is what opened the order of the row."""
+    # An order without an intent may come from a worker of the version before, which passed none on.
+    intent = POSITION_INTENTS[order.position_intent] if order.position_intent else None
+    return (
+        row.replaces is None
+        and row.instrument_id == order.instrument_id
+        and row.side == SIDES[order.side]
+        and row.type == ORDER_TYPES[order.type]
+        and row.time_in_force == TIMES_IN_FORCE[order.time_in_force]
+        and row.qty == units.decimal_from_steps(order.qty_lots, instrument.lot_nanos)
+        and _has_price(row, order.limit_price_ticks, instrument)
+        and row.position_intent in (None, intent)
+    )
+
+
+def _made_by(
+    row: Row[tuple[object, ...]], command: pb.ReplaceOrder, instrument: Instrument
+) -> bool:
+    """Say whether the order of the row can be what this replacement made.
+
+    The history has the outcome and not what was left as before.
+    """
+    qty = units.decimal_from_steps(command.qty_lots, instrument.lot_nanos)
+    return (
+        row.replaces == command.order_id
+        and (not command.qty_lots or row.qty == qty)
+        and (not command.limit_price_ticks or _has_price(row, command.limit_price_ticks, instrument))
+        and (
+            not command.time_in_force or row.time_in_force == TIMES_IN_FORCE[command.time_in_force]
+        )
+    )
+
+
+def _has_price(row: Row[tuple[object, ...]], ticks: int, instrument: Instrument) -> bool:
+    if not ticks:
+        return row.limit_price is None
+    return bool(row.limit_price == units.decimal_from_steps(ticks, instrument.tick_nanos))

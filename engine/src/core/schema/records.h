@@ -1,8 +1,8 @@
 // The records of a state, in memory and in snapshots.
 #pragma once
 
-#include "core/command.h"
-#include "core/types.h"
+#include "core/base/types.h"
+#include "core/schema/command.h"
 
 namespace openvenue::core {
 

@@ -17,7 +17,7 @@
 #include <string>
 #include <thread>
 
-#include "core/fast_book.h"
+#include "core/book/fast_book.h"
 #include "exit_codes.h"
 #include "journal/error.h"
 #include "logging.h"

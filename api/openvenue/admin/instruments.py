@@ -10,7 +10,7 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.units import UnitError, format_nanos, format_steps, parse_nanos, parse_steps
 from openvenue.vocabulary import ASSET_CLASSES, INSTRUMENT_STATES, Words
 
-# The engine's bounds, see engine/src/core/command.h.
+# The engine's bounds, see engine/src/core/schema/command.h.
 _PRICE_RANGE_TICKS_MAX = 1 << 26
 _PRICE_TICKS_MAX = 1 << 40
 _ORDER_QTY_LOTS_MAX = 1 << 38

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <system_error>
 
-#include "core/check.h"
+#include "core/base/check.h"
 #include "journal/error.h"
 #include "journal/file.h"
 #include "journal/frame_reader.h"

@@ -11,7 +11,7 @@
 #include <stop_token>
 #include <vector>
 
-#include "core/types.h"
+#include "core/base/types.h"
 #include "journal/segment.h"
 #include "journal/writer.h"
 

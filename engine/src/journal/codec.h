@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/byte_io.h"
-#include "core/command.h"
-#include "core/event.h"
+#include "core/base/byte_io.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 #include "journal/format.h"
 
 namespace openvenue::journal {

@@ -24,9 +24,9 @@
 #include <span>
 #include <type_traits>
 
-#include "core/command.h"
+#include "core/base/types.h"
+#include "core/schema/command.h"
 #include "core/schema/version.h"
-#include "core/types.h"
 
 struct XXH3_state_s;  // xxhash.h
 

@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "core/types.h"
+#include "core/base/types.h"
 #include "journal/file.h"
 #include "journal/format.h"
 #include "journal/segment.h"

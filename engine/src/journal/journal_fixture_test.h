@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/exchange.h"
+#include "core/exchange/exchange.h"
 #include "journal/reader.h"
 #include "journal/recovery.h"
 #include "journal/segment.h"

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/byte_io.h"
+#include "core/base/byte_io.h"
 #include "journal/codec.h"
 #include "journal/frame_reader.h"
 

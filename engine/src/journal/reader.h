@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "core/command.h"
-#include "core/event.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 
 namespace openvenue::journal {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/check.h"
+#include "core/base/check.h"
 #include "journal/error.h"
 #include "journal/file.h"
 #include "journal/format.h"

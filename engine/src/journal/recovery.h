@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/exchange.h"
+#include "core/exchange/exchange.h"
 #include "journal/replay.h"
 #include "journal/writer.h"
 

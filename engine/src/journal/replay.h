@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/event.h"
-#include "core/exchange.h"
+#include "core/exchange/exchange.h"
+#include "core/schema/event.h"
 #include "journal/reader.h"
 #include "journal/snapshot.h"
 #include "journal/writer.h"

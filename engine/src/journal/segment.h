@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/types.h"
+#include "core/base/types.h"
 #include "journal/file.h"
 #include "journal/format.h"
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "core/byte_io.h"
+#include "core/base/byte_io.h"
 #include "journal/error.h"
 #include "journal/file.h"
 #include "journal/frame_reader.h"

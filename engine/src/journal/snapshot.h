@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "core/exchange.h"
+#include "core/exchange/exchange.h"
 #include "journal/format.h"
 #include "journal/segment.h"
 #include "journal/writer.h"

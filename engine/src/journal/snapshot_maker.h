@@ -9,7 +9,7 @@
 #include <stop_token>
 #include <string>
 
-#include "core/exchange.h"
+#include "core/exchange/exchange.h"
 #include "journal/replay.h"
 #include "journal/writer.h"
 

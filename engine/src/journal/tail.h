@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "core/types.h"
+#include "core/base/types.h"
 #include "journal/file.h"
 #include "journal/format.h"
 #include "journal/writer.h"

@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "core/check.h"
+#include "core/base/check.h"
 #include "journal/codec.h"
 #include "journal/format.h"
 #include "journal/segment.h"

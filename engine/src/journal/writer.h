@@ -13,8 +13,8 @@
 #include <span>
 #include <string>
 
-#include "core/command.h"
-#include "core/event.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 #include "journal/error.h"
 #include "journal/format.h"
 

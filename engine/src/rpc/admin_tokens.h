@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/types.h"
+#include "core/base/types.h"
 #include "rpc/log_limit.h"
 
 namespace openvenue::rpc {

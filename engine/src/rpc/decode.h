@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "core/command.h"
+#include "core/schema/command.h"
 #include "rpc/wire.h"
 #include "runtime/operation.h"
 

@@ -2,8 +2,8 @@
 // wire_enums.cc), so encoding one is a cast.
 #pragma once
 
-#include "core/command.h"
-#include "core/event.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 #include "rpc/wire.h"
 #include "runtime/reply.h"
 

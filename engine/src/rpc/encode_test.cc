@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/exchange.h"
+#include "core/exchange/exchange.h"
 #include "rpc/wire.h"
 
 namespace openvenue::rpc {

@@ -1,6 +1,6 @@
 // Asserts that every enumerator has one number on the wire, in the journal and in memory. A
 // mismatch must not compile.
-#include "core/types.h"
+#include "core/base/types.h"
 #include "rpc/wire.h"
 #include "runtime/reply.h"
 

@@ -1,8 +1,8 @@
 // Makes replies from the exchange's state. Never changes the exchange.
 #pragma once
 
-#include "core/command.h"
-#include "core/event.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 #include "journal/recovery.h"
 #include "runtime/operation.h"
 #include "runtime/reply.h"

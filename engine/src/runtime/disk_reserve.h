@@ -16,7 +16,7 @@
 #include <functional>
 #include <optional>
 
-#include "core/command.h"
+#include "core/schema/command.h"
 
 namespace openvenue::runtime {
 

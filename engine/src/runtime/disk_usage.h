@@ -7,7 +7,7 @@
 #include <functional>
 #include <mutex>
 
-#include "core/types.h"
+#include "core/base/types.h"
 #include "journal/writer.h"
 
 namespace openvenue::runtime {

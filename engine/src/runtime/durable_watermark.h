@@ -6,7 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "core/types.h"
+#include "core/base/types.h"
 
 namespace openvenue::runtime {
 

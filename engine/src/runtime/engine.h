@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/command.h"
+#include "core/schema/command.h"
 #include "journal/recovery.h"
 #include "runtime/committer.h"
 #include "runtime/disk_reserve.h"

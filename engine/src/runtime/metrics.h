@@ -22,8 +22,8 @@
 #include <variant>
 #include <vector>
 
-#include "core/command.h"
-#include "core/event.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 
 namespace openvenue::runtime {
 

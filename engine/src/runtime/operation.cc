@@ -1,6 +1,6 @@
 #include "runtime/operation.h"
 
-#include "core/exchange.h"
+#include "core/exchange/exchange.h"
 
 namespace openvenue::runtime {
 namespace {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <variant>
 
-#include "core/command.h"
+#include "core/schema/command.h"
 
 namespace openvenue::runtime {
 

@@ -9,8 +9,8 @@
 #include <variant>
 #include <vector>
 
-#include "core/event.h"
-#include "core/exchange.h"
+#include "core/exchange/exchange.h"
+#include "core/schema/event.h"
 
 namespace openvenue::runtime {
 

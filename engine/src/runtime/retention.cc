@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/check.h"
+#include "core/base/check.h"
 #include "journal/error.h"
 #include "runtime/out_of_memory.h"
 #include "runtime/wait.h"

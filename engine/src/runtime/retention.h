@@ -9,7 +9,7 @@
 #include <stop_token>
 #include <string>
 
-#include "core/types.h"
+#include "core/base/types.h"
 #include "journal/archive.h"
 #include "journal/reader_offset.h"
 #include "runtime/metrics.h"

@@ -10,8 +10,8 @@
 #include <memory>
 #include <vector>
 
-#include "core/command.h"
-#include "core/event.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 #include "runtime/answers.h"
 #include "runtime/disk_reserve.h"
 #include "runtime/flight.h"

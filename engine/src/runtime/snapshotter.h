@@ -17,7 +17,7 @@
 #include <stop_token>
 #include <string>
 
-#include "core/types.h"
+#include "core/base/types.h"
 #include "runtime/durable_watermark.h"
 #include "runtime/metrics.h"
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string_view>
 
-#include "core/types.h"
+#include "core/base/types.h"
 
 namespace openvenue::runtime {
 

@@ -8,7 +8,7 @@
 #include <functional>
 #include <stdexcept>
 
-#include "core/types.h"
+#include "core/base/types.h"
 
 namespace openvenue::runtime {
 

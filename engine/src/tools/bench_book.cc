@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "core/command.h"
-#include "core/fast_book.h"
+#include "core/book/fast_book.h"
+#include "core/schema/command.h"
 #include "core/testing/naive_book.h"
 #include "exit_codes.h"
 #include "tools/book_csv.h"

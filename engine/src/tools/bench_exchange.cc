@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/exchange.h"
+#include "core/exchange/exchange.h"
 #include "exit_codes.h"
 #include "tools/exchange_flow.h"
 #include "tools/latency_histogram.h"

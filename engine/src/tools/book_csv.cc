@@ -9,7 +9,7 @@
 #include <cstring>
 #include <memory>
 
-#include "core/command.h"
+#include "core/schema/command.h"
 
 namespace openvenue::tools {
 namespace {

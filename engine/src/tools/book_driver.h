@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "core/book.h"
-#include "core/hash.h"
-#include "core/slot.h"
-#include "core/slot_index.h"
-#include "core/types.h"
-#include "core/zeroed_array.h"
+#include "core/base/hash.h"
+#include "core/base/slot.h"
+#include "core/base/slot_index.h"
+#include "core/base/types.h"
+#include "core/base/zeroed_array.h"
+#include "core/book/book.h"
 #include "tools/book_message.h"
 
 namespace openvenue::tools {

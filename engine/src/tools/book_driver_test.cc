@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/fast_book.h"
+#include "core/book/fast_book.h"
 #include "core/testing/naive_book.h"
 #include "tools/book_csv.h"
 

@@ -5,7 +5,7 @@
 #include <random>
 #include <unordered_map>
 
-#include "core/fast_book.h"
+#include "core/book/fast_book.h"
 #include "core/testing/naive_book.h"
 #include "tools/book_driver.h"
 

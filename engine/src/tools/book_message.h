@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-#include "core/types.h"
+#include "core/base/types.h"
 
 namespace openvenue::tools {
 

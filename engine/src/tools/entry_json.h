@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/command.h"
-#include "core/event.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 
 namespace openvenue::tools {
 

@@ -5,7 +5,7 @@
 #include <random>
 #include <utility>
 
-#include "core/exchange.h"
+#include "core/exchange/exchange.h"
 
 namespace openvenue::tools {
 namespace {

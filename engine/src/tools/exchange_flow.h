@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/command.h"
+#include "core/schema/command.h"
 
 namespace openvenue::tools {
 

@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "core/exchange.h"
+#include "core/exchange/exchange.h"
 
 namespace openvenue::tools {
 namespace {

@@ -10,8 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "core/command.h"
-#include "core/event.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 #include "journal/writer.h"
 
 namespace openvenue::tools {

@@ -13,7 +13,7 @@
 #include <system_error>
 #include <vector>
 
-#include "core/byte_io.h"
+#include "core/base/byte_io.h"
 #include "journal/codec.h"
 #include "journal/error.h"
 #include "journal/file.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <variant>
 
-#include "core/types.h"
+#include "core/base/types.h"
 #include "journal/writer.h"
 
 namespace openvenue::tools {

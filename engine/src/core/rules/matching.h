@@ -1,10 +1,10 @@
 // Fills, rests and ends an accepted order.
 #pragma once
 
-#include "core/event.h"
-#include "core/exchange_state.h"
-#include "core/slot.h"
-#include "core/types.h"
+#include "core/base/slot.h"
+#include "core/base/types.h"
+#include "core/schema/event.h"
+#include "core/state/exchange_state.h"
 
 namespace openvenue::core {
 

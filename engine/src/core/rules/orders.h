@@ -1,12 +1,12 @@
 // The commands on orders: enter, cancel, replace, and the end of the day.
 #pragma once
 
-#include "core/command.h"
-#include "core/event.h"
-#include "core/exchange_state.h"
+#include "core/base/slot.h"
+#include "core/base/types.h"
 #include "core/rules/matching.h"
-#include "core/slot.h"
-#include "core/types.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
+#include "core/state/exchange_state.h"
 
 namespace openvenue::core {
 

@@ -1,6 +1,6 @@
 #include <gmock/gmock.h>
 
-#include "core/exchange_fixture_test.h"
+#include "core/testing/exchange_fixture_test.h"
 
 namespace openvenue::core {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/exchange_fixture_test.h"
+#include "core/testing/exchange_fixture_test.h"
 
 namespace openvenue::core {
 namespace {

@@ -2,9 +2,9 @@
 // makes its reservation while it is open.
 #pragma once
 
-#include "core/exchange_state.h"
-#include "core/slot.h"
-#include "core/types.h"
+#include "core/base/slot.h"
+#include "core/base/types.h"
+#include "core/state/exchange_state.h"
 
 namespace openvenue::core {
 

@@ -1,9 +1,9 @@
 // Checks an order's fields alone, whoever sends it and whatever they own. Changes nothing.
 #pragma once
 
-#include "core/command.h"
-#include "core/exchange.h"
-#include "core/types.h"
+#include "core/base/types.h"
+#include "core/schema/command.h"
+#include "core/schema/records.h"
 
 namespace openvenue::core {
 

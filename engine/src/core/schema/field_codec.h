@@ -11,8 +11,8 @@
 #include <string_view>
 #include <type_traits>
 
-#include "core/byte_io.h"
-#include "core/check.h"
+#include "core/base/byte_io.h"
+#include "core/base/check.h"
 #include "core/schema/fields.h"
 #include "core/schema/names.h"
 #include "core/schema/version.h"

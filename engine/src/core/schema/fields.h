@@ -12,8 +12,8 @@
 #include <concepts>
 #include <type_traits>
 
-#include "core/command.h"
-#include "core/event.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 #include "core/schema/records.h"
 #include "core/schema/version.h"
 

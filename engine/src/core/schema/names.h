@@ -6,9 +6,9 @@
 #include <string_view>
 #include <variant>
 
-#include "core/command.h"
-#include "core/event.h"
-#include "core/types.h"
+#include "core/base/types.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 
 namespace openvenue::core {
 

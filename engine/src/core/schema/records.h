@@ -1,8 +1,8 @@
 // The records of a state, in memory and in snapshots.
 #pragma once
 
-#include "core/command.h"
-#include "core/types.h"
+#include "core/base/types.h"
+#include "core/schema/command.h"
 
 namespace openvenue::core {
 
@@ -14,7 +14,7 @@ struct Counters {
   TradeId last_trade_id = 0;
   CashMicros cash_adjusted_micros = 0;  // deposits less withdrawals
   RulesVersion rules_version = kRulesVersion;
-  Sequence client_ids_floor = 0;  // ids of orders that opened after it are all remembered
+  Sequence client_ids_floor = 0;           // ids of orders that opened after it are all remembered
   std::uint64_t client_ids_forgotten = 0;  // ids that left marks in the filter
 };
 

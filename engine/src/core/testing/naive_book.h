@@ -7,9 +7,9 @@
 #include <map>
 #include <vector>
 
-#include "core/book.h"
-#include "core/slot.h"
-#include "core/types.h"
+#include "core/base/slot.h"
+#include "core/base/types.h"
+#include "core/book/book.h"
 
 namespace openvenue::core {
 

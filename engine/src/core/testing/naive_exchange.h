@@ -14,12 +14,12 @@
 #include <utility>
 #include <vector>
 
-#include "core/book.h"
-#include "core/command.h"
-#include "core/event.h"
-#include "core/exchange.h"
-#include "core/types.h"
-#include "core/wide_integer.h"
+#include "core/base/types.h"
+#include "core/base/wide_integer.h"
+#include "core/book/book.h"
+#include "core/exchange/exchange.h"
+#include "core/schema/command.h"
+#include "core/schema/event.h"
 
 namespace openvenue::core {
 

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "core/command.h"
-#include "core/wide_integer.h"
+#include "core/base/wide_integer.h"
+#include "core/schema/command.h"
 
 namespace openvenue::core {
 

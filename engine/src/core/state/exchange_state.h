@@ -1,0 +1,57 @@
+// The complete state of a shard. Rules, administration, snapshots and the auditor work on it.
+#pragma once
+
+#include "core/base/types.h"
+#include "core/schema/command.h"
+#include "core/state/instrument_store.h"
+#include "core/state/ledger.h"
+#include "core/state/order_store.h"
+
+namespace openvenue::core {
+
+struct ExchangeState {
+  explicit ExchangeState(const Limits& pool_sizes)
+      : capacity(pool_sizes),
+        limits(pool_sizes),
+        orders(pool_sizes),
+        ledger(pool_sizes.max_accounts, pool_sizes.max_positions),
+        instruments(pool_sizes.max_instruments, pool_sizes.max_orders) {}
+
+  // The cash that an open buy order of `leaves_lots` reserves; none for market orders.
+  [[nodiscard]] WideInteger reservation_micros(const Order& order, Slot instrument,
+                                               QtyLots leaves_lots) const {
+    return WideInteger{leaves_lots} * order.limit_price_ticks *
+           instruments[instrument].instrument.tick_value_micros;
+  }
+
+  // Why the account cannot have one more position, or kNone.
+  [[nodiscard]] Reason check_room_for_position(Slot account) const {
+    if (ledger.positions() >= limits.max_positions) return Reason::kCapacity;
+    const bool has_all = ledger.account(account).positions.size >= limits.max_positions_per_account;
+    return rules_version >= 3 && has_all ? Reason::kAccountPositionLimit : Reason::kNone;
+  }
+
+  // Gives the position's place back if nothing is left of it; its record stays readable until the
+  // next command.
+  void release_if_vacant(Slot account, Slot position) {
+    if (rules_version >= 3 && ledger.position(position).vacant()) {
+      ledger.release_position(account, position);
+    }
+  }
+
+  [[nodiscard]] FastBook& book_of(Slot order) {
+    return instruments[orders.owner(order).instrument].book;
+  }
+
+  Limits capacity;                             // of the pools
+  Limits limits;                               // in force
+  RulesVersion rules_version = kRulesVersion;  // in force
+  Sequence last_sequence = 0;
+  TimestampNs last_timestamp_ns = 0;
+  TradeId last_trade_id = 0;
+  OrderStore orders;
+  Ledger ledger;
+  InstrumentStore instruments;
+};
+
+}  // namespace openvenue::core

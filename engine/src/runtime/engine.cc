@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
-#include <sched.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -25,11 +26,14 @@ constexpr std::chrono::milliseconds kDiskLook{100};
 // Names the thread for ps, top and core dumps; at most 15 bytes.
 void name_this_thread(const char* name) { pthread_setname_np(pthread_self(), name); }
 
-// Runs snapshots at idle priority: a thread that wakes up for an order takes the processor at once,
-// which no nice value achieves. Linux sets this per thread.
+// A tenth of the weight of a thread that works on orders. Less would be too little: on a host whose
+// processors are always taken, a snapshot and the engine's stop wait for this thread, and whoever
+// meets a lock that it holds waits as well.
+constexpr int kSnapshotNice = 10;
+
+// Linux has a nice value for each thread.
 void yield_to_order_flow() {
-  const sched_param parameters{};
-  if (sched_setscheduler(0, SCHED_IDLE, &parameters) != 0) {
+  if (setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kSnapshotNice) != 0) {
     spdlog::warn("snapshots run at the priority of orders: the system refuses a lower one");
   }
 }

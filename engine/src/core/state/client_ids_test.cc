@@ -173,6 +173,10 @@ TEST_F(ClientIdsTest, OlderRulesCannotFollowOnceThereAreIds) {
 class OlderRules : public ClientIdsTest {
  protected:
   OlderRules() { apply(Configure{kFewIds, 2}); }
+  // They cannot tell a forgotten id from a new one.
+  bool executes_again(const NewOrder& order) {
+    return std::holds_alternative<OrderAccepted>(apply(order).front());
+  }
 };
 
 TEST_F(OlderRules, ForgetAnIdWithItsOrder) {
@@ -180,7 +184,7 @@ TEST_F(OlderRules, ForgetAnIdWithItsOrder) {
   restart();
   EXPECT_TRUE(recognizes(named(kAnna, "1")));
   send(kBob, 1, 1);
-  EXPECT_FALSE(recognizes(named(kAnna, "1")));
+  EXPECT_TRUE(executes_again(named(kAnna, "1")));
   EXPECT_EQ(exchange_.client_id_count(), kFewIds.max_orders);
 }
 
@@ -197,7 +201,7 @@ TEST_F(OlderRules, LeaveTheIdsOfTheirRecordsToTheNewOnes) {
   exchange_.check_invariants();
   EXPECT_EQ(apply(replace).front(), Event(Duplicate{made}));
   EXPECT_TRUE(recognizes(named(kAnna, "7")));
-  EXPECT_FALSE(recognizes(named(kAnna, "1")));
+  EXPECT_TRUE(executes_again(named(kAnna, "1")));
 }
 
 // Part of what is stored: other hashes would make every remembered id unknown.

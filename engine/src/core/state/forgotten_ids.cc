@@ -20,7 +20,7 @@ static_assert((1U << kMarkBits) == kBlockBits && kMarksPerId * kMarkBits <= 64);
 
 // A block for four entries of the index, so that the filter is made for eight times as many ids.
 // The floor makes a test's tiny index tell ids apart as well as a large one.
-constexpr std::uint32_t kBlockCountMin = 1U << 12;
+constexpr std::uint32_t kBlockCountMin = 1U << 10;
 std::uint32_t block_count_for(std::uint32_t max_client_ids) {
   return std::max(kBlockCountMin, std::bit_ceil(max_client_ids / 4));
 }

@@ -11,7 +11,7 @@ namespace {
 
 UsedClientId id_of(std::uint64_t number) {
   Order order;
-  order.account = 1 + number % 3;
+  order.account = static_cast<AccountId>(1 + number % 3);
   order.client_order_id = ClientOrderId("bot-" + std::to_string(number));
   return client_id_of(order);
 }

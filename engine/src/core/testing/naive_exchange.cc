@@ -35,7 +35,9 @@ const std::vector<Event>& NaiveExchange::apply(const Command& command) {
 void NaiveExchange::carry_out(const NewOrder& command) {
   if (!accounts_.contains(command.account)) return reject(Reason::kUnknownAccount);
   if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder);
-  if (sent_before(command, command.account, command.client_order_id, 0)) return;
+  if (sent_before(command, command.account, command.client_order_id, 0, command.history_checked)) {
+    return;
+  }
   if (!instruments_.contains(command.instrument)) return reject(Reason::kUnknownInstrument);
   const bool meaningful =
       one_of(command.side, {Side::kBuy, Side::kSell}) &&

@@ -30,18 +30,24 @@ def archived(tmp_path: Path) -> Iterator[EngineProcess]:
             tmp_path,
             *("--archive-dir", str(tmp_path / "archive"), "--journal-retention-bytes", "2097152"),
         ).start()
-        open_market(engine, [1])
-        deadline = time.monotonic() + PATIENCE_S
-        batches = 0
-        while oldest(engine.data) == 1:
-            assert time.monotonic() < deadline, engine.log_tail()
-            if batches > BATCHES_ENOUGH:
-                time.sleep(0.25)  # A snapshot needs new entries, and time that nobody else wants.
-            for reply in engine.submit(*new_orders(1, 1 + batches * BATCH)):
-                assert reply.HasField("order"), f"{reply}{engine.log_tail()}"
-            batches += 1
-        yield engine
-        engine.kill()
+        try:
+            _trade_until_archived(engine)
+            yield engine
+        finally:
+            engine.kill()
+
+
+def _trade_until_archived(engine: EngineProcess) -> None:
+    open_market(engine, [1])
+    deadline = time.monotonic() + PATIENCE_S
+    batches = 0
+    while oldest(engine.data) == 1:
+        assert time.monotonic() < deadline, engine.log_tail()
+        if batches > BATCHES_ENOUGH:
+            time.sleep(0.25)  # A snapshot needs new entries, and time.
+        for reply in engine.submit(*new_orders(1, 1 + batches * BATCH)):
+            assert reply.HasField("order"), f"{reply}{engine.log_tail()}"
+        batches += 1
 
 
 def oldest(directory: Path) -> int:

@@ -9,7 +9,7 @@ behind, except an index that is built beside trading: the next run builds it aga
 import asyncio
 import time
 
-from openvenue.db.connection import open_engine
+from openvenue.db.alchemy import open_engine
 from openvenue.db.tables import metadata
 from openvenue.settings import Settings, get_settings
 from sqlalchemy import Connection, pool, text

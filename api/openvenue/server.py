@@ -11,12 +11,14 @@ if __name__ == "__main__":
 
     end_at_sigterm()  # Before imports that take a second.
 
+import gc
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 from openvenue.serving.metrics_slots import count_in, metrics_directory
-from openvenue.serving.operations import probes_in_a_thread
 from openvenue.serving.sockets import listen
 from openvenue.serving.tuning import Tuning
 from openvenue.serving.worker_place import Place
@@ -48,7 +50,8 @@ def serve(settings: Settings | None = None) -> None:
         if settings.api_port_file is not None:
             settings.api_port_file.write_text(f"{listener.getsockname()[1]}\n")
         count_in(directory, "supervisor")
-        # Only now: it makes metrics.
+        # Only now: it makes metrics. And only here: a worker imports this module, but not these.
+        from openvenue.serving.operations import probes_in_a_thread
         from openvenue.serving.supervisor import Supervisor
 
         supervisor = Supervisor(_work, settings, listener, directory)
@@ -56,11 +59,22 @@ def serve(settings: Settings | None = None) -> None:
             supervisor.run()
 
 
+@contextmanager
+def collecting_no_garbage() -> Iterator[None]:
+    """Look for no garbage meanwhile, as during imports, which make hardly any and take longer."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def _work(
     place: Place, supervisor: Connection, tuning: Tuning, retire_signal: signal.Signals
 ) -> bool:
     # Imported in the worker: metrics are made in its slot, and the parent starts fast.
-    from openvenue.http.server import run_worker
+    with collecting_no_garbage():
+        from openvenue.http.server import run_worker
 
     return run_worker(place, supervisor, tuning, retire_signal)
 

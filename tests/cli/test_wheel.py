@@ -61,6 +61,6 @@ def test_an_installed_package_runs_and_migrates(
     assert "migrate" in run("from openvenue.cli import main; main()", "--help")
     assert '"migrated"' in run("from openvenue.cli import main; main()", "migrate", "--json")
     assert "--situation" in run("from openvenue.cli import main; main()", "plan", "--help")
-    needed = "from openvenue.db.migrate import RequiredSchema as R; "
+    needed = "from openvenue.db.schema import RequiredSchema as R; "
     needed += "from openvenue.settings import Settings; print(R(Settings()).revision)"
     assert run(needed).strip()

@@ -7,7 +7,7 @@ from itertools import count
 
 import asyncpg
 import grpc
-from openvenue.db.tables import PROJECTION_CHANNEL
+from openvenue.db.channels import PROJECTION_CHANNEL
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.projector.progress import Progress

@@ -268,7 +268,8 @@ class Venue:
                 if response.status_code == 200:
                     return
                 answer = response.text
-            time.sleep(0.02)
+            # Each question takes milliseconds from what it waits for.
+            time.sleep(0.05)
         raise TimeoutError(f"the API is not ready ({answer}); see {self.directory}/*.log")
 
     def worker_pids(self) -> set[int]:

@@ -21,7 +21,8 @@ from openvenue.cli.connection import (
 )
 from openvenue.cli.local.data_dir import DataDir
 from openvenue.commands import CommandError, JsonOption, console, print_record, print_rows
-from openvenue.db.connection import DATABASE_ERRORS, DatabaseRefused, open_engine
+from openvenue.db.alchemy import DATABASE_ERRORS, open_engine
+from openvenue.db.connection import DatabaseRefused
 from openvenue.reasons import reason_of
 from openvenue.security.keys import claim_key, create_key, list_keys, revoke_key
 

@@ -16,7 +16,8 @@ from alembic.util.exc import CommandError as MigrationError
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, venue_settings
 from openvenue.commands import CommandError, JsonOption, errors, print_record
 from openvenue.db import migrate as schema
-from openvenue.db.connection import BROKEN_CONNECTION, DATABASE_ERRORS, DatabaseRefused, connect
+from openvenue.db.alchemy import DATABASE_ERRORS
+from openvenue.db.connection import BROKEN_CONNECTION, DatabaseRefused, connect
 from openvenue.reasons import reason_of
 from openvenue.settings import Settings
 

@@ -1,5 +1,7 @@
 """Makes every connection to PostgreSQL, from one reading of the URL.
 
+Without SQLAlchemy, which the projector does not need and would import for a third of its start.
+
 Each side notices when the other is gone. A host that vanished, or a network that swallows packets,
 sends nothing: without these options a connection, and its locks, would stay for the kernel's two
 hours.
@@ -11,9 +13,6 @@ import ssl
 from typing import Any
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from openvenue.database_url import SHAPE, parse_database_url
 from openvenue.reasons import reason_of
@@ -44,9 +43,6 @@ DATABASE_AWAY = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.ObjectNotInPrerequisiteStateError,  # It accepts no connections.
 )
-
-# Every error that a call to the database may raise, through SQLAlchemy or not.
-DATABASE_ERRORS = (OSError, SQLAlchemyError, asyncpg.PostgresError, *BROKEN_CONNECTION)
 
 _POOLER = (
     "a connection pooler stands before the database, and the venue needs sessions of its own "
@@ -116,42 +112,6 @@ async def connect(
         connection.terminate()
         raise
     return connection
-
-
-def open_engine(
-    database_url: str,
-    application_name: str,
-    *,
-    timeout_s: float,
-    command_timeout_s: float | None = None,
-    server_settings: dict[str, str] | None = None,
-    **options: Any,
-) -> AsyncEngine:
-    """Return SQLAlchemy's engine over `connect`; `options` are those of create_async_engine."""
-
-    async def make() -> Any:
-        return await connect(
-            database_url,
-            application_name,
-            timeout_s=timeout_s,
-            command_timeout_s=command_timeout_s,
-            **(server_settings or {}),
-        )
-
-    # The URL only names the dialect, since statements' parameters may be secret.
-    return create_async_engine(
-        "postgresql+asyncpg://", async_creator=make, hide_parameters=True, **options
-    )
-
-
-def is_away(error: Exception) -> bool:
-    """True if a read failed because the database is down, not because the read is wrong."""
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or isinstance(
-            error.orig and error.orig.__cause__, DATABASE_AWAY
-        )
-    # SQLAlchemy wraps errors of statements, but not those of a connection.
-    return isinstance(error, (*DATABASE_AWAY, asyncpg.PostgresError, PoolTimeout))
 
 
 async def _refuse_pooler(connection: "asyncpg.Connection[Any]", timeout_s: float) -> None:

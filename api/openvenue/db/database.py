@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import greenlet_spawn
 
 from openvenue import metrics
-from openvenue.db.connection import open_engine
+from openvenue.db.alchemy import open_engine
 from openvenue.db.pool import ResizablePool
 from openvenue.settings import Settings
 

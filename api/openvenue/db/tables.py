@@ -47,9 +47,6 @@ _PRICE = Numeric(28, 9)
 _MONEY = Numeric(26, 6)
 _TIMESTAMP = DateTime(timezone=True)
 
-API_KEYS_CHANNEL = "openvenue_api_keys"  # payload: the key id that changed
-PROJECTION_CHANNEL = "openvenue_projection"  # a wake-up; readers look at projection_offsets
-
 
 def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)

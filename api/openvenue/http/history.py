@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.db.connection import DATABASE_ERRORS, is_away
+from openvenue.db.alchemy import DATABASE_ERRORS, is_away
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
 from openvenue.http.engine_calls import engine_answer, not_answered

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from openvenue import metrics
-from openvenue.db.connection import DATABASE_ERRORS
+from openvenue.db.alchemy import DATABASE_ERRORS
+from openvenue.db.channels import PROJECTION_CHANNEL
 from openvenue.db.database import Database
 from openvenue.db.listener import Listener, Subscription
-from openvenue.db.migrate import RequiredSchema, current_revision
-from openvenue.db.tables import PROJECTION_CHANNEL
+from openvenue.db.schema import RequiredSchema, current_revision
 from openvenue.engine.client import EngineClient
 from openvenue.engine.instruments import Instruments
 from openvenue.engine.probe import EngineProbe

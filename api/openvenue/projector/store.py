@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 
+from openvenue.db.channels import PROJECTION_CHANNEL
 from openvenue.db.connection import BROKEN_CONNECTION, connect
-from openvenue.db.tables import PROJECTION_CHANNEL
 from openvenue.projector import text_format as fmt
 from openvenue.projector.fold import Batch, ExecutionRow, OrderRow, Sizes
 from openvenue.telemetry import get_logger

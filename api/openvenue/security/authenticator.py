@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from openvenue import metrics
+from openvenue.db.channels import API_KEYS_CHANNEL
 from openvenue.db.listener import Listener, NoAnswer, Subscription
-from openvenue.db.tables import API_KEYS_CHANNEL
 from openvenue.security.key_reader import KeyReader
 from openvenue.security.keys import hash_secret
 from openvenue.security.principal import (

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey
-from openvenue.db.connection import open_engine
+from openvenue.db.alchemy import open_engine
 from openvenue.db.tables import api_keys
 from openvenue.security.keys import create_key, hash_secret
 from openvenue.settings import Settings

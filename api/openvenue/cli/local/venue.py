@@ -28,7 +28,7 @@ from openvenue.cli.local.postgres import EmbeddedPostgres
 from openvenue.cli.local.processes import Child, keep_running
 from openvenue.commands import CommandError
 from openvenue.db import migrate
-from openvenue.db.connection import DATABASE_ERRORS
+from openvenue.db.alchemy import DATABASE_ERRORS
 from openvenue.reasons import reason_of
 from openvenue.settings import Settings
 
@@ -253,7 +253,7 @@ def _api(plan: Plan, environment: dict[str, str]) -> Child:
 def _migrate(settings: Settings) -> None:
     try:
         migrate.bring_up_to_date(settings)
-    except (MigrationError, *DATABASE_ERRORS) as error:
+    except (MigrationError, RuntimeError, *DATABASE_ERRORS) as error:
         raise CommandError(
             f"the database cannot be migrated ({reason_of(error)}): check that --database-url "
             "names a PostgreSQL that is up and whose user may create tables"

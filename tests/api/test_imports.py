@@ -1,0 +1,42 @@
+"""Processes import what they use: imports are most of a start, and of an idle process's memory."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+MIGRATIONS = {"alembic", "mako", "tomllib"}
+WEB_OF_WORKERS = {"fastapi", "uvicorn", "starlette"}
+
+# What multiprocessing imports in a worker, and what the worker then does.
+WORKER = """
+import asyncio, openvenue.server
+from openvenue.http.server import WorkerServer
+from openvenue.http.worker import Worker
+from openvenue.settings import get_settings
+
+async def make():
+    Worker(get_settings(), None)
+
+asyncio.run(make())
+"""
+SUPERVISOR = "import openvenue.server, openvenue.serving.operations, openvenue.serving.supervisor"
+PROJECTOR = "import openvenue.projector.__main__"
+
+
+@pytest.mark.parametrize(
+    ("program", "unused"),
+    [
+        (WORKER, {*MIGRATIONS, "aiohttp", "typer"}),
+        (SUPERVISOR, {*MIGRATIONS, *WEB_OF_WORKERS, "sqlalchemy", "asyncpg", "grpc", "typer"}),
+        (PROJECTOR, {*MIGRATIONS, *WEB_OF_WORKERS, "sqlalchemy", "typer"}),
+    ],
+    ids=["worker", "supervisor", "projector"],
+)
+def test_a_process_does_without(program: str, unused: set[str]) -> None:
+    listing = "\nimport json, sys; print(json.dumps(list(sys.modules)))"
+    command = [sys.executable, "-c", program + listing]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert unused & set(json.loads(done.stdout)) == set()

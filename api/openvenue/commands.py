@@ -65,5 +65,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        value = ", ".join(str(part) for part in value)
     # Names and labels come from users: show markup in them as text.
     return escape(str(value))

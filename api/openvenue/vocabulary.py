@@ -1,12 +1,13 @@
-"""The words of orders and assets, each in one place: the wire contract's enumerators.
+"""The words of orders, assets and keys, each in one place.
 
-A word is an enumerator's name without its prefix, in lower case: SIDE_BUY is "buy". API, projection
-and the database's checks all use these. The `Literal`s repeat the words for type checkers and
-schemas; a test compares them with the enumerators.
+Those of orders and assets are the wire contract's: an enumerator's name without its prefix, in
+lower case, so that SIDE_BUY is "buy". API, projection and the database's checks all use these. The
+`Literal`s repeat the words for type checkers and schemas; a test compares them with the
+enumerators.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from openvenue.engine.v1 import engine_pb2 as pb
 
@@ -16,6 +17,7 @@ TimeInForce = Literal["day", "gtc", "ioc", "fok"]
 OrderStatus = Literal["new", "partially_filled", "filled", "canceled", "expired", "replaced"]
 AssetClass = Literal["us_equity", "crypto"]
 PositionIntent = Literal["buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"]
+Scope = Literal["read", "trade"]
 
 _END_REASONS_FROM = 32  # Lower reasons refuse a command, these end an order.
 
@@ -53,3 +55,6 @@ POSITION_INTENTS: Words[PositionIntent] = _words("position intent", pb.PositionI
 ASSET_CLASSES: Words[AssetClass] = _words("asset class", pb.AssetClass.items())
 INSTRUMENT_STATES: Words[str] = _words("instrument state", pb.InstrumentState.items())
 END_REASONS: Words[str] = _words("reason", pb.Reason.items(), first=_END_REASONS_FROM)
+
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+"""What an API key may do."""

@@ -99,6 +99,20 @@ def test_alpaca_py_understands_refusals(alpaca: Any) -> None:
     assert missing.value.code == 40410000
 
 
+def test_both_clients_say_that_a_read_only_key_may_not_trade(venue: Venue, account: NewKey) -> None:
+    key = venue.read_only_key(account.account_id)
+    alpaca: Any = TradingClient(key.key_id, key.secret, url_override=venue.url)
+    assert alpaca.get_orders() == []
+    with pytest.raises(APIError) as refusal:
+        alpaca.submit_order(limit_request())
+    assert (refusal.value.status_code, refusal.value.code) == (403, 40110000)
+    exchange = ccxt.alpaca({"apiKey": key.key_id, "secret": key.secret})
+    exchange.urls["api"] = {"trader": venue.url, "market": venue.url}
+    assert exchange.fetch_open_orders() == []
+    with pytest.raises(ccxt.PermissionDenied):
+        exchange.create_order("BTC/USD", "limit", "buy", 1, 10)
+
+
 def test_alpaca_py_trades_at_market(
     venue: Venue, alpaca: Any, new_account: Callable[..., NewKey]
 ) -> None:

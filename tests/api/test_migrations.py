@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from openvenue.db import migrate
 from openvenue.db.schema import RequiredSchema, current_revision
 from openvenue.db.tables import metadata
-from openvenue.security.keys import claim_key
+from openvenue.security.keys import READ_ONLY, claim_key, create_key, list_keys
 from openvenue.settings import Settings
 from pydantic import SecretStr
 from sqlalchemy import CheckConstraint, text
@@ -257,6 +257,38 @@ def test_keys_of_the_version_before_go_to_the_only_shard_or_wait_to_be_claimed(
 
     assert run_apart(within(settings, claim_twice)) == (True, False)
     assert run_apart(shards_of_keys(settings)) == [None, 8, None, None]
+
+
+def test_keys_of_the_version_before_read_and_trade(settings: Settings) -> None:
+    migrate.upgrade(settings, "0006")
+    run_apart(execute(settings, OLD_KEYS))
+    migrate.upgrade(settings)
+    run_apart(execute(settings, "UPDATE api_keys SET key_id = key_id || 'A'", OLD_KEYS))
+
+    async def scopes(connection: AsyncConnection) -> list[list[str]]:
+        return list(await connection.scalars(text("SELECT scopes FROM api_keys")))
+
+    assert run_apart(within(settings, scopes)) == [["read", "trade"]] * 8
+
+
+def test_without_scopes_a_read_only_key_is_revoked(settings: Settings) -> None:
+    migrate.upgrade(settings)
+
+    async def make(connection: AsyncConnection) -> list[str]:
+        made = [
+            await create_key(connection, 0, 1),
+            await create_key(connection, 0, 1, "", READ_ONLY),
+        ]
+        return [key.key_id for key in made]
+
+    trading, read_only = run_apart(within(settings, make))
+    migrate.downgrade(settings, "0006")
+    migrate.upgrade(settings)
+
+    async def in_force(connection: AsyncConnection) -> dict[str, bool]:
+        return {key.key_id: key.revoked_at is None for key in await list_keys(connection, 0)}
+
+    assert run_apart(within(settings, in_force)) == {trading: True, read_only: False}
 
 
 def test_the_database_allows_the_words_of_the_vocabulary_and_no_others(settings: Settings) -> None:

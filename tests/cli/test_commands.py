@@ -1,6 +1,7 @@
 """The commands that administrate and inspect a venue, against a running one."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +59,20 @@ def test_a_key_works_until_it_is_revoked(up: Up, run: Run) -> None:
     listed = {entry["key_id"]: entry for entry in run("keys", "list", "--json").data}
     assert listed[key["key_id"]]["revoked_at"]
     assert "secret" not in listed[key["key_id"]]
+
+
+def test_a_read_only_key_is_made_shown_and_refused_trading(up: Up, run: Run) -> None:
+    trading = run("keys", "create", "1", "--json").data
+    key = run("keys", "create", "1", "--read-only", "--json").data
+    assert (trading["scopes"], key["scopes"]) == (["read", "trade"], ["read"])
+    headers = {"APCA-API-KEY-ID": key["key_id"], "APCA-API-SECRET-KEY": key["secret"]}
+    assert http.get(f"{up.url}/v2/account", headers=headers).status_code == 200
+    assert http.delete(f"{up.url}/v2/orders", headers=headers).status_code == 403
+    listed = {entry["key_id"]: entry["scopes"] for entry in run("keys", "list", "--json").data}
+    assert listed[trading["key_id"]] == ["read", "trade"]
+    assert listed[key["key_id"]] == ["read"]
+    shown = run("keys", "create", "1", "--read-only").output
+    assert re.search(r"^scopes +read$", shown, re.MULTILINE)
 
 
 def test_a_key_is_of_the_shard_that_the_engine_serves(up: Up, run: Run) -> None:

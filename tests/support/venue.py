@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Collection, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 
 import httpx
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.security.keys import NewKey, create_key
+from openvenue.security.keys import READ_ONLY, NewKey, create_key
 from openvenue.settings import Settings
+from openvenue.vocabulary import SCOPES, Scope
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -316,6 +317,10 @@ class Venue:
         self.apply(*requests)
         return run_apart(self._create_key(account_id))
 
+    def read_only_key(self, account_id: int) -> NewKey:
+        """Return a key to an account that reads only."""
+        return run_apart(self._create_key(account_id, READ_ONLY))
+
     def give(self, account_id: int, instrument_id: int, qty_lots: int) -> None:
         """Credit an account with a position."""
         adjustment = pb.AdjustPosition(
@@ -336,11 +341,11 @@ class Venue:
         """Return an HTTP client with the headers of a key."""
         return http.Client(base_url=self.url, headers=key_headers(key), timeout=15)
 
-    async def _create_key(self, account_id: int) -> NewKey:
+    async def _create_key(self, account_id: int, scopes: Collection[Scope] = SCOPES) -> NewKey:
         engine = create_async_engine(self.database_url)
         try:
             async with engine.begin() as connection:
-                return await create_key(connection, self.shard_id, account_id, "test")
+                return await create_key(connection, self.shard_id, account_id, "test", scopes)
         finally:
             await engine.dispose()
 

@@ -24,7 +24,8 @@ from openvenue.commands import CommandError, JsonOption, console, print_record, 
 from openvenue.db.alchemy import DATABASE_ERRORS, open_engine
 from openvenue.db.connection import DatabaseRefused
 from openvenue.reasons import reason_of
-from openvenue.security.keys import claim_key, create_key, list_keys, revoke_key
+from openvenue.security.keys import READ_ONLY, claim_key, create_key, list_keys, revoke_key
+from openvenue.vocabulary import SCOPES
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Make, list and revoke API keys."
@@ -37,10 +38,13 @@ _CONNECT_TIMEOUT_S = 10.0
 def create(
     account_id: Annotated[int, typer.Argument(min=1, help="Account that the key speaks for.")],
     label: Annotated[str, typer.Option(help="To tell keys apart; at most 128 characters.")] = "",
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="The key may read, but not trade.")
+    ] = False,
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key. Its secret is shown now and never again."""
+    """Make a key that reads and trades. Its secret is shown now and never again."""
     with errors_of_commands():
         check_label(label)
 
@@ -48,12 +52,19 @@ def create(
         async with administration(data_dir) as admin:
             await check_account(admin, venue_settings(data_dir), account_id)
         async with _database(data_dir) as connection:
-            key = await create_key(connection, _shard_id(data_dir), account_id, label)
+            key = await create_key(
+                connection,
+                _shard_id(data_dir),
+                account_id,
+                label,
+                READ_ONLY if read_only else SCOPES,
+            )
         return {
             "key_id": key.key_id,
             "secret": key.secret,
             "account_id": key.account_id,
             "label": key.label,
+            "scopes": key.scopes,
         }
 
     print_record(asyncio.run(run()), as_json=as_json)
@@ -76,6 +87,7 @@ def list_all(
                     "key_id": key.key_id,
                     "account_id": key.account_id,
                     "label": key.label,
+                    "scopes": key.scopes,
                     "shard_id": key.shard_id,
                     "created_at": key.created_at.isoformat(timespec="seconds"),
                     "revoked_at": key.revoked_at and key.revoked_at.isoformat(timespec="seconds"),

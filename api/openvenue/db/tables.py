@@ -8,6 +8,7 @@ Amounts are exact: prices and quantities in decimal units, money in the account'
 from collections.abc import Iterable
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -28,6 +29,7 @@ from openvenue.vocabulary import (
     INSTRUMENT_STATES,
     ORDER_STATUSES,
     ORDER_TYPES,
+    SCOPES,
     SIDES,
     TIMES_IN_FORCE,
 )
@@ -49,8 +51,11 @@ _TIMESTAMP = DateTime(timezone=True)
 
 
 def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
+    return CheckConstraint(f"{column} IN ({_listed(values)})", name=column)
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
 
 
 instruments = Table(
@@ -189,4 +194,8 @@ api_keys = Table(
     Column("revoked_at", _TIMESTAMP),
     # Null: made by a version without shards, and not claimed yet; no shard accepts it.
     Column("shard_id", BigInteger),
+    Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{read,trade}'::text[]")),
+    CheckConstraint(f"scopes <@ ARRAY[{_listed(SCOPES)}] AND 'read' = ANY (scopes)", name="scopes"),
+    # A version without scopes would let the key trade; it accepts none with such a hash.
+    CheckConstraint("'trade' = ANY (scopes) OR octet_length(secret_hash) > 32", name="scoped_hash"),
 )

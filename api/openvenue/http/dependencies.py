@@ -6,7 +6,7 @@ import msgspec
 from fastapi import Depends, Request, Response
 
 from openvenue.http import problems
-from openvenue.http.protocol import mark_keyed
+from openvenue.http.access import principal_of
 from openvenue.http.worker import Worker
 from openvenue.security.principal import Principal
 
@@ -17,9 +17,7 @@ def _worker(request: Request) -> Worker:
 
 
 async def _principal(request: Request) -> Principal:
-    principal = await _worker(request).authenticator.principal_of(request.scope["headers"])
-    mark_keyed(request.scope)
-    return principal
+    return await principal_of(_worker(request), request.scope)
 
 
 WorkerOf = Annotated[Worker, Depends(_worker)]

@@ -115,7 +115,8 @@ _HOT_PATHS: dict[str, dict[str, Any]] = {
                 resources.Order,
                 *(400, 403, 413, 422, 429),
                 meanings={
-                    403: "The account may not, or lacks money, shares or room for the order",
+                    403: "The key may not trade, or the account may not or lacks money, shares "
+                    "or room for the order",
                     422: "A field is not supported or cannot be, or the client_order_id is that of "
                     "an order with another body",
                 },

@@ -16,12 +16,12 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
+from openvenue.http.access import principal_of
 from openvenue.http.asgi import JSON, read_body, send_document, send_problem
 from openvenue.http.engine_calls import command_of, engine_reply
 from openvenue.http.order_body import check_order_class, decode_new_order
 from openvenue.http.order_terms import checked_client_order_id, fill_in, new_client_order_id
 from openvenue.http.problems import Problem
-from openvenue.http.protocol import mark_keyed
 from openvenue.http.rejections import entered_order
 from openvenue.http.worker import Worker
 from openvenue.security.principal import NotAuthenticated, Principal
@@ -69,8 +69,7 @@ class OrderEntry:
     async def _submit(self, scope: Scope, receive: Receive) -> bytes:
         if self.worker is None:
             raise problems.unavailable("the worker is starting")
-        principal = await self.worker.authenticator.principal_of(scope["headers"])
-        mark_keyed(scope)
+        principal = await principal_of(self.worker, scope)
         body = await read_body(receive, self._body_bytes_max)
         return await submit_order(self.worker, principal, body)
 

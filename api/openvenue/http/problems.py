@@ -3,6 +3,7 @@
     status  code      meaning
     400     40010000  the request is malformed
     401     40110000  the key is missing, unknown or revoked
+    403     40110000  the key may not
     403     40310000  the account may not, or lacks money or shares
     404     40410000  it does not exist
     405     40510000  the path has no such method
@@ -15,8 +16,10 @@
     500     50010000  a fault of the venue; nothing happened
     503     50310000  nothing happened, or the fate is unknown and the detail says so
 
-The codes are Alpaca's, so that its clients recognise them. No status here is 504, and no order
-whose fate is unknown is reported as failed: clients resend on 504, and give up on a failure.
+The codes are Alpaca's, so that its clients recognise them. A key that may not has the code of an
+unknown one: ccxt takes other codes of 403 for a venue that is away, and would try again. No status
+here is 504, and no order whose fate is unknown is reported as failed: clients resend on 504, and
+give up on a failure.
 """
 
 from collections.abc import Iterable, Mapping
@@ -152,6 +155,16 @@ def of_authentication(error: NotAuthenticated) -> Problem:
     if isinstance(error, UncheckedCredentials):
         return unavailable(str(error))
     return unauthorized()
+
+
+def beyond_scopes(scopes: Iterable[str], method: str, needed: str) -> Problem:
+    """403: the key's scopes lack the one that the method needs."""
+    return Problem(
+        HTTPStatus.FORBIDDEN,
+        UNAUTHORIZED,
+        f"this key may only {' and '.join(sorted(scopes))}: {method} needs a key that may {needed}",
+        title="Not allowed",
+    )
 
 
 def refused(detail: str, **members: Any) -> Problem:

@@ -240,7 +240,7 @@ class Authenticator:
             if (row := rows.get(name)) is None:
                 entry = _Entry(None, _NO_SECRET, checked_at)
             else:
-                principal = Principal(row.account_id, name, self._shard_id)
+                principal = Principal(row.account_id, name, self._shard_id, row.scopes)
                 entry = _Entry(principal, row.secret_hash, checked_at)
             # A key that changed during the read may be outdated.
             if key_id not in self._changed:

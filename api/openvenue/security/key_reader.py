@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openvenue.db.listener import Listener
+from openvenue.security.keys import hash_of_stored
+from openvenue.vocabulary import SCOPES, Scope
 
 _KEYS_IN_FORCE = """
-SELECT key_id, account_id, secret_hash FROM api_keys
+SELECT key_id, account_id, secret_hash, scopes FROM api_keys
 WHERE key_id = ANY($1::text[]) AND shard_id = $2 AND revoked_at IS NULL
 """
 
@@ -21,6 +23,9 @@ class KeyRow:
 
     account_id: int
     secret_hash: bytes
+    """As `hash_secret` returns it."""
+    scopes: frozenset[Scope]
+    """Without those of later versions."""
 
 
 class KeyReader:
@@ -39,4 +44,10 @@ class KeyReader:
         rows = await self._listener.fetch(
             _KEYS_IN_FORCE, key_ids, self._shard_id, timeout_s=self._timeout_s
         )
-        return {row[0]: KeyRow(row[1], row[2]) for row in rows}
+        found = {}
+        for key_id, account_id, stored, scopes in rows:
+            secret_hash = hash_of_stored(stored, scopes)
+            if secret_hash is not None:
+                known = frozenset(scope for scope in SCOPES if scope in scopes)
+                found[key_id] = KeyRow(account_id, secret_hash, known)
+        return found

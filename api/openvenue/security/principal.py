@@ -2,13 +2,17 @@
 
 import msgspec
 
+from openvenue.vocabulary import Scope
+
 
 class Principal(msgspec.Struct, frozen=True, gc=False):
-    """The account that a request acts for. Made once per key and kept with it."""
+    """The account that a request acts for, and what it may do. Made once per key and kept with
+    it."""
 
     account_id: int
     key_id: str
     shard_id: int
+    scopes: frozenset[Scope]
 
 
 class NotAuthenticated(Exception):

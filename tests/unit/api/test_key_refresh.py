@@ -11,8 +11,10 @@ from openvenue.security.key_reader import KeyRow
 from openvenue.security.keys import hash_secret
 from openvenue.security.principal import Principal
 from openvenue.settings import Settings
+from openvenue.vocabulary import SCOPES
 
-KNOWN = Principal(1, "known", 0)
+ALL = frozenset(SCOPES)
+KNOWN = Principal(1, "known", 0, ALL)
 
 
 class SlowReader:
@@ -25,7 +27,7 @@ class SlowReader:
     async def read(self, key_ids: Sequence[str]) -> dict[str, KeyRow]:
         self.reads.append(list(key_ids))
         await self.let.acquire()
-        return {key_id: KeyRow(1, hash_secret(b"secret")) for key_id in key_ids}
+        return {key_id: KeyRow(1, hash_secret(b"secret"), ALL) for key_id in key_ids}
 
 
 async def test_a_new_key_waits_for_one_read_of_a_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +47,7 @@ async def test_a_new_key_waits_for_one_read_of_a_refresh(monkeypatch: pytest.Mon
     reader.let.release()
     reader.let.release()
     async with asyncio.timeout(1):
-        assert await asked == Principal(1, "new", 0)
+        assert await asked == Principal(1, "new", 0, ALL)
     assert "new" in reader.reads[1]
     assert len(reader.reads) <= 3
     running.cancel()

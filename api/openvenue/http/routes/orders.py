@@ -52,6 +52,7 @@ from openvenue.vocabulary import Side
 CANCEL_ALL_ORDERS_MAX = 10_000
 SYMBOLS_MAX = 100
 
+_MAY_NOT = {403: "The key may not, or its account is not open"}
 _NO_SUCH_ORDER = {404: "The account has no such order"}
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -156,7 +157,9 @@ async def list_orders(
 @router.delete(
     "/v2/orders",
     status_code=HTTPStatus.MULTI_STATUS,
-    openapi_extra=answers(list[resources.CancelResult], 403, 422, 429, status=207),
+    openapi_extra=answers(
+        list[resources.CancelResult], 403, 422, 429, status=207, meanings=_MAY_NOT
+    ),
     dependencies=[Depends(only_known_parameters)],
 )
 async def cancel_all_orders(worker: WorkerOf, principal: Authenticated) -> Response:
@@ -222,7 +225,7 @@ async def get_order(
             resources.Order,
             *(400, 403, 404, 413, 422, 429),
             meanings={
-                403: "The account lacks money or shares for the change",
+                403: "The key may not, or the account lacks money or shares for the change",
                 **_NO_SUCH_ORDER,
                 422: "A field is not supported or cannot be, nothing would change, or the order "
                 "has ended",
@@ -271,7 +274,7 @@ async def replace_order(
         None,
         *(403, 404, 422, 429),
         status=204,
-        meanings={**_NO_SUCH_ORDER, 422: "The order has ended already"},
+        meanings={**_MAY_NOT, **_NO_SUCH_ORDER, 422: "The order has ended already"},
     ),
 )
 async def cancel_order(worker: WorkerOf, principal: Authenticated, order_id: str) -> Response:

@@ -161,6 +161,7 @@ class Recovery {
     sync_directory(tail.settings.directory);
     if (end) write_mark(end->file, end->segment, end->mark);
     tail.file.rewrite(frames.last_group_offset(), tail.offset);
+    // A torn write is cut off: what was never acknowledged becomes zeros again.
     tail.file.write_zeros(tail.offset, tail.offset + torn_bytes);
   }
 };

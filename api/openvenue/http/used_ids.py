@@ -77,7 +77,9 @@ def _made_by(
     return (
         row.replaces == command.order_id
         and (not command.qty_lots or row.qty == qty)
-        and (not command.limit_price_ticks or _has_price(row, command.limit_price_ticks, instrument))
+        and (
+            not command.limit_price_ticks or _has_price(row, command.limit_price_ticks, instrument)
+        )
         and (
             not command.time_in_force or row.time_in_force == TIMES_IN_FORCE[command.time_in_force]
         )

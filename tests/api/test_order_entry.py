@@ -372,7 +372,9 @@ def test_an_id_that_the_engine_has_forgotten_is_not_executed_again(
         for number in range(8):
             submit(client, client_order_id=f"{number}", time_in_force="ioc")
         # The filter in front of the history survives a restart, and the engine's snapshot.
-        venue.restart_engine()
+        venue.engine.stop()
+        venue.start_engine()
+        venue.wait_until_ready()
         again = submit(client, client_order_id="first", time_in_force="ioc")
         assert (again.status_code, again.json()["id"]) == (200, first["id"])
         varied = submit(client, client_order_id="first", time_in_force="ioc", qty="11")

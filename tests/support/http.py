@@ -13,6 +13,7 @@ _NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 get = partial(httpx.get, verify=_NOBODY)
 post = partial(httpx.post, verify=_NOBODY)
+delete = partial(httpx.delete, verify=_NOBODY)
 request = partial(httpx.request, verify=_NOBODY)
 Client = partial(httpx.Client, verify=_NOBODY)
 AsyncClient = partial(httpx.AsyncClient, verify=_NOBODY)

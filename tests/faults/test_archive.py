@@ -1,9 +1,11 @@
 """Segments that an engine moved to its archive: it starts without them, and nothing is lost."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ from tests.faults.engine_process import EngineProcess
 from tests.faults.small_disk import BATCH, new_orders, small_disk
 from tests.faults.traders import open_market
 from tests.support.venue import engine_binary
+from tests.support.waiting import wait_for
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 # Many segments and snapshots.
 BATCHES_ENOUGH = 100_000 // BATCH
+BATCHES_OF_A_SEGMENT = 14_000 // BATCH
 
 
 @pytest.fixture
@@ -30,18 +34,45 @@ def archived(tmp_path: Path) -> Iterator[EngineProcess]:
             tmp_path,
             *("--archive-dir", str(tmp_path / "archive"), "--journal-retention-bytes", "2097152"),
         ).start()
-        open_market(engine, [1])
-        deadline = time.monotonic() + PATIENCE_S
-        batches = 0
-        while oldest(engine.data) == 1:
-            assert time.monotonic() < deadline, engine.log_tail()
-            if batches > BATCHES_ENOUGH:
-                time.sleep(0.25)  # A snapshot needs new entries, and time that nobody else wants.
-            for reply in engine.submit(*new_orders(1, 1 + batches * BATCH)):
-                assert reply.HasField("order"), f"{reply}{engine.log_tail()}"
-            batches += 1
-        yield engine
-        engine.kill()
+        try:
+            give_snapshots_time(engine)
+            open_market(engine, [1])
+            trade_until_archived(engine)
+            yield engine
+        finally:
+            engine.kill()
+
+
+def trade_until_archived(engine: EngineProcess) -> None:
+    """Enter orders until the engine has moved a segment."""
+    deadline = time.monotonic() + PATIENCE_S
+    batches = 0
+    while oldest(engine.data) == 1:
+        assert time.monotonic() < deadline, engine.log_tail()
+        if batches > BATCHES_ENOUGH:
+            time.sleep(0.25)  # A snapshot needs new entries.
+        for reply in engine.submit(*new_orders(1, 1 + batches * BATCH)):
+            assert reply.HasField("order"), f"{reply}{engine.log_tail()}"
+        batches += 1
+        if batches % BATCHES_OF_A_SEGMENT == 0:
+            # By itself the engine rests after each, the longer the slower the machine.
+            engine.admin.call("TakeSnapshot", pb.TakeSnapshotRequest())
+
+
+def give_snapshots_time(engine: EngineProcess) -> None:
+    """Let snapshots and the archive take processor time like the rest of the engine.
+
+    They take only what nobody else wants, and beside other tests that may be none.
+    """
+    assert engine.process is not None
+    for task in Path(f"/proc/{engine.process.pid}/task").iterdir():
+        if (task / "comm").read_text().strip() in ("snapshot", "retention"):
+            wait_for(partial(is_idle, int(task.name)))
+            os.sched_setscheduler(int(task.name), os.SCHED_OTHER, os.sched_param(0))
+
+
+def is_idle(thread: int) -> bool:
+    return os.sched_getscheduler(thread) == os.SCHED_IDLE
 
 
 def oldest(directory: Path) -> int:

@@ -113,7 +113,7 @@ test-tsan: build/tsan/build.ninja
 soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kills, many loads
 	@$(NINJA) build/debug | $(BUILT)
 	@OPENVENUE_SEEDS=20000 ctest --test-dir build/debug -j 2 --timeout 7200 --output-on-failure | $(QUIETLY)
-	@OPENVENUE_EXAMPLES=25 pytest -q --timeout 7200 tests/unit
+	@OPENVENUE_EXAMPLES=25 pytest -q --timeout 7200 tests/unit tests/api/test_order_entry.py
 	@OPENVENUE_KILLS=200 pytest -q --timeout 7200 tests/faults tests/projector/test_database_dies.py tests/projector/test_projection.py
 
 .PHONY: test-api-server

@@ -22,6 +22,7 @@ from openvenue.http.problems import Problem
 from openvenue.security.keys import NewKey
 
 from tests.api.orders import client_of, limit_order, market_order, worker_of
+from tests.support.examples import examples
 from tests.support.venue import Venue
 
 
@@ -441,7 +442,7 @@ def almost_orders(draw: st.DrawFn) -> bytes:
 AAPL = Instrument(1, "id", "AAPL", "Apple", "us_equity", True, 10**7, 10**9, 1, 10**7, 10**6)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(body=st.binary() | almost_orders())
 def test_any_body_is_an_order_or_has_a_problem(body: bytes) -> None:
     with contextlib.suppress(Problem):

@@ -17,9 +17,10 @@ from tests.faults.small_disk import BATCH, new_orders, small_disk
 from tests.faults.traders import open_market
 from tests.support.venue import engine_binary
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 # Many segments and snapshots.
 BATCHES_ENOUGH = 100_000 // BATCH
+BATCHES_OF_A_SEGMENT = 14_000 // BATCH
 
 
 @pytest.fixture
@@ -31,23 +32,27 @@ def archived(tmp_path: Path) -> Iterator[EngineProcess]:
             *("--archive-dir", str(tmp_path / "archive"), "--journal-retention-bytes", "2097152"),
         ).start()
         try:
-            _trade_until_archived(engine)
+            open_market(engine, [1])
+            trade_until_archived(engine)
             yield engine
         finally:
             engine.kill()
 
 
-def _trade_until_archived(engine: EngineProcess) -> None:
-    open_market(engine, [1])
+def trade_until_archived(engine: EngineProcess) -> None:
+    """Enter orders until the engine has moved a segment."""
     deadline = time.monotonic() + PATIENCE_S
     batches = 0
     while oldest(engine.data) == 1:
         assert time.monotonic() < deadline, engine.log_tail()
         if batches > BATCHES_ENOUGH:
-            time.sleep(0.25)  # A snapshot needs new entries, and time.
+            time.sleep(0.25)  # A snapshot needs new entries.
         for reply in engine.submit(*new_orders(1, 1 + batches * BATCH)):
             assert reply.HasField("order"), f"{reply}{engine.log_tail()}"
         batches += 1
+        if batches % BATCHES_OF_A_SEGMENT == 0:
+            # By itself the engine rests after each, the longer the slower the machine.
+            engine.admin.call("TakeSnapshot", pb.TakeSnapshotRequest())
 
 
 def oldest(directory: Path) -> int:

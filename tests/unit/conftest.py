@@ -1,8 +1,9 @@
 """Unit tests start no process: a test that does fails, also if a fixture does it."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,18 @@ sys.addaudithook(_refuse)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    # pytest calls this for the tests of every folder.
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    return (yield from _refusing(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    return (yield from _refusing(item))
+
+
+def _refusing(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Refuse within the hook. Not at a test's end: after the last, servers of others end too."""
+    # pytest calls the hooks for the tests of every folder.
     if _HERE not in item.path.parents:
         return (yield)
     _running.append(item.nodeid)

@@ -70,7 +70,7 @@ def test_a_wrong_secret_an_unknown_key_and_a_missing_half_look_alike(
 ) -> None:
     right = key_headers(account)
     wrong = [
-        {**right, "APCA-API-SECRET-KEY": "x" + account.secret[1:]},
+        {**right, "APCA-API-SECRET-KEY": f"{account.secret}x"},
         {**right, "APCA-API-KEY-ID": "OVUNKNOWN"},
         {**right, "APCA-API-SECRET-KEY": ""},
         {"APCA-API-KEY-ID": account.key_id},

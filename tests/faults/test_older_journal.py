@@ -25,6 +25,7 @@ def as_version_2(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry as the older `journal dump` printed it, after checking its new fields."""
     assert entry.pop("actor") == ""
     assert entry["command"].pop("position_intent", "unspecified") == "unspecified"
+    assert entry["command"].pop("history_checked", False) is False
     assert entry["command"].pop("rules_version", 1) == 1
     if "max_positions_per_account" in entry["command"]:
         assert entry["command"].pop("max_positions_per_account") == 1 << 26

@@ -150,6 +150,10 @@ TEST(Codec, AnEntryOfVersion2IsReadWithWhatItMeantThen) {
     expected.actor = {};
     if (auto* order = std::get_if<core::NewOrder>(&expected.body)) {
       order->position_intent = core::PositionIntent::kUnspecified;
+      order->history_checked = false;
+    }
+    if (auto* replace = std::get_if<core::ReplaceOrder>(&expected.body)) {
+      replace->history_checked = false;
     }
     if (auto* configure = std::get_if<core::Configure>(&expected.body)) {
       configure->rules_version = 1;

@@ -39,7 +39,8 @@ class ClientIdsTest : public ExchangeFixture {
   bool recognizes(const NewOrder& order) {
     apply(order);
     if (std::holds_alternative<Duplicate>(events_.front())) return true;
-    EXPECT_EQ(events_, EventBuffer{Rejected(Reason::kClientOrderIdMaybeUsed, 0)});
+    const EventBuffer refused{Rejected{Reason::kClientOrderIdMaybeUsed, 0}};
+    EXPECT_EQ(events_, refused);
     return false;
   }
   static NewOrder checked(NewOrder order) {

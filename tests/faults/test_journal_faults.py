@@ -14,6 +14,7 @@ from tests.faults.traders import Trader, assert_still_there, open_market, trade_
 EXIT_JOURNAL_REFUSED = 3
 EXIT_JOURNAL_FAILED = 4
 SEGMENT_HEADER_BYTES = 4096
+FRAME_HEADER_BYTES = 64
 FRAME_MAGIC = b"OVF\xff"
 
 
@@ -90,7 +91,7 @@ def test_damage_within_the_journal_stops_the_engine_with_file_and_offset(
     segment = newest_segment(engine)
     offsets = frame_offsets(segment)
     damaged = offsets[len(offsets) // 2]
-    overwrite(segment, damaged + 80, b"\xa5" * 4)
+    overwrite(segment, damaged + FRAME_HEADER_BYTES, b"\xa5" * 4)
 
     assert engine.spawn().wait(10) == EXIT_JOURNAL_REFUSED
     assert f"{segment} at offset {damaged}" in engine.log_tail()

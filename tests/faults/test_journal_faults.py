@@ -89,8 +89,10 @@ def test_damage_within_the_journal_stops_the_engine_with_file_and_offset(
     trade_for(engine, Trader(1, seed=2), 0.2)
     assert engine.stop() == 0
     segment = newest_segment(engine)
-    offsets = frame_offsets(segment)
-    damaged = offsets[len(offsets) // 2]
+    content = segment.read_bytes()
+    # Some frames are marks without entries: an engine that is idle for a moment writes one.
+    with_entries = [at for at in frame_offsets(segment) if content[at + 12 : at + 16] != bytes(4)]
+    damaged = with_entries[len(with_entries) // 2]
     overwrite(segment, damaged + FRAME_HEADER_BYTES, b"\xa5" * 4)
 
     assert engine.spawn().wait(10) == EXIT_JOURNAL_REFUSED

@@ -57,4 +57,4 @@ INSTRUMENT_STATES: Words[str] = _words("instrument state", pb.InstrumentState.it
 END_REASONS: Words[str] = _words("reason", pb.Reason.items(), first=_END_REASONS_FROM)
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""What an API key may do."""
+"""The scopes that an API key can have."""

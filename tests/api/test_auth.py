@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from tests.api.orders import limit_order
 from tests.support import http
 from tests.support.proxy import Proxy
-from tests.support.venue import Venue, key_headers, log_lines, run_apart
+from tests.support.venue import Venue, in_database, key_headers, log_lines, run_apart
 from tests.support.waiting import wait_for
 
 ROUTES = [
@@ -34,18 +34,6 @@ ROUTES = [
     ("GET", "/v2/clock"),
     ("GET", "/v1/book/AAPL"),
 ]
-
-
-def in_database(venue: Venue, work: Callable[[AsyncConnection], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        engine = create_async_engine(venue.database_url)
-        try:
-            async with engine.begin() as connection:
-                return await work(connection)
-        finally:
-            await engine.dispose()
-
-    return run_apart(run())
 
 
 def status(venue: Venue, headers: dict[str, str], path: str = "/v2/clock") -> int:

@@ -9,7 +9,7 @@ import pytest
 MIGRATIONS = {"alembic", "mako", "tomllib"}
 WEB_OF_WORKERS = {"fastapi", "uvicorn", "starlette"}
 
-# What multiprocessing imports in a worker, and what the worker then does.
+# Multiprocessing imports this in a worker, and then the worker does the rest.
 WORKER = """
 import asyncio, openvenue.server
 from openvenue.http.server import WorkerServer

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
 import httpx
@@ -14,12 +14,12 @@ from openvenue.security import keys
 from openvenue.security.keys import NewKey
 from sqlalchemy import text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.routing import Route
 
 from tests.api.orders import client_of, limit_order
 from tests.support import http
-from tests.support.venue import Venue, key_headers, run_apart
+from tests.support.venue import Venue, in_database, key_headers
 from tests.support.waiting import wait_for
 
 PARAMETERS = {"symbol": "AAPL", "symbol_or_asset_id": "AAPL"}
@@ -31,18 +31,6 @@ NEED_NO_KEY = {"/healthz", "/openapi.json", "/docs"}
 KEYS_OF_BEFORE = """
 SELECT secret_hash FROM api_keys WHERE key_id = :key_id AND shard_id = 0 AND revoked_at IS NULL
 """
-
-
-def in_database(venue: Venue, work: Callable[[AsyncConnection], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        engine = create_async_engine(venue.database_url)
-        try:
-            async with engine.begin() as connection:
-                return await work(connection)
-        finally:
-            await engine.dispose()
-
-    return run_apart(run())
 
 
 @pytest.fixture

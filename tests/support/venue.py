@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +22,7 @@ from openvenue.security.keys import READ_ONLY, NewKey, create_key
 from openvenue.settings import Settings
 from openvenue.vocabulary import SCOPES, Scope
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from tests.support import http, metrics
 from tests.support.admin_access import AdminAccess
@@ -389,6 +389,20 @@ def run_apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine to its end, even if the caller runs in an event loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, coroutine).result()
+
+
+def in_database(venue: Venue, work: Callable[[AsyncConnection], Awaitable[Any]]) -> Any:
+    """Return the result of `work` on a connection to the venue's database, in one transaction."""
+
+    async def run() -> Any:
+        engine = create_async_engine(venue.database_url)
+        try:
+            async with engine.begin() as connection:
+                return await work(connection)
+        finally:
+            await engine.dispose()
+
+    return run_apart(run())
 
 
 def log_lines(venue: Venue, event: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Who sends a request, and whether their key may: for every route that needs a key."""
+"""Finds the principal of a request and checks its scopes, for every route that needs a key."""
 
 from starlette.types import Scope
 

@@ -77,7 +77,7 @@ void write_used_ids(const ClientIds& ids, const SlotList& list, auto& out, std::
   }
 }
 
-// Nothing is written for an empty filter: the counters say that it is.
+// The counters say whether the filter is empty; an empty one is not written.
 void write_forgotten_ids(const ForgottenIds& forgotten, auto& out) {
   for (std::uint32_t i = 0; forgotten.ids() > 0 && i < forgotten.block_count(); ++i) {
     for (const std::uint64_t word : forgotten.block(i)) out.put(word);

@@ -8,8 +8,8 @@
 // accounts in the order in which they became so. A full index forgets the head of that queue: what
 // one account sends never costs another one its share.
 //
-// What was forgotten leaves its mark in a filter, so that an id which may have been used is never
-// taken for a new one.
+// A filter keeps a mark of each forgotten id, so that the index never takes one that may have been
+// used for a new one.
 //
 // Rules before version 3 keep an id for as long as its order's record, and nothing is queued.
 //

@@ -133,7 +133,7 @@ TEST_F(ClientIdsTest, AForgottenIdIsNotExecutedAgainUnlessTheHistoryWasAsked) {
   EXPECT_TRUE(std::holds_alternative<OrderAccepted>(apply(named(kAnna, "new")).front()));
   const NewOrder again = checked(named(kAnna, "1"));
   EXPECT_TRUE(std::holds_alternative<OrderAccepted>(apply(again).front()));
-  // What the sender knew of the history is not part of the order.
+  // The flag is not part of the order.
   const OrderId made = exchange_.last_sequence();
   EXPECT_EQ(apply(named(kAnna, "1")).front(), Event(Duplicate{made}));
 }

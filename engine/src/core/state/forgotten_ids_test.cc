@@ -51,7 +51,7 @@ TEST(ForgottenIds, KeepsWhatItHasWhenItGrowsAndWhenItShrinks) {
   forgotten.fit(1U << 14);
   EXPECT_EQ(forgotten.block_count(), small);
   EXPECT_EQ(found(forgotten, 0, 40'000), 40'000U);
-  // What was beyond the smaller filter is not there when it grows again.
+  // A filter that grows again repeats the smaller one; it keeps none of its former blocks.
   forgotten.fit(1U << 15);
   for (std::uint32_t i = 0; i < small; ++i) {
     ASSERT_EQ(forgotten.block(small + i), forgotten.block(i));

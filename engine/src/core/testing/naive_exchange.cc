@@ -165,7 +165,7 @@ bool NaiveExchange::sent_before(const CommandBody& body, AccountId account, cons
     return true;
   }
   CommandBody known = earlier->body;
-  // What the sender knew of the history is not part of what it asked for.
+  // The flag is not part of the order: a repetition may have another.
   const auto checked_as_now = [&](auto& order) { order.history_checked = history_checked; };
   if (auto* order = std::get_if<NewOrder>(&known)) checked_as_now(*order);
   if (auto* order = std::get_if<ReplaceOrder>(&known)) checked_as_now(*order);

@@ -110,8 +110,9 @@ void Snapshotter::write(bool requested) {
   } catch (const journal::Divergence& divergence) {
     metrics_.snapshot_failures.Increment();
     spdlog::critical("the journal does not replay to what was recorded: {}", divergence.what());
-    refuse(requested, std::current_exception());
     if (on_divergence_) on_divergence_(divergence.what());
+    // Last: the requester then owns the error, and finds that the divergence was acted on.
+    refuse(requested, std::current_exception());
   } catch (const std::exception& error) {
     metrics_.snapshot_failures.Increment();
     spdlog::error("snapshot failed; the journal is whole and trading goes on: {}", error.what());

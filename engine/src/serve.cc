@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "core/book/fast_book.h"
+#include "core/exchange/exchange.h"
 #include "exit_codes.h"
 #include "journal/error.h"
 #include "logging.h"
@@ -270,7 +271,7 @@ std::unique_ptr<prometheus::Exposer> expose(const std::string& address,
 
 std::uint64_t memory_needed_bytes(const core::Limits& limits) {
   const std::uint64_t state =
-      runtime::VenueExchange::pool_bytes(limits) + core::FastBook::Pool::bytes(limits.max_orders);
+      core::Exchange::pool_bytes(limits) + core::FastBook::Pool::bytes(limits.max_orders);
   return 2 * state;  // the running one, and the snapshots'
 }
 

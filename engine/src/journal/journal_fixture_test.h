@@ -78,7 +78,7 @@ class Market {
   explicit Market(std::uint64_t seed) : random_(seed) {}
 
   // Applies the next command to `exchange` and returns it with its events.
-  Entry next(VenueExchange& exchange) {
+  Entry next(core::Exchange& exchange) {
     Entry entry;
     entry.command.sequence = exchange.last_sequence() + 1;
     entry.command.timestamp_ns = static_cast<core::TimestampNs>(1'000 * entry.command.sequence);
@@ -138,14 +138,20 @@ class Market {
       case 3:
         return core::EndTradingDay{};
       default:
-        return core::NewOrder{.account = account,
-                              .instrument = static_cast<core::InstrumentId>(uniform(1, 2)),
-                              .side = uniform(0, 1) == 0 ? core::Side::kBuy : core::Side::kSell,
-                              .time_in_force = static_cast<core::TimeInForce>(uniform(1, 4)),
-                              .qty_lots = uniform(1, 20),
-                              .limit_price_ticks = uniform(95, 105),
-                              .client_order_id = id};
+        return new_order(account, id);
     }
+  }
+
+  core::NewOrder new_order(core::AccountId account, const core::ClientOrderId& id) {
+    core::NewOrder order;
+    order.account = account;
+    order.instrument = static_cast<core::InstrumentId>(uniform(1, 2));
+    order.side = uniform(0, 1) == 0 ? core::Side::kBuy : core::Side::kSell;
+    order.time_in_force = static_cast<core::TimeInForce>(uniform(1, 4));
+    order.qty_lots = uniform(1, 20);
+    order.limit_price_ticks = uniform(95, 105);
+    order.client_order_id = id;
+    return order;
   }
 
   std::int64_t uniform(std::int64_t low, std::int64_t high) {
@@ -156,7 +162,7 @@ class Market {
 };
 
 // Writes `frames` frames of `entries` entries each, every one synced, and returns what they hold.
-inline std::vector<Entry> append_frames(VenueExchange& exchange, Writer& writer, Market& market,
+inline std::vector<Entry> append_frames(core::Exchange& exchange, Writer& writer, Market& market,
                                         int frames, int entries) {
   std::vector<Entry> written;
   Frame frame;

@@ -14,7 +14,7 @@
 namespace openvenue::journal {
 
 struct Recovered {
-  std::unique_ptr<VenueExchange> exchange;  // never null
+  std::unique_ptr<core::Exchange> exchange;  // never null
   Writer writer;
   core::Sequence snapshot_sequence = 0;  // the snapshot it started from; 0: none
   std::uint64_t entries_replayed = 0;

@@ -26,7 +26,7 @@ using testing::write_journal;
 using testing::write_snapshot;
 
 std::uint64_t hash_after(const std::vector<Entry>& entries) {
-  VenueExchange exchange(kSmallLimits);
+  core::Exchange exchange(kSmallLimits);
   core::EventBuffer events;
   for (const Entry& entry : entries) exchange.apply(entry.command, events);
   return exchange.state_hash();

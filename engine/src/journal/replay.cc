@@ -22,14 +22,14 @@ Replay::Replay(const Settings& settings, const core::Limits& limits, Start start
   if (start != Start::kBeginning) restore_snapshot_of(start, limits);
   if (!exchange_) {
     check_begins_with_entry_one();
-    exchange_ = std::make_unique<VenueExchange>(limits);
+    exchange_ = std::make_unique<core::Exchange>(limits);
     reader_ = std::make_unique<Reader>(settings.directory, settings.shard_id, 1, settings.archive);
   }
   reserve_events();
 }
 
 void Replay::reserve_events() {
-  const std::size_t events = VenueExchange::max_events_per_command(exchange_->capacity());
+  const std::size_t events = core::Exchange::max_events_per_command(exchange_->capacity());
   recorded_.reserve(events);
   recomputed_.reserve(events);
 }
@@ -120,7 +120,7 @@ void Replay::prepare_for(const core::Configure& configure) {
   }
   const core::Limits capacity = core::larger_of(exchange_->capacity(), configure.limits);
   if (capacity == exchange_->capacity()) return;
-  exchange_ = VenueExchange::resized(std::move(exchange_), capacity);
+  exchange_ = core::Exchange::resized(std::move(exchange_), capacity);
   reserve_events();
 }
 

@@ -35,8 +35,8 @@ class Replay {
   // that this build does not know; Stopped, between two entries, if `stop` was requested.
   Stop run(core::Sequence up_to, core::Sequence durable, const std::stop_token& stop = {});
 
-  [[nodiscard]] const VenueExchange& exchange() const { return *exchange_; }
-  [[nodiscard]] std::unique_ptr<VenueExchange> take_exchange() { return std::move(exchange_); }
+  [[nodiscard]] const core::Exchange& exchange() const { return *exchange_; }
+  [[nodiscard]] std::unique_ptr<core::Exchange> take_exchange() { return std::move(exchange_); }
   [[nodiscard]] const FrameReader& frames() const { return reader_->frames(); }
   // Reason of run()'s kTorn.
   [[nodiscard]] const std::string& torn_reason() const { return reader_->error(); }
@@ -55,7 +55,7 @@ class Replay {
   void apply_and_compare();
 
   Settings settings_;
-  std::unique_ptr<VenueExchange> exchange_;
+  std::unique_ptr<core::Exchange> exchange_;
   std::unique_ptr<Reader> reader_;
   core::Command command_;
   core::EventBuffer recorded_;

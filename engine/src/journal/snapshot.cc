@@ -61,7 +61,7 @@ void leave_reserve(const Settings& settings, std::uint64_t bytes) {
 
 // Walks the state twice, for the header and for the bytes: time costs nothing here, and memory for
 // all the bytes would.
-SnapshotHeader write_state(File& file, const Settings& settings, const VenueExchange& exchange,
+SnapshotHeader write_state(File& file, const Settings& settings, const core::Exchange& exchange,
                            std::uint64_t frame_checksum, const std::stop_token& stop) {
   const core::Digest digest = exchange.digest();
   SnapshotHeader header;
@@ -139,12 +139,12 @@ void check_snapshot(const NamedFile& name, const Settings& settings) {
   }
 }
 
-std::unique_ptr<VenueExchange> restore_snapshot(const NamedFile& name, const Snapshot& snapshot,
-                                                const core::Limits& limits) {
+std::unique_ptr<core::Exchange> restore_snapshot(const NamedFile& name, const Snapshot& snapshot,
+                                                 const core::Limits& limits) {
   core::ByteReader in(std::span(snapshot.bytes).subspan(sizeof(SnapshotHeader)));
-  const std::optional<core::Limits> needed = VenueExchange::limits_in(in);
+  const std::optional<core::Limits> needed = core::Exchange::limits_in(in);
   if (!needed) throw refuse(name, "it does not begin with a state that this engine reads");
-  auto exchange = std::make_unique<VenueExchange>(core::larger_of(limits, *needed));
+  auto exchange = std::make_unique<core::Exchange>(core::larger_of(limits, *needed));
   if (!exchange->restore(in) || in.remaining() != 0) {
     throw refuse(name, "its state contradicts itself, or another version wrote it");
   }
@@ -155,7 +155,7 @@ std::unique_ptr<VenueExchange> restore_snapshot(const NamedFile& name, const Sna
   return exchange;
 }
 
-std::string save_snapshot(const Settings& settings, const VenueExchange& exchange,
+std::string save_snapshot(const Settings& settings, const core::Exchange& exchange,
                           std::uint64_t frame_checksum, const std::stop_token& stop) {
   const std::filesystem::path unfinished = settings.directory / "next-snapshot.tmp";
   File file = File::create(unfinished);

@@ -18,8 +18,6 @@
 
 namespace openvenue::journal {
 
-using VenueExchange = core::Exchange;
-
 constexpr std::size_t kSnapshotsKept = 2;
 
 struct Snapshot {
@@ -32,9 +30,9 @@ struct Snapshot {
 
 // The snapshot's state, in pools as large as `limits`, or as it needs if that is more. Throws
 // JournalError if it does not match the header.
-[[nodiscard]] std::unique_ptr<VenueExchange> restore_snapshot(const NamedFile& name,
-                                                              const Snapshot& snapshot,
-                                                              const core::Limits& limits);
+[[nodiscard]] std::unique_ptr<core::Exchange> restore_snapshot(const NamedFile& name,
+                                                               const Snapshot& snapshot,
+                                                               const core::Limits& limits);
 
 // Reads the file from the disk, a piece at a time, and compares it with the journal's frame that it
 // was taken at. Throws JournalError saying why it cannot be used.
@@ -44,7 +42,7 @@ void check_snapshot(const NamedFile& name, const Settings& settings);
 // `frame_checksum` is that of the frame with the last applied entry. Needs little memory beside the
 // state. Returns a sentence with the older snapshots that could not be removed, or nothing. Throws
 // JournalError, and Stopped if `stop` was requested; it leaves no part of a file.
-std::string save_snapshot(const Settings& settings, const VenueExchange& exchange,
+std::string save_snapshot(const Settings& settings, const core::Exchange& exchange,
                           std::uint64_t frame_checksum, const std::stop_token& stop = {});
 
 }  // namespace openvenue::journal

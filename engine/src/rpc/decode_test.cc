@@ -38,9 +38,13 @@ TEST(Decode, KeepsEveryFieldOfAnOrder) {
   runtime::Operation operation;
   ASSERT_FALSE(decode(request, operation).has_value());
   EXPECT_EQ(operation.request_id, 5U);
-  const core::NewOrder expected{
-      1, 2, core::Side::kSell,         core::OrderType::kLimit,           core::TimeInForce::kIoc,
-      3, 4, core::ClientOrderId("id"), core::PositionIntent::kSellToClose};
+  const core::OrderTerms terms{3,
+                               4,
+                               core::Side::kSell,
+                               core::OrderType::kLimit,
+                               core::TimeInForce::kIoc,
+                               core::PositionIntent::kSellToClose};
+  const core::NewOrder expected{terms, 1, 2, core::ClientOrderId("id")};
   EXPECT_EQ(std::get<core::NewOrder>(std::get<core::CommandBody>(operation.body)), expected);
 }
 

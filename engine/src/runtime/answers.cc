@@ -54,13 +54,13 @@ Body repeats_forgotten(const core::CommandBody& body, core::OrderId order_id) {
   return Refusal{core::Reason::kDuplicateClientOrderId, order, true};
 }
 
-Body order_outcome(const VenueExchange& exchange, const core::CommandBody& body,
+Body order_outcome(const core::Exchange& exchange, const core::CommandBody& body,
                    const core::Event& first) {
   const core::OrderId order_id = order_named_by(first);
-  const core::Order* order = exchange.find_order(order_id);
+  const auto order = exchange.find_order(order_id);
   const bool duplicate = std::holds_alternative<core::Duplicate>(first);
-  if (order == nullptr && duplicate) return repeats_forgotten(body, order_id);
-  if (order == nullptr) {
+  if (!order && duplicate) return repeats_forgotten(body, order_id);
+  if (!order) {
     std::fprintf(stderr, "broken invariant: order %llu is named by an event but is not kept\n",
                  static_cast<unsigned long long>(order_id));
     std::abort();
@@ -68,12 +68,12 @@ Body order_outcome(const VenueExchange& exchange, const core::CommandBody& body,
   return OrderOutcome{*order, duplicate};
 }
 
-Body refusal(const VenueExchange& exchange, const core::Rejected& rejected,
+Body refusal(const core::Exchange& exchange, const core::Rejected& rejected,
              core::AccountId account) {
   Refusal refusal{rejected.reason, std::nullopt, false};
-  const core::Order* order =
-      rejected.order_id == 0 ? nullptr : exchange.find_order(rejected.order_id);
-  if (order != nullptr && order->account == account) refusal.order = *order;
+  if (rejected.order_id == 0) return refusal;
+  const auto order = exchange.find_order(rejected.order_id);
+  if (order && order->account == account) refusal.order = order;
   return refusal;
 }
 
@@ -85,7 +85,7 @@ NotSequenced unknown_account(core::AccountId account) {
   return not_found("account " + std::to_string(account) + " does not exist");
 }
 
-AccountState account_state(const VenueExchange& exchange, const core::Account& account) {
+AccountState account_state(const core::Exchange& exchange, const core::Account& account) {
   AccountState state{account, {}};
   std::vector<const core::Position*> positions;
   exchange.list_positions(account.account, positions);
@@ -98,37 +98,34 @@ AccountState account_state(const VenueExchange& exchange, const core::Account& a
   return state;
 }
 
-Body answer_to(const VenueExchange& exchange, const GetOrder& query) {
-  const core::Order* order = query.order_id != 0
-                                 ? exchange.find_order(query.order_id)
-                                 : exchange.find_order(query.account, query.client_order_id);
-  if (order == nullptr || order->account != query.account) {
+Body answer_to(const core::Exchange& exchange, const GetOrder& query) {
+  const auto order = query.order_id != 0
+                         ? exchange.find_order(query.order_id)
+                         : exchange.find_order(query.account, query.client_order_id);
+  if (!order || order->account != query.account) {
     return not_found("account " + std::to_string(query.account) +
                      " has no such order, or it is outside the retention window");
   }
   return OrderOutcome{*order, false};
 }
 
-Body answer_to(const VenueExchange& exchange, const ListOpenOrders& query) {
+Body answer_to(const core::Exchange& exchange, const ListOpenOrders& query) {
   const core::Account* account = exchange.find_account(query.account);
   if (account == nullptr) return unknown_account(query.account);
-  std::vector<const core::Order*> orders;
   OrderList list;
   list.stopped_at = exchange.list_open_orders(query.account, query.instrument, query.before,
-                                              query.limit, orders, query.from);
+                                              query.limit, list.orders, query.from);
   list.account_updated_sequence = account->updated_sequence;
-  list.orders.reserve(orders.size());
-  for (const core::Order* order : orders) list.orders.push_back(*order);
   return list;
 }
 
-Body answer_to(const VenueExchange& exchange, const GetAccount& query) {
+Body answer_to(const core::Exchange& exchange, const GetAccount& query) {
   const core::Account* account = exchange.find_account(query.account);
   if (account == nullptr) return unknown_account(query.account);
   return account_state(exchange, *account);
 }
 
-Body answer_to(const VenueExchange& exchange, const GetBook& query) {
+Body answer_to(const core::Exchange& exchange, const GetBook& query) {
   const core::Instrument* instrument = exchange.find_instrument(query.instrument);
   if (instrument == nullptr) {
     return not_found("instrument " + std::to_string(query.instrument) + " does not exist");
@@ -156,7 +153,7 @@ bool turn_to_page(std::vector<const Record*>& listed, Id id_of, std::uint32_t af
   return more;
 }
 
-Body answer_to(const VenueExchange& exchange, const ListInstruments& query) {
+Body answer_to(const core::Exchange& exchange, const ListInstruments& query) {
   std::vector<const core::Instrument*> instruments;
   exchange.list_instruments(instruments);
   InstrumentList list;
@@ -167,7 +164,7 @@ Body answer_to(const VenueExchange& exchange, const ListInstruments& query) {
   return list;
 }
 
-Body answer_to(const VenueExchange& exchange, const ListAccounts& query) {
+Body answer_to(const core::Exchange& exchange, const ListAccounts& query) {
   std::vector<const core::Account*> accounts;
   exchange.list_accounts(accounts);
   AccountList list;
@@ -180,14 +177,14 @@ Body answer_to(const VenueExchange& exchange, const ListAccounts& query) {
   return list;
 }
 
-Body answer_to(const VenueExchange& exchange, const GetStatus& query) {
+Body answer_to(const core::Exchange& exchange, const GetStatus& query) {
   return StateSummary{query.with_state_hash ? exchange.state_hash() : 0,
                       exchange.open_order_count()};
 }
 
 }  // namespace
 
-Reply answer(const VenueExchange& exchange, const core::Command& command,
+Reply answer(const core::Exchange& exchange, const core::Command& command,
              const core::EventBuffer& events, std::uint64_t request_id) {
   Reply reply{request_id, command.sequence, 1, {}};
   const auto account = trading_account(command.body);
@@ -201,7 +198,7 @@ Reply answer(const VenueExchange& exchange, const core::Command& command,
   return reply;
 }
 
-Reply answer(const VenueExchange& exchange, const Query& query, std::uint64_t request_id) {
+Reply answer(const core::Exchange& exchange, const Query& query, std::uint64_t request_id) {
   return {request_id, exchange.last_sequence(), weight(query),
           std::visit([&](const auto& body) { return answer_to(exchange, body); }, query)};
 }

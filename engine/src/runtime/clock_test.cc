@@ -133,7 +133,7 @@ class EngineWithinADayEnd : public EngineOnAClock {
   void append(const std::vector<core::CommandBody>& bodies) {
     journal::Recovered recovered = journal::recover(settings_.journal, settings_.limits);
     core::EventBuffer events;
-    events.reserve(VenueExchange::max_events_per_command(settings_.limits));
+    events.reserve(core::Exchange::max_events_per_command(settings_.limits));
     journal::Frame frame;
     for (const core::CommandBody& body : bodies) {
       const core::Command command{recovered.exchange->last_sequence() + 1, now_ns_, body};

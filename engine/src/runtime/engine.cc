@@ -53,7 +53,7 @@ bool ends_within_day_end(const journal::Settings& settings, core::Sequence last_
   return false;
 }
 
-std::string describe_what_does_not_fit(const VenueExchange& exchange, const core::Limits& limits) {
+std::string describe_what_does_not_fit(const core::Exchange& exchange, const core::Limits& limits) {
   const core::Limits& before = exchange.limits();
   return fmt::format(
       "The limits are not valid, or below what the venue holds: {} open orders (limit {}), {} "
@@ -70,13 +70,13 @@ std::string describe_what_does_not_fit(const VenueExchange& exchange, const core
 // Journals the configured limits and this build's rules if they differ from those in force. Only
 // the very first entry takes the clock's time: a later one must not move the journal's time past
 // the end of a trading day whose orders have not expired yet.
-void configure(VenueExchange& exchange, FrameSink& sink, const core::Limits& limits,
+void configure(core::Exchange& exchange, FrameSink& sink, const core::Limits& limits,
                core::TimestampNs now_ns) {
   const bool in_force =
       exchange.limits() == limits && exchange.rules_version() == core::kRulesVersion;
   if (exchange.last_sequence() != 0 && in_force) return;
   core::EventBuffer events;
-  events.reserve(VenueExchange::max_events_per_command(limits));
+  events.reserve(core::Exchange::max_events_per_command(limits));
   const core::TimestampNs timestamp_ns =
       exchange.last_sequence() == 0 ? now_ns : exchange.last_timestamp_ns();
   const core::Command command{
@@ -118,7 +118,7 @@ constexpr const char* kReadOnlySentence =
 double seconds(core::TimestampNs ns) { return static_cast<double>(ns) / 1e9; }
 
 // Stamps never go back, so a journal far ahead would hold back those of all later commands.
-void check_clock(const EngineSettings& settings, const VenueExchange& exchange,
+void check_clock(const EngineSettings& settings, const core::Exchange& exchange,
                  core::TimestampNs now_ns) {
   const auto ahead = std::chrono::nanoseconds(exchange.last_timestamp_ns() - now_ns);
   if (ahead <= settings.clock_tolerance) return;
@@ -137,7 +137,7 @@ void check_clock(const EngineSettings& settings, const VenueExchange& exchange,
 }  // namespace
 
 struct Engine::Origin {
-  std::unique_ptr<VenueExchange> exchange;
+  std::unique_ptr<core::Exchange> exchange;
   std::unique_ptr<FrameSink> sink;
   core::Sequence snapshot_sequence = 0;
   bool day_end_unfinished = false;
@@ -164,7 +164,7 @@ struct Engine::Origin {
     configure(*origin.exchange, *origin.sink, settings.limits, seams.clock());
     // The state came in larger pools if the venue had larger limits.
     if (origin.exchange->capacity() != settings.limits) {
-      origin.exchange = VenueExchange::resized(std::move(origin.exchange), settings.limits);
+      origin.exchange = core::Exchange::resized(std::move(origin.exchange), settings.limits);
       origin.pools_shrank = true;
     }
     return origin;

@@ -23,7 +23,7 @@ constexpr std::uint64_t kReplyWeightPerFlightMax = 8192;
 
 }  // namespace
 
-Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_day,
+Shard::Shard(std::unique_ptr<core::Exchange> exchange, const TradingDay& trading_day,
              bool day_end_unfinished, VenueClock& clock, std::chrono::nanoseconds tolerance,
              IngressRing& ring, const DiskReserve& disk_reserve, FlightQueue& free_flights,
              FlightQueue& handed_over, Metrics& metrics)
@@ -50,7 +50,7 @@ Shard::Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_
       client_ids_(exchange_->client_id_count()),
       client_ids_floor_(exchange_->client_ids_floor()),
       client_ids_filter_load_(exchange_->client_ids_filter_load()) {
-  events_.reserve(VenueExchange::max_events_per_command(exchange_->limits()));
+  events_.reserve(core::Exchange::max_events_per_command(exchange_->limits()));
 }
 
 void Shard::run() {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/exchange/exchange.h"
 #include "core/schema/command.h"
 #include "core/schema/event.h"
 #include "runtime/answers.h"
@@ -27,7 +28,7 @@ class Shard {
   // `day_end_unfinished`: the journal ends within an EndTradingDay that has orders left to expire.
   // Stamps that are more than `tolerance` ahead of the clock do not determine the day. All
   // references must outlive the shard.
-  Shard(std::unique_ptr<VenueExchange> exchange, const TradingDay& trading_day,
+  Shard(std::unique_ptr<core::Exchange> exchange, const TradingDay& trading_day,
         bool day_end_unfinished, VenueClock& clock, std::chrono::nanoseconds tolerance,
         IngressRing& ring, const DiskReserve& disk_reserve, FlightQueue& free_flights,
         FlightQueue& handed_over, Metrics& metrics);
@@ -60,7 +61,7 @@ class Shard {
   void make_room();
   void hand_over();
 
-  std::unique_ptr<VenueExchange> exchange_;
+  std::unique_ptr<core::Exchange> exchange_;
   const TradingDay trading_day_;
   bool day_end_unfinished_;
   VenueClock& clock_;

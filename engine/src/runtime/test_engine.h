@@ -161,13 +161,11 @@ inline Operation operation(std::uint64_t request_id, Query query) {
 inline core::NewOrder limit_order(core::AccountId account, core::Side side, core::QtyLots qty_lots,
                                   core::PriceTicks price_ticks, const std::string& id,
                                   core::TimeInForce time_in_force = core::TimeInForce::kGtc) {
-  return {.account = account,
-          .instrument = 1,
-          .side = side,
-          .time_in_force = time_in_force,
-          .qty_lots = qty_lots,
-          .limit_price_ticks = price_ticks,
-          .client_order_id = core::ClientOrderId(id)};
+  const core::OrderTerms terms{.qty_lots = qty_lots,
+                               .limit_price_ticks = price_ticks,
+                               .side = side,
+                               .time_in_force = time_in_force};
+  return {terms, account, 1, core::ClientOrderId(id)};
 }
 
 // Instrument 1, and accounts 1 and 2 with money and the right to sell short.

@@ -115,8 +115,8 @@ class Generator {
 
   void replace() {
     const Resting old = take_resting();
-    const core::Order* known = exchange_.find_order(old.order_id);
-    if (known == nullptr || !known->open()) return cross();
+    const auto known = exchange_.find_order(old.order_id);
+    if (!known || !known->open()) return cross();
     core::ReplaceOrder order;
     order.account = old.account;
     order.order_id = old.order_id;
@@ -158,8 +158,8 @@ class Generator {
   }
 
   [[nodiscard]] bool rests(core::OrderId order_id) const {
-    const core::Order* order = exchange_.find_order(order_id);
-    return order != nullptr && order->open();
+    const auto order = exchange_.find_order(order_id);
+    return order && order->open();
   }
 
   void apply(const core::CommandBody& body) {

@@ -6,9 +6,8 @@
 #pragma once
 
 #include <concepts>
-#include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <utility>
 
 #include "core/base/slot.h"
 #include "core/base/types.h"
@@ -49,11 +48,18 @@ constexpr bool crosses(Side resting, PriceTicks price, PriceTicks limit) {
   return resting == Side::kSell ? price <= limit : price >= limit;
 }
 
+// What a range-for goes through, by value or by reference.
+template <class R, class Value>
+concept ListOf = requires(const R& list) {
+  { *list.begin() } -> std::convertible_to<const Value&>;
+  ++std::declval<decltype(list.begin())&>();
+  { list.begin() != list.end() } -> std::convertible_to<bool>;
+};
+
 // `Pool` holds the memory that all books of a shard share, sized for all their resting orders.
 template <class B>
 concept OrderBook = requires(B book, const B& view, typename B::Pool& pool, Slot slot, Side side,
-                             PriceTicks price, QtyLots qty, const SweepRequest& request,
-                             std::vector<BookLevel>& levels, std::vector<Slot>& slots) {
+                             PriceTicks price, QtyLots qty, const SweepRequest& request) {
   typename B::Pool;
   requires std::constructible_from<typename B::Pool, std::uint32_t>;
   requires std::constructible_from<B, typename B::Pool&, PriceTicks, PriceTicks>;
@@ -66,8 +72,9 @@ concept OrderBook = requires(B book, const B& view, typename B::Pool& pool, Slot
   { view.front(side) } -> std::same_as<BookFront>;
   { view.resting_lots() } -> std::same_as<QtyLots>;  // on both sides, in constant time
   { view.sweep(request) } -> std::same_as<SweepResult>;
-  view.list_levels(side, std::size_t{}, levels);  // appends the best levels, best first
-  view.list_queue(side, price, slots);            // appends one level's slots in time priority
+  // To go through a book in price-time order. A change of the book ends both.
+  { view.levels(side) } -> ListOf<BookLevel>;   // best first
+  { view.queue(side, price) } -> ListOf<Slot>;  // one level's slots in time priority
 };
 
 }  // namespace openvenue::core

@@ -18,6 +18,13 @@ constexpr int kStepsPerSeed = 500;
 constexpr std::uint32_t kOrders = 48;
 constexpr PriceTicks kMinPrice = 10;
 
+template <class Element>
+std::vector<Element> listed(const ListOf<Element> auto& list) {
+  std::vector<Element> all;
+  for (const Element& element : list) all.push_back(element);
+  return all;
+}
+
 // Performs the same random operations on both books, within a book's preconditions, and compares
 // everything visible after each.
 class BookTwins {
@@ -139,19 +146,12 @@ class BookTwins {
   }
 
   void expect_equal_levels(Side side) {
-    std::vector<BookLevel> fast_levels;
-    std::vector<BookLevel> naive_levels;
-    const std::size_t depth = one_in(2) ? kOrders : index(4);
-    fast_.list_levels(side, depth, fast_levels);
-    naive_.list_levels(side, depth, naive_levels);
-    ASSERT_EQ(fast_levels, naive_levels);
-    naive_levels.push_back({between(kMinPrice - 1, max_price_ + 1), 0, 0});
-    for (const BookLevel& level : naive_levels) {
-      std::vector<Slot> fast_queue;
-      std::vector<Slot> naive_queue;
-      fast_.list_queue(side, level.price_ticks, fast_queue);
-      naive_.list_queue(side, level.price_ticks, naive_queue);
-      ASSERT_EQ(fast_queue, naive_queue);
+    std::vector<BookLevel> levels = naive_.levels(side);
+    ASSERT_EQ(listed<BookLevel>(fast_.levels(side)), levels);
+    levels.push_back({between(kMinPrice - 1, max_price_ + 1), 0, 0});
+    for (const BookLevel& level : levels) {
+      const PriceTicks price = level.price_ticks;
+      ASSERT_EQ(listed<Slot>(fast_.queue(side, price)), naive_.queue(side, price));
     }
   }
 

@@ -103,24 +103,15 @@ SweepResult FastBook::sweep(const SweepRequest& request) const {
   return result;
 }
 
-void FastBook::list_levels(Side side, std::size_t depth, std::vector<BookLevel>& out) const {
-  for (LevelIndex at = best_[index(side)]; at != 0 && depth > 0;
-       at = next_worse(side, at), --depth) {
-    const Level& level = pool_->levels_[at];
-    out.push_back({level.price_ticks, level.qty_lots, level.orders});
-  }
-}
-
-void FastBook::list_queue(Side side, PriceTicks price_ticks, std::vector<Slot>& out) const {
-  if (price_ticks < min_price_ticks_ || price_ticks > max_price_ticks_) return;
+FastBook::Queue FastBook::queue(Side side, PriceTicks price_ticks) const {
+  const Queue none(*this, kNoSlot);
+  if (price_ticks < min_price_ticks_ || price_ticks > max_price_ticks_) return none;
   const LevelIndex at = level_at(offset(price_ticks));
   const LevelIndex best = best_[index(side)];
   // One array serves both sides: the level belongs to this side if it is not better than its best.
-  if (at == 0 || best == 0) return;
-  if (better(side, price_ticks, pool_->levels_[best].price_ticks)) return;
-  for (Slot slot = pool_->levels_[at].head; slot != kNoSlot; slot = pool_->nodes_[slot].next) {
-    out.push_back(slot);
-  }
+  if (at == 0 || best == 0) return none;
+  if (better(side, price_ticks, pool_->levels_[best].price_ticks)) return none;
+  return {*this, pool_->levels_[at].head};
 }
 
 FastBook::LevelIndex FastBook::open_level(Side side, PriceTicks price_ticks) {

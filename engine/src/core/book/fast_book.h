@@ -15,7 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <iterator>
 
 #include "core/base/slot.h"
 #include "core/base/types.h"
@@ -92,8 +92,12 @@ class FastBook {
   }
   [[nodiscard]] QtyLots resting_lots() const { return resting_lots_; }
   [[nodiscard]] SweepResult sweep(const SweepRequest& request) const;
-  void list_levels(Side side, std::size_t depth, std::vector<BookLevel>& out) const;
-  void list_queue(Side side, PriceTicks price_ticks, std::vector<Slot>& out) const;
+
+  class Levels;
+  class Queue;
+  // A change of the book ends both.
+  [[nodiscard]] Levels levels(Side side) const;
+  [[nodiscard]] Queue queue(Side side, PriceTicks price_ticks) const;
 
  private:
   static std::size_t index(Side side) { return side == Side::kBuy ? 0 : 1; }
@@ -122,5 +126,68 @@ class FastBook {
   std::array<LevelIndex, 2> best_{};
   QtyLots resting_lots_ = 0;
 };
+
+// One side's levels, best first.
+class FastBook::Levels {
+ public:
+  class Iterator {
+   public:
+    Iterator(const FastBook& book, Side side)
+        : book_(&book), side_(side), at_(book.best_[index(side)]) {}
+    BookLevel operator*() const {
+      const Level& level = book_->pool_->levels_[at_];
+      return {level.price_ticks, level.qty_lots, level.orders};
+    }
+    Iterator& operator++() {
+      at_ = book_->next_worse(side_, at_);
+      return *this;
+    }
+    friend bool operator==(const Iterator& it, std::default_sentinel_t) { return it.at_ == 0; }
+
+   private:
+    const FastBook* book_;
+    Side side_;
+    LevelIndex at_;
+  };
+
+  Levels(const FastBook& book, Side side) : book_(&book), side_(side) {}
+  [[nodiscard]] Iterator begin() const { return {*book_, side_}; }
+  [[nodiscard]] static std::default_sentinel_t end() { return {}; }
+
+ private:
+  const FastBook* book_;
+  Side side_;
+};
+
+// One level's slots in time priority.
+class FastBook::Queue {
+ public:
+  class Iterator {
+   public:
+    Iterator(const FastBook& book, Slot slot) : book_(&book), slot_(slot) {}
+    Slot operator*() const { return slot_; }
+    Iterator& operator++() {
+      slot_ = book_->pool_->nodes_[slot_].next;
+      return *this;
+    }
+    friend bool operator==(const Iterator& it, std::default_sentinel_t) {
+      return it.slot_ == kNoSlot;
+    }
+
+   private:
+    const FastBook* book_;
+    Slot slot_;
+  };
+
+  Queue(const FastBook& book, Slot head) : book_(&book), head_(head) {}
+  [[nodiscard]] Iterator begin() const { return {*book_, head_}; }
+  [[nodiscard]] static std::default_sentinel_t end() { return {}; }
+
+ private:
+  const FastBook* book_;
+  Slot head_;
+};
+
+inline FastBook::Levels FastBook::levels(Side side) const { return {*this, side}; }
 
 }  // namespace openvenue::core

@@ -70,11 +70,11 @@ TEST(FastBook, APageThatComesBackHoldsNothingOfItsFormerLevels) {
   for (const Slot slot : {0U, 1U, 2U}) book.remove(slot);
   book.add(3, Side::kBuy, 500, 7);
 
-  std::vector<Slot> queue;
-  for (PriceTicks price = 1; price <= 499; ++price) book.list_queue(Side::kBuy, price, queue);
-  EXPECT_TRUE(queue.empty());
+  for (PriceTicks price = 1; price <= 499; ++price) {
+    for (const Slot slot : book.queue(Side::kBuy, price)) ADD_FAILURE() << slot << " at " << price;
+  }
   std::vector<BookLevel> levels;
-  book.list_levels(Side::kBuy, 10, levels);
+  for (const BookLevel& level : book.levels(Side::kBuy)) levels.push_back(level);
   EXPECT_THAT(levels, ElementsAre(BookLevel{500, 7, 1}));
 }
 

@@ -1,16 +1,14 @@
 #include "core/exchange/auditor.h"
 
 #include <limits>
+#include <optional>
 
 namespace openvenue::core {
 
 Auditor::Auditor(const Limits& capacity)
     : reserved_lots_(capacity.max_positions),
       wanted_lots_(capacity.max_positions),
-      instrument_lots_(capacity.max_instruments) {
-  levels_.reserve(capacity.max_orders);
-  queue_.reserve(capacity.max_orders);
-}
+      instrument_lots_(capacity.max_instruments) {}
 
 const char* Auditor::find_violation(const ExchangeState& state) {
   if (state.orders.records() > state.limits.max_orders) return "more orders than the limit";
@@ -37,7 +35,7 @@ const char* Auditor::check_accounts(const ExchangeState& state) {
     const AccountRecord& record = state.ledger.account(slot);
     cash += record.account.cash_micros;
     if (record.account.buying_power_micros() < 0) return "an account's buying power is negative";
-    const char* violation = check_open_orders(state, record);
+    const char* violation = check_open_orders(state, slot);
     if (violation != nullptr) return violation;
   }
   if (cash != state.ledger.cash_adjusted_micros()) return "cash is not what was deposited";
@@ -45,15 +43,20 @@ const char* Auditor::check_accounts(const ExchangeState& state) {
   return nullptr;
 }
 
-const char* Auditor::check_open_orders(const ExchangeState& state, const AccountRecord& record) {
+const char* Auditor::check_open_orders(const ExchangeState& state, Slot account) {
+  const AccountRecord& record = state.ledger.account(account);
   WideInteger reserved = 0;
   OrderId newer = std::numeric_limits<OrderId>::max();
   for (Slot slot = record.open_orders.tail; slot != kNoSlot;
        slot = state.orders.next_older_open(slot)) {
-    const Order& order = state.orders[slot];
+    const Order order = state.orders.record(slot);
     const OrderOwner& owner = state.orders.owner(slot);
-    if (!order.open() || order.account != record.account.account || order.order_id >= newer) {
+    if (!order.open() || owner.account != account || order.account != record.account.account ||
+        order.order_id >= newer) {
       return "an account's open orders are not its open orders, newest first";
+    }
+    if (order.instrument != state.instruments[owner.instrument].instrument.terms.instrument) {
+      return "an order's record names another instrument than its book's";
     }
     newer = order.order_id;
     ++open_orders_;
@@ -145,34 +148,32 @@ const char* Auditor::check_client_ids(const ExchangeState& state) {
 }
 
 const char* Auditor::check_side(const ExchangeState& state, Slot instrument, Side side) {
-  levels_.clear();
-  state.instruments[instrument].book.list_levels(side, std::numeric_limits<std::size_t>::max(),
-                                                 levels_);
-  for (std::size_t i = 0; i < levels_.size(); ++i) {
-    const bool best_first =
-        i == 0 || (side == Side::kBuy) == (levels_[i - 1].price_ticks > levels_[i].price_ticks);
+  std::optional<PriceTicks> before;
+  for (const BookLevel& level : state.instruments[instrument].book.levels(side)) {
+    const bool best_first = !before || (side == Side::kBuy) == (*before > level.price_ticks);
     if (!best_first) return "a book's levels are out of order";
-    const char* violation = check_level(state, instrument, side, levels_[i]);
+    const char* violation = check_level(state, instrument, side, level);
     if (violation != nullptr) return violation;
+    before = level.price_ticks;
   }
   return nullptr;
 }
 
 const char* Auditor::check_level(const ExchangeState& state, Slot instrument, Side side,
                                  const BookLevel& level) {
-  queue_.clear();
-  state.instruments[instrument].book.list_queue(side, level.price_ticks, queue_);
+  std::uint32_t orders = 0;
   QtyLots qty = 0;
-  for (const Slot slot : queue_) {
-    const Order& order = state.orders[slot];
+  for (const Slot slot : state.instruments[instrument].book.queue(side, level.price_ticks)) {
+    const OrderCore& order = state.orders[slot];
     if (!order.open() || order.side != side || order.limit_price_ticks != level.price_ticks ||
         state.orders.owner(slot).instrument != instrument) {
       return "a book holds an order that does not belong there";
     }
+    if (++orders > level.orders) return "a level is not the sum of its orders";
     qty += order.leaves_lots();
   }
   orders_in_books_ += level.orders;
-  const bool equal = queue_.size() == level.orders && qty == level.qty_lots;
+  const bool equal = orders == level.orders && qty == level.qty_lots;
   return equal ? nullptr : "a level is not the sum of its orders";
 }
 

@@ -1,7 +1,7 @@
 // Checks the invariants of a whole state. Reads everything, changes nothing.
 #pragma once
 
-#include <vector>
+#include <cstdint>
 
 #include "core/base/types.h"
 #include "core/base/wide_integer.h"
@@ -22,7 +22,7 @@ class Auditor {
 
  private:
   const char* check_accounts(const ExchangeState& state);
-  const char* check_open_orders(const ExchangeState& state, const AccountRecord& record);
+  const char* check_open_orders(const ExchangeState& state, Slot account);
   const char* check_positions(const ExchangeState& state);
   const char* check_position(const ExchangeState& state, const Account& account, Slot slot);
   const char* check_books(const ExchangeState& state);
@@ -36,8 +36,6 @@ class Auditor {
   ZeroedArray<WideInteger> instrument_lots_;  // by instrument, recomputed
   std::uint32_t open_orders_ = 0;
   std::uint32_t orders_in_books_ = 0;
-  std::vector<BookLevel> levels_;
-  std::vector<Slot> queue_;
 };
 
 }  // namespace openvenue::core

@@ -31,7 +31,8 @@ class AuditorTest : public testing::Test {
 
   Slot enter(Side side, PriceTicks price) {
     const ClientOrderId id(std::to_string(++state_.last_sequence));
-    Orders(state_, events_).enter({1, 1, side, OrderType::kLimit, TimeInForce::kGtc, 5, price, id});
+    const OrderTerms terms{5, price, side, OrderType::kLimit, TimeInForce::kGtc};
+    Orders(state_, events_).enter({terms, 1, 1, id});
     return state_.orders.find(state_.last_sequence);
   }
 
@@ -90,6 +91,16 @@ TEST_F(AuditorTest, FindsALevelThatDoesNotMatchItsOrders) {
 TEST_F(AuditorTest, FindsAPlaceTakenByNothing) {
   state_.ledger.add_position(0, {.account = 1, .instrument = 99});
   expect_violation("a position without lots and open orders takes a place");
+}
+
+TEST_F(AuditorTest, FindsAnOrderWhoseRecordNamesAnotherAccount) {
+  state_.orders.details(sell_).account = 2;
+  expect_violation("an account's open orders are not its open orders, newest first");
+}
+
+TEST_F(AuditorTest, FindsAnOrderWhoseRecordNamesAnotherInstrument) {
+  state_.orders.details(sell_).instrument = 2;
+  expect_violation("an order's record names another instrument than its book's");
 }
 
 TEST_F(AuditorTest, FindsAnOpenOrderWhoseIdIsForgotten) {

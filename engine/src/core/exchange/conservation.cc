@@ -134,7 +134,7 @@ void Conservation::absorb_position(const ExchangeState& state, Slot slot) {
 // A forgotten order had ended before, so its slot starts again with nothing left.
 void Conservation::absorb_order(const ExchangeState& state, Slot slot) {
   if (slot == kNoSlot) return;
-  const Order& now = state.orders[slot];
+  const OrderCore& now = state.orders[slot];
   const OrderOwner& owner = state.orders.owner(slot);
   Totals& totals = touch(owner.instrument);
   (now.side == Side::kBuy ? totals.buy_lots : totals.sell_lots) +=

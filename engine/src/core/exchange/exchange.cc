@@ -1,6 +1,5 @@
 #include "core/exchange/exchange.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -10,6 +9,7 @@
 #include "core/exchange/auditor.h"
 #include "core/exchange/conservation.h"
 #include "core/exchange/snapshot.h"
+#include "core/queries/queries.h"
 #include "core/rules/administration.h"
 #include "core/rules/orders.h"
 #include "core/state/exchange_state.h"
@@ -66,6 +66,10 @@ const Limits& checked(const Limits& capacity) {
 struct Exchange::State : ExchangeState {
   explicit State(const Limits& pool_sizes) : ExchangeState(checked(pool_sizes)) {}
 
+  [[nodiscard]] std::optional<Order> order_at(Slot slot) const {
+    return slot == kNoSlot ? std::nullopt : std::optional(orders.record(slot));
+  }
+
 #ifdef OPENVENUE_CHECKED
   // Asserts conservation after every command. Audits the whole state so often that a command pays
   // for a bounded number of records: small states after every command.
@@ -96,13 +100,6 @@ struct Exchange::State : ExchangeState {
 };
 
 namespace {
-
-// Sorts the records from `first` on by id, because slots have another order after a restart.
-template <class Record, class IdOf>
-void sort_appended(std::vector<const Record*>& records, std::size_t first, IdOf id_of) {
-  std::sort(records.begin() + static_cast<std::ptrdiff_t>(first), records.end(),
-            [&](const Record* a, const Record* b) { return id_of(*a) < id_of(*b); });
-}
 
 // Passes a command's body to the code that executes it.
 struct Dispatch {
@@ -178,14 +175,12 @@ double Exchange::client_ids_filter_load() const {
 
 std::size_t Exchange::position_count() const { return state_->ledger.positions(); }
 
-const Order* Exchange::find_order(OrderId order_id) const {
-  const Slot slot = state_->orders.find(order_id);
-  return slot == kNoSlot ? nullptr : &state_->orders[slot];
+std::optional<Order> Exchange::find_order(OrderId order_id) const {
+  return state_->order_at(state_->orders.find(order_id));
 }
 
-const Order* Exchange::find_order(AccountId account, const ClientOrderId& id) const {
-  const Slot slot = state_->orders.find(account, id);
-  return slot == kNoSlot ? nullptr : &state_->orders[slot];
+std::optional<Order> Exchange::find_order(AccountId account, const ClientOrderId& id) const {
+  return state_->order_at(state_->orders.find(account, id));
 }
 
 const Account* Exchange::find_account(AccountId account) const {
@@ -201,77 +196,31 @@ const Instrument* Exchange::find_instrument(InstrumentId instrument) const {
 std::size_t Exchange::open_order_count() const { return state_->orders.open_orders(); }
 
 OrderId Exchange::list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
-                                   std::size_t limit, std::vector<const Order*>& out,
-                                   OrderId from) const {
-  const OrderStore& orders = state_->orders;
-  const Slot owner = state_->ledger.find_account(account);
-  if (owner == kNoSlot) return 0;
-  const auto slot_of = [&](OrderId order_id) {
-    const Slot slot = order_id == 0 ? kNoSlot : orders.find(order_id);
-    const bool usable = slot != kNoSlot && orders[slot].account == account && orders.leads_on(slot);
-    return usable ? slot : kNoSlot;
-  };
-  // A page continues behind an order that is remembered, whether it is still open or not.
-  Slot slot = slot_of(from);
-  if (slot == kNoSlot) slot = slot_of(before);
-  if (slot == kNoSlot) slot = state_->ledger.account(owner).open_orders.tail;
-  if (from != 0) before = before == 0 ? from : std::min(before, from);
-  OrderId visited = 0;
-  std::size_t visits = 0;
-  for (; slot != kNoSlot && limit > 0; slot = orders.next_older_open(slot)) {
-    const Order& order = orders[slot];
-    if (visits++ == kOrdersVisitedMax) return from == 0 ? visited : std::min(visited, from);
-    visited = order.order_id;
-    if (!order.open()) continue;
-    if (before != 0 && order.order_id >= before) continue;
-    if (instrument != 0 && order.instrument != instrument) continue;
-    out.push_back(&order);
-    --limit;
-  }
-  return 0;
+                                   std::size_t limit, std::vector<Order>& out, OrderId from) const {
+  return Queries(*state_).list_open_orders(
+      {account, instrument, before, from, limit, kOrdersVisitedMax}, out);
 }
 
 void Exchange::list_positions(AccountId account, std::vector<const Position*>& out) const {
-  const Ledger& ledger = state_->ledger;
-  const Slot owner = ledger.find_account(account);
-  if (owner == kNoSlot) return;
-  const std::size_t first = out.size();
-  for (Slot slot = ledger.account(owner).positions.head; slot != kNoSlot;
-       slot = ledger.next_position_of_account(slot)) {
-    if (ledger.position(slot).qty_lots != 0) out.push_back(&ledger.position(slot));
-  }
-  sort_appended(out, first, [](const Position& it) { return it.instrument; });
+  Queries(*state_).list_positions(account, out);
 }
 
 void Exchange::list_instruments(std::vector<const Instrument*>& out) const {
-  const std::size_t first = out.size();
-  for (Slot slot = 0; slot < state_->instruments.size(); ++slot) {
-    out.push_back(&state_->instruments[slot].instrument);
-  }
-  sort_appended(out, first, [](const Instrument& it) { return it.terms.instrument; });
+  Queries(*state_).list_instruments(out);
 }
 
 void Exchange::list_accounts(std::vector<const Account*>& out) const {
-  const std::size_t first = out.size();
-  for (Slot slot = 0; slot < state_->ledger.accounts(); ++slot) {
-    out.push_back(&state_->ledger.account(slot).account);
-  }
-  sort_appended(out, first, [](const Account& it) { return it.account; });
+  Queries(*state_).list_accounts(out);
 }
 
 void Exchange::list_levels(InstrumentId instrument, Side side, std::size_t depth,
                            std::vector<BookLevel>& out) const {
-  const Slot slot = state_->instruments.find(instrument);
-  if (slot != kNoSlot) state_->instruments[slot].book.list_levels(side, depth, out);
+  Queries(*state_).list_levels(instrument, side, depth, out);
 }
 
 void Exchange::list_queue(InstrumentId instrument, Side side, PriceTicks price,
                           std::vector<OrderId>& out) const {
-  const Slot slot = state_->instruments.find(instrument);
-  if (slot == kNoSlot) return;
-  std::vector<Slot> queue;
-  state_->instruments[slot].book.list_queue(side, price, queue);
-  for (const Slot order : queue) out.push_back(state_->orders[order].order_id);
+  Queries(*state_).list_queue(instrument, side, price, out);
 }
 
 std::unique_ptr<Exchange> Exchange::resized(std::unique_ptr<Exchange> exchange,

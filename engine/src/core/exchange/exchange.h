@@ -65,9 +65,9 @@ class Exchange {
   [[nodiscard]] std::uint64_t client_ids_forgotten() const;
   [[nodiscard]] double client_ids_filter_load() const;
 
+  [[nodiscard]] std::optional<Order> find_order(OrderId order_id) const;
+  [[nodiscard]] std::optional<Order> find_order(AccountId account, const ClientOrderId& id) const;
   // Pointers stay valid until the next apply().
-  [[nodiscard]] const Order* find_order(OrderId order_id) const;
-  [[nodiscard]] const Order* find_order(AccountId account, const ClientOrderId& id) const;
   [[nodiscard]] const Account* find_account(AccountId account) const;
   [[nodiscard]] const Instrument* find_instrument(InstrumentId instrument) const;
   [[nodiscard]] std::size_t open_order_count() const;
@@ -78,8 +78,7 @@ class Exchange {
   // that as `from` continues behind it, whether it is still open or not, and never returns a newer
   // one, so no order comes twice.
   OrderId list_open_orders(AccountId account, InstrumentId instrument, OrderId before,
-                           std::size_t limit, std::vector<const Order*>& out,
-                           OrderId from = 0) const;
+                           std::size_t limit, std::vector<Order>& out, OrderId from = 0) const;
   // The account's positions that are not flat, by instrument.
   void list_positions(AccountId account, std::vector<const Position*>& out) const;
   // By id.

@@ -39,7 +39,7 @@ TEST_F(ExchangeTest, OrdersAreFoundByEitherId) {
   const NewOrder command = limit(kAnna, Side::kBuy, 1, 100);
   const OrderId id = enter(command);
   EXPECT_EQ(exchange_.find_order(kAnna, command.client_order_id), exchange_.find_order(id));
-  EXPECT_EQ(exchange_.find_order(kBob, command.client_order_id), nullptr);
+  EXPECT_EQ(exchange_.find_order(kBob, command.client_order_id), std::nullopt);
 }
 
 TEST_F(ExchangeTest, AnOrderCarriesTheTimesOfItsOpeningAndLastChange) {
@@ -88,7 +88,7 @@ TEST_F(ExchangeTest, ListsAreInTheOrderOfIdsBeforeAndAfterARestart) {
 TEST_F(ExchangeTest, ListsOfWhatDoesNotExistAreEmpty) {
   std::vector<BookLevel> levels;
   std::vector<OrderId> orders;
-  std::vector<const Order*> open;
+  std::vector<Order> open;
   exchange_.list_levels(99, Side::kBuy, 10, levels);
   exchange_.list_queue(kGold, Side::kBuy, -5, orders);
   exchange_.list_queue(kGold, Side::kBuy, 1 << 20, orders);

@@ -1,7 +1,6 @@
 #include "core/exchange/snapshot.h"
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "core/exchange/auditor.h"
@@ -38,19 +37,18 @@ std::vector<Slot> slots_by(std::uint32_t count, Key&& key) {
 
 template <class Sink>
 void write_order(const ExchangeState& state, Slot slot, Sink& out, std::uint32_t version) {
-  write_fields(state.orders[slot], out, version);
+  write_fields(state.orders.record(slot), out, version);
   write_fields(state.orders.replace_terms(slot), out, version);
 }
 
 template <class Sink>
 void write_open_orders(const ExchangeState& state, const FastBook& book, Sink& out,
                        std::uint32_t version) {
-  std::vector<BookLevel> levels;
   std::vector<Slot> slots;
   for (const Side side : {Side::kBuy, Side::kSell}) {
-    levels.clear();
-    book.list_levels(side, std::numeric_limits<std::size_t>::max(), levels);
-    for (const BookLevel& level : levels) book.list_queue(side, level.price_ticks, slots);
+    for (const BookLevel& level : book.levels(side)) {
+      for (const Slot slot : book.queue(side, level.price_ticks)) slots.push_back(slot);
+    }
   }
   out.put(static_cast<std::uint32_t>(slots.size()));
   for (const Slot slot : slots) write_order(state, slot, out, version);
@@ -252,7 +250,7 @@ class StateReader {
   }
 
   bool queue(Slot slot) {
-    const Order& order = state_.orders[slot];
+    const OrderCore& order = state_.orders[slot];
     FastBook& book = state_.instruments[state_.orders.owner(slot).instrument].book;
     const BookFront front = book.front(opposite(order.side));
     if (front.slot != kNoSlot &&

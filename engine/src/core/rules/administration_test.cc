@@ -183,8 +183,8 @@ TEST_F(AdministrationTest, LowerLimitsForgetTheOrdersThatEndedFirst) {
   limits.max_open_orders = 1;
   apply(CancelOrder{kAnna, rest(kAnna, Side::kBuy, 1, 100)});
   apply(Configure{limits});
-  EXPECT_EQ(exchange_.find_order(second), nullptr);
-  EXPECT_NE(exchange_.find_order(first), nullptr);
+  EXPECT_EQ(exchange_.find_order(second), std::nullopt);
+  EXPECT_NE(exchange_.find_order(first), std::nullopt);
 }
 
 TEST(ExchangeCapacity, RefusesPoolsThatCannotBe) {

@@ -8,7 +8,7 @@
 namespace openvenue::core {
 
 void Matching::match(Slot slot) {
-  const Order& order = state_.orders[slot];
+  const OrderCore& order = state_.orders[slot];
   const Side resting_side = opposite(order.side);
   const PriceTicks limit = effective_limit(order);
   const FastBook& book = state_.book_of(slot);
@@ -25,12 +25,13 @@ void Matching::match(Slot slot) {
 }
 
 void Matching::cancel(Slot slot, Reason reason) {
-  Order& order = state_.orders[slot];
+  OrderCore& order = state_.orders[slot];
   const QtyLots leaves = order.leaves_lots();
   reserve(state_, slot, -leaves);
   order.end_reason = reason;
   end(slot, reason == Reason::kDayEnded ? OrderStatus::kExpired : OrderStatus::kCanceled);
-  events_.emplace_back(OrderCanceled{order.order_id, order.account, reason, leaves});
+  const AccountRecord& account = state_.ledger.account(state_.orders.owner(slot).account);
+  events_.emplace_back(OrderCanceled{order.order_id, account.account.account, reason, leaves});
 }
 
 void Matching::end(Slot slot, OrderStatus status) {
@@ -42,7 +43,7 @@ void Matching::end(Slot slot, OrderStatus status) {
 }
 
 void Matching::touch(Slot slot) {
-  Order& order = state_.orders[slot];
+  OrderCore& order = state_.orders[slot];
   order.updated_ns = state_.last_timestamp_ns;
   order.updated_sequence = state_.last_sequence;
   state_.ledger.account(state_.orders.owner(slot).account).account.updated_sequence =
@@ -72,7 +73,7 @@ void Matching::fill(Slot taker, const BookFront& front) {
 }
 
 void Matching::record_fill(Slot slot, QtyLots qty_lots, CashMicros value_micros) {
-  Order& order = state_.orders[slot];
+  OrderCore& order = state_.orders[slot];
   reserve(state_, slot, -qty_lots);
   order.filled_lots += qty_lots;
   order.filled_value_micros += value_micros;
@@ -83,23 +84,19 @@ void Matching::record_fill(Slot slot, QtyLots qty_lots, CashMicros value_micros)
 
 // Queues the rest of an order that meets no more orders, or cancels it if it must not rest.
 void Matching::settle_rest(Slot slot) {
-  const Order& order = state_.orders[slot];
+  const OrderCore& order = state_.orders[slot];
   if (order.type == OrderType::kMarket) return cancel(slot, Reason::kNoLiquidity);
   if (!may_rest(order.type, order.time_in_force)) return cancel(slot, Reason::kImmediateOrCancel);
   state_.book_of(slot).add(slot, order.side, order.limit_price_ticks, order.leaves_lots());
 }
 
 TradeSide Matching::trade_side(Slot slot) const {
-  const Order& order = state_.orders[slot];
+  const OrderCore& order = state_.orders[slot];
   const OrderOwner& owner = state_.orders.owner(slot);
+  const Account& account = state_.ledger.account(owner.account).account;
   const Position& position = state_.ledger.position(owner.position);
-  return {order.order_id,
-          order.account,
-          order.filled_lots,
-          order.filled_value_micros,
-          state_.ledger.account(owner.account).account.cash_micros,
-          position.qty_lots,
-          position.cost_micros};
+  return {order.order_id,      account.account,   order.filled_lots,   order.filled_value_micros,
+          account.cash_micros, position.qty_lots, position.cost_micros};
 }
 
 }  // namespace openvenue::core

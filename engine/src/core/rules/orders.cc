@@ -8,15 +8,10 @@ namespace {
 
 Order order_of(const NewOrder& command) {
   Order order;
+  static_cast<OrderTerms&>(order) = command;
   order.account = command.account;
   order.instrument = command.instrument;
-  order.side = command.side;
-  order.type = command.type;
-  order.time_in_force = command.time_in_force;
-  order.qty_lots = command.qty_lots;
-  order.limit_price_ticks = command.limit_price_ticks;
   order.client_order_id = command.client_order_id;
-  order.position_intent = command.position_intent;
   return order;
 }
 
@@ -45,6 +40,24 @@ Order replacement(const Order& old, const ReplaceOrder& command) {
 
 }  // namespace
 
+// Answers a command whose client order id was used, or may have been. False: the id is new.
+// `same(body)`: is that the body of this command?
+template <class Same>
+bool Orders::answer_used_id(const UsedClientId& sent, const Same& same, bool history_checked,
+                            OrderId order_id) {
+  const ClientIds& ids = state_.orders.client_ids();
+  const Slot earlier = ids.find(sent);
+  if (earlier == kNoSlot) {
+    if (history_checked || !ids.forgotten().maybe(sent)) return false;
+    reject(Reason::kClientOrderIdMaybeUsed, order_id);
+  } else if (same(ids[earlier].body)) {
+    events_.emplace_back(Duplicate{ids[earlier].order_id});
+  } else {
+    reject(Reason::kDuplicateClientOrderId, order_id);
+  }
+  return true;
+}
+
 void Orders::enter(const NewOrder& command) {
   const Slot account = state_.ledger.find_account(command.account);
   if (account == kNoSlot) return reject(Reason::kUnknownAccount);
@@ -52,19 +65,12 @@ void Orders::enter(const NewOrder& command) {
   const Order order = order_of(command);
   const UsedClientId sent = client_id_of(order);
   state_.orders.client_ids().prefetch(sent, account);
-  const Slot earlier = state_.orders.client_ids().find(sent);
-  if (earlier != kNoSlot) {
-    const UsedClientId& used = state_.orders.client_ids()[earlier];
-    // An order without an intent may come from a client or a worker of the version before, which
-    // did not pass it on: its repetition may have one.
-    const bool same = used.body == sent.body || used.body == body_without_intent(order);
-    if (!same) return reject(Reason::kDuplicateClientOrderId);
-    events_.emplace_back(Duplicate{used.order_id});
-    return;
-  }
-  if (!command.history_checked && state_.orders.client_ids().forgotten().maybe(sent)) {
-    return reject(Reason::kClientOrderIdMaybeUsed);
-  }
+  // An order without an intent may come from a client or a worker of the version before, which did
+  // not pass it on: its repetition may have one.
+  const auto same = [&](std::uint64_t body) {
+    return body == sent.body || body == body_without_intent(order);
+  };
+  if (answer_used_id(sent, same, command.history_checked)) return;
   const Slot instrument = state_.instruments.find(command.instrument);
   if (instrument == kNoSlot) return reject(Reason::kUnknownInstrument);
   if (!has_meaning(command)) return reject(Reason::kInvalidOrder);
@@ -90,12 +96,11 @@ void Orders::enter(const NewOrder& command) {
 
 void Orders::cancel(const CancelOrder& command) {
   const OrderId id = command.order_id;
-  if (state_.ledger.find_account(command.account) == kNoSlot) {
-    return reject(Reason::kUnknownAccount, id);
-  }
+  const Slot account = state_.ledger.find_account(command.account);
+  if (account == kNoSlot) return reject(Reason::kUnknownAccount, id);
   const Slot slot = state_.orders.find(id);
   if (slot == kNoSlot) return reject(Reason::kUnknownOrder, id);
-  if (state_.orders[slot].account != command.account) return reject(Reason::kUnknownOrder, id);
+  if (state_.orders.owner(slot).account != account) return reject(Reason::kUnknownOrder, id);
   if (!state_.orders[slot].open()) return reject(Reason::kOrderNotOpen, id);
 
   state_.book_of(slot).remove(slot);
@@ -104,29 +109,20 @@ void Orders::cancel(const CancelOrder& command) {
 
 void Orders::replace(const ReplaceOrder& command) {
   const OrderId id = command.order_id;
-  if (state_.ledger.find_account(command.account) == kNoSlot) {
-    return reject(Reason::kUnknownAccount, id);
-  }
+  const Slot account = state_.ledger.find_account(command.account);
+  if (account == kNoSlot) return reject(Reason::kUnknownAccount, id);
   if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder, id);
   const UsedClientId sent = sent_by(command);
-  const Slot earlier = state_.orders.client_ids().find(sent);
-  if (earlier != kNoSlot) {
-    const UsedClientId& used = state_.orders.client_ids()[earlier];
-    if (used.body != sent.body) return reject(Reason::kDuplicateClientOrderId, id);
-    events_.emplace_back(Duplicate{used.order_id});
-    return;
-  }
-  if (!command.history_checked && state_.orders.client_ids().forgotten().maybe(sent)) {
-    return reject(Reason::kClientOrderIdMaybeUsed, id);
-  }
+  const auto same = [&](std::uint64_t body) { return body == sent.body; };
+  if (answer_used_id(sent, same, command.history_checked, id)) return;
   const Slot old_slot = state_.orders.find(id);
   if (old_slot == kNoSlot) return reject(Reason::kUnknownOrder, id);
-  const Order& old = state_.orders[old_slot];
-  if (old.account != command.account) return reject(Reason::kUnknownOrder, id);
+  const OrderOwner owner = state_.orders.owner(old_slot);
+  if (owner.account != account) return reject(Reason::kUnknownOrder, id);
+  const Order old = state_.orders.record(old_slot);
   if (!old.open()) return reject(Reason::kOrderNotOpen, id);
 
   const Order order = replacement(old, command);
-  const OrderOwner owner = state_.orders.owner(old_slot);
   const QtyLots old_leaves = old.leaves_lots();
   if (!may_rest(order.type, order.time_in_force)) return reject(Reason::kInvalidOrder, id);
   Reason reason = validate(order, state_.instruments[owner.instrument].instrument.terms);
@@ -178,15 +174,14 @@ Slot Orders::open(const Order& order, OrderOwner owner, const ReplaceTerms& term
 // Ends the old order and releases its reservation. The new one takes its place in the queue, or
 // leaves the book to be matched and queued again.
 void Orders::substitute(Slot old_slot, Slot new_slot, bool keeps_priority) {
-  Order& old = state_.orders[old_slot];
   FastBook& book = state_.book_of(old_slot);
   if (keeps_priority) {
     book.transfer(old_slot, new_slot);
-    book.reduce(new_slot, old.qty_lots - state_.orders[new_slot].qty_lots);
+    book.reduce(new_slot, state_.orders[old_slot].qty_lots - state_.orders[new_slot].qty_lots);
   } else {
     book.remove(old_slot);
   }
-  old.replaced_by = state_.orders[new_slot].order_id;
+  state_.orders.details(old_slot).replaced_by = state_.orders[new_slot].order_id;
   matching_.end(old_slot, OrderStatus::kReplaced);
 }
 

@@ -26,6 +26,9 @@ class Orders {
   void reject(Reason reason, OrderId order_id = 0) {
     events_.emplace_back(Rejected{reason, order_id});
   }
+  template <class Same>
+  bool answer_used_id(const UsedClientId& sent, const Same& same, bool history_checked,
+                      OrderId order_id = 0);
   Slot open(const Order& order, OrderOwner owner, const ReplaceTerms& terms);
   void substitute(Slot old_slot, Slot new_slot, bool keeps_priority);
 

@@ -370,7 +370,7 @@ TEST_F(OrdersTest, AReplacementCarriesOverWhatWasFilled) {
   enter(limit(kBob, Side::kSell, 4, 100));
   EXPECT_EQ(rejection(replacement(kAnna, id, 4, 0)), Reason::kQuantityBelowFilled);
   apply(replacement(kAnna, id, 5, 0));
-  const Order& successor = order(exchange_.last_sequence());
+  const Order successor = order(exchange_.last_sequence());
   EXPECT_EQ(successor.filled_lots, 4);
   EXPECT_EQ(successor.leaves_lots(), 1);
   EXPECT_EQ(successor.status, OrderStatus::kPartiallyFilled);
@@ -488,8 +488,8 @@ TEST_F(OrdersTest, AFullStoreForgetsTheOrderThatEndedFirst) {
   for (std::uint32_t i = 0; i < kSmallLimits.max_orders - 1; ++i) {
     apply(CancelOrder{kAnna, rest(kAnna, Side::kBuy, 1, 100)});
   }
-  EXPECT_EQ(exchange_.find_order(forgotten), nullptr);
-  EXPECT_NE(exchange_.find_order(open), nullptr);
+  EXPECT_EQ(exchange_.find_order(forgotten), std::nullopt);
+  EXPECT_NE(exchange_.find_order(open), std::nullopt);
   EXPECT_EQ(apply(first).front(), Event(Duplicate{forgotten}));
 }
 
@@ -544,15 +544,15 @@ TEST_F(FullOfOpenOrders, StillRemembersEndedOrders) {
 TEST_F(OrdersTest, OpenOrdersAreListedNewestFirstInPages) {
   std::vector<OrderId> ids(5);
   for (OrderId& id : ids) id = rest(kAnna, Side::kBuy, 1, 100);
-  std::vector<const Order*> page;
+  std::vector<Order> page;
   exchange_.list_open_orders(kAnna, 0, 0, 2, page);
-  EXPECT_EQ(page[0]->order_id, ids[4]);
-  EXPECT_EQ(page[1]->order_id, ids[3]);
+  EXPECT_EQ(page[0].order_id, ids[4]);
+  EXPECT_EQ(page[1].order_id, ids[3]);
   page.clear();
   apply(CancelOrder{kAnna, ids[3]});
   exchange_.list_open_orders(kAnna, kGold, ids[3], 10, page);
   EXPECT_EQ(page.size(), 3U);
-  EXPECT_EQ(page[0]->order_id, ids[2]);
+  EXPECT_EQ(page[0].order_id, ids[2]);
 }
 
 class ManyOpenOrdersTest : public ExchangeFixture {
@@ -586,7 +586,7 @@ class ManyOpenOrdersTest : public ExchangeFixture {
   // Asks until the answer is complete; returns the number of calls. `between` runs with each
   // cursor.
   template <class Between>
-  std::size_t ask(OrderId before, std::vector<const Order*>& found, Between between) {
+  std::size_t ask(OrderId before, std::vector<Order>& found, Between between) {
     OrderId from = 0;
     std::size_t calls = 0;
     do {
@@ -603,18 +603,18 @@ class ManyOpenOrdersTest : public ExchangeFixture {
 };
 
 TEST_F(ManyOpenOrdersTest, AreSearchedABoundedNumberAtATimeWithoutMissingOrRepeatingOne) {
-  std::vector<const Order*> found;
+  std::vector<Order> found;
   const std::size_t calls = ask(0, found, [](OrderId) {});
   EXPECT_GE(calls, kCallsMin);
   EXPECT_LE(calls, kCallsMin + 2);
   ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0]->order_id, wanted_);
+  EXPECT_EQ(found[0].order_id, wanted_);
 }
 
 TEST_F(ManyOpenOrdersTest, AreSearchedOnWhereTheCursorsOrderHasEnded) {
   const OrderId before = exchange_.last_sequence();
   apply(CancelOrder{kAnna, before});
-  std::vector<const Order*> found;
+  std::vector<Order> found;
   bool ended = false;
   const std::size_t calls = ask(before, found, [&](OrderId from) {
     if (!std::exchange(ended, true)) apply(CancelOrder{kAnna, from});
@@ -622,7 +622,7 @@ TEST_F(ManyOpenOrdersTest, AreSearchedOnWhereTheCursorsOrderHasEnded) {
   EXPECT_GE(calls, kCallsMin);
   EXPECT_LE(calls, kCallsMin + 4);
   ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0]->order_id, wanted_);
+  EXPECT_EQ(found[0].order_id, wanted_);
 }
 
 TEST_F(ManyOpenOrdersTest, ComeOnceWhereTheCursorsOrderHasEndedAndOthersWereEntered) {
@@ -631,9 +631,9 @@ TEST_F(ManyOpenOrdersTest, ComeOnceWhereTheCursorsOrderHasEndedAndOthersWereEnte
   std::vector<OrderId> found;
   OrderId from = 0;
   do {
-    std::vector<const Order*> page;
+    std::vector<Order> page;
     const OrderId stopped = exchange_.list_open_orders(kAnna, kSilver, 0, 10, page, from);
-    for (const Order* order : page) found.push_back(order->order_id);
+    for (const Order& order : page) found.push_back(order.order_id);
     ASSERT_TRUE(from == 0 || stopped < from);
     from = stopped;
     if (from == 0) break;
@@ -648,11 +648,11 @@ TEST_F(OrdersTest, ACursorFromBeforeARestartRepeatsNoOrder) {
   for (OrderId& id : ids) id = rest(kAnna, Side::kBuy, 1, 100);
   apply(CancelOrder{kAnna, ids[2]});
   restart();
-  std::vector<const Order*> page;
+  std::vector<Order> page;
   EXPECT_EQ(exchange_.list_open_orders(kAnna, 0, 0, 10, page, ids[2]), 0U);
   ASSERT_EQ(page.size(), 2U);
-  EXPECT_EQ(page[0]->order_id, ids[1]);
-  EXPECT_EQ(page[1]->order_id, ids[0]);
+  EXPECT_EQ(page[0].order_id, ids[1]);
+  EXPECT_EQ(page[1].order_id, ids[0]);
 }
 
 TEST_F(OrdersTest, LevelsAreListedBestFirst) {
@@ -662,6 +662,13 @@ TEST_F(OrdersTest, LevelsAreListedBestFirst) {
   std::vector<BookLevel> levels;
   exchange_.list_levels(kGold, Side::kBuy, 10, levels);
   EXPECT_THAT(levels, ElementsAre(BookLevel{100, 5, 2}, BookLevel{99, 1, 1}));
+}
+
+TEST_F(OrdersTest, NoMoreLevelsAreListedThanAskedFor) {
+  for (const PriceTicks price : {98, 100, 99}) rest(kAnna, Side::kBuy, 1, price);
+  std::vector<BookLevel> levels;
+  exchange_.list_levels(kGold, Side::kBuy, 2, levels);
+  EXPECT_THAT(levels, ElementsAre(BookLevel{100, 1, 1}, BookLevel{99, 1, 1}));
 }
 
 }  // namespace

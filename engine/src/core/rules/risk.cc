@@ -7,10 +7,10 @@
 namespace openvenue::core {
 namespace {
 
-QtyLots leaves_of(const Order& order) { return order.qty_lots - order.filled_lots; }
+QtyLots leaves_of(const OrderCore& order) { return order.qty_lots - order.filled_lots; }
 
 // True if the value of the order's fills fits 64 bits at any price that it may trade at.
-bool value_fits(const Order& order, const Instrument& instrument) {
+bool value_fits(const OrderCore& order, const Instrument& instrument) {
   const bool bounded_by_limit = order.side == Side::kBuy && order.type == OrderType::kLimit;
   const PriceTicks highest_price =
       bounded_by_limit ? order.limit_price_ticks : instrument.terms.max_price_ticks;
@@ -24,7 +24,8 @@ bool position_fits(const Position& position) {
 
 // A limit order reserves its worst case. A market order never rests, so its cost is known: exactly
 // what it would sweep now.
-WideInteger cash_needed_micros(const ExchangeState& state, const Order& order, Slot instrument) {
+WideInteger cash_needed_micros(const ExchangeState& state, const OrderCore& order,
+                               Slot instrument) {
   if (order.type == OrderType::kLimit) {
     return state.reservation_micros(order, instrument, leaves_of(order));
   }
@@ -32,14 +33,14 @@ WideInteger cash_needed_micros(const ExchangeState& state, const Order& order, S
          state.instruments[instrument].instrument.tick_value_micros;
 }
 
-bool affords(const ExchangeState& state, const Order& order, const OrderOwner& owner,
+bool affords(const ExchangeState& state, const OrderCore& order, const OrderOwner& owner,
              const Released& released) {
   const Account& account = state.ledger.account(owner.account).account;
   return cash_needed_micros(state, order, owner.instrument) <=
          account.buying_power_micros() + released.cash_micros;
 }
 
-bool delivers(const ExchangeState& state, const Order& order, const OrderOwner& owner,
+bool delivers(const ExchangeState& state, const OrderCore& order, const OrderOwner& owner,
               const Position& position, const Released& released) {
   const QtyLots free_lots = position.qty_lots - position.reserved_lots + released.lots;
   return leaves_of(order) <= free_lots ||
@@ -48,7 +49,7 @@ bool delivers(const ExchangeState& state, const Order& order, const OrderOwner& 
 
 }  // namespace
 
-Reason check_position_intent(const ExchangeState& state, const Order& order,
+Reason check_position_intent(const ExchangeState& state, const OrderCore& order,
                              const OrderOwner& owner) {
   const PositionIntent intent = order.position_intent;
   if (intent == PositionIntent::kUnspecified || state.rules_version < 2) return Reason::kNone;
@@ -64,7 +65,7 @@ Reason check_position_intent(const ExchangeState& state, const Order& order,
                                                     : Reason::kPositionIntentMismatch;
 }
 
-Reason check_risk(const ExchangeState& state, const Order& order, const OrderOwner& owner,
+Reason check_risk(const ExchangeState& state, const OrderCore& order, const OrderOwner& owner,
                   const Released& released) {
   const bool held = owner.position != kNoSlot;
   const Position position = held ? state.ledger.position(owner.position) : Position{};
@@ -79,7 +80,8 @@ Reason check_risk(const ExchangeState& state, const Order& order, const OrderOwn
   return held ? Reason::kNone : state.check_room_for_position(owner.account);
 }
 
-Reason check_open_orders(const ExchangeState& state, const Order& order, const OrderOwner& owner) {
+Reason check_open_orders(const ExchangeState& state, const OrderCore& order,
+                         const OrderOwner& owner) {
   if (!may_rest(order.type, order.time_in_force)) return Reason::kNone;
   const Limits& limits = state.limits;
   const SlotList& open_of_account = state.ledger.account(owner.account).open_orders;
@@ -90,14 +92,14 @@ Reason check_open_orders(const ExchangeState& state, const Order& order, const O
   return Reason::kNone;
 }
 
-SweepResult sweep(const ExchangeState& state, const Order& order, Slot instrument) {
+SweepResult sweep(const ExchangeState& state, const OrderCore& order, Slot instrument) {
   return state.instruments[instrument].book.sweep({opposite(order.side), effective_limit(order),
                                                    leaves_of(order),
                                                    state.limits.max_fills_per_command});
 }
 
 void reserve(ExchangeState& state, Slot slot, QtyLots lots) {
-  const Order& order = state.orders[slot];
+  const OrderCore& order = state.orders[slot];
   const OrderOwner& owner = state.orders.owner(slot);
   if (order.side == Side::kBuy) {
     state.ledger.account(owner.account).account.reserved_micros +=
@@ -108,7 +110,7 @@ void reserve(ExchangeState& state, Slot slot, QtyLots lots) {
   }
 }
 
-PriceTicks effective_limit(const Order& order) {
+PriceTicks effective_limit(const OrderCore& order) {
   if (order.type == OrderType::kLimit) return order.limit_price_ticks;
   return order.side == Side::kBuy ? std::numeric_limits<PriceTicks>::max() : 0;
 }

@@ -18,25 +18,26 @@ struct Released {
 // needs lots that the account holds, less those that its open orders on that side may take. An
 // opening order must not reduce a position of the other sign. Rules before version 2 ignore
 // intents.
-[[nodiscard]] Reason check_position_intent(const ExchangeState& state, const Order& order,
+[[nodiscard]] Reason check_position_intent(const ExchangeState& state, const OrderCore& order,
                                            const OrderOwner& owner);
 
 // The first reason to refuse the order, or kNone. Precondition: the order is valid.
-[[nodiscard]] Reason check_risk(const ExchangeState& state, const Order& order,
+[[nodiscard]] Reason check_risk(const ExchangeState& state, const OrderCore& order,
                                 const OrderOwner& owner, const Released& released);
 
 // The limit that one more open order would exceed, or kNone. An order that cannot rest ends with
 // its command, and a replacement takes its order's place: neither adds an open order.
-[[nodiscard]] Reason check_open_orders(const ExchangeState& state, const Order& order,
+[[nodiscard]] Reason check_open_orders(const ExchangeState& state, const OrderCore& order,
                                        const OrderOwner& owner);
 
 // The trades of the order if it were matched now.
-[[nodiscard]] SweepResult sweep(const ExchangeState& state, const Order& order, Slot instrument);
+[[nodiscard]] SweepResult sweep(const ExchangeState& state, const OrderCore& order,
+                                Slot instrument);
 
 // Reserves the needs of `lots` more of an open order; negative `lots` release them.
 void reserve(ExchangeState& state, Slot order, QtyLots lots);
 
 // The worst price at which the order may trade.
-[[nodiscard]] PriceTicks effective_limit(const Order& order);
+[[nodiscard]] PriceTicks effective_limit(const OrderCore& order);
 
 }  // namespace openvenue::core

@@ -3,7 +3,7 @@
 namespace openvenue::core {
 namespace {
 
-bool price_valid(const Order& order, const DefineInstrument& terms) {
+bool price_valid(const OrderCore& order, const DefineInstrument& terms) {
   const PriceTicks price = order.limit_price_ticks;
   if (order.type == OrderType::kMarket) return price == 0;
   return price >= terms.min_price_ticks && price <= terms.max_price_ticks;
@@ -20,7 +20,7 @@ bool has_meaning(const NewOrder& command) {
   return command.position_intent <= PositionIntent::kSellToClose;
 }
 
-Reason validate(const Order& order, const DefineInstrument& terms) {
+Reason validate(const OrderCore& order, const DefineInstrument& terms) {
   if (terms.state != InstrumentState::kActive) return Reason::kInstrumentInactive;
   if (order.qty_lots <= 0) return Reason::kInvalidQuantity;
   if (order.qty_lots > terms.max_order_qty_lots) return Reason::kInvalidQuantity;

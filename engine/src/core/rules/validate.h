@@ -17,6 +17,6 @@ namespace openvenue::core {
 
 // The first of the instrument's terms that the order breaks, or kNone. `order` is new, or what a
 // replacement would make of an open order.
-[[nodiscard]] Reason validate(const Order& order, const DefineInstrument& terms);
+[[nodiscard]] Reason validate(const OrderCore& order, const DefineInstrument& terms);
 
 }  // namespace openvenue::core

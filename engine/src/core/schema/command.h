@@ -9,17 +9,22 @@
 
 namespace openvenue::core {
 
-struct NewOrder {
-  AccountId account = 0;
-  InstrumentId instrument = 0;
+// What an order asks for. The smallest fields come last: a derived record goes on in their padding.
+struct OrderTerms {
+  QtyLots qty_lots = 0;              // total, filled part included
+  PriceTicks limit_price_ticks = 0;  // 0 for market orders
   Side side = Side::kBuy;
   OrderType type = OrderType::kLimit;
   TimeInForce time_in_force = TimeInForce::kDay;
-  QtyLots qty_lots = 0;
-  PriceTicks limit_price_ticks = 0;  // 0 for market orders
-  ClientOrderId client_order_id;     // never empty: the API makes one if the client gave none
   PositionIntent position_intent = PositionIntent::kUnspecified;
-  bool history_checked = false;  // no earlier order of that id is in the history
+  friend bool operator==(const OrderTerms&, const OrderTerms&) = default;
+};
+
+struct NewOrder : OrderTerms {
+  AccountId account = 0;
+  InstrumentId instrument = 0;
+  ClientOrderId client_order_id;  // never empty: the API makes one if the client gave none
+  bool history_checked = false;   // no earlier order of that id is in the history
   friend bool operator==(const NewOrder&, const NewOrder&) = default;
 };
 

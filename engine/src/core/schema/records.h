@@ -18,33 +18,38 @@ struct Counters {
   std::uint64_t client_ids_forgotten = 0;  // ids that left marks in the filter
 };
 
-// An order in its present state: open, or ended and still remembered. Limits::max_orders bounds
-// both together. The order that ended longest ago is forgotten first, an open one never.
-struct Order {
-  OrderId order_id = 0;
-  AccountId account = 0;
-  InstrumentId instrument = 0;
-  Side side = Side::kBuy;
-  OrderType type = OrderType::kLimit;
-  TimeInForce time_in_force = TimeInForce::kDay;
+// What a fill or a cancel reads and changes of an order: no more than a cache line.
+struct OrderCore : OrderTerms {
   OrderStatus status = OrderStatus::kNew;
   Reason end_reason = Reason::kNone;  // of kCanceled and kExpired
-  PositionIntent position_intent = PositionIntent::kUnspecified;
-  QtyLots qty_lots = 0;  // total, filled part included
+  OrderId order_id = 0;
   QtyLots filled_lots = 0;
   CashMicros filled_value_micros = 0;
-  PriceTicks limit_price_ticks = 0;
-  OrderId replaces = 0;
-  OrderId replaced_by = 0;
-  TimestampNs created_ns = 0;
   TimestampNs updated_ns = 0;  // of the last change; the end's time for ended orders
   Sequence updated_sequence = 0;
-  ClientOrderId client_order_id;
 
   [[nodiscard]] bool open() const {
     return status == OrderStatus::kNew || status == OrderStatus::kPartiallyFilled;
   }
   [[nodiscard]] QtyLots leaves_lots() const { return open() ? qty_lots - filled_lots : 0; }
+  friend bool operator==(const OrderCore&, const OrderCore&) = default;
+};
+static_assert(sizeof(OrderCore) == 64);
+
+// The rest of it.
+struct OrderDetails {
+  AccountId account = 0;
+  InstrumentId instrument = 0;
+  OrderId replaces = 0;
+  OrderId replaced_by = 0;
+  TimestampNs created_ns = 0;
+  ClientOrderId client_order_id;
+  friend bool operator==(const OrderDetails&, const OrderDetails&) = default;
+};
+
+// An order in its present state: open, or ended and still remembered. Limits::max_orders bounds
+// both together. The order that ended longest ago is forgotten first, an open one never.
+struct Order : OrderCore, OrderDetails {
   friend bool operator==(const Order&, const Order&) = default;
 };
 

@@ -55,7 +55,7 @@ TEST_F(ClientIdsTest, AnIdIsRememberedForLongerThanItsOrder) {
     enter(named(kBob, std::to_string(i)));
     restart();
   }
-  EXPECT_EQ(exchange_.find_order(first), nullptr);
+  EXPECT_EQ(exchange_.find_order(first), std::nullopt);
   EXPECT_EQ(apply(named(kAnna, "first")).front(), Event(Duplicate{first}));
   EXPECT_EQ(rejection(named(kAnna, "first", TimeInForce::kGtc)), Reason::kDuplicateClientOrderId);
   EXPECT_TRUE(std::holds_alternative<OrderAccepted>(apply(named(kBob, "first")).front()));
@@ -116,7 +116,7 @@ TEST_F(ClientIdsTest, AnIdThatWasForgottenAndUsedAgainBelongsToTheNewOrder) {
   EXPECT_NE(second, first);
   restart();
   EXPECT_EQ(apply(named(kAnna, "again")).front(), Event(Duplicate{second}));
-  ASSERT_NE(exchange_.find_order(kAnna, ClientOrderId("again")), nullptr);
+  ASSERT_NE(exchange_.find_order(kAnna, ClientOrderId("again")), std::nullopt);
   EXPECT_EQ(exchange_.find_order(kAnna, ClientOrderId("again"))->order_id, second);
 }
 

@@ -18,7 +18,7 @@ struct ExchangeState {
         instruments(pool_sizes.max_instruments, pool_sizes.max_orders) {}
 
   // The cash that an open buy order of `leaves_lots` reserves; none for market orders.
-  [[nodiscard]] WideInteger reservation_micros(const Order& order, Slot instrument,
+  [[nodiscard]] WideInteger reservation_micros(const OrderCore& order, Slot instrument,
                                                QtyLots leaves_lots) const {
     return WideInteger{leaves_lots} * order.limit_price_ticks *
            instruments[instrument].instrument.tick_value_micros;

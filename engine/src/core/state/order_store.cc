@@ -23,7 +23,8 @@ UsedClientId used_id(const Order& order, const ReplaceTerms& terms) {
 }  // namespace
 
 OrderStore::OrderStore(const Limits& capacity)
-    : orders_(capacity.max_orders),
+    : cores_(capacity.max_orders),
+      details_(capacity.max_orders),
       owners_(capacity.max_orders),
       replace_terms_(capacity.max_orders),
       account_links_(capacity.max_orders),
@@ -34,15 +35,15 @@ OrderStore::OrderStore(const Limits& capacity)
 }
 
 std::uint64_t OrderStore::bytes(const Limits& capacity) {
-  return capacity.max_orders *
-             std::uint64_t{sizeof(Order) + sizeof(OrderOwner) + sizeof(ReplaceTerms)} +
+  return capacity.max_orders * std::uint64_t{sizeof(OrderCore) + sizeof(OrderDetails) +
+                                             sizeof(OrderOwner) + sizeof(ReplaceTerms)} +
          2 * SlotLinks::bytes(capacity.max_orders) + SlotIndex::bytes(capacity.max_orders) +
          ClientIds::bytes(client_ids_for(capacity), capacity.max_accounts);
 }
 
 Slot OrderStore::find(OrderId order_id) const {
   return by_order_id_.find(hash_number(order_id),
-                           [&](Slot slot) { return orders_[slot].order_id == order_id; });
+                           [&](Slot slot) { return cores_[slot].order_id == order_id; });
 }
 
 Slot OrderStore::find(AccountId account, const ClientOrderId& id) const {
@@ -76,7 +77,7 @@ void OrderStore::add_ended(const Order& order, const OrderOwner& owner, const Re
 void OrderStore::end(Slot slot, SlotList& open_of_account) {
   --open_orders_;
   account_links_.remove(open_of_account, slot);
-  if (orders_[slot].time_in_force == TimeInForce::kDay) state_links_.remove(day_orders_, slot);
+  if (cores_[slot].time_in_force == TimeInForce::kDay) state_links_.remove(day_orders_, slot);
   state_links_.push_back(ended_, slot);
   const OrderOwner& owner = owners_[slot];
   if (client_ids_.outlive_records()) client_ids_.retire(owner.client_id, owner.account);
@@ -95,7 +96,8 @@ void OrderStore::retire_ids_of_ended() {
 Slot OrderStore::store(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms) {
   const Slot slot = free_.empty() ? slots_used_++ : free_.head;
   if (!free_.empty()) state_links_.remove(free_, slot);
-  orders_[slot] = order;
+  cores_[slot] = order;
+  details_[slot] = order;
   owners_[slot] = owner;
   replace_terms_[slot] = terms;
   by_order_id_.insert(hash_number(order.order_id), slot);
@@ -107,7 +109,7 @@ void OrderStore::forget_oldest_ended() {
   CHECK(!ended_.empty(), "the pool of orders is full of open ones");
   const Slot slot = ended_.head;
   state_links_.remove(ended_, slot);
-  by_order_id_.erase(hash_number(orders_[slot].order_id), slot);
+  by_order_id_.erase(hash_number(cores_[slot].order_id), slot);
   if (!client_ids_.outlive_records()) client_ids_.erase(owners_[slot].client_id);
   state_links_.push_back(free_, slot);
   --records_;

@@ -40,8 +40,10 @@ class OrderStore {
   ClientIds& client_ids() { return client_ids_; }
   [[nodiscard]] const ClientIds& client_ids() const { return client_ids_; }
 
-  Order& operator[](Slot slot) { return orders_[slot]; }
-  const Order& operator[](Slot slot) const { return orders_[slot]; }
+  OrderCore& operator[](Slot slot) { return cores_[slot]; }
+  const OrderCore& operator[](Slot slot) const { return cores_[slot]; }
+  OrderDetails& details(Slot slot) { return details_[slot]; }
+  [[nodiscard]] Order record(Slot slot) const { return {cores_[slot], details_[slot]}; }
   [[nodiscard]] const OrderOwner& owner(Slot slot) const { return owners_[slot]; }
   [[nodiscard]] const ReplaceTerms& replace_terms(Slot slot) const { return replace_terms_[slot]; }
 
@@ -78,7 +80,8 @@ class OrderStore {
   Slot store(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms);
   void forget_oldest_ended();
 
-  ZeroedArray<Order> orders_;
+  ZeroedArray<OrderCore> cores_;
+  ZeroedArray<OrderDetails> details_;
   ZeroedArray<OrderOwner> owners_;
   ZeroedArray<ReplaceTerms> replace_terms_;
   SlotLinks account_links_;  // the account's open orders, oldest first

@@ -68,10 +68,12 @@ class ExchangeFixture : public testing::Test {
 
   NewOrder limit(AccountId account, Side side, QtyLots qty, PriceTicks price,
                  TimeInForce time_in_force = TimeInForce::kGtc) {
-    return {account, kGold, side, OrderType::kLimit, time_in_force, qty, price, next_id(), {}};
+    const OrderTerms terms{qty, price, side, OrderType::kLimit, time_in_force};
+    return {terms, account, kGold, next_id()};
   }
   NewOrder market(AccountId account, Side side, QtyLots qty) {
-    return {account, kGold, side, OrderType::kMarket, TimeInForce::kIoc, qty, 0, next_id(), {}};
+    const OrderTerms terms{qty, 0, side, OrderType::kMarket, TimeInForce::kIoc};
+    return {terms, account, kGold, next_id()};
   }
   ReplaceOrder replacement(AccountId account, OrderId order, QtyLots qty, PriceTicks price) {
     ReplaceOrder command;
@@ -120,7 +122,7 @@ class ExchangeFixture : public testing::Test {
     return found;
   }
 
-  const Order& order(OrderId id) const { return *exchange_.find_order(id); }
+  Order order(OrderId id) const { return exchange_.find_order(id).value(); }
   const Account& account(AccountId id) const { return *exchange_.find_account(id); }
   Position position(AccountId id) const {
     std::vector<const Position*> positions;

@@ -7,7 +7,7 @@ namespace openvenue::core {
 static_assert(OrderBook<NaiveBook>);
 
 void NaiveBook::add(Slot slot, Side side, PriceTicks price_ticks, QtyLots qty_lots) {
-  Queue& queue = levels(side)[key(side, price_ticks)];
+  Queue& queue = of(side)[key(side, price_ticks)];
   queue.push_back({slot, qty_lots});
   places_[slot] = {side, price_ticks, std::prev(queue.end())};
   resting_lots_ += qty_lots;
@@ -15,10 +15,10 @@ void NaiveBook::add(Slot slot, Side side, PriceTicks price_ticks, QtyLots qty_lo
 
 void NaiveBook::remove(Slot slot) {
   const Place place = places_.at(slot);
-  const auto level = levels(place.side).find(key(place.side, place.price_ticks));
+  const auto level = of(place.side).find(key(place.side, place.price_ticks));
   resting_lots_ -= place.resting->leaves_lots;
   level->second.erase(place.resting);
-  if (level->second.empty()) levels(place.side).erase(level);
+  if (level->second.empty()) of(place.side).erase(level);
   places_.erase(slot);
 }
 
@@ -35,22 +35,22 @@ void NaiveBook::transfer(Slot from, Slot to) {
 }
 
 void NaiveBook::fill_front(Side side, QtyLots qty_lots) {
-  Resting& resting = levels(side).begin()->second.front();
+  Resting& resting = of(side).begin()->second.front();
   resting.leaves_lots -= qty_lots;
   resting_lots_ -= qty_lots;
   if (resting.leaves_lots == 0) remove(resting.slot);
 }
 
 BookFront NaiveBook::front(Side side) const {
-  if (levels(side).empty()) return {};
-  const auto& [price_key, queue] = *levels(side).begin();
+  if (of(side).empty()) return {};
+  const auto& [price_key, queue] = *of(side).begin();
   return {queue.front().slot, key(side, price_key), queue.front().leaves_lots};
 }
 
 SweepResult NaiveBook::sweep(const SweepRequest& request) const {
   SweepResult result;
   std::uint32_t fills = 0;
-  for (const auto& [price_key, queue] : levels(request.side)) {
+  for (const auto& [price_key, queue] : of(request.side)) {
     const PriceTicks price = key(request.side, price_key);
     if (!crosses(request.side, price, request.limit_price_ticks)) break;
     for (const Resting& resting : queue) {
@@ -64,19 +64,22 @@ SweepResult NaiveBook::sweep(const SweepRequest& request) const {
   return result;
 }
 
-void NaiveBook::list_levels(Side side, std::size_t depth, std::vector<BookLevel>& out) const {
-  for (const auto& [price_key, queue] : levels(side)) {
-    if (depth-- == 0) return;
+std::vector<BookLevel> NaiveBook::levels(Side side) const {
+  std::vector<BookLevel> all;
+  for (const auto& [price_key, queue] : of(side)) {
     BookLevel level{key(side, price_key), 0, static_cast<std::uint32_t>(queue.size())};
     for (const Resting& resting : queue) level.qty_lots += resting.leaves_lots;
-    out.push_back(level);
+    all.push_back(level);
   }
+  return all;
 }
 
-void NaiveBook::list_queue(Side side, PriceTicks price_ticks, std::vector<Slot>& out) const {
-  const auto level = levels(side).find(key(side, price_ticks));
-  if (level == levels(side).end()) return;
-  for (const Resting& resting : level->second) out.push_back(resting.slot);
+std::vector<Slot> NaiveBook::queue(Side side, PriceTicks price_ticks) const {
+  std::vector<Slot> slots;
+  const auto level = of(side).find(key(side, price_ticks));
+  if (level == of(side).end()) return slots;
+  for (const Resting& resting : level->second) slots.push_back(resting.slot);
+  return slots;
 }
 
 }  // namespace openvenue::core

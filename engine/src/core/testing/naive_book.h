@@ -1,7 +1,6 @@
 // FastBook's oracle: standard containers, easy to check by reading.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <map>
@@ -29,8 +28,8 @@ class NaiveBook {
   [[nodiscard]] BookFront front(Side side) const;
   [[nodiscard]] QtyLots resting_lots() const { return resting_lots_; }
   [[nodiscard]] SweepResult sweep(const SweepRequest& request) const;
-  void list_levels(Side side, std::size_t depth, std::vector<BookLevel>& out) const;
-  void list_queue(Side side, PriceTicks price_ticks, std::vector<Slot>& out) const;
+  [[nodiscard]] std::vector<BookLevel> levels(Side side) const;
+  [[nodiscard]] std::vector<Slot> queue(Side side, PriceTicks price_ticks) const;
 
  private:
   struct Resting {
@@ -49,8 +48,8 @@ class NaiveBook {
   static PriceTicks key(Side side, PriceTicks price_ticks) {
     return side == Side::kBuy ? -price_ticks : price_ticks;
   }
-  [[nodiscard]] const Levels& levels(Side side) const { return side == Side::kBuy ? bids_ : asks_; }
-  Levels& levels(Side side) { return side == Side::kBuy ? bids_ : asks_; }
+  [[nodiscard]] const Levels& of(Side side) const { return side == Side::kBuy ? bids_ : asks_; }
+  Levels& of(Side side) { return side == Side::kBuy ? bids_ : asks_; }
 
   Levels bids_;
   Levels asks_;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "journal/error.h"
+#include "journal/journal_end.h"
 
 namespace openvenue::journal {
 namespace {
@@ -79,31 +80,32 @@ FrameReader::Result FrameReader::advance(core::Sequence durable) {
     const Remains remains = following ? Remains{} : inspect_remains();
     if (load_frame()) continue;
     if (!following && offset_ == kSegmentHeaderBytes && reopen()) continue;
-    if (following) {
-      enter(*following);
-      continue;
+    switch (judge({.next_segment = following.has_value(),
+                   .bytes = remains.bytes,
+                   .later_frame_vouches = remains.vouched_at.has_value(),
+                   .caller_vouches = next_sequence_ <= durable})) {
+      case EndVerdict::kNextSegment:
+        enter(*following);
+        continue;
+      case EndVerdict::kDamage:
+        throw JournalError(describe_damage(
+            file_.path(), offset_,
+            fmt::format("entry {} should begin here and does not, but {}", next_sequence_,
+                        remains.vouched_at
+                            ? fmt::format("a valid frame at offset {} says that it was durable",
+                                          *remains.vouched_at)
+                            : fmt::format("entries up to {} are durable", durable))));
+      case EndVerdict::kTorn:
+        torn_bytes_ = remains.bytes;
+        error_ = fmt::format(
+            "{} at offset {}: {} bytes of a write that was never completed, in place of entry {}. "
+            "Nothing of it was acknowledged; the engine cuts it off at its next start.",
+            file_.path().string(), offset_, remains.bytes, next_sequence_);
+        return Result::kTorn;
+      case EndVerdict::kEnd:
+        torn_bytes_ = 0;
+        return Result::kEnd;
     }
-    if (remains.vouched_at) {
-      throw JournalError(describe_damage(
-          file_.path(), offset_,
-          fmt::format(
-              "entry {} should begin here and does not, but a valid frame at offset {} says "
-              "that it was durable",
-              next_sequence_, *remains.vouched_at)));
-    }
-    if (next_sequence_ <= durable) {
-      throw JournalError(describe_damage(
-          file_.path(), offset_,
-          fmt::format("entry {} should begin here and does not, but entries up to {} are durable",
-                      next_sequence_, durable)));
-    }
-    torn_bytes_ = remains.bytes;
-    if (remains.bytes == 0) return Result::kEnd;
-    error_ = fmt::format(
-        "{} at offset {}: {} bytes of a write that was never completed, in place of entry {}. "
-        "Nothing of it was acknowledged; the engine cuts it off at its next start.",
-        file_.path().string(), offset_, remains.bytes, next_sequence_);
-    return Result::kTorn;
   }
 }
 

@@ -3,22 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <future>
 #include <random>
-#include <system_error>
 #include <utility>
 
 #include "core/base/check.h"
 #include "journal/codec.h"
 #include "journal/format.h"
 #include "journal/segment.h"
+#include "journal/segment_pipeline.h"
 #include "journal/tail.h"
 
 namespace openvenue::journal {
 namespace {
-
-constexpr std::uint64_t kPreparationsPerSegment = 16;
 
 constexpr std::uint64_t round_up_to_page(std::uint64_t bytes) {
   return (bytes + kSegmentHeaderBytes - 1) / kSegmentHeaderBytes * kSegmentHeaderBytes;
@@ -27,21 +23,6 @@ constexpr std::uint64_t round_up_to_page(std::uint64_t bytes) {
 std::uint64_t random_salt() {
   std::random_device device;
   return std::uint64_t{device()} << 32 | device();
-}
-
-// Writes real zeros, not a hole: a later write into the file then changes no metadata, and its
-// fdatasync is one disk write and never a file system commit.
-File create_zeroed(const std::filesystem::path& path, std::uint64_t bytes) {
-  File file = File::create(path);
-  try {
-    file.write_zeros(0, bytes);
-  } catch (const DiskError&) {
-    // On a disk that is full now, the part that was written would be missing to everything else.
-    std::error_code ignored;  // what went wrong before is what matters
-    std::filesystem::remove(path, ignored);
-    throw;
-  }
-  return file;
 }
 
 }  // namespace
@@ -68,8 +49,10 @@ void Frame::append(const core::Command& command, const core::EventBuffer& events
 bool Frame::full() const { return payload_bytes_ >= kFrameFullBytes; }
 
 struct Writer::State {
-  explicit State(Tail tail_found);
-  ~State();
+  explicit State(Tail tail_found)
+      : tail(std::move(tail_found)),
+        pipeline(tail.settings.directory, round_up_to_page(tail.settings.segment_bytes)),
+        durable_(tail.next_sequence - 1) {}
 
   void write(Frame& frame);
   void sync();
@@ -88,39 +71,18 @@ struct Writer::State {
   }
 
   Tail tail;
+  SegmentPipeline pipeline;
   std::uint64_t bytes_written = 0;
   std::uint64_t segments_created = 0;
-  Preparation preparation;
 
  private:
   [[nodiscard]] FrameHeader next_header(FrameFlags flags) const;
   void append_mark(FrameFlags flags);
   void roll(std::uint64_t frame_size);
-  [[nodiscard]] File take_prepared(std::uint64_t bytes);
-  void prepare_segment();
-  void collect_prepared();
-  void prepare_again_if_failed();
-  [[nodiscard]] std::filesystem::path prepared_path() const {
-    return tail.settings.directory / "next-segment.tmp";
-  }
 
   bool failed_ = false;
-  core::Sequence durable_ = 0;
-  std::future<File> preparing_;
-  File prepared_;
-  std::uint64_t prepare_again_at_ = 0;  // offset in the open segment
+  core::Sequence durable_;
 };
-
-Writer::State::State(Tail tail_found) : tail(std::move(tail_found)) {
-  durable_ = tail.next_sequence - 1;
-  prepare_segment();
-}
-
-Writer::State::~State() {
-  if (preparing_.valid()) preparing_.wait();
-  std::error_code ignored;
-  std::filesystem::remove(prepared_path(), ignored);
-}
 
 FrameHeader Writer::State::next_header(FrameFlags flags) const {
   FrameHeader header = new_frame_header(tail.segment.version, tail.epoch);
@@ -164,7 +126,7 @@ void Writer::State::sync() {
   if (durable_ + 1 == tail.next_sequence) return;
   tail.file.sync();
   durable_ = tail.next_sequence - 1;
-  prepare_again_if_failed();
+  pipeline.retry_if_failed(tail.offset, tail.segment.segment_bytes);
 }
 
 // A mark only follows entries, so that no segment holds only marks and no two segments begin with
@@ -204,7 +166,7 @@ void Writer::State::roll(std::uint64_t frame_size) {
   std::vector<std::byte> page(kSegmentHeaderBytes);
   seal(header, std::span(page), 0);
 
-  File next = take_prepared(header.segment_bytes);
+  File next = pipeline.take(header.segment_bytes);
   next.write_at(0, page);
   next.sync();
   next.rename(segment_path(tail.settings.directory, header.shard_id, header.first_sequence));
@@ -216,45 +178,7 @@ void Writer::State::roll(std::uint64_t frame_size) {
   tail.chain = header.previous_checksum;
   tail.ends_with_entries = false;
   ++segments_created;
-  prepare_segment();
-}
-
-File Writer::State::take_prepared(std::uint64_t bytes) {
-  const auto begin = std::chrono::steady_clock::now();
-  if (preparing_.valid()) collect_prepared();
-  // It failed while nothing depended on it; the obstacle may be gone by now.
-  if (!prepared_.is_open()) prepared_ = create_zeroed(prepared_path(), bytes);
-  File file = std::exchange(prepared_, File());
-  file.write_zeros(std::min(file.size(), bytes), bytes);
-  preparation.waited += std::chrono::steady_clock::now() - begin;
-  return file;
-}
-
-void Writer::State::prepare_segment() {
-  preparing_ = std::async(std::launch::async, create_zeroed, prepared_path(),
-                          round_up_to_page(tail.settings.segment_bytes));
-}
-
-// Waits for a preparation under way.
-void Writer::State::collect_prepared() {
-  try {
-    prepared_ = preparing_.get();
-  } catch (const JournalError& error) {
-    ++preparation.failures;
-    preparation.last_error = error.what();
-    prepare_again_at_ = tail.offset + tail.segment.segment_bytes / kPreparationsPerSegment;
-  }
-}
-
-// Retries a failed preparation as the open segment fills: by the bytes written and not by the
-// clock, so that a full disk is not asked all the time, but is asked before the segment is needed.
-void Writer::State::prepare_again_if_failed() {
-  if (preparing_.valid()) {
-    const bool done = preparing_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
-    if (done) collect_prepared();
-  } else if (!prepared_.is_open() && tail.offset >= prepare_again_at_) {
-    prepare_segment();
-  }
+  pipeline.prepare();
 }
 
 Writer::Writer(Tail tail) : state_(std::make_unique<State>(std::move(tail))) {}
@@ -278,6 +202,8 @@ core::Sequence Writer::next_sequence() const { return state_->tail.next_sequence
 Epoch Writer::epoch() const { return state_->tail.epoch; }
 std::uint64_t Writer::bytes_written() const { return state_->bytes_written; }
 std::uint64_t Writer::segments_created() const { return state_->segments_created; }
-const Preparation& Writer::preparation() const { return state_->preparation; }
+const SegmentPipeline::Statistics& Writer::preparation() const {
+  return state_->pipeline.statistics();
+}
 
 }  // namespace openvenue::journal

@@ -6,17 +6,16 @@
 // succeed.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
-#include <string>
 
 #include "core/schema/command.h"
 #include "core/schema/event.h"
 #include "journal/error.h"
 #include "journal/format.h"
+#include "journal/segment_pipeline.h"
 
 namespace openvenue::journal {
 
@@ -34,13 +33,6 @@ struct Settings {
 };
 
 struct Tail;
-
-// Statistics of preparing each next segment before it is needed.
-struct Preparation {
-  std::uint64_t failures = 0;  // each is retried, at the latest when the segment is needed
-  std::string last_error;
-  std::chrono::nanoseconds waited{0};  // in write(), for segments that were not ready
-};
 
 // Consecutive entries on their way to the disk. The buffer is made once, for the largest possible
 // frame, and reused; unused pages take no memory.
@@ -89,7 +81,7 @@ class Writer {
   [[nodiscard]] Epoch epoch() const;
   [[nodiscard]] std::uint64_t bytes_written() const;
   [[nodiscard]] std::uint64_t segments_created() const;
-  [[nodiscard]] const Preparation& preparation() const;
+  [[nodiscard]] const SegmentPipeline::Statistics& preparation() const;
 
  private:
   friend class Recovery;

@@ -17,7 +17,7 @@ void JournalSink::sync() {
 }
 
 void JournalSink::report_preparation() {
-  const journal::Preparation& now = writer_.preparation();
+  const journal::SegmentPipeline::Statistics& now = writer_.preparation();
   if (now.waited != reported_.waited) {
     metrics_.segment_wait_seconds.Increment(
         std::chrono::duration<double>(now.waited - reported_.waited).count());

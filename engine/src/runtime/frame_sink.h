@@ -32,7 +32,7 @@ class JournalSink final : public FrameSink {
 
   journal::Writer writer_;
   Metrics& metrics_;
-  journal::Preparation reported_;
+  journal::SegmentPipeline::Statistics reported_;
 };
 
 }  // namespace openvenue::runtime

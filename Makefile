@@ -85,7 +85,7 @@ test: setup test-engine test-python ## Run the tests
 
 .PHONY: test-unit
 test-unit: $(PROTO_PY) ## Run the Python tests that need no process: seconds
-	@pytest -q -n 2 --dist worksteal tests/unit
+	@pytest -q -n 2 --dist worksteal --confcutdir tests/unit -p no:schemathesis tests/unit
 
 .PHONY: test-engine
 test-engine: build/debug/build.ninja ## Run the engine's own tests (checked build)
@@ -107,7 +107,7 @@ test-asan: build/asan/build.ninja
 .PHONY: test-tsan
 test-tsan: build/tsan/build.ninja
 	@$(NINJA) build/tsan journal_test runtime_test rpc_test | $(BUILT)
-	@ctest --test-dir build/tsan -R '^(journal|runtime|rpc)_test' --output-on-failure | $(QUIETLY)
+	@ctest --test-dir build/tsan -j 2 -R '^(journal|runtime|rpc)_test' --output-on-failure | $(QUIETLY)
 
 .PHONY: soak
 soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kills, many loads

@@ -46,18 +46,27 @@ class Answer(NamedTuple):
 class Scraper:
     """Reads the pods of one venue."""
 
-    def __init__(self, session: aiohttp.ClientSession, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        clock: Callable[[], float],
+        *,
+        timeout_s: float = TIMEOUT_S,
+        all_timeout_s: float = ALL_TIMEOUT_S,
+    ) -> None:
         self._session = session
         self._clock = clock
+        self._timeout_s = timeout_s
+        self._all_timeout_s = all_timeout_s
         self._earlier: dict[tuple[str, int], list[Reading]] = {}
 
     async def read_all(self, targets: Iterable[Target]) -> Mapping[str, Answer]:
-        """Return each pod's answer, by its uid, within `ALL_TIMEOUT_S`."""
+        """Return each pod's answer, by its uid, within `all_timeout_s`."""
         targets = list(targets)
         known = {(target.uid, target.restarts) for target in targets}
         self._earlier = {key: kept for key, kept in self._earlier.items() if key in known}
         turns = asyncio.Semaphore(CONCURRENT_MAX)
-        deadline = asyncio.get_running_loop().time() + ALL_TIMEOUT_S
+        deadline = asyncio.get_running_loop().time() + self._all_timeout_s
 
         async def take_turn(target: Target) -> Answer:
             try:
@@ -65,7 +74,7 @@ class Scraper:
                     return await self._read_one(target)
             except TimeoutError:
                 metrics.SCRAPE_PROBLEMS.inc()
-                return Answer(None, f"was not asked: others took all of {ALL_TIMEOUT_S:g} s")
+                return Answer(None, f"was not asked: others took all of {self._all_timeout_s:g} s")
 
         answers = await asyncio.gather(*(take_turn(target) for target in targets))
         return {target.uid: answer for target, answer in zip(targets, answers, strict=True)}
@@ -74,13 +83,13 @@ class Scraper:
         if not target.urls:
             return Answer(None, "has no address yet")
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 text = await self._fetch_first(target.urls)
             reading = read(text, self._clock())
             earlier = self._remember((target.uid, target.restarts), reading)
             return Answer(report_of(reading, earlier), None, reading.database)
         except TimeoutError:
-            problem = f"does not answer within {TIMEOUT_S:g} s"
+            problem = f"does not answer within {self._timeout_s:g} s"
         except aiohttp.ClientError as error:
             problem = f"cannot be asked ({str(error) or type(error).__name__})"
         except InvalidMetrics as error:

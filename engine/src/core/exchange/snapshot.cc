@@ -242,9 +242,9 @@ class StateReader {
       if (open.order.side == Side::kBuy) {
         state_.ledger.position(open.owner.position).wanted_lots += open.order.leaves_lots();
       }
-      slots[open.place] = state_.orders.open(open.order, open.owner, open.terms,
-                                             state_.ledger.account(open.owner.account).open_orders,
-                                             state_.limits.max_orders);
+      slots[open.place] = state_.orders.open(
+          open.order, open.owner, open.terms, sent_by(open.order, open.terms),
+          state_.ledger.account(open.owner.account).open_orders, state_.limits.max_orders);
     }
     return std::all_of(slots.begin(), slots.end(), [&](Slot slot) { return queue(slot); });
   }

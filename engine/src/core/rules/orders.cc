@@ -20,12 +20,12 @@ ReplaceTerms terms_of(const ReplaceOrder& command) {
           command.keep_time_in_force};
 }
 
-UsedClientId sent_by(const ReplaceOrder& command) {
+UsedClientId client_id_of(const ReplaceOrder& command) {
   Order order;
   order.account = command.account;
   order.replaces = command.order_id;
   order.client_order_id = command.client_order_id;
-  return client_id_of(order, terms_of(command));
+  return core::client_id_of(order, terms_of(command));
 }
 
 Order replacement(const Order& old, const ReplaceOrder& command) {
@@ -65,18 +65,19 @@ void Orders::enter(const NewOrder& command) {
   const Order order = order_of(command);
   const UsedClientId sent = client_id_of(order);
   state_.orders.client_ids().prefetch(sent, account);
+  state_.orders.prefetch_oldest_ended();
+  // Looked up here, while the prefetched lines are on their way.
+  const Slot instrument = state_.instruments.find(command.instrument);
+  const OrderOwner owner{account, state_.ledger.find_position(command.account, command.instrument),
+                         instrument, kNoSlot};
   // An order without an intent may come from a client or a worker of the version before, which did
   // not pass it on: its repetition may have one.
   const auto same = [&](std::uint64_t body) {
     return body == sent.body || body == body_without_intent(order);
   };
   if (answer_used_id(sent, same, command.history_checked)) return;
-  const Slot instrument = state_.instruments.find(command.instrument);
   if (instrument == kNoSlot) return reject(Reason::kUnknownInstrument);
   if (!has_meaning(command)) return reject(Reason::kInvalidOrder);
-
-  const OrderOwner owner{account, state_.ledger.find_position(command.account, command.instrument),
-                         instrument, kNoSlot};
   Reason reason = validate(order, state_.instruments[instrument].instrument.terms);
   if (reason != Reason::kNone) return reject(reason);
   reason = check_position_intent(state_, order, owner);
@@ -86,7 +87,7 @@ void Orders::enter(const NewOrder& command) {
   reason = check_open_orders(state_, order, owner);
   if (reason != Reason::kNone) return reject(reason);
 
-  const Slot slot = open(order, owner, {});
+  const Slot slot = open(order, owner, {}, sent);
   events_.emplace_back(OrderAccepted{state_.last_sequence});
   const bool killed = order.time_in_force == TimeInForce::kFok &&
                       sweep(state_, order, instrument).qty_lots != order.qty_lots;
@@ -112,7 +113,7 @@ void Orders::replace(const ReplaceOrder& command) {
   const Slot account = state_.ledger.find_account(command.account);
   if (account == kNoSlot) return reject(Reason::kUnknownAccount, id);
   if (command.client_order_id.empty()) return reject(Reason::kInvalidOrder, id);
-  const UsedClientId sent = sent_by(command);
+  const UsedClientId sent = client_id_of(command);
   const auto same = [&](std::uint64_t body) { return body == sent.body; };
   if (answer_used_id(sent, same, command.history_checked, id)) return;
   const Slot old_slot = state_.orders.find(id);
@@ -134,7 +135,7 @@ void Orders::replace(const ReplaceOrder& command) {
   const bool keeps_priority =
       order.limit_price_ticks == old.limit_price_ticks && order.qty_lots <= old.qty_lots;
   reserve(state_, old_slot, -old_leaves);  // first: both together may not fit 64 bits
-  const Slot slot = open(order, owner, terms_of(command));
+  const Slot slot = open(order, owner, terms_of(command), sent);
   substitute(old_slot, slot, keeps_priority);
   events_.emplace_back(OrderReplaced{state_.last_sequence, id, order.account, order.instrument,
                                      order.side, order.time_in_force, keeps_priority,
@@ -154,7 +155,8 @@ void Orders::end_trading_day() {
 }
 
 // Opens `order` under the command's sequence number and makes its reservation.
-Slot Orders::open(const Order& order, OrderOwner owner, const ReplaceTerms& terms) {
+Slot Orders::open(const Order& order, OrderOwner owner, const ReplaceTerms& terms,
+                  const UsedClientId& sent) {
   if (owner.position == kNoSlot) {
     owner.position = state_.ledger.add_position(
         owner.account, {.account = order.account, .instrument = order.instrument});
@@ -163,9 +165,9 @@ Slot Orders::open(const Order& order, OrderOwner owner, const ReplaceTerms& term
   opened.order_id = state_.last_sequence;
   opened.status = order.filled_lots == 0 ? OrderStatus::kNew : OrderStatus::kPartiallyFilled;
   opened.created_ns = state_.last_timestamp_ns;
-  const Slot slot =
-      state_.orders.open(opened, owner, terms, state_.ledger.account(owner.account).open_orders,
-                         state_.limits.max_orders);
+  const Slot slot = state_.orders.open(opened, owner, terms, sent,
+                                       state_.ledger.account(owner.account).open_orders,
+                                       state_.limits.max_orders);
   reserve(state_, slot, opened.leaves_lots());
   matching_.touch(slot);
   return slot;

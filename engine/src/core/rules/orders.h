@@ -29,7 +29,8 @@ class Orders {
   template <class Same>
   bool answer_used_id(const UsedClientId& sent, const Same& same, bool history_checked,
                       OrderId order_id = 0);
-  Slot open(const Order& order, OrderOwner owner, const ReplaceTerms& terms);
+  Slot open(const Order& order, OrderOwner owner, const ReplaceTerms& terms,
+            const UsedClientId& sent);
   void substitute(Slot old_slot, Slot new_slot, bool keeps_priority);
 
   ExchangeState& state_;

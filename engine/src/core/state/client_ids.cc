@@ -53,6 +53,10 @@ UsedClientId client_id_of(const Order& order, const ReplaceTerms& terms) {
   return used_id(order, body_of(order.replaces, terms));
 }
 
+UsedClientId sent_by(const Order& order, const ReplaceTerms& terms) {
+  return order.replaces == 0 ? client_id_of(order) : client_id_of(order, terms);
+}
+
 std::uint64_t body_without_intent(const Order& order) {
   return body_of(order, PositionIntent::kUnspecified);
 }

@@ -33,6 +33,8 @@ namespace openvenue::core {
 // The id of a command that would open an order, and the command's body. `order_id` is 0.
 [[nodiscard]] UsedClientId client_id_of(const Order& order);  // a new order
 [[nodiscard]] UsedClientId client_id_of(const Order& order, const ReplaceTerms& terms);
+// That of the command that made the order.
+[[nodiscard]] UsedClientId sent_by(const Order& order, const ReplaceTerms& terms);
 // The body hash of a new order by `client_id_of`, as if it had no position intent.
 [[nodiscard]] std::uint64_t body_without_intent(const Order& order);
 

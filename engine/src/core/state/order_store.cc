@@ -13,13 +13,6 @@ std::uint32_t client_ids_for(const Limits& capacity) {
   return std::max(capacity.max_client_ids, capacity.max_orders);
 }
 
-// The index entry of an order's client order id, by which a repetition is recognized.
-UsedClientId used_id(const Order& order, const ReplaceTerms& terms) {
-  UsedClientId used = order.replaces == 0 ? client_id_of(order) : client_id_of(order, terms);
-  used.order_id = order.order_id;
-  return used;
-}
-
 }  // namespace
 
 OrderStore::OrderStore(const Limits& capacity)
@@ -55,10 +48,11 @@ Slot OrderStore::find(AccountId account, const ClientOrderId& id) const {
 }
 
 Slot OrderStore::open(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms,
-                      SlotList& open_of_account, std::uint32_t max_records) {
+                      UsedClientId sent, SlotList& open_of_account, std::uint32_t max_records) {
   if (records_ >= max_records) forget_oldest_ended();
   const Slot slot = store(order, owner, terms);
-  owners_[slot].client_id = client_ids_.add(used_id(order, terms));
+  sent.order_id = order.order_id;
+  owners_[slot].client_id = client_ids_.add(sent);
   ++open_orders_;
   account_links_.push_back(open_of_account, slot);
   if (order.time_in_force == TimeInForce::kDay) state_links_.push_back(day_orders_, slot);
@@ -68,7 +62,9 @@ Slot OrderStore::open(const Order& order, const OrderOwner& owner, const Replace
 void OrderStore::add_ended(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms) {
   const Slot slot = store(order, owner, terms);
   if (!client_ids_.outlive_records()) {
-    owners_[slot].client_id = client_ids_.add(used_id(order, terms));
+    UsedClientId used = sent_by(order, terms);
+    used.order_id = order.order_id;
+    owners_[slot].client_id = client_ids_.add(used);
   }
   account_links_.tie(slot);
   state_links_.push_back(ended_, slot);
@@ -105,6 +101,11 @@ Slot OrderStore::store(const Order& order, const OrderOwner& owner, const Replac
   return slot;
 }
 
+// Its record was prefetched when the one before it was forgotten, so its id is at hand.
+void OrderStore::prefetch_oldest_ended() const {
+  if (!ended_.empty()) by_order_id_.prefetch(hash_number(cores_[ended_.head].order_id));
+}
+
 void OrderStore::forget_oldest_ended() {
   CHECK(!ended_.empty(), "the pool of orders is full of open ones");
   const Slot slot = ended_.head;
@@ -113,6 +114,9 @@ void OrderStore::forget_oldest_ended() {
   if (!client_ids_.outlive_records()) client_ids_.erase(owners_[slot].client_id);
   state_links_.push_back(free_, slot);
   --records_;
+  if (ended_.empty()) return;
+  __builtin_prefetch(&cores_[ended_.head]);
+  state_links_.prefetch(ended_.head);
 }
 
 }  // namespace openvenue::core

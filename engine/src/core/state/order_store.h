@@ -47,11 +47,14 @@ class OrderStore {
   [[nodiscard]] const OrderOwner& owner(Slot slot) const { return owners_[slot]; }
   [[nodiscard]] const ReplaceTerms& replace_terms(Slot slot) const { return replace_terms_[slot]; }
 
+  // Begins to load what open() will touch of the order that it may forget.
+  void prefetch_oldest_ended() const;
   // Adds an open order to the store and to `open_of_account`, if need be by forgetting an ended
-  // one, and its id to the index. Preconditions: there are fewer open orders than `max_records`,
-  // its ids are not known, and its order id is above those of all open orders.
+  // one, and its id to the index; `sent` is client_id_of() its command. Preconditions: there are
+  // fewer open orders than `max_records`, its ids are not known, and its order id is above those of
+  // all open orders.
   Slot open(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms,
-            SlotList& open_of_account, std::uint32_t max_records);
+            UsedClientId sent, SlotList& open_of_account, std::uint32_t max_records);
   // Adds an ended order as the newest one, and its id where that goes with the record.
   // Precondition: records() is below the capacity.
   void add_ended(const Order& order, const OrderOwner& owner, const ReplaceTerms& terms);

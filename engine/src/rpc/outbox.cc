@@ -33,15 +33,40 @@ void Outbox::deliver(std::vector<runtime::Reply> replies) noexcept {
 bool Outbox::take(std::vector<runtime::Reply>& out) {
   out.clear();
   std::unique_lock lock(mutex_);
-  filled_.wait(lock, [this] { return closed_ || !queued_.empty(); });
+  filled_.wait(lock, [this] { return closed_ || next_ < queued_.size(); });
   if (closed_) return false;
-  std::uint64_t weight = 0;
-  while (!queued_.empty() && out.size() < kRepliesPerMessageMax && weight < kWeightPerMessageMax) {
-    weight += queued_.front().weight;
-    out.push_back(std::move(queued_.front()));
-    queued_.pop_front();
+  const std::size_t count = message_size();
+  if (next_ == 0 && count == queued_.size()) {
+    std::swap(out, queued_);  // each goes on with the other's memory
+    return true;
   }
+  const auto first = queued_.begin() + static_cast<std::ptrdiff_t>(next_);
+  const auto last = first + static_cast<std::ptrdiff_t>(count);
+  out.assign(std::make_move_iterator(first), std::make_move_iterator(last));
+  next_ += count;
+  drop_taken();
   return true;
+}
+
+// The number of queued replies that fit into one message.
+std::size_t Outbox::message_size() const {
+  std::size_t count = 0;
+  std::uint64_t weight = 0;
+  while (next_ + count < queued_.size() && count < kRepliesPerMessageMax &&
+         weight < kWeightPerMessageMax) {
+    weight += queued_[next_ + count++].weight;
+  }
+  return count;
+}
+
+// Keeps what was taken to less than what is left, and no more memory than a few messages need.
+void Outbox::drop_taken() {
+  if (next_ < queued_.size() - next_) return;
+  queued_.erase(queued_.begin(), queued_.begin() + static_cast<std::ptrdiff_t>(next_));
+  next_ = 0;
+  if (queued_.empty() && queued_.capacity() > 4 * kRepliesPerMessageMax) {
+    std::vector<runtime::Reply>().swap(queued_);
+  }
 }
 
 void Outbox::release(const std::vector<runtime::Reply>& sent) {
@@ -68,6 +93,7 @@ void Outbox::close() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     queued_.clear();
+    next_ = 0;
   }
   filled_.notify_all();
   released_.notify_all();

@@ -6,8 +6,8 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -49,11 +49,15 @@ class Outbox final : public runtime::ReplySink {
   [[nodiscard]] std::uint64_t owed() const;
 
  private:
+  [[nodiscard]] std::size_t message_size() const;
+  void drop_taken();
+
   const std::uint64_t capacity_;
   mutable std::mutex mutex_;
   std::condition_variable filled_;
   std::condition_variable released_;
-  std::deque<runtime::Reply> queued_;
+  std::vector<runtime::Reply> queued_;  // the first next_ of them were taken
+  std::size_t next_ = 0;
   std::uint64_t reserved_ = 0;
   std::atomic<bool> closed_ = false;
 };

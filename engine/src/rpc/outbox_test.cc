@@ -5,6 +5,7 @@
 #include <chrono>
 #include <future>
 #include <thread>
+#include <utility>
 
 namespace openvenue::rpc {
 namespace {
@@ -56,6 +57,25 @@ TEST(Outbox, KeepsOneTakeSmallEnoughForOneMessage) {
   EXPECT_LE(taken.size(), 9U) << "a few thousand order records are enough";
   while (taken.front().weight == 500) ASSERT_TRUE(outbox.take(taken));
   EXPECT_LE(taken.size(), 1024U);
+}
+
+TEST(Outbox, GivesEveryReplyOnceAndInOrderWhileMoreAreDelivered) {
+  Outbox outbox(1 << 20);
+  std::uint64_t delivered = 0;
+  std::uint64_t taken = 0;
+  std::vector<runtime::Reply> message;
+  for (int round = 0; round < 200; ++round) {
+    // More than a message at first, then less, so that the queue grows and empties.
+    std::vector<runtime::Reply> replies = replies_of(round < 100 ? 1500 : 100);
+    for (runtime::Reply& reply : replies) reply.request_id = ++delivered;
+    outbox.deliver(std::move(replies));
+    ASSERT_TRUE(outbox.take(message));
+    for (const runtime::Reply& reply : message) ASSERT_EQ(reply.request_id, ++taken);
+  }
+  while (taken < delivered) {
+    ASSERT_TRUE(outbox.take(message));
+    for (const runtime::Reply& reply : message) ASSERT_EQ(reply.request_id, ++taken);
+  }
 }
 
 TEST(Outbox, IsDrainedOnceEveryReservedReplyIsOnItsWay) {

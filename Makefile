@@ -55,7 +55,7 @@ $(PROTO_PY): $(PROTO) .cache/venv.stamp
 	@touch $@
 
 build/%/build.ninja: | .cache/packages.stamp
-	@echo "Building the engine ($*), once: one to three minutes"
+	@echo "Building the engine ($*), once: three to ten minutes"
 	@cmake --preset $* >build-$*.log 2>&1 || { cat build-$*.log; rm -f build-$*.log; exit 1; }
 	@rm -f build-$*.log
 

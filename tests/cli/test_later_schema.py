@@ -20,7 +20,6 @@ from openvenue.db import migrate
 from openvenue.db.schema import RequiredSchema
 from openvenue.db.tables import metadata
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.projector.store import PROJECTED_TABLES
 from openvenue.security.keys import NewKey
 from openvenue.settings import Settings
 from pydantic import SecretStr
@@ -28,6 +27,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.cli.command_line import Result, openvenue
+from tests.projector.flow import projected_tables
 from tests.support.venue import INSTRUMENTS, ROOT, START_TIMEOUT_S, Venue, run_apart
 from tests.support.waiting import wait_for
 
@@ -39,26 +39,31 @@ revision = "later"
 down_revision = {head!r}
 
 def upgrade():
+    partitioned = kind("relkind = 'p'")
     for table in sa.inspect(op.get_bind()).get_table_names():
-        if table != "alembic_version":
-            expand(table)
+        if table != "alembic_version" and table not in kind("relispartition"):
+            expand(table, table in partitioned)
     op.create_table("later_things", sa.Column("later_id", sa.BigInteger(), primary_key=True))
+
+def kind(condition):
+    return set(op.get_bind().scalars(sa.text(f"SELECT relname FROM pg_class WHERE {condition}")))
 """
 
 # Each table in its own transactions, as a migration beside trading must do it.
 ADD_COLUMNS = """
-def expand(table):
+def expand(table, partitioned):
     op.add_column(table, sa.Column("later_note", sa.Text()))
     mark = sa.Column("later_mark", sa.BigInteger(), server_default="7", nullable=False)
     op.add_column(table, mark)
     with op.get_context().autocommit_block():
         index = f"{table}_later_idx"
-        op.create_index(index, table, ["later_mark"], postgresql_concurrently=True)
+        beside_trading = {} if partitioned else {"postgresql_concurrently": True}
+        op.create_index(index, table, ["later_mark"], **beside_trading)
 """
 
 # PostgreSQL adds columns behind the existing ones, so tables with one in front are made anew.
 MAKE_TABLES_ANEW = """
-def expand(table):
+def expand(table, partitioned):
     listed = sa.inspect(op.get_bind()).get_columns(table)
     columns = ", ".join(column["name"] for column in listed)
     triggers = op.get_bind().scalars(sa.text(
@@ -67,7 +72,9 @@ def expand(table):
     )).all()
     op.execute(
         "CREATE TABLE later (later_note text, later_mark bigint NOT NULL DEFAULT 7, "
-        f"LIKE {table} INCLUDING ALL)"
+        f"LIKE {table} INCLUDING ALL)" + (" PARTITION BY " + op.get_bind().scalar(sa.text(
+            f"SELECT pg_get_partkeydef('{table}'::regclass)"
+        )) if partitioned else "")
     )
     op.execute(f"INSERT INTO later ({columns}) SELECT {columns} FROM {table}")
     op.execute(f"DROP TABLE {table}")
@@ -207,8 +214,8 @@ def history(venue: Venue, client: httpx.Client, limit: int) -> list[tuple[str, s
 
 def rebuild(venue: Venue) -> None:
     """Rebuild the projection, which must give the same rows."""
+    wait_for(lambda: all(run_apart(rows(venue)).values()))
     before = run_apart(rows(venue))
-    assert all(before.values())
     run_command(venue, "projector", "rebuild")
     assert run_apart(rows(venue)) == before
 
@@ -218,7 +225,7 @@ async def rows(venue: Venue) -> dict[str, list[dict[str, Any]]]:
     engine = create_async_engine(venue.database_url)
     found = {}
     async with engine.connect() as connection:
-        for name in PROJECTED_TABLES:
+        for name in projected_tables():
             table = metadata.tables[name]
             query = select(table).order_by(*table.primary_key)
             found[name] = [dict(row) for row in (await connection.execute(query)).mappings()]

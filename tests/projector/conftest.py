@@ -1,6 +1,7 @@
 """An engine and a database for projections."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -24,3 +25,10 @@ async def engine(new_venue: Callable[..., Venue]) -> Venue:
 def flow(engine: Venue) -> Iterator[Flow]:
     with Flow(engine, seed=7) as running:
         yield running
+
+
+@pytest.fixture
+def port() -> str:
+    """Return a free port, for a projector's probes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return str(listener.getsockname()[1])

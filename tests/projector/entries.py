@@ -3,7 +3,8 @@
 from typing import Any
 
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.projector.fold import Batch, Sizes
+from openvenue.projector.ledger.fold import LedgerBatch
+from openvenue.projector.projection import Sizes
 
 TICK_NANOS = 10_000_000  # 0.01
 LOT_NANOS = 1_000_000_000  # 1
@@ -60,9 +61,9 @@ def canceled(order_id: int, reason: "pb.Reason.ValueType" = pb.REASON_USER_CANCE
     )
 
 
-def fold(*entries: pb.JournalEntry) -> Batch:
+def fold(*entries: pb.JournalEntry) -> LedgerBatch:
     """Fold these entries into one batch that knows instrument 1."""
-    batch = Batch(dict(SIZES))
+    batch = LedgerBatch(dict(SIZES))
     batch.add(entries)
     return batch
 

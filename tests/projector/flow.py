@@ -10,16 +10,16 @@ import grpc
 from openvenue.db.channels import PROJECTION_CHANNEL
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
-from openvenue.projector.progress import Progress
-from openvenue.projector.run import follow
+from openvenue.projector.run import all_projections, follow
 from openvenue.projector.settings import ProjectorSettings
-from openvenue.projector.store import PROJECTED_TABLES
 from pydantic import SecretStr
 
 from tests.support.venue import Venue
 
 ACCOUNTS = (1, 2, 3)
 BATCH = 100
+
+_MARKET_DATA_AT = "SELECT coalesce(min(sequence), 0) FROM market_offsets"
 
 
 class Flow:
@@ -98,12 +98,18 @@ class Flow:
         )
 
 
+def projected_tables() -> list[str]:
+    """Return the names of the tables of all projections."""
+    followed = all_projections(ProjectorSettings())
+    return [table for each in followed for table in each.projection.tables]
+
+
 async def checksums(database_url: str) -> dict[str, str]:
     """Return a digest of every projected table's rows in the order of their keys."""
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
     try:
         digests = {}
-        for table in PROJECTED_TABLES:
+        for table in projected_tables():
             digest = hashlib.sha256()
             for row in await connection.fetch(f"SELECT t::text FROM {table} AS t ORDER BY 1"):
                 digest.update(row[0].encode())
@@ -118,7 +124,7 @@ async def project_into(database_url: str, venue: Venue, until_sequence: int) -> 
     settings = venue.settings.model_copy(update={"database_url": SecretStr(database_url)})
     own = ProjectorSettings(rest_max_ms=0)
     async with asyncio.timeout(60):
-        await follow(settings, own, Progress(), asyncio.Event(), until_sequence)
+        await follow(all_projections(own), settings, own, asyncio.Event(), until_sequence)
 
 
 async def projected_sequence(database_url: str) -> int:
@@ -131,7 +137,7 @@ async def projected_sequence(database_url: str) -> int:
 
 
 async def wait_until_projected(database_url: str, sequence: int, timeout_s: float = 30.0) -> None:
-    """Wait for the notification that `sequence` is in the database."""
+    """Wait for the notification of the ledger that it is at `sequence`, and for market data."""
     reached = asyncio.Event()
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
 
@@ -143,5 +149,8 @@ async def wait_until_projected(database_url: str, sequence: int, timeout_s: floa
         await connection.add_listener(PROJECTION_CHANNEL, notified)
         if await projected_sequence(database_url) < sequence:
             await asyncio.wait_for(reached.wait(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            while await connection.fetchval(_MARKET_DATA_AT) < sequence:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
     finally:
         await connection.close()

@@ -1,19 +1,18 @@
 """A projector's signs for operators: probes, metrics, its log, and why it ended."""
 
 import asyncio
+import itertools
 import json
 import math
 import shutil
 import signal
-import socket
 from pathlib import Path
 
 import asyncpg
 import httpx
 import pytest
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.projector.progress import Progress
-from openvenue.projector.run import ProjectionFault, follow
+from openvenue.projector.run import ProjectionFault, all_projections, follow
 from openvenue.projector.settings import ProjectorSettings
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -23,15 +22,11 @@ from tests.support.venue import Venue
 from tests.support.waiting import until
 
 
-@pytest.fixture
-def port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
-
-
 def metric(port: str, name: str) -> float:
     text = http.get(f"http://127.0.0.1:{port}/metrics").text
-    (value,) = metrics.values(text, f"openvenue_projector_{name}")
+    name = f"openvenue_projector_{name}"
+    samples = metrics.samples(text, name)
+    (value,) = (each.value for each in samples if each.labels["projection"] == "ledger")
     return value
 
 
@@ -44,9 +39,8 @@ def is_ready(port: str) -> bool:
 
 async def project(venue: Venue, until_sequence: int) -> None:
     async with asyncio.timeout(60):
-        await follow(
-            venue.settings, ProjectorSettings(), Progress(), asyncio.Event(), until_sequence
-        )
+        own = ProjectorSettings()
+        await follow(all_projections(own), venue.settings, own, asyncio.Event(), until_sequence)
 
 
 async def test_probes_and_metrics_follow_the_stream(engine: Venue, flow: Flow, port: str) -> None:
@@ -65,7 +59,7 @@ async def test_probes_and_metrics_follow_the_stream(engine: Venue, flow: Flow, p
     await until(lambda: not is_ready(port))
     async with http.AsyncClient(base_url=f"http://127.0.0.1:{port}") as probe:
         answer = await probe.get("/readyz")
-        assert answer.json()["checks"]["projection"].startswith("engine: ")
+        assert answer.json()["checks"]["ledger"].startswith("engine: ")
         assert (await probe.get("/healthz")).status_code == 200
     await until(lambda: metric(port, "active") == 0)  # Figures are up to a second old.
     assert math.isnan(metric(port, "lag_sequences"))
@@ -89,8 +83,12 @@ async def test_only_metrics_of_the_projector_are_shown_and_all_of_them_from_the_
     prefixes = ("openvenue_projector_", "process_", "python_info")
     assert [family.name for family in families if not family.name.startswith(prefixes)] == []
     name = "openvenue_projector_failures_total"
-    causes = {sample.labels["cause"] for sample in metrics.samples(text, name)}
-    assert causes == {"engine", "connection", "offset", "schema"}
+    series = {
+        (sample.labels["projection"], sample.labels["cause"])
+        for sample in metrics.samples(text, name)
+    }
+    causes = ("engine", "connection", "offset", "schema", "fault")
+    assert series == set(itertools.product(("ledger", "market"), causes))
 
 
 async def test_a_standby_is_ready(engine: Venue, flow: Flow, port: str) -> None:

@@ -12,10 +12,12 @@ import grpc
 import pytest
 from openvenue.db.database import Database
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.projector.fold import Batch, Sizes
+from openvenue.projector.ledger.fold import LedgerBatch
+from openvenue.projector.ledger.write import Ledger
 from openvenue.projector.progress import Progress
+from openvenue.projector.projection import Sizes
 from openvenue.projector.rebuild import rebuild
-from openvenue.projector.run import ProjectionFault, follow
+from openvenue.projector.run import Followed, ProjectionFault, follow
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
 from openvenue.queries.orders import OrderFilter, list_orders
@@ -156,7 +158,7 @@ async def test_a_rebuild_that_was_interrupted_is_finished_by_the_next_projector(
         # Its deletes wait for this row, behind the offset that reports them.
         async with connection.transaction():
             await connection.execute("SELECT FROM orders WHERE order_id = 1 FOR UPDATE")
-            interrupted = asyncio.ensure_future(store.reset())
+            interrupted = asyncio.ensure_future(store.reset(Ledger()))
             while await connection.fetchval("SELECT sequence FROM projection_offsets") >= 0:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             interrupted.cancel()
@@ -180,7 +182,7 @@ async def test_a_reader_that_was_let_through_does_not_see_a_rebuild(
     try:
         async with gate.passed(database.connect, last) as reader:
             before = await list_orders(reader, engine.settings.shard_id, ACCOUNTS[0], wanted)
-            await store.reset()
+            await store.reset(Ledger())
             assert before == await list_orders(
                 reader, engine.settings.shard_id, ACCOUNTS[0], wanted
             )
@@ -203,7 +205,7 @@ async def test_readers_that_wait_hold_no_connection(engine: Venue) -> None:
 
     store = await Store.connect(engine.database_url, settings.shard_id)
     try:
-        reached = await store.sequence()
+        reached = await store.sequence(Ledger())
         waiting = [asyncio.create_task(read(reached + 1)) for _ in range(50)]
         for _ in range(20):
             async with asyncio.timeout(2):
@@ -271,8 +273,9 @@ async def test_a_second_projector_stands_by(engine: Venue, flow: Flow) -> None:
             super().standing_by()
             stands_by.set()
 
+    followed = [Followed(Ledger(), Watched("ledger"))]
     standby = asyncio.ensure_future(
-        follow(engine.settings, OWN, Watched(), asyncio.Event(), until_sequence=last)
+        follow(followed, engine.settings, OWN, asyncio.Event(), until_sequence=last)
     )
     try:
         async with asyncio.timeout(20):
@@ -298,11 +301,11 @@ async def test_an_unknown_event_of_a_later_version_ends_the_projection_by_name(
 async def test_a_batch_that_does_not_follow_the_offset_changes_nothing(engine: Venue) -> None:
     store = await Store.connect(engine.database_url, shard_id=77)
     try:
-        await store.sequence()
-        batch = Batch({1: Sizes(1, 1)})
+        await store.sequence(Ledger())
+        batch = LedgerBatch({1: Sizes(1, 1)})
         batch.add([new_order(5)])
         with pytest.raises(OffsetMoved):
-            await store.apply(batch)
-        assert await store.sequence() == 0
+            await store.apply(Ledger(), batch)
+        assert await store.sequence(Ledger()) == 0
     finally:
         await store.close()

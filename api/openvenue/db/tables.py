@@ -182,6 +182,55 @@ projection_offsets = Table(
     Column("entry_ns", BigInteger),  # when the entry of that number was sequenced
 )
 
+# Public market data, projected apart from the ledger above. The projector makes a partition for
+# each day and drops old ones.
+trades = Table(
+    "trades",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("trade_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("executed_at", _TIMESTAMP, primary_key=True),
+    Column("instrument_id", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("price", _PRICE, nullable=False),
+    Column("qty", _QUANTITY, nullable=False),
+    Column("taker_side", Text, nullable=False),
+    _one_of("taker_side", SIDES.values()),
+    postgresql_partition_by="RANGE (executed_at)",
+)
+Index(
+    "trades_instrument_idx",
+    trades.c.shard_id,
+    trades.c.instrument_id,
+    trades.c.executed_at,
+    trades.c.trade_id,
+)
+
+minute_bars = Table(
+    "minute_bars",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("instrument_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("started_at", _TIMESTAMP, primary_key=True),
+    Column("open", _PRICE, nullable=False),
+    Column("high", _PRICE, nullable=False),
+    Column("low", _PRICE, nullable=False),
+    Column("close", _PRICE, nullable=False),
+    Column("volume", _QUANTITY, nullable=False),
+    Column("value", _MONEY, nullable=False),
+    Column("trades", BigInteger, nullable=False),
+    Column("updated_sequence", BigInteger, nullable=False),
+)
+
+market_offsets = Table(
+    "market_offsets",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("updated_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
+    Column("entry_ns", BigInteger),
+)
+
 # Secrets are 256 random bits, so one SHA-256 is enough; a slow hash only helps weak passwords.
 api_keys = Table(
     "api_keys",

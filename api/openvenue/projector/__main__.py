@@ -11,8 +11,7 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from openvenue.projector.health import serving_health
-from openvenue.projector.progress import Progress
-from openvenue.projector.run import ProjectionFault, follow
+from openvenue.projector.run import ProjectionFault, all_projections, follow
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.serving.tuning import InvalidTuning, TuningFile
 from openvenue.settings import bad_settings_end_the_process, get_settings
@@ -32,15 +31,17 @@ async def serve() -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    progress = Progress()
+    followed = all_projections(own)
     tuning = asyncio.create_task(_follow_log_level(TuningFile(settings.tuning_file, settings)))
     try:
         async with AsyncExitStack() as stack:
             if own.http_port:
                 await stack.enter_async_context(
-                    serving_health(own.http_host, own.http_port, progress)
+                    serving_health(
+                        own.http_host, own.http_port, [each.progress for each in followed]
+                    )
                 )
-            await follow(settings, own, progress, stop)
+            await follow(followed, settings, own, stop)
     except ProjectionFault as error:
         _log.error("projection ended: trying again would not help", reason=str(error))
         raise SystemExit(FAULT) from error

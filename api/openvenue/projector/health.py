@@ -1,7 +1,7 @@
 """The projector's probes and metrics over HTTP."""
 
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from prometheus_client import generate_latest
@@ -14,16 +14,21 @@ from openvenue.serving.sockets import listen
 
 
 @asynccontextmanager
-async def serving_health(host: str, port: int, progress: Progress) -> AsyncIterator[None]:
+async def serving_health(
+    host: str, port: int, projections: Sequence[Progress]
+) -> AsyncIterator[None]:
     """Answer probes for the duration. Raises OSError if the address cannot be bound.
 
-    A projector is ready if it projects, or stands by for another that does.
+    A projector is ready if each projection is at work, or stands by for another process that is.
     """
 
     def readiness() -> Health:
-        if progress.problem is None:
-            return Health("ok")
-        return Health("unavailable", {"projection": progress.problem})
+        problems = {
+            progress.projection: progress.problem
+            for progress in projections
+            if progress.problem is not None
+        }
+        return Health("unavailable", problems) if problems else Health("ok")
 
     metrics = functools.partial(generate_latest, REGISTRY)
     probes = Probes(health=lambda: Health("ok"), readiness=readiness, metrics=metrics)

@@ -1,11 +1,12 @@
-"""Progress of the projection, for probes and metrics."""
+"""Progress of a projection, for probes and metrics."""
 
 import math
 import time
 from collections import deque
+from contextlib import AbstractContextManager
 
 from openvenue.projector import metrics
-from openvenue.projector.fold import Batch
+from openvenue.projector.projection import Batch
 
 _MARK_INTERVAL_S = 0.05
 
@@ -17,13 +18,15 @@ class Progress:
     database. It grows while the stream is broken, because the missing entries are unknown then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, projection: str) -> None:
+        self.projection = projection
         self.problem: str | None = "it is starting"
+        self._metrics = metrics.of_projection(projection)
         self._durable_sequence = 0
         # Sequence numbers that the database has yet to reach, and when each became durable.
         self._owed: deque[tuple[float, float]] = deque([(math.inf, time.monotonic())])
-        metrics.LAG_SECONDS.set_function(self.lag_s)
-        metrics.LAG_SEQUENCES.set(math.nan)
+        self._metrics.lag_seconds.set_function(self.lag_s)
+        self._metrics.lag_sequences.set(math.nan)
 
     def lag_s(self) -> float:
         """Time that the database has been behind, in seconds; 0 if it holds everything."""
@@ -33,7 +36,7 @@ class Progress:
         """Note that another process projects."""
         self.problem = None
         self._owed.clear()
-        metrics.LAG_SEQUENCES.set(math.nan)
+        self._metrics.lag_sequences.set(math.nan)
 
     def projecting(self, sequence: int, durable_sequence: int) -> None:
         """Note that the database is at `sequence`, the engine at `durable_sequence`."""
@@ -43,7 +46,7 @@ class Progress:
         self._durable_sequence = durable_sequence
         if durable_sequence > sequence:
             self._owed.append((durable_sequence, since))
-        metrics.ACTIVE.set(1)
+        self._metrics.active.set(1)
         self._at(sequence)
 
     def received(self, durable_sequence: int) -> None:
@@ -60,21 +63,25 @@ class Progress:
         while self._owed and self._owed[0][0] <= batch.last_sequence:
             self._owed.popleft()
         self._at(batch.last_sequence)
-        metrics.BATCH_ENTRIES.observe(batch.entries)
-        metrics.ENTRIES.inc(batch.entries)
-        metrics.ROWS.inc(batch.rows)
+        self._metrics.batch_entries.observe(batch.entries)
+        self._metrics.entries.inc(batch.entries)
+        self._metrics.rows.inc(batch.rows)
 
     def stopped(self) -> None:
         """Note that the stream or the database broke, or that the process ends."""
         self._owed.append((math.inf, time.monotonic()))
-        metrics.ACTIVE.set(0)
-        metrics.LAG_SEQUENCES.set(math.nan)
+        self._metrics.active.set(0)
+        self._metrics.lag_sequences.set(math.nan)
 
     def failed(self, cause: str, error: str) -> None:
         """Note that the projector starts over, because of `cause`."""
         self.problem = f"{cause}: {error}"
-        metrics.FAILURES.labels(cause).inc()
+        metrics.FAILURES.labels(self.projection, cause).inc()
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Measure the time of a transaction, commit included."""
+        return self._metrics.transaction_seconds.time()
 
     def _at(self, sequence: int) -> None:
-        metrics.SEQUENCE.set(sequence)
-        metrics.LAG_SEQUENCES.set(max(0, self._durable_sequence - sequence))
+        self._metrics.sequence.set(sequence)
+        self._metrics.lag_sequences.set(max(0, self._durable_sequence - sequence))

@@ -1,11 +1,10 @@
-"""Empties the projection and projects the whole journal again."""
+"""Empties the projections and projects the whole journal again."""
 
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.journal.reader import JournalReader
-from openvenue.projector.progress import Progress
-from openvenue.projector.run import project
+from openvenue.projector.run import all_projections, project
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import Store
 from openvenue.settings import Settings
@@ -29,8 +28,9 @@ async def rebuild(settings: Settings, own: ProjectorSettings) -> int:
     store = await Store.connect(settings.database_url.get_secret_value(), settings.shard_id)
     try:
         await store.take_over()
-        await store.reset()
-        await project(store, settings, own, Progress(), status.durable_sequence)
+        for followed in all_projections(own):
+            await store.reset(followed.projection)
+            await project(followed, store, settings, own, status.durable_sequence)
     finally:
         await store.close()
     return int(status.durable_sequence)

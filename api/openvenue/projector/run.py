@@ -1,12 +1,13 @@
-"""Follows the engine's journal stream into PostgreSQL without end, from the offset there.
+"""Follows the engine's journal stream into the projections without end, each from its offset.
 
 After any failure, of engine, database or this process, it resumes from the offset in the database:
-only that knows how far the projection is.
+only that knows how far a projection is.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple
 
 import asyncpg
 import grpc
@@ -17,9 +18,10 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.journal.acknowledge import acknowledging
 from openvenue.journal.reader import JournalReader
-from openvenue.projector import metrics
-from openvenue.projector.fold import Batch, Sizes, UnknownInstrument
+from openvenue.projector.ledger.write import Ledger
+from openvenue.projector.market.write import Market
 from openvenue.projector.progress import Progress
+from openvenue.projector.projection import Batch, Projection, Sizes, UnknownInstrument
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
 from openvenue.reasons import reason_of
@@ -35,6 +37,7 @@ _REST_PER_TRANSACTION = 3.0  # so that transactions take a quarter of the time w
 
 _NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 _STATUS_TIMEOUT_S = 10.0
+_INSTRUMENTS_PAGE = 1000
 _OTHER_JOURNAL = (
     "it is another journal; connect the engine and the database that belong together, or make the "
     "rows anew with openvenue projector rebuild"
@@ -45,10 +48,23 @@ class ProjectionFault(Exception):
     """Journal and database contradict each other; says how, and what to do."""
 
 
+class Followed(NamedTuple):
+    """A projection, and what the process tells of it."""
+
+    projection: Projection
+    progress: Progress
+
+
+def all_projections(own: ProjectorSettings) -> tuple[Followed, ...]:
+    """Return all projections, the ledger first."""
+    projections = (Ledger(), Market(own.trades_kept_days))
+    return tuple(Followed(each, Progress(each.name)) for each in projections)
+
+
 async def follow(
+    followed: Sequence[Followed],
     settings: Settings,
     own: ProjectorSettings,
-    progress: Progress,
     stop: asyncio.Event,
     until_sequence: int | None = None,
 ) -> None:
@@ -56,17 +72,12 @@ async def follow(
 
     Raises ProjectionFault if retrying would not help.
     """
-
-    def failed(cause: str, error: str) -> None:
-        progress.failed(cause, error)
-        _log.warning("projection interrupted", cause=cause, error=error, retry_in_s=backoff_s)
-
     backoff_s = _BACKOFF_FIRST_S
     stopping = asyncio.ensure_future(stop.wait())
     try:
         while not stop.is_set():
             started = time.monotonic()
-            session = asyncio.ensure_future(_session(settings, own, progress, until_sequence))
+            session = asyncio.ensure_future(_session(followed, settings, own, until_sequence))
             try:
                 await asyncio.wait((session, stopping), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -76,26 +87,11 @@ async def follow(
                 return
             except asyncio.CancelledError:
                 return
-            except grpc.aio.AioRpcError as error:
-                if error.code() == grpc.StatusCode.OUT_OF_RANGE:
-                    raise ProjectionFault(str(error.details())) from error
-                failed("engine", f"{error.code().name}: {error.details()}")
-            except UnknownEnumerator as error:
-                raise ProjectionFault(
-                    f"{error}: the engine is of a later version; start that version's projector, "
-                    "which goes on from here"
-                ) from error
-            except (UnknownInstrument, ValueError) as error:
-                # Before DATABASE_AWAY: asyncpg's own DataError is in both.
-                raise _fault(error) from error
-            except OffsetMoved as error:
-                failed("offset", str(error))
-            except DATABASE_AWAY as error:
-                failed("connection", f"{type(error).__name__}: {reason_of(error)}")
-            except _NOT_MIGRATED as error:
-                failed("schema", f"the database is not migrated ({error})")
-            except asyncpg.PostgresError as error:
-                raise _fault(error) from error
+            except Exception as error:
+                cause, text = _passing(error)
+            for each in followed:
+                each.progress.failed(cause, text)
+            _log.warning("projection interrupted", cause=cause, error=text, retry_in_s=backoff_s)
             if time.monotonic() - started > own.backoff_max_s:
                 backoff_s = _BACKOFF_FIRST_S
             await asyncio.wait((stopping,), timeout=backoff_s)
@@ -104,23 +100,83 @@ async def follow(
         stopping.cancel()
 
 
+def _passing(error: Exception) -> tuple[str, str]:
+    """Return the cause, and the words, of a failure that passes.
+
+    Raises ProjectionFault for one that does not, and an error that is of neither engine nor
+    database as it is.
+    """
+    if isinstance(error, grpc.aio.AioRpcError):
+        if error.code() == grpc.StatusCode.OUT_OF_RANGE:
+            raise ProjectionFault(str(error.details())) from error
+        return "engine", f"{error.code().name}: {error.details()}"
+    if isinstance(error, UnknownEnumerator):
+        raise ProjectionFault(
+            f"{error}: the engine is of a later version; start that version's projector, which "
+            "goes on from here"
+        ) from error
+    # Before DATABASE_AWAY: asyncpg's own DataError is in both.
+    if isinstance(error, (UnknownInstrument, ValueError)):
+        raise _fault(error) from error
+    if isinstance(error, OffsetMoved):
+        return "offset", str(error)
+    if isinstance(error, DATABASE_AWAY):
+        return "connection", f"{type(error).__name__}: {reason_of(error)}"
+    if isinstance(error, _NOT_MIGRATED):
+        return "schema", f"the database is not migrated ({error})"
+    if isinstance(error, asyncpg.PostgresError):
+        raise _fault(error) from error
+    raise error
+
+
 async def _session(
-    settings: Settings, own: ProjectorSettings, progress: Progress, until_sequence: int | None
+    followed: Sequence[Followed],
+    settings: Settings,
+    own: ProjectorSettings,
+    until_sequence: int | None,
 ) -> None:
-    """Use one connection to each side until one of them fails."""
+    """Use one connection to the database, and a stream for each projection, until one fails."""
     store = await Store.connect(settings.database_url.get_secret_value(), settings.shard_id)
     try:
-        await _become_active(store, settings.shard_id, progress)
-        await project(store, settings, own, progress, until_sequence)
+        await _become_active(store, settings.shard_id, followed)
+        async with asyncio.TaskGroup() as tasks:
+            for each in followed:
+                work = project if each.projection.vital else _project_despite_faults
+                tasks.create_task(work(each, store, settings, own, until_sequence))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
     finally:
         await store.close()
 
 
-async def project(
+async def _project_despite_faults(
+    followed: Followed,
     store: Store,
     settings: Settings,
     own: ProjectorSettings,
-    progress: Progress,
+    until_sequence: int | None,
+) -> None:
+    """Project; after a fault, which a person has to mend, try again now and then."""
+    while True:
+        try:
+            return await project(followed, store, settings, own, until_sequence)
+        except Exception as error:
+            try:
+                _passing(error)
+            except ProjectionFault as fault:
+                followed.progress.failed("fault", str(fault))
+                name = followed.projection.name
+                _log.error("projection at fault", projection=name, reason=str(fault))
+            else:
+                raise
+        await asyncio.sleep(own.backoff_max_s)
+
+
+async def project(
+    followed: Followed,
+    store: Store,
+    settings: Settings,
+    own: ProjectorSettings,
     until_sequence: int | None,
 ) -> None:
     """Project with a store that holds the lock, until `until_sequence` or for ever.
@@ -128,21 +184,30 @@ async def project(
     Raises the errors of engine or database when they are down, ProjectionFault if the engine's
     journal is not the one that the rows came from.
     """
-    sequence = await store.sequence()
-    durable_sequence = await _check_journal(store, settings, sequence)
+    projection, progress = followed
+    sequence = await store.sequence(projection)
+    durable_sequence = await _check_journal(projection, store, settings, sequence)
+    if sequence == 0 and not projection.vital:
+        sequence = await _beginning(projection, store, settings, durable_sequence)
     progress.projecting(sequence, durable_sequence)
-    _log.info("projecting", shard_id=settings.shard_id, from_sequence=sequence + 1)
+    _log.info(
+        "projecting",
+        projection=projection.name,
+        shard_id=settings.shard_id,
+        from_sequence=sequence + 1,
+    )
     try:
         if until_sequence is not None and sequence >= until_sequence:
             return
-        sizes = await store.sizes()
+        sizes = await _sizes(settings)
+        reader_name = projection.reader_name(own.reader)
         async with (
-            acknowledging(settings, own.reader, own.acknowledge_interval_s, lambda: sequence),
+            acknowledging(settings, reader_name, own.acknowledge_interval_s, lambda: sequence),
             JournalReader(settings, sequence + 1) as reader,
         ):
-            async for batch in _batches(reader, own, progress, sizes):
-                with metrics.TRANSACTION_SECONDS.time():
-                    await store.apply(batch)
+            async for batch in _batches(reader, own, progress, lambda: projection.batch(sizes)):
+                with progress.transaction():
+                    await store.apply(projection, batch)
                 progress.applied(batch)
                 sequence = batch.last_sequence
                 if until_sequence is not None and batch.last_sequence >= until_sequence:
@@ -151,7 +216,9 @@ async def project(
         progress.stopped()
 
 
-async def _check_journal(store: Store, settings: Settings, sequence: int) -> int:
+async def _check_journal(
+    projection: Projection, store: Store, settings: Settings, sequence: int
+) -> int:
     """Return how far the engine's journal is, after checking that the rows came from it."""
     async with open_channel(settings) as channel:
         status = await rpc.AdminStub(channel).GetStatus(
@@ -172,7 +239,7 @@ async def _check_journal(store: Store, settings: Settings, sequence: int) -> int
             batch = await reader.read(_STATUS_TIMEOUT_S)
         if batch is None:
             raise TimeoutError("the engine sent no journal entry")
-        projected_ns = await store.entry_ns()
+        projected_ns = await store.entry_ns(projection)
         # An offset from an older version has no time to compare.
         if projected_ns is not None and batch.entries[0].timestamp_ns != projected_ns:
             raise ProjectionFault(
@@ -182,19 +249,69 @@ async def _check_journal(store: Store, settings: Settings, sequence: int) -> int
     return int(status.durable_sequence)
 
 
-async def _become_active(store: Store, shard_id: int, progress: Progress) -> None:
+async def _beginning(
+    projection: Projection, store: Store, settings: Settings, durable_sequence: int
+) -> int:
+    """Return the sequence number after which an empty projection begins: 0 if the engine has the
+    journal's first entry, else the journal's end."""
+    async with JournalReader(settings, 1) as reader:
+        try:
+            await reader.read(_STATUS_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.OUT_OF_RANGE:
+                raise
+        else:
+            return 0
+    async with JournalReader(settings, durable_sequence) as reader:
+        batch = await reader.read(_STATUS_TIMEOUT_S)
+    if batch is None:
+        raise TimeoutError("the engine sent no journal entry")
+    _log.warning(
+        "the journal's first entries are archived: the projection begins at its end",
+        projection=projection.name,
+        advice="openvenue journal restore, then openvenue projector rebuild",
+    )
+    await store.begin_after(projection, durable_sequence, batch.entries[0].timestamp_ns)
+    return durable_sequence
+
+
+async def _sizes(settings: Settings) -> dict[int, Sizes]:
+    """Return the sizes of the engine's instruments, which never change once they are defined."""
+    sizes: dict[int, Sizes] = {}
+    async with open_channel(settings) as channel:
+        stub = rpc.AdminStub(channel)
+        more = True
+        while more:
+            page = await stub.ListInstruments(
+                pb.ListInstrumentsRequest(
+                    after_instrument_id=max(sizes, default=0), limit=_INSTRUMENTS_PAGE
+                ),
+                timeout=_STATUS_TIMEOUT_S,
+            )
+            for info in page.instruments:
+                terms = info.terms
+                sizes[terms.instrument_id] = Sizes(terms.tick_size_nanos, terms.lot_size_nanos)
+            more = page.more
+    return sizes
+
+
+async def _become_active(store: Store, shard_id: int, followed: Sequence[Followed]) -> None:
     """Wait for the lock that makes this the shard's only projector."""
     waiting = False
     while not await store.lock():
         if not waiting:
             _log.warning("another projector is at work, standing by", shard_id=shard_id)
-            progress.standing_by()
+            for each in followed:
+                each.progress.standing_by()
             waiting = True
         await asyncio.sleep(_STANDBY_POLL_S)
 
 
 async def _batches(
-    reader: JournalReader, own: ProjectorSettings, progress: Progress, sizes: dict[int, Sizes]
+    reader: JournalReader,
+    own: ProjectorSettings,
+    progress: Progress,
+    new_batch: Callable[[], Batch],
 ) -> AsyncIterator[Batch]:
     """Fold messages until a batch is full, or until it is time for the next transaction.
 
@@ -205,7 +322,7 @@ async def _batches(
     rest_until = 0.0
     while True:
         message = await reader.read(None)
-        batch = Batch(sizes)
+        batch = new_batch()
         while message is not None:
             batch.add(message.entries)
             progress.received(message.durable_sequence)

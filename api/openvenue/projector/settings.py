@@ -17,6 +17,9 @@ class ProjectorSettings(BaseSettings):
     rest_max_ms: int = Field(
         default=50, ge=0, le=10_000, description="longest rest between transactions under load"
     )
+    trades_kept_days: int = Field(
+        default=30, ge=1, le=36_500, description="days for which market trades are kept"
+    )
     reader: str = Field(
         default="projector",
         pattern="^[a-z0-9][a-z0-9-]{0,62}$",

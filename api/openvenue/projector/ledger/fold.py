@@ -1,18 +1,10 @@
-"""Folds journal entries into the rows that result from them.
+"""Folds journal entries into the ledger's rows: an order becomes one, however often it filled."""
 
-A `Batch` takes consecutive entries and keeps only the final state of everything they touched: an
-order becomes one row, however often it filled. It is a pure function of the entries and the
-instruments' terms; it reads neither clock nor database, so the same journal gives the same rows.
-
-Units: prices and quantities in nanos (1e-9 of the currency or of a unit), cash in micros (1e-6),
-times in nanoseconds since the Unix epoch. All are exact integers.
-"""
-
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.projector.projection import Batch, Sizes, unknown_event
 from openvenue.vocabulary import (
     ASSET_CLASSES,
     END_REASONS,
@@ -21,22 +13,10 @@ from openvenue.vocabulary import (
     POSITION_INTENTS,
     SIDES,
     TIMES_IN_FORCE,
-    UnknownEnumerator,
 )
 
 # These changed nothing, or only mark an end.
 _WITHOUT_ROWS = ("rejected", "duplicate", "trading_day_ended")
-
-
-class UnknownInstrument(Exception):
-    """An entry names an instrument that no earlier entry defined: the offset and rows disagree."""
-
-
-class Sizes(NamedTuple):
-    """Value of one tick and one lot of an instrument."""
-
-    tick_size_nanos: int
-    lot_size_nanos: int
 
 
 @dataclass(slots=True)
@@ -141,18 +121,9 @@ class CashRow(NamedTuple):
 
 
 @dataclass(slots=True)
-class Batch:
-    """Final states of everything that a run of entries touched.
+class LedgerBatch(Batch):
+    """Final states of everything that a run of entries touched."""
 
-    `sizes` must know every instrument defined before the first entry; definitions inside the batch
-    extend it. Raises UnknownInstrument if it does not.
-    """
-
-    sizes: dict[int, Sizes]
-    first_sequence: int = 0
-    last_sequence: int = 0
-    last_timestamp_ns: int = 0
-    entries: int = 0
     new_orders: dict[int, OrderRow] = field(default_factory=dict)
     order_changes: dict[int, OrderChange] = field(default_factory=dict)
     executions: list[ExecutionRow] = field(default_factory=list)
@@ -174,56 +145,34 @@ class Batch:
             + len(self.instruments)
         )
 
-    def add(self, entries: Iterable[pb.JournalEntry]) -> None:
-        """Fold entries that follow those folded before, without a gap."""
-        for entry in entries:
-            if self.last_sequence and entry.sequence != self.last_sequence + 1:
-                raise ValueError(
-                    f"journal entry {entry.sequence} follows {self.last_sequence}: "
-                    "entries between them are missing"
+    def fold(self, entry: pb.JournalEntry) -> None:
+        """Fold one entry."""
+        for event in entry.events:
+            kind = event.WhichOneof("body")
+            if kind == "trade":
+                self._traded(entry, event.trade)
+            elif kind == "order_accepted":
+                self._accepted(entry)
+            elif kind == "order_canceled":
+                self._canceled(entry, event.order_canceled)
+            elif kind == "order_replaced":
+                self._replaced(entry, event.order_replaced)
+            elif kind == "applied":
+                self._applied(entry)
+            elif kind == "balance_adjusted":
+                self._cash(
+                    entry.adjust_balance.account_id,
+                    event.balance_adjusted.cash_micros,
+                    entry.sequence,
                 )
-            if not self.first_sequence:
-                self.first_sequence = entry.sequence
-            self.last_sequence = entry.sequence
-            self.last_timestamp_ns = entry.timestamp_ns
-            self.entries += 1
-            for event in entry.events:
-                kind = event.WhichOneof("body")
-                if kind == "trade":
-                    self._traded(entry, event.trade)
-                elif kind == "order_accepted":
-                    self._accepted(entry)
-                elif kind == "order_canceled":
-                    self._canceled(entry, event.order_canceled)
-                elif kind == "order_replaced":
-                    self._replaced(entry, event.order_replaced)
-                elif kind == "applied":
-                    self._applied(entry)
-                elif kind == "balance_adjusted":
-                    self._cash(
-                        entry.adjust_balance.account_id,
-                        event.balance_adjusted.cash_micros,
-                        entry.sequence,
-                    )
-                elif kind == "position_adjusted":
-                    self._position_adjusted(entry, event.position_adjusted)
-                elif kind not in _WITHOUT_ROWS:
-                    raise UnknownEnumerator(
-                        f"entry {entry.sequence} has an event of a kind that this version lacks"
-                    )
-
-    def _sizes(self, instrument_id: int) -> Sizes:
-        sizes = self.sizes.get(instrument_id)
-        if sizes is None:
-            raise UnknownInstrument(
-                f"instrument {instrument_id} was never defined before sequence "
-                f"{self.last_sequence}; rebuild the projection (openvenue projector rebuild)"
-            )
-        return sizes
+            elif kind == "position_adjusted":
+                self._position_adjusted(entry, event.position_adjusted)
+            elif kind not in _WITHOUT_ROWS:
+                raise unknown_event(entry)
 
     def _accepted(self, entry: pb.JournalEntry) -> None:
         command = entry.new_order
-        tick_size_nanos, lot_size_nanos = self._sizes(command.instrument_id)
+        tick_size_nanos, lot_size_nanos = self.sizes_of(command.instrument_id)
         limit_price_ticks = command.limit_price_ticks
         sequence = entry.sequence
         self.new_orders[sequence] = OrderRow(
@@ -253,7 +202,7 @@ class Batch:
 
     def _traded(self, entry: pb.JournalEntry, trade: pb.Trade) -> None:
         instrument_id = trade.instrument_id
-        tick_size_nanos, lot_size_nanos = self._sizes(instrument_id)
+        tick_size_nanos, lot_size_nanos = self.sizes_of(instrument_id)
         price_nanos = trade.price_ticks * tick_size_nanos
         qty_nanos = trade.qty_lots * lot_size_nanos
         taker_side = trade.taker_side
@@ -311,7 +260,7 @@ class Batch:
         old.status = "replaced"
         old.replaced_by = replaced.order_id
         old.ended_ns = entry.timestamp_ns
-        tick_size_nanos, lot_size_nanos = self._sizes(replaced.instrument_id)
+        tick_size_nanos, lot_size_nanos = self.sizes_of(replaced.instrument_id)
         self.new_orders[replaced.order_id] = OrderRow(
             order_id=replaced.order_id,
             account_id=replaced.account_id,
@@ -354,7 +303,7 @@ class Batch:
         self.positions[command.account_id, command.instrument_id] = PositionRow(
             command.account_id,
             command.instrument_id,
-            adjusted.position_lots * self._sizes(command.instrument_id).lot_size_nanos,
+            adjusted.position_lots * self.sizes_of(command.instrument_id).lot_size_nanos,
             adjusted.position_cost_micros,
             entry.sequence,
         )

@@ -1,0 +1,1 @@
+"""The ledger: instruments, accounts, orders, executions and positions."""

@@ -1,0 +1,285 @@
+"""Writes the ledger's batches to PostgreSQL."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from openvenue.db.channels import PROJECTION_CHANNEL
+from openvenue.projector import text_format as fmt
+from openvenue.projector.ledger.fold import ExecutionRow, InstrumentRow, LedgerBatch, OrderRow
+from openvenue.projector.projection import Projection, Sizes, copy_rows
+
+if TYPE_CHECKING:
+    import asyncpg
+
+_CHANGE_ORDERS = """
+UPDATE orders AS o SET
+  filled_qty = coalesce(c.filled_qty::numeric, o.filled_qty),
+  filled_value = coalesce(c.filled_value::numeric, o.filled_value),
+  status = coalesce(c.status, CASE WHEN c.filled_qty::numeric = o.qty THEN 'filled'
+                                   ELSE 'partially_filled' END),
+  end_reason = coalesce(c.end_reason, o.end_reason),
+  replaced_by = coalesce(c.replaced_by, o.replaced_by),
+  updated_at = c.updated_at::timestamptz,
+  ended_at = coalesce(c.ended_at, CASE WHEN c.filled_qty::numeric = o.qty
+                                       THEN c.updated_at END)::timestamptz,
+  updated_sequence = c.updated_sequence
+FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+            $9::text[], $10::bigint[])
+  AS c(order_id, filled_qty, filled_value, status, end_reason, replaced_by, updated_at, ended_at,
+       updated_sequence)
+WHERE o.shard_id = $1 AND o.order_id = c.order_id
+"""
+
+# A replacement keeps the intent of the order that it replaces.
+_INHERIT_INTENTS = """
+UPDATE orders AS n SET position_intent = o.position_intent
+FROM unnest($2::bigint[], $3::bigint[]) AS c(order_id, intent_of), orders AS o
+WHERE n.shard_id = $1 AND n.order_id = c.order_id AND o.shard_id = $1 AND o.order_id = c.intent_of
+  AND o.position_intent IS NOT NULL
+"""
+
+_UPSERT_ACCOUNTS = """
+INSERT INTO accounts AS a (shard_id, account_id, name, may_sell_short, credit_limit, cash,
+                           created_at, updated_sequence)
+SELECT $1, account_id, name, may_sell_short, credit_limit::numeric, 0, created_at::timestamptz,
+       updated_sequence
+FROM unnest($2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[], $7::bigint[])
+  AS c(account_id, name, may_sell_short, credit_limit, created_at, updated_sequence)
+ON CONFLICT (shard_id, account_id) DO UPDATE SET
+  name = excluded.name, may_sell_short = excluded.may_sell_short,
+  credit_limit = excluded.credit_limit,
+  updated_sequence = greatest(a.updated_sequence, excluded.updated_sequence)
+"""
+
+_CHANGE_CASH = """
+UPDATE accounts AS a SET
+  cash = c.cash::numeric, updated_sequence = greatest(a.updated_sequence, c.updated_sequence)
+FROM unnest($2::bigint[], $3::text[], $4::bigint[]) AS c(account_id, cash, updated_sequence)
+WHERE a.shard_id = $1 AND a.account_id = c.account_id
+"""
+
+_UPSERT_POSITIONS = """
+INSERT INTO positions (shard_id, account_id, instrument_id, qty, cost, updated_sequence)
+SELECT $1, account_id, instrument_id, qty::numeric, cost::numeric, updated_sequence
+FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[])
+  AS c(account_id, instrument_id, qty, cost, updated_sequence)
+ON CONFLICT (shard_id, account_id, instrument_id) DO UPDATE SET
+  qty = excluded.qty, cost = excluded.cost, updated_sequence = excluded.updated_sequence
+"""
+
+_UPSERT_INSTRUMENT = """
+INSERT INTO instruments (shard_id, instrument_id, symbol, name, asset_class, state, tick_size,
+                         lot_size, min_price, max_price, max_order_qty, updated_sequence)
+VALUES ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8::text::numeric, $9::text::numeric,
+        $10::text::numeric, $11::text::numeric, $12)
+ON CONFLICT (shard_id, instrument_id) DO UPDATE SET
+  name = excluded.name, state = excluded.state, max_order_qty = excluded.max_order_qty,
+  updated_sequence = excluded.updated_sequence
+"""
+
+_ORDER_COLUMNS = (
+    "shard_id",
+    "order_id",
+    "account_id",
+    "instrument_id",
+    "client_order_id",
+    "side",
+    "type",
+    "time_in_force",
+    "qty",
+    "limit_price",
+    "filled_qty",
+    "filled_value",
+    "status",
+    "end_reason",
+    "replaces",
+    "replaced_by",
+    "created_at",
+    "updated_at",
+    "ended_at",
+    "updated_sequence",
+    "position_intent",
+)
+
+_EXECUTION_COLUMNS = (
+    "shard_id",
+    "trade_id",
+    "liquidity",
+    "sequence",
+    "order_id",
+    "account_id",
+    "instrument_id",
+    "side",
+    "price",
+    "qty",
+    "executed_at",
+)
+
+
+class Ledger(Projection):
+    """Instruments, accounts, orders, executions and positions."""
+
+    name = "ledger"
+    offsets = "projection_offsets"
+    vital = True
+    channel = PROJECTION_CHANNEL
+    tables: ClassVar[Mapping[str, str]] = {
+        "instruments": "instrument_id",
+        "accounts": "account_id",
+        "positions": "account_id",
+        "orders": "order_id",
+        "executions": "trade_id",
+    }
+
+    def batch(self, sizes: dict[int, Sizes]) -> LedgerBatch:
+        """Return an empty batch."""
+        return LedgerBatch(sizes)
+
+    async def write(
+        self, connection: "asyncpg.Connection[Any]", shard_id: int, batch: LedgerBatch
+    ) -> None:
+        """Write the rows of a batch."""
+        if batch.instruments:
+            await connection.executemany(
+                _UPSERT_INSTRUMENT,
+                [_instrument(shard_id, row) for row in batch.instruments.values()],
+            )
+        orders = _order_lines(shard_id, batch.new_orders.values())
+        await copy_rows(connection, "orders", _ORDER_COLUMNS, orders)
+        executions = _execution_lines(shard_id, batch.executions)
+        await copy_rows(connection, "executions", _EXECUTION_COLUMNS, executions)
+        await _change_orders(connection, shard_id, batch)
+        await _inherit_intents(connection, shard_id, batch)
+        await _change_accounts(connection, shard_id, batch)
+        await _change_positions(connection, shard_id, batch)
+
+
+def _order_lines(shard_id: int, rows: Iterable[OrderRow]) -> Iterable[str]:
+    for row in rows:
+        created_at = fmt.timestamp(row.created_ns)
+        updated_at = (
+            created_at if row.updated_ns == row.created_ns else fmt.timestamp(row.updated_ns)
+        )
+        ended_at = fmt.NULL if row.ended_ns is None else fmt.timestamp(row.ended_ns)
+        limit_price = (
+            fmt.NULL if row.limit_price_nanos is None else fmt.nanos(row.limit_price_nanos)
+        )
+        yield (
+            f"{shard_id}\t{row.order_id}\t{row.account_id}\t{row.instrument_id}\t"
+            f"{fmt.copy_text(row.client_order_id)}\t"
+            f"{row.side}\t{row.type}\t{row.time_in_force}\t"
+            f"{fmt.nanos(row.qty_nanos)}\t{limit_price}\t{fmt.nanos(row.filled_nanos)}\t"
+            f"{fmt.micros(row.filled_value_micros)}\t"
+            f"{row.status}\t{row.end_reason or fmt.NULL}\t"
+            f"{row.replaces or fmt.NULL}\t{row.replaced_by or fmt.NULL}\t"
+            f"{created_at}\t{updated_at}\t{ended_at}\t{row.updated_sequence}\t"
+            f"{row.position_intent or fmt.NULL}\n"
+        )
+
+
+def _execution_lines(shard_id: int, rows: Iterable[ExecutionRow]) -> Iterable[str]:
+    for row in rows:
+        yield (
+            f"{shard_id}\t{row.trade_id}\t{row.liquidity}\t{row.sequence}\t{row.order_id}\t"
+            f"{row.account_id}\t{row.instrument_id}\t{row.side}\t{fmt.nanos(row.price_nanos)}\t"
+            f"{fmt.nanos(row.qty_nanos)}\t{fmt.timestamp(row.executed_ns)}\n"
+        )
+
+
+def _instrument(shard_id: int, row: InstrumentRow) -> tuple[Any, ...]:
+    return (
+        shard_id,
+        row.instrument_id,
+        fmt.text(row.symbol),
+        fmt.text(row.name),
+        row.asset_class,
+        row.state,
+        fmt.nanos(row.tick_size_nanos),
+        fmt.nanos(row.lot_size_nanos),
+        fmt.nanos(row.min_price_nanos),
+        fmt.nanos(row.max_price_nanos),
+        fmt.nanos(row.max_order_qty_nanos),
+        row.updated_sequence,
+    )
+
+
+async def _change_orders(
+    connection: "asyncpg.Connection[Any]", shard_id: int, batch: LedgerBatch
+) -> None:
+    changes = batch.order_changes.values()
+    if not changes:
+        return
+    await connection.execute(
+        _CHANGE_ORDERS,
+        shard_id,
+        [change.order_id for change in changes],
+        [
+            None if change.filled_nanos is None else fmt.nanos(change.filled_nanos)
+            for change in changes
+        ],
+        [
+            None if change.filled_value_micros is None else fmt.micros(change.filled_value_micros)
+            for change in changes
+        ],
+        [change.status for change in changes],
+        [change.end_reason for change in changes],
+        [change.replaced_by for change in changes],
+        [fmt.timestamp(change.updated_ns) for change in changes],
+        [None if change.ended_ns is None else fmt.timestamp(change.ended_ns) for change in changes],
+        [change.updated_sequence for change in changes],
+    )
+
+
+async def _inherit_intents(
+    connection: "asyncpg.Connection[Any]", shard_id: int, batch: LedgerBatch
+) -> None:
+    heirs = [row for row in batch.new_orders.values() if row.intent_of is not None]
+    if heirs:
+        await connection.execute(
+            _INHERIT_INTENTS,
+            shard_id,
+            [row.order_id for row in heirs],
+            [row.intent_of for row in heirs],
+        )
+
+
+async def _change_accounts(
+    connection: "asyncpg.Connection[Any]", shard_id: int, batch: LedgerBatch
+) -> None:
+    opened = batch.accounts.values()
+    if opened:
+        await connection.execute(
+            _UPSERT_ACCOUNTS,
+            shard_id,
+            [row.account_id for row in opened],
+            [fmt.text(row.name) for row in opened],
+            [row.may_sell_short for row in opened],
+            [fmt.micros(row.credit_limit_micros) for row in opened],
+            [fmt.timestamp(row.opened_ns) for row in opened],
+            [row.updated_sequence for row in opened],
+        )
+    cash = batch.cash.values()
+    if cash:
+        await connection.execute(
+            _CHANGE_CASH,
+            shard_id,
+            [row.account_id for row in cash],
+            [fmt.micros(row.cash_micros) for row in cash],
+            [row.updated_sequence for row in cash],
+        )
+
+
+async def _change_positions(
+    connection: "asyncpg.Connection[Any]", shard_id: int, batch: LedgerBatch
+) -> None:
+    positions = batch.positions.values()
+    if positions:
+        await connection.execute(
+            _UPSERT_POSITIONS,
+            shard_id,
+            [row.account_id for row in positions],
+            [row.instrument_id for row in positions],
+            [fmt.nanos(row.qty_nanos) for row in positions],
+            [fmt.micros(row.cost_micros) for row in positions],
+            [row.updated_sequence for row in positions],
+        )

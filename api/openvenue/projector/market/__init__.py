@@ -1,0 +1,1 @@
+"""Market data: trades, and bars of a minute."""

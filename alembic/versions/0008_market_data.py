@@ -1,4 +1,4 @@
-"""Market data: trades, bars of a minute, and how far they are projected."""
+"""Market data: trades, bars of a minute and of a day, and how far they are projected."""
 
 from collections.abc import Sequence
 
@@ -31,9 +31,10 @@ def upgrade() -> None:
         "trades_instrument_idx", "trades", ["shard_id", "instrument_id", "executed_at", "trade_id"]
     )
     op.create_table(
-        "minute_bars",
+        "bars",
         sa.Column("shard_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("instrument_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("timeframe", sa.Text(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         *(
             sa.Column(name, sa.Numeric(28, 9), nullable=False)
@@ -42,8 +43,9 @@ def upgrade() -> None:
         sa.Column("value", sa.Numeric(26, 6), nullable=False),
         sa.Column("trades", sa.BigInteger(), nullable=False),
         sa.Column("updated_sequence", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("timeframe IN ('1Min', '1Day')", name=op.f("bars_timeframe_check")),
         sa.PrimaryKeyConstraint(
-            "shard_id", "instrument_id", "started_at", name=op.f("minute_bars_pkey")
+            "shard_id", "instrument_id", "timeframe", "started_at", name=op.f("bars_pkey")
         ),
     )
     op.create_table(
@@ -63,5 +65,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("market_offsets")
-    op.drop_table("minute_bars")
+    op.drop_table("bars")
     op.drop_table("trades")

@@ -46,7 +46,7 @@ def upgrade():
     op.create_table("later_things", sa.Column("later_id", sa.BigInteger(), primary_key=True))
 
 def kind(condition):
-    return set(op.get_bind().scalars(sa.text(f"SELECT relname FROM pg_class WHERE {condition}")))
+    return set(op.get_bind().scalars(sa.text(f"SELECT relname FROM pg_class WHERE {{condition}}")))
 """
 
 # Each table in its own transactions, as a migration beside trading must do it.

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 BARS_OF_TRADES = """
-SELECT instrument_id, date_trunc('minute', executed_at), (array_agg(price ORDER BY trade_id))[1],
-       max(price), min(price), (array_agg(price ORDER BY trade_id DESC))[1], sum(qty),
+SELECT instrument_id, date_trunc($1, executed_at, 'UTC') AS started_at,
+       (array_agg(price ORDER BY trade_id))[1], max(price), min(price),
+       (array_agg(price ORDER BY trade_id DESC))[1], sum(qty),
        sum(price * qty), count(*)
 FROM trades GROUP BY 1, 2 ORDER BY 1, 2
 """
 BARS = """
 SELECT instrument_id, started_at, open, high, low, close, volume, value, trades
-FROM minute_bars ORDER BY 1, 2
+FROM bars WHERE timeframe = $1 ORDER BY 1, 2
 """
 TAKERS = """
 SELECT trade_id, instrument_id, sequence, price, qty, side, executed_at
@@ -51,9 +52,10 @@ async def test_trades_and_bars_are_those_of_the_executions(
     trades = await database.fetch(TRADES)
     assert len(trades) > 100
     assert [tuple(row) for row in trades] == [tuple(row) for row in await database.fetch(TAKERS)]
-    bars = await database.fetch(BARS)
-    made_of_trades = await database.fetch(BARS_OF_TRADES)
-    assert [tuple(row) for row in bars] == [tuple(row) for row in made_of_trades]
+    for timeframe, unit in (("1Min", "minute"), ("1Day", "day")):
+        bars = await database.fetch(BARS, timeframe)
+        made_of_trades = await database.fetch(BARS_OF_TRADES, unit)
+        assert [tuple(row) for row in bars] == [tuple(row) for row in made_of_trades]
 
 
 async def test_a_projection_that_is_new_catches_up_beside_the_ledger(
@@ -62,7 +64,7 @@ async def test_a_projection_that_is_new_catches_up_beside_the_ledger(
     last = flow.send(1000)
     await project_into(engine.database_url, engine, last)
     before = await checksums(engine.database_url)
-    for table in ("trades", "minute_bars", "market_offsets"):
+    for table in ("trades", "bars", "market_offsets"):
         await database.execute(f"DELETE FROM {table}")
     engine.start_projector()
     await wait_until_projected(engine.database_url, last)
@@ -75,7 +77,7 @@ async def test_a_projection_whose_beginning_is_archived_begins_at_the_end(
     await asyncio.to_thread(flow.send, 40_000)
     last = await asyncio.to_thread(flow.send, 100)
     await project_into(engine.database_url, engine, last)
-    for table in ("trades", "minute_bars", "market_offsets"):
+    for table in ("trades", "bars", "market_offsets"):
         await database.execute(f"DELETE FROM {table}")
     segments = sorted((engine.directory / "journal").glob("journal-*.ovj"))
     assert len(segments) > 1
@@ -95,7 +97,7 @@ async def test_a_fault_of_market_data_does_not_hold_up_the_ledger(
     last = flow.send(200)
     await project_into(engine.database_url, engine, last)
     # Bars that the offset does not account for, as in a restored table.
-    await database.execute("ALTER TABLE minute_bars ADD CHECK (trades < 0) NOT VALID")
+    await database.execute("ALTER TABLE bars ADD CHECK (trades < 0) NOT VALID")
     engine.start_projector(projector_http_port=port, projector_backoff_max_s="0.5")
     later = await asyncio.to_thread(flow.send, 500)
     projected = "SELECT sequence FROM projection_offsets"
@@ -115,7 +117,7 @@ async def test_a_fault_of_market_data_does_not_hold_up_the_ledger(
     ]
     assert sorted(faults) == [("ledger", False), ("market", True)]
 
-    await database.execute("ALTER TABLE minute_bars DROP CONSTRAINT minute_bars_trades_check")
+    await database.execute("ALTER TABLE bars DROP CONSTRAINT bars_trades_check")
     await wait_until_projected(engine.database_url, later)
     await until(lambda: http.get(f"{url}/readyz").status_code == 200)
 

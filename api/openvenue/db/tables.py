@@ -206,11 +206,13 @@ Index(
     trades.c.trade_id,
 )
 
-minute_bars = Table(
-    "minute_bars",
+# All other time frames are made of these two.
+bars = Table(
+    "bars",
     metadata,
     Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
     Column("instrument_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("timeframe", Text, primary_key=True),
     Column("started_at", _TIMESTAMP, primary_key=True),
     Column("open", _PRICE, nullable=False),
     Column("high", _PRICE, nullable=False),
@@ -220,6 +222,7 @@ minute_bars = Table(
     Column("value", _MONEY, nullable=False),
     Column("trades", BigInteger, nullable=False),
     Column("updated_sequence", BigInteger, nullable=False),
+    _one_of("timeframe", ("1Min", "1Day")),
 )
 
 market_offsets = Table(

@@ -54,14 +54,17 @@ def test_the_trades_of_a_minute_are_a_bar() -> None:
         traded(2, MINUTE_NS - 1, (10_010, 1), (9_980, 2)),
         traded(3, MINUTE_NS, (9_000, 1)),
     )
-    first, second = batch.bars.values()
+    first, second = (bar for bar in batch.bars.values() if bar.timeframe == "1Min")
     assert first.started_ns == START_NS
     prices = (first.open_nanos, first.high_nanos, first.low_nanos, first.close_nanos)
     assert prices == tuple(ticks * 10_000_000 for ticks in (10_000, 10_010, 9_980, 9_980))
     assert (first.volume_nanos, first.trades) == (6 * 10**9, 3)
     assert first.value_micros == 300_000_000 + 100_100_000 + 199_600_000
     assert (second.started_ns, second.trades) == (START_NS + MINUTE_NS, 1)
-    assert batch.rows == 4 + 2
+    (day,) = (bar for bar in batch.bars.values() if bar.timeframe == "1Day")
+    assert (day.open_nanos, day.low_nanos) == (100 * 10**9, 90 * 10**9)
+    assert (day.started_ns % (24 * 3600 * 10**9), day.trades) == (0, 4)
+    assert batch.rows == 4 + 3
 
 
 def test_entries_without_trades_have_no_rows() -> None:

@@ -1,1 +1,1 @@
-"""Market data: trades, and bars of a minute."""
+"""Market data: trades and bars."""

@@ -1,4 +1,4 @@
-"""Folds journal entries into trades and bars of a minute."""
+"""Folds journal entries into trades, and bars of a minute and of a day of UTC."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.projector.projection import Batch, Sizes
 from openvenue.vocabulary import SIDES
 
-_MINUTE_NS = 60 * 10**9
+_TIMEFRAMES = {"1Min": 60 * 10**9, "1Day": 24 * 3600 * 10**9}
 _MICROS_OF_NANOS_SQUARED = 10**12
 
 
@@ -25,9 +25,10 @@ class TradeRow(NamedTuple):
 
 @dataclass(slots=True)
 class BarRow:
-    """The batch's trades of one instrument in one minute."""
+    """The batch's trades of one instrument in one minute or day."""
 
     instrument_id: int
+    timeframe: str
     started_ns: int
     open_nanos: int
     high_nanos: int
@@ -44,7 +45,7 @@ class MarketBatch(Batch):
     """Trades of a run of entries."""
 
     trades: list[TradeRow] = field(default_factory=list)
-    bars: dict[tuple[int, int], BarRow] = field(default_factory=dict)
+    bars: dict[tuple[int, str, int], BarRow] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -77,17 +78,18 @@ class MarketBatch(Batch):
                 entry.timestamp_ns,
             )
         )
-        started_ns = entry.timestamp_ns // _MINUTE_NS * _MINUTE_NS
-        bar = self.bars.get((instrument_id, started_ns))
-        if bar is None:
-            bar = self.bars[instrument_id, started_ns] = BarRow(
-                instrument_id, started_ns, price_nanos, price_nanos, price_nanos
-            )
-        bar.high_nanos = max(bar.high_nanos, price_nanos)
-        bar.low_nanos = min(bar.low_nanos, price_nanos)
-        bar.close_nanos = price_nanos
-        bar.volume_nanos += qty_nanos
-        # One lot at one tick is whole micros.
-        bar.value_micros += price_nanos * qty_nanos // _MICROS_OF_NANOS_SQUARED
-        bar.trades += 1
-        bar.updated_sequence = entry.sequence
+        for timeframe, length_ns in _TIMEFRAMES.items():
+            started_ns = entry.timestamp_ns // length_ns * length_ns
+            bar = self.bars.get((instrument_id, timeframe, started_ns))
+            if bar is None:
+                bar = self.bars[instrument_id, timeframe, started_ns] = BarRow(
+                    instrument_id, timeframe, started_ns, price_nanos, price_nanos, price_nanos
+                )
+            bar.high_nanos = max(bar.high_nanos, price_nanos)
+            bar.low_nanos = min(bar.low_nanos, price_nanos)
+            bar.close_nanos = price_nanos
+            bar.volume_nanos += qty_nanos
+            # One lot at one tick is whole micros.
+            bar.value_micros += price_nanos * qty_nanos // _MICROS_OF_NANOS_SQUARED
+            bar.trades += 1
+            bar.updated_sequence = entry.sequence

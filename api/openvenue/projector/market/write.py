@@ -24,14 +24,15 @@ _TRADE_COLUMNS = (
 )
 
 _MERGE_BARS = """
-INSERT INTO minute_bars AS b (shard_id, instrument_id, started_at, open, high, low, close, volume,
-                              value, trades, updated_sequence)
-SELECT $1, instrument_id, started_at::timestamptz, open::numeric, high::numeric, low::numeric,
-       close::numeric, volume::numeric, value::numeric, trades, updated_sequence
+INSERT INTO bars AS b (shard_id, instrument_id, timeframe, started_at, open, high, low, close,
+                       volume, value, trades, updated_sequence)
+SELECT $1, instrument_id, timeframe, started_at::timestamptz, open::numeric, high::numeric,
+       low::numeric, close::numeric, volume::numeric, value::numeric, trades, updated_sequence
 FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::bigint[], $11::bigint[])
-  AS c(instrument_id, started_at, open, high, low, close, volume, value, trades, updated_sequence)
-ON CONFLICT (shard_id, instrument_id, started_at) DO UPDATE SET
+            $9::text[], $10::text[], $11::bigint[], $12::bigint[])
+  AS c(instrument_id, timeframe, started_at, open, high, low, close, volume, value, trades,
+       updated_sequence)
+ON CONFLICT (shard_id, instrument_id, timeframe, started_at) DO UPDATE SET
   high = greatest(b.high, excluded.high), low = least(b.low, excluded.low),
   close = excluded.close, volume = b.volume + excluded.volume, value = b.value + excluded.value,
   trades = b.trades + excluded.trades, updated_sequence = excluded.updated_sequence
@@ -39,11 +40,11 @@ ON CONFLICT (shard_id, instrument_id, started_at) DO UPDATE SET
 
 
 class Market(Projection):
-    """Trades, kept for a number of days, and bars of a minute, kept for ever."""
+    """Trades, kept for a number of days, and bars, kept for ever."""
 
     name = "market"
     offsets = "market_offsets"
-    tables: ClassVar[Mapping[str, str]] = {"trades": "trade_id", "minute_bars": "instrument_id"}
+    tables: ClassVar[Mapping[str, str]] = {"trades": "trade_id", "bars": "instrument_id"}
 
     def __init__(self, trades_kept_days: int) -> None:
         self._trades_kept_days = trades_kept_days
@@ -85,6 +86,7 @@ async def _merge_bars(
         _MERGE_BARS,
         shard_id,
         [bar.instrument_id for bar in bars],
+        [bar.timeframe for bar in bars],
         [fmt.timestamp(bar.started_ns) for bar in bars],
         [fmt.nanos(bar.open_nanos) for bar in bars],
         [fmt.nanos(bar.high_nanos) for bar in bars],

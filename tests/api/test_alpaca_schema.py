@@ -123,3 +123,16 @@ def test_positions_account_assets_and_clock_are_alpacas(
     assert len(check(document, "/v2/assets", assets)) == 3
     check(document, "/v2/account", client.get("/v2/account"))
     check(document, "/v2/clock", client.get("/v2/clock"))
+
+
+def test_closed_positions_are_alpacas(
+    document: dict[str, Any], trader: tuple[httpx.Client, httpx.Client]
+) -> None:
+    client, other = trader
+    for side, price in (("buy", "30"), ("sell", "32")):
+        other.post("/v2/orders", json=limit_order(side=side, qty="9", limit_price=price))
+    path = "/v2/positions/{symbol_or_asset_id}"
+    answer = client.delete("/v2/positions/AAPL", params={"qty": "1"})
+    check(document, path, answer, "delete")
+    answer = client.delete("/v2/positions", params={"cancel_orders": "true"})
+    assert len(check(document, "/v2/positions", answer, "delete")) == 2

@@ -10,6 +10,7 @@ from alpaca.common.exceptions import APIError
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import AssetClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
 from alpaca.trading.requests import (
+    ClosePositionRequest,
     GetAssetsRequest,
     GetOrdersRequest,
     LimitOrderRequest,
@@ -88,6 +89,29 @@ def test_alpaca_py_reads_positions(venue: Venue, alpaca: Any, account: NewKey) -
     (position,) = alpaca.get_all_positions()
     assert (position.symbol, position.qty) == ("AAPL", "7")
     assert alpaca.get_open_position("AAPL") == position
+
+
+def test_alpaca_py_closes_positions(
+    venue: Venue, alpaca: Any, account: NewKey, new_account: Callable[..., NewKey]
+) -> None:
+    buyer_key = new_account()
+    buyer: Any = TradingClient(buyer_key.key_id, buyer_key.secret, url_override=venue.url)
+    buyer.submit_order(limit_request(qty=10, limit_price=51))
+    venue.give(account.account_id, 1, 8)
+    venue.give(account.account_id, 2, 10_000)
+    part = alpaca.close_position("AAPL", ClosePositionRequest(percentage="25"))
+    assert (part.qty, part.status) == ("2", OrderStatus.FILLED)
+    part = alpaca.close_position("AAPL", ClosePositionRequest(qty="1"))
+    assert (part.qty, part.status) == ("1", OrderStatus.FILLED)
+    alpaca.submit_order(limit_request(side=OrderSide.SELL, qty=5, limit_price=999))
+    results = {result.symbol: result for result in alpaca.close_all_positions()}
+    assert (results["AAPL"].status, results["AAPL"].body.code) == (403, 40310000)
+    assert results["BTC/USD"].body.status == OrderStatus.CANCELED  # without liquidity
+    results = {result.symbol: result for result in alpaca.close_all_positions(cancel_orders=True)}
+    assert (results["AAPL"].status, results["AAPL"].body.status) == (200, OrderStatus.FILLED)
+    with pytest.raises(APIError) as missing:
+        alpaca.close_position("AAPL")
+    assert missing.value.code == 40410000
 
 
 def test_alpaca_py_understands_refusals(alpaca: Any) -> None:

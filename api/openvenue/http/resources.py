@@ -4,7 +4,7 @@ Alpaca's fields that this venue has no use for are present with a neutral value 
 because clients' models require them.
 """
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -125,6 +125,25 @@ class Position(msgspec.Struct, kw_only=True):
     current_price: str
     lastday_price: str
     change_today: str = "0"
+
+
+class ClosedPosition(msgspec.Struct):
+    """The result for one position of a mass close; `status` is an HTTP status."""
+
+    symbol: str
+    status: int
+    body: Annotated[
+        Any,
+        msgspec.Meta(
+            description="The order, or why there is none.",
+            extra_json_schema={
+                "anyOf": [
+                    {"$ref": "#/components/schemas/Order"},
+                    {"$ref": "#/components/schemas/ProblemDocument"},
+                ]
+            },
+        ),
+    ]
 
 
 class Asset(msgspec.Struct, kw_only=True):

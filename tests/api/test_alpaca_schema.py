@@ -110,7 +110,7 @@ def test_a_day_order_expires_with_its_day_and_others_do_not(client: httpx.Client
     )
 
 
-def test_positions_account_assets_and_clock_are_alpacas(
+def test_positions_account_assets_clock_and_calendar_are_alpacas(
     document: dict[str, Any], trader: tuple[httpx.Client, httpx.Client]
 ) -> None:
     client, _ = trader
@@ -123,6 +123,9 @@ def test_positions_account_assets_and_clock_are_alpacas(
     assert len(check(document, "/v2/assets", assets)) == 3
     check(document, "/v2/account", client.get("/v2/account"))
     check(document, "/v2/clock", client.get("/v2/clock"))
+    check(document, "/v3/clock", client.get("/v3/clock"))
+    assert check(document, "/v2/calendar", client.get("/v2/calendar"))
+    check(document, "/v3/calendar/{market}", client.get("/v3/calendar/NASDAQ"))
 
 
 def test_closed_positions_are_alpacas(

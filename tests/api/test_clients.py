@@ -1,6 +1,7 @@
 """alpaca-py and ccxt, unmodified, trade on the venue."""
 
 from collections.abc import Callable
+from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from alpaca.trading.enums import AssetClass, OrderSide, OrderStatus, QueryOrderS
 from alpaca.trading.requests import (
     ClosePositionRequest,
     GetAssetsRequest,
+    GetCalendarRequest,
     GetOrdersRequest,
     LimitOrderRequest,
     MarketOrderRequest,
@@ -81,7 +83,19 @@ def test_alpaca_py_reads_account_assets_and_clock(alpaca: Any) -> None:
     assert alpaca.get_asset("AAPL").tradable
     crypto = alpaca.get_all_assets(GetAssetsRequest(asset_class=AssetClass.CRYPTO))
     assert [asset.symbol for asset in crypto] == ["BTC/USD"]
-    assert alpaca.get_clock().is_open
+    clock = alpaca.get_clock()
+    assert clock.is_open
+    assert clock.next_open > clock.next_close > clock.timestamp
+
+
+def test_alpaca_py_reads_the_calendar(alpaca: Any) -> None:
+    wanted = GetCalendarRequest(start=date(2026, 12, 4), end=date(2026, 12, 6))
+    days = alpaca.get_calendar(wanted)
+    assert [day.date for day in days] == [date(2026, 12, number) for number in (4, 5, 6)]
+    assert (days[0].open, days[0].close) == (
+        datetime(2026, 12, 4),
+        datetime(2026, 12, 4, 23, 59),
+    )
 
 
 def test_alpaca_py_reads_positions(venue: Venue, alpaca: Any, account: NewKey) -> None:

@@ -4,6 +4,7 @@ Alpaca's fields that this venue has no use for are present with a neutral value 
 because clients' models require them.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -174,6 +175,60 @@ class Clock(msgspec.Struct):
     is_open: bool
     next_open: str
     next_close: str
+
+
+class CalendarDay(msgspec.Struct):
+    """A date; the venue is open from its beginning to its end. HH:MM knows no end of a day."""
+
+    date: str
+    settlement_date: str
+    open: str = "00:00"
+    close: str = "23:59"
+    session_open: str = "0000"
+    session_close: str = "2359"
+
+
+class Market(msgspec.Struct):
+    """The venue as a market."""
+
+    acronym: str
+    mic: str
+    name: str
+    timezone: str
+
+
+class MarketDay(msgspec.Struct):
+    """A trading day; DAY orders expire at its end."""
+
+    date: str
+    core_start: str
+    core_end: str
+    settlement_date: str
+
+
+class MarketCalendar(msgspec.Struct):
+    """Trading days of a market."""
+
+    market: Market
+    calendar: Sequence[MarketDay]
+
+
+class MarketClock(msgspec.Struct):
+    """The time on a market's clock."""
+
+    market: Market
+    timestamp: str
+    is_market_day: bool
+    next_market_open: str
+    next_market_close: str
+    phase: Literal["core"]
+    phase_until: str
+
+
+class MarketClocks(msgspec.Struct):
+    """Clocks of several markets."""
+
+    clocks: list[MarketClock]
 
 
 class BookLevel(msgspec.Struct):

@@ -6,13 +6,11 @@ everything that the account was told. So a client always reads what it wrote.
 """
 
 import asyncio
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BeforeValidator
 
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
@@ -43,6 +41,7 @@ from openvenue.http.order_terms import (
     parse_time_in_force,
 )
 from openvenue.http.rejections import entered_order
+from openvenue.http.times import Moment, in_range
 from openvenue.http.worker import Worker
 from openvenue.queries import orders as order_queries
 from openvenue.queries.orders import OrderFilter
@@ -53,18 +52,6 @@ SYMBOLS_MAX = 100
 
 _MAY_NOT = {403: "The key may not, or its account is not open"}
 _NO_SUCH_ORDER = {404: "The account has no such order"}
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-
-
-def _date_or_time(text: object) -> object:
-    """Refuse numbers, which pydantic would read as seconds since 1970."""
-    if isinstance(text, str) and not re.match(r"\d{4}-\d{2}-\d{2}", text):
-        raise ValueError("it is no date and no RFC 3339 time")
-    return text
-
-
-Moment = Annotated[datetime | None, BeforeValidator(_date_or_time)]
 
 router = APIRouter(tags=["orders"])
 
@@ -139,8 +126,8 @@ async def list_orders(
     wanted = OrderFilter(
         status=status,
         limit=limit,
-        after=_in_range(after),
-        until=_in_range(until),
+        after=None if after is None else in_range(after),
+        until=None if until is None else in_range(until),
         oldest_first=direction == "asc",
         instrument_ids=instrument_ids,
         side=side,
@@ -320,12 +307,3 @@ def _order_number(worker: Worker, order_id: str) -> int:
     if number is None:
         raise problems.order_not_found()
     return number
-
-
-def _in_range(moment: datetime | None) -> datetime | None:
-    """Return a bound within the database's range; no order was created beyond it."""
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(moment, _EARLIEST), _LATEST)

@@ -122,6 +122,9 @@ def test_positions_account_assets_clock_and_calendar_are_alpacas(
     assets = client.get("/v2/assets", params={"asset_class": "all"})
     assert len(check(document, "/v2/assets", assets)) == 3
     check(document, "/v2/account", client.get("/v2/account"))
+    path = "/v2/account/configurations"
+    check(document, path, client.get(path))
+    check(document, path, client.patch(path, json={"no_shorting": False}), "patch")
     check(document, "/v2/clock", client.get("/v2/clock"))
     check(document, "/v3/clock", client.get("/v3/clock"))
     assert check(document, "/v2/calendar", client.get("/v2/calendar"))

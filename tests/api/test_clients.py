@@ -22,6 +22,7 @@ from alpaca.trading.requests import (
 from openvenue.security.keys import NewKey
 
 from tests.support.venue import Venue
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -126,6 +127,18 @@ def test_alpaca_py_closes_positions(
     with pytest.raises(APIError) as missing:
         alpaca.close_position("AAPL")
     assert missing.value.code == 40410000
+
+
+def test_alpaca_py_configures_the_account(alpaca: Any) -> None:
+    configuration = alpaca.get_account_configurations()
+    assert (configuration.suspend_trade, configuration.fractional_trading) == (False, True)
+    configuration.suspend_trade = True
+    assert alpaca.set_account_configurations(configuration) == configuration
+    assert alpaca.get_account_configurations() == configuration
+    wait_for(lambda: alpaca.get_account().trade_suspended_by_user, 1)
+    with pytest.raises(APIError) as refusal:
+        alpaca.submit_order(limit_request())
+    assert refusal.value.code == 40310000
 
 
 def test_alpaca_py_understands_refusals(alpaca: Any) -> None:

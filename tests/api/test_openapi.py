@@ -38,6 +38,8 @@ OPERATIONS = {
     ("/v2/orders/{order_id}", "delete"),
     ("/v2/orders:by_client_order_id", "get"),
     ("/v2/account", "get"),
+    ("/v2/account/configurations", "get"),
+    ("/v2/account/configurations", "patch"),
     ("/v2/positions", "get"),
     ("/v2/positions", "delete"),
     ("/v2/positions/{symbol_or_asset_id}", "get"),
@@ -124,6 +126,8 @@ REQUESTS = [
     ("GET", "/v2/orders:by_client_order_id", "/v2/orders:by_client_order_id?client_order_id=x"),
     ("GET", "/v2/orders:by_client_order_id", "/v2/orders:by_client_order_id"),
     ("GET", "/v2/account", "/v2/account"),
+    ("GET", "/v2/account/configurations", "/v2/account/configurations"),
+    ("PATCH", "/v2/account/configurations", "/v2/account/configurations"),
     ("GET", "/v2/positions", "/v2/positions"),
     ("GET", "/v2/positions/{symbol_or_asset_id}", "/v2/positions/AAPL"),
     ("GET", "/v2/positions/{symbol_or_asset_id}", "/v2/positions/NOPE"),
@@ -190,6 +194,7 @@ def test_every_refusal_is_documented(new_venue: Callable[..., Venue]) -> None:
             for method, path in (
                 ("POST", "/v2/orders"),
                 ("PATCH", "/v2/orders/{order_id}"),
+                ("PATCH", "/v2/account/configurations"),
             ):
                 answer = client.request(method, path.format(order_id=ORDER_ID), content=body)
                 assert answer.status_code == status

@@ -87,6 +87,7 @@ async def test_of_all_routes_a_read_only_key_may_use_those_that_read(
         ("DELETE", "/v2/orders"),
         ("PATCH", "/v2/orders/{order_id}"),
         ("DELETE", "/v2/orders/{order_id}"),
+        ("PATCH", "/v2/account/configurations"),
         ("DELETE", "/v2/positions"),
         ("DELETE", "/v2/positions/{symbol_or_asset_id:path}"),
     }

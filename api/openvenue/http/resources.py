@@ -105,6 +105,44 @@ class Account(msgspec.Struct, kw_only=True):
     created_at: str
 
 
+class AccountConfiguration(msgspec.Struct, kw_only=True):
+    """An account's configuration. The fields that cannot be changed come last."""
+
+    suspend_trade: bool = False
+    no_shorting: bool = False
+    fractional_trading: bool = True
+    ptp_no_exception_entry: bool = False
+    dtbp_check: str = "entry"
+    pdt_check: str = "entry"
+    trade_confirm_email: Literal["none"] = "none"
+    max_margin_multiplier: Literal["1"] = "1"
+    max_options_trading_level: Literal[0] = 0
+    disable_overnight_trading: bool = False
+
+
+_Check = Annotated[
+    Literal["both", "entry", "exit"] | None,
+    msgspec.Meta(description="Kept without effect: no account is a pattern day trader's."),
+]
+
+
+class ConfigurationChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Fields to change; absent and null ones stay."""
+
+    suspend_trade: bool | None = None
+    no_shorting: bool | None = None
+    fractional_trading: bool | None = None
+    ptp_no_exception_entry: Annotated[
+        bool | None, msgspec.Meta(description="Kept without effect: no asset is a partnership's.")
+    ] = None
+    dtbp_check: _Check = None
+    pdt_check: _Check = None
+    trade_confirm_email: str | None = None
+    max_margin_multiplier: str | None = None
+    max_options_trading_level: int | None = None
+    disable_overnight_trading: bool | None = None
+
+
 class Position(msgspec.Struct, kw_only=True):
     """An account's position in one asset; negative if it is short."""
 

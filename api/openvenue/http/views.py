@@ -13,6 +13,7 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import resources
 from openvenue.http.times import format_datetime, format_ns, ns_of
 from openvenue.ids import IdSpace, Kind
+from openvenue.security.principal import Restrictions
 from openvenue.vocabulary import (
     ORDER_STATUSES,
     ORDER_TYPES,
@@ -126,10 +127,12 @@ class Views:
         account: pb.Account,
         instruments: Mapping[int, Instrument],
         held_for_pairs_micros: int,
+        restrictions: Restrictions | None,
     ) -> resources.Account:
         """Return an account with its positions at their last prices.
 
-        `held_for_pairs_micros` is the amount that its open orders to buy pairs reserve.
+        `held_for_pairs_micros` is the amount that its open orders to buy pairs reserve;
+        `restrictions` are what its owner has forbidden.
         """
         marked = [
             Marked(position, instruments[position.instrument_id]) for position in account.positions
@@ -155,7 +158,9 @@ class Views:
             long_market_value=units.format_micros(long_micros),
             short_market_value=units.format_micros(short_micros),
             initial_margin=units.format_micros(account.reserved_micros),
-            shorting_enabled=account.may_sell_short,
+            trade_suspended_by_user=restrictions is not None and restrictions.suspend_trade,
+            shorting_enabled=account.may_sell_short
+            and not (restrictions is not None and restrictions.no_shorting),
             created_at=format_ns(account.created_ns),
         )
 

@@ -27,4 +27,6 @@ async def get_account(worker: WorkerOf, principal: Authenticated) -> Response:
         for instrument_id, buys in (await open_buys(worker, account)).items():
             if (await worker.instruments.of_id(instrument_id)).asset_class == "crypto":
                 held_micros += buys.reserved_micros
-    return json_response(worker.views.account(account, instruments, held_micros))
+    return json_response(
+        worker.views.account(account, instruments, held_micros, principal.restrictions)
+    )

@@ -41,6 +41,7 @@ from openvenue.http.order_terms import (
     parse_time_in_force,
 )
 from openvenue.http.rejections import entered_order
+from openvenue.http.restrictions import restrict_replacement
 from openvenue.http.times import Moment, in_range
 from openvenue.http.worker import Worker
 from openvenue.queries import orders as order_queries
@@ -227,6 +228,8 @@ async def replace_order(
     if outcome == current:
         raise problems.unprocessable("order parameters are not changed")
     command.client_order_id = client_order_id
+    if principal.restrictions is not None:
+        await restrict_replacement(worker, principal.restrictions, command, current, instrument)
     with command_of(client_order_id):
         sent = pb.Request(replace_order=command)
         reply = await engine_reply(worker, sent, client_order_id)

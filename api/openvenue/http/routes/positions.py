@@ -29,6 +29,7 @@ from openvenue.http.open_orders import OpenBuys, open_buys
 from openvenue.http.openapi import answers
 from openvenue.http.order_entry import enter
 from openvenue.http.order_terms import new_client_order_id
+from openvenue.http.restrictions import restrict_order
 from openvenue.http.views import Marked, free_lots
 from openvenue.http.worker import Worker
 from openvenue.security.principal import Principal
@@ -172,8 +173,11 @@ async def _close(worker: Worker, principal: Principal, held: _Held, lots: int) -
             pb.POSITION_INTENT_SELL_TO_CLOSE if is_long else pb.POSITION_INTENT_BUY_TO_CLOSE
         ),
     )
+    if principal.restrictions is not None:
+        await restrict_order(worker, principal.restrictions, order, held.instrument)
+    request = pb.Request(new_order=order)
     with command_of(client_order_id):
-        return await enter(worker, pb.Request(new_order=order), held.instrument)
+        return await enter(worker, request, held.instrument, order.position_intent)
 
 
 async def _held(worker: Worker, principal: Principal, symbol_or_asset_id: str) -> _Held:

@@ -110,7 +110,7 @@ def test_a_day_order_expires_with_its_day_and_others_do_not(client: httpx.Client
     )
 
 
-def test_positions_account_assets_and_clock_are_alpacas(
+def test_positions_account_assets_clock_and_calendar_are_alpacas(
     document: dict[str, Any], trader: tuple[httpx.Client, httpx.Client]
 ) -> None:
     client, _ = trader
@@ -122,4 +122,23 @@ def test_positions_account_assets_and_clock_are_alpacas(
     assets = client.get("/v2/assets", params={"asset_class": "all"})
     assert len(check(document, "/v2/assets", assets)) == 3
     check(document, "/v2/account", client.get("/v2/account"))
+    path = "/v2/account/configurations"
+    check(document, path, client.get(path))
+    check(document, path, client.patch(path, json={"no_shorting": False}), "patch")
     check(document, "/v2/clock", client.get("/v2/clock"))
+    check(document, "/v3/clock", client.get("/v3/clock"))
+    assert check(document, "/v2/calendar", client.get("/v2/calendar"))
+    check(document, "/v3/calendar/{market}", client.get("/v3/calendar/NASDAQ"))
+
+
+def test_closed_positions_are_alpacas(
+    document: dict[str, Any], trader: tuple[httpx.Client, httpx.Client]
+) -> None:
+    client, other = trader
+    for side, price in (("buy", "30"), ("sell", "32")):
+        other.post("/v2/orders", json=limit_order(side=side, qty="9", limit_price=price))
+    path = "/v2/positions/{symbol_or_asset_id}"
+    answer = client.delete("/v2/positions/AAPL", params={"qty": "1"})
+    check(document, path, answer, "delete")
+    answer = client.delete("/v2/positions", params={"cancel_orders": "true"})
+    assert len(check(document, "/v2/positions", answer, "delete")) == 2

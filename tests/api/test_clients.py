@@ -1,6 +1,7 @@
 """alpaca-py and ccxt, unmodified, trade on the venue."""
 
 from collections.abc import Callable
+from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,9 @@ from alpaca.common.exceptions import APIError
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import AssetClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
 from alpaca.trading.requests import (
+    ClosePositionRequest,
     GetAssetsRequest,
+    GetCalendarRequest,
     GetOrdersRequest,
     LimitOrderRequest,
     MarketOrderRequest,
@@ -19,6 +22,7 @@ from alpaca.trading.requests import (
 from openvenue.security.keys import NewKey
 
 from tests.support.venue import Venue
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -80,7 +84,19 @@ def test_alpaca_py_reads_account_assets_and_clock(alpaca: Any) -> None:
     assert alpaca.get_asset("AAPL").tradable
     crypto = alpaca.get_all_assets(GetAssetsRequest(asset_class=AssetClass.CRYPTO))
     assert [asset.symbol for asset in crypto] == ["BTC/USD"]
-    assert alpaca.get_clock().is_open
+    clock = alpaca.get_clock()
+    assert clock.is_open
+    assert clock.next_open > clock.next_close > clock.timestamp
+
+
+def test_alpaca_py_reads_the_calendar(alpaca: Any) -> None:
+    wanted = GetCalendarRequest(start=date(2026, 12, 4), end=date(2026, 12, 6))
+    days = alpaca.get_calendar(wanted)
+    assert [day.date for day in days] == [date(2026, 12, number) for number in (4, 5, 6)]
+    assert (days[0].open, days[0].close) == (
+        datetime(2026, 12, 4),
+        datetime(2026, 12, 4, 23, 59),
+    )
 
 
 def test_alpaca_py_reads_positions(venue: Venue, alpaca: Any, account: NewKey) -> None:
@@ -88,6 +104,41 @@ def test_alpaca_py_reads_positions(venue: Venue, alpaca: Any, account: NewKey) -
     (position,) = alpaca.get_all_positions()
     assert (position.symbol, position.qty) == ("AAPL", "7")
     assert alpaca.get_open_position("AAPL") == position
+
+
+def test_alpaca_py_closes_positions(
+    venue: Venue, alpaca: Any, account: NewKey, new_account: Callable[..., NewKey]
+) -> None:
+    buyer_key = new_account()
+    buyer: Any = TradingClient(buyer_key.key_id, buyer_key.secret, url_override=venue.url)
+    buyer.submit_order(limit_request(qty=10, limit_price=51))
+    venue.give(account.account_id, 1, 8)
+    venue.give(account.account_id, 2, 10_000)
+    part = alpaca.close_position("AAPL", ClosePositionRequest(percentage="25"))
+    assert (part.qty, part.status) == ("2", OrderStatus.FILLED)
+    part = alpaca.close_position("AAPL", ClosePositionRequest(qty="1"))
+    assert (part.qty, part.status) == ("1", OrderStatus.FILLED)
+    alpaca.submit_order(limit_request(side=OrderSide.SELL, qty=5, limit_price=999))
+    results = {result.symbol: result for result in alpaca.close_all_positions()}
+    assert (results["AAPL"].status, results["AAPL"].body.code) == (403, 40310000)
+    assert results["BTC/USD"].body.status == OrderStatus.CANCELED  # without liquidity
+    results = {result.symbol: result for result in alpaca.close_all_positions(cancel_orders=True)}
+    assert (results["AAPL"].status, results["AAPL"].body.status) == (200, OrderStatus.FILLED)
+    with pytest.raises(APIError) as missing:
+        alpaca.close_position("AAPL")
+    assert missing.value.code == 40410000
+
+
+def test_alpaca_py_configures_the_account(alpaca: Any) -> None:
+    configuration = alpaca.get_account_configurations()
+    assert (configuration.suspend_trade, configuration.fractional_trading) == (False, True)
+    configuration.suspend_trade = True
+    assert alpaca.set_account_configurations(configuration) == configuration
+    assert alpaca.get_account_configurations() == configuration
+    wait_for(lambda: alpaca.get_account().trade_suspended_by_user, 1)
+    with pytest.raises(APIError) as refusal:
+        alpaca.submit_order(limit_request())
+    assert refusal.value.code == 40310000
 
 
 def test_alpaca_py_understands_refusals(alpaca: Any) -> None:

@@ -9,11 +9,10 @@ import httpx
 import pytest
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.http import canceling, problems
 from openvenue.http import open_orders as paging
-from openvenue.http import problems
 from openvenue.http.app import Application
 from openvenue.http.engine_calls import engine_answer
-from openvenue.http.routes import orders as routes
 from openvenue.http.worker import Worker
 from openvenue.security.keys import NewKey
 
@@ -213,8 +212,8 @@ async def test_canceling_all_says_so_when_it_could_not_look_for_all(
             raise problems.unavailable("the matching engine cannot be reached")
         return await whole(*args, before=before, **options)
 
-    monkeypatch.setattr(routes, "open_orders", one_page_only)
-    monkeypatch.setattr(routes, "ENGINE_PAGE_MAX", 2)
+    monkeypatch.setattr(canceling, "open_orders", one_page_only)
+    monkeypatch.setattr(canceling, "ENGINE_PAGE_MAX", 2)
     async with client_of(application, account) as client:
         for _ in range(3):
             await client.post("/v2/orders", json=limit_order())
@@ -227,7 +226,7 @@ async def test_canceling_all_says_so_when_it_could_not_look_for_all(
 async def test_canceling_all_stops_at_its_bound_and_goes_on_with_the_next_call(
     application: Application, account: NewKey
 ) -> None:
-    total = routes.CANCEL_ALL_ORDERS_MAX + 600
+    total = canceling.CANCEL_ALL_ORDERS_MAX + 600
     engine = worker_of(application).engine
     for start in range(0, total, 1000):
         requests = [
@@ -250,7 +249,7 @@ async def test_canceling_all_stops_at_its_bound_and_goes_on_with_the_next_call(
     async with client_of(application, account) as client:
         first = (await client.delete("/v2/orders")).json()
         assert {result["status"] for result in first} == {200}
-        assert len(first) == routes.CANCEL_ALL_ORDERS_MAX
+        assert len(first) == canceling.CANCEL_ALL_ORDERS_MAX
         assert len((await client.delete("/v2/orders")).json()) == 600
         assert (await client.get("/v2/orders")).json() == []
 

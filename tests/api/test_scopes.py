@@ -22,7 +22,7 @@ from tests.support import http
 from tests.support.venue import Venue, in_database, key_headers
 from tests.support.waiting import wait_for
 
-PARAMETERS = {"symbol": "AAPL", "symbol_or_asset_id": "AAPL"}
+PARAMETERS = {"symbol": "AAPL", "symbol_or_asset_id": "AAPL", "market": "NASDAQ"}
 QUERIES = {"/v2/orders:by_client_order_id": "client_order_id=of-the-account"}
 BODIES: dict[str, Any] = {"POST": limit_order(), "PATCH": {"qty": "2"}}
 NEED_NO_KEY = {"/healthz", "/openapi.json", "/docs"}
@@ -87,6 +87,9 @@ async def test_of_all_routes_a_read_only_key_may_use_those_that_read(
         ("DELETE", "/v2/orders"),
         ("PATCH", "/v2/orders/{order_id}"),
         ("DELETE", "/v2/orders/{order_id}"),
+        ("PATCH", "/v2/account/configurations"),
+        ("DELETE", "/v2/positions"),
+        ("DELETE", "/v2/positions/{symbol_or_asset_id:path}"),
     }
 
 

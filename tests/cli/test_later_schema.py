@@ -156,6 +156,10 @@ def use(venue: Venue) -> None:
     wait_until_refused(venue, second)
     with venue.client(buyer) as client:
         assert client.get("/v2/account").status_code == 200
+        for changed in (True, False):
+            answer = client.patch("/v2/account/configurations", json={"no_shorting": changed})
+            assert answer.json()["no_shorting"] is changed
+            assert client.get("/v2/account/configurations").json() == answer.json()
     assert run_command(venue, "status", "--json").data["projected_sequence"] > 0
     projected = run_apart(rows(venue))
     names = {row["instrument_id"]: row["name"] for row in projected["instruments"]}

@@ -1,7 +1,8 @@
 """The tables, for Alembic and all queries.
 
-All but `api_keys` are a projection of one shard's journal: they can be dropped and rebuilt from it,
-row for row. Only the projector writes them, in journal order, so they carry no foreign keys.
+All but `api_keys` and `account_configurations` are a projection of one shard's journal: they can be
+dropped and rebuilt from it, row for row. Only the projector writes them, in journal order, so they
+carry no foreign keys.
 Amounts are exact: prices and quantities in decimal units, money in the account's currency.
 """
 
@@ -250,4 +251,18 @@ api_keys = Table(
     CheckConstraint(f"scopes <@ ARRAY[{_listed(SCOPES)}] AND 'read' = ANY (scopes)", name="scopes"),
     # A version without scopes would let the key trade; it accepts none with such a hash.
     CheckConstraint("'trade' = ANY (scopes) OR octet_length(secret_hash) > 32", name="scoped_hash"),
+)
+
+# An account without a row has the defaults.
+account_configurations = Table(
+    "account_configurations",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("suspend_trade", Boolean, nullable=False, server_default=text("false")),
+    Column("no_shorting", Boolean, nullable=False, server_default=text("false")),
+    Column("fractional_trading", Boolean, nullable=False, server_default=text("true")),
+    Column("ptp_no_exception_entry", Boolean, nullable=False, server_default=text("false")),
+    Column("dtbp_check", Text, nullable=False, server_default=text("'entry'")),
+    Column("pdt_check", Text, nullable=False, server_default=text("'entry'")),
 )

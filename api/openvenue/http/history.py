@@ -1,7 +1,7 @@
 """Reads of the database that never show less than what the account was told."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +18,18 @@ from openvenue.telemetry import get_logger
 _log = get_logger(__name__)
 
 
+@contextmanager
+def answering_for_database(detail: str) -> Iterator[None]:
+    """Raise Problem 503 with this detail if the database turns out to be down in the block."""
+    try:
+        yield
+    except DATABASE_ERRORS as error:
+        if not is_away(error):
+            raise  # A fault of ours, with its traceback.
+        _log.warning("database not asked", reason=reason_of(error))
+        raise problems.unavailable(detail) from error
+
+
 @asynccontextmanager
 async def history_of(worker: Worker, account_id: int) -> AsyncIterator[AsyncConnection]:
     """Lend a connection that sees everything that `account_id` was told.
@@ -25,17 +37,13 @@ async def history_of(worker: Worker, account_id: int) -> AsyncIterator[AsyncConn
     Raises Problem 503 if the projection lags too far behind, or the database is down.
     """
     account = await account_of(worker, account_id)
-    try:
-        passed = worker.gate.passed(worker.database.connect, account.updated_sequence)
-        async with passed as connection:
-            yield connection
-    except ProjectionLag as error:
-        raise problems.unavailable(f"{error}; ask again") from error
-    except DATABASE_ERRORS as error:
-        if not is_away(error):
-            raise  # A fault of ours, with its traceback.
-        _log.warning("history not read", reason=reason_of(error))
-        raise problems.unavailable("the history cannot be read at the moment") from error
+    with answering_for_database("the history cannot be read at the moment"):
+        try:
+            passed = worker.gate.passed(worker.database.connect, account.updated_sequence)
+            async with passed as connection:
+                yield connection
+        except ProjectionLag as error:
+            raise problems.unavailable(f"{error}; ask again") from error
 
 
 async def past_order(

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from openvenue import vocabulary
 from openvenue.http import problems
-from openvenue.http.json_keys import repeated_key
+from openvenue.http.json_body import malformed, refuse_repeated_keys, sentence
 
 _NULL = msgspec.Raw(b"null")
 _ABSENT = (b"null", b"false")
@@ -52,10 +52,6 @@ _TELLING_WORD = re.compile(
     "|class|intent|instructions|algorithm|algo|strategy|client"
 )
 _WORDS_OF_A_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-# The first half of a UTF-16 pair without the second, or the second without the first.
-_HALF_A_SURROGATE_PAIR = re.compile(
-    rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
-)
 
 
 def _decimal(meaning: str) -> Meta:
@@ -135,9 +131,9 @@ class BodyDecoder(Generic[Request]):
         except msgspec.ValidationError:
             return self._decode_known(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _malformed(body, error) from None
+            raise malformed(body, error) from None
         if self._may_repeat(body):
-            _refuse_repeated_keys(body)
+            refuse_repeated_keys(body)
         return decoded
 
     def _may_repeat(self, body: bytes) -> bool:
@@ -148,7 +144,7 @@ class BodyDecoder(Generic[Request]):
         """Return the request without its unknown fields, or raise its Problem."""
         try:
             fields = _decode_fields(body)
-            _refuse_repeated_keys(body)
+            refuse_repeated_keys(body)
             for name, value in fields.items():
                 self._check(name, value)
             if "order_class" in self._known and "order_class" in fields:
@@ -157,9 +153,9 @@ class BodyDecoder(Generic[Request]):
             known = {name: value for name, value in fields.items() if name in self._known}
             return self._decode(msgspec.json.encode(known))
         except msgspec.ValidationError as error:
-            raise problems.invalid(_sentence(str(error))) from None
+            raise problems.invalid(sentence(str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _malformed(body, error) from None
+            raise malformed(body, error) from None
 
     def _check(self, name: str, value: msgspec.Raw) -> None:
         if name in self._known or bytes(value) in _ABSENT:
@@ -191,21 +187,3 @@ def given(raw: msgspec.Raw | UnsetType) -> TypeGuard[msgspec.Raw]:
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 decode_new_order = BodyDecoder(NewOrderRequest, _REFUSED)
 decode_replace = BodyDecoder(ReplaceRequest, {**_REFUSED, **_FIXED})
-
-
-def _refuse_repeated_keys(body: bytes) -> None:
-    if (key := repeated_key(body)) is not None:
-        raise problems.bad_request(f"request body format is invalid: {key!r} is given twice")
-
-
-def _sentence(fault: str) -> str:
-    missing = re.fullmatch(r"Object missing required field `(\w+)`", fault)
-    return f"{missing[1]} is required" if missing else fault
-
-
-def _malformed(body: bytes, error: Exception) -> problems.Problem:
-    if _HALF_A_SURROGATE_PAIR.search(body):
-        return problems.bad_request(
-            "request body format is invalid: an escape is half of a UTF-16 surrogate pair"
-        )
-    return problems.bad_request(f"request body format is invalid: {error}")

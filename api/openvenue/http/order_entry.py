@@ -15,7 +15,7 @@ from openvenue import metrics
 from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems
+from openvenue.http import problems, resources
 from openvenue.http.access import principal_of
 from openvenue.http.asgi import JSON, read_body, send_document, send_problem
 from openvenue.http.engine_calls import command_of, engine_reply
@@ -23,6 +23,7 @@ from openvenue.http.order_body import check_order_class, decode_new_order
 from openvenue.http.order_terms import checked_client_order_id, fill_in, new_client_order_id
 from openvenue.http.problems import Problem
 from openvenue.http.rejections import entered_order
+from openvenue.http.restrictions import restrict_order
 from openvenue.http.worker import Worker
 from openvenue.security.principal import NotAuthenticated, Principal
 from openvenue.telemetry import get_logger
@@ -88,17 +89,35 @@ async def submit_order(worker: Worker, principal: Principal, body: bytes) -> byt
     fill_in(order, wanted, instrument)
     order.account_id = principal.account_id
     order.client_order_id = checked_client_order_id(client_order_id)
+    intent = order.position_intent
+    if principal.restrictions is not None:
+        await restrict_order(worker, principal.restrictions, order, instrument)
     with command_of(client_order_id):
-        reply = await engine_reply(worker, request, client_order_id)
-        if not reply.HasField("order"):
-            terms = pb.Order(
-                account_id=principal.account_id,
-                qty_lots=order.qty_lots,
-                limit_price_ticks=order.limit_price_ticks,
-                position_intent=order.position_intent,
-            )
-            return _encode(await entered_order(worker, request, reply, terms, instrument))
-        return _encode(worker.views.order(reply.order, instrument))
+        return _encode(await enter(worker, request, instrument, intent))
+
+
+async def enter(
+    worker: Worker,
+    request: pb.Request,
+    instrument: Instrument,
+    intent: "pb.PositionIntent.ValueType",
+) -> resources.Order:
+    """Send a new order to the engine and return its document.
+
+    To be called within `command_of`. `intent` is the position intent that the client gave. Raises
+    Problem unless the order was accepted.
+    """
+    order = request.new_order
+    reply = await engine_reply(worker, request, order.client_order_id)
+    if reply.HasField("order"):
+        return worker.views.order(reply.order, instrument)
+    terms = pb.Order(
+        account_id=order.account_id,
+        qty_lots=order.qty_lots,
+        limit_price_ticks=order.limit_price_ticks,
+        position_intent=intent,
+    )
+    return await entered_order(worker, request, reply, terms, instrument)
 
 
 async def _find(worker: Worker, symbol: str) -> Instrument:

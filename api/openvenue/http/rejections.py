@@ -41,6 +41,9 @@ async def entered_order(
         if past is not None:
             return past
     reason = reply.reject.reason
+    if reason == pb.REASON_POSITION_INTENT_MISMATCH and not wanted.position_intent:
+        # The client gave no intent: the account's configuration allows no short position.
+        reason = pb.REASON_INSUFFICIENT_POSITION
     if reason in (pb.REASON_INSUFFICIENT_CASH, pb.REASON_INSUFFICIENT_POSITION):
         try:
             account = await account_of(worker, wanted.account_id)

@@ -4,7 +4,8 @@ Alpaca's fields that this venue has no use for are present with a neutral value 
 because clients' models require them.
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -104,6 +105,44 @@ class Account(msgspec.Struct, kw_only=True):
     created_at: str
 
 
+class AccountConfiguration(msgspec.Struct, kw_only=True):
+    """An account's configuration. The fields that cannot be changed come last."""
+
+    suspend_trade: bool = False
+    no_shorting: bool = False
+    fractional_trading: bool = True
+    ptp_no_exception_entry: bool = False
+    dtbp_check: str = "entry"
+    pdt_check: str = "entry"
+    trade_confirm_email: Literal["none"] = "none"
+    max_margin_multiplier: Literal["1"] = "1"
+    max_options_trading_level: Literal[0] = 0
+    disable_overnight_trading: bool = False
+
+
+_Check = Annotated[
+    Literal["both", "entry", "exit"] | None,
+    msgspec.Meta(description="Kept without effect: no account is a pattern day trader's."),
+]
+
+
+class ConfigurationChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Fields to change; absent and null ones stay."""
+
+    suspend_trade: bool | None = None
+    no_shorting: bool | None = None
+    fractional_trading: bool | None = None
+    ptp_no_exception_entry: Annotated[
+        bool | None, msgspec.Meta(description="Kept without effect: no asset is a partnership's.")
+    ] = None
+    dtbp_check: _Check = None
+    pdt_check: _Check = None
+    trade_confirm_email: str | None = None
+    max_margin_multiplier: str | None = None
+    max_options_trading_level: int | None = None
+    disable_overnight_trading: bool | None = None
+
+
 class Position(msgspec.Struct, kw_only=True):
     """An account's position in one asset; negative if it is short."""
 
@@ -125,6 +164,25 @@ class Position(msgspec.Struct, kw_only=True):
     current_price: str
     lastday_price: str
     change_today: str = "0"
+
+
+class ClosedPosition(msgspec.Struct):
+    """The result for one position of a mass close; `status` is an HTTP status."""
+
+    symbol: str
+    status: int
+    body: Annotated[
+        Any,
+        msgspec.Meta(
+            description="The order, or why there is none.",
+            extra_json_schema={
+                "anyOf": [
+                    {"$ref": "#/components/schemas/Order"},
+                    {"$ref": "#/components/schemas/ProblemDocument"},
+                ]
+            },
+        ),
+    ]
 
 
 class Asset(msgspec.Struct, kw_only=True):
@@ -155,6 +213,60 @@ class Clock(msgspec.Struct):
     is_open: bool
     next_open: str
     next_close: str
+
+
+class CalendarDay(msgspec.Struct):
+    """A date; the venue is open from its beginning to its end. HH:MM knows no end of a day."""
+
+    date: str
+    settlement_date: str
+    open: str = "00:00"
+    close: str = "23:59"
+    session_open: str = "0000"
+    session_close: str = "2359"
+
+
+class Market(msgspec.Struct):
+    """The venue as a market."""
+
+    acronym: str
+    mic: str
+    name: str
+    timezone: str
+
+
+class MarketDay(msgspec.Struct):
+    """A trading day; DAY orders expire at its end."""
+
+    date: str
+    core_start: str
+    core_end: str
+    settlement_date: str
+
+
+class MarketCalendar(msgspec.Struct):
+    """Trading days of a market."""
+
+    market: Market
+    calendar: Sequence[MarketDay]
+
+
+class MarketClock(msgspec.Struct):
+    """The time on a market's clock."""
+
+    market: Market
+    timestamp: str
+    is_market_day: bool
+    next_market_open: str
+    next_market_close: str
+    phase: Literal["core"]
+    phase_until: str
+
+
+class MarketClocks(msgspec.Struct):
+    """Clocks of several markets."""
+
+    clocks: list[MarketClock]
 
 
 class BookLevel(msgspec.Struct):

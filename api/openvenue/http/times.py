@@ -1,11 +1,39 @@
-"""Times as the API shows them: RFC 3339 in UTC with microseconds, as the database keeps them."""
+"""Times as the API takes and shows them: RFC 3339; shown in UTC with microseconds, as the database
+keeps them."""
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 _NS_PER_S = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _date_or_time(text: object) -> object:
+    """Refuse numbers, which pydantic would read as seconds since 1970."""
+    if isinstance(text, str) and not re.match(r"\d{4}-\d{2}-\d{2}", text):
+        raise ValueError("it is no date and no RFC 3339 time")
+    return text
+
+
+Moment = Annotated[datetime | None, BeforeValidator(_date_or_time)]
+"""A query parameter: a date, which means its beginning, or a time. See `in_range`."""
+
+
+def in_range(moment: datetime) -> datetime:
+    """Return a parameter within the database's range; nothing happened beyond it.
+
+    A time without a zone is UTC.
+    """
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(moment, _EPOCH), _LATEST)
 
 
 def format_ns(timestamp_ns: int) -> str:

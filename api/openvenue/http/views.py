@@ -13,6 +13,7 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import resources
 from openvenue.http.times import format_datetime, format_ns, ns_of
 from openvenue.ids import IdSpace, Kind
+from openvenue.security.principal import Restrictions
 from openvenue.vocabulary import (
     ORDER_STATUSES,
     ORDER_TYPES,
@@ -126,10 +127,12 @@ class Views:
         account: pb.Account,
         instruments: Mapping[int, Instrument],
         held_for_pairs_micros: int,
+        restrictions: Restrictions | None,
     ) -> resources.Account:
         """Return an account with its positions at their last prices.
 
-        `held_for_pairs_micros` is the amount that its open orders to buy pairs reserve.
+        `held_for_pairs_micros` is the amount that its open orders to buy pairs reserve;
+        `restrictions` are what its owner has forbidden.
         """
         marked = [
             Marked(position, instruments[position.instrument_id]) for position in account.positions
@@ -155,7 +158,9 @@ class Views:
             long_market_value=units.format_micros(long_micros),
             short_market_value=units.format_micros(short_micros),
             initial_margin=units.format_micros(account.reserved_micros),
-            shorting_enabled=account.may_sell_short,
+            trade_suspended_by_user=restrictions is not None and restrictions.suspend_trade,
+            shorting_enabled=account.may_sell_short
+            and not (restrictions is not None and restrictions.no_shorting),
             created_at=format_ns(account.created_ns),
         )
 
@@ -197,10 +202,6 @@ class Marked:
         """
         position, instrument = self._position, self._instrument
         qty_nanos = position.qty_lots * instrument.lot_nanos
-        if position.qty_lots > 0:
-            free_lots = max(0, position.qty_lots - position.reserved_lots)
-        else:
-            free_lots = min(0, position.qty_lots + covering_lots)
         entry_price = _entry_price(position.cost_micros, qty_nanos, instrument)
         profit = units.format_micros(self.profit_micros)
         profit_ratio = _ratio(self.profit_micros, abs(position.cost_micros))
@@ -211,7 +212,9 @@ class Marked:
             asset_class=instrument.asset_class,
             avg_entry_price=entry_price,
             qty=units.format_nanos(qty_nanos),
-            qty_available=units.format_nanos(free_lots * instrument.lot_nanos),
+            qty_available=units.format_steps(
+                free_lots(position, covering_lots), instrument.lot_nanos
+            ),
             side="long" if qty_nanos > 0 else "short",
             market_value=units.format_micros(self.value_micros),
             cost_basis=units.format_micros(position.cost_micros),
@@ -227,6 +230,16 @@ class Marked:
             lastday_price=entry_price,
             change_today=_ratio(self.profit_micros, position.cost_micros),
         )
+
+
+def free_lots(position: pb.Position, covering_lots: int) -> int:
+    """Return the lots of a position that no open order would take, with the position's sign.
+
+    `covering_lots` is the part of a short position that open buy orders would cover.
+    """
+    if position.qty_lots > 0:
+        return max(0, position.qty_lots - position.reserved_lots)
+    return min(0, position.qty_lots + covering_lots)
 
 
 def asset(instrument: Instrument) -> resources.Asset:

@@ -1,1 +1,1 @@
-"""Queries of the database: an account's orders, and the projection's progress."""
+"""Queries of the database: an account's history, what its owner keeps, the projection's progress."""

@@ -127,7 +127,7 @@ class Authenticator:
         metrics.AUTH_CACHE_AGE_SECONDS.set(self._loop.time() - self._refreshed_at)
 
     def forget(self, key_id: str) -> None:
-        """Ask the database again for this key: it was changed."""
+        """Ask the database again for this key: it was changed, or its account's configuration."""
         encoded = key_id.encode()
         self._known.pop(encoded, None)
         self._unknown.pop(encoded, None)
@@ -240,7 +240,9 @@ class Authenticator:
             if (row := rows.get(name)) is None:
                 entry = _Entry(None, _NO_SECRET, checked_at)
             else:
-                principal = Principal(row.account_id, name, self._shard_id, row.scopes)
+                principal = Principal(
+                    row.account_id, name, self._shard_id, row.scopes, row.restrictions
+                )
                 entry = _Entry(principal, row.secret_hash, checked_at)
             # A key that changed during the read may be outdated.
             if key_id not in self._changed:

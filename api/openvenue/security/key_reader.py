@@ -1,4 +1,5 @@
-"""Reads API keys, over the connection that listens for their changes.
+"""Reads API keys with the configurations of their accounts, over the connection that listens for
+changes of both.
 
 It does not use the pool, so that slow queries cannot keep keys from being checked, nor a flood of
 unknown keys take the queries' connections.
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 
 from openvenue.db.listener import Listener
 from openvenue.security.keys import hash_of_stored
+from openvenue.security.principal import Restrictions
 from openvenue.vocabulary import SCOPES, Scope
 
 _KEYS_IN_FORCE = """
-SELECT key_id, account_id, secret_hash, scopes FROM api_keys
+SELECT key_id, account_id, secret_hash, scopes, suspend_trade, no_shorting, fractional_trading
+FROM api_keys LEFT JOIN account_configurations USING (shard_id, account_id)
 WHERE key_id = ANY($1::text[]) AND shard_id = $2 AND revoked_at IS NULL
 """
 
@@ -26,6 +29,7 @@ class KeyRow:
     """As `hash_secret` returns it."""
     scopes: frozenset[Scope]
     """Without those of later versions."""
+    restrictions: Restrictions | None = None
 
 
 class KeyReader:
@@ -45,9 +49,21 @@ class KeyReader:
             _KEYS_IN_FORCE, key_ids, self._shard_id, timeout_s=self._timeout_s
         )
         found = {}
-        for key_id, account_id, stored, scopes in rows:
+        for key_id, account_id, stored, scopes, *configuration in rows:
             secret_hash = hash_of_stored(stored, scopes)
             if secret_hash is not None:
                 known = frozenset(scope for scope in SCOPES if scope in scopes)
-                found[key_id] = KeyRow(account_id, secret_hash, known)
+                found[key_id] = KeyRow(
+                    account_id, secret_hash, known, _restrictions(*configuration)
+                )
         return found
+
+
+def _restrictions(
+    suspend_trade: bool | None, no_shorting: bool | None, fractional_trading: bool | None
+) -> Restrictions | None:
+    """Return what a configuration forbids; each is null if the account has none."""
+    whole_quantities = fractional_trading is False
+    if not (suspend_trade or no_shorting or whole_quantities):
+        return None
+    return Restrictions(bool(suspend_trade), bool(no_shorting), whole_quantities)

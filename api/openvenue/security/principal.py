@@ -5,6 +5,14 @@ import msgspec
 from openvenue.vocabulary import Scope
 
 
+class Restrictions(msgspec.Struct, frozen=True, gc=False):
+    """What an account's owner has forbidden its orders."""
+
+    suspend_trade: bool
+    no_shorting: bool
+    whole_quantities: bool
+
+
 class Principal(msgspec.Struct, frozen=True, gc=False):
     """The account that a request acts for, and what it may do. Made once per key and kept with
     it."""
@@ -13,6 +21,8 @@ class Principal(msgspec.Struct, frozen=True, gc=False):
     key_id: str
     shard_id: int
     scopes: frozenset[Scope]
+    restrictions: Restrictions | None = None
+    """None: nothing is forbidden."""
 
 
 class NotAuthenticated(Exception):

@@ -1,4 +1,4 @@
-"""Assets, the clock and books: the same for every account."""
+"""Assets and books: the same for every account."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,6 @@ from openvenue.http.dependencies import (
 )
 from openvenue.http.engine_calls import unary_call
 from openvenue.http.openapi import answers
-from openvenue.http.times import format_ns, now_ns
 from openvenue.http.worker import Worker
 
 BOOK_DEPTH_MAX = 1000
@@ -79,13 +78,6 @@ async def get_asset(
 ) -> Response:
     """Return one asset."""
     return json_response(views.asset(await _instrument(worker, symbol_or_asset_id)))
-
-
-@router.get("/v2/clock", openapi_extra=answers(resources.Clock))
-async def get_clock(worker: WorkerOf, _principal: Authenticated) -> Response:
-    """Return the time. The venue is always open; a trading day ends as the next one begins."""
-    day_end = format_ns(await worker.trading_day.end_ns())
-    return json_response(resources.Clock(format_ns(now_ns()), True, day_end, day_end))
 
 
 @router.get(

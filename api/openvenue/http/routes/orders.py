@@ -6,18 +6,16 @@ everything that the account was told. So a client always reads what it wrote.
 """
 
 import asyncio
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BeforeValidator
 
-from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
 from openvenue.http.asset_classes import parse_asset_classes
+from openvenue.http.canceling import cancel, cancel_open_orders
 from openvenue.http.dependencies import (
     Authenticated,
     WorkerOf,
@@ -32,7 +30,7 @@ from openvenue.http.engine_calls import (
     order_of,
 )
 from openvenue.http.history import history_of, past_order
-from openvenue.http.open_orders import ENGINE_PAGE_MAX, open_orders
+from openvenue.http.open_orders import open_orders
 from openvenue.http.openapi import accepts, answers
 from openvenue.http.order_body import ReplaceRequest, decode_replace, given
 from openvenue.http.order_terms import (
@@ -43,29 +41,18 @@ from openvenue.http.order_terms import (
     parse_time_in_force,
 )
 from openvenue.http.rejections import entered_order
+from openvenue.http.restrictions import restrict_replacement
+from openvenue.http.times import Moment, in_range
 from openvenue.http.worker import Worker
 from openvenue.queries import orders as order_queries
 from openvenue.queries.orders import OrderFilter
 from openvenue.security.principal import Principal
 from openvenue.vocabulary import Side
 
-CANCEL_ALL_ORDERS_MAX = 10_000
 SYMBOLS_MAX = 100
 
 _MAY_NOT = {403: "The key may not, or its account is not open"}
 _NO_SUCH_ORDER = {404: "The account has no such order"}
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-
-
-def _date_or_time(text: object) -> object:
-    """Refuse numbers, which pydantic would read as seconds since 1970."""
-    if isinstance(text, str) and not re.match(r"\d{4}-\d{2}-\d{2}", text):
-        raise ValueError("it is no date and no RFC 3339 time")
-    return text
-
-
-Moment = Annotated[datetime | None, BeforeValidator(_date_or_time)]
 
 router = APIRouter(tags=["orders"])
 
@@ -140,8 +127,8 @@ async def list_orders(
     wanted = OrderFilter(
         status=status,
         limit=limit,
-        after=_in_range(after),
-        until=_in_range(until),
+        after=None if after is None else in_range(after),
+        until=None if until is None else in_range(until),
         oldest_first=direction == "asc",
         instrument_ids=instrument_ids,
         side=side,
@@ -167,27 +154,7 @@ async def cancel_all_orders(worker: WorkerOf, principal: Authenticated) -> Respo
 
     503 if some could not be found in time; it says how many were canceled so far.
     """
-    results: list[resources.CancelResult] = []
-    before = 0
-    while len(results) < CANCEL_ALL_ORDERS_MAX:
-        try:
-            page = await open_orders(
-                worker, principal.account_id, before=before, limit=ENGINE_PAGE_MAX
-            )
-        except problems.Problem as problem:
-            if not results:
-                raise
-            canceled = sum(result.status == HTTPStatus.OK for result in results)
-            raise problems.unavailable(
-                f"{canceled} orders were canceled and others may still be open, because the rest "
-                f"could not be listed ({problem.detail}): ask again"
-            ) from problem
-        if not page:
-            break
-        before = page[-1].order_id
-        results += await asyncio.gather(
-            *(_cancel_result(worker, principal, order.order_id) for order in page)
-        )
+    results = await cancel_open_orders(worker, principal.account_id)
     return json_response(results, HTTPStatus.MULTI_STATUS)
 
 
@@ -261,6 +228,8 @@ async def replace_order(
     if outcome == current:
         raise problems.unprocessable("order parameters are not changed")
     command.client_order_id = client_order_id
+    if principal.restrictions is not None:
+        await restrict_replacement(worker, principal.restrictions, command, current, instrument)
     with command_of(client_order_id):
         sent = pb.Request(replace_order=command)
         reply = await engine_reply(worker, sent, client_order_id)
@@ -280,29 +249,8 @@ async def replace_order(
 async def cancel_order(worker: WorkerOf, principal: Authenticated, order_id: str) -> Response:
     """Cancel what is left of an order."""
     number = _order_number(worker, order_id)
-    order_of(await _cancel(worker, principal, number))
+    order_of(await cancel(worker, principal.account_id, number))
     return Response(status_code=204)
-
-
-async def _cancel(worker: Worker, principal: Principal, order_id: int) -> pb.Reply:
-    command = pb.CancelOrder(account_id=principal.account_id, order_id=order_id)
-    return await engine_reply(worker, pb.Request(cancel_order=command))
-
-
-async def _cancel_result(
-    worker: Worker, principal: Principal, order_id: int
-) -> resources.CancelResult:
-    public_id = worker.views.order_ids.format(order_id)
-    try:
-        order = order_of(await _cancel(worker, principal, order_id))
-    except problems.Problem as problem:
-        return resources.CancelResult(public_id, problem.status)
-    try:
-        document = await _document(worker, order)
-    except EngineUnavailable:
-        # It is canceled anyway; only its instrument could not be read.
-        document = None
-    return resources.CancelResult(public_id, HTTPStatus.OK, document)
 
 
 async def _creation(
@@ -362,12 +310,3 @@ def _order_number(worker: Worker, order_id: str) -> int:
     if number is None:
         raise problems.order_not_found()
     return number
-
-
-def _in_range(moment: datetime | None) -> datetime | None:
-    """Return a bound within the database's range; no order was created beyond it."""
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(moment, _EARLIEST), _LATEST)

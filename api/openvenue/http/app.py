@@ -18,7 +18,16 @@ from openvenue.http.middleware import CountRequests, LimitBody
 from openvenue.http.openapi import install_openapi
 from openvenue.http.order_entry import OrderEntry
 from openvenue.http.probes import answer_health
-from openvenue.http.routes import account, calendar, configurations, market, orders, positions
+from openvenue.http.routes import (
+    account,
+    calendar,
+    configurations,
+    crypto_data,
+    market,
+    orders,
+    positions,
+    stock_data,
+)
 from openvenue.http.worker import Worker, running_worker
 from openvenue.serving.supervisor_link import SupervisorLink
 from openvenue.settings import Settings
@@ -30,6 +39,8 @@ _ROUTERS: tuple[APIRouter, ...] = (
     positions.router,
     market.router,
     calendar.router,
+    stock_data.router,
+    crypto_data.router,
 )
 
 

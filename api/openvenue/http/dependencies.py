@@ -1,9 +1,11 @@
 """Dependencies of routes: the worker, the principal of the request, and the form of answers."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import Depends, Request, Response
+from fastapi.dependencies.models import Dependant
 
 from openvenue.http import problems
 from openvenue.http.access import principal_of
@@ -29,14 +31,19 @@ def only_known_parameters(request: Request) -> None:
 
     Raises Problem 422.
     """
-    dependant = request.scope["route"].dependant
-    known = {parameter.alias for parameter in dependant.query_params}
+    known = set(_query_parameters(request.scope["route"].dependant))
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:
         if name not in known:
             raise problems.invalid(f"{name}: this path has no such query parameter")
         if given.count(name) > 1:
             raise problems.invalid(f"{name}: given more than once; separate values with commas")
+
+
+def _query_parameters(dependant: Dependant) -> Iterator[str]:
+    yield from (parameter.alias for parameter in dependant.query_params)
+    for dependency in dependant.dependencies:
+        yield from _query_parameters(dependency)
 
 
 def json_response(document: Any, status: int = 200) -> Response:

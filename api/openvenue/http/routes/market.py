@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Response
 
 from openvenue.engine.instruments import Instrument
-from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources, views
 from openvenue.http.asset_classes import parse_asset_classes
 from openvenue.http.dependencies import (
@@ -14,11 +13,9 @@ from openvenue.http.dependencies import (
     json_response,
     only_known_parameters,
 )
-from openvenue.http.engine_calls import unary_call
+from openvenue.http.market_data import BOOK_DEPTH_MAX, read_book
 from openvenue.http.openapi import answers
 from openvenue.http.worker import Worker
-
-BOOK_DEPTH_MAX = 1000
 
 # Alpaca's attributes, none of which this venue's instruments have.
 _ATTRIBUTES = (
@@ -92,14 +89,7 @@ async def get_book(
 ) -> Response:
     """Return the best price levels of one asset, as of the last durable command."""
     instrument = await _instrument(worker, symbol)
-    request = pb.GetBookRequest(
-        instrument_id=instrument.instrument_id, depth=depth, shard_id=worker.settings.shard_id
-    )
-    with unary_call(worker):
-        snapshot = await worker.engine.market_data.GetBook(
-            request, timeout=worker.settings.engine_reply_timeout_s
-        )
-    return json_response(views.book(snapshot, instrument))
+    return json_response(views.book(await read_book(worker, instrument, depth), instrument))
 
 
 def _check_attributes(attributes: str) -> None:

@@ -1,0 +1,266 @@
+"""The JSON documents of market data, in Alpaca's shapes: short names, and numbers, not strings."""
+
+from decimal import Decimal
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from openvenue import units
+from openvenue.engine.instruments import Instrument
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.http.times import format_datetime
+
+# Alpaca's lists are closed. The venue is one exchange, whose shares are on the tape of NASDAQ.
+EXCHANGE = "V"
+TAPE = "C"
+TRADE_CONDITION = "@"
+QUOTE_CONDITION = "R"
+
+Number = int | float
+
+
+class Bar(msgspec.Struct):
+    """Prices and volume of a time frame that begins at `t`."""
+
+    t: str
+    o: Number
+    h: Number
+    l: Number  # noqa: E741
+    c: Number
+    v: Number
+    n: int
+    vw: Number
+
+
+class StockTrade(msgspec.Struct):
+    """A trade in shares."""
+
+    t: str
+    i: int
+    p: Number
+    s: Number
+    x: str = EXCHANGE
+    c: tuple[str, ...] = (TRADE_CONDITION,)
+    z: str = TAPE
+
+
+class CryptoTrade(msgspec.Struct):
+    """A trade in a pair; `tks` is the side of the taker."""
+
+    t: str
+    i: int
+    p: Number
+    s: Number
+    tks: Literal["B", "S"]
+
+
+class CryptoQuote(msgspec.Struct, kw_only=True):
+    """Best bid and ask, as of `t`; a side that is empty has price and size 0."""
+
+    t: str
+    bp: Number = 0
+    bs: Number = 0
+    ap: Number = 0
+    as_: Number = msgspec.field(name="as", default=0)
+
+
+class StockQuote(CryptoQuote, kw_only=True):
+    """Best bid and ask in shares."""
+
+    bx: str = EXCHANGE
+    ax: str = EXCHANGE
+    c: tuple[str, ...] = (QUOTE_CONDITION,)
+    z: str = TAPE
+
+
+class Level(msgspec.Struct):
+    """One price level."""
+
+    p: Number
+    s: Number
+
+
+class Orderbook(msgspec.Struct):
+    """Price levels, best first, as of `t`."""
+
+    t: str
+    b: list[Level]
+    a: list[Level]
+
+
+T = TypeVar("T")
+Q = TypeVar("Q")
+
+
+class Snapshot(msgspec.Struct, Generic[T, Q], rename="camel"):
+    """What is known of an asset now; what is not known is left out."""
+
+    latest_quote: Q
+    latest_trade: T | UnsetType = UNSET
+    minute_bar: Bar | UnsetType = UNSET
+    daily_bar: Bar | UnsetType = UNSET
+    prev_daily_bar: Bar | UnsetType = UNSET
+
+
+StockSnapshot = Snapshot[StockTrade, StockQuote]
+CryptoSnapshot = Snapshot[CryptoTrade, CryptoQuote]
+
+
+class SymbolSnapshot(msgspec.Struct, rename="camel"):
+    """What is known of the shares of one symbol."""
+
+    symbol: str
+    latest_quote: StockQuote
+    latest_trade: StockTrade | UnsetType = UNSET
+    minute_bar: Bar | UnsetType = UNSET
+    daily_bar: Bar | UnsetType = UNSET
+    prev_daily_bar: Bar | UnsetType = UNSET
+
+
+class Bars(msgspec.Struct):
+    """A page of bars, by symbol."""
+
+    bars: dict[str, list[Bar]]
+    next_page_token: str | None
+
+
+class SymbolBars(msgspec.Struct):
+    """A page of the bars of one symbol."""
+
+    symbol: str
+    bars: list[Bar]
+    next_page_token: str | None
+
+
+class Trades(msgspec.Struct, Generic[T]):
+    """A page of trades, by symbol."""
+
+    trades: dict[str, list[T]]
+    next_page_token: str | None
+
+
+StockTrades = Trades[StockTrade]
+CryptoTrades = Trades[CryptoTrade]
+
+
+class SymbolTrades(msgspec.Struct):
+    """A page of the trades of one symbol."""
+
+    symbol: str
+    trades: list[StockTrade]
+    next_page_token: str | None
+
+
+class LatestBars(msgspec.Struct):
+    """The last bar of a minute, by symbol."""
+
+    bars: dict[str, Bar]
+
+
+class LatestTrades(msgspec.Struct, Generic[T]):
+    """The last trade, by symbol."""
+
+    trades: dict[str, T]
+
+
+class LatestQuotes(msgspec.Struct, Generic[Q]):
+    """The best bid and ask now, by symbol."""
+
+    quotes: dict[str, Q]
+
+
+LatestStockTrades = LatestTrades[StockTrade]
+LatestCryptoTrades = LatestTrades[CryptoTrade]
+LatestStockQuotes = LatestQuotes[StockQuote]
+LatestCryptoQuotes = LatestQuotes[CryptoQuote]
+
+
+class LatestBar(msgspec.Struct):
+    """The last bar of a minute of one symbol."""
+
+    symbol: str
+    bar: Bar
+
+
+class LatestTrade(msgspec.Struct):
+    """The last trade of one symbol."""
+
+    symbol: str
+    trade: StockTrade
+
+
+class LatestQuote(msgspec.Struct):
+    """The best bid and ask of one symbol now."""
+
+    symbol: str
+    quote: StockQuote
+
+
+class Orderbooks(msgspec.Struct):
+    """Books, by symbol."""
+
+    orderbooks: dict[str, Orderbook]
+
+
+class Snapshots(msgspec.Struct):
+    """Snapshots of pairs, by symbol."""
+
+    snapshots: dict[str, CryptoSnapshot]
+
+
+def bar(row: Any) -> Bar:
+    """Return a bar of the database."""
+    return Bar(
+        t=row.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        o=_number(row.open),
+        h=_number(row.high),
+        l=_number(row.low),
+        c=_number(row.close),
+        v=_number(row.volume),
+        n=int(row.trades),
+        vw=_number(round(row.value / row.volume, 9)),
+    )
+
+
+def trade(row: Any, instrument: Instrument) -> StockTrade | CryptoTrade:
+    """Return a trade of the database."""
+    at, price, size = format_datetime(row.executed_at), _number(row.price), _number(row.qty)
+    if instrument.asset_class == "crypto":
+        return CryptoTrade(at, row.trade_id, price, size, "B" if row.taker_side == "buy" else "S")
+    return StockTrade(at, row.trade_id, price, size)
+
+
+def quote(book: pb.BookSnapshot, at: str, instrument: Instrument) -> StockQuote | CryptoQuote:
+    """Return the best prices of a book."""
+    document = CryptoQuote(t=at) if instrument.asset_class == "crypto" else StockQuote(t=at)
+    if book.bids:
+        best = level(book.bids[0], instrument)
+        document.bp, document.bs = best.p, best.s
+    if book.asks:
+        best = level(book.asks[0], instrument)
+        document.ap, document.as_ = best.p, best.s
+    return document
+
+
+def orderbook(book: pb.BookSnapshot, at: str, instrument: Instrument) -> Orderbook:
+    """Return the levels of a book."""
+    bids, asks = ([level(each, instrument) for each in side] for side in (book.bids, book.asks))
+    return Orderbook(at, bids, asks)
+
+
+def level(of_book: pb.BookLevel, instrument: Instrument) -> Level:
+    """Return a level of a book."""
+    return Level(
+        _of_nanos(of_book.price_ticks * instrument.tick_nanos),
+        _of_nanos(of_book.qty_lots * instrument.lot_nanos),
+    )
+
+
+def _number(value: Decimal) -> Number:
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _of_nanos(nanos: int) -> Number:
+    whole, rest = divmod(nanos, units.NANOS_PER_UNIT)
+    return nanos / units.NANOS_PER_UNIT if rest else whole

@@ -1,0 +1,147 @@
+"""Public market data in the database: trades and bars of an instrument."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Row,
+    Select,
+    cast,
+    column,
+    func,
+    lateral,
+    literal,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openvenue.db.tables import bars, trades
+from openvenue.queries.timeframes import Timeframe
+
+Rows = Sequence[Row[Any]]
+
+
+class Span(NamedTuple):
+    """A part of an instrument's history, in the order wanted; `until` is exclusive."""
+
+    instrument_id: int
+    since: datetime
+    until: datetime
+    newest_first: bool
+    limit: int
+
+
+async def list_trades(
+    connection: AsyncConnection,
+    shard_id: int,
+    span: Span,
+    after: tuple[datetime, int] | None = None,
+) -> Rows:
+    """Return rows of `trades`; those that follow the one executed at `after[0]` with that id."""
+    key = tuple_(trades.c.executed_at, trades.c.trade_id)
+    query = select(trades).where(
+        trades.c.shard_id == shard_id,
+        trades.c.instrument_id == span.instrument_id,
+        trades.c.executed_at >= span.since,
+        trades.c.executed_at < span.until,
+    )
+    if after is not None:
+        query = query.where(key < after if span.newest_first else key > after)
+    order = (trades.c.executed_at, trades.c.trade_id)
+    if span.newest_first:
+        query = query.order_by(*(each.desc() for each in order))
+    else:
+        query = query.order_by(*order)
+    return (await connection.execute(query.limit(span.limit))).all()
+
+
+async def list_bars(
+    connection: AsyncConnection, shard_id: int, span: Span, timeframe: Timeframe
+) -> Rows:
+    """Return bars that begin within the span: `started_at` and the columns of `bars`."""
+    rows: Rows = (await connection.execute(bars_query(shard_id, span, timeframe))).all()
+    return rows
+
+
+def bars_query(shard_id: int, span: Span, timeframe: Timeframe) -> Select[Any]:
+    """Return the query of `list_bars`."""
+    begin, end = timeframe.cover(span.since, span.until)
+    query = _bars(shard_id, timeframe.source).where(
+        bars.c.instrument_id == span.instrument_id,
+        bars.c.started_at >= begin,
+        bars.c.started_at < end,
+    )
+    start: ColumnElement[Any] = bars.c.started_at
+    if not timeframe.stored:
+        made = query.add_columns(timeframe.start_of(start).label("frame")).subquery()
+        start = made.c.frame
+        first = aggregate_order_by(made.c.open, made.c.started_at)
+        last = aggregate_order_by(made.c.close, made.c.started_at.desc())
+        query = select(
+            start.label("started_at"),
+            func.array_agg(first)[1].label("open"),
+            func.max(made.c.high).label("high"),
+            func.min(made.c.low).label("low"),
+            func.array_agg(last)[1].label("close"),
+            func.sum(made.c.volume).label("volume"),
+            func.sum(made.c.value).label("value"),
+            func.sum(made.c.trades).label("trades"),
+        ).group_by(start)
+    return query.order_by(start.desc() if span.newest_first else start).limit(span.limit)
+
+
+async def latest_trades(
+    connection: AsyncConnection, shard_id: int, instrument_ids: Sequence[int]
+) -> dict[int, Row[Any]]:
+    """Return the last trade of each instrument that has one."""
+    wanted = _unnested(instrument_ids)
+    last = lateral(
+        select(trades)
+        .where(trades.c.shard_id == shard_id, trades.c.instrument_id == wanted.c.wanted_id)
+        .order_by(trades.c.executed_at.desc(), trades.c.trade_id.desc())
+        .limit(1)
+    )
+    query = select(last).select_from(wanted.join(last, true()))
+    return {row.instrument_id: row for row in await connection.execute(query)}
+
+
+async def latest_bars(
+    connection: AsyncConnection,
+    shard_id: int,
+    instrument_ids: Sequence[int],
+    source: str,
+    *,
+    count: int = 1,
+) -> dict[int, list[Row[Any]]]:
+    """Return the last bars of each instrument that has any, newest first."""
+    wanted = _unnested(instrument_ids)
+    last = lateral(
+        _bars(shard_id, source)
+        .where(bars.c.instrument_id == wanted.c.wanted_id)
+        .order_by(bars.c.started_at.desc())
+        .limit(count)
+    )
+    query = select(last).select_from(wanted.join(last, true()))
+    found: dict[int, list[Row[Any]]] = {}
+    for row in await connection.execute(query.order_by(last.c.started_at.desc())):
+        found.setdefault(row.instrument_id, []).append(row)
+    return found
+
+
+def _bars(shard_id: int, source: str) -> Select[Any]:
+    return select(bars).where(bars.c.shard_id == shard_id, bars.c.timeframe == source)
+
+
+def _unnested(instrument_ids: Sequence[int]) -> Any:
+    return (
+        func.unnest(cast(literal(list(instrument_ids), ARRAY(BigInteger)), ARRAY(BigInteger)))
+        .table_valued(column("wanted_id", BigInteger))
+        .render_derived()
+    )

@@ -119,6 +119,10 @@ class Settings(BaseSettings):
     unary_calls_max: int = Field(
         default=64, ge=1, le=4096, description="books and look-ups of one worker under way"
     )
+    public_pair_data: bool = Field(
+        default=True,
+        description="serve the market data of currency pairs without a key, as ccxt asks for it",
+    )
     connections_per_address_max: int = Field(
         default=0,
         ge=0,

@@ -25,6 +25,7 @@ from tests.support.waiting import wait_for
 PARAMETERS = {"symbol": "AAPL", "symbol_or_asset_id": "AAPL", "market": "NASDAQ"}
 QUERIES = {"/v2/orders:by_client_order_id": "client_order_id=of-the-account"}
 BODIES: dict[str, Any] = {"POST": limit_order(), "PATCH": {"qty": "2"}}
+PAIRS = "/v1beta3/crypto/{loc}"
 NEED_NO_KEY = {"/healthz", "/openapi.json", "/docs"}
 
 # As the version before scopes reads keys.

@@ -5,6 +5,7 @@ from starlette.types import Scope
 from openvenue.http import problems
 from openvenue.http.protocol import mark_keyed
 from openvenue.http.worker import Worker
+from openvenue.security.authenticator import KEY_ID_HEADER, SECRET_HEADER
 from openvenue.security.principal import Principal
 
 _READING = ("GET", "HEAD")
@@ -21,3 +22,13 @@ async def principal_of(worker: Worker, request: Scope) -> Principal:
     if needed not in principal.scopes:
         raise problems.beyond_scopes(principal.scopes, request["method"], needed)
     return principal
+
+
+async def reader_of_public(worker: Worker, request: Scope) -> None:
+    """Let in a request for public data: without a key, or with one that may be used.
+
+    Raises as `principal_of` does, also without a key where the settings want one.
+    """
+    with_key = any(name in (KEY_ID_HEADER, SECRET_HEADER) for name, _ in request["headers"])
+    if with_key or not worker.settings.public_pair_data:
+        await principal_of(worker, request)

@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Response
 from fastapi.dependencies.models import Dependant
 
 from openvenue.http import problems
-from openvenue.http.access import principal_of
+from openvenue.http.access import principal_of, reader_of_public
 from openvenue.http.worker import Worker
 from openvenue.security.principal import Principal
 
@@ -20,6 +20,11 @@ def _worker(request: Request) -> Worker:
 
 async def _principal(request: Request) -> Principal:
     return await principal_of(_worker(request), request.scope)
+
+
+async def may_read_pairs(request: Request) -> None:
+    """Let in whoever may read the market data of currency pairs."""
+    await reader_of_public(_worker(request), request.scope)
 
 
 WorkerOf = Annotated[Worker, Depends(_worker)]

@@ -1,4 +1,7 @@
-"""Market data of currency pairs: what traded here, and the books."""
+"""Market data of currency pairs: what traded here, and the books.
+
+It needs no key, unless a setting says so, because ccxt sends none.
+"""
 
 from typing import Annotated, Literal
 
@@ -8,9 +11,9 @@ from openvenue.engine.instruments import Instrument
 from openvenue.http import market_data
 from openvenue.http import market_documents as documents
 from openvenue.http.dependencies import (
-    Authenticated,
     WorkerOf,
     json_response,
+    may_read_pairs,
     only_known_parameters,
 )
 from openvenue.http.market_data import WantedSpan, WantedTimeframe
@@ -22,7 +25,6 @@ Location = Literal["us", "us-1", "us-2", "eu-1", "bs-1"]
 
 async def _pairs(
     worker: WorkerOf,
-    _principal: Authenticated,
     loc: Location,
     symbols: Annotated[str, Query(description="Comma-separated.")],
 ) -> list[Instrument]:
@@ -34,7 +36,7 @@ Pairs = Annotated[list[Instrument], Depends(_pairs)]
 router = APIRouter(
     prefix="/v1beta3/crypto/{loc}",
     tags=["market data"],
-    dependencies=[Depends(only_known_parameters)],
+    dependencies=[Depends(may_read_pairs), Depends(only_known_parameters)],
 )
 
 

@@ -131,6 +131,24 @@ def test_positions_account_assets_clock_and_calendar_are_alpacas(
     check(document, "/v3/calendar/{market}", client.get("/v3/calendar/NASDAQ"))
 
 
+def test_activities_are_alpacas(
+    venue: Venue, document: dict[str, Any], trader: tuple[httpx.Client, httpx.Client]
+) -> None:
+    client, _ = trader
+    plain_dates = document["components"]["schemas"]["NonTradeActivities"]["properties"]
+    # Alpaca itself answers dates, and ccxt needs them.
+    assert plain_dates["date"].pop("format", "date-time") == "date-time"
+    activities = check(document, "/v2/account/activities", client.get("/v2/account/activities"))
+    assert {one["activity_type"] for one in activities} == {"FILL", "CSD", "JNLS"}
+    path = "/v2/account/activities/{activity_type}"
+    responses = document["paths"][path]["get"]["responses"]["200"]
+    items = responses["content"]["application/json"]["schema"]["items"]
+    # Its schemas require nothing, so that one of them fits what the other one describes.
+    items["anyOf"] = items.pop("oneOf", items.get("anyOf"))
+    for kind in ("FILL", "CSD", "JNLS", "DIV"):
+        check(document, path, client.get(f"/v2/account/activities/{kind}"))
+
+
 def test_closed_positions_are_alpacas(
     document: dict[str, Any], trader: tuple[httpx.Client, httpx.Client]
 ) -> None:

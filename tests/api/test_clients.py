@@ -222,6 +222,31 @@ def test_ccxt_is_told_of_what_the_venue_does_not_do(
     assert ccxt_client.fetch_open_orders("BTC/USD") == []
 
 
+def test_ccxt_reads_its_trades(
+    venue: Venue, ccxt_client: ccxt.alpaca, new_account: Callable[..., NewKey]
+) -> None:
+    seller_key = new_account()
+    venue.give(seller_key.account_id, 2, 10_000)
+    with venue.client(seller_key) as seller:
+        body = {"side": "sell", "type": "limit", "qty": "1", "limit_price": "130.5"}
+        seller.post("/v2/orders", json={"symbol": "BTC/USD", "time_in_force": "gtc", **body})
+    order = ccxt_client.create_order("BTC/USD", "limit", "buy", 0.5, 130.5)
+    (trade,) = ccxt_client.fetch_my_trades("BTC/USD", since=1_600_000_000_000, limit=10)
+    assert (trade["order"], trade["side"], trade["symbol"]) == (order["id"], "buy", "BTC/USD")
+    assert (trade["price"], trade["amount"]) == (130.5, 0.5)
+    assert ccxt_client.fetch_my_trades("BTC/USD", params={"page_token": trade["id"]}) == []
+
+
+def test_ccxt_reads_deposits_where_it_takes_the_venue_for_paper_trading(
+    ccxt_client: ccxt.alpaca,
+) -> None:
+    ccxt_client.options["sandboxMode"] = True
+    (deposit,) = ccxt_client.fetch_deposits("USD")
+    assert (deposit["amount"], deposit["currency"], deposit["status"]) == (10_000_000, "USD", "ok")
+    assert deposit["timestamp"] > 0
+    assert ccxt_client.fetch_withdrawals("USD") == []
+
+
 def test_ccxt_cancels_all(ccxt_client: ccxt.alpaca) -> None:
     for _ in range(2):
         ccxt_client.create_order("BTC/USD", "limit", "buy", 0.5, 100.5)

@@ -22,7 +22,12 @@ from tests.support import http
 from tests.support.venue import Venue, in_database, key_headers
 from tests.support.waiting import wait_for
 
-PARAMETERS = {"symbol": "AAPL", "symbol_or_asset_id": "AAPL", "market": "NASDAQ"}
+PARAMETERS = {
+    "symbol": "AAPL",
+    "symbol_or_asset_id": "AAPL",
+    "market": "NASDAQ",
+    "activity_type": "FILL",
+}
 QUERIES = {"/v2/orders:by_client_order_id": "client_order_id=of-the-account"}
 BODIES: dict[str, Any] = {"POST": limit_order(), "PATCH": {"qty": "2"}}
 NEED_NO_KEY = {"/healthz", "/openapi.json", "/docs"}

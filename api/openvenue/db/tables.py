@@ -167,12 +167,39 @@ executions = Table(
     Column("price", _PRICE, nullable=False),
     Column("qty", _QUANTITY, nullable=False),
     Column("executed_at", _TIMESTAMP, nullable=False),
+    Column("cum_qty", _QUANTITY),  # of the order with this trade; null: an older projector's row
     _one_of("liquidity", ("maker", "taker")),
     _one_of("side", SIDES.values()),
 )
-# For people: no query of the venue looks up executions. The index by order also serves an
-# account's, through its orders.
+# For people: no query of the venue looks up an order's executions.
 Index("executions_order_idx", executions.c.shard_id, executions.c.order_id)
+Index(
+    "executions_account_executed_idx",
+    executions.c.account_id,
+    executions.c.executed_at,
+    executions.c.trade_id,
+)
+
+# Deposits and withdrawals of cash, and of positions (JNLS), by Alpaca's type of activity.
+cash_movements = Table(
+    "cash_movements",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("amount", _MONEY, nullable=False),
+    Column("instrument_id", BigInteger),
+    Column("qty", _QUANTITY),
+    Column("moved_at", _TIMESTAMP, nullable=False),
+    _one_of("type", ("CSD", "CSW", "JNLS")),
+)
+Index(
+    "cash_movements_account_moved_idx",
+    cash_movements.c.account_id,
+    cash_movements.c.moved_at,
+    cash_movements.c.sequence,
+)
 
 projection_offsets = Table(
     "projection_offsets",

@@ -18,7 +18,15 @@ from openvenue.http.middleware import CountRequests, LimitBody
 from openvenue.http.openapi import install_openapi
 from openvenue.http.order_entry import OrderEntry
 from openvenue.http.probes import answer_health
-from openvenue.http.routes import account, calendar, configurations, market, orders, positions
+from openvenue.http.routes import (
+    account,
+    activities,
+    calendar,
+    configurations,
+    market,
+    orders,
+    positions,
+)
 from openvenue.http.worker import Worker, running_worker
 from openvenue.serving.supervisor_link import SupervisorLink
 from openvenue.settings import Settings
@@ -27,6 +35,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     orders.router,
     account.router,
     configurations.router,
+    activities.router,
     positions.router,
     market.router,
     calendar.router,

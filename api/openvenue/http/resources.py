@@ -143,6 +143,32 @@ class ConfigurationChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
     disable_overnight_trading: bool | None = None
 
 
+class Activity(msgspec.Struct, kw_only=True):
+    """A fill, or a movement of cash or of a position; each kind has fields of its own."""
+
+    id: str
+    activity_type: Literal["FILL", "CSD", "CSW", "JNLS"]
+    # Of a fill. An older version's may lack what the order had filled with it.
+    transaction_time: str | UnsetType = UNSET
+    type: Literal["fill", "partial_fill"] | UnsetType = UNSET
+    price: str | UnsetType = UNSET
+    side: Side | UnsetType = UNSET
+    order_id: str | UnsetType = UNSET
+    cum_qty: str | UnsetType = UNSET
+    leaves_qty: str | UnsetType = UNSET
+    order_status: OrderStatus | UnsetType = UNSET
+    # Of a fill and of a movement of a position.
+    symbol: str | UnsetType = UNSET
+    qty: str | UnsetType = UNSET
+    # Of a movement.
+    date: str | UnsetType = UNSET
+    created_at: str | UnsetType = UNSET
+    net_amount: str | UnsetType = UNSET
+    currency: Literal["USD"] | UnsetType = UNSET
+    status: Literal["executed"] | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+
+
 class Position(msgspec.Struct, kw_only=True):
     """An account's position in one asset; negative if it is short."""
 

@@ -99,6 +99,8 @@ class ExecutionRow(NamedTuple):
     price_nanos: int
     qty_nanos: int
     executed_ns: int
+    cum_nanos: int
+    """What the order had filled with this trade."""
 
 
 class AccountRow(NamedTuple):
@@ -140,6 +142,18 @@ class CashRow(NamedTuple):
     updated_sequence: int
 
 
+class MovementRow(NamedTuple):
+    """A deposit or withdrawal of cash, or of a position; the amount and quantity have a sign."""
+
+    sequence: int
+    account_id: int
+    type: str
+    amount_micros: int
+    instrument_id: int | None
+    qty_nanos: int | None
+    moved_ns: int
+
+
 @dataclass(slots=True)
 class Batch:
     """Final states of everything that a run of entries touched.
@@ -156,6 +170,7 @@ class Batch:
     new_orders: dict[int, OrderRow] = field(default_factory=dict)
     order_changes: dict[int, OrderChange] = field(default_factory=dict)
     executions: list[ExecutionRow] = field(default_factory=list)
+    movements: list[MovementRow] = field(default_factory=list)
     accounts: dict[int, AccountRow] = field(default_factory=dict)
     cash: dict[int, CashRow] = field(default_factory=dict)
     positions: dict[tuple[int, int], PositionRow] = field(default_factory=dict)
@@ -168,6 +183,7 @@ class Batch:
             len(self.new_orders)
             + len(self.order_changes)
             + len(self.executions)
+            + len(self.movements)
             + len(self.accounts)
             + len(self.cash)
             + len(self.positions)
@@ -200,11 +216,7 @@ class Batch:
                 elif kind == "applied":
                     self._applied(entry)
                 elif kind == "balance_adjusted":
-                    self._cash(
-                        entry.adjust_balance.account_id,
-                        event.balance_adjusted.cash_micros,
-                        entry.sequence,
-                    )
+                    self._balance_adjusted(entry, event.balance_adjusted)
                 elif kind == "position_adjusted":
                     self._position_adjusted(entry, event.position_adjusted)
                 elif kind not in _WITHOUT_ROWS:
@@ -276,6 +288,7 @@ class Batch:
                     price_nanos,
                     qty_nanos,
                     entry.timestamp_ns,
+                    end.filled_lots * lot_size_nanos,
                 )
             )
             self._filled(entry, end, lot_size_nanos)
@@ -349,14 +362,41 @@ class Batch:
     def _cash(self, account_id: int, cash_micros: int, sequence: int) -> None:
         self.cash[account_id] = CashRow(account_id, cash_micros, sequence)
 
+    def _balance_adjusted(self, entry: pb.JournalEntry, adjusted: pb.BalanceAdjusted) -> None:
+        command = entry.adjust_balance
+        self._cash(command.account_id, adjusted.cash_micros, entry.sequence)
+        self.movements.append(
+            MovementRow(
+                entry.sequence,
+                command.account_id,
+                "CSW" if command.amount_micros < 0 else "CSD",
+                command.amount_micros,
+                None,
+                None,
+                entry.timestamp_ns,
+            )
+        )
+
     def _position_adjusted(self, entry: pb.JournalEntry, adjusted: pb.PositionAdjusted) -> None:
         command = entry.adjust_position
+        lot_size_nanos = self._sizes(command.instrument_id).lot_size_nanos
         self.positions[command.account_id, command.instrument_id] = PositionRow(
             command.account_id,
             command.instrument_id,
-            adjusted.position_lots * self._sizes(command.instrument_id).lot_size_nanos,
+            adjusted.position_lots * lot_size_nanos,
             adjusted.position_cost_micros,
             entry.sequence,
+        )
+        self.movements.append(
+            MovementRow(
+                entry.sequence,
+                command.account_id,
+                "JNLS",
+                0,
+                command.instrument_id,
+                command.qty_lots * lot_size_nanos,
+                entry.timestamp_ns,
+            )
         )
 
     def _applied(self, entry: pb.JournalEntry) -> None:

@@ -15,7 +15,7 @@ import asyncpg
 from openvenue.db.channels import PROJECTION_CHANNEL
 from openvenue.db.connection import BROKEN_CONNECTION, connect
 from openvenue.projector import text_format as fmt
-from openvenue.projector.fold import Batch, ExecutionRow, OrderRow, Sizes
+from openvenue.projector.fold import Batch, ExecutionRow, MovementRow, OrderRow, Sizes
 from openvenue.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -27,6 +27,7 @@ PROJECTED_TABLES = {
     "positions": "account_id",
     "orders": "order_id",
     "executions": "trade_id",
+    "cash_movements": "sequence",
 }
 
 # An offset below all others: the rows are being deleted, and the next projector continues that.
@@ -154,6 +155,18 @@ _EXECUTION_COLUMNS = (
     "price",
     "qty",
     "executed_at",
+    "cum_qty",
+)
+
+_MOVEMENT_COLUMNS = (
+    "shard_id",
+    "sequence",
+    "account_id",
+    "type",
+    "amount",
+    "instrument_id",
+    "qty",
+    "moved_at",
 )
 
 
@@ -256,6 +269,7 @@ class Store:
                 )
             await self._copy("orders", _ORDER_COLUMNS, self._orders(batch.new_orders.values()))
             await self._copy("executions", _EXECUTION_COLUMNS, self._executions(batch.executions))
+            await self._copy("cash_movements", _MOVEMENT_COLUMNS, self._movements(batch.movements))
             await self._change_orders(batch)
             await self._inherit_intents(batch)
             await self._change_accounts(batch)
@@ -356,7 +370,17 @@ class Store:
             yield (
                 f"{self._shard_id}\t{row.trade_id}\t{row.liquidity}\t{row.sequence}\t{row.order_id}\t"
                 f"{row.account_id}\t{row.instrument_id}\t{row.side}\t{fmt.nanos(row.price_nanos)}\t"
-                f"{fmt.nanos(row.qty_nanos)}\t{fmt.timestamp(row.executed_ns)}\n"
+                f"{fmt.nanos(row.qty_nanos)}\t{fmt.timestamp(row.executed_ns)}\t"
+                f"{fmt.nanos(row.cum_nanos)}\n"
+            )
+
+    def _movements(self, rows: Iterable[MovementRow]) -> Iterable[str]:
+        for row in rows:
+            qty = fmt.NULL if row.qty_nanos is None else fmt.nanos(row.qty_nanos)
+            yield (
+                f"{self._shard_id}\t{row.sequence}\t{row.account_id}\t{row.type}\t"
+                f"{fmt.micros(row.amount_micros)}\t{row.instrument_id or fmt.NULL}\t{qty}\t"
+                f"{fmt.timestamp(row.moved_ns)}\n"
             )
 
     def _instrument(self, row: Any) -> tuple[Any, ...]:

@@ -149,6 +149,24 @@ def test_activities_are_alpacas(
         check(document, path, client.get(f"/v2/account/activities/{kind}"))
 
 
+def test_watchlists_are_alpacas(document: dict[str, Any], client: httpx.Client) -> None:
+    # Its schema names a list of assets as one asset of the list.
+    watched = document["components"]["schemas"]["Watchlist"]["properties"]["assets"]
+    assert watched["items"]["$ref"].endswith("/Assets")
+    body = {"name": "mine", "symbols": ["AAPL"]}
+    list_id = check(document, "/v2/watchlists", client.post("/v2/watchlists", json=body), "post")[
+        "id"
+    ]
+    check(document, "/v2/watchlists", client.get("/v2/watchlists"))
+    one, by_name = "/v2/watchlists/{watchlist_id}", "/v2/watchlists:by_name"
+    for path, url in ((one, f"/v2/watchlists/{list_id}"), (by_name, f"{by_name}?name=mine")):
+        check(document, path, client.get(url))
+        check(document, path, client.put(url, json=body), "put")
+        check(document, path, client.post(url, json={"symbol": "BTC/USD"}), "post")
+    answer = client.delete(f"/v2/watchlists/{list_id}/AAPL")
+    check(document, "/v2/watchlists/{watchlist_id}/{symbol}", answer, "delete")
+
+
 def test_closed_positions_are_alpacas(
     document: dict[str, Any], trader: tuple[httpx.Client, httpx.Client]
 ) -> None:

@@ -12,12 +12,14 @@ from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import AssetClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
 from alpaca.trading.requests import (
     ClosePositionRequest,
+    CreateWatchlistRequest,
     GetAssetsRequest,
     GetCalendarRequest,
     GetOrdersRequest,
     LimitOrderRequest,
     MarketOrderRequest,
     ReplaceOrderRequest,
+    UpdateWatchlistRequest,
 )
 from openvenue.security.keys import NewKey
 
@@ -139,6 +141,19 @@ def test_alpaca_py_configures_the_account(alpaca: Any) -> None:
     with pytest.raises(APIError) as refusal:
         alpaca.submit_order(limit_request())
     assert refusal.value.code == 40310000
+
+
+def test_alpaca_py_keeps_watchlists(alpaca: Any) -> None:
+    made = alpaca.create_watchlist(CreateWatchlistRequest(name="mine", symbols=["AAPL"]))
+    assert [one.id for one in alpaca.get_watchlists()] == [made.id]
+    added = alpaca.add_asset_to_watchlist_by_id(made.id, "BTC/USD")
+    assert [asset.symbol for asset in added.assets] == ["AAPL", "BTC/USD"]
+    removed = alpaca.remove_asset_from_watchlist_by_id(made.id, "BTC/USD")
+    assert [asset.symbol for asset in removed.assets] == ["AAPL"]
+    renamed = alpaca.update_watchlist_by_id(made.id, UpdateWatchlistRequest(name="yours"))
+    assert alpaca.get_watchlist_by_id(made.id) == renamed
+    alpaca.delete_watchlist_by_id(made.id)
+    assert alpaca.get_watchlists() == []
 
 
 def test_alpaca_py_understands_refusals(alpaca: Any) -> None:

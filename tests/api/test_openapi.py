@@ -52,6 +52,17 @@ OPERATIONS = {
     ("/v2/calendar", "get"),
     ("/v3/clock", "get"),
     ("/v3/calendar/{market}", "get"),
+    ("/v2/watchlists", "get"),
+    ("/v2/watchlists", "post"),
+    ("/v2/watchlists/{watchlist_id}", "get"),
+    ("/v2/watchlists/{watchlist_id}", "put"),
+    ("/v2/watchlists/{watchlist_id}", "post"),
+    ("/v2/watchlists/{watchlist_id}", "delete"),
+    ("/v2/watchlists/{watchlist_id}/{symbol}", "delete"),
+    ("/v2/watchlists:by_name", "get"),
+    ("/v2/watchlists:by_name", "put"),
+    ("/v2/watchlists:by_name", "post"),
+    ("/v2/watchlists:by_name", "delete"),
     ("/v1/book/{symbol}", "get"),
     ("/healthz", "get"),
     ("/healthz", "head"),
@@ -156,6 +167,15 @@ REQUESTS = [
     ("GET", "/v1/book/{symbol}", "/v1/book/AAPL"),
     ("GET", "/v1/book/{symbol}", "/v1/book/AAPL?depth=0"),
     ("GET", "/v1/book/{symbol}", "/v1/book/NOPE"),
+    ("GET", "/v2/watchlists", "/v2/watchlists"),
+    ("POST", "/v2/watchlists", "/v2/watchlists"),
+    ("GET", "/v2/watchlists/{watchlist_id}", f"/v2/watchlists/{ORDER_ID}"),
+    ("PUT", "/v2/watchlists/{watchlist_id}", f"/v2/watchlists/{ORDER_ID}"),
+    ("POST", "/v2/watchlists/{watchlist_id}", f"/v2/watchlists/{ORDER_ID}"),
+    ("DELETE", "/v2/watchlists/{watchlist_id}", f"/v2/watchlists/{ORDER_ID}"),
+    ("DELETE", "/v2/watchlists/{watchlist_id}/{symbol}", f"/v2/watchlists/{ORDER_ID}/AAPL"),
+    ("GET", "/v2/watchlists:by_name", "/v2/watchlists:by_name?name=x"),
+    ("DELETE", "/v2/watchlists:by_name", "/v2/watchlists:by_name"),
     ("GET", "/healthz", "/healthz"),
 ]
 
@@ -202,8 +222,12 @@ def test_every_refusal_is_documented(new_venue: Callable[..., Venue]) -> None:
                 ("POST", "/v2/orders"),
                 ("PATCH", "/v2/orders/{order_id}"),
                 ("PATCH", "/v2/account/configurations"),
+                ("POST", "/v2/watchlists"),
+                ("PUT", "/v2/watchlists/{watchlist_id}"),
             ):
-                answer = client.request(method, path.format(order_id=ORDER_ID), content=body)
+                answer = client.request(
+                    method, path.format(order_id=ORDER_ID, watchlist_id=ORDER_ID), content=body
+                )
                 assert answer.status_code == status
                 assert (
                     str(status) in documented.document["paths"][path][method.lower()]["responses"]

@@ -1,8 +1,8 @@
 """The tables, for Alembic and all queries.
 
-All but `api_keys` and `account_configurations` are a projection of one shard's journal: they can be
-dropped and rebuilt from it, row for row. Only the projector writes them, in journal order, so they
-carry no foreign keys.
+All but `api_keys`, `account_configurations` and `watchlists` are a projection of one shard's
+journal: they can be dropped and rebuilt from it, row for row. Only the projector writes them, in
+journal order, so they carry no foreign keys.
 Amounts are exact: prices and quantities in decimal units, money in the account's currency.
 """
 
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    Uuid,
     text,
 )
 
@@ -240,4 +241,23 @@ account_configurations = Table(
     Column("ptp_no_exception_entry", Boolean, nullable=False, server_default=text("false")),
     Column("dtbp_check", Text, nullable=False, server_default=text("'entry'")),
     Column("pdt_check", Text, nullable=False, server_default=text("'entry'")),
+)
+
+watchlists = Table(
+    "watchlists",
+    metadata,
+    Column("watchlist_id", Uuid, primary_key=True),
+    Column("shard_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("instrument_ids", ARRAY(BigInteger), nullable=False),
+    Column("created_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
+    Column("updated_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
+)
+Index(
+    "watchlists_account_name_idx",
+    watchlists.c.account_id,
+    watchlists.c.shard_id,
+    watchlists.c.name,
+    unique=True,
 )

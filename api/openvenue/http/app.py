@@ -26,6 +26,7 @@ from openvenue.http.routes import (
     market,
     orders,
     positions,
+    watchlists,
 )
 from openvenue.http.worker import Worker, running_worker
 from openvenue.serving.supervisor_link import SupervisorLink
@@ -39,6 +40,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     positions.router,
     market.router,
     calendar.router,
+    watchlists.router,
 )
 
 

@@ -241,6 +241,42 @@ class Clock(msgspec.Struct):
     next_close: str
 
 
+class WatchlistName(msgspec.Struct, kw_only=True):
+    """A watchlist without its assets."""
+
+    id: str
+    account_id: str
+    name: str
+    created_at: str
+    updated_at: str
+
+
+class Watchlist(WatchlistName, kw_only=True):
+    """A watchlist with its assets, in the owner's order."""
+
+    assets: list[Asset]
+
+
+class NewWatchlist(msgspec.Struct, forbid_unknown_fields=True):
+    """A watchlist to make; symbols may be asset ids."""
+
+    name: str
+    symbols: list[str] | None = None
+
+
+class WatchlistChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Fields of a watchlist to change; absent ones stay."""
+
+    name: str | None = None
+    symbols: list[str] | None = None
+
+
+class WatchedSymbol(msgspec.Struct, forbid_unknown_fields=True):
+    """An asset to add, by symbol or id."""
+
+    symbol: str
+
+
 class CalendarDay(msgspec.Struct):
     """A date; the venue is open from its beginning to its end. HH:MM knows no end of a day."""
 

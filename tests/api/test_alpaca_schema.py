@@ -131,6 +131,42 @@ def test_positions_account_assets_clock_and_calendar_are_alpacas(
     check(document, "/v3/calendar/{market}", client.get("/v3/calendar/NASDAQ"))
 
 
+def test_activities_are_alpacas(
+    venue: Venue, document: dict[str, Any], trader: tuple[httpx.Client, httpx.Client]
+) -> None:
+    client, _ = trader
+    plain_dates = document["components"]["schemas"]["NonTradeActivities"]["properties"]
+    # Alpaca itself answers dates, and ccxt needs them.
+    assert plain_dates["date"].pop("format", "date-time") == "date-time"
+    activities = check(document, "/v2/account/activities", client.get("/v2/account/activities"))
+    assert {one["activity_type"] for one in activities} == {"FILL", "CSD", "JNLS"}
+    path = "/v2/account/activities/{activity_type}"
+    responses = document["paths"][path]["get"]["responses"]["200"]
+    items = responses["content"]["application/json"]["schema"]["items"]
+    # Its schemas require nothing, so that one of them fits what the other one describes.
+    items["anyOf"] = items.pop("oneOf", items.get("anyOf"))
+    for kind in ("FILL", "CSD", "JNLS", "DIV"):
+        check(document, path, client.get(f"/v2/account/activities/{kind}"))
+
+
+def test_watchlists_are_alpacas(document: dict[str, Any], client: httpx.Client) -> None:
+    # Its schema names a list of assets as one asset of the list.
+    watched = document["components"]["schemas"]["Watchlist"]["properties"]["assets"]
+    assert watched["items"]["$ref"].endswith("/Assets")
+    body = {"name": "mine", "symbols": ["AAPL"]}
+    list_id = check(document, "/v2/watchlists", client.post("/v2/watchlists", json=body), "post")[
+        "id"
+    ]
+    check(document, "/v2/watchlists", client.get("/v2/watchlists"))
+    one, by_name = "/v2/watchlists/{watchlist_id}", "/v2/watchlists:by_name"
+    for path, url in ((one, f"/v2/watchlists/{list_id}"), (by_name, f"{by_name}?name=mine")):
+        check(document, path, client.get(url))
+        check(document, path, client.put(url, json=body), "put")
+        check(document, path, client.post(url, json={"symbol": "BTC/USD"}), "post")
+    answer = client.delete(f"/v2/watchlists/{list_id}/AAPL")
+    check(document, "/v2/watchlists/{watchlist_id}/{symbol}", answer, "delete")
+
+
 def test_closed_positions_are_alpacas(
     document: dict[str, Any], trader: tuple[httpx.Client, httpx.Client]
 ) -> None:

@@ -12,12 +12,14 @@ from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import AssetClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
 from alpaca.trading.requests import (
     ClosePositionRequest,
+    CreateWatchlistRequest,
     GetAssetsRequest,
     GetCalendarRequest,
     GetOrdersRequest,
     LimitOrderRequest,
     MarketOrderRequest,
     ReplaceOrderRequest,
+    UpdateWatchlistRequest,
 )
 from openvenue.security.keys import NewKey
 
@@ -141,6 +143,19 @@ def test_alpaca_py_configures_the_account(alpaca: Any) -> None:
     assert refusal.value.code == 40310000
 
 
+def test_alpaca_py_keeps_watchlists(alpaca: Any) -> None:
+    made = alpaca.create_watchlist(CreateWatchlistRequest(name="mine", symbols=["AAPL"]))
+    assert [one.id for one in alpaca.get_watchlists()] == [made.id]
+    added = alpaca.add_asset_to_watchlist_by_id(made.id, "BTC/USD")
+    assert [asset.symbol for asset in added.assets] == ["AAPL", "BTC/USD"]
+    removed = alpaca.remove_asset_from_watchlist_by_id(made.id, "BTC/USD")
+    assert [asset.symbol for asset in removed.assets] == ["AAPL"]
+    renamed = alpaca.update_watchlist_by_id(made.id, UpdateWatchlistRequest(name="yours"))
+    assert alpaca.get_watchlist_by_id(made.id) == renamed
+    alpaca.delete_watchlist_by_id(made.id)
+    assert alpaca.get_watchlists() == []
+
+
 def test_alpaca_py_understands_refusals(alpaca: Any) -> None:
     with pytest.raises(APIError) as refusal:
         alpaca.submit_order(limit_request(qty=900_000, limit_price=100))
@@ -220,6 +235,31 @@ def test_ccxt_is_told_of_what_the_venue_does_not_do(
     with pytest.raises(ccxt.BadRequest):
         ccxt_client.create_stop_order("BTC/USD", "limit", "buy", 0.1, 700, 650)
     assert ccxt_client.fetch_open_orders("BTC/USD") == []
+
+
+def test_ccxt_reads_its_trades(
+    venue: Venue, ccxt_client: ccxt.alpaca, new_account: Callable[..., NewKey]
+) -> None:
+    seller_key = new_account()
+    venue.give(seller_key.account_id, 2, 10_000)
+    with venue.client(seller_key) as seller:
+        body = {"side": "sell", "type": "limit", "qty": "1", "limit_price": "130.5"}
+        seller.post("/v2/orders", json={"symbol": "BTC/USD", "time_in_force": "gtc", **body})
+    order = ccxt_client.create_order("BTC/USD", "limit", "buy", 0.5, 130.5)
+    (trade,) = ccxt_client.fetch_my_trades("BTC/USD", since=1_600_000_000_000, limit=10)
+    assert (trade["order"], trade["side"], trade["symbol"]) == (order["id"], "buy", "BTC/USD")
+    assert (trade["price"], trade["amount"]) == (130.5, 0.5)
+    assert ccxt_client.fetch_my_trades("BTC/USD", params={"page_token": trade["id"]}) == []
+
+
+def test_ccxt_reads_deposits_where_it_takes_the_venue_for_paper_trading(
+    ccxt_client: ccxt.alpaca,
+) -> None:
+    ccxt_client.options["sandboxMode"] = True
+    (deposit,) = ccxt_client.fetch_deposits("USD")
+    assert (deposit["amount"], deposit["currency"], deposit["status"]) == (10_000_000, "USD", "ok")
+    assert deposit["timestamp"] > 0
+    assert ccxt_client.fetch_withdrawals("USD") == []
 
 
 def test_ccxt_cancels_all(ccxt_client: ccxt.alpaca) -> None:

@@ -40,6 +40,8 @@ OPERATIONS = {
     ("/v2/account", "get"),
     ("/v2/account/configurations", "get"),
     ("/v2/account/configurations", "patch"),
+    ("/v2/account/activities", "get"),
+    ("/v2/account/activities/{activity_type}", "get"),
     ("/v2/positions", "get"),
     ("/v2/positions", "delete"),
     ("/v2/positions/{symbol_or_asset_id}", "get"),
@@ -50,6 +52,17 @@ OPERATIONS = {
     ("/v2/calendar", "get"),
     ("/v3/clock", "get"),
     ("/v3/calendar/{market}", "get"),
+    ("/v2/watchlists", "get"),
+    ("/v2/watchlists", "post"),
+    ("/v2/watchlists/{watchlist_id}", "get"),
+    ("/v2/watchlists/{watchlist_id}", "put"),
+    ("/v2/watchlists/{watchlist_id}", "post"),
+    ("/v2/watchlists/{watchlist_id}", "delete"),
+    ("/v2/watchlists/{watchlist_id}/{symbol}", "delete"),
+    ("/v2/watchlists:by_name", "get"),
+    ("/v2/watchlists:by_name", "put"),
+    ("/v2/watchlists:by_name", "post"),
+    ("/v2/watchlists:by_name", "delete"),
     ("/v1/book/{symbol}", "get"),
     ("/healthz", "get"),
     ("/healthz", "head"),
@@ -128,6 +141,11 @@ REQUESTS = [
     ("GET", "/v2/account", "/v2/account"),
     ("GET", "/v2/account/configurations", "/v2/account/configurations"),
     ("PATCH", "/v2/account/configurations", "/v2/account/configurations"),
+    ("GET", "/v2/account/activities", "/v2/account/activities"),
+    ("GET", "/v2/account/activities", "/v2/account/activities?page_token=x"),
+    ("GET", "/v2/account/activities/{activity_type}", "/v2/account/activities/FILL"),
+    ("GET", "/v2/account/activities/{activity_type}", "/v2/account/activities/NOPE"),
+    ("GET", "/v2/account/activities/{activity_type}", "/v2/account/activities/FILL?page_size=0"),
     ("GET", "/v2/positions", "/v2/positions"),
     ("GET", "/v2/positions/{symbol_or_asset_id}", "/v2/positions/AAPL"),
     ("GET", "/v2/positions/{symbol_or_asset_id}", "/v2/positions/NOPE"),
@@ -149,6 +167,15 @@ REQUESTS = [
     ("GET", "/v1/book/{symbol}", "/v1/book/AAPL"),
     ("GET", "/v1/book/{symbol}", "/v1/book/AAPL?depth=0"),
     ("GET", "/v1/book/{symbol}", "/v1/book/NOPE"),
+    ("GET", "/v2/watchlists", "/v2/watchlists"),
+    ("POST", "/v2/watchlists", "/v2/watchlists"),
+    ("GET", "/v2/watchlists/{watchlist_id}", f"/v2/watchlists/{ORDER_ID}"),
+    ("PUT", "/v2/watchlists/{watchlist_id}", f"/v2/watchlists/{ORDER_ID}"),
+    ("POST", "/v2/watchlists/{watchlist_id}", f"/v2/watchlists/{ORDER_ID}"),
+    ("DELETE", "/v2/watchlists/{watchlist_id}", f"/v2/watchlists/{ORDER_ID}"),
+    ("DELETE", "/v2/watchlists/{watchlist_id}/{symbol}", f"/v2/watchlists/{ORDER_ID}/AAPL"),
+    ("GET", "/v2/watchlists:by_name", "/v2/watchlists:by_name?name=x"),
+    ("DELETE", "/v2/watchlists:by_name", "/v2/watchlists:by_name"),
     ("GET", "/healthz", "/healthz"),
 ]
 
@@ -195,8 +222,12 @@ def test_every_refusal_is_documented(new_venue: Callable[..., Venue]) -> None:
                 ("POST", "/v2/orders"),
                 ("PATCH", "/v2/orders/{order_id}"),
                 ("PATCH", "/v2/account/configurations"),
+                ("POST", "/v2/watchlists"),
+                ("PUT", "/v2/watchlists/{watchlist_id}"),
             ):
-                answer = client.request(method, path.format(order_id=ORDER_ID), content=body)
+                answer = client.request(
+                    method, path.format(order_id=ORDER_ID, watchlist_id=ORDER_ID), content=body
+                )
                 assert answer.status_code == status
                 assert (
                     str(status) in documented.document["paths"][path][method.lower()]["responses"]

@@ -22,8 +22,16 @@ from tests.support import http
 from tests.support.venue import Venue, in_database, key_headers
 from tests.support.waiting import wait_for
 
-PARAMETERS = {"symbol": "AAPL", "symbol_or_asset_id": "AAPL", "market": "NASDAQ"}
-QUERIES = {"/v2/orders:by_client_order_id": "client_order_id=of-the-account"}
+PARAMETERS = {
+    "symbol": "AAPL",
+    "symbol_or_asset_id": "AAPL",
+    "market": "NASDAQ",
+    "activity_type": "FILL",
+}
+QUERIES = {
+    "/v2/orders:by_client_order_id": "client_order_id=of-the-account",
+    "/v2/watchlists:by_name": "name=watched",
+}
 BODIES: dict[str, Any] = {"POST": limit_order(), "PATCH": {"qty": "2"}}
 PAIRS = "/v1beta3/crypto/{loc}"
 NEED_NO_KEY = {"/healthz", "/openapi.json", "/docs"}
@@ -53,8 +61,8 @@ def routes_of(application: Application) -> set[tuple[str, str]]:
     return found
 
 
-def url_of(path: str, order_id: str) -> str:
-    parameters = {**PARAMETERS, "order_id": order_id}
+def url_of(path: str, order_id: str, watchlist_id: str = "x") -> str:
+    parameters = {**PARAMETERS, "order_id": order_id, "watchlist_id": watchlist_id}
     filled = re.sub(r"{(\w+)(:\w+)?}", lambda match: parameters[match[1]], path)
     return f"{filled}?{QUERIES[path]}" if path in QUERIES else filled
 
@@ -67,8 +75,9 @@ async def test_of_all_routes_a_read_only_key_may_use_those_that_read(
     async with client_of(application, account) as owner, client_of(application, read_only) as asker:
         entered = await owner.post("/v2/orders", json=limit_order(client_order_id="of-the-account"))
         order = entered.json()
+        watchlist = (await owner.post("/v2/watchlists", json={"name": "watched"})).json()
         for method, path in sorted(routes_of(application)):
-            url = url_of(path, order["id"])
+            url = url_of(path, order["id"], watchlist["id"])
             answer = await asker.request(method, url, json=BODIES.get(method))
             if method in ("GET", "HEAD"):
                 answered.add((method, path, answer.status_code))
@@ -89,6 +98,10 @@ async def test_of_all_routes_a_read_only_key_may_use_those_that_read(
         ("PATCH", "/v2/orders/{order_id}"),
         ("DELETE", "/v2/orders/{order_id}"),
         ("PATCH", "/v2/account/configurations"),
+        ("POST", "/v2/watchlists"),
+        *((method, "/v2/watchlists/{watchlist_id}") for method in ("PUT", "POST", "DELETE")),
+        ("DELETE", "/v2/watchlists/{watchlist_id}/{symbol:path}"),
+        *((method, "/v2/watchlists:by_name") for method in ("PUT", "POST", "DELETE")),
         ("DELETE", "/v2/positions"),
         ("DELETE", "/v2/positions/{symbol_or_asset_id:path}"),
     }

@@ -1,8 +1,8 @@
 """The tables, for Alembic and all queries.
 
-All but `api_keys` and `account_configurations` are a projection of one shard's journal: they can be
-dropped and rebuilt from it, row for row. Only the projector writes them, in journal order, so they
-carry no foreign keys.
+All but `api_keys`, `account_configurations` and `watchlists` are a projection of one shard's
+journal: they can be dropped and rebuilt from it, row for row. Only the projector writes them, in
+journal order, so they carry no foreign keys.
 Amounts are exact: prices and quantities in decimal units, money in the account's currency.
 """
 
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    Uuid,
     text,
 )
 
@@ -167,12 +168,39 @@ executions = Table(
     Column("price", _PRICE, nullable=False),
     Column("qty", _QUANTITY, nullable=False),
     Column("executed_at", _TIMESTAMP, nullable=False),
+    Column("cum_qty", _QUANTITY),  # of the order with this trade; null: an older projector's row
     _one_of("liquidity", ("maker", "taker")),
     _one_of("side", SIDES.values()),
 )
-# For people: no query of the venue looks up executions. The index by order also serves an
-# account's, through its orders.
+# For people: no query of the venue looks up an order's executions.
 Index("executions_order_idx", executions.c.shard_id, executions.c.order_id)
+Index(
+    "executions_account_executed_idx",
+    executions.c.account_id,
+    executions.c.executed_at,
+    executions.c.trade_id,
+)
+
+# Deposits and withdrawals of cash, and of positions (JNLS), by Alpaca's type of activity.
+cash_movements = Table(
+    "cash_movements",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("amount", _MONEY, nullable=False),
+    Column("instrument_id", BigInteger),
+    Column("qty", _QUANTITY),
+    Column("moved_at", _TIMESTAMP, nullable=False),
+    _one_of("type", ("CSD", "CSW", "JNLS")),
+)
+Index(
+    "cash_movements_account_moved_idx",
+    cash_movements.c.account_id,
+    cash_movements.c.moved_at,
+    cash_movements.c.sequence,
+)
 
 projection_offsets = Table(
     "projection_offsets",
@@ -265,4 +293,23 @@ account_configurations = Table(
     Column("ptp_no_exception_entry", Boolean, nullable=False, server_default=text("false")),
     Column("dtbp_check", Text, nullable=False, server_default=text("'entry'")),
     Column("pdt_check", Text, nullable=False, server_default=text("'entry'")),
+)
+
+watchlists = Table(
+    "watchlists",
+    metadata,
+    Column("watchlist_id", Uuid, primary_key=True),
+    Column("shard_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("instrument_ids", ARRAY(BigInteger), nullable=False),
+    Column("created_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
+    Column("updated_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
+)
+Index(
+    "watchlists_account_name_idx",
+    watchlists.c.account_id,
+    watchlists.c.shard_id,
+    watchlists.c.name,
+    unique=True,
 )

@@ -20,6 +20,7 @@ from openvenue.http.order_entry import OrderEntry
 from openvenue.http.probes import answer_health
 from openvenue.http.routes import (
     account,
+    activities,
     calendar,
     configurations,
     crypto_data,
@@ -27,6 +28,7 @@ from openvenue.http.routes import (
     orders,
     positions,
     stock_data,
+    watchlists,
 )
 from openvenue.http.worker import Worker, running_worker
 from openvenue.serving.supervisor_link import SupervisorLink
@@ -36,9 +38,11 @@ _ROUTERS: tuple[APIRouter, ...] = (
     orders.router,
     account.router,
     configurations.router,
+    activities.router,
     positions.router,
     market.router,
     calendar.router,
+    watchlists.router,
     stock_data.router,
     crypto_data.router,
 )

@@ -143,6 +143,32 @@ class ConfigurationChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
     disable_overnight_trading: bool | None = None
 
 
+class Activity(msgspec.Struct, kw_only=True):
+    """A fill, or a movement of cash or of a position; each kind has fields of its own."""
+
+    id: str
+    activity_type: Literal["FILL", "CSD", "CSW", "JNLS"]
+    # Of a fill. An older version's may lack what the order had filled with it.
+    transaction_time: str | UnsetType = UNSET
+    type: Literal["fill", "partial_fill"] | UnsetType = UNSET
+    price: str | UnsetType = UNSET
+    side: Side | UnsetType = UNSET
+    order_id: str | UnsetType = UNSET
+    cum_qty: str | UnsetType = UNSET
+    leaves_qty: str | UnsetType = UNSET
+    order_status: OrderStatus | UnsetType = UNSET
+    # Of a fill and of a movement of a position.
+    symbol: str | UnsetType = UNSET
+    qty: str | UnsetType = UNSET
+    # Of a movement.
+    date: str | UnsetType = UNSET
+    created_at: str | UnsetType = UNSET
+    net_amount: str | UnsetType = UNSET
+    currency: Literal["USD"] | UnsetType = UNSET
+    status: Literal["executed"] | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+
+
 class Position(msgspec.Struct, kw_only=True):
     """An account's position in one asset; negative if it is short."""
 
@@ -213,6 +239,42 @@ class Clock(msgspec.Struct):
     is_open: bool
     next_open: str
     next_close: str
+
+
+class WatchlistName(msgspec.Struct, kw_only=True):
+    """A watchlist without its assets."""
+
+    id: str
+    account_id: str
+    name: str
+    created_at: str
+    updated_at: str
+
+
+class Watchlist(WatchlistName, kw_only=True):
+    """A watchlist with its assets, in the owner's order."""
+
+    assets: list[Asset]
+
+
+class NewWatchlist(msgspec.Struct, forbid_unknown_fields=True):
+    """A watchlist to make; symbols may be asset ids."""
+
+    name: str
+    symbols: list[str] | None = None
+
+
+class WatchlistChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Fields of a watchlist to change; absent ones stay."""
+
+    name: str | None = None
+    symbols: list[str] | None = None
+
+
+class WatchedSymbol(msgspec.Struct, forbid_unknown_fields=True):
+    """An asset to add, by symbol or id."""
+
+    symbol: str
 
 
 class CalendarDay(msgspec.Struct):

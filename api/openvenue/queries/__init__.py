@@ -1,1 +1,2 @@
-"""Queries of the database: an account's history, what its owner keeps, the projection's progress."""
+"""Queries of the database: an account's history, what its owner keeps, how far the projection
+is."""

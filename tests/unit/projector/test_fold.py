@@ -61,6 +61,31 @@ def test_both_sides_of_a_trade_are_executions() -> None:
     assert {row.price_nanos for row in batch.executions} == {10_000 * TICK_NANOS}
 
 
+def test_an_execution_knows_what_its_order_had_filled() -> None:
+    batch = fold(new_order(9, trade(3, 9, 4, filled=(6, 4)), account_id=2, qty_lots=4))
+    assert [row.cum_nanos for row in batch.executions] == [6 * LOT_NANOS, 4 * LOT_NANOS]
+
+
+def test_adjustments_are_movements() -> None:
+    def adjusted(sequence: int, amount_micros: int) -> pb.JournalEntry:
+        return entry(
+            sequence,
+            pb.Event(balance_adjusted=pb.BalanceAdjusted(cash_micros=5)),
+            adjust_balance=pb.AdjustBalance(account_id=1, amount_micros=amount_micros),
+        )
+
+    given = pb.AdjustPosition(account_id=1, instrument_id=1, qty_lots=-3, cost_micros=7)
+    event = pb.Event(position_adjusted=pb.PositionAdjusted(position_lots=2))
+    batch = fold(adjusted(1, 9), adjusted(2, -4), entry(3, event, adjust_position=given))
+    assert [(row.sequence, row.type, row.amount_micros) for row in batch.movements] == [
+        (1, "CSD", 9),
+        (2, "CSW", -4),
+        (3, "JNLS", 0),
+    ]
+    assert batch.movements[2].qty_nanos == -3 * LOT_NANOS
+    assert batch.rows == 5
+
+
 def test_an_older_order_that_fills_leaves_its_status_to_the_database() -> None:
     batch = fold(new_order(9, trade(3, 9, 4, filled=(4, 4)), account_id=2, qty_lots=4))
     change = batch.order_changes[3]

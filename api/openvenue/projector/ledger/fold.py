@@ -79,6 +79,8 @@ class ExecutionRow(NamedTuple):
     price_nanos: int
     qty_nanos: int
     executed_ns: int
+    cum_nanos: int
+    """What the order had filled with this trade."""
 
 
 class AccountRow(NamedTuple):
@@ -120,6 +122,18 @@ class CashRow(NamedTuple):
     updated_sequence: int
 
 
+class MovementRow(NamedTuple):
+    """A deposit or withdrawal of cash, or of a position; the amount and quantity have a sign."""
+
+    sequence: int
+    account_id: int
+    type: str
+    amount_micros: int
+    instrument_id: int | None
+    qty_nanos: int | None
+    moved_ns: int
+
+
 @dataclass(slots=True)
 class LedgerBatch(Batch):
     """Final states of everything that a run of entries touched."""
@@ -127,6 +141,7 @@ class LedgerBatch(Batch):
     new_orders: dict[int, OrderRow] = field(default_factory=dict)
     order_changes: dict[int, OrderChange] = field(default_factory=dict)
     executions: list[ExecutionRow] = field(default_factory=list)
+    movements: list[MovementRow] = field(default_factory=list)
     accounts: dict[int, AccountRow] = field(default_factory=dict)
     cash: dict[int, CashRow] = field(default_factory=dict)
     positions: dict[tuple[int, int], PositionRow] = field(default_factory=dict)
@@ -139,6 +154,7 @@ class LedgerBatch(Batch):
             len(self.new_orders)
             + len(self.order_changes)
             + len(self.executions)
+            + len(self.movements)
             + len(self.accounts)
             + len(self.cash)
             + len(self.positions)
@@ -160,11 +176,7 @@ class LedgerBatch(Batch):
             elif kind == "applied":
                 self._applied(entry)
             elif kind == "balance_adjusted":
-                self._cash(
-                    entry.adjust_balance.account_id,
-                    event.balance_adjusted.cash_micros,
-                    entry.sequence,
-                )
+                self._balance_adjusted(entry, event.balance_adjusted)
             elif kind == "position_adjusted":
                 self._position_adjusted(entry, event.position_adjusted)
             elif kind not in _WITHOUT_ROWS:
@@ -225,6 +237,7 @@ class LedgerBatch(Batch):
                     price_nanos,
                     qty_nanos,
                     entry.timestamp_ns,
+                    end.filled_lots * lot_size_nanos,
                 )
             )
             self._filled(entry, end, lot_size_nanos)
@@ -298,14 +311,41 @@ class LedgerBatch(Batch):
     def _cash(self, account_id: int, cash_micros: int, sequence: int) -> None:
         self.cash[account_id] = CashRow(account_id, cash_micros, sequence)
 
+    def _balance_adjusted(self, entry: pb.JournalEntry, adjusted: pb.BalanceAdjusted) -> None:
+        command = entry.adjust_balance
+        self._cash(command.account_id, adjusted.cash_micros, entry.sequence)
+        self.movements.append(
+            MovementRow(
+                entry.sequence,
+                command.account_id,
+                "CSW" if command.amount_micros < 0 else "CSD",
+                command.amount_micros,
+                None,
+                None,
+                entry.timestamp_ns,
+            )
+        )
+
     def _position_adjusted(self, entry: pb.JournalEntry, adjusted: pb.PositionAdjusted) -> None:
         command = entry.adjust_position
+        lot_size_nanos = self.sizes_of(command.instrument_id).lot_size_nanos
         self.positions[command.account_id, command.instrument_id] = PositionRow(
             command.account_id,
             command.instrument_id,
-            adjusted.position_lots * self.sizes_of(command.instrument_id).lot_size_nanos,
+            adjusted.position_lots * lot_size_nanos,
             adjusted.position_cost_micros,
             entry.sequence,
+        )
+        self.movements.append(
+            MovementRow(
+                entry.sequence,
+                command.account_id,
+                "JNLS",
+                0,
+                command.instrument_id,
+                command.qty_lots * lot_size_nanos,
+                entry.timestamp_ns,
+            )
         )
 
     def _applied(self, entry: pb.JournalEntry) -> None:

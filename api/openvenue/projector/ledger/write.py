@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from openvenue.db.channels import PROJECTION_CHANNEL
 from openvenue.projector import text_format as fmt
-from openvenue.projector.ledger.fold import ExecutionRow, InstrumentRow, LedgerBatch, OrderRow
+from openvenue.projector.ledger.fold import (
+    ExecutionRow,
+    InstrumentRow,
+    LedgerBatch,
+    MovementRow,
+    OrderRow,
+)
 from openvenue.projector.projection import Projection, Sizes, copy_rows
 
 if TYPE_CHECKING:
@@ -113,6 +119,18 @@ _EXECUTION_COLUMNS = (
     "price",
     "qty",
     "executed_at",
+    "cum_qty",
+)
+
+_MOVEMENT_COLUMNS = (
+    "shard_id",
+    "sequence",
+    "account_id",
+    "type",
+    "amount",
+    "instrument_id",
+    "qty",
+    "moved_at",
 )
 
 
@@ -129,6 +147,7 @@ class Ledger(Projection):
         "positions": "account_id",
         "orders": "order_id",
         "executions": "trade_id",
+        "cash_movements": "sequence",
     }
 
     def batch(self, sizes: dict[int, Sizes]) -> LedgerBatch:
@@ -148,6 +167,8 @@ class Ledger(Projection):
         await copy_rows(connection, "orders", _ORDER_COLUMNS, orders)
         executions = _execution_lines(shard_id, batch.executions)
         await copy_rows(connection, "executions", _EXECUTION_COLUMNS, executions)
+        movements = _movement_lines(shard_id, batch.movements)
+        await copy_rows(connection, "cash_movements", _MOVEMENT_COLUMNS, movements)
         await _change_orders(connection, shard_id, batch)
         await _inherit_intents(connection, shard_id, batch)
         await _change_accounts(connection, shard_id, batch)
@@ -182,7 +203,18 @@ def _execution_lines(shard_id: int, rows: Iterable[ExecutionRow]) -> Iterable[st
         yield (
             f"{shard_id}\t{row.trade_id}\t{row.liquidity}\t{row.sequence}\t{row.order_id}\t"
             f"{row.account_id}\t{row.instrument_id}\t{row.side}\t{fmt.nanos(row.price_nanos)}\t"
-            f"{fmt.nanos(row.qty_nanos)}\t{fmt.timestamp(row.executed_ns)}\n"
+            f"{fmt.nanos(row.qty_nanos)}\t{fmt.timestamp(row.executed_ns)}\t"
+            f"{fmt.nanos(row.cum_nanos)}\n"
+        )
+
+
+def _movement_lines(shard_id: int, rows: Iterable[MovementRow]) -> Iterable[str]:
+    for row in rows:
+        qty = fmt.NULL if row.qty_nanos is None else fmt.nanos(row.qty_nanos)
+        yield (
+            f"{shard_id}\t{row.sequence}\t{row.account_id}\t{row.type}\t"
+            f"{fmt.micros(row.amount_micros)}\t{row.instrument_id or fmt.NULL}\t{qty}\t"
+            f"{fmt.timestamp(row.moved_ns)}\n"
         )
 
 

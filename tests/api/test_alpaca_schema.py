@@ -13,21 +13,35 @@ from openvenue.security.keys import NewKey
 
 from tests.api.orders import limit_order, market_order
 from tests.support.venue import ROOT, Venue
+from tests.support.waiting import wait_for
 
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared/data"))
 DOCUMENT = DATA / "alpaca/trading-api.json"
+MARKET_DATA_DOCUMENT = DATA / "alpaca/market-data-api.json"
 # Alpaca itself answers this, and its clients expect it.
 BEYOND_THE_DOCUMENT = "CRYPTO"
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    if not DOCUMENT.exists():
-        pytest.skip(f"{DOCUMENT} is not there; set OPENVENUE_TEST_DATA to the folder of test data")
-    loaded: dict[str, Any] = json.loads(DOCUMENT.read_text())
+    loaded = _loaded(DOCUMENT)
     _as_json_schema(loaded["components"]["schemas"])
     for name in ("Exchange", "ExchangeForPosition"):
         loaded["components"]["schemas"][name]["enum"].append(BEYOND_THE_DOCUMENT)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def market_data() -> dict[str, Any]:
+    loaded = _loaded(MARKET_DATA_DOCUMENT)
+    _as_json_schema(loaded["components"]["schemas"])
+    return loaded
+
+
+def _loaded(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        pytest.skip(f"{file} is not there; set OPENVENUE_TEST_DATA to the folder of test data")
+    loaded: dict[str, Any] = json.loads(file.read_text())
     return loaded
 
 
@@ -47,6 +61,8 @@ def check(document: dict[str, Any], path: str, answer: httpx.Response, method: s
     """Check an answer by the schema of its path, and return it."""
     assert answer.is_success, answer.text
     described = document["paths"][path][method]["responses"][str(answer.status_code)]
+    if "$ref" in described:
+        described = document["components"]["responses"][described["$ref"].rpartition("/")[2]]
     schema = described["content"]["application/json"]["schema"]
     whole = {**schema, "components": document["components"]}
     validator = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
@@ -178,3 +194,54 @@ def test_closed_positions_are_alpacas(
     check(document, path, answer, "delete")
     answer = client.delete("/v2/positions", params={"cancel_orders": "true"})
     assert len(check(document, "/v2/positions", answer, "delete")) == 2
+
+
+STOCK_DATA = [
+    *("bars", "trades", "bars/latest", "trades/latest", "quotes/latest", "snapshots"),
+    *("meta/exchanges", "meta/conditions/{ticktype}", "{symbol}/bars", "{symbol}/trades"),
+    *("{symbol}/bars/latest", "{symbol}/trades/latest", "{symbol}/quotes/latest"),
+    "{symbol}/snapshot",
+]
+PAIR_DATA = [
+    *("bars", "trades", "snapshots"),
+    *(f"latest/{what}" for what in ("bars", "trades", "quotes", "orderbooks")),
+]
+SCREENERS = ["stocks/most-actives", "{market_type}/movers"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(f"/v2/stocks/{path}" for path in STOCK_DATA),
+        *(f"/v1beta3/crypto/{{loc}}/{path}" for path in PAIR_DATA),
+        *(f"/v1beta1/screener/{path}" for path in SCREENERS),
+    ],
+)
+def test_market_data_is_alpacas(
+    market_data: dict[str, Any], trader: tuple[httpx.Client, httpx.Client], path: str
+) -> None:
+    client, other = trader
+    other.post("/v2/orders", json=limit_order(symbol="BTC/USD", qty="0.5", time_in_force="gtc"))
+    sell = limit_order(symbol="BTC/USD", side="sell", qty="0.25", time_in_force="gtc")
+    client.post("/v2/orders", json=sell)
+    of_pairs = "/v1beta3/crypto/us/trades?symbols=BTC/USD"
+    wait_for(lambda: client.get("/v2/stocks/AAPL/trades/latest").status_code == 200)
+    wait_for(lambda: client.get(of_pairs).json()["trades"])
+    values = {"symbol": "AAPL", "loc": "us", "market_type": "stocks", "ticktype": "trade"}
+    symbols = "BTC/USD" if "crypto" in path else "AAPL"
+    wanted = {"symbols": symbols, "timeframe": "1Min", "tape": "C"}
+    described = market_data["paths"][path]["get"].get("parameters", [])
+    asked = {
+        name: value for name, value in wanted.items() if name in _names(market_data, described)
+    }
+    answer = client.get(path.format(**values), params=asked)
+    assert check(market_data, path, answer)
+
+
+def _names(document: dict[str, Any], parameters: list[dict[str, Any]]) -> set[str]:
+    """Return the names of parameters, some of which are references."""
+    known = document["components"]["parameters"]
+    whole = (
+        known[each["$ref"].rpartition("/")[2]] if "$ref" in each else each for each in parameters
+    )
+    return {parameter["name"] for parameter in whole}

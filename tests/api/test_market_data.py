@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import ccxt
 import httpx
 import pytest
+from alpaca.data.enums import MarketType, MostActivesBy
 from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
+from alpaca.data.historical.screener import ScreenerClient
 from alpaca.data.requests import (
     CryptoBarsRequest,
     CryptoLatestOrderbookRequest,
@@ -15,6 +17,8 @@ from alpaca.data.requests import (
     CryptoLatestTradeRequest,
     CryptoSnapshotRequest,
     CryptoTradesRequest,
+    MarketMoversRequest,
+    MostActivesRequest,
     StockBarsRequest,
     StockLatestBarRequest,
     StockLatestQuoteRequest,
@@ -127,7 +131,7 @@ def test_alpaca_py_reads_bars(
     stocks: Any, pairs: Any, traded: Traded, timeframe: TimeFrame
 ) -> None:
     since = datetime.now(UTC) - timedelta(days=2)
-    request = {"timeframe": timeframe, "start": since}
+    request: dict[str, Any] = {"timeframe": timeframe, "start": since}
     of_stock = stocks.get_stock_bars(StockBarsRequest(symbol_or_symbols=traded.stock, **request))
     of_pair = pairs.get_crypto_bars(CryptoBarsRequest(symbol_or_symbols=traded.pair, **request))
     for bars in (of_stock[traded.stock], of_pair[traded.pair]):
@@ -144,8 +148,8 @@ def test_alpaca_py_reads_trades(stocks: Any, pairs: Any, traded: Traded) -> None
 
 
 def test_alpaca_py_reads_what_is_latest(stocks: Any, pairs: Any, traded: Traded) -> None:
-    stock = {"symbol_or_symbols": traded.stock}
-    pair = {"symbol_or_symbols": traded.pair}
+    stock: dict[str, Any] = {"symbol_or_symbols": traded.stock}
+    pair: dict[str, Any] = {"symbol_or_symbols": traded.pair}
     trades = (
         stocks.get_stock_latest_trade(StockLatestTradeRequest(**stock))[traded.stock],
         pairs.get_crypto_latest_trade(CryptoLatestTradeRequest(**pair))[traded.pair],
@@ -303,3 +307,21 @@ def test_the_codes_of_trades_and_quotes_have_a_meaning(
     for kind, of in (("trade", trade), ("quote", quote)):
         meanings = client.get(f"/v2/stocks/meta/conditions/{kind}?tape=C").json()
         assert set(of["c"]) <= set(meanings)
+
+
+def test_the_screener_ranks_what_traded_today(
+    venue: Venue, client: httpx.Client, traded: Traded
+) -> None:
+    screener = ScreenerClient(traded.key.key_id, traded.key.secret, url_override=venue.url)
+    actives: Any = screener.get_most_actives(MostActivesRequest(top=100, by=MostActivesBy.TRADES))
+    found = {active.symbol: active for active in actives.most_actives}
+    assert (found[traded.stock].volume, found[traded.stock].trade_count) == (10, 4)
+    counts = [active.trade_count for active in actives.most_actives]
+    assert counts == sorted(counts, reverse=True)
+    movers: Any = screener.get_market_movers(
+        MarketMoversRequest(top=50, market_type=MarketType.CRYPTO)
+    )
+    (mover,) = (each for each in movers.gainers if each.symbol == traded.pair)
+    assert (mover.price, mover.change, mover.percent_change) == (51, 1, 2)
+    assert traded.pair not in {each.symbol for each in movers.losers}
+    assert client.get("/v1beta1/screener/bonds/movers").status_code == 422

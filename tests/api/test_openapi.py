@@ -29,6 +29,7 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
+PAIRS = "/v1beta3/crypto/{loc}"
 OPERATIONS = {
     ("/v2/orders", "post"),
     ("/v2/orders", "get"),
@@ -52,6 +53,19 @@ OPERATIONS = {
     ("/v2/calendar", "get"),
     ("/v3/clock", "get"),
     ("/v3/calendar/{market}", "get"),
+    *(
+        (f"/v2/stocks/{path}", "get")
+        for path in (
+            *("bars", "trades", "bars/latest", "trades/latest", "quotes/latest", "snapshots"),
+            *("meta/exchanges", "meta/conditions/{ticktype}"),
+            *("{symbol}/bars", "{symbol}/trades", "{symbol}/bars/latest"),
+            *("{symbol}/trades/latest", "{symbol}/quotes/latest", "{symbol}/snapshot"),
+        )
+    ),
+    *((f"{PAIRS}/{what}", "get") for what in ("bars", "trades", "snapshots")),
+    *((f"{PAIRS}/latest/{what}", "get") for what in ("bars", "trades", "quotes", "orderbooks")),
+    ("/v1beta1/screener/stocks/most-actives", "get"),
+    ("/v1beta1/screener/{market_type}/movers", "get"),
     ("/v2/watchlists", "get"),
     ("/v2/watchlists", "post"),
     ("/v2/watchlists/{watchlist_id}", "get"),
@@ -112,6 +126,8 @@ def test_both_headers_of_a_key_are_required_together(document: dict[str, Any]) -
     for path, method in OPERATIONS:
         operation = document["paths"][path][method]
         expected: Any = None if (path, method) in open_to_all else [{"KeyId": [], "SecretKey": []}]
+        if path.startswith(PAIRS):
+            expected = [{}, *expected]
         assert operation.get("security") == expected, (path, method)
 
 
@@ -167,6 +183,15 @@ REQUESTS = [
     ("GET", "/v1/book/{symbol}", "/v1/book/AAPL"),
     ("GET", "/v1/book/{symbol}", "/v1/book/AAPL?depth=0"),
     ("GET", "/v1/book/{symbol}", "/v1/book/NOPE"),
+    ("GET", "/v2/stocks/bars", "/v2/stocks/bars?symbols=AAPL&timeframe=1Day"),
+    ("GET", "/v2/stocks/bars", "/v2/stocks/bars"),
+    ("GET", "/v2/stocks/{symbol}/trades", "/v2/stocks/AAPL/trades"),
+    ("GET", "/v2/stocks/{symbol}/trades", "/v2/stocks/NOPE/trades"),
+    ("GET", "/v2/stocks/{symbol}/trades/latest", "/v2/stocks/AAPL/trades/latest"),
+    ("GET", "/v2/stocks/quotes/latest", "/v2/stocks/quotes/latest?symbols=AAPL"),
+    ("GET", f"{PAIRS}/latest/orderbooks", "/v1beta3/crypto/us/latest/orderbooks?symbols=BTC/USD"),
+    ("GET", f"{PAIRS}/bars", "/v1beta3/crypto/us/bars?symbols=BTC/USD&timeframe=x"),
+    ("GET", "/v1beta1/screener/{market_type}/movers", "/v1beta1/screener/stocks/movers?top=51"),
     ("GET", "/v2/watchlists", "/v2/watchlists"),
     ("POST", "/v2/watchlists", "/v2/watchlists"),
     ("GET", "/v2/watchlists/{watchlist_id}", f"/v2/watchlists/{ORDER_ID}"),

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.routing import Route
 
-from tests.api.orders import client_of, limit_order
+from tests.api.orders import client_of, limit_order, worker_of
 from tests.support import http
 from tests.support.venue import Venue, in_database, key_headers
 from tests.support.waiting import wait_for
@@ -26,11 +26,15 @@ PARAMETERS = {
     "symbol": "AAPL",
     "symbol_or_asset_id": "AAPL",
     "market": "NASDAQ",
+    "market_type": "stocks",
+    "ticktype": "trade",
+    "loc": "us",
     "activity_type": "FILL",
 }
 QUERIES = {
     "/v2/orders:by_client_order_id": "client_order_id=of-the-account",
     "/v2/watchlists:by_name": "name=watched",
+    "/v2/stocks/meta/conditions/{ticktype}": "tape=C",
 }
 BODIES: dict[str, Any] = {"POST": limit_order(), "PATCH": {"qty": "2"}}
 PAIRS = "/v1beta3/crypto/{loc}"
@@ -64,9 +68,33 @@ def routes_of(application: Application) -> set[tuple[str, str]]:
 def url_of(path: str, order_id: str, watchlist_id: str = "x") -> str:
     parameters = {**PARAMETERS, "order_id": order_id, "watchlist_id": watchlist_id}
     filled = re.sub(r"{(\w+)(:\w+)?}", lambda match: parameters[match[1]], path)
-    return f"{filled}?{QUERIES[path]}" if path in QUERIES else filled
+    return f"{filled}?{query}" if (query := query_of(path)) else filled
 
 
+def query_of(path: str) -> str:
+    """Return what a request of this path has to ask for."""
+    if path in QUERIES:
+        return QUERIES[path]
+    needed = []
+    if path.startswith(("/v2/stocks/", PAIRS)) and "{symbol}" not in path and "/meta/" not in path:
+        needed.append("symbols=AAPL")
+    if path.endswith("/bars"):
+        needed.append("timeframe=1Day")
+    return "&".join(needed)
+
+
+@pytest.fixture
+def traded(venue: Venue, new_account: Callable[..., NewKey]) -> None:
+    """Let AAPL have traded."""
+    seller, buyer = new_account(), new_account()
+    venue.give(seller.account_id, 1, 1)
+    with venue.client(seller) as selling, venue.client(buyer) as buying:
+        buying.post("/v2/orders", json=limit_order(qty="1", limit_price="99"))
+        selling.post("/v2/orders", json=limit_order(side="sell", qty="1", limit_price="99"))
+        wait_for(lambda: buying.get("/v2/stocks/AAPL/trades/latest").status_code == 200)
+
+
+@pytest.mark.usefixtures("traded")
 async def test_of_all_routes_a_read_only_key_may_use_those_that_read(
     venue: Venue, application: Application, account: NewKey, read_only: NewKey
 ) -> None:
@@ -115,7 +143,25 @@ async def test_no_route_but_the_open_ones_can_do_without_a_key(application: Appl
             answer = await client.request(method, url_of(path, "x"), json=BODIES.get(method))
             if answer.status_code != 401:
                 without.add(path)
-    assert without == NEED_NO_KEY
+    pairs = {path for _, path in routes_of(application) if path.startswith(PAIRS)}
+    assert len(pairs) == 7
+    assert without == NEED_NO_KEY | pairs
+
+
+async def test_market_data_of_pairs_may_need_a_key_and_refuses_a_wrong_one(
+    application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/v1beta3/crypto/us/latest/quotes?symbols=BTC/USD"
+    nobody = httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://venue")
+    worker = worker_of(application)
+    async with nobody as client, client_of(application, account) as owner:
+        assert (await client.get(path)).status_code == 200
+        wrong = {**key_headers(account), "APCA-API-SECRET-KEY": "x" * 40}
+        assert (await client.get(path, headers=wrong)).status_code == 401
+        closed = worker.settings.model_copy(update={"public_pair_data": False})
+        monkeypatch.setattr(worker, "settings", closed)
+        assert (await client.get(path)).status_code == 401
+        assert (await owner.get(path)).status_code == 200
 
 
 def test_every_refusal_of_a_key_is_documented(venue: Venue) -> None:

@@ -27,6 +27,7 @@ from openvenue.http.routes import (
     market,
     orders,
     positions,
+    screener,
     stock_data,
     watchlists,
 )
@@ -45,6 +46,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     watchlists.router,
     stock_data.router,
     crypto_data.router,
+    screener.router,
 )
 
 

@@ -156,7 +156,7 @@ async def _page(
     document: Callable[[Any, Instrument], Any],
 ) -> Page:
     """Read symbol by symbol until the page is full. A symbol without items is left out."""
-    after = None if wanted.page_token is None else _decoded(wanted.page_token)
+    after = None if not wanted.page_token else _decoded(wanted.page_token)
     end = after
     items: dict[str, list[Any]] = {}
     room = wanted.limit

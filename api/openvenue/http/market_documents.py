@@ -209,23 +209,56 @@ class Snapshots(msgspec.Struct):
     snapshots: dict[str, CryptoSnapshot]
 
 
+class MostActive(msgspec.Struct):
+    """Volume and trades of one symbol today."""
+
+    symbol: str
+    volume: Number
+    trade_count: int
+
+
+class MostActives(msgspec.Struct):
+    """The symbols that traded most."""
+
+    most_actives: list[MostActive]
+    last_updated: str
+
+
+class Mover(msgspec.Struct):
+    """The change of one symbol's price."""
+
+    symbol: str
+    percent_change: Number
+    change: Number
+    price: Number
+
+
+class Movers(msgspec.Struct):
+    """The symbols that moved most."""
+
+    gainers: list[Mover]
+    losers: list[Mover]
+    market_type: str
+    last_updated: str
+
+
 def bar(row: Any) -> Bar:
     """Return a bar of the database."""
     return Bar(
         t=row.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        o=_number(row.open),
-        h=_number(row.high),
-        l=_number(row.low),
-        c=_number(row.close),
-        v=_number(row.volume),
+        o=number(row.open),
+        h=number(row.high),
+        l=number(row.low),
+        c=number(row.close),
+        v=number(row.volume),
         n=int(row.trades),
-        vw=_number(round(row.value / row.volume, 9)),
+        vw=number(round(row.value / row.volume, 9)),
     )
 
 
 def trade(row: Any, instrument: Instrument) -> StockTrade | CryptoTrade:
     """Return a trade of the database."""
-    at, price, size = format_datetime(row.executed_at), _number(row.price), _number(row.qty)
+    at, price, size = format_datetime(row.executed_at), number(row.price), number(row.qty)
     if instrument.asset_class == "crypto":
         return CryptoTrade(at, row.trade_id, price, size, "B" if row.taker_side == "buy" else "S")
     return StockTrade(at, row.trade_id, price, size)
@@ -257,7 +290,8 @@ def level(of_book: pb.BookLevel, instrument: Instrument) -> Level:
     )
 
 
-def _number(value: Decimal) -> Number:
+def number(value: Decimal) -> Number:
+    """Return a decimal as JSON shows it best."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 

@@ -53,6 +53,7 @@ def answers(
     *error_statuses: int,
     status: int = 200,
     secured: bool = True,
+    key_optional: bool = False,
     meanings: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
     """Return the `openapi_extra` of a route that answers with `document` (a struct, or None).
@@ -71,7 +72,7 @@ def answers(
         }
     extra: dict[str, Any] = {"responses": responses}
     if secured:
-        extra["security"] = _SECURED
+        extra["security"] = [{}, *_SECURED] if key_optional else _SECURED
     return extra
 
 

@@ -3,7 +3,7 @@
 It needs no key, unless a setting says so, because ccxt sends none.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -31,6 +31,10 @@ async def _pairs(
     return await market_data.instruments_of(worker, symbols, "crypto")
 
 
+def _public(document: Any, *error_statuses: int) -> dict[str, Any]:
+    return answers(document, *error_statuses, key_optional=True)
+
+
 Pairs = Annotated[list[Instrument], Depends(_pairs)]
 
 router = APIRouter(
@@ -40,7 +44,7 @@ router = APIRouter(
 )
 
 
-@router.get("/bars", openapi_extra=answers(documents.Bars, 422))
+@router.get("/bars", openapi_extra=_public(documents.Bars, 422))
 async def list_crypto_bars(
     worker: WorkerOf,
     pairs: Pairs,
@@ -52,7 +56,7 @@ async def list_crypto_bars(
     return json_response(documents.Bars(*page))
 
 
-@router.get("/trades", openapi_extra=answers(documents.CryptoTrades, 422))
+@router.get("/trades", openapi_extra=_public(documents.CryptoTrades, 422))
 async def list_crypto_trades(
     worker: WorkerOf,
     pairs: Pairs,
@@ -62,7 +66,7 @@ async def list_crypto_trades(
     return json_response(documents.Trades(*await market_data.trades_page(worker, pairs, span)))
 
 
-@router.get("/latest/bars", openapi_extra=answers(documents.LatestBars, 422))
+@router.get("/latest/bars", openapi_extra=_public(documents.LatestBars, 422))
 async def latest_crypto_bars(
     worker: WorkerOf,
     pairs: Pairs,
@@ -71,7 +75,7 @@ async def latest_crypto_bars(
     return json_response(documents.LatestBars(await market_data.latest_bars(worker, pairs)))
 
 
-@router.get("/latest/trades", openapi_extra=answers(documents.LatestCryptoTrades, 422))
+@router.get("/latest/trades", openapi_extra=_public(documents.LatestCryptoTrades, 422))
 async def latest_crypto_trades(
     worker: WorkerOf,
     pairs: Pairs,
@@ -80,7 +84,7 @@ async def latest_crypto_trades(
     return json_response(documents.LatestTrades(await market_data.latest_trades(worker, pairs)))
 
 
-@router.get("/latest/quotes", openapi_extra=answers(documents.LatestCryptoQuotes, 422, 429))
+@router.get("/latest/quotes", openapi_extra=_public(documents.LatestCryptoQuotes, 422, 429))
 async def latest_crypto_quotes(
     worker: WorkerOf,
     pairs: Pairs,
@@ -89,7 +93,7 @@ async def latest_crypto_quotes(
     return json_response(documents.LatestQuotes(await market_data.latest_quotes(worker, pairs)))
 
 
-@router.get("/latest/orderbooks", openapi_extra=answers(documents.Orderbooks, 422, 429))
+@router.get("/latest/orderbooks", openapi_extra=_public(documents.Orderbooks, 422, 429))
 async def latest_crypto_orderbooks(
     worker: WorkerOf,
     pairs: Pairs,
@@ -98,7 +102,7 @@ async def latest_crypto_orderbooks(
     return json_response(documents.Orderbooks(await market_data.orderbooks(worker, pairs)))
 
 
-@router.get("/snapshots", openapi_extra=answers(documents.Snapshots, 422, 429))
+@router.get("/snapshots", openapi_extra=_public(documents.Snapshots, 422, 429))
 async def crypto_snapshots(
     worker: WorkerOf,
     pairs: Pairs,

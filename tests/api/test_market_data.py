@@ -1,6 +1,7 @@
 """Market data over REST, to alpaca-py, ccxt and a plain client."""
 
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -46,6 +47,12 @@ class Traded(NamedTuple):
     stock: str
     pair: str
     key: NewKey
+
+
+@pytest.fixture(scope="module")
+def venue(venue_with: Callable[..., Venue]) -> Venue:
+    """A venue of these tests: they define instruments."""
+    return venue_with()
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ def query_of(path: str) -> str:
     needed = []
     if path.startswith(("/v2/stocks/", PAIRS)) and "{symbol}" not in path and "/meta/" not in path:
         needed.append("symbols=AAPL")
-    if path.endswith("/bars"):
+    if path.endswith("/bars") and "/latest/" not in path:
         needed.append("timeframe=1Day")
     return "&".join(needed)
 
@@ -118,7 +118,7 @@ async def test_of_all_routes_a_read_only_key_may_use_those_that_read(
             assert (document["code"], document["message"]) == (40110000, message)
             assert document["type"] == "urn:openvenue:problem:not-allowed"
         assert (await owner.get("/v2/orders")).json() == [order]
-    assert {status for _, _, status in answered} == {200}
+    assert [answer for answer in answered if answer[2] != 200] == []
     assert {path for _, path, _ in answered} > NEED_NO_KEY
     assert refused == {
         ("POST", "/v2/orders"),

@@ -1,6 +1,7 @@
 """Bars of every time frame, made of the stored ones, against a second way to make them."""
 
 import random
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -25,7 +26,7 @@ def start_of_day(moment: datetime) -> datetime:
 def start_of(timeframe: str, moment: datetime) -> datetime:
     """Return the start of a bar by the calendar, not by arithmetic on the epoch."""
     day = start_of_day(moment)
-    amount = int(timeframe.rstrip("MinHourDayWeekMonth"))
+    amount = int(re.sub("[A-Za-z]", "", timeframe))
     if timeframe.endswith("Min"):
         minutes = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(minutes=1)
         return moment - timedelta(minutes=minutes % amount)
@@ -48,9 +49,11 @@ def stored() -> list[dict[str, Any]]:
             continue
         for burst in range(3):
             first = BEGIN + timedelta(days=day, hours=6 * burst, minutes=dice.randint(0, 90))
-            for minute in sorted(dice.sample(range(40), 5)):
-                minutes.append(minute_bar(first + timedelta(minutes=minute), dice))
-    return minutes + [row for row in grouped(minutes, "1Day")]
+            minutes += [
+                minute_bar(first + timedelta(minutes=minute), dice)
+                for minute in sorted(dice.sample(range(40), 5))
+            ]
+    return minutes + grouped(minutes, "1Day")
 
 
 def minute_bar(started_at: datetime, dice: random.Random) -> dict[str, Any]:
@@ -77,17 +80,15 @@ def grouped(minutes: list[dict[str, Any]], timeframe: str) -> list[dict[str, Any
     made: dict[datetime, dict[str, Any]] = {}
     for row in minutes:
         start = start_of(timeframe, row["started_at"])
-        bar = made.setdefault(start, {**row, "timeframe": timeframe, "started_at": start})
-        if bar["started_at"] == start and bar.get("last") is None:
-            bar["last"] = row
+        if start not in made:
+            made[start] = {**row, "timeframe": timeframe, "started_at": start}
             continue
+        bar = made[start]
         bar["high"] = max(bar["high"], row["high"])
         bar["low"] = min(bar["low"], row["low"])
         bar["close"] = row["close"]
         for total in ("volume", "value", "trades"):
             bar[total] += row[total]
-    for bar in made.values():
-        bar.pop("last", None)
     return list(made.values())
 
 

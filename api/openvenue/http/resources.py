@@ -80,8 +80,11 @@ class Account(msgspec.Struct, kw_only=True):
     daytrading_buying_power: str = "0"
     non_marginable_buying_power: str
     options_buying_power: str = "0"
+    options_approved_level: int = 0
+    options_trading_level: int = 0
     cash: str
     accrued_fees: str = "0"
+    pending_reg_taf_fees: str = "0"
     pending_transfer_in: str = "0"
     pending_transfer_out: str = "0"
     portfolio_value: str

@@ -8,13 +8,31 @@ from uuid import uuid4
 import ccxt
 import pytest
 from alpaca.common.exceptions import APIError
+from alpaca.data.historical.corporate_actions import CorporateActionsClient
+from alpaca.data.historical.news import NewsClient
+from alpaca.data.historical.option import OptionHistoricalDataClient
+from alpaca.data.requests import (
+    CorporateActionsRequest,
+    NewsRequest,
+    OptionChainRequest,
+    OptionLatestQuoteRequest,
+)
 from alpaca.trading.client import TradingClient
-from alpaca.trading.enums import AssetClass, OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
+from alpaca.trading.enums import (
+    AssetClass,
+    CorporateActionType,
+    OrderSide,
+    OrderStatus,
+    QueryOrderStatus,
+    TimeInForce,
+)
 from alpaca.trading.requests import (
     ClosePositionRequest,
     CreateWatchlistRequest,
     GetAssetsRequest,
     GetCalendarRequest,
+    GetCorporateAnnouncementsRequest,
+    GetOptionContractsRequest,
     GetOrdersRequest,
     LimitOrderRequest,
     MarketOrderRequest,
@@ -154,6 +172,42 @@ def test_alpaca_py_keeps_watchlists(alpaca: Any) -> None:
     assert alpaca.get_watchlist_by_id(made.id) == renamed
     alpaca.delete_watchlist_by_id(made.id)
     assert alpaca.get_watchlists() == []
+
+
+def test_alpaca_py_finds_nothing_of_what_the_venue_does_not_have(
+    venue: Venue, alpaca: Any, account: NewKey
+) -> None:
+    contracts = alpaca.get_option_contracts(GetOptionContractsRequest(underlying_symbols=["AAPL"]))
+    assert contracts.option_contracts == []
+    with pytest.raises(APIError, match="no options"):
+        alpaca.get_option_contract("AAPL251219C00250000")
+    with pytest.raises(APIError, match="no options"):
+        alpaca.exercise_options_position("AAPL251219C00250000")
+    wanted = GetCorporateAnnouncementsRequest(
+        ca_types=[CorporateActionType.DIVIDEND], since=date(2026, 11, 1), until=date(2026, 12, 1)
+    )
+    with pytest.deprecated_call():
+        assert alpaca.get_corporate_announcements(wanted) == []
+    with pytest.raises(APIError, match="no corporate actions"):
+        alpaca.get_corporate_announcement_by_id(uuid4())
+    keys = (account.key_id, account.secret)
+    news: Any = NewsClient(*keys, url_override=venue.url)
+    assert news.get_news(NewsRequest(symbols="AAPL")).data["news"] == []
+    actions: Any = CorporateActionsClient(*keys, url_override=venue.url)
+    assert actions.get_corporate_actions(CorporateActionsRequest(symbols=["AAPL"])).data == {}
+    options: Any = OptionHistoricalDataClient(*keys, url_override=venue.url)
+    assert options.get_option_chain(OptionChainRequest(underlying_symbol="AAPL")) == {}
+    symbol = "AAPL251219C00250000"
+    quotes = options.get_option_latest_quote(OptionLatestQuoteRequest(symbol_or_symbols=symbol))
+    assert quotes == {}
+
+
+def test_ccxt_has_no_wallets(ccxt_client: ccxt.alpaca) -> None:
+    assert ccxt_client.fetch_deposits() == ccxt_client.fetch_withdrawals() == []
+    with pytest.raises(ccxt.BaseError, match="no wallets"):
+        ccxt_client.fetch_deposit_address("BTC")
+    with pytest.raises(ccxt.BaseError, match="no wallets"):
+        ccxt_client.withdraw("BTC", 1, "somewhere")
 
 
 def test_alpaca_py_understands_refusals(alpaca: Any) -> None:

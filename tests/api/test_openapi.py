@@ -10,6 +10,7 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from openvenue.http.routes import absent
 from openvenue.security.keys import NewKey
 from schemathesis.checks import (
     content_type_conformance,
@@ -81,6 +82,10 @@ OPERATIONS = {
     ("/healthz", "get"),
     ("/healthz", "head"),
 }
+
+
+OPERATIONS |= {(path, "get") for path in absent.EMPTY}
+OPERATIONS |= {(path, method.lower()) for method, path in absent.NOT_FOUND}
 
 
 @pytest.fixture(scope="session")

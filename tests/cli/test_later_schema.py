@@ -160,6 +160,14 @@ def use(venue: Venue) -> None:
             answer = client.patch("/v2/account/configurations", json={"no_shorting": changed})
             assert answer.json()["no_shorting"] is changed
             assert client.get("/v2/account/configurations").json() == answer.json()
+        body = {"name": "mine", "symbols": ["AAPL"]}
+        made = client.post("/v2/watchlists", json=body).json()
+        path = f"/v2/watchlists/{made['id']}"
+        assert client.put(path, json={"name": "yours"}).json()["assets"] == made["assets"]
+        assert [one["name"] for one in client.get("/v2/watchlists").json()] == ["yours"]
+        assert client.delete(path).status_code == 204
+        shown = client.get("/v2/account/activities").json()
+        assert {one["activity_type"] for one in shown} == {"FILL", "CSD"}
     assert run_command(venue, "status", "--json").data["projected_sequence"] > 0
     projected = run_apart(rows(venue))
     names = {row["instrument_id"]: row["name"] for row in projected["instruments"]}

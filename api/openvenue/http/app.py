@@ -19,6 +19,7 @@ from openvenue.http.openapi import install_openapi
 from openvenue.http.order_entry import OrderEntry
 from openvenue.http.probes import answer_health
 from openvenue.http.routes import (
+    absent,
     account,
     activities,
     calendar,
@@ -41,6 +42,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     configurations.router,
     activities.router,
     positions.router,
+    absent.router,  # Some of its paths would be symbols of assets.
     market.router,
     calendar.router,
     watchlists.router,

@@ -11,13 +11,13 @@ from alpaca.trading.client import TradingClient
 from alpaca.trading.requests import GetPortfolioHistoryRequest
 from openvenue.db.alchemy import open_engine
 from openvenue.db.tables import bars, cash_movements, daily_cash, daily_positions
-from openvenue.queries.equity import at_close, daily_equity
+from openvenue.queries.equity import account_at_close, daily_equity, prices_at_close
 from openvenue.security.keys import NewKey
-from sqlalchemy import insert
+from sqlalchemy import insert, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.api.orders import limit_order
-from tests.support.venue import Venue
+from tests.support.venue import Venue, run_apart
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHARD, ACCOUNT = 0, 7
@@ -95,12 +95,12 @@ async def test_each_day_has_its_equity_and_what_was_deposited(connection: AsyncC
 
 
 async def test_a_close_has_equity_positions_and_prices(connection: AsyncConnection) -> None:
-    at = await at_close(connection, SHARD, ACCOUNT, day(4), [1, 2])
+    at = await account_at_close(connection, SHARD, ACCOUNT, day(4))
     assert at.equity == 500 + 550
     assert {key: (row.qty, row.cost) for key, row in at.positions.items()} == {1: (5, 500)}
-    assert at.closes == {1: Decimal(110)}
-    nothing = await at_close(connection, SHARD, ACCOUNT, day(1), [1])
-    assert nothing == (None, {}, {})
+    assert await account_at_close(connection, SHARD, ACCOUNT, day(1)) == (None, {})
+    assert await prices_at_close(connection, SHARD, [1, 2], day(4)) == {1: Decimal(110)}
+    assert await prices_at_close(connection, SHARD, [1], day(2)) == {}
 
 
 def test_the_history_of_today_is_the_account_as_it_is(
@@ -149,3 +149,77 @@ def test_a_history_that_cannot_be_is_refused(client: httpx.Client, query: str, d
     answer = client.get(f"/v2/account/portfolio/history?{query}")
     assert answer.status_code == 422
     assert detail in answer.json()["detail"]
+
+
+def test_figures_of_the_day_count_from_the_close_of_the_day_before(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue().start()
+    key, other = venue.open_account(1, 1000), venue.open_account(2, 1000)
+    venue.give(key.account_id, 1, 5)
+    with venue.client(key) as client, venue.client(other) as buying:
+        run_apart(insert_yesterday(venue, key.account_id))
+        buying.post("/v2/orders", json=limit_order(qty="1", limit_price="30"))
+        client.post("/v2/orders", json=limit_order(side="sell", qty="1", limit_price="30"))
+        position = client.get("/v2/positions/AAPL").json()
+        bought = buying.get("/v2/positions/AAPL").json()
+        account = client.get("/v2/account").json()
+        (listed,) = client.get("/v2/positions").json()
+    assert listed == position
+    assert (position["current_price"], position["lastday_price"]) == ("30", "25")
+    assert position["change_today"] == bought["change_today"] == "0.2"
+    # Four of the five that were held before are left.
+    assert position["unrealized_intraday_pl"] == str(4 * 5)
+    assert position["unrealized_intraday_plpc"] == "0.2"
+    assert (bought["unrealized_pl"], bought["unrealized_intraday_pl"]) == ("0", "0")
+    assert (account["last_equity"], account["equity"]) == (str(1000 + 5 * 25), str(1030 + 4 * 30))
+
+
+def test_without_the_database_figures_of_the_day_count_from_the_cost(
+    new_venue: Callable[..., Venue], postgres_url: str
+) -> None:
+    venue = new_venue().start()
+    key = venue.open_account(1, 1000)
+    venue.give(key.account_id, 1, 5)
+    with venue.client(key) as client:
+        assert client.get("/v2/orders").status_code == 200
+        run_apart(take_away(venue, postgres_url))
+        account = client.get("/v2/account")
+        assert (account.status_code, account.json()["last_equity"]) == (
+            200,
+            account.json()["equity"],
+        )
+        (position,) = client.get("/v2/positions").json()
+        assert position["lastday_price"] == position["avg_entry_price"]
+
+
+async def take_away(venue: Venue, postgres_url: str) -> None:
+    """Cut the venue from its database, for good."""
+    name = make_url(venue.database_url).database
+    engine = open_engine(postgres_url, "test", timeout_s=10, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        await connection.execute(text(ended), {"name": name})
+    await engine.dispose()
+
+
+async def insert_yesterday(venue: Venue, account_id: int) -> None:
+    """Make the day before, at whose end the account had 1,000 and 5 AAPL, which closed at 25."""
+    before = datetime.now(UTC).date() - timedelta(days=1)
+    of_account = {"shard_id": 0, "account_id": account_id, "day": before}
+    bar = {
+        "shard_id": 0,
+        "instrument_id": 1,
+        "timeframe": "1Day",
+        "started_at": datetime(before.year, before.month, before.day, tzinfo=UTC),
+        **dict.fromkeys(("open", "high", "low", "close", "value"), 25),
+        **dict.fromkeys(("volume", "trades", "updated_sequence"), 1),
+    }
+    engine = open_engine(venue.database_url, "test", timeout_s=10)
+    async with engine.begin() as connection:
+        await connection.execute(insert(daily_cash), {**of_account, "cash": 1000})
+        held = {**of_account, "instrument_id": 1, "qty": 5, "cost": 5}
+        await connection.execute(insert(daily_positions), held)
+        await connection.execute(insert(bars), bar)
+    await engine.dispose()

@@ -17,6 +17,7 @@ from openvenue.engine.client import EngineClient
 from openvenue.engine.instruments import Instruments
 from openvenue.engine.probe import EngineProbe
 from openvenue.engine.trading_day import TradingDay
+from openvenue.http.day_before import DaysBefore
 from openvenue.http.times import format_ns, now_ns
 from openvenue.http.views import Views
 from openvenue.queries.projection import ProjectionGate
@@ -57,6 +58,7 @@ class Worker:
         self.trading_day = TradingDay(self.engine)
         self.gate = ProjectionGate(settings.shard_id, settings.projection_wait_ms)
         self.listener.subscribe(Subscription(PROJECTION_CHANNEL, self.gate.wake, self.gate.wake))
+        self.days_before = DaysBefore(self.database, self.instruments, settings.shard_id)
         self.views = Views(settings.shard_id, self.trading_day)
         self.exporters: list[Callable[[], None]] = [
             self.engine.export_metrics,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, text
@@ -76,14 +77,12 @@ JOIN LATERAL (
 
 
 class AtClose(NamedTuple):
-    """What an account had, and what assets cost, at the end of a day."""
+    """What an account had at the end of a day."""
 
-    equity: Any
+    equity: Decimal | None
     """None if the account had nothing yet."""
     positions: dict[int, Row[Any]]
     """`qty` and `cost` by instrument."""
-    closes: dict[int, Any]
-    """Last prices by instrument; one that had never traded has none."""
 
 
 async def daily_equity(
@@ -97,22 +96,21 @@ async def daily_equity(
     return (await connection.execute(_EQUITY, parameters)).all()
 
 
-async def at_close(
-    connection: AsyncConnection,
-    shard_id: int,
-    account_id: int,
-    day: date,
-    instrument_ids: Sequence[int],
+async def account_at_close(
+    connection: AsyncConnection, shard_id: int, account_id: int, day: date
 ) -> AtClose:
-    """Return an account at the end of a day, and the closes of these instruments."""
-    of_account = {"shard_id": shard_id, "account_id": account_id}
+    """Return an account at the end of a day."""
+    parameters = {"shard_id": shard_id, "account_id": account_id, "day": day}
     days = await daily_equity(connection, shard_id, account_id, day, day)
-    positions = await connection.execute(_POSITIONS, {**of_account, "day": day})
-    closes = await connection.execute(
-        _CLOSES, {"shard_id": shard_id, "instrument_ids": list(instrument_ids), "day": day}
-    )
-    return AtClose(
-        days[0].equity if days else None,
-        {row.instrument_id: row for row in positions},
-        {row.instrument_id: row.close for row in closes},
-    )
+    positions = await connection.execute(_POSITIONS, parameters)
+    equity = days[0].equity if days else None
+    return AtClose(equity, {row.instrument_id: row for row in positions})
+
+
+async def prices_at_close(
+    connection: AsyncConnection, shard_id: int, instrument_ids: Sequence[int], day: date
+) -> dict[int, Decimal]:
+    """Return the last prices at the end of a day; what had never traded has none."""
+    parameters = {"shard_id": shard_id, "instrument_ids": list(instrument_ids), "day": day}
+    rows = await connection.execute(_CLOSES, parameters)
+    return {row.instrument_id: row.close for row in rows}

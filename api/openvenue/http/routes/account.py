@@ -27,6 +27,7 @@ async def get_account(worker: WorkerOf, principal: Authenticated) -> Response:
         for instrument_id, buys in (await open_buys(worker, account)).items():
             if (await worker.instruments.of_id(instrument_id)).asset_class == "crypto":
                 held_micros += buys.reserved_micros
+    day_before = await worker.days_before.of(principal.account_id)
     return json_response(
-        worker.views.account(account, instruments, held_micros, principal.restrictions)
+        worker.views.account(account, instruments, held_micros, principal.restrictions, day_before)
     )

@@ -17,6 +17,7 @@ from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems, resources
 from openvenue.http.canceling import cancel_open_orders
+from openvenue.http.day_before import DayBefore
 from openvenue.http.dependencies import (
     Authenticated,
     WorkerOf,
@@ -47,9 +48,8 @@ class _Held:
     instrument: Instrument
     covering_lots: int
 
-    @property
-    def document(self) -> resources.Position:
-        return Marked(self.position, self.instrument).document(self.covering_lots)
+    def document(self, day_before: DayBefore) -> resources.Position:
+        return Marked(self.position, self.instrument, day_before).document(self.covering_lots)
 
     @property
     def lots(self) -> int:
@@ -69,7 +69,8 @@ class _Held:
 )
 async def list_positions(worker: WorkerOf, principal: Authenticated) -> Response:
     """List what the account holds."""
-    return json_response([held.document for held in await _all_held(worker, principal)])
+    day_before = await worker.days_before.of(principal.account_id)
+    return json_response([held.document(day_before) for held in await _all_held(worker, principal)])
 
 
 @router.delete(
@@ -116,7 +117,8 @@ async def get_position(
     worker: WorkerOf, principal: Authenticated, symbol_or_asset_id: str
 ) -> Response:
     """Return the account's position in one asset."""
-    return json_response((await _held(worker, principal, symbol_or_asset_id)).document)
+    held = await _held(worker, principal, symbol_or_asset_id)
+    return json_response(held.document(await worker.days_before.of(principal.account_id)))
 
 
 @router.delete(

@@ -2,8 +2,10 @@
 
 from fastapi import APIRouter, Depends, Response
 
+from openvenue.documents import resources
+from openvenue.documents.views import Marked
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems, resources
+from openvenue.http import problems
 from openvenue.http.dependencies import (
     Authenticated,
     WorkerOf,
@@ -13,7 +15,6 @@ from openvenue.http.dependencies import (
 from openvenue.http.history import account_of
 from openvenue.http.open_orders import OpenBuys, open_buys
 from openvenue.http.openapi import answers
-from openvenue.http.views import Marked
 from openvenue.http.worker import Worker
 
 router = APIRouter(tags=["account"])

@@ -4,9 +4,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from openvenue.documents import resources, views
+from openvenue.documents.times import format_ns, now_ns
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems, resources, views
+from openvenue.http import problems
 from openvenue.http.asset_classes import parse_asset_classes
 from openvenue.http.dependencies import (
     Authenticated,
@@ -16,7 +18,6 @@ from openvenue.http.dependencies import (
 )
 from openvenue.http.engine_calls import unary_call
 from openvenue.http.openapi import answers
-from openvenue.http.times import format_ns, now_ns
 from openvenue.http.worker import Worker
 
 BOOK_DEPTH_MAX = 1000

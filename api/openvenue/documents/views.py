@@ -7,11 +7,11 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from openvenue import units
+from openvenue.documents import resources
+from openvenue.documents.times import format_datetime, format_ns, ns_of
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.trading_day import TradingDay
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import resources
-from openvenue.http.times import format_datetime, format_ns, ns_of
 from openvenue.ids import IdSpace, Kind
 from openvenue.vocabulary import (
     ORDER_STATUSES,
@@ -44,6 +44,7 @@ class Views:
         self._day_end = ""
         self.order_ids = IdSpace(shard_id, Kind.ORDER)
         self.account_ids = IdSpace(shard_id, Kind.ACCOUNT)
+        self.execution_ids = IdSpace(shard_id, Kind.EXECUTION)
 
     def order(self, order: pb.Order, instrument: Instrument) -> resources.Order:
         """Return an order as the engine reports it."""

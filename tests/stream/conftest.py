@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -63,6 +63,23 @@ def streaming(new_venue: Callable[..., Venue]) -> Venue:
     venue = new_venue().start()
     venue.start_stream()
     return venue
+
+
+@pytest.fixture
+def shared(venue_with: Callable[..., Venue]) -> Venue:
+    """Return a venue with a stream process that a module's tests share; no order rests in it."""
+    venue = venue_with()
+    if "stream" not in venue.processes:
+        venue.start_stream()
+    return venue
+
+
+@pytest.fixture
+def trader(shared: Venue) -> Iterator[NewKey]:
+    key = shared.open_account(may_sell_short=True)
+    yield key
+    with shared.client(key) as http:
+        http.delete("/v2/orders")
 
 
 @pytest.fixture

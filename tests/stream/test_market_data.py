@@ -1,13 +1,16 @@
 """Market data streams: trades, quotes, books, codecs, errors, and what a client missed."""
 
+import socket
 from typing import Any
 
 import msgpack
 import pytest
 from openvenue.security.keys import NewKey
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from tests.stream.conftest import Client, client, order
+from tests.support import http, metrics
 from tests.support.venue import Venue
 
 SHARES, PAIRS = "/v2/iex", "/v1beta3/crypto/us"
@@ -137,3 +140,49 @@ async def test_a_key_has_so_many_connections(streaming: Venue, alice: NewKey) ->
         async with client(streaming, SHARES) as silent:
             await silent.hear()
             assert (await silent.hear())[0]["code"] == 404
+
+
+async def test_a_client_that_does_not_read_is_closed_and_others_go_on(
+    streaming: Venue, alice: NewKey
+) -> None:
+    streaming.stream.stop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    streaming.start_stream(conflate_bytes="1024", unsent_bytes_max="4096", http_port=str(port))
+
+    def slow_clients() -> float:
+        text = http.get(f"http://127.0.0.1:{port}/metrics", timeout=20).text
+        return metrics.total(text, "openvenue_stream_closed_total", reason="slow")
+
+    entered = 0
+    async with client(streaming) as slow, client(streaming) as reader:
+        await slow.listen(alice)
+        await reader.listen(alice)
+        slow.connection.transport.pause_reading()
+        with streaming.client(alice) as trading:
+            # Until the kernel's buffers between the two processes are full as well.
+            while not slow_clients():
+                for _ in range(100):
+                    trading.post("/v2/orders", json={**IOC, "client_order_id": f"{entered:0128}"})
+                    entered += 1
+                for _ in range(200):
+                    await reader.hear()
+        slow.connection.transport.resume_reading()
+        heard = 0
+        with pytest.raises(ConnectionClosed) as closed:  # noqa: PT012
+            while True:
+                await slow.hear()
+                heard += 1
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "slow client")
+    assert heard < 2 * entered
+
+
+IOC = {
+    "symbol": "AAPL",
+    "side": "buy",
+    "type": "limit",
+    "time_in_force": "ioc",
+    "qty": "1",
+    "limit_price": "1",
+}

@@ -7,6 +7,7 @@ end_at_sigterm()  # Before imports that take a second.
 import asyncio
 import functools
 import signal
+import socket
 from contextlib import AsyncExitStack
 
 import uvloop
@@ -28,6 +29,7 @@ from openvenue.stream.start import StreamFault
 from openvenue.telemetry import configure_logging, get_logger
 from openvenue.vocabulary import UnknownEnumerator
 
+_SEND_BUFFER_BYTES = 128 << 10
 FAULT = 3  # exit status: a restart would not help
 
 _log = get_logger(__name__)
@@ -57,6 +59,9 @@ async def run(settings: Settings, own: StreamSettings, stop: asyncio.Event) -> N
     listener.subscribe(Subscription(API_KEYS_CHANNEL, server.key_changed, server.keys_changed))
     async with AsyncExitStack() as stack:
         sock = stack.enter_context(listen(own.host, own.port))
+        # All connections inherit it: it bounds what the kernel buffers for a client that does not
+        # read.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
 
         def use(feed: Feed) -> None:
             server.use(feed)

@@ -43,7 +43,8 @@ _CLOSE_TIMEOUT_S = 10.0
 _PING_INTERVAL_S = 20.0
 _PING_TIMEOUT_S = 60.0
 _TICK_S = 0.1
-_RECHECK_S = 1.0
+_CHANGED_KEYS_INTERVAL_S = 1.0
+_ALL_KEYS_INTERVAL_S = 30.0
 
 _log = get_logger(__name__)
 
@@ -79,16 +80,20 @@ class StreamServer:
 
     async def run(self) -> None:
         """Do what no message prompts, until cancelled."""
-        checked_at = time.monotonic()
+        checked_at = all_checked_at = time.monotonic()
         while True:
             await asyncio.sleep(_TICK_S)
+            now = time.monotonic()
             if self._feed is not None:
                 until_ns = time.time_ns() - round(self._settings.bar_grace_s * 1e9)
                 self._feed.close_bars(until_ns)
             for session in list(self._sessions):
                 session.catch_up()
-            if self._unchecked_keys and time.monotonic() - checked_at >= _RECHECK_S:
-                checked_at = time.monotonic()
+            if now - all_checked_at >= _ALL_KEYS_INTERVAL_S:
+                all_checked_at = now
+                self.keys_changed()
+            if self._unchecked_keys and now - checked_at >= _CHANGED_KEYS_INTERVAL_S:
+                checked_at = now
                 await self._close_revoked()
 
     @asynccontextmanager

@@ -47,7 +47,7 @@ class Session(ABC):
         self._resume_after: int | None = None
         self._pending: list[Message] = []
         self._behind: dict[Channel, None] = {}
-        self._behind_since = 0.0
+        self._unread_since: float | None = None
         self._subscribed: set[Channel] = set()
         self._closing: asyncio.Task[None] | None = None
 
@@ -103,28 +103,30 @@ class Session(ABC):
         if not self._open:
             return
         unsent = self._unsent
+        if unsent > self._settings.unsent_bytes_max:
+            # Only now: one entry may make more than that, and nobody is slow for it.
+            self._too_slow()
+            return
         if unsent > self._settings.conflate_bytes:
             messages = self._hold_back(messages)
         elif self._behind:
             messages = [message for message in messages if message.channel not in self._behind]
             messages += self._newest(self._behind)
             self._behind.clear()
-        if not messages:
-            return
-        frames = self.frames(messages)
-        if unsent + len(frames) > self._settings.unsent_bytes_max:
-            self._too_slow()
-            return
-        metrics.MESSAGES.inc(len(messages))
-        self._connection.transport.write(frames)
+        self._send(messages)
 
     def catch_up(self) -> None:
         """Send the newest state if the client reads again; close if it has not for too long."""
-        if not self._behind or not self._open:
+        now = asyncio.get_running_loop().time()
+        if not self._open:
             return
         if self._unsent <= self._settings.conflate_bytes:
-            self.flush()
-        elif asyncio.get_running_loop().time() - self._behind_since > _READS_WITHIN_S:
+            self._unread_since = None
+            if self._behind:
+                self.flush()
+        elif self._unread_since is None:
+            self._unread_since = now
+        elif now - self._unread_since > _READS_WITHIN_S:
             self._too_slow()
 
     async def close(self, code: int, reason: str) -> None:
@@ -195,6 +197,7 @@ class Session(ABC):
             async with asyncio.timeout(_READS_WITHIN_S):
                 while self._open and self._unsent > self._settings.conflate_bytes:  # noqa: ASYNC110
                     await asyncio.sleep(_UNSENT_POLL_S)
+            self._unread_since = None
         except TimeoutError:
             self._too_slow()
 
@@ -210,8 +213,6 @@ class Session(ABC):
             if message.channel.kind not in _CONFLATED:
                 kept.append(message)
                 continue
-            if not self._behind:
-                self._behind_since = asyncio.get_running_loop().time()
             self._behind[message.channel] = None
             metrics.CONFLATED.inc()
         return kept

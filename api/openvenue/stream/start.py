@@ -47,7 +47,6 @@ async def load_feed(settings: Settings, own: StreamSettings) -> tuple[Feed, int]
     The feed begins `window_entries` before the projection's offset, or at the offset if the journal
     no longer reaches back so far. Raises the errors of engine or database when they are down.
     """
-    engine = await _engine_state(settings)
     database = open_engine(
         settings.database_url.get_secret_value(),
         "openvenue-stream",
@@ -56,7 +55,9 @@ async def load_feed(settings: Settings, own: StreamSettings) -> tuple[Feed, int]
     )
     try:
         async with database.connect() as connection:
+            # The engine after the database, which only follows it.
             offset = await projected_sequence(connection, settings.shard_id)
+            engine = await _engine_state(settings)
             if engine.durable_sequence < offset:
                 raise StreamFault(
                     f"the database is at sequence {offset}, the engine's journal ends at "

@@ -8,12 +8,11 @@ import time
 from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
 
 from openvenue.db.alchemy import DATABASE_ERRORS, is_away
 from openvenue.db.database import Database
 from openvenue.engine.instruments import Instruments
-from openvenue.queries.equity import AtClose, account_at_close, prices_at_close
+from openvenue.queries.equity import AtClose, DayBefore, account_at_close, prices_at_close
 from openvenue.reasons import reason_of
 from openvenue.telemetry import get_logger
 
@@ -28,18 +27,7 @@ _RETRY_S = 5.0
 _log = get_logger(__name__)
 
 
-class DayBefore(NamedTuple):
-    """An account at the end of the day before."""
-
-    equity: Decimal | None
-    """None if the account had nothing yet."""
-    positions: dict[int, Any]
-    """`qty` and `cost` by instrument."""
-    prices: dict[int, Decimal]
-    """By instrument; what had never traded has none."""
-
-
-UNKNOWN = DayBefore(None, {}, {})
+UNKNOWN = DayBefore(AtClose(None, {}), {})
 """Stands in while the database is away."""
 
 
@@ -80,7 +68,7 @@ class DaysBefore:
                 return UNKNOWN
             if now - datetime(now.year, now.month, now.day, tzinfo=UTC) > _SETTLED_AFTER:
                 self._keep(day, account_id, account, prices)
-        return DayBefore(account.equity, account.positions, prices)
+        return DayBefore(account, prices)
 
     def _keep(
         self, day: date, account_id: int, account: AtClose, prices: dict[int, Decimal]

@@ -11,18 +11,18 @@ import msgspec
 from fastapi import Depends, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.engine.instruments import Instrument
-from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import market_documents as documents
-from openvenue.http import problems
-from openvenue.http.engine_calls import unary_call
-from openvenue.http.history import answering_for_database
-from openvenue.http.market_documents import (
+from openvenue.documents.resources import market_data as documents
+from openvenue.documents.resources.market_data import (
     Bar,
     Orderbook,
     Snapshot,
 )
-from openvenue.http.times import Moment, format_ns, in_range, now_ns
+from openvenue.documents.times import Moment, format_ns, in_range, now_ns
+from openvenue.engine.instruments import Instrument
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.http import problems
+from openvenue.http.engine_calls import unary_call
+from openvenue.http.history import answering_for_database
 from openvenue.http.worker import Worker
 from openvenue.queries import market
 from openvenue.queries.market import Rows, Span

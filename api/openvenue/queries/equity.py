@@ -85,6 +85,14 @@ class AtClose(NamedTuple):
     """`qty` and `cost` by instrument."""
 
 
+class DayBefore(NamedTuple):
+    """An account, and the prices of all assets, at the end of the day before."""
+
+    account: AtClose
+    prices: dict[int, Decimal]
+    """By instrument; what had never traded has none."""
+
+
 async def daily_equity(
     connection: AsyncConnection, shard_id: int, account_id: int, first: date, last: date
 ) -> Sequence[Row[Any]]:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from openvenue.http import resources
+from openvenue.documents import resources
 from openvenue.http.dependencies import Authenticated, WorkerOf, json_response
 from openvenue.http.history import account_of
 from openvenue.http.open_orders import open_buys

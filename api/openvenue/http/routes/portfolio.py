@@ -7,7 +7,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from openvenue.http import problems, resources
+from openvenue.documents import resources
+from openvenue.documents.resources.market_data import number
+from openvenue.documents.times import Moment, in_range
+from openvenue.http import problems
 from openvenue.http.dependencies import (
     Authenticated,
     WorkerOf,
@@ -15,9 +18,7 @@ from openvenue.http.dependencies import (
     only_known_parameters,
 )
 from openvenue.http.history import history_of
-from openvenue.http.market_documents import number
 from openvenue.http.openapi import answers
-from openvenue.http.times import Moment, in_range
 from openvenue.queries.equity import daily_equity
 
 _DAYS = {"D": 1, "W": 7, "M": 30, "A": 365}

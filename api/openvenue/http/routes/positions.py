@@ -13,11 +13,12 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from openvenue import units
+from openvenue.documents import resources
+from openvenue.documents.views import Marked, free_lots
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems, resources
+from openvenue.http import problems
 from openvenue.http.canceling import cancel_open_orders
-from openvenue.http.day_before import DayBefore
 from openvenue.http.dependencies import (
     Authenticated,
     WorkerOf,
@@ -31,8 +32,8 @@ from openvenue.http.openapi import answers
 from openvenue.http.order_entry import enter
 from openvenue.http.order_terms import new_client_order_id
 from openvenue.http.restrictions import restrict_order
-from openvenue.http.views import Marked, free_lots
 from openvenue.http.worker import Worker
+from openvenue.queries.equity import DayBefore
 from openvenue.security.principal import Principal
 
 _NO_POSITION = {404: "The account holds none of it, or there is no such asset"}

@@ -7,13 +7,13 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from openvenue import units
+from openvenue.documents import resources
+from openvenue.documents.times import format_datetime, format_ns, ns_of
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.trading_day import TradingDay
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import resources
-from openvenue.http.day_before import DayBefore
-from openvenue.http.times import format_datetime, format_ns, ns_of
 from openvenue.ids import IdSpace, Kind
+from openvenue.queries.equity import DayBefore
 from openvenue.security.principal import Restrictions
 from openvenue.vocabulary import (
     ORDER_STATUSES,
@@ -46,6 +46,7 @@ class Views:
         self._day_end = ""
         self.order_ids = IdSpace(shard_id, Kind.ORDER)
         self.account_ids = IdSpace(shard_id, Kind.ACCOUNT)
+        self.execution_ids = IdSpace(shard_id, Kind.EXECUTION)
 
     def order(self, order: pb.Order, instrument: Instrument) -> resources.Order:
         """Return an order as the engine reports it."""
@@ -147,8 +148,8 @@ class Views:
         # An account that had nothing yesterday gained what its positions gained.
         last_equity_micros = (
             equity_micros - sum(position.profit_micros for position in marked)
-            if day_before.equity is None
-            else int(day_before.equity.scaleb(6))
+            if day_before.account.equity is None
+            else int(day_before.account.equity.scaleb(6))
         )
         equity = units.format_micros(equity_micros)
         buying_power = units.format_micros(account.buying_power_micros)
@@ -205,7 +206,7 @@ class Marked:
         )
         self.profit_micros = self.value_micros - position.cost_micros
         self._close = day_before.prices.get(instrument.instrument_id)
-        self._held_before = day_before.positions.get(instrument.instrument_id)
+        self._held_before = day_before.account.positions.get(instrument.instrument_id)
 
     @property
     def profit_today_micros(self) -> int:

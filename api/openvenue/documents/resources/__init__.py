@@ -4,7 +4,7 @@ Alpaca's fields that this venue has no use for are present with a neutral value 
 because clients' models require them.
 """
 
-from openvenue.http.resources.accounts import (
+from openvenue.documents.resources.accounts import (
     Account,
     AccountConfiguration,
     Activity,
@@ -16,7 +16,7 @@ from openvenue.http.resources.accounts import (
     WatchlistChange,
     WatchlistName,
 )
-from openvenue.http.resources.market import (
+from openvenue.documents.resources.market import (
     Asset,
     Book,
     BookLevel,
@@ -28,11 +28,11 @@ from openvenue.http.resources.market import (
     MarketClocks,
     MarketDay,
 )
-from openvenue.http.resources.operations import (
+from openvenue.documents.resources.operations import (
     Health,
     ProblemDocument,
 )
-from openvenue.http.resources.trading import (
+from openvenue.documents.resources.trading import (
     CancelResult,
     ClosedPosition,
     Order,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from openvenue.http.resources.market import Asset
+from openvenue.documents.resources.market import Asset
 from openvenue.vocabulary import OrderStatus, Side
 
 

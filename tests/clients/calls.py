@@ -4,7 +4,6 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -13,8 +12,6 @@ from alpaca.common.exceptions import APIError
 from openvenue.security.keys import NewKey
 
 from tests.support.venue import Venue
-
-STOCK, PAIR = "AAPL", "BTC/USD"
 
 
 class Verdict(StrEnum):
@@ -92,8 +89,3 @@ def _sentence(refusal: Exception) -> str:
     # A 5xx is a failure of the venue, not a refusal.
     assert 400 <= problem["status"] < 500, text
     return str(problem["message"])
-
-
-def since() -> datetime:
-    """Return a time before all trades of the tests."""
-    return datetime.now(UTC) - timedelta(days=2)

@@ -7,18 +7,22 @@ from typing import Any
 import ccxt
 from openvenue.security.keys import NewKey
 
-from tests.clients.calls import PAIR, Call, Client, MissingMethod, since
+from tests.clients.calls import Call, Client, MissingMethod
+from tests.clients.market import OFFERS, PAIR, before_all_trades
 from tests.support.venue import Venue
 
 # In `has` too, and no methods: which kinds of API and market there are.
 FEATURES = {"publicAPI", "privateAPI", "sandbox", "spot"}
 
+SINCE_MS = int(before_all_trades().timestamp() * 1000)
 LOW, HIGH = 30_000, 90_000
 """Prices, in dollars, at which a bid and an offer rest in the book."""
 
 
 def _made(venue: Venue, key: NewKey) -> ccxt.alpaca:
-    exchange = ccxt.alpaca({"apiKey": key.key_id, "secret": key.secret})
+    # Three requests a second by default.
+    settings = {"apiKey": key.key_id, "secret": key.secret, "enableRateLimit": False}
+    exchange = ccxt.alpaca(settings)
     exchange.urls["api"].update(trader=venue.url, market=venue.url)
     return exchange
 
@@ -75,15 +79,23 @@ def _cancels(exchange: Any) -> bool:
 def _cancels_all(exchange: Any) -> bool:
     _rests(exchange)
     exchange.cancel_all_orders()
-    return exchange.fetch_open_orders(PAIR) == []
+    return _nothing(exchange.fetch_open_orders(PAIR))
 
 
 def _status(status: str) -> Callable[[Any], bool]:
-    return lambda order: order["status"] == status
+    return lambda order: bool(order["status"] == status)
+
+
+def _each(field: str, found: Any) -> set[object]:
+    return {one[field] for one in found}
+
+
+def _all(field: str, value: object) -> Callable[[Any], bool]:
+    return lambda found: _each(field, found) == {value}
 
 
 def _nothing(found: Any) -> bool:
-    return found == []
+    return isinstance(found, list) and not found
 
 
 CCXT = Client(
@@ -94,11 +106,11 @@ CCXT = Client(
         _call("fetchTime"),
         _call("fetchMarkets", shows=lambda markets: [each["symbol"] for each in markets] == [PAIR]),
         _call("fetchBalance", shows=lambda balance: balance["free"]["USD"] > 0),
-        _call("fetchTicker", PAIR, shows=lambda ticker: ticker["last"]),
+        _call("fetchTicker", PAIR, shows=lambda ticker: ticker["last"] == OFFERS[PAIR]),
         _call("fetchTickers", [PAIR], shows=lambda tickers: list(tickers) == [PAIR]),
-        _call("fetchTrades", PAIR),
-        _call("fetchOHLCV", PAIR, "1m", int(since().timestamp() * 1000)),
-        _call("fetchOrderBook", PAIR, shows=lambda book: book["bids"] and book["asks"]),
+        _call("fetchTrades", PAIR, shows=lambda trades: trades[-1]["price"] == OFFERS[PAIR]),
+        _call("fetchOHLCV", PAIR, "1m", SINCE_MS, shows=lambda bars: bars[-1][4] == OFFERS[PAIR]),
+        _call("fetchOrderBook", PAIR, shows=lambda book: book["asks"][0][0] == OFFERS[PAIR]),
         _call("fetchL1OrderBook", PAIR),
         _call("createOrder", PAIR, "limit", "buy", 0.5, LOW, shows=_status("open")),
         _call(
@@ -123,10 +135,11 @@ CCXT = Client(
         _call("createTriggerOrder", PAIR, "limit", "buy", 0.5, HIGH, HIGH, shows=_status("open")),
         Call("fetchOrder", _reads_order),
         Call("editOrder", _edits),
-        _call("fetchOrders", PAIR),
-        _call("fetchOpenOrders", PAIR),
-        _call("fetchClosedOrders", PAIR),
-        _call("fetchMyTrades", PAIR),
+        _call("fetchOrders", PAIR, shows=_all("symbol", PAIR)),
+        _call("fetchOpenOrders", PAIR, shows=_all("status", "open")),
+        _call("fetchClosedOrders", PAIR, shows=lambda found: "closed" in _each("status", found)),
+        # Whose symbols are of no use: ccxt gives every fill that of the market asked for.
+        _call("fetchMyTrades", PAIR, shows=lambda fills: OFFERS[PAIR] in _each("price", fills)),
         Call("cancelOrder", _cancels),
         Call("cancelAllOrders", _cancels_all),
         _call("fetchDeposits", shows=_nothing, empty=True),

@@ -12,8 +12,10 @@ PAGE = ROOT / "docs/compatibility.md"
 INTRODUCTION = """\
 # What works with which client
 
-The tests call every public method of `alpaca-py` {alpaca} and `ccxt` {ccxt} against a real venue that has traded, and fail if this page does not
-say what they got. The clients are unmodified; only their URL is the venue's. `scripts/compatibility` writes the page.
+The tests call every public method of these clients of `alpaca-py` {alpaca}, and every one that
+`ccxt` {ccxt} claims, against a real venue that has traded. They fail if this page does not say what
+they got. The clients are unmodified; only their URL is the venue's. `scripts/compatibility` writes
+the page.
 
 | verdict | meaning |
 |---|---|
@@ -23,8 +25,9 @@ say what they got. The clients are unmodified; only their URL is the venue's. `s
 | refused | the venue answered 4xx with the sentence shown, and nothing happened |
 | not in the client | `ccxt` names the method in `has`, and has no such method |
 
-A method with several calls has a row for each. [What differs from Alpaca](trade.md#what-differs-from-alpaca) says more about the answers. Streams
-(alpaca-py's live clients, and `watch_…` of `ccxt.pro`) are not there yet.
+A method with several calls has a row for each. [What differs from
+Alpaca](trade.md#what-differs-from-alpaca) says more about the answers. Streams (the live clients of
+`alpaca-py`, and `watch…` of `ccxt.pro`) are not there yet.
 """
 
 

@@ -35,7 +35,8 @@ from alpaca.trading.requests import (
     UpdateWatchlistRequest,
 )
 
-from tests.clients.calls import PAIR, STOCK, Call, alpaca_client
+from tests.clients.calls import Call, alpaca_client
+from tests.clients.market import PAIR, STOCK
 
 OPTION = "AAPL270115C00250000"
 NO_ID = UUID(int=0)
@@ -91,6 +92,21 @@ def _watchlist(client: Any) -> Any:
 
 def _symbols(watchlist: Any) -> list[str]:
     return [asset.symbol for asset in watchlist.assets]
+
+
+def _lists_assets(client: Any) -> bool:
+    return STOCK in [asset.symbol for asset in client.get_all_assets()]
+
+
+def _lists_open_orders(client: Any) -> bool:
+    order = client.submit_order(_limit())
+    return bool(client.get_orders()[0] == order)
+
+
+def _lists_closed_orders(client: Any) -> bool:
+    order = client.submit_order(MarketOrderRequest(**_terms()))
+    closed = client.get_orders(GetOrdersRequest(status=QueryOrderStatus.CLOSED))
+    return bool(closed[0] == order)
 
 
 def _replaces(client: Any) -> bool:
@@ -160,6 +176,10 @@ def _deletes_watchlist(client: Any) -> bool:
     return made.id not in [each.id for each in client.get_watchlists()]
 
 
+def _lists_positions(client: Any) -> bool:
+    return {each.symbol for each in client.get_all_positions()} == {STOCK, PAIR}
+
+
 def _closes_a_part(client: Any) -> bool:
     order = client.close_position(STOCK, ClosePositionRequest(qty="1"))
     return (order.status, order.filled_qty) == (OrderStatus.FILLED, "1")
@@ -191,13 +211,16 @@ _STOP = {"side": OrderSide.SELL, "stop_price": 40}
 TRADING = alpaca_client(
     TradingClient,
     Call("get_account", lambda client: client.get_account().status == AccountStatus.ACTIVE),
-    Call("get_account_configurations", lambda client: client.get_account_configurations()),
+    Call(
+        "get_account_configurations",
+        lambda client: not client.get_account_configurations().suspend_trade,
+    ),
     Call("set_account_configurations", _configures),
     Call("get_portfolio_history", lambda client: client.get_portfolio_history().equity),
     Call("get_clock", lambda client: client.get_clock().is_open),
     Call("get_calendar", lambda client: len(client.get_calendar(_days())) == 3),
     Call("get_asset", lambda client: client.get_asset(PAIR).tradable),
-    Call("get_all_assets", lambda client: client.get_all_assets()),
+    Call("get_all_assets", _lists_assets),
     _submits(
         MarketOrderRequest(**_terms()),
         OrderStatus.FILLED,
@@ -253,12 +276,8 @@ TRADING = alpaca_client(
         OrderStatus.NEW,
         asks_for="order_class mleg",
     ),
-    Call("get_orders", lambda client: client.get_orders(), "open orders"),
-    Call(
-        "get_orders",
-        lambda client: client.get_orders(GetOrdersRequest(status=QueryOrderStatus.CLOSED)),
-        "closed orders",
-    ),
+    Call("get_orders", _lists_open_orders, "open orders"),
+    Call("get_orders", _lists_closed_orders, "closed orders"),
     Call("get_order_by_id", _reads_by_id),
     Call("get_order_by_client_id", _reads_by_client_id),
     Call("replace_order_by_id", _replaces),
@@ -271,7 +290,7 @@ TRADING = alpaca_client(
     Call("add_asset_to_watchlist_by_id", _adds_to_watchlist),
     Call("remove_asset_from_watchlist_by_id", _removes_from_watchlist),
     Call("delete_watchlist_by_id", _deletes_watchlist),
-    Call("get_all_positions", lambda client: len(client.get_all_positions()) == 2),
+    Call("get_all_positions", _lists_positions),
     Call("get_open_position", lambda client: client.get_open_position(PAIR).qty == "2"),
     Call("close_position", _closes_a_part, "a part"),
     Call("close_position", _closes_a_position, "all"),

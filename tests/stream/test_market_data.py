@@ -16,6 +16,16 @@ from tests.support.venue import Venue
 SHARES, PAIRS = "/v2/iex", "/v1beta3/crypto/us"
 
 
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return str(listener.getsockname()[1])
+
+
+def stream_metric(port: str, name: str, **labels: str) -> float:
+    text = http.get(f"http://127.0.0.1:{port}/metrics", timeout=20).text
+    return metrics.total(text, f"openvenue_stream_{name}", **labels)
+
+
 async def hear(stream: Client, count: int) -> list[dict[str, Any]]:
     """Return at least `count` messages, of as many frames as they come in."""
     messages: list[dict[str, Any]] = []
@@ -142,18 +152,40 @@ async def test_a_key_has_so_many_connections(streaming: Venue, alice: NewKey) ->
             assert (await silent.hear())[0]["code"] == 404
 
 
+async def test_a_client_that_reads_late_gets_the_newest_quote_and_the_whole_book(
+    streaming: Venue, alice: NewKey
+) -> None:
+    port = free_port()
+    streaming.stream.stop()
+    streaming.start_stream(conflate_bytes="1024", http_port=port)
+    async with client(streaming, SHARES) as late:
+        await late.subscribe(alice, quotes=["AAPL"], orderbooks=["AAPL"])
+        late.connection.transport.pause_reading()
+        price = 0
+        while not stream_metric(port, "conflated_total"):
+            for _ in range(100):
+                price += 1
+                order(streaming, alice, qty="1", limit_price=str(price))
+        late.connection.transport.resume_reading()
+        quote: dict[str, Any] = {}
+        book: dict[str, Any] = {}
+        messages: list[dict[str, Any]] = []
+        while quote.get("bp") != price or not book.get("r"):
+            messages += await late.hear()
+            quote = next((each for each in reversed(messages) if each["T"] == "q"), quote)
+            book = next((each for each in reversed(messages) if each["T"] == "o"), book)
+    assert [level["p"] for level in book["b"]] == list(range(price, 0, -1))
+    quotes = [each["seq"] for each in messages if each["T"] == "q"]
+    assert quotes == sorted(set(quotes))
+    assert len(quotes) < price
+
+
 async def test_a_client_that_does_not_read_is_closed_and_others_go_on(
     streaming: Venue, alice: NewKey
 ) -> None:
     streaming.stream.stop()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    streaming.start_stream(conflate_bytes="1024", unsent_bytes_max="4096", http_port=str(port))
-
-    def slow_clients() -> float:
-        text = http.get(f"http://127.0.0.1:{port}/metrics", timeout=20).text
-        return metrics.total(text, "openvenue_stream_closed_total", reason="slow")
-
+    port = free_port()
+    streaming.start_stream(conflate_bytes="1024", unsent_bytes_max="4096", http_port=port)
     entered = 0
     async with client(streaming) as slow, client(streaming) as reader:
         await slow.listen(alice)
@@ -161,7 +193,7 @@ async def test_a_client_that_does_not_read_is_closed_and_others_go_on(
         slow.connection.transport.pause_reading()
         with streaming.client(alice) as trading:
             # Until the kernel's buffers between the two processes are full as well.
-            while not slow_clients():
+            while not stream_metric(port, "closed_total", reason="slow"):
                 for _ in range(100):
                     trading.post("/v2/orders", json={**IOC, "client_order_id": f"{entered:0128}"})
                     entered += 1

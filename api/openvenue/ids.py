@@ -1,7 +1,7 @@
 """Public ids: UUIDs of version 8 (RFC 9562) that encode what they name, so that no table maps them.
 
     custom_a (48 bits)  shard id
-    custom_b (12 bits)  kind: 0 order, 1 account, 2 instrument
+    custom_b (12 bits)  kind: 0 order, 1 account, 2 instrument, 3 execution
     custom_c (62 bits)  the engine's number
 
 Order 1234 of shard 1 is 00000000-0001-8000-8000-0000000004d2.
@@ -22,6 +22,7 @@ class Kind(IntEnum):
     ORDER = 0
     ACCOUNT = 1
     INSTRUMENT = 2
+    EXECUTION = 3
 
 
 class IdSpace:

@@ -142,6 +142,10 @@ def test_positions_account_assets_clock_and_calendar_are_alpacas(
     path = "/v2/account/configurations"
     check(document, path, client.get(path))
     check(document, path, client.patch(path, json={"no_shorting": False}), "patch")
+    history = check(
+        document, "/v2/account/portfolio/history", client.get("/v2/account/portfolio/history")
+    )
+    assert history["equity"]
     check(document, "/v2/clock", client.get("/v2/clock"))
     check(document, "/v3/clock", client.get("/v3/clock"))
     assert check(document, "/v2/calendar", client.get("/v2/calendar"))

@@ -144,6 +144,7 @@ class Venue:
     engine_port: int = 0
     api_port: int = 0
     operations_port: int = 0
+    stream_port: int = 0
     _account_numbers: Iterator[int] = field(default_factory=lambda: itertools.count(100))
 
     @cached_property
@@ -162,6 +163,14 @@ class Venue:
     @property
     def api(self) -> ChildProcess:
         return self.processes["api"]
+
+    @property
+    def stream(self) -> ChildProcess:
+        return self.processes["stream"]
+
+    @property
+    def stream_url(self) -> str:
+        return f"ws://127.0.0.1:{self.stream_port}"
 
     @property
     def shard_id(self) -> int:
@@ -255,6 +264,19 @@ class Venue:
         extra = {f"OPENVENUE_{name.upper()}": value for name, value in environment.items()}
         command = [sys.executable, "-m", "openvenue.projector"]
         self._spawn("projector", command, extra)
+
+    def start_stream(self, **environment: str) -> None:
+        """Start the stream process with these further OPENVENUE_STREAM_ settings, on its former
+        port if there was one; wait until it takes connections."""
+        port_file = self.directory / "stream.port"
+        port_file.unlink(missing_ok=True)
+        extra = {
+            "OPENVENUE_STREAM_PORT": str(self.stream_port),
+            "OPENVENUE_STREAM_PORT_FILE": str(port_file),
+            **{f"OPENVENUE_STREAM_{name.upper()}": value for name, value in environment.items()},
+        }
+        self._spawn("stream", [sys.executable, "-m", "openvenue.stream"], extra)
+        self.stream_port = self._wait_for_port(port_file, self.stream)
 
     def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Wait until the API is ready."""

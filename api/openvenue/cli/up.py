@@ -40,15 +40,16 @@ def up(
         int,
         typer.Option(
             min=0,
-            max=65_534,
-            help="Of the REST API; the next one serves its probes and metrics. 0: any free ones.",
+            max=65_533,
+            help="Of the REST API; the next serves its probes and metrics, the one after that the "
+            "streams. 0: any free ones.",
         ),
     ] = 8000,
     engine_port: Annotated[
         int | None,
         typer.Option(
             min=0,
-            max=65_533,
+            max=65_532,
             help="TCP port of the engine's gRPC server, open to every user of this machine; 0: any "
             "free one. Default: a socket in the data directory that only you can open.",
         ),
@@ -57,9 +58,9 @@ def up(
         int | None,
         typer.Option(
             min=0,
-            max=65_534,
-            help="Of the engine's metrics; the next is the projector's. 0: any free ones. Default: "
-            "the two behind --engine-port, or 7071.",
+            max=65_533,
+            help="Of the engine's metrics; the next two are the projector's and the stream's. 0: "
+            "any free ones. Default: the three behind --engine-port, or 7071.",
         ),
     ] = None,
     demo: Annotated[
@@ -67,7 +68,7 @@ def up(
     ] = True,
     engine_binary: EngineBinaryOption = None,
 ) -> None:
-    """Start a venue: database, engine, projector and API. Ctrl-C stops it; its data stays."""
+    """Start a venue: database, engine, projector, API, stream. Ctrl-C stops it; its data stays."""
     directory = DataDir(data_dir.absolute())
     directory.create()
     if engine_port is None and metrics_port is None:
@@ -119,6 +120,7 @@ def _welcome(plan: Plan, venue: LocalVenue) -> None:
     console.print("\n[bold]The venue is up.[/bold]")
     lines = [
         f"  REST API   {url}  (documentation: {url}/docs)",
+        f"  streams    {venue.running.stream_url}/stream and, of market data, /v2/iex",
         f"  logs       {plan.data_dir.path / 'logs'}",
     ]
     if venue.demo_keys:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Index,
     LargeBinary,
@@ -200,6 +201,26 @@ Index(
     cash_movements.c.account_id,
     cash_movements.c.moved_at,
     cash_movements.c.sequence,
+)
+
+# Cash and positions at the end of each day of UTC on which they changed.
+daily_cash = Table(
+    "daily_cash",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Date, primary_key=True),
+    Column("cash", _MONEY, nullable=False),
+)
+daily_positions = Table(
+    "daily_positions",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("instrument_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Date, primary_key=True),
+    Column("qty", _QUANTITY, nullable=False),
+    Column("cost", _MONEY, nullable=False),
 )
 
 projection_offsets = Table(

@@ -150,7 +150,7 @@ class Instruments:
             _log.warning("instruments not refreshed", reason=error.code().name)
             return False
         by_id = {
-            info.terms.instrument_id: self._read(info.terms)
+            info.terms.instrument_id: instrument_of(info.terms, self._ids)
             for info in response.instruments
             if self._understood(info.terms)
         }
@@ -177,17 +177,22 @@ class Instruments:
             )
         return understood
 
-    def _read(self, terms: pb.DefineInstrument) -> Instrument:
-        return Instrument(
-            instrument_id=terms.instrument_id,
-            asset_id=self._ids.format(terms.instrument_id),
-            symbol=terms.symbol,
-            name=terms.name,
-            asset_class=ASSET_CLASSES[terms.asset_class],
-            active=terms.state == pb.INSTRUMENT_STATE_ACTIVE,
-            tick_nanos=terms.tick_size_nanos,
-            lot_nanos=terms.lot_size_nanos,
-            min_price_ticks=terms.min_price_ticks,
-            max_price_ticks=terms.max_price_ticks,
-            max_order_qty_lots=terms.max_order_qty_lots,
-        )
+
+def instrument_of(terms: pb.DefineInstrument, ids: IdSpace) -> Instrument:
+    """Return the instrument that has these terms; `ids` are those of the shard's instruments.
+
+    Raises UnknownEnumerator for an asset class of a later version.
+    """
+    return Instrument(
+        instrument_id=terms.instrument_id,
+        asset_id=ids.format(terms.instrument_id),
+        symbol=terms.symbol,
+        name=terms.name,
+        asset_class=ASSET_CLASSES[terms.asset_class],
+        active=terms.state == pb.INSTRUMENT_STATE_ACTIVE,
+        tick_nanos=terms.tick_size_nanos,
+        lot_nanos=terms.lot_size_nanos,
+        min_price_ticks=terms.min_price_ticks,
+        max_price_ticks=terms.max_price_ticks,
+        max_order_qty_lots=terms.max_order_qty_lots,
+    )

@@ -15,21 +15,30 @@ _CHECK_S = 60.0
 
 
 class TradingDay:
-    """Remembers the end of the current trading day; `run` keeps it up to date.
-
-    A trading day has 24 hours, so one end determines all others.
-    """
+    """The ends of trading days. A trading day has 24 hours, so one end determines all others."""
 
     LENGTH_NS = 24 * 3600 * 10**9
 
-    def __init__(self, engine: EngineClient) -> None:
-        self._engine = engine
-        self._end_ns = 0
+    def __init__(self, end_ns: int = 0) -> None:
+        self._end_ns = end_ns
 
     @property
     def known(self) -> bool:
         """True once the engine has given the end of a day."""
         return self._end_ns != 0
+
+    def end_after(self, timestamp_ns: int) -> int:
+        """Return the first end of a trading day after a time; precondition: `known`."""
+        days = (self._end_ns - timestamp_ns - 1) // self.LENGTH_NS
+        return self._end_ns - days * self.LENGTH_NS
+
+
+class FollowedTradingDay(TradingDay):
+    """Remembers the end of the current trading day; `run` keeps it up to date."""
+
+    def __init__(self, engine: EngineClient) -> None:
+        super().__init__()
+        self._engine = engine
 
     async def end_ns(self) -> int:
         """Return when DAY orders expire next, in ns since the epoch; raises EngineUnavailable."""
@@ -42,11 +51,6 @@ class TradingDay:
                 raise EngineUnavailable("the matching engine did not answer") from error
             self._end_ns = status.trading_day_end_ns
         return self._end_ns
-
-    def end_after(self, timestamp_ns: int) -> int:
-        """Return the first end of a trading day after a time; precondition: `known`."""
-        days = (self._end_ns - timestamp_ns - 1) // self.LENGTH_NS
-        return self._end_ns - days * self.LENGTH_NS
 
     async def run(self) -> None:
         """Ask until the end is known, and again when the day is over."""

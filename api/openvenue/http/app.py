@@ -27,6 +27,7 @@ from openvenue.http.routes import (
     crypto_data,
     market,
     orders,
+    portfolio,
     positions,
     screener,
     stock_data,
@@ -41,6 +42,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     account.router,
     configurations.router,
     activities.router,
+    portfolio.router,
     positions.router,
     absent.router,  # Some of its paths would be symbols of assets.
     market.router,

@@ -3,9 +3,10 @@
 import asyncio
 from http import HTTPStatus
 
+from openvenue.documents import resources
 from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems, resources
+from openvenue.http import problems
 from openvenue.http.engine_calls import engine_reply, order_of
 from openvenue.http.open_orders import ENGINE_PAGE_MAX, open_orders
 from openvenue.http.worker import Worker

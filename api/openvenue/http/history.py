@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager, contextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.db.alchemy import DATABASE_ERRORS, is_away
+from openvenue.documents import resources
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems, resources
+from openvenue.http import problems
 from openvenue.http.engine_calls import engine_answer, not_answered
 from openvenue.http.worker import Worker
 from openvenue.queries import orders as order_queries

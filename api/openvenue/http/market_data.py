@@ -11,31 +11,27 @@ import msgspec
 from fastapi import Depends, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.db.alchemy import DATABASE_ERRORS, is_away
-from openvenue.engine.instruments import Instrument
-from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import market_documents as documents
-from openvenue.http import problems
-from openvenue.http.engine_calls import unary_call
-from openvenue.http.market_documents import (
+from openvenue.documents.resources import market_data as documents
+from openvenue.documents.resources.market_data import (
     Bar,
     Orderbook,
     Snapshot,
 )
-from openvenue.http.times import Moment, format_ns, in_range, now_ns
+from openvenue.documents.times import Moment, format_ns, in_range, now_ns
+from openvenue.engine.instruments import Instrument
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.http import problems
+from openvenue.http.engine_calls import unary_call
+from openvenue.http.history import answering_for_database
 from openvenue.http.worker import Worker
 from openvenue.queries import market
 from openvenue.queries.market import Rows, Span
 from openvenue.queries.timeframes import Timeframe, parse_timeframe
-from openvenue.reasons import reason_of
-from openvenue.telemetry import get_logger
 from openvenue.vocabulary import AssetClass
 
 BOOK_DEPTH_MAX = 1000
 SYMBOLS_MAX = 100
 _BOOKS_AT_ONCE = 8
-
-_log = get_logger(__name__)
 
 
 class Wanted(NamedTuple):
@@ -292,11 +288,6 @@ def _ids(instruments: Sequence[Instrument]) -> list[int]:
 @asynccontextmanager
 async def market_database(worker: Worker) -> AsyncIterator[AsyncConnection]:
     """Lend a connection to read market data. Raises Problem 503 if the database is down."""
-    try:
+    with answering_for_database("market data cannot be read at the moment"):
         async with worker.database.connect() as connection:
             yield connection
-    except DATABASE_ERRORS as error:
-        if not is_away(error):
-            raise  # A fault of ours, with its traceback.
-        _log.warning("market data not read", reason=reason_of(error))
-        raise problems.unavailable("market data cannot be read at the moment") from error

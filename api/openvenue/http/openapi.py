@@ -12,7 +12,8 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
-from openvenue.http import problems, resources
+from openvenue.documents import resources
+from openvenue.http import problems
 from openvenue.http.docs_page import CONTENT_SECURITY_POLICY, docs_page
 from openvenue.http.order_body import NewOrderRequest
 

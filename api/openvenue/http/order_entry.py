@@ -12,10 +12,11 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from openvenue import metrics
+from openvenue.documents import resources
 from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems, resources
+from openvenue.http import problems
 from openvenue.http.access import principal_of
 from openvenue.http.asgi import JSON, read_body, send_document, send_problem
 from openvenue.http.engine_calls import command_of, engine_reply

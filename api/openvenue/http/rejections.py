@@ -1,9 +1,10 @@
 """Orders that the engine refused, in Alpaca's words, with the figures that explain the refusal."""
 
 from openvenue import units
+from openvenue.documents import resources
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems, resources
+from openvenue.http import problems
 from openvenue.http.engine_calls import not_taken
 from openvenue.http.history import account_of, past_order
 from openvenue.http.problems import Problem

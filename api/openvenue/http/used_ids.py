@@ -8,9 +8,10 @@ times, when very many are marked.
 from sqlalchemy import Row
 
 from openvenue import units
+from openvenue.documents import resources
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems, resources
+from openvenue.http import problems
 from openvenue.http.engine_calls import engine_reply
 from openvenue.http.history import history_of
 from openvenue.http.worker import Worker

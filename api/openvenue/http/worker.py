@@ -13,12 +13,13 @@ from openvenue.db.channels import PROJECTION_CHANNEL
 from openvenue.db.database import Database
 from openvenue.db.listener import Listener, Subscription
 from openvenue.db.schema import RequiredSchema, current_revision
+from openvenue.documents.times import format_ns, now_ns
+from openvenue.documents.views import Views
 from openvenue.engine.client import EngineClient
 from openvenue.engine.instruments import Instruments
 from openvenue.engine.probe import EngineProbe
-from openvenue.engine.trading_day import TradingDay
-from openvenue.http.times import format_ns, now_ns
-from openvenue.http.views import Views
+from openvenue.engine.trading_day import FollowedTradingDay
+from openvenue.http.day_before import DaysBefore
 from openvenue.queries.projection import ProjectionGate
 from openvenue.reasons import reason_of
 from openvenue.security.authenticator import Authenticator
@@ -54,9 +55,10 @@ class Worker:
             settings.instruments_ask_interval_s,
         )
         self.authenticator = Authenticator(settings, self.listener)
-        self.trading_day = TradingDay(self.engine)
+        self.trading_day = FollowedTradingDay(self.engine)
         self.gate = ProjectionGate(settings.shard_id, settings.projection_wait_ms)
         self.listener.subscribe(Subscription(PROJECTION_CHANNEL, self.gate.wake, self.gate.wake))
+        self.days_before = DaysBefore(self.database, self.instruments, settings.shard_id)
         self.views = Views(settings.shard_id, self.trading_day)
         self.exporters: list[Callable[[], None]] = [
             self.engine.export_metrics,

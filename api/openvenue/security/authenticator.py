@@ -99,16 +99,20 @@ class Authenticator:
         if not well_formed or not 0 < len(secret) <= _SECRET_BYTES_MAX:
             metrics.AUTH_REFUSALS.inc()
             raise UnknownCredentials
-        entry = self._cached(key_id)
-        if entry is None:
-            self._misses.inc()
-            entry = await self._look_up(key_id)
+        entry = await self._entry(key_id)
         # Compared also for unknown keys, so that the time taken does not tell which ones exist.
         matches = hmac.compare_digest(hash_secret(secret), entry.secret_hash)
         if not matches or entry.principal is None:
             metrics.AUTH_REFUSALS.inc()
             raise UnknownCredentials
         return entry.principal
+
+    async def is_in_force(self, key_id: str) -> bool:
+        """False if a key, whose secret was checked before, was revoked since.
+
+        Raises UncheckedCredentials if the database has to say so and does not answer.
+        """
+        return (await self._entry(key_id.encode())).principal is not None
 
     def problem(self) -> str | None:
         """Return why keys cannot be checked, None if they can.
@@ -146,6 +150,13 @@ class Authenticator:
             await self._read_due_keys()
             if self._failing:
                 await asyncio.sleep(_RETRY_S)
+
+    async def _entry(self, key_id: bytes) -> _Entry:
+        entry = self._cached(key_id)
+        if entry is None:
+            self._misses.inc()
+            entry = await self._look_up(key_id)
+        return entry
 
     def _cached(self, key_id: bytes) -> _Entry | None:
         now = self._loop.time()

@@ -17,6 +17,8 @@ from uvicorn import Server
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from websockets.asyncio.connection import Connection
+from websockets.frames import Frame, Opcode
 
 
 async def _application(*_: object) -> None: ...
@@ -85,3 +87,10 @@ def test_asyncpg_hands_its_transport_to_a_connection() -> None:
     parameters = list(inspect.signature(asyncpg.Connection.__init__).parameters)
     assert parameters[:3] == ["self", "protocol", "transport"]
     assert callable(asyncpg.Connection.get_server_pid)
+
+
+def test_websockets_writes_whole_frames_to_the_transport_that_ours_go_to() -> None:
+    source = inspect.getsource(Connection)
+    assert "self.transport.write(" in source
+    assert "self.transport = transport" in source
+    assert Frame(Opcode.TEXT, b"{}").serialize(mask=False) == b"\x81\x02{}"

@@ -83,7 +83,7 @@ def test_adjustments_are_movements() -> None:
         (3, "JNLS", 0),
     ]
     assert batch.movements[2].qty_nanos == -3 * LOT_NANOS
-    assert batch.rows == 5
+    assert batch.rows == 5 + 2
 
 
 def test_an_older_order_that_fills_leaves_its_status_to_the_database() -> None:

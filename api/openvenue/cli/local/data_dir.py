@@ -41,6 +41,7 @@ class RunningVenue:
     engine_admin_target: str | None = None
     engine_admin_token_file: str | None = None
     operations_url: str = ""
+    stream_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,24 +14,27 @@ _POLL_S = 0.1
 class Ports:
     api: int
     operations: int
+    stream: int
     engine: int | None  # None: the engine listens on a socket in the file system
     engine_metrics: int
     projector_metrics: int
+    stream_metrics: int
 
 
 def choose_ports(
     api: int, engine: int | None, metrics: int | None = None, *, patience_s: float = 0
 ) -> Ports:
-    """Return the wanted ports, 0 meaning any free one; the API's probes get the next after its own.
+    """Return the wanted ports, 0 meaning any free one.
 
-    `metrics`: the engine's metrics, followed by the projector's; default: the port after the
-    engine's. Raises CommandError if another program listens on one of them for `patience_s`.
+    After `api` come its probes and the streams; after `metrics`, which is the engine's and by
+    default the port after the engine's own, come those of projector and stream. Raises CommandError
+    if another program listens on one of them for `patience_s`.
     """
     if metrics is None:
         metrics = engine + 1 if engine else 0
-    wanted = {"--port": [api, api + 1 if api else 0]}
+    wanted = {"--port": _run(api)}
     wanted["--engine-port"] = [] if engine is None else [engine]
-    wanted["--metrics-port"] = [metrics, metrics + 1 if metrics else 0]
+    wanted["--metrics-port"] = _run(metrics)
     deadline = time.monotonic() + patience_s
     # All sockets stay open until each has its port, so that no two get the same one.
     sockets: list[socket.socket] = []
@@ -42,11 +45,23 @@ def choose_ports(
     finally:
         for each in sockets:
             each.close()
-    engine_port = None if engine is None else bound.pop(2)
-    api_port, operations_port, engine_metrics_port, projector_metrics_port = bound
+    engine_port = None if engine is None else bound.pop(3)
+    api_port, operations_port, stream_port, *metrics_ports = bound
+    engine_metrics_port, projector_metrics_port, stream_metrics_port = metrics_ports
     return Ports(
-        api_port, operations_port, engine_port, engine_metrics_port, projector_metrics_port
+        api_port,
+        operations_port,
+        stream_port,
+        engine_port,
+        engine_metrics_port,
+        projector_metrics_port,
+        stream_metrics_port,
     )
+
+
+def _run(first: int) -> list[int]:
+    """Return three ports that follow each other; 0: three free ones."""
+    return [first, first + 1, first + 2] if first else [0, 0, 0]
 
 
 def _bind(port: int, option: str, deadline: float) -> socket.socket:

@@ -1,4 +1,5 @@
-"""A whole venue on one machine: database, migrations, engine, projector and API, in that order.
+"""A whole venue on one machine: database, migrations, engine, projector, API and stream, in that
+order.
 
 It starts step by step, waiting for each step. It is then supervised, and stops in the reverse
 order. Its data stays in the data directory, so the next start continues where this one ended.
@@ -33,7 +34,7 @@ from openvenue.reasons import reason_of
 from openvenue.settings import Settings
 
 _ENGINE_READY_TIMEOUT_S = 120.0
-_API_READY_TIMEOUT_S = 60.0
+_HTTP_READY_TIMEOUT_S = 60.0
 # The engine's own time limit for a stop, plus the end of its process.
 _JOURNAL_RELEASE_TIMEOUT_S = 20.0
 _POLL_S = 0.1
@@ -112,11 +113,12 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
             async with administration(settings) as admin:
                 await demo.set_up(admin)
 
-        report("starting the projector and the API")
+        report("starting the projector, the API and the stream")
         environment = _environment(plan, settings)
         projector = await _start(stack, _projector(plan, environment))
         keys = await demo_keys(plan.data_dir, settings) if plan.with_demo else []
         api = await _start(stack, _api(plan, environment))
+        stream = await _start(stack, _stream(plan, environment))
         running = RunningVenue(
             pid=os.getpid(),
             started=process_started(os.getpid()) or "",
@@ -127,10 +129,13 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
             engine_binary=str(plan.engine_binary),
             engine_admin_target=settings.engine_admin_target,
             engine_admin_token_file=str(plan.data_dir.admin_token_file),
+            stream_url=f"ws://127.0.0.1:{plan.ports.stream}",
         )
-        await _api_ready(api, running.operations_url, (engine, projector))
+        stream_operations_url = f"http://127.0.0.1:{plan.ports.stream_metrics}"
+        await _http_ready(api, running.operations_url, (engine, projector))
+        await _http_ready(stream, stream_operations_url, (engine, projector))
         stack.enter_context(plan.data_dir.announce(running))
-        yield LocalVenue(running, [engine, projector, api], postgres, keys)
+        yield LocalVenue(running, [engine, projector, api, stream], postgres, keys)
         report("stopping")
 
 
@@ -206,6 +211,9 @@ def _environment(plan: Plan, settings: Settings) -> dict[str, str]:
         "OPENVENUE_WORKERS": str(settings.workers),
         "OPENVENUE_LOG_FORMAT": os.environ.get("OPENVENUE_LOG_FORMAT", "console"),
         "OPENVENUE_PROJECTOR_HTTP_PORT": str(plan.ports.projector_metrics),
+        "OPENVENUE_STREAM_HOST": "127.0.0.1",
+        "OPENVENUE_STREAM_PORT": str(plan.ports.stream),
+        "OPENVENUE_STREAM_HTTP_PORT": str(plan.ports.stream_metrics),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -250,6 +258,16 @@ def _api(plan: Plan, environment: dict[str, str]) -> Child:
     )
 
 
+def _stream(plan: Plan, environment: dict[str, str]) -> Child:
+    return Child(
+        name="stream",
+        command=[sys.executable, "-m", "openvenue.stream"],
+        environment=environment,
+        log=plan.data_dir.log("stream"),
+        stop_timeout_s=15,
+    )
+
+
 def _migrate(settings: Settings) -> None:
     try:
         migrate.bring_up_to_date(settings)
@@ -291,7 +309,7 @@ async def _engine_ready(engine: Child, settings: Settings) -> None:
         await _ready(engine, admin.is_serving, _ENGINE_READY_TIMEOUT_S)
 
 
-async def _api_ready(api: Child, url: str, needed: Sequence[Child]) -> None:
+async def _http_ready(child: Child, url: str, needed: Sequence[Child]) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
 
         async def is_ready() -> bool:
@@ -301,7 +319,7 @@ async def _api_ready(api: Child, url: str, needed: Sequence[Child]) -> None:
             except (aiohttp.ClientError, TimeoutError):
                 return False
 
-        await _ready(api, is_ready, _API_READY_TIMEOUT_S, needed)
+        await _ready(child, is_ready, _HTTP_READY_TIMEOUT_S, needed)
 
 
 async def _ready(

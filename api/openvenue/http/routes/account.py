@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from openvenue.http import resources
+from openvenue.documents import resources
 from openvenue.http.dependencies import Authenticated, WorkerOf, json_response
 from openvenue.http.history import account_of
 from openvenue.http.open_orders import open_buys
@@ -27,6 +27,7 @@ async def get_account(worker: WorkerOf, principal: Authenticated) -> Response:
         for instrument_id, buys in (await open_buys(worker, account)).items():
             if (await worker.instruments.of_id(instrument_id)).asset_class == "crypto":
                 held_micros += buys.reserved_micros
+    day_before = await worker.days_before.of(principal.account_id)
     return json_response(
-        worker.views.account(account, instruments, held_micros, principal.restrictions)
+        worker.views.account(account, instruments, held_micros, principal.restrictions, day_before)
     )

@@ -14,7 +14,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from openvenue import units
-from openvenue.http import problems, resources
+from openvenue.documents import resources
+from openvenue.documents.times import Moment, format_datetime, in_range
+from openvenue.http import problems
 from openvenue.http.dependencies import (
     Authenticated,
     WorkerOf,
@@ -23,7 +25,6 @@ from openvenue.http.dependencies import (
 )
 from openvenue.http.history import history_of
 from openvenue.http.openapi import answers
-from openvenue.http.times import Moment, format_datetime, in_range
 from openvenue.http.worker import Worker
 from openvenue.queries.activities import FILL, ActivityFilter, Place, list_activities
 from openvenue.security.principal import Principal

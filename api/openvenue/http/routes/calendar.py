@@ -12,8 +12,10 @@ from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from openvenue.documents import resources
+from openvenue.documents.times import Moment, format_ns, in_range, now_ns, ns_of
 from openvenue.engine.trading_day import TradingDay
-from openvenue.http import problems, resources
+from openvenue.http import problems
 from openvenue.http.dependencies import (
     Authenticated,
     WorkerOf,
@@ -21,7 +23,6 @@ from openvenue.http.dependencies import (
     only_known_parameters,
 )
 from openvenue.http.openapi import answers
-from openvenue.http.times import Moment, format_ns, in_range, now_ns, ns_of
 
 _FIRST, _LAST = date(1970, 1, 1), date(2029, 12, 31)  # as Alpaca's
 _DAY = timedelta(days=1)

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 
-from openvenue.http import problems, resources
+from openvenue.documents import resources
+from openvenue.http import problems
 from openvenue.http.dependencies import (
     Authenticated,
     WorkerOf,

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from openvenue.documents import resources, views
 from openvenue.engine.instruments import Instrument
-from openvenue.http import problems, resources, views
+from openvenue.http import problems
 from openvenue.http.asset_classes import parse_asset_classes
 from openvenue.http.dependencies import (
     Authenticated,

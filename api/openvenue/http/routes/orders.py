@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from openvenue.documents import resources
+from openvenue.documents.times import Moment, in_range
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems, resources
+from openvenue.http import problems
 from openvenue.http.asset_classes import parse_asset_classes
 from openvenue.http.canceling import cancel, cancel_open_orders
 from openvenue.http.dependencies import (
@@ -42,7 +44,6 @@ from openvenue.http.order_terms import (
 )
 from openvenue.http.rejections import entered_order
 from openvenue.http.restrictions import restrict_replacement
-from openvenue.http.times import Moment, in_range
 from openvenue.http.worker import Worker
 from openvenue.queries import orders as order_queries
 from openvenue.queries.orders import OrderFilter

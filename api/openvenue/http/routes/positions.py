@@ -13,9 +13,11 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from openvenue import units
+from openvenue.documents import resources
+from openvenue.documents.views import Marked, free_lots
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import problems, resources
+from openvenue.http import problems
 from openvenue.http.canceling import cancel_open_orders
 from openvenue.http.dependencies import (
     Authenticated,
@@ -30,8 +32,8 @@ from openvenue.http.openapi import answers
 from openvenue.http.order_entry import enter
 from openvenue.http.order_terms import new_client_order_id
 from openvenue.http.restrictions import restrict_order
-from openvenue.http.views import Marked, free_lots
 from openvenue.http.worker import Worker
+from openvenue.queries.equity import DayBefore
 from openvenue.security.principal import Principal
 
 _NO_POSITION = {404: "The account holds none of it, or there is no such asset"}
@@ -47,9 +49,8 @@ class _Held:
     instrument: Instrument
     covering_lots: int
 
-    @property
-    def document(self) -> resources.Position:
-        return Marked(self.position, self.instrument).document(self.covering_lots)
+    def document(self, day_before: DayBefore) -> resources.Position:
+        return Marked(self.position, self.instrument, day_before).document(self.covering_lots)
 
     @property
     def lots(self) -> int:
@@ -69,7 +70,8 @@ class _Held:
 )
 async def list_positions(worker: WorkerOf, principal: Authenticated) -> Response:
     """List what the account holds."""
-    return json_response([held.document for held in await _all_held(worker, principal)])
+    day_before = await worker.days_before.of(principal.account_id)
+    return json_response([held.document(day_before) for held in await _all_held(worker, principal)])
 
 
 @router.delete(
@@ -116,7 +118,8 @@ async def get_position(
     worker: WorkerOf, principal: Authenticated, symbol_or_asset_id: str
 ) -> Response:
     """Return the account's position in one asset."""
-    return json_response((await _held(worker, principal, symbol_or_asset_id)).document)
+    held = await _held(worker, principal, symbol_or_asset_id)
+    return json_response(held.document(await worker.days_before.of(principal.account_id)))
 
 
 @router.delete(

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from openvenue.http import market_documents as documents
+from openvenue.documents.resources import market_data as documents
+from openvenue.documents.times import format_ns, now_ns
 from openvenue.http.dependencies import (
     Authenticated,
     WorkerOf,
@@ -14,7 +15,6 @@ from openvenue.http.dependencies import (
 )
 from openvenue.http.market_data import market_database
 from openvenue.http.openapi import answers
-from openvenue.http.times import format_ns, now_ns
 from openvenue.http.worker import Worker
 from openvenue.queries import market
 from openvenue.vocabulary import AssetClass

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from openvenue.documents.resources import market_data as documents
 from openvenue.engine.instruments import Instrument
 from openvenue.http import market_data, problems
-from openvenue.http import market_documents as documents
 from openvenue.http.dependencies import (
     Authenticated,
     WorkerOf,

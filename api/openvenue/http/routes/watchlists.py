@@ -9,7 +9,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.http import problems, resources, views
+from openvenue.documents import resources, views
+from openvenue.documents.times import format_datetime
+from openvenue.http import problems
 from openvenue.http.dependencies import (
     Authenticated,
     WorkerOf,
@@ -19,7 +21,6 @@ from openvenue.http.dependencies import (
 from openvenue.http.json_body import decode_body
 from openvenue.http.openapi import accepts, answers
 from openvenue.http.own_rows import own_rows
-from openvenue.http.times import format_datetime
 from openvenue.http.worker import Worker
 from openvenue.queries.watchlists import (
     TooManyWatchlists,

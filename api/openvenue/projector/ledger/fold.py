@@ -15,6 +15,8 @@ from openvenue.vocabulary import (
     TIMES_IN_FORCE,
 )
 
+_DAY_NS = 24 * 3600 * 10**9
+
 # These changed nothing, or only mark an end.
 _WITHOUT_ROWS = ("rejected", "duplicate", "trading_day_ended")
 
@@ -134,6 +136,13 @@ class MovementRow(NamedTuple):
     moved_ns: int
 
 
+class DailyPosition(NamedTuple):
+    """What an account held at the end of a day of UTC."""
+
+    qty_nanos: int
+    cost_micros: int
+
+
 @dataclass(slots=True)
 class LedgerBatch(Batch):
     """Final states of everything that a run of entries touched."""
@@ -146,6 +155,10 @@ class LedgerBatch(Batch):
     cash: dict[int, CashRow] = field(default_factory=dict)
     positions: dict[tuple[int, int], PositionRow] = field(default_factory=dict)
     instruments: dict[int, InstrumentRow] = field(default_factory=dict)
+    daily_cash: dict[tuple[int, int], int] = field(default_factory=dict)
+    """In micros, by account and day since 1970."""
+    daily_positions: dict[tuple[int, int, int], DailyPosition] = field(default_factory=dict)
+    """By account, instrument and day since 1970."""
 
     @property
     def rows(self) -> int:
@@ -159,6 +172,8 @@ class LedgerBatch(Batch):
             + len(self.cash)
             + len(self.positions)
             + len(self.instruments)
+            + len(self.daily_cash)
+            + len(self.daily_positions)
         )
 
     def fold(self, entry: pb.JournalEntry) -> None:
@@ -241,14 +256,10 @@ class LedgerBatch(Batch):
                 )
             )
             self._filled(entry, end, lot_size_nanos)
-            self._cash(account_id, end.cash_micros, entry.sequence)
-            self.positions[account_id, instrument_id] = PositionRow(
-                account_id,
-                instrument_id,
-                end.position_lots * lot_size_nanos,
-                end.position_cost_micros,
-                entry.sequence,
-            )
+            self._cash(entry, account_id, end.cash_micros)
+            qty_nanos_after = end.position_lots * lot_size_nanos
+            cost_micros = end.position_cost_micros
+            self._position(entry, account_id, instrument_id, qty_nanos_after, cost_micros)
 
     def _filled(self, entry: pb.JournalEntry, end: pb.TradeSide, lot_size_nanos: int) -> None:
         order = self._touch(end.order_id, entry)
@@ -308,12 +319,27 @@ class LedgerBatch(Batch):
         order.updated_sequence = entry.sequence
         return order
 
-    def _cash(self, account_id: int, cash_micros: int, sequence: int) -> None:
-        self.cash[account_id] = CashRow(account_id, cash_micros, sequence)
+    def _cash(self, entry: pb.JournalEntry, account_id: int, cash_micros: int) -> None:
+        self.cash[account_id] = CashRow(account_id, cash_micros, entry.sequence)
+        self.daily_cash[account_id, entry.timestamp_ns // _DAY_NS] = cash_micros
+
+    def _position(
+        self,
+        entry: pb.JournalEntry,
+        account_id: int,
+        instrument_id: int,
+        qty_nanos: int,
+        cost_micros: int,
+    ) -> None:
+        self.positions[account_id, instrument_id] = PositionRow(
+            account_id, instrument_id, qty_nanos, cost_micros, entry.sequence
+        )
+        day = entry.timestamp_ns // _DAY_NS
+        self.daily_positions[account_id, instrument_id, day] = DailyPosition(qty_nanos, cost_micros)
 
     def _balance_adjusted(self, entry: pb.JournalEntry, adjusted: pb.BalanceAdjusted) -> None:
         command = entry.adjust_balance
-        self._cash(command.account_id, adjusted.cash_micros, entry.sequence)
+        self._cash(entry, command.account_id, adjusted.cash_micros)
         self.movements.append(
             MovementRow(
                 entry.sequence,
@@ -329,12 +355,12 @@ class LedgerBatch(Batch):
     def _position_adjusted(self, entry: pb.JournalEntry, adjusted: pb.PositionAdjusted) -> None:
         command = entry.adjust_position
         lot_size_nanos = self.sizes_of(command.instrument_id).lot_size_nanos
-        self.positions[command.account_id, command.instrument_id] = PositionRow(
+        self._position(
+            entry,
             command.account_id,
             command.instrument_id,
             adjusted.position_lots * lot_size_nanos,
             adjusted.position_cost_micros,
-            entry.sequence,
         )
         self.movements.append(
             MovementRow(

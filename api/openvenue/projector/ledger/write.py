@@ -73,6 +73,22 @@ ON CONFLICT (shard_id, account_id, instrument_id) DO UPDATE SET
   qty = excluded.qty, cost = excluded.cost, updated_sequence = excluded.updated_sequence
 """
 
+_UPSERT_DAILY_CASH = """
+INSERT INTO daily_cash (shard_id, account_id, day, cash)
+SELECT $1, account_id, '1970-01-01'::date + day, cash::numeric
+FROM unnest($2::bigint[], $3::int[], $4::text[]) AS c(account_id, day, cash)
+ON CONFLICT (shard_id, account_id, day) DO UPDATE SET cash = excluded.cash
+"""
+
+_UPSERT_DAILY_POSITIONS = """
+INSERT INTO daily_positions (shard_id, account_id, instrument_id, day, qty, cost)
+SELECT $1, account_id, instrument_id, '1970-01-01'::date + day, qty::numeric, cost::numeric
+FROM unnest($2::bigint[], $3::bigint[], $4::int[], $5::text[], $6::text[])
+  AS c(account_id, instrument_id, day, qty, cost)
+ON CONFLICT (shard_id, account_id, instrument_id, day) DO UPDATE SET
+  qty = excluded.qty, cost = excluded.cost
+"""
+
 _UPSERT_INSTRUMENT = """
 INSERT INTO instruments (shard_id, instrument_id, symbol, name, asset_class, state, tick_size,
                          lot_size, min_price, max_price, max_order_qty, updated_sequence)
@@ -148,6 +164,8 @@ class Ledger(Projection):
         "orders": "order_id",
         "executions": "trade_id",
         "cash_movements": "sequence",
+        "daily_cash": "account_id",
+        "daily_positions": "account_id",
     }
 
     def batch(self, sizes: dict[int, Sizes]) -> LedgerBatch:
@@ -173,6 +191,7 @@ class Ledger(Projection):
         await _inherit_intents(connection, shard_id, batch)
         await _change_accounts(connection, shard_id, batch)
         await _change_positions(connection, shard_id, batch)
+        await _change_days(connection, shard_id, batch)
 
 
 def _order_lines(shard_id: int, rows: Iterable[OrderRow]) -> Iterable[str]:
@@ -314,4 +333,27 @@ async def _change_positions(
             [fmt.nanos(row.qty_nanos) for row in positions],
             [fmt.micros(row.cost_micros) for row in positions],
             [row.updated_sequence for row in positions],
+        )
+
+
+async def _change_days(
+    connection: "asyncpg.Connection[Any]", shard_id: int, batch: LedgerBatch
+) -> None:
+    if batch.daily_cash:
+        await connection.execute(
+            _UPSERT_DAILY_CASH,
+            shard_id,
+            [account_id for account_id, _ in batch.daily_cash],
+            [day for _, day in batch.daily_cash],
+            [fmt.micros(cash) for cash in batch.daily_cash.values()],
+        )
+    if batch.daily_positions:
+        await connection.execute(
+            _UPSERT_DAILY_POSITIONS,
+            shard_id,
+            [account_id for account_id, _, _ in batch.daily_positions],
+            [instrument_id for _, instrument_id, _ in batch.daily_positions],
+            [day for _, _, day in batch.daily_positions],
+            [fmt.nanos(held.qty_nanos) for held in batch.daily_positions.values()],
+            [fmt.micros(held.cost_micros) for held in batch.daily_positions.values()],
         )

@@ -7,12 +7,13 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from openvenue import units
+from openvenue.documents import resources
+from openvenue.documents.times import format_datetime, format_ns, ns_of
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.trading_day import TradingDay
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http import resources
-from openvenue.http.times import format_datetime, format_ns, ns_of
 from openvenue.ids import IdSpace, Kind
+from openvenue.queries.equity import DayBefore
 from openvenue.security.principal import Restrictions
 from openvenue.vocabulary import (
     ORDER_STATUSES,
@@ -45,6 +46,7 @@ class Views:
         self._day_end = ""
         self.order_ids = IdSpace(shard_id, Kind.ORDER)
         self.account_ids = IdSpace(shard_id, Kind.ACCOUNT)
+        self.execution_ids = IdSpace(shard_id, Kind.EXECUTION)
 
     def order(self, order: pb.Order, instrument: Instrument) -> resources.Order:
         """Return an order as the engine reports it."""
@@ -128,6 +130,7 @@ class Views:
         instruments: Mapping[int, Instrument],
         held_for_pairs_micros: int,
         restrictions: Restrictions | None,
+        day_before: DayBefore,
     ) -> resources.Account:
         """Return an account with its positions at their last prices.
 
@@ -135,13 +138,19 @@ class Views:
         `restrictions` are what its owner has forbidden.
         """
         marked = [
-            Marked(position, instruments[position.instrument_id]) for position in account.positions
+            Marked(position, instruments[position.instrument_id], day_before)
+            for position in account.positions
         ]
         values = [position.value_micros for position in marked]
         long_micros = sum(value for value in values if value > 0)
         short_micros = sum(value for value in values if value < 0)
         equity_micros = account.cash_micros + long_micros + short_micros
-        today_micros = sum(position.today_micros for position in marked)
+        # An account that had nothing yesterday gained what its positions gained.
+        last_equity_micros = (
+            equity_micros - sum(position.profit_micros for position in marked)
+            if day_before.account.equity is None
+            else int(day_before.account.equity.scaleb(6))
+        )
         equity = units.format_micros(equity_micros)
         buying_power = units.format_micros(account.buying_power_micros)
         return resources.Account(
@@ -153,7 +162,7 @@ class Views:
             cash=units.format_micros(account.cash_micros - held_for_pairs_micros),
             portfolio_value=equity,
             equity=equity,
-            last_equity=units.format_micros(equity_micros - today_micros),
+            last_equity=units.format_micros(last_equity_micros),
             position_market_value=units.format_micros(long_micros + short_micros),
             long_market_value=units.format_micros(long_micros),
             short_market_value=units.format_micros(short_micros),
@@ -181,10 +190,13 @@ class Views:
 class Marked:
     """A position at the last price; before the first trade it is worth what it cost.
 
-    The figures of the day count from the cost, because closes of earlier days are not stored.
+    Figures of the day count from the close of the day before, and from the cost where there is
+    none.
     """
 
-    def __init__(self, position: pb.Position, instrument: Instrument) -> None:
+    def __init__(
+        self, position: pb.Position, instrument: Instrument, day_before: DayBefore
+    ) -> None:
         self._position = position
         self._instrument = instrument
         self.value_micros = (
@@ -193,7 +205,18 @@ class Marked:
             else position.cost_micros
         )
         self.profit_micros = self.value_micros - position.cost_micros
-        self.today_micros = self.profit_micros
+        self._close = day_before.prices.get(instrument.instrument_id)
+        self._held_before = day_before.account.positions.get(instrument.instrument_id)
+
+    @property
+    def profit_today_micros(self) -> int:
+        """The profit less that of the day before, as far as the same position is still held."""
+        qty = Decimal(self._position.qty_lots * self._instrument.lot_nanos).scaleb(-9)
+        held = self._held_before
+        if held is None or self._close is None or held.qty * qty <= 0:
+            return self.profit_micros
+        before = held.qty * self._close - held.cost
+        return self.profit_micros - int((before * min(Decimal(1), qty / held.qty)).scaleb(6))
 
     def document(self, covering_lots: int) -> resources.Position:
         """Return the document; precondition: the quantity is not 0.
@@ -203,8 +226,13 @@ class Marked:
         position, instrument = self._position, self._instrument
         qty_nanos = position.qty_lots * instrument.lot_nanos
         entry_price = _entry_price(position.cost_micros, qty_nanos, instrument)
-        profit = units.format_micros(self.profit_micros)
-        profit_ratio = _ratio(self.profit_micros, abs(position.cost_micros))
+        price = (
+            units.format_steps(position.last_price_ticks, instrument.tick_nanos)
+            if position.last_price_ticks
+            else entry_price
+        )
+        before = entry_price if self._close is None else units.format_decimal(self._close)
+        today_micros = self.profit_today_micros
         return resources.Position(
             asset_id=instrument.asset_id,
             symbol=instrument.symbol,
@@ -218,17 +246,15 @@ class Marked:
             side="long" if qty_nanos > 0 else "short",
             market_value=units.format_micros(self.value_micros),
             cost_basis=units.format_micros(position.cost_micros),
-            unrealized_pl=profit,
-            unrealized_plpc=profit_ratio,
-            unrealized_intraday_pl=profit,
-            unrealized_intraday_plpc=profit_ratio,
-            current_price=(
-                units.format_steps(position.last_price_ticks, instrument.tick_nanos)
-                if position.last_price_ticks
-                else entry_price
+            unrealized_pl=units.format_micros(self.profit_micros),
+            unrealized_plpc=_ratio(self.profit_micros, abs(position.cost_micros)),
+            unrealized_intraday_pl=units.format_micros(today_micros),
+            unrealized_intraday_plpc=_ratio(today_micros, abs(self.value_micros - today_micros)),
+            current_price=price,
+            lastday_price=before,
+            change_today=_ratio(
+                units.parse_nanos(price) - units.parse_nanos(before), units.parse_nanos(before)
             ),
-            lastday_price=entry_price,
-            change_today=_ratio(self.profit_micros, position.cost_micros),
         )
 
 

@@ -4,18 +4,19 @@ Alpaca's fields that this venue has no use for are present with a neutral value 
 because clients' models require them.
 """
 
-from openvenue.http.resources.accounts import (
+from openvenue.documents.resources.accounts import (
     Account,
     AccountConfiguration,
     Activity,
     ConfigurationChange,
     NewWatchlist,
+    PortfolioHistory,
     WatchedSymbol,
     Watchlist,
     WatchlistChange,
     WatchlistName,
 )
-from openvenue.http.resources.market import (
+from openvenue.documents.resources.market import (
     Asset,
     Book,
     BookLevel,
@@ -27,11 +28,11 @@ from openvenue.http.resources.market import (
     MarketClocks,
     MarketDay,
 )
-from openvenue.http.resources.operations import (
+from openvenue.documents.resources.operations import (
     Health,
     ProblemDocument,
 )
-from openvenue.http.resources.trading import (
+from openvenue.documents.resources.trading import (
     CancelResult,
     ClosedPosition,
     Order,
@@ -58,6 +59,7 @@ __all__ = [
     "MarketDay",
     "NewWatchlist",
     "Order",
+    "PortfolioHistory",
     "Position",
     "ProblemDocument",
     "WatchedSymbol",

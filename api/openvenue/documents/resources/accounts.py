@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from openvenue.http.resources.market import Asset
+from openvenue.documents.resources.market import Asset
 from openvenue.vocabulary import OrderStatus, Side
 
 
@@ -148,3 +148,15 @@ class WatchedSymbol(msgspec.Struct, forbid_unknown_fields=True):
     """An asset to add, by symbol or id."""
 
     symbol: str
+
+
+class PortfolioHistory(msgspec.Struct, kw_only=True):
+    """An account's equity by day; times are of the days' beginnings, in seconds since 1970."""
+
+    timestamp: list[int] = []
+    equity: list[int | float] = []
+    profit_loss: list[int | float] = []
+    profit_loss_pct: list[int | float] = []
+    base_value: int | float
+    base_value_asof: str | UnsetType = UNSET
+    timeframe: str

@@ -7,9 +7,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from openvenue import units
+from openvenue.documents.times import format_datetime
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.http.times import format_datetime
 
 # Alpaca's lists are closed. The venue is one exchange, whose shares are on the tape of NASDAQ.
 EXCHANGE = "V"

@@ -1,0 +1,1 @@
+"""The API's documents: their shapes, and how records of engine and database become documents."""

@@ -1,0 +1,183 @@
+"""Folds journal entries into every instrument's book.
+
+It is a pure function of the entries: no clock, database or network, in ticks and lots. After entry
+N its levels are those that the engine's GetBook reports as of sequence N.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sortedcontainers import SortedDict
+
+from openvenue.engine.v1 import engine_pb2 as pb
+
+
+class BookTrade(NamedTuple):
+    """A trade, without the accounts that made it."""
+
+    trade_id: int
+    sequence: int
+    timestamp_ns: int
+    instrument_id: int
+    price_ticks: int
+    qty_lots: int
+    taker_side: int
+
+
+class TouchedLevel(NamedTuple):
+    """A price level that changed; `qty_lots` is the new total, 0 if it is gone."""
+
+    instrument_id: int
+    side: int
+    price_ticks: int
+    qty_lots: int
+
+
+class Changes(NamedTuple):
+    """Changes by one entry: trades in their order, and each touched level once."""
+
+    trades: list[BookTrade]
+    levels: list[TouchedLevel]
+
+
+@dataclass(slots=True)
+class RestingOrder:
+    """An order in a book; `lots` is what it has left."""
+
+    order_id: int
+    instrument_id: int
+    side: int
+    price_ticks: int
+    lots: int
+
+
+@dataclass(slots=True)
+class Book:
+    """One instrument's levels: lots by price in ticks, in the order of prices."""
+
+    bids: SortedDict = field(default_factory=SortedDict)
+    asks: SortedDict = field(default_factory=SortedDict)
+
+    def best_bid(self) -> tuple[int, int] | None:
+        """Return price and lots of the highest bid, None if there is none."""
+        return self.bids.peekitem(-1) if self.bids else None
+
+    def best_ask(self) -> tuple[int, int] | None:
+        """Return price and lots of the lowest offer, None if there is none."""
+        return self.asks.peekitem(0) if self.asks else None
+
+
+class Books:
+    """The books of all instruments, as of the last entry that was applied."""
+
+    def __init__(self) -> None:
+        self._books: dict[int, Book] = {}
+        self._resting: dict[int, RestingOrder] = {}
+        self._touched: dict[tuple[int, int, int], None] = {}
+
+    def book(self, instrument_id: int) -> Book:
+        """Return an instrument's book, an empty one if nothing ever rested in it."""
+        book = self._books.get(instrument_id)
+        if book is None:
+            book = self._books[instrument_id] = Book()
+        return book
+
+    def resting(self) -> Iterator[RestingOrder]:
+        """Iterate over all orders in the books."""
+        return iter(self._resting.values())
+
+    def rest(self, order: RestingOrder) -> None:
+        """Put an order into its book."""
+        self._resting[order.order_id] = order
+        self._add(order, order.lots)
+
+    def apply(self, entry: pb.JournalEntry) -> Changes:
+        """Fold the entry that follows those folded before; return what it changed."""
+        trades: list[BookTrade] = []
+        taker: RestingOrder | None = None
+        for event in entry.events:
+            kind = event.WhichOneof("body")
+            if kind == "trade":
+                trade = event.trade
+                trades.append(_trade(entry, trade))
+                self._take(trade.maker.order_id, trade.qty_lots)
+                if taker is not None:
+                    taker.lots -= trade.qty_lots
+            elif kind == "order_accepted":
+                taker = _accepted(entry)
+            elif kind == "order_canceled":
+                canceled_id = event.order_canceled.order_id
+                if taker is not None and canceled_id == taker.order_id:
+                    taker = None
+                else:
+                    self._remove(canceled_id)
+            elif kind == "order_replaced":
+                self._remove(event.order_replaced.old_order_id)
+                taker = _replaced(event.order_replaced)
+        if taker is not None and taker.lots:
+            self.rest(taker)
+        return Changes(trades, self._levels())
+
+    def _levels(self) -> list[TouchedLevel]:
+        levels = [
+            TouchedLevel(*level, self._side(level[0], level[1]).get(level[2], 0))
+            for level in self._touched
+        ]
+        self._touched.clear()
+        return levels
+
+    def _take(self, order_id: int, lots: int) -> None:
+        order = self._resting[order_id]
+        order.lots -= lots
+        self._add(order, -lots)
+        if not order.lots:
+            del self._resting[order_id]
+
+    def _remove(self, order_id: int) -> None:
+        order = self._resting.pop(order_id)
+        self._add(order, -order.lots)
+
+    def _add(self, order: RestingOrder, lots: int) -> None:
+        side = self._side(order.instrument_id, order.side)
+        total = side.get(order.price_ticks, 0) + lots
+        if total:
+            side[order.price_ticks] = total
+        else:
+            side.pop(order.price_ticks, None)
+        self._touched[order.instrument_id, order.side, order.price_ticks] = None
+
+    def _side(self, instrument_id: int, side: int) -> SortedDict:
+        book = self.book(instrument_id)
+        return book.bids if side == pb.SIDE_BUY else book.asks
+
+
+def _trade(entry: pb.JournalEntry, trade: pb.Trade) -> BookTrade:
+    return BookTrade(
+        trade.trade_id,
+        entry.sequence,
+        entry.timestamp_ns,
+        trade.instrument_id,
+        trade.price_ticks,
+        trade.qty_lots,
+        trade.taker_side,
+    )
+
+
+def _accepted(entry: pb.JournalEntry) -> RestingOrder:
+    # What the book cannot fill of a market order, or of one that must not rest, is canceled in the
+    # same entry.
+    order = entry.new_order
+    return RestingOrder(
+        entry.sequence, order.instrument_id, order.side, order.limit_price_ticks, order.qty_lots
+    )
+
+
+def _replaced(order: pb.OrderReplaced) -> RestingOrder:
+    return RestingOrder(
+        order.order_id,
+        order.instrument_id,
+        order.side,
+        order.limit_price_ticks,
+        order.qty_lots - order.filled_lots,
+    )

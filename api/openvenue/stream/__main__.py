@@ -1,0 +1,111 @@
+"""The stream process: `python -m openvenue.stream`, ended by SIGTERM or SIGINT."""
+
+from openvenue.first_process import end_at_sigterm
+
+end_at_sigterm()  # Before imports that take a second.
+
+import asyncio
+import functools
+import signal
+import socket
+from contextlib import AsyncExitStack
+
+import uvloop
+from prometheus_client import generate_latest
+
+from openvenue.db.channels import API_KEYS_CHANNEL
+from openvenue.db.listener import Listener, Subscription
+from openvenue.security.authenticator import Authenticator
+from openvenue.serving.operations import Probes, serving_probes
+from openvenue.serving.readiness import Health
+from openvenue.serving.sockets import listen
+from openvenue.settings import Settings, bad_settings_end_the_process, get_settings
+from openvenue.stream.feed import Feed
+from openvenue.stream.follow import Follower
+from openvenue.stream.metrics import REGISTRY
+from openvenue.stream.server import StreamServer
+from openvenue.stream.settings import StreamSettings
+from openvenue.stream.start import StreamFault
+from openvenue.telemetry import configure_logging, get_logger
+from openvenue.vocabulary import UnknownEnumerator
+
+_SEND_BUFFER_BYTES = 128 << 10
+FAULT = 3  # exit status: a restart would not help
+
+_log = get_logger(__name__)
+
+
+async def serve() -> None:
+    """Serve until a signal."""
+    with bad_settings_end_the_process():
+        settings, own = get_settings(), StreamSettings()
+    configure_logging(settings.log_level, settings.log_format)
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    try:
+        await run(settings, own, stop)
+    except (StreamFault, UnknownEnumerator, ValueError) as error:
+        _log.error("stream ended: trying again would not help", reason=str(error))
+        raise SystemExit(FAULT) from error
+
+
+async def run(settings: Settings, own: StreamSettings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set. Raises what `Follower.run` raises."""
+    listener = Listener(settings.database_url.get_secret_value())
+    authenticator = Authenticator(settings, listener)
+    server = StreamServer(authenticator, own)
+    # After the authenticator's own, so that it has forgotten the key when the server asks.
+    listener.subscribe(Subscription(API_KEYS_CHANNEL, server.key_changed, server.keys_changed))
+    async with AsyncExitStack() as stack:
+        sock = stack.enter_context(listen(own.host, own.port))
+        # All connections inherit it: it bounds what the kernel buffers for a client that does not
+        # read.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+
+        def use(feed: Feed) -> None:
+            server.use(feed)
+            if own.port_file is not None:
+                own.port_file.write_text(f"{sock.getsockname()[1]}\n")
+
+        follower = Follower(settings, own, use)
+        if own.http_port:
+            probes = stack.enter_context(listen(own.http_host, own.http_port))
+            await stack.enter_async_context(serving_probes(probes, _probes(follower)))
+        await stack.enter_async_context(server.serving(sock))
+        tasks = [
+            asyncio.ensure_future(running)
+            for running in (
+                follower.run(),
+                listener.run(),
+                authenticator.run(),
+                server.run(),
+                stop.wait(),
+            )
+        ]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _probes(follower: Follower) -> Probes:
+    def readiness() -> Health:
+        if follower.problem is None:
+            return Health("ok")
+        return Health("unavailable", {"stream": follower.problem})
+
+    metrics = functools.partial(generate_latest, REGISTRY)
+    return Probes(health=lambda: Health("ok"), readiness=readiness, metrics=metrics)
+
+
+def main() -> None:
+    uvloop.run(serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Follows the engine's journal into the feed without end.
+
+The state is in memory. When the engine was away, the next entry is the one after the last. Only if
+the journal no longer has that, the feed is made anew, and everybody has to connect again.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import asyncpg
+import grpc
+from sqlalchemy.exc import SQLAlchemyError
+
+from openvenue.db.connection import DATABASE_AWAY
+from openvenue.journal.reader import JournalReader
+from openvenue.reasons import reason_of
+from openvenue.settings import Settings
+from openvenue.stream import metrics
+from openvenue.stream.feed import Feed
+from openvenue.stream.settings import StreamSettings
+from openvenue.stream.start import load_feed
+from openvenue.telemetry import get_logger
+
+_log = get_logger(__name__)
+
+_BACKOFF_FIRST_S = 0.1
+# An open stream says nothing until there is an entry.
+_FIRST_ENTRY_S = 1.0
+# The event loop serves sockets between two turns, also while there is much to catch up with.
+_ENTRIES_PER_TURN = 256
+
+_AWAY = (grpc.aio.AioRpcError, SQLAlchemyError, asyncpg.PostgresError, *DATABASE_AWAY)
+
+
+class Follower:
+    """Keeps a feed up to date while `run` runs."""
+
+    def __init__(
+        self, settings: Settings, own: StreamSettings, on_new_feed: Callable[[Feed], None]
+    ) -> None:
+        self._settings = settings
+        self._own = own
+        self._on_new_feed = on_new_feed
+        self._feed: Feed | None = None
+        self._serving = False
+        self.problem: str | None = "it is starting"
+        """Why messages do not come now; None if they do."""
+
+    async def run(self) -> None:
+        """Follow until cancelled, retrying with backoff.
+
+        Raises what a retry would not help: StreamFault, UnknownEnumerator, ValueError.
+        """
+        backoff_s = _BACKOFF_FIRST_S
+        while True:
+            started = time.monotonic()
+            try:
+                await self._follow()
+            except _AWAY as error:
+                self._failed(error)
+            if time.monotonic() - started > self._own.backoff_max_s:
+                backoff_s = _BACKOFF_FIRST_S
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, self._own.backoff_max_s)
+
+    async def _follow(self) -> None:
+        if self._feed is None:
+            self._feed, durable_sequence = await load_feed(self._settings, self._own)
+            self._serving = False
+            _log.info("feed loaded", sequence=self._feed.sequence)
+        else:
+            durable_sequence = self._feed.sequence
+        async with JournalReader(self._settings, self._feed.sequence + 1) as reader:
+            while True:
+                # Served once it has what a process before it can have sent.
+                if not self._serving and self._feed.sequence >= durable_sequence:
+                    self._serving = True
+                    self._on_new_feed(self._feed)
+                message = await reader.read(None if self.problem is None else _FIRST_ENTRY_S)
+                if self._serving:
+                    self.problem = None
+                if message is None:
+                    continue
+                for start in range(0, len(message.entries), _ENTRIES_PER_TURN):
+                    for entry in message.entries[start : start + _ENTRIES_PER_TURN]:
+                        self._feed.apply(entry)
+                    self._feed.channels.flush()
+                    await asyncio.sleep(0)
+                metrics.SEQUENCE.set(self._feed.sequence)
+                metrics.LAG_SEQUENCES.set(max(0, message.durable_sequence - self._feed.sequence))
+
+    def _failed(self, error: Exception) -> None:
+        cause, reason = "database", reason_of(error)
+        if isinstance(error, grpc.aio.AioRpcError):
+            cause, reason = "engine", f"{error.code().name}: {error.details()}"
+            if error.code() == grpc.StatusCode.OUT_OF_RANGE:
+                self._feed = None
+        elif isinstance(error, ConnectionError) and self._feed is not None:
+            cause = "engine"
+        self.problem = f"{cause}: {reason}"
+        metrics.FAILURES.labels(cause).inc()
+        _log.warning("stream interrupted", cause=cause, reason=reason)

@@ -1,0 +1,149 @@
+"""Makes a feed whose state the database holds, from which it folds the journal on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import grpc
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openvenue.db.alchemy import open_engine
+from openvenue.documents.times import ns_of
+from openvenue.documents.views import Views
+from openvenue.engine.client import open_channel
+from openvenue.engine.instruments import Instrument, instrument_of
+from openvenue.engine.trading_day import TradingDay
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.engine.v1 import engine_pb2_grpc as rpc
+from openvenue.ids import IdSpace, Kind
+from openvenue.journal.reader import JournalReader
+from openvenue.queries.open_orders_at import open_orders_at, projected_sequence
+from openvenue.settings import Settings
+from openvenue.stream.channels import Channels
+from openvenue.stream.feed import Feed
+from openvenue.stream.settings import StreamSettings
+from openvenue.vocabulary import ORDER_TYPES, POSITION_INTENTS, SIDES, TIMES_IN_FORCE
+
+_TIMEOUT_S = 10.0
+# An open stream says nothing until there is an entry.
+_FIRST_ENTRY_S = 1.0
+
+
+class StreamFault(Exception):
+    """Engine, database and settings do not belong together; says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _EngineState:
+    instruments: dict[int, Instrument]
+    trading_day: TradingDay
+    durable_sequence: int
+
+
+async def load_feed(settings: Settings, own: StreamSettings) -> tuple[Feed, int]:
+    """Return a feed, and the number of the last entry that is durable now.
+
+    The feed begins `window_entries` before the projection's offset, or at the offset if the journal
+    no longer reaches back so far. Raises the errors of engine or database when they are down.
+    """
+    database = open_engine(
+        settings.database_url.get_secret_value(),
+        "openvenue-stream",
+        timeout_s=_TIMEOUT_S,
+        isolation_level="REPEATABLE READ",
+    )
+    try:
+        async with database.connect() as connection:
+            # The engine after the database, which only follows it.
+            offset = await projected_sequence(connection, settings.shard_id)
+            engine = await _engine_state(settings)
+            if engine.durable_sequence < offset:
+                raise StreamFault(
+                    f"the database is at sequence {offset}, the engine's journal ends at "
+                    f"{engine.durable_sequence}: connect the engine and the database that belong "
+                    "together"
+                )
+            sequence = max(0, offset - own.window_entries)
+            if not await _journal_has(settings, sequence + 1):
+                sequence = offset
+            orders = await _open_orders(connection, settings.shard_id, sequence, engine.instruments)
+    finally:
+        await database.dispose()
+    channels = Channels(sequence, own.window_messages_max)
+    views = Views(settings.shard_id, engine.trading_day)
+    feed = Feed(settings.shard_id, views, channels, engine.instruments, orders, sequence)
+    return feed, engine.durable_sequence
+
+
+async def _engine_state(settings: Settings) -> _EngineState:
+    ids = IdSpace(settings.shard_id, Kind.INSTRUMENT)
+    async with open_channel(settings) as channel:
+        admin = rpc.AdminStub(channel)
+        status = await admin.GetStatus(pb.GetStatusRequest(), timeout=_TIMEOUT_S)
+        if status.shard_id != settings.shard_id:
+            raise StreamFault(
+                f"the engine serves shard {status.shard_id}, not {settings.shard_id}: compare "
+                "OPENVENUE_SHARD_ID with the engine's --shard-id"
+            )
+        listed = await admin.ListInstruments(pb.ListInstrumentsRequest(), timeout=_TIMEOUT_S)
+    instruments = (instrument_of(info.terms, ids) for info in listed.instruments)
+    return _EngineState(
+        {instrument.instrument_id: instrument for instrument in instruments},
+        TradingDay(status.trading_day_end_ns),
+        status.durable_sequence,
+    )
+
+
+async def _journal_has(settings: Settings, sequence: int) -> bool:
+    """Return False if the journal no longer reaches back to an entry."""
+    async with JournalReader(settings, sequence) as reader:
+        try:
+            await reader.read(_FIRST_ENTRY_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() == grpc.StatusCode.OUT_OF_RANGE:
+                return False
+            raise
+    return True
+
+
+async def _open_orders(
+    connection: AsyncConnection,
+    shard_id: int,
+    sequence: int,
+    instruments: Mapping[int, Instrument],
+) -> list[pb.Order]:
+    rows = await open_orders_at(connection, shard_id, sequence)
+    return [_order(row, instruments[row.instrument_id]) for row in rows]
+
+
+def _order(row: Any, instrument: Instrument) -> pb.Order:
+    tick_nanos, lot_nanos = instrument.tick_nanos, instrument.lot_nanos
+    filled_lots = _scaled(row.filled_qty, 9) // lot_nanos
+    created_ns = ns_of(row.created_at)
+    return pb.Order(
+        order_id=row.order_id,
+        account_id=row.account_id,
+        instrument_id=row.instrument_id,
+        client_order_id=row.client_order_id,
+        side=SIDES.numbers[row.side],
+        type=ORDER_TYPES.numbers[row.type],
+        time_in_force=TIMES_IN_FORCE.numbers[row.time_in_force],
+        status=pb.ORDER_STATUS_PARTIALLY_FILLED if filled_lots else pb.ORDER_STATUS_NEW,
+        qty_lots=_scaled(row.qty, 9) // lot_nanos,
+        limit_price_ticks=_scaled(row.limit_price, 9) // tick_nanos if row.limit_price else 0,
+        filled_lots=filled_lots,
+        filled_value_micros=_scaled(row.filled_value, 6),
+        replaces=row.replaces or 0,
+        created_ns=created_ns,
+        updated_ns=created_ns,
+        position_intent=(
+            POSITION_INTENTS.numbers[row.position_intent]
+            if row.position_intent
+            else pb.POSITION_INTENT_UNSPECIFIED
+        ),
+    )
+
+
+def _scaled(value: Decimal, digits: int) -> int:
+    return int(value.scaleb(digits))

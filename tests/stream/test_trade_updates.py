@@ -1,0 +1,130 @@
+"""`/stream`: each update of an account's orders once, in order, whatever dies between."""
+
+import asyncio
+import signal
+from typing import Any
+
+import pytest
+from openvenue.security.keys import NewKey, revoke_key
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+
+from tests.stream.conftest import client, order
+from tests.support.venue import Venue, in_database
+
+
+def seqs(updates: list[dict[str, Any]]) -> list[int]:
+    return [update["seq"] for update in updates]
+
+
+async def test_an_orders_life_in_alpacas_words(
+    streaming: Venue, alice: NewKey, bob: NewKey
+) -> None:
+    async with client(streaming) as stream:
+        await stream.listen(alice)
+        first = order(streaming, alice)
+        order(streaming, bob, side="sell", qty="4")
+        with streaming.client(alice) as http:
+            second = http.patch(f"/v2/orders/{first['id']}", json={"qty": "8"}).json()
+            last = http.get(f"/v2/orders/{second['id']}").json()
+            updates = await stream.updates(4)
+            assert updates[3]["order"] == last
+            http.delete(f"/v2/orders/{second['id']}")
+        order(streaming, alice, type="market", limit_price=None, time_in_force="day")
+        updates += await stream.updates(3)
+    assert [update["event"] for update in updates] == [
+        *("new", "partial_fill", "replaced", "new", "canceled", "new", "canceled")
+    ]
+    assert updates[0]["order"] == first
+    fill = updates[1]
+    assert (fill["price"], fill["qty"], fill["position_qty"]) == ("100", "4", "4")
+    assert (fill["order"]["filled_qty"], fill["order"]["status"]) == ("4", "partially_filled")
+    assert updates[2]["order"]["replaced_by"] == second["id"]
+    assert [update["prev_seq"] for update in updates[1:]] == seqs(updates[:-1])
+
+
+async def test_an_account_sees_nothing_of_another(
+    streaming: Venue, alice: NewKey, bob: NewKey
+) -> None:
+    async with client(streaming) as stream:
+        await stream.listen(bob)
+        order(streaming, alice)
+        order(streaming, bob, side="sell", qty="3")
+        updates = await stream.updates(2)
+    assert [update["event"] for update in updates] == ["new", "fill"]
+    assert {update["order"]["side"] for update in updates} == {"sell"}
+
+
+async def test_each_update_comes_once_although_stream_and_engine_are_killed(
+    streaming: Venue, alice: NewKey
+) -> None:
+    entered = []
+    received = []
+    async with client(streaming) as stream:
+        await stream.listen(alice)
+        entered += [order(streaming, alice)["id"] for _ in range(5)]
+        received += await stream.updates(3)
+        await asyncio.to_thread(streaming.stream.stop, signal.SIGKILL)
+    entered += [order(streaming, alice)["id"] for _ in range(5)]
+    await asyncio.to_thread(streaming.start_stream)
+    async with client(streaming) as stream:
+        await stream.listen(alice, resume=received[-1]["seq"])
+        received += await stream.updates(7)
+        await asyncio.to_thread(streaming.engine.stop, signal.SIGKILL)
+        await asyncio.to_thread(streaming.start_engine)
+        await asyncio.to_thread(streaming.wait_until_ready)
+        entered += [order(streaming, alice)["id"] for _ in range(5)]
+        received += await stream.updates(5)
+    assert [update["order"]["id"] for update in received] == entered
+    assert [update["prev_seq"] for update in received[1:]] == seqs(received[:-1])
+
+
+async def test_a_client_that_comes_back_too_late_is_told_of_the_gap(
+    streaming: Venue, alice: NewKey
+) -> None:
+    streaming.stream.stop()
+    streaming.start_stream(window_messages_max="3")
+    async with client(streaming) as stream:
+        await stream.listen(alice)
+        for _ in range(10):
+            order(streaming, alice, qty="1")
+        seen = await stream.updates(10)
+    async with client(streaming) as stream:
+        await stream.listen(alice, resume=seen[0]["seq"])
+        gap = await stream.hear()
+        assert (gap["stream"], gap["data"]["from"]) == ("gap", seen[0]["seq"])
+        missed = [update for update in seen if update["seq"] > gap["data"]["to"]]
+        assert await stream.updates(len(missed)) == missed
+
+
+async def test_a_revoked_key_closes_its_sockets(streaming: Venue, alice: NewKey) -> None:
+    async with client(streaming) as stream:
+        await stream.listen(alice)
+        in_database(
+            streaming, lambda connection: revoke_key(connection, streaming.shard_id, alice.key_id)
+        )
+        assert (await stream.hear())["data"]["status"] == "unauthorized"
+        with pytest.raises(ConnectionClosedError) as closed:
+            await stream.hear()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008
+
+
+async def test_a_wrong_secret_is_refused_and_closes(streaming: Venue, alice: NewKey) -> None:
+    async with client(streaming) as stream:
+        await stream.say(action="auth", key=alice.key_id, secret="wrong")
+        assert (await stream.hear())["data"]["status"] == "unauthorized"
+        with pytest.raises(ConnectionClosedError):
+            await stream.hear()
+
+
+async def test_nobody_listens_without_a_key(streaming: Venue) -> None:
+    async with client(streaming) as stream:
+        await stream.say(action="listen", data={"streams": ["trade_updates"]})
+        assert (await stream.hear())["data"]["status"] == "unauthorized"
+
+
+async def test_an_unknown_path_is_404(streaming: Venue) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with client(streaming, "/v2/other"):
+            pass
+    assert refused.value.response.status_code == 404

@@ -1,0 +1,134 @@
+"""The folds of the stream process: bars, places in the journal, and the window."""
+
+from typing import Any
+
+import msgspec
+from openvenue.documents.views import Views
+from openvenue.engine.instruments import Instrument
+from openvenue.engine.trading_day import TradingDay
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.stream.channels import Channels
+from openvenue.stream.feed import Feed, account_channel
+from openvenue.stream.messages import SEQ_PER_ENTRY, Channel, Message
+
+from tests.projector.entries import LOT_NANOS, TICK_NANOS, TIME_NS, canceled, new_order, trade
+
+MINUTE_NS = 60 * 10**9
+AAPL = Instrument(
+    1, "asset", "AAPL", "Apple Inc.", "us_equity", True, TICK_NANOS, LOT_NANOS, 1, 10**6, 10**6
+)
+
+
+def feed(window: int = 1000, sequence: int = 0) -> Feed:
+    return Feed(0, Views(0, TradingDay()), Channels(sequence, window), {1: AAPL}, [], sequence)
+
+
+def shown(feed: Feed, kind: str) -> list[dict[str, Any]]:
+    messages = feed.channels.after(Channel("us_equity", kind, "AAPL"), 0, 100)
+    return [msgspec.json.decode(message.json) for message in messages]
+
+
+def a_trade(feed: Feed, timestamp_ns: int, price_ticks: int = 10_000) -> None:
+    """Apply a buy of account 1 and a sale of account 2 that takes it, at one moment."""
+    maker, taker = feed.sequence + 1, feed.sequence + 2
+    fill = trade(maker, taker, 10, filled=(10, 10), trade_id=taker)
+    fill.trade.price_ticks = price_ticks
+    for entry in (
+        new_order(maker, limit_price_ticks=price_ticks),
+        new_order(taker, fill, side=pb.SIDE_SELL, account_id=2, limit_price_ticks=price_ticks),
+    ):
+        entry.timestamp_ns = timestamp_ns
+        feed.apply(entry)
+
+
+def test_a_minute_is_sent_when_the_next_entry_is_of_a_later_one() -> None:
+    one = feed()
+    start_ns = TIME_NS // MINUTE_NS * MINUTE_NS
+    a_trade(one, start_ns + 1, 10_000)
+    a_trade(one, start_ns + 2, 10_200)
+    assert shown(one, "bars") == []
+    a_trade(one, start_ns + MINUTE_NS, 9_900)
+    (bar,) = shown(one, "bars")
+    assert (bar["T"], bar["o"], bar["h"], bar["l"], bar["c"]) == ("b", 100, 102, 100, 102)
+    assert (bar["v"], bar["n"], bar["vw"]) == (20, 2, 101)
+    (day,) = shown(one, "dailyBars")
+    assert (day["T"], day["n"]) == ("d", 2)
+
+
+def test_a_bar_has_the_same_place_whether_an_entry_or_the_clock_closes_it() -> None:
+    places = []
+    start_ns = TIME_NS // MINUTE_NS * MINUTE_NS
+    for by_clock in (False, True):
+        one = feed()
+        a_trade(one, start_ns)
+        if by_clock:
+            one.close_bars(start_ns + MINUTE_NS)
+        a_trade(one, start_ns + MINUTE_NS)
+        places.append([bar["seq"] for bar in shown(one, "bars")])
+    assert places[0] == places[1]
+    assert len(places[0]) == 1
+
+
+def test_a_late_trade_updates_the_bar() -> None:
+    one = feed()
+    start_ns = TIME_NS // MINUTE_NS * MINUTE_NS
+    a_trade(one, start_ns, 10_000)
+    one.close_bars(start_ns + MINUTE_NS)
+    a_trade(one, start_ns + 5, 10_100)
+    (updated,) = shown(one, "updatedBars")
+    assert (updated["T"], updated["c"], updated["n"]) == ("u", 101, 2)
+
+
+def test_a_bar_that_began_before_the_feed_is_not_sent() -> None:
+    one = feed(sequence=7)
+    start_ns = TIME_NS // MINUTE_NS * MINUTE_NS
+    a_trade(one, start_ns + 1)
+    a_trade(one, start_ns + MINUTE_NS)
+    a_trade(one, start_ns + 2 * MINUTE_NS)
+    (bar,) = shown(one, "bars")
+    assert bar["n"] == 1
+    assert shown(one, "dailyBars") == []
+
+
+def test_the_day_ends_in_expired_orders_with_the_whole_order() -> None:
+    one = feed()
+    one.apply(new_order(1, time_in_force=pb.TIME_IN_FORCE_DAY))
+    ended = pb.JournalEntry(
+        sequence=2,
+        timestamp_ns=TIME_NS,
+        events=[canceled(1, pb.REASON_DAY_ENDED)],
+        end_trading_day=pb.EndTradingDay(),
+    )
+    one.apply(ended)
+    messages = one.channels.after(account_channel(1), 0, 10)
+    _, data = (msgspec.json.decode(message.json)["data"] for message in messages)
+    assert (data["event"], data["order"]["status"]) == ("expired", "expired")
+    assert data["order"]["client_order_id"] == "order-1"
+
+
+class Taker:
+    """A subscriber that keeps what it takes."""
+
+    def __init__(self) -> None:
+        self.taken: list[Message] = []
+
+    def take(self, message: Message) -> None:
+        self.taken.append(message)
+
+    def flush(self) -> None: ...
+
+
+def test_who_subscribes_to_all_and_to_one_gets_each_message_once() -> None:
+    one, taker = feed(), Taker()
+    one.channels.subscribe(Channel("us_equity", "trades", "*"), taker)
+    one.channels.subscribe(Channel("us_equity", "trades", "AAPL"), taker)
+    a_trade(one, TIME_NS)
+    assert len(taker.taken) == 1
+
+
+def test_the_window_keeps_the_newest_and_says_from_where() -> None:
+    one = feed(window=2)
+    for sequence in range(1, 6):
+        one.apply(new_order(sequence, limit_price_ticks=100))
+    assert one.channels.floor > 4 * SEQ_PER_ENTRY
+    assert one.channels.after(account_channel(1), 0, 10) == []

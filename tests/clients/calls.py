@@ -22,12 +22,16 @@ class Verdict(StrEnum):
     ABSENT = "not in the client"
 
 
+class MissingMethod(Exception):
+    """The client claims to have a method, and does not have it."""
+
+
 @dataclass(frozen=True)
 class Call:
-    """A call of a method.
+    """A call of a method, and what part of its uses the call asks for.
 
-    `is_right` makes it, and returns true if the client parsed what a venue that has traded should
-    answer: nothing, if the call is for what the venue has none of (`empty`).
+    `is_right` makes it, and returns true if the answer, as the client parsed it, is that of a venue
+    that has traded. An `empty` call asks for what the venue does not have, and gets none.
     """
 
     method: str
@@ -38,7 +42,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Client:
-    """A client: how to make one, all its methods, and a call or more of each, in their order."""
+    """A client: how to make one, its methods, and calls of each in the order to make them."""
 
     name: str
     made: Callable[[Venue, NewKey], Any]
@@ -48,6 +52,8 @@ class Client:
 
 @dataclass(frozen=True)
 class Outcome:
+    """What a call got; `sentence` is the venue's, if it refused."""
+
     call: Call
     verdict: Verdict
     sentence: str = ""
@@ -78,12 +84,8 @@ def outcomes(client: Client, venue: Venue, key: NewKey) -> Iterator[Outcome]:
             yield Outcome(call, Verdict.EMPTY if call.empty else Verdict.WORKS)
 
 
-class MissingMethod(Exception):
-    """The client claims a method that it has not."""
-
-
 def _sentence(refusal: Exception) -> str:
-    """Return the message of the problem document in a refusal, which is all that the venue sent."""
+    """Return the message of the problem document in a refusal."""
     text = str(refusal)
     problem, _ = json.JSONDecoder().raw_decode(text[text.index("{") :])
     # A 5xx is a failure of the venue, not a refusal.

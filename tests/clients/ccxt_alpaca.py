@@ -11,7 +11,7 @@ from tests.clients.calls import Call, Client, MissingMethod
 from tests.clients.market import OFFERS, PAIR, before_all_trades
 from tests.support.venue import Venue
 
-# In `has` too, and no methods: which kinds of API and market there are.
+# Kinds of API and of market, which are in `has` beside the methods.
 FEATURES = {"publicAPI", "privateAPI", "sandbox", "spot"}
 
 SINCE_MS = int(before_all_trades().timestamp() * 1000)
@@ -20,7 +20,7 @@ LOW, HIGH = 30_000, 90_000
 
 
 def _made(venue: Venue, key: NewKey) -> ccxt.alpaca:
-    # Three requests a second by default.
+    # ccxt would wait, so as to send three requests a second.
     settings = {"apiKey": key.key_id, "secret": key.secret, "enableRateLimit": False}
     exchange = ccxt.alpaca(settings)
     exchange.urls["api"].update(trader=venue.url, market=venue.url)
@@ -138,7 +138,7 @@ CCXT = Client(
         _call("fetchOrders", PAIR, shows=_all("symbol", PAIR)),
         _call("fetchOpenOrders", PAIR, shows=_all("status", "open")),
         _call("fetchClosedOrders", PAIR, shows=lambda found: "closed" in _each("status", found)),
-        # Whose symbols are of no use: ccxt gives every fill that of the market asked for.
+        # ccxt takes the fills of shares for fills of the pair too.
         _call("fetchMyTrades", PAIR, shows=lambda fills: OFFERS[PAIR] in _each("price", fills)),
         Call("cancelOrder", _cancels),
         Call("cancelAllOrders", _cancels_all),

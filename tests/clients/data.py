@@ -41,9 +41,7 @@ from alpaca.data.timeframe import TimeFrame
 from pydantic import BaseModel
 
 from tests.clients.calls import Call, alpaca_client
-from tests.clients.market import OFFERS, PAIR, STOCK, before_all_trades
-
-OPTION = "AAPL270115C00250000"
+from tests.clients.market import OFFERS, OPTION, PAIR, STOCK, before_all_trades
 
 
 def _of(
@@ -76,9 +74,9 @@ def _best_offer(book: Any) -> float:
     return float(book.asks[0].price)
 
 
-def _no_option(kind: type, method: str, **terms: Any) -> Call:
+def _no_option(kind: type[BaseModel], method: str, **terms: Any) -> Call:
     def is_right(client: Any) -> bool:
-        found = getattr(client, method)(kind(**{"symbol_or_symbols": OPTION, **terms}))
+        found = getattr(client, method)(kind(symbol_or_symbols=OPTION, **terms))
         return not getattr(found, "data", found)
 
     return Call(method, is_right, empty=True)
@@ -119,13 +117,9 @@ def _movers(client: Any) -> MarketType:
 
 SCREENER = alpaca_client(
     ScreenerClient,
-    Call(
-        "get_most_actives",
-        lambda client: STOCK in _actives(client),
-    ),
+    Call("get_most_actives", lambda client: STOCK in _actives(client)),
     Call("get_market_movers", lambda client: _movers(client) == MarketType.CRYPTO),
 )
-
 
 OPTIONS = alpaca_client(
     OptionHistoricalDataClient,
@@ -134,7 +128,11 @@ OPTIONS = alpaca_client(
     _no_option(OptionLatestTradeRequest, "get_option_latest_trade"),
     _no_option(OptionLatestQuoteRequest, "get_option_latest_quote"),
     _no_option(OptionSnapshotRequest, "get_option_snapshot"),
-    _no_option(OptionChainRequest, "get_option_chain", underlying_symbol=STOCK),
+    Call(
+        "get_option_chain",
+        lambda client: not client.get_option_chain(OptionChainRequest(underlying_symbol=STOCK)),
+        empty=True,
+    ),
     Call(
         "get_option_exchange_codes",
         lambda client: not client.get_option_exchange_codes(),

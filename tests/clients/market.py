@@ -10,6 +10,8 @@ from tests.support.venue import Venue
 from tests.support.waiting import wait_for
 
 STOCK, PAIR = "AAPL", "BTC/USD"
+OPTION = "AAPL270115C00250000"
+"""A contract that the venue does not have."""
 BIDS = {STOCK: 99, PAIR: 49_990}
 OFFERS = {STOCK: 101, PAIR: 50_010}
 

@@ -26,8 +26,8 @@ the page.
 | not in the client | `ccxt` names the method in `has`, and has no such method |
 
 A method with several calls has a row for each. [What differs from
-Alpaca](trade.md#what-differs-from-alpaca) says more about the answers. Streams (the live clients of
-`alpaca-py`, and `watch…` of `ccxt.pro`) are not there yet.
+Alpaca](trade.md#what-differs-from-alpaca) says more about the answers. The page leaves out
+[streams](trade.md#streams): the live clients of `alpaca-py`, and `watch…` of `ccxt.pro`.
 """
 
 

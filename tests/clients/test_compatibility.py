@@ -13,7 +13,7 @@ from tests.clients.page import PAGE, rendered
 from tests.clients.trading import TRADING
 from tests.support.venue import Venue
 
-# Clients of streams belong here too, once the venue has streams.
+# Clients of streams are not among them yet: tests/stream has their calls.
 CLIENTS = (TRADING, STOCKS, PAIRS, SCREENER, OPTIONS, NEWS, CORPORATE_ACTIONS, CCXT)
 
 

@@ -1,13 +1,15 @@
 """Calls of alpaca-py's TradingClient."""
 
 import itertools
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
+from alpaca.common.enums import Sort
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import (
     AccountStatus,
+    AssetClass,
     CorporateActionType,
     OrderClass,
     OrderSide,
@@ -19,6 +21,7 @@ from alpaca.trading.enums import (
 from alpaca.trading.requests import (
     ClosePositionRequest,
     CreateWatchlistRequest,
+    GetAssetsRequest,
     GetCalendarRequest,
     GetCorporateAnnouncementsRequest,
     GetOptionContractsRequest,
@@ -36,9 +39,8 @@ from alpaca.trading.requests import (
 )
 
 from tests.clients.calls import Call, alpaca_client
-from tests.clients.market import PAIR, STOCK
+from tests.clients.market import OPTION, PAIR, STOCK, before_all_trades
 
-OPTION = "AAPL270115C00250000"
 NO_ID = UUID(int=0)
 
 _numbers = itertools.count(1)
@@ -98,6 +100,11 @@ def _lists_assets(client: Any) -> bool:
     return STOCK in [asset.symbol for asset in client.get_all_assets()]
 
 
+def _lists_pairs(client: Any) -> bool:
+    assets = client.get_all_assets(GetAssetsRequest(asset_class=AssetClass.CRYPTO))
+    return [asset.symbol for asset in assets] == [PAIR]
+
+
 def _lists_open_orders(client: Any) -> bool:
     order = client.submit_order(_limit())
     return bool(client.get_orders()[0] == order)
@@ -107,6 +114,18 @@ def _lists_closed_orders(client: Any) -> bool:
     order = client.submit_order(MarketOrderRequest(**_terms()))
     closed = client.get_orders(GetOrdersRequest(status=QueryOrderStatus.CLOSED))
     return bool(closed[0] == order)
+
+
+def _lists_selected_orders(client: Any) -> bool:
+    selection = GetOrdersRequest(
+        status=QueryOrderStatus.ALL,
+        symbols=[PAIR],
+        side=OrderSide.BUY,
+        after=before_all_trades(),
+        until=datetime.now(UTC),
+        direction=Sort.ASC,
+    )
+    return {order.symbol for order in client.get_orders(selection)} == {PAIR}
 
 
 def _replaces(client: Any) -> bool:
@@ -185,6 +204,11 @@ def _closes_a_part(client: Any) -> bool:
     return (order.status, order.filled_qty) == (OrderStatus.FILLED, "1")
 
 
+def _closes_a_percentage(client: Any) -> bool:
+    order = client.close_position(PAIR, ClosePositionRequest(percentage="50"))
+    return (order.status, order.filled_qty) == (OrderStatus.FILLED, "1")
+
+
 def _closes_a_position(client: Any) -> bool:
     return bool(client.close_position(PAIR).status == OrderStatus.FILLED)
 
@@ -216,11 +240,12 @@ TRADING = alpaca_client(
         lambda client: not client.get_account_configurations().suspend_trade,
     ),
     Call("set_account_configurations", _configures),
-    Call("get_portfolio_history", lambda client: client.get_portfolio_history().equity),
+    Call("get_portfolio_history", lambda client: client.get_portfolio_history().equity[-1] > 0),
     Call("get_clock", lambda client: client.get_clock().is_open),
     Call("get_calendar", lambda client: len(client.get_calendar(_days())) == 3),
     Call("get_asset", lambda client: client.get_asset(PAIR).tradable),
     Call("get_all_assets", _lists_assets),
+    Call("get_all_assets", _lists_pairs, "asset_class crypto"),
     _submits(
         MarketOrderRequest(**_terms()),
         OrderStatus.FILLED,
@@ -247,6 +272,11 @@ TRADING = alpaca_client(
         for tif in (TimeInForce.OPG, TimeInForce.CLS)
     ),
     _submits(_limit(extended_hours=True), OrderStatus.NEW, asks_for="extended_hours"),
+    _submits(
+        _limit(position_intent=PositionIntent.BUY_TO_OPEN),
+        OrderStatus.NEW,
+        asks_for="position_intent",
+    ),
     _submits(
         MarketOrderRequest(**_terms(qty=None, notional=200)),
         OrderStatus.FILLED,
@@ -278,6 +308,7 @@ TRADING = alpaca_client(
     ),
     Call("get_orders", _lists_open_orders, "open orders"),
     Call("get_orders", _lists_closed_orders, "closed orders"),
+    Call("get_orders", _lists_selected_orders, "symbols, side, time and direction"),
     Call("get_order_by_id", _reads_by_id),
     Call("get_order_by_client_id", _reads_by_client_id),
     Call("replace_order_by_id", _replaces),
@@ -292,8 +323,9 @@ TRADING = alpaca_client(
     Call("delete_watchlist_by_id", _deletes_watchlist),
     Call("get_all_positions", _lists_positions),
     Call("get_open_position", lambda client: client.get_open_position(PAIR).qty == "2"),
-    Call("close_position", _closes_a_part, "a part"),
-    Call("close_position", _closes_a_position, "all"),
+    Call("close_position", _closes_a_part, "qty"),
+    Call("close_position", _closes_a_percentage, "percentage"),
+    Call("close_position", _closes_a_position),
     Call("close_all_positions", _closes_all),
     Call("exercise_options_position", lambda client: client.exercise_options_position(OPTION)),
     Call("get_option_contract", lambda client: client.get_option_contract(OPTION)),

@@ -6,7 +6,7 @@ import grpc
 from openvenue.db.alchemy import open_engine
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
-from openvenue.journal.books import Books
+from openvenue.journal.books import Books, changed_orders
 from openvenue.journal.reader import JournalReader
 from openvenue.queries.open_orders_at import open_orders_at
 
@@ -79,7 +79,8 @@ async def test_the_database_tells_which_orders_were_open_earlier(engine: Venue, 
                 books = Books()
                 for entry in entries[:sequence]:
                     books.apply(entry)
-                rows = await open_orders_at(connection, engine.shard_id, sequence)
+                later = {each for entry in entries[sequence:] for each in changed_orders(entry)}
+                rows = await open_orders_at(connection, engine.shard_id, sequence, later)
                 told = {row.order_id: int(row.qty - row.filled_qty) for row in rows}
                 assert told == {order.order_id: order.lots for order in books.resting()}
     finally:

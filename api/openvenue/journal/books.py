@@ -152,6 +152,18 @@ class Books:
         return book.bids if side == pb.SIDE_BUY else book.asks
 
 
+def changed_orders(entry: pb.JournalEntry) -> Iterator[int]:
+    """Iterate over the ids of earlier orders that an entry filled, canceled or replaced."""
+    for event in entry.events:
+        kind = event.WhichOneof("body")
+        if kind == "trade":
+            yield event.trade.maker.order_id
+        elif kind == "order_canceled":
+            yield event.order_canceled.order_id
+        elif kind == "order_replaced":
+            yield event.order_replaced.old_order_id
+
+
 def _trade(entry: pb.JournalEntry, trade: pb.Trade) -> BookTrade:
     return BookTrade(
         trade.trade_id,

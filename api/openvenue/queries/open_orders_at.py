@@ -1,10 +1,21 @@
 """The open orders as they were at an earlier sequence number, from which a reader of the journal
 can fold on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select, true
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Row,
+    and_,
+    any_,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.db.tables import executions, orders, projection_offsets
@@ -18,10 +29,12 @@ async def projected_sequence(connection: AsyncConnection, shard_id: int) -> int:
 
 
 async def open_orders_at(
-    connection: AsyncConnection, shard_id: int, sequence: int
+    connection: AsyncConnection, shard_id: int, sequence: int, changed_since: Collection[int]
 ) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return the orders that were open after entry `sequence`, by id.
 
+    `changed_since` are the ids of all orders that later entries filled, canceled or replaced: those
+    that have ended since are found by them, without a look at the whole history.
     They are rows of `orders` with terms and fills as of then, but without what only an end or a
     later change tells: `status`, `end_reason`, `replaced_by` and the times after `created_at`.
     Precondition: the connection's transaction is REPEATABLE READ, and in it `sequence` is not after
@@ -60,7 +73,13 @@ async def open_orders_at(
         .where(
             orders.c.shard_id == shard_id,
             orders.c.order_id <= sequence,
-            or_(orders.c.ended_at.is_(None), orders.c.updated_sequence > sequence),
+            or_(
+                orders.c.ended_at.is_(None),
+                and_(
+                    orders.c.order_id == any_(literal(list(changed_since), ARRAY(BigInteger))),
+                    orders.c.updated_sequence > sequence,
+                ),
+            ),
         )
         .order_by(orders.c.order_id)
     )

@@ -8,6 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from openvenue import units
+from openvenue.documents.resources.market_data import (
+    EXCHANGE,
+    QUOTE_CONDITION,
+    TAPE,
+    TRADE_CONDITION,
+)
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.journal.books import Books, BookTrade, TouchedLevel
@@ -26,11 +32,6 @@ from openvenue.stream.messages import (
 
 MINUTE_NS = 60 * 10**9
 DAY_NS = 24 * 60 * MINUTE_NS
-
-# Alpaca's codes of what it has several of: exchange, tape, and conditions of a regular trade or
-# quote.
-_EXCHANGE, _TAPE = "Q", "C"
-_TRADE_CONDITIONS, _QUOTE_CONDITIONS = ("@",), ("R",)
 
 Publication = tuple[Channel, Document]
 _Top = tuple[tuple[int, int] | None, tuple[int, int] | None]
@@ -173,8 +174,8 @@ def _trade(instrument: Instrument, trade: BookTrade) -> Trade:
     if instrument.asset_class == "crypto":
         document.taker_side = "B" if trade.taker_side == pb.SIDE_BUY else "S"
     else:
-        document.exchange, document.tape = _EXCHANGE, _TAPE
-        document.conditions = _TRADE_CONDITIONS
+        document.exchange, document.tape = EXCHANGE, TAPE
+        document.conditions = (TRADE_CONDITION,)
     return document
 
 
@@ -189,8 +190,8 @@ def _quote(instrument: Instrument, top: _Top, time: Time) -> Quote:
         time=time,
     )
     if instrument.asset_class != "crypto":
-        document.bid_exchange = document.ask_exchange = _EXCHANGE
-        document.conditions, document.tape = _QUOTE_CONDITIONS, _TAPE
+        document.bid_exchange = document.ask_exchange = EXCHANGE
+        document.conditions, document.tape = (QUOTE_CONDITION,), TAPE
     return document
 
 

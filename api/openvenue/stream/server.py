@@ -11,12 +11,13 @@ import socket
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, get_args
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
+from openvenue.documents.resources.market_data import PairLocation, StockFeed
 from openvenue.security.authenticator import Authenticator
 from openvenue.security.principal import NotAuthenticated
 from openvenue.stream import metrics
@@ -29,12 +30,9 @@ from openvenue.stream.trading import TradingSession
 from openvenue.telemetry import get_logger
 from openvenue.vocabulary import AssetClass
 
-# Alpaca's, of which clients have a closed list.
-_FEEDS = ("iex", "sip", "delayed_sip", "otc", "boats", "overnight", "test")
-_LOCATIONS = ("us", "us-1", "eu-1")
 _DATA_PATHS: dict[str, AssetClass] = {
-    **{f"/v2/{feed}": "us_equity" for feed in _FEEDS},
-    **{f"/v1beta3/crypto/{location}": "crypto" for location in _LOCATIONS},
+    **{f"/v2/{feed}": "us_equity" for feed in (*get_args(StockFeed), "test")},
+    **{f"/v1beta3/crypto/{location}": "crypto" for location in get_args(PairLocation)},
 }
 _TRADING_PATH = "/stream"
 

@@ -1,5 +1,6 @@
 """Makes a feed whose state the database holds, from which it folds the journal on."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +18,7 @@ from openvenue.engine.trading_day import TradingDay
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.ids import IdSpace, Kind
+from openvenue.journal.books import changed_orders
 from openvenue.journal.reader import JournalReader
 from openvenue.queries.open_orders_at import open_orders_at, projected_sequence
 from openvenue.settings import Settings
@@ -26,8 +28,6 @@ from openvenue.stream.settings import StreamSettings
 from openvenue.vocabulary import ORDER_TYPES, POSITION_INTENTS, SIDES, TIMES_IN_FORCE
 
 _TIMEOUT_S = 10.0
-# An open stream says nothing until there is an entry.
-_FIRST_ENTRY_S = 1.0
 
 
 class StreamFault(Exception):
@@ -65,9 +65,12 @@ async def load_feed(settings: Settings, own: StreamSettings) -> tuple[Feed, int]
                     "together"
                 )
             sequence = max(0, offset - own.window_entries)
-            if not await _journal_has(settings, sequence + 1):
-                sequence = offset
-            orders = await _open_orders(connection, settings.shard_id, sequence, engine.instruments)
+            changed = await _changed_between(settings, sequence + 1, offset)
+            if changed is None:
+                sequence, changed = offset, set()
+            orders = await _open_orders(
+                connection, settings.shard_id, sequence, changed, engine.instruments
+            )
     finally:
         await database.dispose()
     channels = Channels(sequence, own.window_messages_max)
@@ -95,25 +98,38 @@ async def _engine_state(settings: Settings) -> _EngineState:
     )
 
 
-async def _journal_has(settings: Settings, sequence: int) -> bool:
-    """Return False if the journal no longer reaches back to an entry."""
-    async with JournalReader(settings, sequence) as reader:
-        try:
-            await reader.read(_FIRST_ENTRY_S)
-        except grpc.aio.AioRpcError as error:
-            if error.code() == grpc.StatusCode.OUT_OF_RANGE:
-                return False
-            raise
-    return True
+async def _changed_between(settings: Settings, first: int, last: int) -> set[int] | None:
+    """Return the orders that these entries filled, canceled or replaced.
+
+    Returns None if the journal no longer reaches back to the first one.
+    """
+    changed: set[int] = set()
+    sequence = first - 1
+    async with JournalReader(settings, first) as reader:
+        while sequence < last:
+            try:
+                batch = await reader.read(_TIMEOUT_S)
+            except grpc.aio.AioRpcError as error:
+                if error.code() == grpc.StatusCode.OUT_OF_RANGE:
+                    return None
+                raise
+            if batch is None:
+                raise TimeoutError("the engine sent no journal entry")
+            for entry in batch.entries:
+                changed.update(changed_orders(entry))
+            sequence = batch.entries[-1].sequence
+            await asyncio.sleep(0)
+    return changed
 
 
 async def _open_orders(
     connection: AsyncConnection,
     shard_id: int,
     sequence: int,
+    changed: set[int],
     instruments: Mapping[int, Instrument],
 ) -> list[pb.Order]:
-    rows = await open_orders_at(connection, shard_id, sequence)
+    rows = await open_orders_at(connection, shard_id, sequence, changed)
     return [_order(row, instruments[row.instrument_id]) for row in rows]
 
 

@@ -11,6 +11,10 @@ from openvenue.documents.times import format_datetime
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 
+# Alpaca's names, which all mean this venue's own trades.
+StockFeed = Literal["iex", "sip", "delayed_sip", "otc", "boats", "overnight"]
+PairLocation = Literal["us", "us-1", "us-2", "eu-1", "bs-1"]
+
 # Alpaca's lists are closed. The venue is one exchange, whose shares are on the tape of NASDAQ.
 EXCHANGE = "V"
 TAPE = "C"

@@ -3,7 +3,7 @@
 It needs no key, unless a setting says so, because ccxt sends none.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -19,13 +19,10 @@ from openvenue.http.dependencies import (
 from openvenue.http.market_data import WantedSpan, WantedTimeframe
 from openvenue.http.openapi import answers
 
-Location = Literal["us", "us-1", "us-2", "eu-1", "bs-1"]
-"""Alpaca's names of places; each has the venue's own trades."""
-
 
 async def _pairs(
     worker: WorkerOf,
-    loc: Location,
+    loc: documents.PairLocation,
     symbols: Annotated[str, Query(description="Comma-separated.")],
 ) -> list[Instrument]:
     return await market_data.instruments_of(worker, symbols, "crypto")

@@ -38,7 +38,7 @@ OneStock = Annotated[Instrument, Depends(_stock)]
 
 def _without_effect(
     feed: Annotated[
-        Literal["iex", "sip", "otc", "boats", "delayed_sip", "overnight"] | None,
+        documents.StockFeed | None,
         Query(description="Without effect: every feed has the venue's own trades."),
     ] = None,
     currency: Annotated[Literal["USD"], Query(description="Of all prices.")] = "USD",

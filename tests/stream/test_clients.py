@@ -79,7 +79,7 @@ async def test_alpaca_pys_stock_data_stream(shared: Venue, trader: NewKey) -> No
         order(shared, trader, qty="3", side="sell", limit_price="50.25")
         trade = await trades.next()
     assert (quote.bid_price, quote.bid_size) == (50.25, 3)
-    assert (trade.symbol, trade.price, trade.size, trade.exchange) == ("AAPL", 50.25, 3, "Q")
+    assert (trade.symbol, trade.price, trade.size, trade.exchange) == ("AAPL", 50.25, 3, "V")
 
 
 async def test_alpaca_pys_crypto_data_stream(shared: Venue, trader: NewKey) -> None:

@@ -1,4 +1,5 @@
-"""What Alpaca has and this venue does not: options, wallets, news, corporate actions and bonds.
+"""What Alpaca has and this venue does not: options, wallets, news, corporate
+actions, bonds and auctions.
 
 Lists of such things are empty, whatever a client filters by. A single one is not found, and the
 answer says that the venue has none.
@@ -27,6 +28,7 @@ EMPTY: dict[str, dict[str, Any] | list[Any]] = {
     "/v2/assets/fixed_income/us_treasuries": {"us_treasuries": []},
     "/v2/assets/fixed_income/us_corporates": {"us_corporates": []},
     "/v1/corporate-actions": {"corporate_actions": {}, "next_page_token": None},
+    "/v2/stocks/auctions": {"auctions": {}, "next_page_token": None},
     "/v1beta1/news": {"news": [], "next_page_token": None},
     "/v1beta1/options/bars": {"bars": {}, "next_page_token": None},
     "/v1beta1/options/trades": {"trades": {}, "next_page_token": None},

@@ -1,5 +1,6 @@
 """Market data over REST, to alpaca-py, ccxt and a plain client."""
 
+import base64
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -128,6 +129,11 @@ def total(bars: list[Any]) -> tuple[float, ...]:
         sum(bar.trade_count for bar in bars),
         round(sum(bar.vwap * bar.volume for bar in bars), 6),
     )
+
+
+def token(text: str) -> str:
+    """Return a page token with this content."""
+    return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 ALL_TRADES = (50, 52, 49.5, 51, 10, 4, 50 + 104 + 148.5 + 204)
@@ -266,6 +272,13 @@ def test_symbols_of_the_other_class_and_unknown_ones_are_left_out(
         ("/v2/stocks/trades?symbols=AAPL&limit=10001", "limit"),
         ("/v2/stocks/trades?symbols=AAPL&page_token=nonsense", "page_token: it came with no"),
         ("/v2/stocks/trades?symbols=AAPL&page_token=WzEsMl0=", "page_token: it came with no"),
+        *(
+            (f"/v2/stocks/trades?symbols=AAPL&page_token={token(text)}", "page_token: it came")
+            for text in (
+                '["AAPL","2026-01-01T00:00:00",5]',
+                f'["AAPL","2026-01-01T00:00:00Z",{1 << 63}]',
+            )
+        ),
         ("/v2/stocks/trades?symbols=AAPL&currency=EUR", "currency"),
         ("/v2/stocks/trades?symbols=AAPL&side=buy", "side: this path has no such"),
         ("/v2/stocks/trades?symbols=AAPL&start=5", "start"),
@@ -332,3 +345,17 @@ def test_the_screener_ranks_what_traded_today(
     assert (mover.price, mover.change, mover.percent_change) == (51, 1, 2)
     assert traded.pair not in {each.symbol for each in movers.losers}
     assert client.get("/v1beta1/screener/bonds/movers").status_code == 422
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize("timeframe", ["1Min", "12Month"])
+def test_a_token_of_a_time_that_cannot_be_gives_an_empty_page_or_all(
+    client: httpx.Client, traded: Traded, moment: str, timeframe: str
+) -> None:
+    for sort in ("asc", "desc"):
+        wanted = {"timeframe": timeframe, "start": "2000-01-01", "sort": sort}
+        wanted["page_token"] = token(f'["{traded.stock}","{moment}"]')
+        answer = client.get(f"/v2/stocks/{traded.stock}/bars", params=wanted)
+        assert answer.status_code == 200
+        has_items = (sort == "asc") == moment.startswith("0001")
+        assert bool(answer.json()["bars"]) == has_items, answer.text

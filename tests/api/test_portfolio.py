@@ -138,6 +138,8 @@ def test_an_account_that_has_nothing_has_no_history(
         ("period=1Y", "period: it is a number"),
         ("period=0D", "period: it is a number"),
         ("period=99A", "period: at most 3660 days"),
+        ("period=9999A", "period: at most 3660 days"),
+        ("start=1970-01-01&end=2026-01-05", "start and end: at most 3660 days"),
         ("timeframe=1Min", "timeframe"),
         ("period=1D&start=2026-01-01&end=2026-01-05", "give two of"),
         ("start=2026-02-01&end=2026-01-05", "start must not be after end"),

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from fastapi import Depends, Query
+from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from openvenue import units
 from openvenue.documents.resources import market_data as documents
 from openvenue.documents.resources.market_data import (
     Bar,
@@ -85,8 +87,8 @@ class _After(msgspec.Struct, array_like=True):
     """Where a page ended: its last item's symbol, time and, of a trade, id."""
 
     symbol: str
-    at: datetime
-    trade_id: int = 0
+    at: Annotated[datetime, Meta(tz=True)]
+    trade_id: Annotated[int, Meta(ge=0, le=units.INT64_MAX)] = 0
 
 
 async def instruments_of(worker: Worker, symbols: str, asset_class: AssetClass) -> list[Instrument]:
@@ -188,9 +190,11 @@ def _encoded(after: _After | None) -> str | None:
 def _decoded(token: str) -> _After:
     """Raises Problem 422 if it is no token of ours."""
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(token), type=_After)
+        after = msgspec.json.decode(base64.urlsafe_b64decode(token), type=_After)
     except ValueError:
         raise problems.invalid("page_token: it came with no earlier page") from None
+    after.at = in_range(after.at)
+    return after
 
 
 async def latest_trades(worker: Worker, instruments: Sequence[Instrument]) -> dict[str, Any]:

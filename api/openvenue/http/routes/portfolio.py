@@ -106,7 +106,7 @@ def _days(period: str | None, start: Any, end: Any) -> tuple[date, date]:
     if first > last:
         raise problems.invalid("start must not be after end, nor in the future")
     if (last - first).days >= _DAYS_MAX:
-        raise problems.invalid(f"period: at most {_DAYS_MAX} days")
+        raise problems.invalid(f"start and end: at most {_DAYS_MAX} days")
     return first, last
 
 
@@ -114,7 +114,10 @@ def _length(period: str) -> timedelta:
     match = re.fullmatch(r"([1-9][0-9]{0,3})([DWMA])", period)
     if match is None:
         raise problems.invalid("period: it is a number and D, W, M or A")
-    return timedelta(days=int(match[1]) * _DAYS[match[2]])
+    days = int(match[1]) * _DAYS[match[2]]
+    if days > _DAYS_MAX:
+        raise problems.invalid(f"period: at most {_DAYS_MAX} days")
+    return timedelta(days=days)
 
 
 def _date(moment: datetime) -> date:

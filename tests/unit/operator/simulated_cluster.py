@@ -26,6 +26,8 @@ from openvenue_operator.spec import Bounds, Mode, VenueSpec
 
 SETTLE_S = 5
 """Time between two reconciliations without bad luck."""
+LOST_AFTER_S = 25
+"""Time after which the database drops the connections of a pod whose node failed."""
 QUIET = 12
 """Reconciliations without a change, after which time passes faster."""
 FASTER = 6
@@ -54,7 +56,7 @@ class SimulatedPod:
         """Return the connections that it may hold; the database drops those of a silent client."""
         if not self.is_scheduled:
             return 0
-        if self.node_lost_at is not None and now - self.node_lost_at > 25:
+        if self.node_lost_at is not None and now - self.node_lost_at > LOST_AFTER_S:
             return 0
         return per_pod(self.running)
 
@@ -147,7 +149,14 @@ class SimulatedCluster:
             behind[choice % len(behind)].running = self.applied
 
     def lose_node(self, choice: int) -> None:
-        """Let the node of one of the pods fail, and the pod be evicted."""
+        """Let the node of one of the pods fail, and the pod be evicted.
+
+        Not while the database still has the connections of another such pod: no budget has room
+        for any number of nodes that fail at once, before the operator looks again.
+        """
+        lost = (pod.node_lost_at for pod in self.pods if pod.node_lost_at is not None)
+        if any(self.now - lost_at <= LOST_AFTER_S for lost_at in lost):
+            return
         if self._staying:
             pod = self._staying[choice % len(self._staying)]
             pod.ready_at, pod.node_lost_at, pod.stops_at = None, self.now, math.inf

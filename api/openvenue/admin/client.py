@@ -12,7 +12,8 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.settings import Settings
 
-_TIMEOUT_S = 10.0
+# A command returns once it is on disk, and a busy disk can stall for many seconds.
+_TIMEOUT_S = 30.0
 _SNAPSHOT_TIMEOUT_S = 600.0
 
 # Each account comes with its positions, and a page must fit into one message.

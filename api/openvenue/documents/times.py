@@ -3,7 +3,7 @@ keeps them."""
 
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated
 
@@ -50,6 +50,11 @@ def format_datetime(moment: datetime) -> str:
 def ns_of(moment: datetime) -> int:
     """Return a time of the database in nanoseconds since the Unix epoch."""
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def utc_date(moment: datetime) -> date:
+    """Return a parameter's date in UTC, within the database's range."""
+    return in_range(moment).astimezone(UTC).date()
 
 
 def now_ns() -> int:

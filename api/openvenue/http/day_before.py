@@ -1,6 +1,6 @@
-"""What accounts had, and what assets cost, at the end of the day before, in UTC.
+"""Reads accounts and prices as they were at the end of the day before (UTC).
 
-It does not change any more, so each worker reads it once a day.
+They do not change any more, so each worker reads them once a day.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What the routes of market data share: symbols, spans, pages, and reads of books and database."""
+"""Shared by the market data routes: symbols, spans, pages, and reads of books and database."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What an account's configuration forbids, checked before an order is sent to the engine.
+"""Checks an order against the configuration of its account, before the engine gets it.
 
 A refused order must not have been entered before: a client that sends an order of unknown fate
 again would take the refusal for the order's outcome. So an id that was used is let through; the

@@ -177,8 +177,7 @@ def _trade(entry: pb.JournalEntry, trade: pb.Trade) -> BookTrade:
 
 
 def _accepted(entry: pb.JournalEntry) -> RestingOrder:
-    # What the book cannot fill of a market order, or of one that must not rest, is canceled in the
-    # same entry.
+    # The same entry cancels the rest of a market order, and of any other that must not rest.
     order = entry.new_order
     return RestingOrder(
         entry.sequence, order.instrument_id, order.side, order.limit_price_ticks, order.qty_lots

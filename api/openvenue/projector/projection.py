@@ -1,4 +1,4 @@
-"""What a projection is: a pure fold of the journal into rows, with an offset of its own.
+"""A projection is a pure fold of the journal into rows, with an offset of its own.
 
 Each projection follows the journal by itself, so one that is new, behind or at fault holds up no
 other. They share the process and its connection.
@@ -99,8 +99,8 @@ class Projection(ABC):
     tables: ClassVar[Mapping[str, str]]
     """Its tables, each with the column of its primary key that follows the shard."""
     vital: ClassVar[bool] = False
-    """Whether a fault of it ends the process. A fault of another one is tried again, and a person
-    hears of it from the probes."""
+    """True: its faults end the process. False: the process tries again after a fault, and its
+    probes report it."""
     channel: ClassVar[str | None] = None
     """Where readers are told of each batch."""
 

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from openvenue import units
 from openvenue.documents.resources.market_data import (
     EXCHANGE,
     QUOTE_CONDITION,
     TAPE,
     TRADE_CONDITION,
+    number_of_nanos,
 )
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
@@ -167,8 +167,8 @@ def _trade(instrument: Instrument, trade: BookTrade) -> Trade:
     document = Trade(
         symbol=instrument.symbol,
         trade_id=trade.trade_id,
-        price=_number(trade.price_ticks * instrument.tick_nanos),
-        size=_number(trade.qty_lots * instrument.lot_nanos),
+        price=number_of_nanos(trade.price_ticks * instrument.tick_nanos),
+        size=number_of_nanos(trade.qty_lots * instrument.lot_nanos),
         time=Time(trade.timestamp_ns),
     )
     if instrument.asset_class == "crypto":
@@ -183,10 +183,10 @@ def _quote(instrument: Instrument, top: _Top, time: Time) -> Quote:
     (bid_ticks, bid_lots), (ask_ticks, ask_lots) = (side or (0, 0) for side in top)
     document = Quote(
         symbol=instrument.symbol,
-        bid_price=_number(bid_ticks * instrument.tick_nanos),
-        bid_size=_number(bid_lots * instrument.lot_nanos),
-        ask_price=_number(ask_ticks * instrument.tick_nanos),
-        ask_size=_number(ask_lots * instrument.lot_nanos),
+        bid_price=number_of_nanos(bid_ticks * instrument.tick_nanos),
+        bid_size=number_of_nanos(bid_lots * instrument.lot_nanos),
+        ask_price=number_of_nanos(ask_ticks * instrument.tick_nanos),
+        ask_size=number_of_nanos(ask_lots * instrument.lot_nanos),
         time=time,
     )
     if instrument.asset_class != "crypto":
@@ -205,7 +205,10 @@ def _delta(instrument: Instrument, levels: list[TouchedLevel], time: Time) -> Or
 
 
 def _level(instrument: Instrument, price_ticks: int, lots: int) -> Level:
-    return Level(_number(price_ticks * instrument.tick_nanos), _number(lots * instrument.lot_nanos))
+    return Level(
+        number_of_nanos(price_ticks * instrument.tick_nanos),
+        number_of_nanos(lots * instrument.lot_nanos),
+    )
 
 
 def _bar(
@@ -214,18 +217,12 @@ def _bar(
     tick_nanos = instrument.tick_nanos
     return kind(
         symbol=instrument.symbol,
-        open=_number(interval.open * tick_nanos),
-        high=_number(interval.high * tick_nanos),
-        low=_number(interval.low * tick_nanos),
-        close=_number(interval.close * tick_nanos),
-        volume=_number(interval.lots * instrument.lot_nanos),
+        open=number_of_nanos(interval.open * tick_nanos),
+        high=number_of_nanos(interval.high * tick_nanos),
+        low=number_of_nanos(interval.low * tick_nanos),
+        close=number_of_nanos(interval.close * tick_nanos),
+        volume=number_of_nanos(interval.lots * instrument.lot_nanos),
         time=Time(interval.start_ns),
         trade_count=interval.trades,
-        average=_number(interval.value * tick_nanos // interval.lots),
+        average=number_of_nanos(interval.value * tick_nanos // interval.lots),
     )
-
-
-def _number(nanos: int) -> float:
-    """Return the JSON number that is nearest, which a reader's decimals show exactly."""
-    whole, fraction = divmod(nanos, units.NANOS_PER_UNIT)
-    return nanos / units.NANOS_PER_UNIT if fraction else whole

@@ -192,6 +192,7 @@ def _msgpack_hook(value: object) -> object:
 def _late(value: object) -> object:
     if isinstance(value, LateDocument):
         return value.make()
+    # As msgspec asks of a hook that does not know a type.
     raise NotImplementedError(f"{type(value).__name__} has no place in a message")
 
 

@@ -98,7 +98,7 @@ Q = TypeVar("Q")
 
 
 class Snapshot(msgspec.Struct, Generic[T, Q], rename="camel"):
-    """What is known of an asset now; what is not known is left out."""
+    """An asset's last trade, quote and bars; a part that does not exist yet is left out."""
 
     latest_quote: Q
     latest_trade: T | UnsetType = UNSET
@@ -112,7 +112,7 @@ CryptoSnapshot = Snapshot[CryptoTrade, CryptoQuote]
 
 
 class SymbolSnapshot(msgspec.Struct, rename="camel"):
-    """What is known of the shares of one symbol."""
+    """The last trade, quote and bars of the shares of one symbol."""
 
     symbol: str
     latest_quote: StockQuote
@@ -289,8 +289,8 @@ def orderbook(book: pb.BookSnapshot, at: str, instrument: Instrument) -> Orderbo
 def level(of_book: pb.BookLevel, instrument: Instrument) -> Level:
     """Return a level of a book."""
     return Level(
-        _of_nanos(of_book.price_ticks * instrument.tick_nanos),
-        _of_nanos(of_book.qty_lots * instrument.lot_nanos),
+        number_of_nanos(of_book.price_ticks * instrument.tick_nanos),
+        number_of_nanos(of_book.qty_lots * instrument.lot_nanos),
     )
 
 
@@ -299,6 +299,7 @@ def number(value: Decimal) -> Number:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _of_nanos(nanos: int) -> Number:
+def number_of_nanos(nanos: int) -> Number:
+    """Return the JSON number that is nearest, which a reader's decimals show exactly."""
     whole, rest = divmod(nanos, units.NANOS_PER_UNIT)
     return nanos / units.NANOS_PER_UNIT if rest else whole

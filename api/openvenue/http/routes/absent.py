@@ -1,5 +1,4 @@
-"""What Alpaca has and this venue does not: options, wallets, news, corporate
-actions, bonds and auctions.
+"""Answers for options, wallets, news, corporate actions, bonds and auctions: this venue has none.
 
 Lists of such things are empty, whatever a client filters by. A single one is not found, and the
 answer says that the venue has none.

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 from fastapi import APIRouter, Depends, Query, Response
 
 from openvenue.documents import resources
-from openvenue.documents.times import Moment, format_ns, in_range, now_ns, ns_of
+from openvenue.documents.times import Moment, format_ns, in_range, now_ns, ns_of, utc_date
 from openvenue.engine.trading_day import TradingDay
 from openvenue.http import problems
 from openvenue.http.dependencies import (
@@ -69,8 +69,8 @@ async def get_calendar(
     ] = "TRADING",
 ) -> Response:
     """List the days from `start` to `end`, both included: all from 1970 to 2029 are market days."""
-    first = _FIRST if start is None else _utc_date(start)
-    last = _LAST if end is None else _utc_date(end)
+    first = _FIRST if start is None else utc_date(start)
+    last = _LAST if end is None else utc_date(end)
     return json_response(_between(first, last, _calendar_days()))
 
 
@@ -125,8 +125,8 @@ async def get_market_calendar(
     if market not in _MARKET_NAMES:
         raise problems.not_found(_no_market(market))
     day_end_ns = await worker.trading_day.end_ns() % TradingDay.LENGTH_NS
-    first = datetime.now(UTC).date() if start is None else _utc_date(start)
-    last = min(first, _LAST) + _DEFAULT_LENGTH if end is None else _utc_date(end)
+    first = datetime.now(UTC).date() if start is None else utc_date(start)
+    last = min(first, _LAST) + _DEFAULT_LENGTH if end is None else utc_date(end)
     days = _between(first, last, _trading_days(day_end_ns))
     return json_response(resources.MarketCalendar(_MARKET, days))
 
@@ -161,10 +161,6 @@ def _trading_days(day_end_ns: int) -> Sequence[resources.MarketDay]:
 
 def _dates() -> list[str]:
     return [(_FIRST + number * _DAY).isoformat() for number in range((_LAST - _FIRST).days + 1)]
-
-
-def _utc_date(moment: datetime) -> date:
-    return in_range(moment).astimezone(UTC).date()
 
 
 def _no_market(name: str) -> str:

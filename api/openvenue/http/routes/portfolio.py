@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from openvenue.documents import resources
 from openvenue.documents.resources.market_data import number
-from openvenue.documents.times import Moment, in_range
+from openvenue.documents.times import Moment, utc_date
 from openvenue.http import problems
 from openvenue.http.dependencies import (
     Authenticated,
@@ -97,11 +97,11 @@ def _days(period: str | None, start: Any, end: Any) -> tuple[date, date]:
         raise problems.invalid("give two of period, start and end")
     length = _length(period or "1M")
     if start is not None and end is None and period is not None:
-        first = _date(start)
+        first = utc_date(start)
         last = first + length - _ONE_DAY
     else:
-        last = datetime.now(UTC).date() if end is None else _date(end)
-        first = last - length + _ONE_DAY if start is None else _date(start)
+        last = datetime.now(UTC).date() if end is None else utc_date(end)
+        first = last - length + _ONE_DAY if start is None else utc_date(start)
     last = min(last, datetime.now(UTC).date())
     if first > last:
         raise problems.invalid("start must not be after end, nor in the future")
@@ -118,10 +118,6 @@ def _length(period: str) -> timedelta:
     if days > _DAYS_MAX:
         raise problems.invalid(f"period: at most {_DAYS_MAX} days")
     return timedelta(days=days)
-
-
-def _date(moment: datetime) -> date:
-    return in_range(moment).astimezone(UTC).date()
 
 
 def _seconds(day: date) -> int:

@@ -1,4 +1,4 @@
-"""What moved and traded most today, in UTC, of the trades of this venue."""
+"""Ranks assets by today's (UTC) trades on this venue."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple

@@ -82,7 +82,7 @@ class ExecutionRow(NamedTuple):
     qty_nanos: int
     executed_ns: int
     cum_nanos: int
-    """What the order had filled with this trade."""
+    """The order's filled quantity after this trade."""
 
 
 class AccountRow(NamedTuple):
@@ -137,7 +137,7 @@ class MovementRow(NamedTuple):
 
 
 class DailyPosition(NamedTuple):
-    """What an account held at the end of a day of UTC."""
+    """An account's position at the end of a day (UTC)."""
 
     qty_nanos: int
     cost_micros: int

@@ -105,8 +105,12 @@ async def test_a_fault_of_market_data_does_not_hold_up_the_ledger(
         while await database.fetchval(projected) < later:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     url = f"http://127.0.0.1:{port}"
-    answer = http.get(f"{url}/readyz")
-    assert answer.status_code == 503
+    await until(lambda: http.get(f"{url}/readyz").status_code == 503)
+    # While the projection is tried again and again, too.
+    for _ in range(40):
+        answer = http.get(f"{url}/readyz")
+        assert answer.status_code == 503
+        await asyncio.sleep(0.05)
     assert list(answer.json()["checks"]) == ["market"]
     assert "CheckViolationError" in answer.json()["checks"]["market"]
     text = http.get(f"{url}/metrics").text

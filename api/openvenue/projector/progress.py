@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from openvenue.projector import metrics
 from openvenue.projector.projection import Batch
 
+FAULT = "fault"  # the cause of a failure that a person has to mend
+
 _MARK_INTERVAL_S = 0.05
 
 
@@ -21,6 +23,7 @@ class Progress:
     def __init__(self, projection: str) -> None:
         self.projection = projection
         self.problem: str | None = "it is starting"
+        self._at_fault = False
         self._metrics = metrics.of_projection(projection)
         self._durable_sequence = 0
         # Sequence numbers that the database has yet to reach, and when each became durable.
@@ -34,13 +37,18 @@ class Progress:
 
     def standing_by(self) -> None:
         """Note that another process projects."""
-        self.problem = None
+        self._clear()
         self._owed.clear()
         self._metrics.lag_sequences.set(math.nan)
 
     def projecting(self, sequence: int, durable_sequence: int) -> None:
-        """Note that the database is at `sequence`, the engine at `durable_sequence`."""
-        self.problem = None
+        """Note that the database is at `sequence`, the engine at `durable_sequence`.
+
+        A fault stays until the entries that it came from, which are tried again, are in the
+        database.
+        """
+        if not self._at_fault or durable_sequence <= sequence:
+            self._clear()
         since = self._owed[0][1] if self._owed else time.monotonic()
         self._owed.clear()
         self._durable_sequence = durable_sequence
@@ -60,6 +68,7 @@ class Progress:
 
     def applied(self, batch: Batch) -> None:
         """Note that the database holds the batch."""
+        self._clear()
         while self._owed and self._owed[0][0] <= batch.last_sequence:
             self._owed.popleft()
         self._at(batch.last_sequence)
@@ -76,11 +85,16 @@ class Progress:
     def failed(self, cause: str, error: str) -> None:
         """Note that the projector starts over, because of `cause`."""
         self.problem = f"{cause}: {error}"
+        self._at_fault = cause == FAULT
         metrics.FAILURES.labels(self.projection, cause).inc()
 
     def transaction(self) -> AbstractContextManager[object]:
         """Measure the time of a transaction, commit included."""
         return self._metrics.transaction_seconds.time()
+
+    def _clear(self) -> None:
+        self.problem = None
+        self._at_fault = False
 
     def _at(self, sequence: int) -> None:
         self._metrics.sequence.set(sequence)

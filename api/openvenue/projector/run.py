@@ -20,7 +20,7 @@ from openvenue.journal.acknowledge import acknowledging
 from openvenue.journal.reader import JournalReader
 from openvenue.projector.ledger.write import Ledger
 from openvenue.projector.market.write import Market
-from openvenue.projector.progress import Progress
+from openvenue.projector.progress import FAULT, Progress
 from openvenue.projector.projection import Batch, Projection, Sizes, UnknownInstrument
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
@@ -164,7 +164,7 @@ async def _project_despite_faults(
             try:
                 _passing(error)
             except ProjectionFault as fault:
-                followed.progress.failed("fault", str(fault))
+                followed.progress.failed(FAULT, str(fault))
                 name = followed.projection.name
                 _log.error("projection at fault", projection=name, reason=str(fault))
             else:

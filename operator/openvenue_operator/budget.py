@@ -17,8 +17,9 @@ from openvenue_operator.spec import VenueSpec
 
 
 def rest(spec: VenueSpec) -> int:
-    """Return the connections of projector and migration."""
-    return spec.connections.projector + spec.connections.migration
+    """Return the connections of projector, streams and migration."""
+    connections = spec.connections
+    return connections.projector + connections.stream + connections.migration
 
 
 def limit(spec: VenueSpec, observation: Observation, may_hold: int) -> int | None:

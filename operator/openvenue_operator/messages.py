@@ -48,8 +48,8 @@ def clash(least: Allocation, context: Context) -> str:
         f"the least that the bounds allow is {count(most, 'pod')} at a time "
         f"({_least_pods(deployment)}) "
         f"with {count(least.workers, 'worker')} of {least.db_pool_size}+{least.db_pool_overflow} "
-        f"connections, and {rest(spec)} for projector and migration: {total} connections, but the "
-        f"budget is {bound} ({limit_in_words(spec, observation, holds)}): "
+        f"connections, and {rest(spec)} for projector, streams and migration: {total} "
+        f"connections, but the budget is {bound} ({limit_in_words(spec, observation, holds)}): "
         f"{remedy}raise the budget by {total - bound}"
     )
 

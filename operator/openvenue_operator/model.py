@@ -202,7 +202,7 @@ class Budget(Value, frozen=True, kw_only=True):
     pods_at_most: int
     connections_per_pod: int
     rest: int
-    """Connections of projector and migration."""
+    """Connections of projector, streams and migration."""
     total: int
     """`pods_at_most` times `connections_per_pod`, and `rest`; at most `limit` when carried out."""
 

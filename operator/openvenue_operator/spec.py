@@ -61,6 +61,7 @@ class ConnectionsSpec(Value, frozen=True, kw_only=True):
     cap: int | None = None
     headroom: int = 3
     projector: int = 2
+    stream: int = 0
     migration: int = 1
 
 

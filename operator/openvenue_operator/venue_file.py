@@ -32,6 +32,7 @@ RANGES = {
     "connections.cap": Range(5, 100_000),
     "connections.headroom": Range(0, 10_000),
     "connections.projector": Range(1, 1000),
+    "connections.stream": Range(0, 1000),
     "connections.migration": Range(0, 100),
     "tuning.targets.cpuPercent": Range(1, 100),
     "tuning.targets.eventLoopLagMs": Range(1, 60_000),
@@ -114,7 +115,7 @@ def _violations(spec: VenueSpec) -> Iterator[str]:
         yield (
             f"the bounds do not fit connections.cap, which is {connections.cap} and must be at "
             f"least {needed}: replicas.min x workersPerPod.min x (dbPoolSize.min + "
-            "dbPoolOverflow.min) + projector + migration + headroom"
+            "dbPoolOverflow.min) + projector + stream + migration + headroom"
         )
     sessions_of_pod = api.workers_per_pod.min * api.grpc_channels.min
     threads = max(4 * sessions_of_pod, 2 * (api.replicas.min * sessions_of_pod + 2))

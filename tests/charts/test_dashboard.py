@@ -11,16 +11,19 @@ import openvenue.serving.supervisor  # noqa: F401  (their metrics register thems
 import openvenue_operator.metrics  # noqa: F401
 import pytest
 from openvenue.projector.metrics import REGISTRY as PROJECTOR_REGISTRY
+from openvenue.stream.metrics import REGISTRY as STREAM_REGISTRY
 from prometheus_client import REGISTRY as API_AND_OPERATOR_REGISTRY
 
 from tests.charts.chart import CHART, OPERATOR_CHART, ROOT, every_chart, find, render
 
-METRIC = re.compile(r"\b(?:openvenue_(?:api|engine|projector|operator)|process|python)_[a-z0-9_]+")
+METRIC = re.compile(
+    r"\b(?:openvenue_(?:api|engine|projector|stream|operator)|process|python)_[a-z0-9_]+"
+)
 
 
 def exposed() -> Iterator[str]:
     """Yield the names of all series that the processes export."""
-    for registry in (API_AND_OPERATOR_REGISTRY, PROJECTOR_REGISTRY):
+    for registry in (API_AND_OPERATOR_REGISTRY, PROJECTOR_REGISTRY, STREAM_REGISTRY):
         for family in registry.collect():
             suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
             yield from (family.name + each for each in suffixes.get(family.type, [""]))

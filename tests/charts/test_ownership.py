@@ -9,6 +9,7 @@ import yaml
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.serving.supervisor import _KILL_GRACE_S
 from openvenue.settings import Settings
+from openvenue.stream.settings import StreamSettings
 
 from tests.charts.chart import CHART, VALUE_SETS, Manifest, find, pod_templates, render, template
 
@@ -70,7 +71,9 @@ def restarted(**values: Any) -> set[str]:
         ({"projector__batchEntries": 64}, {"projector"}),
         ({"engine__limits__accounts": 99}, {"engine"}),
         ({"database__bundled__maxConnections": 60}, {"database"}),
-        ({"image__api__tag": "2"}, {"admin", "api", "projector"}),
+        ({"image__api__tag": "2"}, {"admin", "api", "projector", "stream"}),
+        ({"stream__windowEntries": 9}, {"stream"}),
+        ({"stream__replicas": 2}, set()),
         ({"image__engine__tag": "2"}, {"engine"}),
         ({"engine__podAnnotations": {"a": "b"}}, {"engine"}),
         ({"venue__api__workersPerPod": {"min": 1, "max": 9}}, set()),
@@ -121,7 +124,8 @@ def test_every_variable_is_a_setting() -> None:
     """The process would silently ignore an unknown name."""
     known = {f"OPENVENUE_{name}".upper() for name in Settings.model_fields}
     known |= {f"OPENVENUE_PROJECTOR_{name}".upper() for name in ProjectorSettings.model_fields}
-    for workload in ("admin", "api", "projector"):
+    known |= {f"OPENVENUE_STREAM_{name}".upper() for name in StreamSettings.model_fields}
+    for workload in ("admin", "api", "projector", "stream"):
         pod = find(render(), "Deployment", f"-{workload}")["spec"]["template"]["spec"]
         names = {variable["name"] for variable in pod["containers"][0]["env"]}
         assert {name for name in names if name.startswith("OPENVENUE_")} <= known

@@ -80,7 +80,7 @@ def reachable(operator_namespace: str = NAMESPACE, **values: Any) -> set[tuple[s
     pods["neighbour"] = Pod(NAMESPACE, {"app.kubernetes.io/name": "neighbour"})
     pods["dns"] = Pod("kube-system", {"k8s-app": "kube-dns"})
     pods["kubernetes"] = Pod("kube-system", {"component": "kube-apiserver"})
-    ports = (53, 443, 5432, 7070, 7071, 7072, 8000, 8001)
+    ports = (53, 443, 5432, 7070, 7071, 7072, 8000, 8001, 8002)
     return {
         (source, destination, port)
         for (source, destination), port in itertools.product(itertools.permutations(pods, 2), ports)
@@ -89,18 +89,31 @@ def reachable(operator_namespace: str = NAMESPACE, **values: Any) -> set[tuple[s
     }
 
 
-OURS = {"engine", "api", "projector", "admin", "migration", "database", "secrets", "test"}
+OURS = {
+    "engine",
+    "api",
+    "projector",
+    "stream",
+    "admin",
+    "migration",
+    "database",
+    "secrets",
+    "test",
+}
 OUTSIDE = {"operator", "impostor", "ingress", "prometheus", "neighbour", "dns", "kubernetes"}
 WITHIN = {
     ("api", "engine", 7070),
     ("projector", "engine", 7070),
+    ("stream", "engine", 7070),
     ("admin", "engine", 7070),
     ("admin", "engine", 7072),
     ("admin", "database", 5432),
     ("api", "database", 5432),
     ("projector", "database", 5432),
+    ("stream", "database", 5432),
     ("migration", "database", 5432),
     ("test", "api", 8000),
+    ("test", "stream", 8002),
 }
 OPERATOR = {
     ("operator", "engine", 7070),
@@ -112,12 +125,19 @@ def into_the_venue(connections: set[tuple[str, str, int]]) -> set[tuple[str, str
     return {each for each in connections if each[1] in OURS}
 
 
-def test_everyone_reaches_the_api_and_nothing_else() -> None:
-    api = {(source, "api", 8000) for source in OUTSIDE}
-    assert into_the_venue(reachable()) == WITHIN | OPERATOR | api
+def ways_in(source: str) -> set[tuple[str, str, int]]:
+    """Return the ports that are for the venue's clients."""
+    return {(source, "api", 8000), (source, "stream", 8002)}
 
 
-def test_only_named_peers_reach_the_api_and_the_metrics() -> None:
+EVERYONE = {each for source in OUTSIDE for each in ways_in(source)}
+
+
+def test_everyone_reaches_api_and_streams_and_nothing_else() -> None:
+    assert into_the_venue(reachable()) == WITHIN | OPERATOR | EVERYONE
+
+
+def test_only_named_peers_reach_api_streams_and_the_metrics() -> None:
     def named(namespace: str) -> list[dict[str, Any]]:
         labels = {"kubernetes.io/metadata.name": namespace}
         return [{"namespaceSelector": {"matchLabels": labels}}]
@@ -125,19 +145,18 @@ def test_only_named_peers_reach_the_api_and_the_metrics() -> None:
     found = reachable(
         networkPolicy__apiFrom=named("traefik"), networkPolicy__metricsFrom=named("monitoring")
     )
-    metrics = {("engine", 7071), ("api", 8001), ("projector", 8001)}
+    metrics = {("engine", 7071), ("api", 8001), ("projector", 8001), ("stream", 8001)}
     # The operator also reaches the API's own port: pods of the version before have no other.
-    api = {("ingress", "api", 8000), ("operator", "api", 8000)}
+    api = {*ways_in("ingress"), ("operator", "api", 8000)}
     assert into_the_venue(found) == WITHIN | OPERATOR | api | {
         ("prometheus", component, port) for component, port in metrics
     }
 
 
 def test_the_operator_of_another_namespace_is_named() -> None:
-    api = {(source, "api", 8000) for source in OUTSIDE}
-    assert into_the_venue(reachable("operators")) == WITHIN | api
+    assert into_the_venue(reachable("operators")) == WITHIN | EVERYONE
     found = reachable("operators", venue__operator__namespace="operators")
-    assert into_the_venue(found) == WITHIN | OPERATOR | api
+    assert into_the_venue(found) == WITHIN | OPERATOR | EVERYONE
 
 
 def test_pods_with_labels_inherited_from_a_cluster_of_cloudnative_pg_are_left_alone() -> None:

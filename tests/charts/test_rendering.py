@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openvenue.stream.server import PATHS
 
 from tests.charts.chart import (
     CHART,
@@ -16,6 +17,7 @@ from tests.charts.chart import (
     every_case,
     every_chart,
     every_helm,
+    find,
     manifests,
     pod_templates,
     render,
@@ -43,6 +45,27 @@ def test_the_unit_tests_pass(chart: Path) -> None:
 def test_both_helms_render_the_same(chart: Path, values: Path | None) -> None:
     first, second = (manifests(template(helm=helm, chart=chart, values=values)) for helm in HELMS)
     assert sorted(first, key=_identity) == sorted(second, key=_identity)
+
+
+@pytest.mark.parametrize("way_in", ["ingress", "gateway"])
+def test_the_ways_in_lead_to_the_streams_by_their_paths(way_in: str) -> None:
+    values = {f"{way_in}.enabled": True, "gateway.parentRefs": [{"name": "public"}]}
+    objects = render(values=values)
+    if way_in == "ingress":
+        (rule,) = find(objects, "Ingress", "-api")["spec"]["rules"]
+        found = {
+            path["path"]
+            for path in rule["http"]["paths"]
+            if path["backend"]["service"]["name"].endswith("-stream")
+        }
+    else:
+        found = {
+            match["path"]["value"]
+            for rule in find(objects, "HTTPRoute", "-api")["spec"]["rules"]
+            if rule["backendRefs"][0]["name"].endswith("-stream")
+            for match in rule["matches"]
+        }
+    assert found == set(PATHS)
 
 
 def _identity(manifest: dict[str, Any]) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -13,8 +13,10 @@ from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.ids import IdSpace, Kind
 
 from tests.cluster.order_flow import Bot, Ledger, Replay
+from tests.cluster.stream_reader import StreamReader
 
 PROJECTION_TIMEOUT_S = 60
+STREAM_TIMEOUT_S = 60
 
 
 class Journal:
@@ -23,6 +25,10 @@ class Journal:
     def __init__(self, engine_target: str) -> None:
         self.orders: Counter[tuple[int, str]] = Counter()
         """Number of orders per account and client_order_id."""
+        self.updates: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
+        """What happened to the orders of each account: Alpaca's word, and the order's id."""
+        self._sizes: dict[int, int] = {}
+        """Lots of every order."""
         self.last_sequence = 0
         self.deposits_micros = 0
         with grpc.insecure_channel(engine_target) as channel:
@@ -45,6 +51,28 @@ class Journal:
             self.orders[order.account_id, order.client_order_id] += 1
         if command == "adjust_balance" and not _rejected(entry):
             self.deposits_micros += entry.adjust_balance.amount_micros
+        for event in entry.events:
+            self._take_event(entry, event)
+
+    def _take_event(self, entry: pb.JournalEntry, event: pb.Event) -> None:
+        kind = event.WhichOneof("body")
+        if kind == "order_accepted":
+            self._sizes[entry.sequence] = entry.new_order.qty_lots
+            self.updates[entry.new_order.account_id].append(("new", entry.sequence))
+        elif kind == "trade":
+            for side in (event.trade.maker, event.trade.taker):
+                done = side.filled_lots == self._sizes[side.order_id]
+                said = ("fill" if done else "partial_fill", side.order_id)
+                self.updates[side.account_id].append(said)
+        elif kind == "order_canceled":
+            ended = event.order_canceled
+            word = "expired" if ended.reason == pb.REASON_DAY_ENDED else "canceled"
+            self.updates[ended.account_id].append((word, ended.order_id))
+        elif kind == "order_replaced":
+            order = event.order_replaced
+            self._sizes[order.order_id] = order.qty_lots
+            said_of_both = (("replaced", order.old_order_id), ("new", order.order_id))
+            self.updates[order.account_id].extend(said_of_both)
 
 
 def check(
@@ -52,10 +80,12 @@ def check(
     bots: Iterable[Bot],
     replays: Sequence[Replay],
     *,
+    readers: Iterable[StreamReader] = (),
     engine_target: str,
     database_url: str,
 ) -> int:
-    """Fail if an order was lost, doubled, invented or denied, or if the books do not balance.
+    """Fail if an order was lost, doubled, invented or denied, if the books do not balance, or if a
+    reader has not got every update of its account once, in order.
 
     Returns the number of compared orders.
     """
@@ -94,9 +124,27 @@ def check(
     assert entered <= found_of_replays <= entered + len(replays)
     compared += entered
     assert cash * 1_000_000 == journal.deposits_micros, "money was made or lost"
+    for reader in readers:
+        _check_updates(reader, journal.updates[reader.key.account_id])
     # Every lot bought was sold by another account, short if necessary.
     assert not unbalanced, f"positions do not add up to nothing: {unbalanced}"
     return compared
+
+
+def _check_updates(reader: StreamReader, expected: list[tuple[str, int]]) -> None:
+    deadline = time.monotonic() + STREAM_TIMEOUT_S
+    while len(reader.received) < len(expected) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert reader.problems == []
+    received = reader.received[: len(expected)]
+    differ = next(
+        (at for at, pair in enumerate(zip(received, expected, strict=False)) if pair[0] != pair[1]),
+        len(received),
+    )
+    assert received == expected, (
+        f"account {reader.key.account_id}: update {differ} of {len(expected)} is "
+        f"{received[differ : differ + 3]}, not {expected[differ : differ + 3]}"
+    )
 
 
 def _rejected(entry: pb.JournalEntry) -> bool:

@@ -22,13 +22,19 @@ except OSError as error:
 ENGINE, ENGINE_METRICS, ENGINE_ADMIN = ("engine", 7070), ("engine", 7071), ("engine", 7072)
 API, API_OPERATIONS = ("api", 8000), ("api", 8001)
 DATABASE, PROJECTOR = ("database", 5432), ("projector", 8001)
-ALL = (ENGINE, ENGINE_METRICS, ENGINE_ADMIN, API, API_OPERATIONS, DATABASE, PROJECTOR)
+STREAM, STREAM_OPERATIONS = ("stream", 8002), ("stream", 8001)
+ALL = (
+    *(ENGINE, ENGINE_METRICS, ENGINE_ADMIN),
+    *(API, API_OPERATIONS, STREAM, STREAM_OPERATIONS),
+    *(DATABASE, PROJECTOR),
+)
 MAY = {
     "admin": {ENGINE, ENGINE_ADMIN, DATABASE},
     "api": {ENGINE, DATABASE},
     "projector": {ENGINE, DATABASE},
+    "stream": {ENGINE, DATABASE},
     "operator": {ENGINE, API, API_OPERATIONS},
-    "stranger": {API},
+    "stranger": {API, STREAM},
 }
 
 

@@ -1,6 +1,7 @@
 """Whatever happens to a venue while it trades, no order is lost, doubled, invented or denied.
 
-Several accounts, alpaca-py, ccxt and `openvenue replay` trade through the ingress all the time.
+Several accounts, alpaca-py, ccxt and `openvenue replay` trade through the ingress all the time, and
+readers of streams get every update of their orders once.
 OPENVENUE_FAULTS says how often each fault happens: 2 by default.
 """
 
@@ -20,11 +21,12 @@ from tests.cluster.cluster import NEXT_TAG, TAG, Cluster, eventually
 from tests.cluster.connections import ConnectionWatch
 from tests.cluster.node import components, layout
 from tests.cluster.order_flow import AlpacaBot, Answer, Bot, CcxtBot, Ledger, OrderFlow, Replay
+from tests.cluster.stream_reader import StreamReader
 from tests.cluster.venue import PAIR, QUICK, SYMBOL, InstalledVenue
 
 FAULTS = int(os.environ.get("OPENVENUE_FAULTS", "2"))
 # Low enough for the budget to bind; the server keeps 3 for superusers, the Venue 3 as headroom.
-MAX_CONNECTIONS = 33
+MAX_CONNECTIONS = 37
 BUDGET = MAX_CONNECTIONS - 3 - 3
 # An idle machine restores the engine's pod in five seconds; a busy one takes three times as long.
 OUTAGE_MAX_S = 60
@@ -97,6 +99,7 @@ class Market:
         self._scratch = scratch
         self.bots: list[Bot] = []
         self.replays: list[Replay] = []
+        self.readers = [StreamReader(venue.url, ledger.key) for ledger in self.ledgers]
 
     def pods(self) -> dict[str, int]:
         """Return the API pods' identities, and the restarts of their containers."""
@@ -133,7 +136,9 @@ class Market:
         print(
             f"{flow.summary()}, longest outage {flow.longest_outage_s():.2f} s, "
             f"{replay.result['operations']} operations replayed, "
-            f"{watch.most} connections at most in {watch.readings} readings",
+            f"{watch.most} connections at most in {watch.readings} readings, "
+            f"{sum(len(reader.received) for reader in self.readers)} updates in "
+            f"{sum(reader.connections for reader in self.readers)} connections",
             *trading.failures[:5],
             sep="\n",
         )
@@ -143,6 +148,7 @@ class Market:
             self.ledgers,
             self.bots,
             self.replays,
+            readers=self.readers,
             engine_target=self.venue.engine_target(),
             database_url=self.venue.database_url(),
         )
@@ -156,7 +162,12 @@ def market(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         venue.install(4, *SETTINGS)
         eventually("two pods serve", lambda: len(venue.ready_pods("api")) == 2, timeout_s=120)
         venue.define_instruments()
-        yield Market(venue, tmp_path_factory.mktemp("market"))
+        eventually("a stream is ready", lambda: venue.ready_pods("stream"), timeout_s=120)
+        made = Market(venue, tmp_path_factory.mktemp("market"))
+        with ExitStack() as stack:
+            for reader in made.readers:
+                stack.enter_context(reader)
+            yield made
 
 
 @pytest.mark.parametrize(
@@ -245,6 +256,18 @@ def test_pods_of_the_api_may_be_killed(market: Market) -> None:
             trading.goes_on()
     # A killed pod gives no answer, or the ingress answers for it; both leave the fate open.
     assert trading.dishonest(None, 502, 504) == []
+
+
+def test_the_streams_may_be_killed_and_rolled_out(market: Market) -> None:
+    with market.trading() as trading:
+        for _ in range(FAULTS):
+            _kill(market, "stream")
+            eventually("a stream is ready", lambda: market.venue.ready_pods("stream"))
+        restart = ("rollout", "restart", f"deployment/{market.venue.name}-stream")
+        market.venue.namespace.kubectl(*restart)
+        status = ("rollout", "status", f"deployment/{market.venue.name}-stream", "--timeout=3m")
+        market.venue.namespace.kubectl(*status)
+    trading.failed_no_request()
 
 
 def test_the_engine_may_be_deleted(market: Market) -> None:

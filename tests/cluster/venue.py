@@ -95,6 +95,7 @@ class InstalledVenue:
             "engine": small,
             "api": {**small, "extraEnv": [_PROJECTION_WAIT]},
             "projector": small,
+            "stream": small,
             "admin": small,
             "jobs": small,
             "database": {"bundled": small},

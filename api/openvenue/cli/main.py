@@ -27,6 +27,7 @@ _OWN = {
     "migrate": "openvenue.cli.migrate:app",
     "snapshot": "openvenue.cli.status:snapshot_app",
     "projector": "openvenue.cli.projector:app",
+    "stream": "openvenue.cli.stream:app",
     "bench": "openvenue.cli.engine_commands:bench",
 }
 

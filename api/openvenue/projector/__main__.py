@@ -13,12 +13,11 @@ import uvloop
 from openvenue.projector.health import serving_health
 from openvenue.projector.run import ProjectionFault, all_projections, follow
 from openvenue.projector.settings import ProjectorSettings
-from openvenue.serving.tuning import InvalidTuning, TuningFile
+from openvenue.serving.log_level import follow_log_level
 from openvenue.settings import bad_settings_end_the_process, get_settings
-from openvenue.telemetry import configure_logging, get_logger, set_log_level
+from openvenue.telemetry import configure_logging, get_logger
 
 FAULT = 3  # exit status: journal and database contradict each other
-_TUNING_POLL_S = 0.5
 
 _log = get_logger(__name__)
 
@@ -32,7 +31,7 @@ async def serve() -> None:
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     followed = all_projections(own)
-    tuning = asyncio.create_task(_follow_log_level(TuningFile(settings.tuning_file, settings)))
+    tuning = asyncio.create_task(follow_log_level(settings))
     try:
         async with AsyncExitStack() as stack:
             if own.http_port:
@@ -47,20 +46,6 @@ async def serve() -> None:
         raise SystemExit(FAULT) from error
     finally:
         tuning.cancel()
-
-
-async def _follow_log_level(tuning_file: TuningFile) -> None:
-    """Apply the log level, the only part of a tuning that concerns a projector."""
-    while True:
-        try:
-            tuning = tuning_file.read_if_changed()
-        except (InvalidTuning, OSError) as error:
-            _log.error("tuning file ignored", reason=str(error))
-        else:
-            if tuning is not None:
-                set_log_level(tuning.log_level)
-                _log.info("tuning applied", generation=tuning.generation)
-        await asyncio.sleep(_TUNING_POLL_S)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from prometheus_client import generate_latest
 from openvenue.db.channels import API_KEYS_CHANNEL
 from openvenue.db.listener import Listener, Subscription
 from openvenue.security.authenticator import Authenticator
+from openvenue.serving.log_level import follow_log_level
 from openvenue.serving.operations import Probes, serving_probes
 from openvenue.serving.readiness import Health
 from openvenue.serving.sockets import listen
@@ -80,6 +81,7 @@ async def run(settings: Settings, own: StreamSettings, stop: asyncio.Event) -> N
                 listener.run(),
                 authenticator.run(),
                 server.run(),
+                follow_log_level(settings),
                 stop.wait(),
             )
         ]

@@ -35,6 +35,7 @@ _DATA_PATHS: dict[str, AssetClass] = {
     **{f"/v1beta3/crypto/{location}": "crypto" for location in get_args(PairLocation)},
 }
 _TRADING_PATH = "/stream"
+PATHS = (_TRADING_PATH, *_DATA_PATHS)
 
 _OPEN_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 10.0
@@ -120,7 +121,7 @@ class StreamServer:
     def _route(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake that no session can follow."""
         path = request.path.partition("?")[0]
-        if path != _TRADING_PATH and path not in _DATA_PATHS:
+        if path not in PATHS:
             return connection.respond(http.HTTPStatus.NOT_FOUND, "endpoint not found.\n")
         if self._feed is None:
             return _unavailable(connection, "the stream is starting")

@@ -158,6 +158,27 @@ secretKeyRef:
 {{- mulf (trimSuffix $suffix . | float64) (get $factors $suffix | float64) | int64 -}}
 {{- end -}}
 
+{{/*
+Paths of the streams. Every other path is the API's: /v2/orders is no stream, and /v2/iex no resource.
+*/}}
+{{- define "openvenue.streamPaths" -}}
+- /stream
+{{- range list "iex" "sip" "delayed_sip" "otc" "boats" "overnight" "test" }}
+- /v2/{{ . }}
+{{- end }}
+{{- range list "us" "us-1" "us-2" "eu-1" "bs-1" }}
+- /v1beta3/crypto/{{ . }}
+{{- end }}
+{{- end -}}
+
+{{/*
+Connections that all pods of the streams may hold: each one, and a second while it loads; in a rollout
+there is one pod more.
+*/}}
+{{- define "openvenue.streamConnections" -}}
+{{- ternary (mul 2 (add .Values.stream.replicas 1)) 0 .Values.stream.enabled -}}
+{{- end -}}
+
 {{/* Workers that a pod of the API may have. */}}
 {{- define "openvenue.workersMax" -}}
 {{- ternary .Values.venue.api.workersPerPod.max .Values.api.start.workers .Values.venue.enabled | int -}}

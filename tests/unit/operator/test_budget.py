@@ -32,7 +32,8 @@ def test_a_cap_counts_where_it_is_less(cap: int, found: int) -> None:
 
 
 def test_connections_of_others_beyond_the_headroom_reduce_the_limit() -> None:
-    # A pod may hold 5, projector and migration 3: of 18 connections, 10 are somebody else's.
+    # A pod may hold 5, projector, streams and migration 3: of 18 connections, 10
+    # are somebody else's.
     seen = observation(pod(), database=database(used_connections=18))
     assert limit(spec(), seen, may_hold=5) == 100 - 3 - 10
     seen = observation(pod(), database=database(used_connections=11))

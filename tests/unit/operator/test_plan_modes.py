@@ -108,8 +108,8 @@ def test_an_autoscaler_with_more_pods_than_there_is_room_for_is_explained() -> N
     assert found.problem == (
         "the least that the bounds allow is 20 pods at a time (the autoscaler's maximum of 10, a "
         "rollout's, and those that it lets go) with 1 worker of 2+0 connections, and 3 for "
-        "projector and migration: 43 connections, but the budget is 34 (40 of the server - 3 "
-        "reserved - 3 headroom): lower the autoscaler's maxReplicas, or raise the budget by 9"
+        "projector, streams and migration: 43 connections, but the budget is 34 (40 of the server "
+        "- 3 reserved - 3 headroom): lower the autoscaler's maxReplicas, or raise the budget by 9"
     )
 
 

@@ -123,9 +123,9 @@ def test_minima_that_do_not_fit_are_explained_and_nothing_is_written() -> None:
     assert found.step.empty
     assert found.problem == (
         "the least that the bounds allow is 4 pods at a time (those of api.replicas.min, and a "
-        "rollout's) with 1 worker of 2+0 connections, and 3 for projector and migration: 11 "
-        "connections, but the budget is 10 (13 of the server - 3 reserved - 0 headroom): lower "
-        "api.replicas.min to 1, or raise the budget by 1"
+        "rollout's) with 1 worker of 2+0 connections, and 3 for projector, streams and "
+        "migration: 11 connections, but the budget is 10 (13 of the server - 3 reserved - 0 "
+        "headroom): lower api.replicas.min to 1, or raise the budget by 1"
     )
     assert found.memory.target == allocation(replicas=3), "what was planned is forgotten"
 

@@ -25,6 +25,7 @@ from rich.table import Table
 from bench.load import CONNECTIONS, BenchError, Load, load
 from bench.pictures import draw
 from bench.servers import ROOT, Server, bare_asgi, venue
+from bench.streams import SUBSCRIBERS, deliveries, order_entry_beside
 
 ENGINE = ROOT / "build/release/engine/openvenue-engine"
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -224,6 +225,40 @@ def measure_health(scratch: Path, seconds: int, runs: int) -> Results:
     )
 
 
+def measure_streams(scratch: Path, seconds: int, runs: int) -> Results:
+    """Measure one stream process with many subscribers of a busy book, and order entry beside."""
+    table = _table(
+        f"Streams, {SUBSCRIBERS:,} subscribers of a book",
+        *("trades/s", "offered/s", "delivered/s", "p50 ms", "p99 ms", "processor", "MiB", "closed"),
+    )
+    rows = deliveries(scratch, seconds)
+    for row in rows:
+        table.add_row(
+            f"{row['pairs_per_s']:.0f}",
+            f"{row['offered_per_s']:,.0f}",
+            f"{row['delivered_per_s']:,.0f}",
+            f"{row['p50_ms']:.1f}",
+            f"{row['p99_ms']:.1f}",
+            f"{row['cpu_share']:.2f}",
+            f"{row['memory_bytes'] / (1 << 20):.0f}",
+            str(row["closed"]),
+        )
+    Console().print(table)
+    beside = [order_entry_beside(scratch / f"run-{run}", seconds) for run in range(runs)]
+    table = _table(
+        "Order entry beside a stream", "orders/s alone", "beside", "ratio", "delivered/s"
+    )
+    for rates in beside:
+        table.add_row(
+            f"{rates['alone']:,.0f}",
+            f"{rates['beside']:,.0f}",
+            f"{rates['beside'] / rates['alone']:.2f}",
+            f"{rates['delivered_per_s']:,.0f}",
+        )
+    Console().print(table)
+    return {"deliveries": rows, "order entry": beside}
+
+
 def _measure_http(
     title: str,
     script: str,
@@ -298,6 +333,7 @@ PARTS: dict[str, Callable[[Path, int, int], Results]] = {
     "engine": measure_engine,
     "rest": measure_rest,
     "health": measure_health,
+    "streams": measure_streams,
 }
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class Server:
     url: str
     keys: Path | None = None  # "key-id secret" per line, for order_flow.lua
     data_dir: Path | None = None
+    stream_url: str | None = None
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def venue(data_dir: Path, workers: int, **environment: str) -> Iterator[Server]:
         demo = json.loads((data_dir / "keys.json").read_text())["keys"]
         keys.touch(mode=0o600)
         keys.write_text("".join(f"{key['key_id']} {key['secret']}\n" for key in demo))
-        yield Server(url, keys, data_dir)
+        yield Server(url, keys, data_dir, running["stream_url"])
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Reads an account's order updates through the ingress, whatever happens, and resumes."""
 
 import asyncio
-import contextlib
 import json
 import threading
 from typing import Any
@@ -14,7 +13,8 @@ from tests.cluster.order_flow import Key
 
 _AWAY = (OSError, TimeoutError, EOFError, WebSocketException, InvalidHandshake, InvalidMessage)
 _AGAIN_S = 0.2
-_OPEN_TIMEOUT_S = 5
+_OPEN_TIMEOUT_S = 10
+_ANSWER_TIMEOUT_S = 120
 _ORDER_IDS = IdSpace(0, Kind.ORDER)
 
 
@@ -30,13 +30,15 @@ class StreamReader:
         """What must not happen: gaps, updates out of order."""
         self._url = url.replace("http", "ws", 1) + "/stream"
         self._sequence: int | None = None
+        self._last_failure = self._last_answer = ""
         self._stop = threading.Event()
         self._listening = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     def __enter__(self) -> "StreamReader":
         self._thread.start()
-        assert self._listening.wait(60), "the stream does not answer"
+        listens = self._listening.wait(_ANSWER_TIMEOUT_S)
+        assert listens, f"the stream does not answer: {self._last_failure}, {self._last_answer}"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -45,11 +47,13 @@ class StreamReader:
 
     async def _run(self) -> None:
         while not self._stop.is_set():
-            with contextlib.suppress(*_AWAY):
+            try:
                 async with connect(
                     self._url, open_timeout=_OPEN_TIMEOUT_S, close_timeout=1
                 ) as connection:
                     await self._read(connection)
+            except _AWAY as error:
+                self._last_failure = repr(error)
             await asyncio.sleep(_AGAIN_S)
 
     async def _read(self, connection: ClientConnection) -> None:
@@ -70,6 +74,7 @@ class StreamReader:
             self._take(message["stream"], message["data"])
 
     def _take(self, stream: str, data: dict[str, Any]) -> None:
+        self._last_answer = f"{stream} {data}"
         if stream == "trade_updates":
             if data["prev_seq"] > self._sequence or data["seq"] <= self._sequence:
                 self.problems.append(f"{data['prev_seq']}, {data['seq']} after {self._sequence}")

@@ -1,6 +1,9 @@
 """Market data streams: trades, quotes, books, codecs, errors, and what a client missed."""
 
+import json
 import socket
+import zlib
+from decimal import Decimal
 from typing import Any
 
 import msgpack
@@ -218,3 +221,32 @@ IOC = {
     "qty": "1",
     "limit_price": "1",
 }
+
+
+async def test_a_copy_of_the_book_has_the_checksum_of_each_change(
+    shared: Venue, trader: NewKey
+) -> None:
+    def checksum() -> int:
+        best = [*sorted(copy["a"].items())[:10], *sorted(copy["b"].items(), reverse=True)[:10]]
+        levels = (f"{price:f}:{size:f}" for price, size in best)
+        return zlib.crc32(":".join(levels).encode())
+
+    copy: dict[str, dict[Decimal, Decimal]] = {"a": {}, "b": {}}
+    pair = {"symbol": "BTC/USD"}
+    async with client(shared, PAIRS) as stream:
+        await stream.subscribe(trader, orderbooks=["BTC/USD"])
+        for each in range(12):
+            qty = f"{each + 1}.05"
+            order(shared, trader, **pair, qty=qty, limit_price=f"{60000 - each}.5")
+            order(shared, trader, **pair, side="sell", qty=qty, limit_price=f"{60001 + each}")
+        order(shared, trader, **pair, side="sell", qty="5", limit_price="59990")
+        received = 0
+        while received < 26:  # The whole book, and the change of each order.
+            message = await stream.connection.recv()
+            for change in json.loads(message, parse_float=Decimal, parse_int=Decimal):
+                received += 1
+                for side in ("a", "b"):
+                    copy[side].update((level["p"], level["s"]) for level in change[side])
+                    copy[side] = {price: size for price, size in copy[side].items() if size}
+                assert change["crc32"] == checksum()
+    assert len(copy["a"]) == 12

@@ -61,6 +61,11 @@ class Channels:
         self._keep(message, state)
         self._hand_out(message, state)
 
+    @property
+    def unflushed(self) -> bool:
+        """True if subscribers took messages that they have not sent."""
+        return bool(self._fed)
+
     def flush(self) -> None:
         """Let the subscribers send what they took."""
         fed, self._fed = self._fed, {}
@@ -79,6 +84,11 @@ class Channels:
         state.subscribers.pop(subscriber, None)
         if state.last is None and not state.subscribers:
             del self._states[channel]  # Nobody ever published on it.
+
+    def has_subscribers(self, channel: Channel) -> bool:
+        """True if somebody gets the channel's messages."""
+        states = (self._states.get(each) for each in (channel, channel._replace(name=ALL)))
+        return any(state is not None and state.subscribers for state in states)
 
     def last(self, channel: Channel) -> Message | None:
         """Return a channel's newest message, None if it had none since the start."""

@@ -10,6 +10,7 @@ that place on a channel comes first when the client subscribes to it.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -40,6 +41,7 @@ _INVALID_SYNTAX = (400, "invalid syntax")
 _NOT_AUTHENTICATED = (401, "not authenticated")
 _ALREADY_AUTHENTICATED = (403, "already authenticated")
 _SYMBOL_LIMIT = (405, "symbol limit exceeded")
+_SHARED_FRAMES = 64
 _SLOW_CLIENT = (407, "slow client")
 _INVALID_ACTION = (410, "invalid subscribe action for this feed")
 
@@ -126,10 +128,7 @@ class DataSession(Session):
         await self.close(code, _ERRORS[refusal][1])
 
     def frames(self, messages: Sequence[Message]) -> bytes:
-        if self._is_msgpack:
-            parts = [message.msgpack for message in messages]
-            return frame(Opcode.BINARY, _array_header(len(parts)) + b"".join(parts))
-        return frame(Opcode.TEXT, b"[%b]" % b",".join([message.json for message in messages]))
+        return _msgpack_frame(tuple(messages)) if self._is_msgpack else _json_frame(tuple(messages))
 
     def gap(self, channel: Channel, after: int, to: int) -> bytes:
         gap: dict[str, object] = {
@@ -211,6 +210,18 @@ class DataSession(Session):
         error = {"T": "error", "code": _SLOW_CLIENT[0], "msg": _SLOW_CLIENT[1]}
         self._connection.transport.write(self._frame(error))
         await self._connection.close(CloseCode.POLICY_VIOLATION, _SLOW_CLIENT[1])
+
+
+# Subscribers of the same channels share a frame.
+@lru_cache(maxsize=_SHARED_FRAMES)
+def _json_frame(messages: tuple[Message, ...]) -> bytes:
+    return frame(Opcode.TEXT, b"[%b]" % b",".join([message.json for message in messages]))
+
+
+@lru_cache(maxsize=_SHARED_FRAMES)
+def _msgpack_frame(messages: tuple[Message, ...]) -> bytes:
+    parts = [message.msgpack for message in messages]
+    return frame(Opcode.BINARY, _array_header(len(parts)) + b"".join(parts))
 
 
 def _array_header(length: int) -> bytes:

@@ -46,7 +46,7 @@ class Feed:
             books.rest(_resting(order))
         # Trades before the first entry belong to bars that it cannot make.
         whole_from_ns = None if sequence else 0
-        self._market = MarketData(books, instruments, whole_from_ns)
+        self._market = MarketData(books, instruments, whole_from_ns, channels.has_subscribers)
         self._time_ns = 0
 
     def apply(self, entry: pb.JournalEntry) -> None:

@@ -29,6 +29,8 @@ _BACKOFF_FIRST_S = 0.1
 _FIRST_ENTRY_S = 1.0
 # The event loop serves sockets between two turns, also while there is much to catch up with.
 _ENTRIES_PER_TURN = 256
+_REST_MAX_S = 0.02
+_REST_PER_FLUSH = 3.0  # so that sending takes a quarter of the time while rests last
 
 _AWAY = (grpc.aio.AioRpcError, SQLAlchemyError, asyncpg.PostgresError, *DATABASE_AWAY)
 
@@ -71,21 +73,27 @@ class Follower:
             _log.info("feed loaded", sequence=self._feed.sequence)
         else:
             durable_sequence = self._feed.sequence
+        rests = _Rests()
         async with JournalReader(self._settings, self._feed.sequence + 1) as reader:
             while True:
                 # Served once it has what a process before it can have sent.
                 if not self._serving and self._feed.sequence >= durable_sequence:
                     self._serving = True
                     self._on_new_feed(self._feed)
-                message = await reader.read(None if self.problem is None else _FIRST_ENTRY_S)
+                wait_s = rests.left_s if self._feed.channels.unflushed else None
+                if wait_s is None and self.problem is not None:
+                    wait_s = _FIRST_ENTRY_S
+                message = await reader.read(wait_s)
                 if self._serving:
                     self.problem = None
                 if message is None:
+                    rests.flush(self._feed)
                     continue
                 for start in range(0, len(message.entries), _ENTRIES_PER_TURN):
                     for entry in message.entries[start : start + _ENTRIES_PER_TURN]:
                         self._feed.apply(entry)
-                    self._feed.channels.flush()
+                    if not rests.left_s or start + _ENTRIES_PER_TURN < len(message.entries):
+                        rests.flush(self._feed)
                     await asyncio.sleep(0)
                 metrics.SEQUENCE.set(self._feed.sequence)
                 metrics.LAG_SEQUENCES.set(max(0, message.durable_sequence - self._feed.sequence))
@@ -101,3 +109,26 @@ class Follower:
         self.problem = f"{cause}: {reason}"
         metrics.FAILURES.labels(cause).inc()
         _log.warning("stream interrupted", cause=cause, reason=reason)
+
+
+class _Rests:
+    """Times between two flushes.
+
+    To send a message costs a system call for each subscriber, and to send some at once no more. So
+    a lone message is sent at once, and the rest after a flush grows with its duration: with many
+    subscribers flushes become fewer and larger.
+    """
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    @property
+    def left_s(self) -> float:
+        """How long the rest still lasts, 0 if it is over."""
+        return max(0.0, self._until - time.monotonic())
+
+    def flush(self, feed: Feed) -> None:
+        started = time.monotonic()
+        feed.channels.flush()
+        ended = time.monotonic()
+        self._until = ended + min(_REST_MAX_S, _REST_PER_FLUSH * (ended - started))

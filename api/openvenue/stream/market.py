@@ -4,9 +4,12 @@ It is a pure function of the entries, and of the times at which bars are closed.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from zlib import crc32
 
+from openvenue import units
 from openvenue.documents.resources.market_data import (
     EXCHANGE,
     QUOTE_CONDITION,
@@ -30,6 +33,7 @@ from openvenue.stream.messages import (
     UpdatedBar,
 )
 
+CHECKED_LEVELS = 10
 MINUTE_NS = 60 * 10**9
 DAY_NS = 24 * 60 * MINUTE_NS
 
@@ -69,14 +73,20 @@ class MarketData:
 
     `instruments` must know each entry's instrument before the entry is applied. A bar is sent only
     if all its trades were seen: it began at `whole_from_ns` or later; None: at the first entry.
+    `has_readers` says of a channel whether anybody gets its messages.
     """
 
     def __init__(
-        self, books: Books, instruments: Mapping[int, Instrument], whole_from_ns: int | None
+        self,
+        books: Books,
+        instruments: Mapping[int, Instrument],
+        whole_from_ns: int | None,
+        has_readers: Callable[[Channel], bool],
     ) -> None:
         self.books = books
         self._instruments = instruments
         self._whole_from_ns = whole_from_ns
+        self._has_readers = has_readers
         self._tops: dict[int, _Top] = defaultdict(lambda: (None, None))
         for order in books.resting():
             self._tops[order.instrument_id] = self._top(order.instrument_id)
@@ -103,7 +113,12 @@ class MarketData:
             if top != self._tops[instrument_id]:
                 self._tops[instrument_id] = top
                 yield _channel(instrument, "quotes"), _quote(instrument, top, time)
-            yield _channel(instrument, "orderbooks"), _delta(instrument, levels, time)
+            channel = _channel(instrument, "orderbooks")
+            delta = _delta(instrument, levels, time)
+            # Dear, and for nobody else: who subscribes later begins with a whole book.
+            if self._has_readers(channel):
+                delta.checksum = self.checksum(instrument)
+            yield channel, delta
 
     def close_bars(self, until_ns: int) -> Iterator[Publication]:
         """Send the bars of a minute that ended at or before a time, and the day up to then."""
@@ -130,7 +145,23 @@ class MarketData:
             bids=[_level(instrument, *level) for level in reversed(book.bids.items())],
             asks=[_level(instrument, *level) for level in book.asks.items()],
             reset=True,
+            checksum=self.checksum(instrument),
         )
+
+    def checksum(self, instrument: Instrument) -> int:
+        """Return the CRC-32 of the top ten levels: offers from the lowest, then bids from the
+        highest, `price:size` each as plain decimals, joined by colons."""
+        book = self.books.book(instrument.instrument_id)
+        levels = (
+            *islice(book.asks.items(), CHECKED_LEVELS),
+            *islice(reversed(book.bids.items()), CHECKED_LEVELS),
+        )
+        tick_nanos, lot_nanos = instrument.tick_nanos, instrument.lot_nanos
+        parts = [
+            f"{units.format_steps(ticks, tick_nanos)}:{units.format_steps(lots, lot_nanos)}"
+            for ticks, lots in levels
+        ]
+        return crc32(":".join(parts).encode())
 
     def _is_whole(self, interval: _Interval) -> bool:
         return self._whole_from_ns is not None and interval.start_ns >= self._whole_from_ns

@@ -121,15 +121,16 @@ class Level(Struct, gc=False, rename={"price": "p", "size": "s"}):
 
 
 class OrderBook(Struct, tag_field="T", tag="o", gc=False, omit_defaults=True, rename={
-    "symbol": "S", "time": "t", "bids": "b", "asks": "a", "reset": "r",
+    "symbol": "S", "time": "t", "bids": "b", "asks": "a", "reset": "r", "checksum": "crc32",
 }):  # fmt: skip
-    """Levels that changed; with `reset`, all levels."""
+    """Levels that changed; with `reset`, all levels. The checksum is of the book after that."""
 
     symbol: str
     time: Time
     bids: list[Level]
     asks: list[Level]
     reset: bool = False
+    checksum: int = -1
     seq: int = -1
     prev_seq: int = -1
 

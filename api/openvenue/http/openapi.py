@@ -45,6 +45,20 @@ _MEANINGS = {
     503: "Nothing happened, or the outcome is unknown and the detail says so: send it again",
 }
 
+AS_ACCEPTED: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Prefer",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": "With `wait` (RFC 7240), the answer shows the outcome of the order, and "
+            "has `Preference-Applied: wait`. Otherwise it shows the order as it was accepted.",
+        }
+    ]
+}
+"""Part of the `openapi_extra` of routes that answer with an order that they entered."""
+
 _documented: dict[Any, None] = {}
 """Every struct that a route accepts or answers with, in the order of the routes."""
 
@@ -111,7 +125,9 @@ _HOT_PATHS: dict[str, dict[str, Any]] = {
             "operationId": "submit_order",
             "summary": "Submit an order",
             "description": "Durable before it is answered. The same client_order_id with the same "
-            "body is the same order, however often it is sent; with another body it is 422.",
+            "body is the same order, however often it is sent; with another body it is 422. The "
+            "answer shows the order as it was accepted; with `Prefer: wait`, the outcome.",
+            **AS_ACCEPTED,
             **accepts(NewOrderRequest),
             **answers(
                 resources.Order,

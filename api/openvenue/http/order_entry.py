@@ -1,6 +1,7 @@
 """POST /v2/orders, the hot path: plain ASGI and msgspec, nothing else.
 
 Decode, convert to ticks and lots, hand to the engine session, wait for the durable answer, encode.
+`openvenue.http.order_answers` says what an answer shows.
 A resend of the same client_order_id with the same body gets the same order; so a client that lost
 an answer can always ask again.
 """
@@ -20,6 +21,7 @@ from openvenue.http import problems
 from openvenue.http.access import principal_of
 from openvenue.http.asgi import JSON, read_body, send_document, send_problem
 from openvenue.http.engine_calls import command_of, engine_reply
+from openvenue.http.order_answers import APPLIED, as_accepted, wants_outcome
 from openvenue.http.order_body import check_order_class, decode_new_order
 from openvenue.http.order_terms import checked_client_order_id, fill_in, new_client_order_id
 from openvenue.http.problems import Problem
@@ -31,6 +33,9 @@ from openvenue.telemetry import get_logger
 
 _ROUTE = "POST /v2/orders"
 _FAILURES = (400, 401, 403, 413, 422, 429, 500, 503)
+
+_AS_ACCEPTED = (JSON,)
+_OUTCOME = (JSON, APPLIED)
 
 _encode = msgspec.json.Encoder().encode
 _log = get_logger(__name__)
@@ -53,13 +58,14 @@ class OrderEntry:
         """Answer one request."""
         started_at = time.perf_counter()
         try:
-            document = await self._submit(scope, receive)
+            outcome = wants_outcome(scope["headers"])
+            document = await self._submit(scope, receive, outcome)
         except (Exception, asyncio.CancelledError) as error:
             problem = error if isinstance(error, Problem) else _failed_before_entry(error)
             await send_problem(send, problem, scope["path"])
             metrics.HTTP_REQUESTS.labels(_ROUTE, str(problem.status)).inc()
         else:
-            await send_document(send, 200, document, JSON)
+            await send_document(send, 200, document, *(_OUTCOME if outcome else _AS_ACCEPTED))
             self._accepted.pending += 1
         self._latency.observe(time.perf_counter() - started_at)
 
@@ -68,16 +74,18 @@ class OrderEntry:
         self._accepted.export()
         self._latency.export()
 
-    async def _submit(self, scope: Scope, receive: Receive) -> bytes:
+    async def _submit(self, scope: Scope, receive: Receive, outcome: bool) -> bytes:
         if self.worker is None:
             raise problems.unavailable("the worker is starting")
         principal = await principal_of(self.worker, scope)
         body = await read_body(receive, self._body_bytes_max)
-        return await submit_order(self.worker, principal, body)
+        return await submit_order(self.worker, principal, body, outcome=outcome)
 
 
-async def submit_order(worker: Worker, principal: Principal, body: bytes) -> bytes:
-    """Execute one order and return its JSON document.
+async def submit_order(
+    worker: Worker, principal: Principal, body: bytes, *, outcome: bool
+) -> bytes:
+    """Execute one order and return its JSON document: its outcome, or the order as accepted.
 
     Raises Problem unless the order was accepted.
     """
@@ -94,7 +102,8 @@ async def submit_order(worker: Worker, principal: Principal, body: bytes) -> byt
     if principal.restrictions is not None:
         await restrict_order(worker, principal.restrictions, order, instrument)
     with command_of(client_order_id):
-        return _encode(await enter(worker, request, instrument, intent))
+        document = await enter(worker, request, instrument, intent)
+        return _encode(document if outcome else as_accepted(document))
 
 
 async def enter(
@@ -103,7 +112,7 @@ async def enter(
     instrument: Instrument,
     intent: "pb.PositionIntent.ValueType",
 ) -> resources.Order:
-    """Send a new order to the engine and return its document.
+    """Send a new order to the engine and return its document, which shows the outcome.
 
     To be called within `command_of`. `intent` is the position intent that the client gave. Raises
     Problem unless the order was accepted.

@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from openvenue.documents import resources
 from openvenue.http import problems
 from openvenue.http.docs_page import CONTENT_SECURITY_POLICY, docs_page
+from openvenue.http.order_batch_body import BatchRequest, CancelRequest
 from openvenue.http.order_body import NewOrderRequest
 
 _REF = "#/components/schemas/{name}"
@@ -118,6 +119,19 @@ def _probe(name: str, summary: str, method: str) -> dict[str, Any]:
     }
 
 
+def _answers_of_batch(meaning_of_422: str) -> dict[str, Any]:
+    return answers(
+        list[resources.OrderResult],
+        *(400, 403, 413, 422, 429),
+        status=207,
+        meanings={
+            400: "The body is no JSON, or an object of it has a field twice",
+            403: "The key may not trade",
+            422: f"The body is {meaning_of_422}",
+        },
+    )
+
+
 _HOT_PATHS: dict[str, dict[str, Any]] = {
     "/v2/orders": {
         "post": {
@@ -139,6 +153,33 @@ _HOT_PATHS: dict[str, dict[str, Any]] = {
                     "an order with another body",
                 },
             ),
+        }
+    },
+    "/v2/orders:batch": {
+        "post": {
+            "tags": ["orders"],
+            "operationId": "submit_orders",
+            "summary": "Submit up to 1,000 orders",
+            "description": "Each is executed for itself, in the order of the batch, and has its "
+            "own result in that order: the status and the body that it would get alone. All are "
+            "durable when this is answered. Sending the same batch again is safe if each order "
+            "has a client_order_id. Any other status than 207 means that nothing was entered.",
+            **AS_ACCEPTED,
+            **accepts(BatchRequest),
+            **_answers_of_batch("no batch, or a member of it is not known"),
+        }
+    },
+    "/v2/orders:cancel": {
+        "post": {
+            "tags": ["orders"],
+            "operationId": "cancel_orders",
+            "summary": "Cancel up to 1,000 orders",
+            "description": "By `ids` or by `client_order_ids`; each for itself, with its own "
+            "result in their order: 200 and the order, or the problem that a DELETE of it would "
+            "get. Any "
+            "other status than 207 means that nothing was canceled.",
+            **accepts(CancelRequest),
+            **_answers_of_batch("no list of up to 1,000 orders"),
         }
     },
     "/healthz": {

@@ -63,6 +63,26 @@ class CancelResult(msgspec.Struct):
     body: Order | None = None
 
 
+class OrderResult(msgspec.Struct, gc=False):
+    """The result for one order of a batch; `status` is an HTTP status."""
+
+    status: int
+    body: Annotated[
+        Any,
+        msgspec.Meta(
+            description="The order, or why there is none; null if a canceled order cannot be shown "
+            "at the moment.",
+            extra_json_schema={
+                "anyOf": [
+                    {"$ref": "#/components/schemas/Order"},
+                    {"$ref": "#/components/schemas/ProblemDocument"},
+                    {"type": "null"},
+                ]
+            },
+        ),
+    ]
+
+
 class Position(msgspec.Struct, kw_only=True):
     """An account's position in one asset; negative if it is short."""
 

@@ -8,11 +8,13 @@ the whole, and then nothing was sent.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Iterable, Sequence
 from http import HTTPStatus
 
 import msgspec
 
+from openvenue import metrics
 from openvenue.documents.resources import OrderResult
 from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instrument
@@ -38,6 +40,9 @@ BATCH_PATH = "/v2/orders:batch"
 CANCEL_PATH = "/v2/orders:cancel"
 
 _encode = msgspec.json.Encoder().encode
+
+for _path in (BATCH_PATH, CANCEL_PATH):
+    metrics.BATCH_RESULTS.labels(f"POST {_path}", "200")  # Shown from the start.
 
 
 class _Sent(msgspec.Struct, gc=False):
@@ -84,7 +89,7 @@ async def submit_orders(worker: Worker, principal: Principal, body: bytes, outco
         sent = [one for one in sent if one.place not in places]
     if requests:
         await _enter(worker, requests, sent, results, outcome)
-    return _encode(results)
+    return _counted(BATCH_PATH, results)
 
 
 async def _enter(
@@ -142,14 +147,13 @@ async def cancel_orders(worker: Worker, principal: Principal, body: bytes, _: bo
         if isinstance(number, int)
     ]
     replies = iter(await engine_replies(worker, requests) if requests else [])
-    return _encode(
-        [
-            _failed(number, CANCEL_PATH)
-            if isinstance(number, Problem)
-            else await _canceled(worker, next(replies))
-            for number in numbers
-        ]
-    )
+    results = [
+        _failed(number, CANCEL_PATH)
+        if isinstance(number, Problem)
+        else await _canceled(worker, next(replies))
+        for number in numbers
+    ]
+    return _counted(CANCEL_PATH, results)
 
 
 async def _canceled(worker: Worker, reply: pb.Reply | Problem) -> OrderResult:
@@ -235,6 +239,13 @@ async def _all_of(works: Iterable[Awaitable[None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+def _counted(path: str, results: Sequence[OrderResult | None]) -> bytes:
+    """Return the JSON of results, and count them."""
+    for status, count in Counter(result.status for result in results if result).items():
+        metrics.BATCH_RESULTS.labels(f"POST {path}", str(int(status))).inc(count)
+    return _encode(results)
 
 
 def _failed(problem: Problem, path: str) -> OrderResult:

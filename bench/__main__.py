@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -30,6 +31,10 @@ from bench.streams import SUBSCRIBERS, deliveries, order_entry_beside
 ENGINE = ROOT / "build/release/engine/openvenue-engine"
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared" / "data"))
 WARM_UP_MAX_S = 2
+BATCH = "/v2/orders:batch"
+BATCH_SIZES = (1, 10, 100, 1000)
+BATCH_CONNECTIONS = 8
+METRICS_EXPORTED_S = 1.5
 FLOWS = ("normal", "static", "swing-25")
 
 console = Console(stderr=True)
@@ -209,6 +214,63 @@ def measure_rest(scratch: Path, seconds: int, runs: int) -> Results:
     }
 
 
+def measure_batches(scratch: Path, seconds: int, runs: int) -> Results:
+    """Measure durable orders a second by the number of orders in a request, two workers.
+
+    A worker's processor time for an order depends less on the machine's other load.
+    """
+    seen: dict[int, list[dict[str, float]]] = {size: [] for size in BATCH_SIZES}
+    for run in range(runs):
+        with venue(scratch / f"batches-{run}", 2) as server:
+            _load_orders(server, BATCH_SIZES[-1], WARM_UP_MAX_S)
+            for size, loads in seen.items():
+                console.print(f"[dim]{size:,} orders a request, run {run + 1} of {runs}[/dim]")
+                loads.append(_load_orders(server, size, seconds))
+    names = ("orders_per_s", "worker_us_per_order", "p50_ms", "p99_ms", "failures")
+    table = _table(
+        "Orders by their number in a request, 2 workers, durable",
+        *("orders a request", "orders/s", "ratio", "worker, µs/order", "p50 ms", "p99 ms"),
+        "failures",
+    )
+    medians = {
+        size: {name: statistics.median(load[name] for load in loads) for name in names}
+        for size, loads in seen.items()
+    }
+    for size, median in medians.items():
+        table.add_row(
+            f"{size:,}",
+            f"{median['orders_per_s']:,.0f}",
+            f"{median['orders_per_s'] / medians[BATCH_SIZES[0]]['orders_per_s']:.1f}",
+            *(f"{median[name]:.1f}" for name in names[1:-1]),
+            f"{sum(load['failures'] for load in seen[size]):.0f}",
+        )
+    Console().print(table)
+    return {f"{size} orders": loads for size, loads in seen.items()}
+
+
+def _load_orders(server: Server, size: int, seconds: int) -> dict[str, float]:
+    """Load a venue with `size` orders a request; count those that it took by its own metrics."""
+    single = size == 1
+    path, script = ("/v2/orders", "order_flow.lua") if single else (BATCH, "batch_flow.lua")
+    taken = 'openvenue_api_requests_total{route="POST /v2/orders",status="200"}'
+    if not single:
+        taken = f'openvenue_api_batch_results_total{{route="POST {BATCH}",status="200"}}'
+    before = server.metrics()
+    connections = CONNECTIONS[0] if single else BATCH_CONNECTIONS
+    run = load(server.url + path, script, connections, seconds, str(server.keys), str(size))
+    time.sleep(METRICS_EXPORTED_S)
+    after = server.metrics()
+    orders = after[taken] - before.get(taken, 0)
+    cpu = "openvenue_api_cpu_seconds_total"
+    return {
+        "orders_per_s": orders / seconds,
+        "worker_us_per_order": (after[cpu] - before[cpu]) / max(orders, 1) * 1e6,
+        "p50_ms": run.p50_ms,
+        "p99_ms": run.p99_ms,
+        "failures": run.failures,
+    }
+
+
 def measure_health(scratch: Path, seconds: int, runs: int) -> Results:
     """Measure GET /healthz and a bare ASGI app's GET."""
     return _measure_http(
@@ -332,6 +394,7 @@ PARTS: dict[str, Callable[[Path, int, int], Results]] = {
     "exchange": measure_exchange,
     "engine": measure_engine,
     "rest": measure_rest,
+    "batches": measure_batches,
     "health": measure_health,
     "streams": measure_streams,
 }

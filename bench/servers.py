@@ -26,7 +26,15 @@ class Server:
     url: str
     keys: Path | None = None  # "key-id secret" per line, for order_flow.lua
     data_dir: Path | None = None
-    stream_url: str | None = None
+    operations_url: str = ""
+    stream_url: str = ""
+
+    def metrics(self) -> dict[str, float]:
+        """Return the venue's metrics by name and labels, as Prometheus reads them."""
+        with urllib.request.urlopen(f"{self.operations_url}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
 
 
 @contextmanager
@@ -62,7 +70,7 @@ def venue(data_dir: Path, workers: int, **environment: str) -> Iterator[Server]:
         demo = json.loads((data_dir / "keys.json").read_text())["keys"]
         keys.touch(mode=0o600)
         keys.write_text("".join(f"{key['key_id']} {key['secret']}\n" for key in demo))
-        yield Server(url, keys, data_dir, running["stream_url"])
+        yield Server(url, keys, data_dir, running["operations_url"], running["stream_url"])
 
 
 @contextmanager

@@ -14,6 +14,7 @@ _NUMBER_BITS = 62
 _NUMBER_MASK = (1 << _NUMBER_BITS) - 1
 _VARIANT = 0b10 << _NUMBER_BITS
 _TEXT_LENGTH = 36
+_SHORT_MAX = 1 << 48  # below it, a number has digits only in the last group
 
 
 class Kind(IntEnum):
@@ -31,9 +32,12 @@ class IdSpace:
     def __init__(self, shard_id: int, kind: Kind) -> None:
         shard = f"{shard_id:012x}"
         self._prefix = f"{shard[:8]}-{shard[8:]}-8{kind:03x}-"
+        self._short_prefix = f"{self._prefix}{_VARIANT >> 48:04x}-"
 
     def format(self, number: int) -> str:
         """Return the UUID text of engine number `number` (0 < number < 2**62)."""
+        if number < _SHORT_MAX:
+            return f"{self._short_prefix}{number:012x}"
         digits = f"{_VARIANT | number:016x}"
         return f"{self._prefix}{digits[:4]}-{digits[4:]}"
 

@@ -50,6 +50,11 @@ class PendingHistogram:
 HTTP_REQUESTS = Counter(
     "openvenue_api_requests", "Requests answered, by route and status.", ["route", "status"]
 )
+BATCH_RESULTS = Counter(
+    "openvenue_api_batch_results",
+    "Orders of batches, by route and status; the batch itself is a request of status 207.",
+    ["route", "status"],
+)
 HTTP_LATENCY_BUCKETS_SECONDS = (
     *(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512),
     *(1.0, 2.0, 5.0),

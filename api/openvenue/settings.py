@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     )
     workers: int = Field(default=2, ge=1, le=64)
     request_body_bytes_max: int = Field(default=65_536, ge=1024, le=1 << 24)
+    batch_body_bytes_max: int = Field(
+        default=1 << 20, ge=1024, le=1 << 24, description="of many orders in one request"
+    )
     request_head_bytes_max: int = Field(
         default=65_536, ge=1024, le=1 << 20, description="request line and headers together"
     )

@@ -15,6 +15,8 @@ Side = Literal["buy", "sell"]
 OrderType = Literal["market", "limit"]
 TimeInForce = Literal["day", "gtc", "ioc", "fok"]
 OrderStatus = Literal["new", "partially_filled", "filled", "canceled", "expired", "replaced"]
+Accepted = Literal["accepted"]
+"""The status that the answer to a new order shows; no order stays in it."""
 AssetClass = Literal["us_equity", "crypto"]
 PositionIntent = Literal["buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"]
 Scope = Literal["read", "trade"]

@@ -103,6 +103,8 @@ def test_orders_in_every_state_are_alpacas(
         check(document, "/v2/orders", client.post("/v2/orders", json=body), "post")
         for body in bodies
     ]
+    as_accepted = client.post("/v2/orders", json=limit_order(), headers={"Prefer": ""})
+    assert check(document, "/v2/orders", as_accepted, "post")["status"] == "accepted"
     other.post("/v2/orders", json=limit_order(side="sell", qty="4", limit_price="10"))
     path = "/v2/orders/{order_id}"
     answer = client.patch(f"/v2/orders/{orders[1]['id']}", json={"qty": "7"})

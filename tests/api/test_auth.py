@@ -21,6 +21,8 @@ from tests.support.waiting import wait_for
 ROUTES = [
     ("POST", "/v2/orders"),
     ("GET", "/v2/orders"),
+    ("POST", "/v2/orders:batch"),
+    ("POST", "/v2/orders:cancel"),
     ("DELETE", "/v2/orders"),
     ("GET", "/v2/orders/00000000-0000-8000-8000-000000000001"),
     ("PATCH", "/v2/orders/00000000-0000-8000-8000-000000000001"),

@@ -39,6 +39,8 @@ OPERATIONS = {
     ("/v2/orders/{order_id}", "patch"),
     ("/v2/orders/{order_id}", "delete"),
     ("/v2/orders:by_client_order_id", "get"),
+    ("/v2/orders:batch", "post"),
+    ("/v2/orders:cancel", "post"),
     ("/v2/account", "get"),
     ("/v2/account/configurations", "get"),
     ("/v2/account/configurations", "patch"),

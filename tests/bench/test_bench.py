@@ -85,3 +85,12 @@ def test_growth_is_measured_and_drawn(tmp_path: Path) -> None:
     seen = measure("growth", tmp_path / "growth.json", "--pictures", str(pictures))
     assert list(seen["fast"]) == ["1000", "10000", "100000", "1000000"]
     assert "orders resting in the book" in (pictures / "book-growth.svg").read_text()
+
+
+def test_batches_are_measured_beside_single_orders(tmp_path: Path) -> None:
+    seen = measure("batches", tmp_path / "batches.json")
+    assert set(seen) == {"1 orders", "10 orders", "100 orders", "1000 orders"}
+    for (run,) in seen.values():
+        assert run["orders_per_s"] > 0
+        assert run["worker_us_per_order"] > 0
+        assert run["failures"] == 0

@@ -79,4 +79,4 @@ def test_the_notes_end_with_an_order_that_is_taken(
     )
     assert done.returncode == 0, done.stderr
     order = json.loads(done.stdout.splitlines()[-1])
-    assert (order["symbol"], order["status"]) == ("AMZN", "new"), order
+    assert (order["symbol"], order["status"]) == ("AMZN", "accepted"), order

@@ -82,8 +82,17 @@ def _cancels_all(exchange: Any) -> bool:
     return _nothing(exchange.fetch_open_orders(PAIR))
 
 
-def _status(status: str) -> Callable[[Any], bool]:
-    return lambda order: bool(order["status"] == status)
+def _enters(
+    method: str, *arguments: Any, becomes: str, asks_for: str = "", **parameters: Any
+) -> Call:
+    """Return a call that enters an order, which then has the status that it becomes."""
+
+    def is_right(exchange: Any) -> bool:
+        order = _method(exchange, method)(*arguments, **parameters)
+        now = exchange.fetch_order(order["id"])
+        return (order["status"], now["status"]) == ("open", becomes)
+
+    return Call(method, is_right, asks_for)
 
 
 def _each(field: str, found: Any) -> set[object]:
@@ -112,27 +121,27 @@ CCXT = Client(
         _call("fetchOHLCV", PAIR, "1m", SINCE_MS, shows=lambda bars: bars[-1][4] == OFFERS[PAIR]),
         _call("fetchOrderBook", PAIR, shows=lambda book: book["asks"][0][0] == OFFERS[PAIR]),
         _call("fetchL1OrderBook", PAIR),
-        _call("createOrder", PAIR, "limit", "buy", 0.5, LOW, shows=_status("open")),
-        _call(
+        _enters("createOrder", PAIR, "limit", "buy", 0.5, LOW, becomes="open"),
+        _enters(
             "createOrder",
             *(PAIR, "limit", "buy", 0.5, LOW, {"timeInForce": "IOC"}),
-            shows=_status("canceled"),
+            becomes="canceled",
             asks_for="timeInForce IOC",
         ),
-        _call(
+        _enters(
             "createOrder",
             *(PAIR, "limit", "buy", 0.5, LOW, {"postOnly": True}),
-            shows=_status("open"),
+            becomes="open",
             asks_for="postOnly",
         ),
-        _call("createLimitOrder", PAIR, "sell", 0.5, HIGH, shows=_status("open")),
-        _call("createMarketOrder", PAIR, "buy", 0.5, shows=_status("closed")),
-        _call("createMarketBuyOrder", PAIR, 0.5, shows=_status("closed")),
-        _call("createMarketOrderWithCost", PAIR, "buy", 1000, shows=_status("closed")),
-        _call("createMarketBuyOrderWithCost", PAIR, 1000, shows=_status("closed")),
-        _call("createMarketSellOrderWithCost", PAIR, 1000, shows=_status("closed")),
-        _call("createStopOrder", PAIR, "limit", "buy", 0.5, HIGH, HIGH, shows=_status("open")),
-        _call("createTriggerOrder", PAIR, "limit", "buy", 0.5, HIGH, HIGH, shows=_status("open")),
+        _enters("createLimitOrder", PAIR, "sell", 0.5, HIGH, becomes="open"),
+        _enters("createMarketOrder", PAIR, "buy", 0.5, becomes="closed"),
+        _enters("createMarketBuyOrder", PAIR, 0.5, becomes="closed"),
+        _enters("createMarketOrderWithCost", PAIR, "buy", 1000, becomes="closed"),
+        _enters("createMarketBuyOrderWithCost", PAIR, 1000, becomes="closed"),
+        _enters("createMarketSellOrderWithCost", PAIR, 1000, becomes="closed"),
+        _enters("createStopOrder", PAIR, "limit", "buy", 0.5, HIGH, HIGH, becomes="open"),
+        _enters("createTriggerOrder", PAIR, "limit", "buy", 0.5, HIGH, HIGH, becomes="open"),
         Call("fetchOrder", _reads_order),
         Call("editOrder", _edits),
         _call("fetchOrders", PAIR, shows=_all("symbol", PAIR)),

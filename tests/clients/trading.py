@@ -63,8 +63,13 @@ def _terms(**changes: Any) -> dict[str, Any]:
 
 def _submits(request: Any, *states: OrderStatus, asks_for: str) -> Call:
     def is_right(client: Any) -> bool:
-        order = client.submit_order(request)
-        return order.symbol == request.symbol and order.status in states
+        accepted = client.submit_order(request)
+        order = _outcome(client, accepted)
+        return (
+            accepted.status == OrderStatus.ACCEPTED
+            and order.symbol == request.symbol
+            and order.status in states
+        )
 
     return Call("submit_order", is_right, asks_for)
 
@@ -107,13 +112,13 @@ def _lists_pairs(client: Any) -> bool:
 
 def _lists_open_orders(client: Any) -> bool:
     order = client.submit_order(_limit())
-    return bool(client.get_orders()[0] == order)
+    return bool(client.get_orders()[0].id == order.id)
 
 
 def _lists_closed_orders(client: Any) -> bool:
     order = client.submit_order(MarketOrderRequest(**_terms()))
     closed = client.get_orders(GetOrdersRequest(status=QueryOrderStatus.CLOSED))
-    return bool(closed[0] == order)
+    return bool(closed[0].id == order.id)
 
 
 def _lists_selected_orders(client: Any) -> bool:
@@ -136,12 +141,12 @@ def _replaces(client: Any) -> bool:
 
 def _reads_by_id(client: Any) -> bool:
     order = client.submit_order(_limit())
-    return bool(client.get_order_by_id(order.id) == order)
+    return bool(client.get_order_by_id(order.id).id == order.id)
 
 
 def _reads_by_client_id(client: Any) -> bool:
     order = client.submit_order(_limit())
-    return bool(client.get_order_by_client_id(order.client_order_id) == order)
+    return bool(client.get_order_by_client_id(order.client_order_id).id == order.id)
 
 
 def _cancels(client: Any) -> bool:
@@ -199,18 +204,22 @@ def _lists_positions(client: Any) -> bool:
     return {each.symbol for each in client.get_all_positions()} == {STOCK, PAIR}
 
 
+def _outcome(client: Any, accepted: Any) -> Any:
+    return client.get_order_by_id(accepted.id)
+
+
 def _closes_a_part(client: Any) -> bool:
-    order = client.close_position(STOCK, ClosePositionRequest(qty="1"))
+    order = _outcome(client, client.close_position(STOCK, ClosePositionRequest(qty="1")))
     return (order.status, order.filled_qty) == (OrderStatus.FILLED, "1")
 
 
 def _closes_a_percentage(client: Any) -> bool:
-    order = client.close_position(PAIR, ClosePositionRequest(percentage="50"))
+    order = _outcome(client, client.close_position(PAIR, ClosePositionRequest(percentage="50")))
     return (order.status, order.filled_qty) == (OrderStatus.FILLED, "1")
 
 
 def _closes_a_position(client: Any) -> bool:
-    return bool(client.close_position(PAIR).status == OrderStatus.FILLED)
+    return bool(_outcome(client, client.close_position(PAIR)).status == OrderStatus.FILLED)
 
 
 def _closes_all(client: Any) -> bool:

@@ -164,8 +164,8 @@ def test_from_nothing_to_an_order_through_the_ingress_a_plan_and_away_again(
     installs, *uninstalls = script(INSTALL).partition("helm uninstall")
     waits, *plans = script(TUNING).partition("export SITUATION")
     said = shell.run("".join([installs, waits, PLAN, *plans, PLAN, *uninstalls]))
-    assert '"status":"new"' in said.replace(" ", "")
-    assert "OrderStatus.NEW" in said
+    assert '"status":"accepted"' in said.replace(" ", "")
+    assert "OrderStatus.ACCEPTED" in said
     planned = run(["openvenue", "plan", "--situation", shell.environment["SITUATION"]])
     assert planned in said
     # The plan for the other spec.

@@ -434,5 +434,9 @@ def log_lines(venue: Venue, event: str) -> list[dict[str, Any]]:
 
 
 def key_headers(key: NewKey) -> dict[str, str]:
-    """Return the authentication headers of a key."""
-    return {"APCA-API-KEY-ID": key.key_id, "APCA-API-SECRET-KEY": key.secret}
+    """Return the headers of a test's requests: of its key, and `Prefer: wait`.
+
+    Most tests look at what became of an order, not at the order as it was accepted.
+    """
+    keys = {"APCA-API-KEY-ID": key.key_id, "APCA-API-SECRET-KEY": key.secret}
+    return {**keys, "Prefer": "wait"}

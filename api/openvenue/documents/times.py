@@ -39,7 +39,8 @@ def in_range(moment: datetime) -> datetime:
 def format_ns(timestamp_ns: int) -> str:
     """Return a time given in nanoseconds since the Unix epoch."""
     seconds, nanos = divmod(timestamp_ns, _NS_PER_S)
-    return f"{_format_second(seconds)}.{nanos // 1000:06d}Z"
+    # Every order's time: padding by a format such as :06d takes twice as long.
+    return f"{_format_second(seconds)}.{str(nanos // 1000 + 1_000_000)[1:]}Z"
 
 
 def format_datetime(moment: datetime) -> str:

@@ -1,6 +1,7 @@
 """The engine as seen from Python: a pool of sessions for orders and queries, stubs for the rest."""
 
 import asyncio
+from collections.abc import Sequence
 
 import grpc
 
@@ -113,10 +114,14 @@ class EngineClient:
         Raises EngineUnavailable or EngineBusy if nothing was sent. The future raises those, or
         FateUnknown if the request was sent and its outcome is unknown.
         """
-        session = self._current
-        if session is None or not session.batching or not session.has_room:
-            session = self._current = self._next_session()
-        return session.submit(request)
+        return self._session().submit(request)
+
+    def submit_all(self, requests: Sequence[pb.Request]) -> list[asyncio.Future[pb.Reply]]:
+        """Send requests in their order, over one session; see `submit`.
+
+        Returns the future of each reply. Raises before any was sent, or not at all.
+        """
+        return self._session().submit_all(requests)
 
     def resize(self, channels: int) -> None:
         """Use `channels` channels from now on; surplus ones end when their replies have come."""
@@ -163,6 +168,13 @@ class EngineClient:
             reply_timeout_s=settings.engine_reply_timeout_s,
             backoff_max_s=settings.engine_reconnect_backoff_max_s,
         )
+
+    def _session(self) -> Session | UnarySession:
+        """Return the session whose message is being filled, or the next one."""
+        session = self._current
+        if session is None or not session.batching or not session.has_room:
+            session = self._current = self._next_session()
+        return session
 
     def _next_session(self) -> Session | UnarySession:
         """Return the next session in turn that has room, so that all share the load."""

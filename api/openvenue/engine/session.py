@@ -9,7 +9,7 @@ left) or as FateUnknown (it left, and the stream broke or the reply took too lon
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import grpc
 
@@ -97,10 +97,25 @@ class Session:
         Raises EngineUnavailable and EngineBusy at once; the future may raise EngineUnavailable and
         FateUnknown.
         """
+        self._check_room()
+        return self._take(request)
+
+    def submit_all(self, requests: Sequence[pb.Request]) -> list[asyncio.Future[pb.Reply]]:
+        """Send `requests` in their order; see `submit`. All are taken, or none.
+
+        They may exceed `in_flight_max`, by all but one of them: a session with little room would
+        never take many at once otherwise.
+        """
+        self._check_room()
+        return [self._take(request) for request in requests]
+
+    def _check_room(self) -> None:
         if not self.connected:
             raise EngineUnavailable("the matching engine cannot be reached")
         if not self.has_room:
             raise EngineBusy(f"{self.in_flight_max} requests are waiting for the matching engine")
+
+    def _take(self, request: pb.Request) -> asyncio.Future[pb.Reply]:
         request.request_id = request_id = self._next_id
         self._next_id = request_id + 1
         future = self._loop.create_future()

@@ -1,6 +1,7 @@
 """One unary call per request: the plain path with which benchmarks compare the session."""
 
 import asyncio
+from collections.abc import Sequence
 
 import grpc
 
@@ -44,8 +45,19 @@ class UnarySession:
 
     def submit(self, request: pb.Request) -> asyncio.Future[pb.Reply]:
         """Send `request` and return the future of its reply, which may raise FateUnknown."""
+        self._check_room()
+        return self._take(request)
+
+    def submit_all(self, requests: Sequence[pb.Request]) -> list[asyncio.Future[pb.Reply]]:
+        """Send `requests`, all at once and in no order; see `Session.submit_all`."""
+        self._check_room()
+        return [self._take(request) for request in requests]
+
+    def _check_room(self) -> None:
         if not self.has_room:
             raise EngineBusy(f"{self.in_flight_max} requests are waiting for the matching engine")
+
+    def _take(self, request: pb.Request) -> asyncio.Future[pb.Reply]:
         call = asyncio.get_running_loop().create_task(self._call(request))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)

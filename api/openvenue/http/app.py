@@ -14,9 +14,11 @@ from starlette.types import Receive, Scope, Send
 from openvenue import metrics
 from openvenue.http.closing import asking_to_leave
 from openvenue.http.failures import install_failure_handlers
+from openvenue.http.fast_route import FastRoute
 from openvenue.http.middleware import CountRequests, LimitBody
 from openvenue.http.openapi import install_openapi
-from openvenue.http.order_entry import OrderEntry
+from openvenue.http.order_batch import BATCH_PATH, CANCEL_PATH, cancel_orders, submit_orders
+from openvenue.http.order_entry import ORDERS_PATH, submit_order
 from openvenue.http.probes import answer_health
 from openvenue.http.routes import (
     absent,
@@ -67,11 +69,18 @@ class Application:
         self._settings = settings
         self._follow_supervisor = follow_supervisor
         self._patience_s = patience_s
-        self._order_entry = OrderEntry(settings.request_body_bytes_max)
+        self._fast = {
+            path: FastRoute(f"POST {path}", status, body_bytes_max, execute)
+            for path, status, body_bytes_max, execute in (
+                (ORDERS_PATH, 200, settings.request_body_bytes_max, submit_order),
+                (BATCH_PATH, 207, settings.batch_body_bytes_max, submit_orders),
+                (CANCEL_PATH, 207, settings.batch_body_bytes_max, cancel_orders),
+            )
+        }
         self._routed = self._routed_application()
         self._bounded = CountRequests(LimitBody(self._routed, settings.request_body_bytes_max))
         self._hot: dict[tuple[str, str], Callable[[Scope, Receive, Send], Awaitable[None]]] = {
-            ("POST", "/v2/orders"): self._order_entry.answer,
+            **{("POST", path): route.answer for path, route in self._fast.items()},
             ("GET", "/healthz"): answer_health,
             ("HEAD", "/healthz"): answer_health,
         }
@@ -89,8 +98,11 @@ class Application:
             patience_s=self._patience_s,
             leaves=lambda: self.leaves,
         ) as worker:
-            worker.exporters += [self._export_metrics, self._order_entry.export_metrics]
-            self.worker = self._order_entry.worker = self._routed.state.worker = worker
+            worker.exporters.append(self._export_metrics)
+            for route in self._fast.values():
+                worker.exporters.append(route.export_metrics)
+                route.worker = worker
+            self.worker = self._routed.state.worker = worker
             yield worker
 
     def methods_at(self, path: str) -> set[str]:

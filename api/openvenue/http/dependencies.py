@@ -1,6 +1,6 @@
 """Dependencies of routes: the worker, the principal of the request, and the form of answers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -9,6 +9,7 @@ from fastapi.dependencies.models import Dependant
 
 from openvenue.http import problems
 from openvenue.http.access import principal_of, reader_of_public
+from openvenue.http.order_answers import wants_outcome
 from openvenue.http.worker import Worker
 from openvenue.security.principal import Principal
 
@@ -31,6 +32,14 @@ WorkerOf = Annotated[Worker, Depends(_worker)]
 Authenticated = Annotated[Principal, Depends(_principal)]
 
 
+def _wants_outcome(request: Request) -> bool:
+    return wants_outcome(request.headers.raw)
+
+
+WantsOutcome = Annotated[bool, Depends(_wants_outcome)]
+"""True if the client wants the outcome of an order, not the order as it was accepted."""
+
+
 def only_known_parameters(request: Request) -> None:
     """Refuse query parameters that the route does not know: they would seem to filter.
 
@@ -51,6 +60,8 @@ def _query_parameters(dependant: Dependant) -> Iterator[str]:
         yield from _query_parameters(dependency)
 
 
-def json_response(document: Any, status: int = 200) -> Response:
+def json_response(
+    document: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return a document made of `resources` as the response."""
-    return Response(msgspec.json.encode(document), status, media_type="application/json")
+    return Response(msgspec.json.encode(document), status, headers, media_type="application/json")

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import grpc
 
@@ -12,6 +12,8 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
 from openvenue.http.worker import Worker
 from openvenue.telemetry import get_logger, log_refusal
+
+_STOPPED = "the worker stopped"
 
 _log = get_logger(__name__)
 
@@ -26,14 +28,42 @@ async def engine_reply(
     try:
         return await _submitted(worker, request)
     except FateUnknown as error:
-        metrics.ENGINE_FATE_UNKNOWN.inc()
-        log_refusal(
-            "command of unknown fate",
-            "fate_unknown",
-            reason=str(error),
-            client_order_id=client_order_id,
-        )
-        raise problems.fate_unknown(str(error), client_order_id) from error
+        raise _unknown_fate(error, client_order_id) from error
+
+
+async def engine_replies(
+    worker: Worker, requests: Sequence[pb.Request]
+) -> list[pb.Reply | problems.Problem]:
+    """Send commands to the engine in their order, together; return the reply or problem of each.
+
+    Raises Problem, 503 or 429, if none was sent. If the server stops and no longer waits, commands
+    without a reply are of unknown fate.
+    """
+    try:
+        futures = worker.engine.submit_all(requests)
+    except EngineBusy as error:
+        _count_refusal("busy", str(error))
+        raise problems.too_many(str(error)) from error
+    except EngineUnavailable as error:
+        _count_refusal("unavailable", str(error))
+        raise problems.unavailable(str(error)) from error
+    replies: list[pb.Reply | problems.Problem] = []
+    stopped = False
+    for request, future in zip(requests, futures, strict=True):
+        try:
+            if stopped and not future.done():
+                raise FateUnknown(_STOPPED)
+            replies.append(await future)
+        except FateUnknown as error:
+            replies.append(_unknown_fate(error, request.new_order.client_order_id or None))
+        except EngineUnavailable as error:
+            _count_refusal("unavailable", str(error))
+            replies.append(problems.unavailable(str(error)))
+        except asyncio.CancelledError:
+            stopped = True
+            unknown = FateUnknown(_STOPPED)
+            replies.append(_unknown_fate(unknown, request.new_order.client_order_id or None))
+    return replies
 
 
 async def engine_answer(worker: Worker, query: pb.Request) -> pb.Reply:
@@ -93,10 +123,26 @@ def command_of(client_order_id: str) -> Iterator[None]:
         raise
     except asyncio.CancelledError:
         # The server stops and no longer waits.
-        raise problems.fate_unknown("the worker stopped", client_order_id) from None
+        raise problems.fate_unknown(_STOPPED, client_order_id) from None
     except Exception as error:
-        _log.exception("order entry failed", client_order_id=client_order_id)
-        raise problems.fate_unknown("the venue failed to answer", client_order_id) from error
+        raise fault_of(error, client_order_id) from error
+
+
+def fault_of(error: Exception, client_order_id: str) -> problems.Problem:
+    """Return the Problem of a fault of ours after an order was sent to the engine."""
+    _log.error("order entry failed", client_order_id=client_order_id, exc_info=error)
+    return problems.fate_unknown("the venue failed to answer", client_order_id)
+
+
+def _unknown_fate(error: FateUnknown, client_order_id: str | None) -> problems.Problem:
+    metrics.ENGINE_FATE_UNKNOWN.inc()
+    log_refusal(
+        "command of unknown fate",
+        "fate_unknown",
+        reason=str(error),
+        client_order_id=client_order_id,
+    )
+    return problems.fate_unknown(str(error), client_order_id)
 
 
 def order_of(reply: pb.Reply) -> pb.Order:

@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from openvenue.documents import resources
 from openvenue.http import problems
 from openvenue.http.docs_page import CONTENT_SECURITY_POLICY, docs_page
+from openvenue.http.order_batch_body import BatchRequest, CancelRequest
 from openvenue.http.order_body import NewOrderRequest
 
 _REF = "#/components/schemas/{name}"
@@ -44,6 +45,20 @@ _MEANINGS = {
     429: "The process is at a bound of its own; nothing happened",
     503: "Nothing happened, or the outcome is unknown and the detail says so: send it again",
 }
+
+AS_ACCEPTED: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Prefer",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": "With `wait` (RFC 7240), the answer shows the outcome of the order, and "
+            "has `Preference-Applied: wait`. Otherwise it shows the order as it was accepted.",
+        }
+    ]
+}
+"""Part of the `openapi_extra` of routes that answer with an order that they entered."""
 
 _documented: dict[Any, None] = {}
 """Every struct that a route accepts or answers with, in the order of the routes."""
@@ -104,6 +119,19 @@ def _probe(name: str, summary: str, method: str) -> dict[str, Any]:
     }
 
 
+def _answers_of_batch(meaning_of_422: str) -> dict[str, Any]:
+    return answers(
+        list[resources.OrderResult],
+        *(400, 403, 413, 422, 429),
+        status=207,
+        meanings={
+            400: "The body is no JSON, or an object of it has a field twice",
+            403: "The key may not trade",
+            422: f"The body is {meaning_of_422}",
+        },
+    )
+
+
 _HOT_PATHS: dict[str, dict[str, Any]] = {
     "/v2/orders": {
         "post": {
@@ -111,7 +139,9 @@ _HOT_PATHS: dict[str, dict[str, Any]] = {
             "operationId": "submit_order",
             "summary": "Submit an order",
             "description": "Durable before it is answered. The same client_order_id with the same "
-            "body is the same order, however often it is sent; with another body it is 422.",
+            "body is the same order, however often it is sent; with another body it is 422. The "
+            "answer shows the order as it was accepted; with `Prefer: wait`, the outcome.",
+            **AS_ACCEPTED,
             **accepts(NewOrderRequest),
             **answers(
                 resources.Order,
@@ -123,6 +153,33 @@ _HOT_PATHS: dict[str, dict[str, Any]] = {
                     "an order with another body",
                 },
             ),
+        }
+    },
+    "/v2/orders:batch": {
+        "post": {
+            "tags": ["orders"],
+            "operationId": "submit_orders",
+            "summary": "Submit up to 1,000 orders",
+            "description": "Each is executed for itself, in the order of the batch, and has its "
+            "own result in that order: the status and the body that it would get alone. All are "
+            "durable when this is answered. Sending the same batch again is safe if each order "
+            "has a client_order_id. Any other status than 207 means that nothing was entered.",
+            **AS_ACCEPTED,
+            **accepts(BatchRequest),
+            **_answers_of_batch("no batch, or a member of it is not known"),
+        }
+    },
+    "/v2/orders:cancel": {
+        "post": {
+            "tags": ["orders"],
+            "operationId": "cancel_orders",
+            "summary": "Cancel up to 1,000 orders",
+            "description": "By `ids` or by `client_order_ids`; each for itself, with its own "
+            "result in their order: 200 and the order, or the problem that a DELETE of it would "
+            "get. Any "
+            "other status than 207 means that nothing was canceled.",
+            **accepts(CancelRequest),
+            **_answers_of_batch("no list of up to 1,000 orders"),
         }
     },
     "/healthz": {

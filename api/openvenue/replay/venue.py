@@ -110,6 +110,7 @@ class Venue:
                 "APCA-API-KEY-ID": account.key_id,
                 "APCA-API-SECRET-KEY": account.secret,
                 "Content-Type": "application/json",
+                "Prefer": "wait",  # the outcome of an order, not the order as accepted
             }
             for account in accounts
         ]

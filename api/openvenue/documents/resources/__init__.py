@@ -36,6 +36,7 @@ from openvenue.documents.resources.trading import (
     CancelResult,
     ClosedPosition,
     Order,
+    OrderResult,
     Position,
 )
 
@@ -59,6 +60,7 @@ __all__ = [
     "MarketDay",
     "NewWatchlist",
     "Order",
+    "OrderResult",
     "PortfolioHistory",
     "Position",
     "ProblemDocument",

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from openvenue.vocabulary import (
+    Accepted,
     AssetClass,
     OrderStatus,
     OrderType,
@@ -16,7 +17,7 @@ from openvenue.vocabulary import (
 
 
 class Order(msgspec.Struct, kw_only=True, gc=False):
-    """An order in its present state; only a DAY order has `expires_at`."""
+    """An order in its present state, or as it was `accepted`; only a DAY order has `expires_at`."""
 
     id: str
     client_order_id: str
@@ -45,7 +46,7 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     time_in_force: TimeInForce
     limit_price: str | None = None
     stop_price: None = None
-    status: OrderStatus
+    status: OrderStatus | Accepted
     extended_hours: bool = False
     legs: None = None
     trail_percent: None = None
@@ -60,6 +61,26 @@ class CancelResult(msgspec.Struct):
     id: str
     status: int
     body: Order | None = None
+
+
+class OrderResult(msgspec.Struct, gc=False):
+    """The result for one order of a batch; `status` is an HTTP status."""
+
+    status: int
+    body: Annotated[
+        Any,
+        msgspec.Meta(
+            description="The order, or why there is none; null if a canceled order cannot be shown "
+            "at the moment.",
+            extra_json_schema={
+                "anyOf": [
+                    {"$ref": "#/components/schemas/Order"},
+                    {"$ref": "#/components/schemas/ProblemDocument"},
+                    {"type": "null"},
+                ]
+            },
+        ),
+    ]
 
 
 class Position(msgspec.Struct, kw_only=True):

@@ -20,6 +20,7 @@ from openvenue.http.asset_classes import parse_asset_classes
 from openvenue.http.canceling import cancel, cancel_open_orders
 from openvenue.http.dependencies import (
     Authenticated,
+    WantsOutcome,
     WorkerOf,
     json_response,
     only_known_parameters,
@@ -33,7 +34,8 @@ from openvenue.http.engine_calls import (
 )
 from openvenue.http.history import history_of, past_order
 from openvenue.http.open_orders import open_orders
-from openvenue.http.openapi import accepts, answers
+from openvenue.http.openapi import AS_ACCEPTED, accepts, answers
+from openvenue.http.order_answers import applied_preference, as_accepted
 from openvenue.http.order_body import ReplaceRequest, decode_replace, given
 from openvenue.http.order_terms import (
     checked_client_order_id,
@@ -188,6 +190,7 @@ async def get_order(
 @router.patch(
     "/v2/orders/{order_id}",
     openapi_extra={
+        **AS_ACCEPTED,
         **accepts(ReplaceRequest),
         **answers(
             resources.Order,
@@ -202,9 +205,16 @@ async def get_order(
     },
 )
 async def replace_order(
-    worker: WorkerOf, principal: Authenticated, order_id: str, request: Request
+    worker: WorkerOf,
+    principal: Authenticated,
+    outcome: WantsOutcome,
+    order_id: str,
+    request: Request,
 ) -> Response:
-    """Replace an order by a new one that names it in `replaces` and keeps the filled quantity."""
+    """Replace an order by a new one that names it in `replaces` and keeps the filled quantity.
+
+    Shows the new order as it was accepted; with `Prefer: wait`, the outcome.
+    """
     wanted = decode_replace(await request.body())
     number = _order_number(worker, order_id)
     current = order_of(
@@ -215,18 +225,18 @@ async def replace_order(
     )
     instrument = await worker.instruments.of_id(current.instrument_id)
     command = pb.ReplaceOrder(account_id=principal.account_id, order_id=number)
-    outcome = pb.Order()
-    outcome.CopyFrom(current)
+    terms = pb.Order()
+    terms.CopyFrom(current)
     if given(wanted.qty):
-        command.qty_lots = outcome.qty_lots = parse_qty(wanted.qty, instrument)
+        command.qty_lots = terms.qty_lots = parse_qty(wanted.qty, instrument)
     if given(wanted.limit_price):
         ticks = parse_price(wanted.limit_price, instrument)
-        command.limit_price_ticks = outcome.limit_price_ticks = ticks
+        command.limit_price_ticks = terms.limit_price_ticks = ticks
     if wanted.time_in_force is not None:
         time_in_force = parse_time_in_force(wanted.time_in_force)
-        command.time_in_force = outcome.time_in_force = time_in_force
+        command.time_in_force = terms.time_in_force = time_in_force
     client_order_id = checked_client_order_id(wanted.client_order_id or new_client_order_id())
-    if outcome == current:
+    if terms == current:
         raise problems.unprocessable("order parameters are not changed")
     command.client_order_id = client_order_id
     if principal.restrictions is not None:
@@ -234,7 +244,10 @@ async def replace_order(
     with command_of(client_order_id):
         sent = pb.Request(replace_order=command)
         reply = await engine_reply(worker, sent, client_order_id)
-        return json_response(await entered_order(worker, sent, reply, outcome, instrument, current))
+        document = await entered_order(worker, sent, reply, terms, instrument, current)
+        if not outcome:
+            as_accepted(document, worker.views.order(current, instrument))
+        return json_response(document, headers=applied_preference(outcome))
 
 
 @router.delete(

@@ -21,6 +21,7 @@ from openvenue.http import problems
 from openvenue.http.canceling import cancel_open_orders
 from openvenue.http.dependencies import (
     Authenticated,
+    WantsOutcome,
     WorkerOf,
     json_response,
     only_known_parameters,
@@ -28,7 +29,8 @@ from openvenue.http.dependencies import (
 from openvenue.http.engine_calls import command_of
 from openvenue.http.history import account_of
 from openvenue.http.open_orders import OpenBuys, open_buys
-from openvenue.http.openapi import answers
+from openvenue.http.openapi import AS_ACCEPTED, answers
+from openvenue.http.order_answers import applied_preference, as_accepted
 from openvenue.http.order_entry import enter
 from openvenue.http.order_terms import new_client_order_id
 from openvenue.http.restrictions import restrict_order
@@ -77,21 +79,28 @@ async def list_positions(worker: WorkerOf, principal: Authenticated) -> Response
 @router.delete(
     "/v2/positions",
     status_code=HTTPStatus.MULTI_STATUS,
-    openapi_extra=answers(
-        list[resources.ClosedPosition],
-        *(403, 422, 429),
-        status=207,
-        meanings={403: "The key may not, or its account is not open"},
-    ),
+    openapi_extra={
+        **AS_ACCEPTED,
+        **answers(
+            list[resources.ClosedPosition],
+            *(403, 422, 429),
+            status=207,
+            meanings={403: "The key may not, or its account is not open"},
+        ),
+    },
     dependencies=[Depends(only_known_parameters)],
 )
 async def close_all_positions(
-    request: Request, worker: WorkerOf, principal: Authenticated, cancel_orders: bool = False
+    request: Request,
+    worker: WorkerOf,
+    principal: Authenticated,
+    outcome: WantsOutcome,
+    cancel_orders: bool = False,
 ) -> Response:
     """Close every position at market; with `cancel_orders`, cancel all open orders before.
 
     Each result has the order, or the problem with which closing this position alone would be
-    answered.
+    answered. Orders are shown as they were accepted; with `Prefer: wait`, their outcomes.
     """
     if cancel_orders:
         await cancel_open_orders(worker, principal.account_id)
@@ -99,7 +108,7 @@ async def close_all_positions(
     async def result(held: _Held) -> resources.ClosedPosition:
         symbol = held.instrument.symbol
         try:
-            order = await _close(worker, principal, held, held.lots)
+            order = await _close(worker, principal, held, held.lots, outcome=outcome)
         except problems.Problem as problem:
             body = problem.body(request.url.path)
             return resources.ClosedPosition(symbol, problem.status, msgspec.Raw(body))
@@ -107,7 +116,7 @@ async def close_all_positions(
 
     held = await _all_held(worker, principal)
     results = await asyncio.gather(*(result(one) for one in held))
-    return json_response(results, HTTPStatus.MULTI_STATUS)
+    return json_response(results, HTTPStatus.MULTI_STATUS, applied_preference(outcome))
 
 
 @router.get(
@@ -124,20 +133,24 @@ async def get_position(
 
 @router.delete(
     "/v2/positions/{symbol_or_asset_id:path}",
-    openapi_extra=answers(
-        resources.Order,
-        *(403, 404, 422, 429),
-        meanings={
-            403: "The key may not, or open orders hold what would be sold",
-            **_NO_POSITION,
-            422: "A parameter cannot be, or the position has changed meanwhile",
-        },
-    ),
+    openapi_extra={
+        **AS_ACCEPTED,
+        **answers(
+            resources.Order,
+            *(403, 404, 422, 429),
+            meanings={
+                403: "The key may not, or open orders hold what would be sold",
+                **_NO_POSITION,
+                422: "A parameter cannot be, or the position has changed meanwhile",
+            },
+        ),
+    },
     dependencies=[Depends(only_known_parameters)],
 )
 async def close_position(
     worker: WorkerOf,
     principal: Authenticated,
+    outcome: WantsOutcome,
     symbol_or_asset_id: str,
     qty: Annotated[str | None, Query(description="Number of shares or coins.")] = None,
     percentage: Annotated[
@@ -145,7 +158,10 @@ async def close_position(
         Query(description="Above 0, at most 100; rounded down to the asset's increment."),
     ] = None,
 ) -> Response:
-    """Close a position, or a part of it, by a market order."""
+    """Close a position, or a part of it, by a market order.
+
+    Shows the order as it was accepted; with `Prefer: wait`, the outcome.
+    """
     if qty is not None and percentage is not None:
         raise problems.invalid("give qty or percentage, not both")
     held = await _held(worker, principal, symbol_or_asset_id)
@@ -154,11 +170,17 @@ async def close_position(
         lots = _lots_of_qty(qty, held)
     elif percentage is not None:
         lots = _lots_of_percentage(percentage, held)
-    return json_response(await _close(worker, principal, held, lots))
+    order = await _close(worker, principal, held, lots, outcome=outcome)
+    return json_response(order, headers=applied_preference(outcome))
 
 
-async def _close(worker: Worker, principal: Principal, held: _Held, lots: int) -> resources.Order:
-    """Enter the order that closes `lots` of a position. Raises Problem."""
+async def _close(
+    worker: Worker, principal: Principal, held: _Held, lots: int, *, outcome: bool
+) -> resources.Order:
+    """Enter the order that closes `lots` of a position; return its outcome, or it as accepted.
+
+    Raises Problem.
+    """
     if lots > held.free_lots:
         raise _not_free(held, lots)
     is_long = held.position.qty_lots > 0
@@ -180,7 +202,8 @@ async def _close(worker: Worker, principal: Principal, held: _Held, lots: int) -
         await restrict_order(worker, principal.restrictions, order, held.instrument)
     request = pb.Request(new_order=order)
     with command_of(client_order_id):
-        return await enter(worker, request, held.instrument, order.position_intent)
+        document = await enter(worker, request, held.instrument, order.position_intent)
+    return document if outcome else as_accepted(document)
 
 
 async def _held(worker: Worker, principal: Principal, symbol_or_asset_id: str) -> _Held:

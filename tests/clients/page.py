@@ -21,13 +21,13 @@ the page.
 |---|---|
 | works | the client understood the answer, and the answer was right |
 | partly | some of its calls work, and others are refused |
-| empty | an empty list: the venue has no such thing |
+| empty | an empty list, or a stream on which nothing comes: the venue has no such thing |
 | refused | the venue answered 4xx with the sentence shown, and nothing happened |
 | not in the client | `ccxt` names the method in `has`, and has no such method |
 
 A method with several calls has a row for each. [What differs from
-Alpaca](trade.md#what-differs-from-alpaca) says more about the answers. The page leaves out
-[streams](trade.md#streams): the live clients of `alpaca-py`, and `watch…` of `ccxt.pro`.
+Alpaca](trade.md#what-differs-from-alpaca) says more about the answers, and
+[streams](trade.md#streams) about what the live clients get.
 """
 
 

@@ -10,17 +10,20 @@ from tests.clients.ccxt_alpaca import CCXT
 from tests.clients.data import CORPORATE_ACTIONS, NEWS, OPTIONS, PAIRS, SCREENER, STOCKS
 from tests.clients.market import make_market, new_trader
 from tests.clients.page import PAGE, rendered
+from tests.clients.streams import PAIR_STREAM, STOCK_STREAM, TRADING_STREAM, WATCHES
 from tests.clients.trading import TRADING
 from tests.support.venue import Venue
 
-# Clients of streams are not among them yet: tests/stream has their calls.
-CLIENTS = (TRADING, STOCKS, PAIRS, SCREENER, OPTIONS, NEWS, CORPORATE_ACTIONS, CCXT)
+REST = (TRADING, STOCKS, PAIRS, SCREENER, OPTIONS, NEWS, CORPORATE_ACTIONS, CCXT)
+# After the others, whose market their trades would change.
+CLIENTS = (*REST, TRADING_STREAM, STOCK_STREAM, PAIR_STREAM, WATCHES)
 
 
 @pytest.fixture(scope="module")
 def venue(venue_with: Callable[..., Venue]) -> Venue:
     """A venue of these tests: they trade against its market."""
     venue = venue_with()
+    venue.start_stream()
     make_market(venue)
     return venue
 

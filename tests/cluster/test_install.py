@@ -64,7 +64,9 @@ def test_from_nothing_to_orders_through_the_ingress_and_away_again(
 ) -> None:
     venue = InstalledVenue(namespace, "demo", TAG)
     venue.install_operator(helm)
-    bounds = ("replicas.min=2", "replicas.max=2", "logLevel=INFO")
+    # On a busy machine the operator would else enlarge pools meanwhile.
+    pools = ("dbPoolSize.min=5", "dbPoolSize.max=5")
+    bounds = ("replicas.min=2", "replicas.max=2", "logLevel=INFO", *pools)
     kept = (*QUICK, *(f"venue.api.{bound}" for bound in bounds))
     venue.install(helm, *kept, atomic=True)
     namespace.helm(helm, "test", "demo")

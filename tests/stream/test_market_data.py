@@ -1,8 +1,10 @@
 """Market data streams: trades, quotes, books, codecs, errors, and what a client missed."""
 
+import contextlib
 import json
 import socket
 import zlib
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.stream.conftest import Client, client, order
 from tests.support import http, metrics
 from tests.support.venue import Venue
+from tests.support.waiting import until
 
 SHARES, PAIRS = "/v2/iex", "/v1beta3/crypto/us"
 
@@ -250,3 +253,28 @@ async def test_a_copy_of_the_book_has_the_checksum_of_each_change(
                     copy[side] = {price: size for price, size in copy[side].items() if size}
                 assert change["crc32"] == checksum()
     assert len(copy["a"]) == 12
+
+
+async def test_a_day_is_whole_after_a_start_in_its_middle(streaming: Venue, alice: NewKey) -> None:
+    def trade(price: str, qty: str) -> None:
+        order(streaming, alice, qty=qty, limit_price=price)
+        order(streaming, alice, side="sell", qty=qty, limit_price=price)
+
+    for price, qty in (("101", "1"), ("104.5", "2"), ("99", "3")):
+        trade(price, qty)
+    with streaming.client(alice) as api:
+        streaming.wait_until_projected(api)
+        day = f"/v2/stocks/AAPL/bars?timeframe=1Day&start={datetime.now(UTC).date()}"
+        await until(lambda: api.get(day).json()["bars"][-1]["n"] == 3)
+    streaming.stream.stop()
+    # Some trades before the window, some in it.
+    streaming.start_stream(window_entries="3", bar_grace_s="0")
+    async with client(streaming, SHARES) as stream:
+        await stream.subscribe(alice, dailyBars=["AAPL"])
+        trade("100", "4")
+        bar = {"n": 0}
+        while bar["n"] < 4:  # Until the minute is over.
+            with contextlib.suppress(TimeoutError):
+                (bar,) = await stream.hear()
+    shown = tuple(bar[name] for name in ("o", "h", "l", "c", "v", "n", "vw"))
+    assert shown == (101, 104.5, 99, 100, 10, 4, 100.7)

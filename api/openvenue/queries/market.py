@@ -1,7 +1,7 @@
 """Public market data in the database: trades and bars of an instrument."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.db.tables import bars, trades
+from openvenue.db.tables import bars, market_offsets, trades
 from openvenue.queries.timeframes import Timeframe
 
 Rows = Sequence[Row[Any]]
@@ -145,3 +145,43 @@ def _unnested(instrument_ids: Sequence[int]) -> Any:
         .table_valued(column("wanted_id", BigInteger))
         .render_derived()
     )
+
+
+async def traded_by(
+    connection: AsyncConnection, shard_id: int, sequence: int, day: datetime
+) -> tuple[Rows, Rows] | None:
+    """Return what was traded on a day (UTC) up to an entry, each in its order: minute bars, with
+    the columns of `bars`, and the trades since the last of them, with those of `trades`.
+
+    None if market data is not that far. Precondition: the connection's transaction is REPEATABLE
+    READ.
+    """
+    offset = select(market_offsets.c.sequence).where(market_offsets.c.shard_id == shard_id)
+    if ((await connection.execute(offset)).scalar() or 0) < sequence:
+        return None
+    minutes = (
+        select(bars)
+        .where(
+            bars.c.shard_id == shard_id,
+            bars.c.timeframe == "1Min",
+            bars.c.started_at >= day,
+            bars.c.started_at < day + timedelta(days=1),
+        )
+        .order_by(bars.c.started_at)
+    )
+    found = (await connection.execute(minutes)).all()
+    # Later trades are in these minutes too.
+    unfinished = next((row.started_at for row in found if row.updated_sequence > sequence), None)
+    if unfinished is None:
+        return found, ()
+    rest = (
+        select(trades)
+        .where(
+            trades.c.shard_id == shard_id,
+            trades.c.executed_at >= unfinished,
+            trades.c.sequence <= sequence,
+        )
+        .order_by(trades.c.trade_id)
+    )
+    whole = [row for row in found if row.started_at < unfinished]
+    return whole, (await connection.execute(rest)).all()

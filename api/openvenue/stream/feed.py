@@ -1,6 +1,6 @@
 """The state of the stream process: what the journal's entries make, on its channels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from openvenue.documents.views import Views
 from openvenue.engine.instruments import Instrument, instrument_of
@@ -8,7 +8,7 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.ids import IdSpace, Kind
 from openvenue.journal.books import Books, RestingOrder
 from openvenue.stream.channels import ALL, Channels
-from openvenue.stream.market import MarketData
+from openvenue.stream.market import Interval, MarketData
 from openvenue.stream.messages import Channel, Message, OrderBook
 from openvenue.stream.updates import OrderUpdates
 
@@ -23,7 +23,8 @@ def account_channel(account_id: int) -> Channel:
 class Feed:
     """Folds entries, from the one after `sequence` on, into messages of `channels`.
 
-    `open_orders` are those that were open after entry `sequence`.
+    `open_orders` are those that were open after entry `sequence`, `days` the trades of the day up
+    to then by instrument, None if they are not known.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Feed:
         instruments: dict[int, Instrument],
         open_orders: Iterable[pb.Order],
         sequence: int,
+        days: Mapping[int, Interval] | None = None,
     ) -> None:
         open_orders = list(open_orders)
         self.sequence = sequence
@@ -46,7 +48,7 @@ class Feed:
             books.rest(_resting(order))
         # Trades before the first entry belong to bars that it cannot make.
         whole_from_ns = None if sequence else 0
-        self._market = MarketData(books, instruments, whole_from_ns, channels.has_subscribers)
+        self._market = MarketData(books, instruments, whole_from_ns, channels.has_subscribers, days)
         self._time_ns = 0
 
     def apply(self, entry: pb.JournalEntry) -> None:

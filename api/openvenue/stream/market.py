@@ -42,7 +42,7 @@ _Top = tuple[tuple[int, int] | None, tuple[int, int] | None]
 
 
 @dataclass(slots=True)
-class _Interval:
+class Interval:
     """Trades of one instrument in a minute or a day, in ticks and lots."""
 
     start_ns: int
@@ -56,8 +56,17 @@ class _Interval:
     sent: bool = False
 
     @classmethod
-    def beginning(cls, start_ns: int, price: int) -> "_Interval":
+    def beginning(cls, start_ns: int, price: int) -> "Interval":
         return cls(start_ns, price, price, price, price)
+
+    def extend(self, later: "Interval") -> None:
+        """Add the trades of an interval that follows."""
+        self.high = max(self.high, later.high)
+        self.low = min(self.low, later.low)
+        self.close = later.close
+        self.lots += later.lots
+        self.value += later.value
+        self.trades += later.trades
 
     def add(self, trade: BookTrade) -> None:
         self.high = max(self.high, trade.price_ticks)
@@ -73,7 +82,8 @@ class MarketData:
 
     `instruments` must know each entry's instrument before the entry is applied. A bar is sent only
     if all its trades were seen: it began at `whole_from_ns` or later; None: at the first entry.
-    `has_readers` says of a channel whether anybody gets its messages.
+    `has_readers` says of a channel whether anybody gets its messages. `days` are the trades of the
+    day before the first entry, by instrument, None if they are not known.
     """
 
     def __init__(
@@ -82,6 +92,7 @@ class MarketData:
         instruments: Mapping[int, Instrument],
         whole_from_ns: int | None,
         has_readers: Callable[[Channel], bool],
+        days: Mapping[int, Interval] | None,
     ) -> None:
         self.books = books
         self._instruments = instruments
@@ -90,8 +101,9 @@ class MarketData:
         self._tops: dict[int, _Top] = defaultdict(lambda: (None, None))
         for order in books.resting():
             self._tops[order.instrument_id] = self._top(order.instrument_id)
-        self._minutes: dict[int, _Interval] = {}
-        self._days: dict[int, _Interval] = {}
+        self._minutes: dict[int, Interval] = {}
+        self._days = dict(days or {})
+        self._days_are_whole = days is not None
         self._minute_end_ns: int | None = None
 
     def apply(self, entry: pb.JournalEntry) -> Iterator[Publication]:
@@ -133,7 +145,7 @@ class MarketData:
             if self._is_whole(minute):
                 yield _channel(instrument, "bars"), _bar(Bar, instrument, minute)
             day = self._days[instrument_id]
-            if self._is_whole(day):
+            if self._days_are_whole or self._is_whole(day):
                 yield _channel(instrument, "dailyBars"), _bar(DailyBar, instrument, day)
 
     def snapshot(self, instrument: Instrument, time_ns: int) -> OrderBook:
@@ -163,7 +175,7 @@ class MarketData:
         ]
         return crc32(":".join(parts).encode())
 
-    def _is_whole(self, interval: _Interval) -> bool:
+    def _is_whole(self, interval: Interval) -> bool:
         return self._whole_from_ns is not None and interval.start_ns >= self._whole_from_ns
 
     def _top(self, instrument_id: int) -> _Top:
@@ -181,11 +193,11 @@ class MarketData:
             yield _channel(instrument, "updatedBars"), _bar(UpdatedBar, instrument, minute)
 
 
-def _interval(intervals: dict[int, _Interval], trade: BookTrade, length_ns: int) -> _Interval:
+def _interval(intervals: dict[int, Interval], trade: BookTrade, length_ns: int) -> Interval:
     start_ns = trade.timestamp_ns // length_ns * length_ns
     interval = intervals.get(trade.instrument_id)
     if interval is None or interval.start_ns != start_ns:
-        interval = _Interval.beginning(start_ns, trade.price_ticks)
+        interval = Interval.beginning(start_ns, trade.price_ticks)
         intervals[trade.instrument_id] = interval
     return interval
 
@@ -243,7 +255,7 @@ def _level(instrument: Instrument, price_ticks: int, lots: int) -> Level:
 
 
 def _bar(
-    kind: type[Bar | UpdatedBar | DailyBar], instrument: Instrument, interval: _Interval
+    kind: type[Bar | UpdatedBar | DailyBar], instrument: Instrument, interval: Interval
 ) -> Bar | UpdatedBar | DailyBar:
     tick_nanos = instrument.tick_nanos
     return kind(

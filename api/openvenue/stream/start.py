@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ import grpc
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.db.alchemy import open_engine
-from openvenue.documents.times import ns_of
+from openvenue.documents.times import now_ns, ns_of
 from openvenue.documents.views import Views
 from openvenue.engine.client import open_channel
 from openvenue.engine.instruments import Instrument, instrument_of
@@ -20,10 +21,12 @@ from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.ids import IdSpace, Kind
 from openvenue.journal.books import changed_orders
 from openvenue.journal.reader import JournalReader
+from openvenue.queries.market import traded_by
 from openvenue.queries.open_orders_at import open_orders_at, projected_sequence
 from openvenue.settings import Settings
 from openvenue.stream.channels import Channels
 from openvenue.stream.feed import Feed
+from openvenue.stream.market import DAY_NS, Interval
 from openvenue.stream.settings import StreamSettings
 from openvenue.vocabulary import ORDER_TYPES, POSITION_INTENTS, SIDES, TIMES_IN_FORCE
 
@@ -71,11 +74,15 @@ async def load_feed(settings: Settings, own: StreamSettings) -> tuple[Feed, int]
             orders = await _open_orders(
                 connection, settings.shard_id, sequence, changed, engine.instruments
             )
+            first_ns = await _time_of(settings, sequence + 1, engine.durable_sequence)
+            days = await _days(
+                connection, settings.shard_id, sequence, first_ns, engine.instruments
+            )
     finally:
         await database.dispose()
     channels = Channels(sequence, own.window_messages_max)
     views = Views(settings.shard_id, engine.trading_day)
-    feed = Feed(settings.shard_id, views, channels, engine.instruments, orders, sequence)
+    feed = Feed(settings.shard_id, views, channels, engine.instruments, orders, sequence, days)
     return feed, engine.durable_sequence
 
 
@@ -131,6 +138,67 @@ async def _open_orders(
 ) -> list[pb.Order]:
     rows = await open_orders_at(connection, shard_id, sequence, changed)
     return [_order(row, instruments[row.instrument_id]) for row in rows]
+
+
+async def _time_of(settings: Settings, sequence: int, durable_sequence: int) -> int:
+    """Return the time of an entry, or now if it is still to come."""
+    if sequence > durable_sequence:
+        return now_ns()
+    async with JournalReader(settings, sequence) as reader:
+        batch = await reader.read(_TIMEOUT_S)
+    if batch is None:
+        raise TimeoutError("the engine sent no journal entry")
+    return int(batch.entries[0].timestamp_ns)
+
+
+async def _days(
+    connection: AsyncConnection,
+    shard_id: int,
+    sequence: int,
+    time_ns: int,
+    instruments: Mapping[int, Instrument],
+) -> dict[int, Interval] | None:
+    """Return what was traded up to an entry on the day of a time, by instrument."""
+    start_ns = time_ns // DAY_NS * DAY_NS
+    day = datetime.fromtimestamp(start_ns // 10**9, UTC)
+    traded = await traded_by(connection, shard_id, sequence, day)
+    if traded is None:
+        return None
+    days: dict[int, Interval] = {}
+    minutes, trades = traded
+    parts = [(row.instrument_id, _of_minute(row, instruments)) for row in minutes]
+    parts += [(row.instrument_id, _of_trade(row, instruments)) for row in trades]
+    for instrument_id, part in parts:
+        if instrument_id in days:
+            days[instrument_id].extend(part)
+        else:
+            days[instrument_id] = replace(part, start_ns=start_ns)
+    return days
+
+
+def _of_minute(row: Any, instruments: Mapping[int, Instrument]) -> Interval:
+    tick_nanos = instruments[row.instrument_id].tick_nanos
+    lot_nanos = instruments[row.instrument_id].lot_nanos
+    return Interval(
+        ns_of(row.started_at),
+        open=_scaled(row.open, 9) // tick_nanos,
+        high=_scaled(row.high, 9) // tick_nanos,
+        low=_scaled(row.low, 9) // tick_nanos,
+        close=_scaled(row.close, 9) // tick_nanos,
+        lots=_scaled(row.volume, 9) // lot_nanos,
+        # Exact: one lot at one tick is whole micros.
+        value=_scaled(row.value, 6) * 10**12 // (tick_nanos * lot_nanos),
+        trades=row.trades,
+    )
+
+
+def _of_trade(row: Any, instruments: Mapping[int, Instrument]) -> Interval:
+    instrument = instruments[row.instrument_id]
+    ticks = _scaled(row.price, 9) // instrument.tick_nanos
+    lots = _scaled(row.qty, 9) // instrument.lot_nanos
+    interval = Interval.beginning(ns_of(row.executed_at), ticks)
+    interval.lots, interval.value, interval.trades = lots, lots * ticks, 1
+    return interval
 
 
 def _order(row: Any, instrument: Instrument) -> pb.Order:

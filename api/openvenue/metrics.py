@@ -129,6 +129,13 @@ INSTRUMENT_LOOKUPS = Counter(
     "openvenue_api_instrument_lookups", "Symbol look-ups: in the cache, or not.", ["result"]
 )
 
+DAY_BEFORE_LOOKUPS = Counter(
+    "openvenue_api_day_before_lookups",
+    "Look-ups of an account's day before: in the cache (hit), in the database (miss), or not known "
+    "because that is away (failed).",
+    ["result"],
+)
+
 ENGINE_CHANNELS = Gauge(
     "openvenue_api_engine_channels",
     "Engine sessions, by state.",
@@ -221,6 +228,7 @@ for _counter, _values in (
     ),
     (AUTH_LOOKUPS, ("hit", "stale", "miss", "failed", "refused")),
     (INSTRUMENT_LOOKUPS, ("hit", "miss")),
+    (DAY_BEFORE_LOOKUPS, ("hit", "miss", "failed")),
     (ENGINE_REFUSED, ("busy", "unary_busy", "ring_full", "read_only", "unavailable", "no_answer")),
 ):
     for _value in _values:

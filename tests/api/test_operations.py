@@ -90,6 +90,7 @@ def test_known_labels_are_shown_before_anything_happened(new_venue: Callable[...
         ),
         "auth_lookups_total": ("hit", "stale", "miss", "failed", "refused"),
         "instrument_lookups_total": ("hit", "miss"),
+        "day_before_lookups_total": ("hit", "miss", "failed"),
         "engine_refused_total": (
             *("busy", "unary_busy", "ring_full", "read_only", "unavailable", "no_answer"),
         ),
@@ -115,6 +116,37 @@ def test_the_instruments_of_orders_are_counted(venue_with: Callable[..., Venue])
             assert client.post("/v2/orders", json=order).status_code == status
 
     wait_for(lambda: (lookups("hit") - hits, lookups("miss") - misses) == (3, 1))
+
+
+def test_the_look_ups_of_the_day_before_are_counted(venue_with: Callable[..., Venue]) -> None:
+    venue = venue_with(workers="1")
+
+    def lookups() -> float:
+        results = ("hit", "miss", "failed")
+        return sum(venue.metric("day_before_lookups_total", result=result) for result in results)
+
+    before = lookups()
+    with venue.client(venue.open_account()) as client:
+        for _ in range(3):
+            assert client.get("/v2/account").status_code == 200
+    wait_for(lambda: lookups() - before == 3)
+    failed = venue.metric("day_before_lookups_total", result="failed")
+    assert venue.metric("day_before_lookups_total", result="miss") + failed >= 1
+
+
+def test_the_results_of_batches_are_counted(venue_with: Callable[..., Venue]) -> None:
+    venue = venue_with(projector=False)
+    route = "POST /v2/orders:batch"
+
+    def results(status: str) -> float:
+        return venue.metric("batch_results_total", route=route, status=status)
+
+    entered = results("200")
+    with venue.client(venue.open_account()) as client:
+        orders = [limit_order(), limit_order(qty="0"), limit_order()]
+        assert client.post("/v2/orders:batch", json={"orders": orders}).status_code == 207
+    wait_for(lambda: results("200") - entered == 2)
+    assert results("422") >= 1
 
 
 class FailingEngine:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from openvenue import metrics
 from openvenue.db.alchemy import DATABASE_ERRORS, is_away
 from openvenue.db.database import Database
 from openvenue.engine.instruments import Instruments
@@ -53,6 +54,7 @@ class DaysBefore:
         account, prices = self._accounts.get(account_id), self._prices
         if account is None or prices is None:
             if time.monotonic() < self._asks_again_at:
+                metrics.DAY_BEFORE_LOOKUPS.labels("failed").inc()
                 return UNKNOWN
             try:
                 async with asyncio.timeout(_PATIENCE_S), self._database.connect() as connection:
@@ -63,11 +65,15 @@ class DaysBefore:
             except (TimeoutError, *DATABASE_ERRORS) as error:
                 if not isinstance(error, TimeoutError) and not is_away(error):
                     raise
+                metrics.DAY_BEFORE_LOOKUPS.labels("failed").inc()
                 self._asks_again_at = time.monotonic() + _RETRY_S
                 _log.warning("the day before is not known", reason=reason_of(error))
                 return UNKNOWN
             if now - datetime(now.year, now.month, now.day, tzinfo=UTC) > _SETTLED_AFTER:
                 self._keep(day, account_id, account, prices)
+            metrics.DAY_BEFORE_LOOKUPS.labels("miss").inc()
+        else:
+            metrics.DAY_BEFORE_LOOKUPS.labels("hit").inc()
         return DayBefore(account, prices)
 
     def _keep(

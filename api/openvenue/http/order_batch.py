@@ -60,16 +60,15 @@ async def submit_orders(worker: Worker, principal: Principal, body: bytes, outco
     Raises Problem, and then nothing was entered.
     """
     items = decode_new_orders(body)
-    asked = await _ask_for_unknown(worker, items)
+    instruments = await _instruments_of(worker, items)
     results: list[OrderResult | None] = [None] * len(items)
     sent: list[_Sent] = []
     requests: list[pb.Request] = []
-    known = worker.instruments.get
     for place, wanted in enumerate(items):
         try:
             if isinstance(wanted, Problem):
                 raise wanted
-            instrument = known(wanted.symbol) or asked[wanted.symbol]
+            instrument = instruments[wanted.symbol]
             if isinstance(instrument, Problem):
                 raise instrument
             request = new_order(principal, wanted, instrument)
@@ -191,24 +190,22 @@ async def _numbers_of(
     return await asyncio.gather(*(look_up(each) for each in wanted.client_order_ids or ()))
 
 
-async def _ask_for_unknown(
+async def _instruments_of(
     worker: Worker, items: Iterable[NewOrderRequest | Problem]
 ) -> dict[str, Instrument | Problem]:
-    """Ask the engine, once for all, for symbols that are not known yet; return what it said."""
-    known = worker.instruments.get
-    missing = {
-        item.symbol
-        for item in items
-        if not isinstance(item, Problem) and known(item.symbol) is None
-    }
+    """Return the instrument of each symbol, or why there is none.
 
-    async def ask(symbol: str) -> Instrument | Problem:
+    The engine is asked once for all that are not known yet.
+    """
+    symbols = {item.symbol for item in items if not isinstance(item, Problem)}
+
+    async def find(symbol: str) -> Instrument | Problem:
         try:
             return await find_instrument(worker, symbol)
         except Problem as problem:
             return problem
 
-    return dict(zip(missing, await asyncio.gather(*map(ask, missing)), strict=True))
+    return dict(zip(symbols, await asyncio.gather(*map(find, symbols)), strict=True))
 
 
 async def _restrict(

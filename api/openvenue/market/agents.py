@@ -255,7 +255,7 @@ def residents() -> tuple[Agent, ...]:
         Maker("market maker 1", half_spread_bps=2.5, size=4),
         # Wide and large: it is there while the first one was just filled.
         Maker("market maker 2", half_spread_bps=6.0, size=40),
-        Noise("market noise", chance=0.25),
+        Noise("market noise", chance=0.4),
         ValueTrader("market value", chance=0.2),
         MomentumTrader("market momentum", chance=0.1),
     )

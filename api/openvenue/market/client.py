@@ -7,6 +7,7 @@ import msgspec
 
 from openvenue.market.agents import Action, Cancel, OwnOrder, Place, Side
 from openvenue.replay.venue import Credentials, Refused, Venue, VenueUnavailable
+from openvenue.vocabulary import ASSET_CLASSES
 
 ORDERS_PAGE = 500
 
@@ -81,7 +82,7 @@ class MarketClient:
     async def assets(self) -> list[Asset]:
         """Return the instruments that can be traded now."""
         found: list[Asset] = []
-        for asset_class in ASSET_CLASSES.words:
+        for asset_class in ASSET_CLASSES.values():
             path = f"/v2/assets?status=active&asset_class={asset_class}"
             found += await self._get(path, 0, list[Asset])
         return [asset for asset in found if asset.tradable]

@@ -33,7 +33,7 @@ class MarketSettings(BaseSettings):
     seed: int | None = Field(
         default=None, description="of all decisions and values; absent: another one at each start"
     )
-    round_s: float = Field(default=2.0, ge=0.2, le=60, description="time between two decisions")
+    round_s: float = Field(default=4.0, ge=0.2, le=60, description="time between two decisions")
     orders_per_second_max: float = Field(
         default=10.0, gt=0, le=1000, description="orders, replacements and cancels together"
     )

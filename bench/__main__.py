@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -224,6 +226,37 @@ def measure_health(scratch: Path, seconds: int, runs: int) -> Results:
     )
 
 
+def measure_market(scratch: Path, seconds: int, runs: int) -> Results:
+    """Measure processor seconds a second of a whole venue, with residents and without."""
+    results: Results = {}
+    table = _table("Resident traders", "venue", "processor s/s")
+    for name, options in {"idle": (), "with a market": ("--market",)}.items():
+        shares = []
+        for run in range(runs):
+            with venue(scratch / f"market-{len(options)}-{run}", 1, *options) as server:
+                assert server.data_dir is not None
+                time.sleep(WARM_UP_MAX_S)
+                before = _processor_s(server.data_dir)
+                time.sleep(seconds)
+                shares.append((_processor_s(server.data_dir) - before) / seconds)
+        results[name] = shares
+        table.add_row(name, f"{statistics.median(shares):.3f}")
+    Console().print(table)
+    return results
+
+
+def _processor_s(data_dir: Path) -> float:
+    """Return the processor time of all processes of a venue, its database included."""
+    up = int((data_dir / "up.lock").read_text())
+    postmaster = int((data_dir / "postgres/postmaster.pid").read_text().split()[0])
+    total_s = 0.0
+    for root in (psutil.Process(up), psutil.Process(postmaster)):
+        for process in (root, *root.children(recursive=True)):
+            times = process.cpu_times()
+            total_s += times.user + times.system
+    return total_s
+
+
 def _measure_http(
     title: str,
     script: str,
@@ -298,6 +331,7 @@ PARTS: dict[str, Callable[[Path, int, int], Results]] = {
     "engine": measure_engine,
     "rest": measure_rest,
     "health": measure_health,
+    "market": measure_market,
 }
 
 if __name__ == "__main__":

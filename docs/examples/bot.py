@@ -36,7 +36,7 @@ class Bot:
         self.entered: dict[str, Decimal] = {}  # by order, as answered
         self.middles: deque[Decimal] = deque(maxlen=20)
         self.listening = asyncio.Event()
-        self.busy = False
+        self.trading = asyncio.Lock()
 
     def account(self) -> tuple[Decimal, Decimal]:
         """Return what the venue says: cash, and the position in the symbol."""
@@ -58,26 +58,26 @@ class Bot:
     async def on_quote(self, quote: dict[str, Any]) -> None:
         """Buy above the moving average, sell below it, and hold at most one order's quantity."""
         bid, ask = Decimal(str(quote["bp"])), Decimal(str(quote["ap"]))
-        if not bid * ask or self.busy or not self.listening.is_set():
+        if not bid * ask or self.trading.locked() or not self.listening.is_set():
             return
         self.middles.append((bid + ask) / 2)
         average = sum(self.middles) / len(self.middles)
         held = self.position - self.first
         if self.middles[-1] >= average and held <= 0:
-            await self.trade("buy", ask)
+            async with self.trading:
+                await self.trade("buy", ask)
         elif self.middles[-1] < average and held > 0:
-            await self.trade("sell", bid)
+            async with self.trading:
+                await self.trade("sell", bid)
 
     async def trade(self, side: str, price: Decimal) -> None:
         """Take what is quoted, and wait until the stream has told what came of it."""
-        self.busy = True
         terms = {"symbol": self.symbol, "side": side, "qty": str(QTY), "type": "limit"}
         terms |= {"time_in_force": "ioc", "limit_price": str(price)}
         terms["client_order_id"] = str(uuid.uuid4())  # Sending it again is safe.
         order = await asyncio.to_thread(self.client.post, "/orders", terms)
         self.entered[order["id"]] = Decimal(order["filled_qty"])
         await self.heard_all()
-        self.busy = False
 
     async def heard_all(self, within_s: float = 30.0) -> None:
         """Wait until all fills of answered orders were heard."""
@@ -98,9 +98,8 @@ class Bot:
         self.listening.set()
         await asyncio.sleep(seconds)
         self.listening.clear()
-        while self.busy:
-            await asyncio.sleep(0.01)
-        await self.heard_all()
+        async with self.trading:
+            await self.heard_all()
         for task in tasks:
             task.cancel()
         cash, position = self.account()

@@ -42,12 +42,13 @@ class Market:
 
     def start(self, **settings: str) -> ChildProcess:
         """Start the process; the venue ends it with its own."""
-        own = {**SETTINGS, **settings}
-        own |= {
+        own = {
+            **SETTINGS,
             "API_URL": self.venue.url,
             "KEYS_FILE": str(self.keys_file),
             "PRICES": json.dumps({symbol: str(price) for symbol, price in PRICES.items()}),
             "HTTP_PORT": str(self.port),
+            **settings,
         }
         environment = {f"OPENVENUE_MARKET_{name}": value for name, value in own.items()}
         command = [sys.executable, "-m", "openvenue.market"]

@@ -100,6 +100,18 @@ def test_a_market_waits_for_an_engine_that_died_and_goes_on(market: Market) -> N
     assert process.running
 
 
+def test_a_second_market_with_the_same_keys_ends(market: Market) -> None:
+    market.start()
+    market.wait_until_ready()
+    first = market.venue.processes.pop("market")
+    try:
+        second = market.start(HTTP_PORT="0")
+        assert second.process.wait(30) == FAULT
+        assert "another market" in second.log.read_text()
+    finally:
+        assert first.stop() == 0
+
+
 @pytest.mark.parametrize("content", [None, "{}", '{"keys": []}'])
 def test_without_its_keys_a_market_ends_and_says_why(market: Market, content: str | None) -> None:
     market.keys_file.unlink()

@@ -5,7 +5,9 @@ from openvenue.first_process import end_at_sigterm
 end_at_sigterm()  # Before imports that take a second.
 
 import asyncio
+import fcntl
 import functools
+import os
 import signal
 import time
 from contextlib import AsyncExitStack
@@ -123,7 +125,14 @@ async def _leave(rounds: Rounds) -> None:
 
 def _keys(own: MarketSettings, names: list[str]) -> list[Credentials]:
     try:
+        # Never closed: the lock lasts as long as the process.
+        descriptor = os.open(own.keys_file, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         keys = read_keys(own.keys_file.read_bytes())
+    except BlockingIOError as error:
+        raise MarketFault(
+            f"another market uses the keys of {own.keys_file}: two would cancel each other's orders"
+        ) from error
     except (OSError, msgspec.MsgspecError) as error:
         raise MarketFault(
             f"{own.keys_file} cannot be read ({error}): `openvenue market fund` writes it, and "

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -334,6 +335,37 @@ def measure_streams(scratch: Path, seconds: int, runs: int) -> Results:
     return {"deliveries": rows, "order entry": beside}
 
 
+def measure_market(scratch: Path, seconds: int, runs: int) -> Results:
+    """Measure processor seconds a second of a whole venue, with residents and without."""
+    results: Results = {}
+    table = _table("Resident traders", "venue", "processor s/s")
+    for name, options in {"idle": (), "with a market": ("--market",)}.items():
+        shares = []
+        for run in range(runs):
+            with venue(scratch / f"market-{len(options)}-{run}", 1, *options) as server:
+                assert server.data_dir is not None
+                time.sleep(WARM_UP_MAX_S)
+                before = _processor_s(server.data_dir)
+                time.sleep(seconds)
+                shares.append((_processor_s(server.data_dir) - before) / seconds)
+        results[name] = shares
+        table.add_row(name, f"{statistics.median(shares):.3f}")
+    Console().print(table)
+    return results
+
+
+def _processor_s(data_dir: Path) -> float:
+    """Return the processor time of all processes of a venue, its database included."""
+    up = int((data_dir / "up.lock").read_text())
+    postmaster = int((data_dir / "postgres/postmaster.pid").read_text().split()[0])
+    total_s = 0.0
+    for root in (psutil.Process(up), psutil.Process(postmaster)):
+        for process in (root, *root.children(recursive=True)):
+            times = process.cpu_times()
+            total_s += times.user + times.system
+    return total_s
+
+
 def _measure_http(
     title: str,
     script: str,
@@ -410,6 +442,7 @@ PARTS: dict[str, Callable[[Path, int, int], Results]] = {
     "batches": measure_batches,
     "health": measure_health,
     "streams": measure_streams,
+    "market": measure_market,
 }
 
 if __name__ == "__main__":

@@ -52,10 +52,10 @@ def bare_asgi(workers: int) -> Iterator[Server]:
 
 
 @contextmanager
-def venue(data_dir: Path, workers: int, **environment: str) -> Iterator[Server]:
+def venue(data_dir: Path, workers: int, *options: str, **environment: str) -> Iterator[Server]:
     """Run a whole venue by `openvenue up`, with its data in `data_dir`."""
     command = ["openvenue", "up", "--data-dir", str(data_dir), "--workers", str(workers)]
-    command += ["--port", "0", "--engine-port", "0"]
+    command += ["--port", "0", "--engine-port", "0", *options]
     with _running(command, environment) as process:
         described = data_dir / "venue.json"
         deadline = time.monotonic() + START_TIMEOUT_S

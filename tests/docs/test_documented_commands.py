@@ -27,6 +27,8 @@ START_TIMEOUT_S = 60.0
 
 # Whole blocks that run elsewhere.
 RUN_ELSEWHERE = {
+    'eval "$(openvenue keys env --account bob)"\n'
+    "python docs/examples/bot.py AAPL 60\n": "test_bot.py",
     "make test\n": "this suite is part of it",
     "make run\n": "test_make_run.py",
     "make images\n": "tests/images",

@@ -23,6 +23,7 @@ _OWN = {
     "accounts": "openvenue.cli.accounts:app",
     "keys": "openvenue.cli.keys:app",
     "instruments": "openvenue.cli.instruments:app",
+    "market": "openvenue.cli.market:app",
     "journal": "openvenue.cli.engine_commands:journal",
     "migrate": "openvenue.cli.migrate:app",
     "snapshot": "openvenue.cli.status:snapshot_app",

@@ -49,7 +49,7 @@ def up(
         int | None,
         typer.Option(
             min=0,
-            max=65_532,
+            max=65_531,
             help="TCP port of the engine's gRPC server, open to every user of this machine; 0: any "
             "free one. Default: a socket in the data directory that only you can open.",
         ),
@@ -58,14 +58,21 @@ def up(
         int | None,
         typer.Option(
             min=0,
-            max=65_533,
-            help="Of the engine's metrics; the next two are the projector's and the stream's. 0: "
-            "any free ones. Default: the three behind --engine-port, or 7071.",
+            max=65_532,
+            help="Of the engine's metrics; the next three are those of projector, stream and "
+            "market. 0: any free ones. Default: the four behind --engine-port, or 7071.",
         ),
     ] = None,
     demo: Annotated[
         bool, typer.Option(help="Define instruments and open accounts with keys to trade with.")
     ] = True,
+    market: Annotated[
+        bool,
+        typer.Option(
+            "--market",
+            help="Let resident traders keep the demo instruments' books quoted and trading.",
+        ),
+    ] = False,
     engine_binary: EngineBinaryOption = None,
 ) -> None:
     """Start a venue: database, engine, projector, API, stream. Ctrl-C stops it; its data stays."""
@@ -83,6 +90,7 @@ def up(
             ports=choose_ports(port, engine_port, metrics_port, patience_s=patience_s),
             engine_binary=find_engine_binary(engine_binary).absolute(),
             with_demo=demo,
+            with_market=market,
         )
         asyncio.run(_run(plan))
 

@@ -152,7 +152,7 @@ class Venue:
         if limit_price is not None:
             order["limit_price"] = limit_price
         started = time.perf_counter()
-        body = await self._request("POST", "/v2/orders", account, order)
+        body = await self.request("POST", "/v2/orders", account, order)
         self.latencies_s.append(time.perf_counter() - started)
         return self._read(_order, body)
 
@@ -161,33 +161,33 @@ class Venue:
     ) -> OrderReport:
         """Change an order's total quantity; the report is of the order that replaces it."""
         change = {"qty": qty, "client_order_id": client_order_id}
-        body = await self._request("PATCH", f"/v2/orders/{order_id}", account, change)
+        body = await self.request("PATCH", f"/v2/orders/{order_id}", account, change)
         return self._read(_order, body)
 
     async def cancel(self, account: int, order_id: str) -> None:
         """Cancel an order for certain. Raises Refused if it ended in another way."""
         try:
-            await self._request("DELETE", f"/v2/orders/{order_id}", account)
+            await self.request("DELETE", f"/v2/orders/{order_id}", account)
         except Refused:
             # A cancel whose answer was lost is sent again, and finds the order canceled.
             if (await self.order(account, order_id)).status != "canceled":
                 raise
 
     async def order(self, account: int, order_id: str) -> OrderReport:
-        return self._read(_order, await self._request("GET", f"/v2/orders/{order_id}", account))
+        return self._read(_order, await self.request("GET", f"/v2/orders/{order_id}", account))
 
     async def open_orders(self, account: int, symbol: str, limit: int) -> list[OrderReport]:
         """Return the newest `limit` (at most 500) open orders of an account in one symbol."""
         path = f"/v2/orders?status=open&symbols={_quoted(symbol)}&limit={limit}"
-        return self._read(_orders, await self._request("GET", path, account))
+        return self._read(_orders, await self.request("GET", path, account))
 
     async def book(self, symbol: str, depth: int) -> BookReport:
         """Return the best `depth` (at most 1,000) levels of each side."""
         path = f"/v1/book/{_quoted(symbol)}?depth={depth}"
-        return self._read(_book, await self._request("GET", path, 0))
+        return self._read(_book, await self.request("GET", path, 0))
 
     async def asset(self, symbol: str) -> Asset:
-        return self._read(_asset, await self._request("GET", f"/v2/assets/{_quoted(symbol)}", 0))
+        return self._read(_asset, await self.request("GET", f"/v2/assets/{_quoted(symbol)}", 0))
 
     def _read(self, decoder: msgspec.json.Decoder[Report], body: bytes) -> Report:
         try:
@@ -197,9 +197,14 @@ class Venue:
                 f"{self._url} does not answer as a venue does ({error}): is it another server's?"
             ) from error
 
-    async def _request(
+    async def request(
         self, method: str, path: str, account: int, body: dict[str, Any] | None = None
     ) -> bytes:
+        """Return the body of a 2xx; `account` is a place in `accounts`.
+
+        Repeats the request while its fate is open, so an order needs a client_order_id. Raises
+        Refused, and VenueUnavailable after the deadline.
+        """
         data = msgspec.json.encode(body) if body is not None else None
         started = time.monotonic()
         while True:

@@ -5,6 +5,7 @@
   engine/       journal and snapshots
   logs/         one file per process
   keys.json     API keys of the demo accounts (mode 0600)
+  market.json   API keys of the market's agents (mode 0600)
   admin/        tokens of the engine's administrators, one: local (mode 0600)
   *.sock        sockets of the engine (mode 0600)
   venue.json    addresses of the running venue (mode 0600, removed when it stops)
@@ -69,6 +70,10 @@ class DataDir:
     @property
     def keys_file(self) -> Path:
         return self.path / "keys.json"
+
+    @property
+    def market_keys_file(self) -> Path:
+        return self.path / "market.json"
 
     @property
     def engine_socket(self) -> Path:
@@ -154,18 +159,25 @@ class DataDir:
 
     def demo_keys(self) -> list[DemoKey]:
         """Return the demo accounts' keys; empty before they were made."""
-        try:
-            return [DemoKey(**key) for key in json.loads(self.keys_file.read_text())["keys"]]
-        except FileNotFoundError:
-            return []
-        except (ValueError, TypeError, KeyError) as error:
-            raise CommandError(
-                f"{self.keys_file} cannot be read ({error}): delete it to have new keys made at "
-                "the next `openvenue up`"
-            ) from error
+        return read_keys(self.keys_file)
 
-    def write_demo_keys(self, keys: list[DemoKey]) -> None:
-        write_private(self.keys_file, {"keys": [asdict(key) for key in keys]})
+
+def read_keys(file: Path) -> list[DemoKey]:
+    """Return the keys of a file; empty if there is none. Raises CommandError."""
+    try:
+        return [DemoKey(**key) for key in json.loads(file.read_text())["keys"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, KeyError) as error:
+        raise CommandError(
+            f"{file} cannot be read ({error}): delete it to have new keys made at the next "
+            "`openvenue up`"
+        ) from error
+
+
+def write_keys(file: Path, keys: list[DemoKey]) -> None:
+    """Write a file of keys that only its owner may read."""
+    write_private(file, {"keys": [asdict(key) for key in keys]})
 
 
 def process_started(pid: int) -> str | None:

@@ -6,6 +6,7 @@ next start completes exactly those whose set-up was interrupted.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from openvenue.admin.client import Admin
 from openvenue.engine.v1 import engine_pb2 as pb
@@ -85,6 +86,9 @@ INSTRUMENTS = (
     _crypto(101, "BTC/USD", "Bitcoin", "0.0001", "60000"),
     _crypto(102, "ETH/USD", "Ether", "0.0001", "3000"),
 )
+
+
+PRICES = {terms.symbol: Decimal(terms.mark) for terms in INSTRUMENTS}
 
 
 async def set_up(admin: Admin) -> None:

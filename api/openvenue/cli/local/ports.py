@@ -19,6 +19,7 @@ class Ports:
     engine_metrics: int
     projector_metrics: int
     stream_metrics: int
+    market_metrics: int
 
 
 def choose_ports(
@@ -27,14 +28,14 @@ def choose_ports(
     """Return the wanted ports, 0 meaning any free one.
 
     After `api` come its probes and the streams; after `metrics`, which is the engine's and by
-    default the port after the engine's own, come those of projector and stream. Raises CommandError
-    if another program listens on one of them for `patience_s`.
+    default the port after the engine's own, come those of projector, stream and market.
+    Raises CommandError if another program listens on one of them for `patience_s`.
     """
     if metrics is None:
         metrics = engine + 1 if engine else 0
-    wanted = {"--port": _run(api)}
+    wanted = {"--port": _run(api, 3)}
     wanted["--engine-port"] = [] if engine is None else [engine]
-    wanted["--metrics-port"] = _run(metrics)
+    wanted["--metrics-port"] = _run(metrics, 4)
     deadline = time.monotonic() + patience_s
     # All sockets stay open until each has its port, so that no two get the same one.
     sockets: list[socket.socket] = []
@@ -47,21 +48,12 @@ def choose_ports(
             each.close()
     engine_port = None if engine is None else bound.pop(3)
     api_port, operations_port, stream_port, *metrics_ports = bound
-    engine_metrics_port, projector_metrics_port, stream_metrics_port = metrics_ports
-    return Ports(
-        api_port,
-        operations_port,
-        stream_port,
-        engine_port,
-        engine_metrics_port,
-        projector_metrics_port,
-        stream_metrics_port,
-    )
+    return Ports(api_port, operations_port, stream_port, engine_port, *metrics_ports)
 
 
-def _run(first: int) -> list[int]:
-    """Return three ports that follow each other; 0: three free ones."""
-    return [first, first + 1, first + 2] if first else [0, 0, 0]
+def _run(first: int, count: int) -> list[int]:
+    """Return ports that follow each other; 0: free ones."""
+    return list(range(first, first + count)) if first else [0] * count
 
 
 def _bind(port: int, option: str, deadline: float) -> socket.socket:

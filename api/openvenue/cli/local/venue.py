@@ -1,5 +1,5 @@
-"""A whole venue on one machine: database, migrations, engine, projector, API and stream, in that
-order.
+"""A whole venue on one machine: database, migrations, engine, projector, API, stream and, where it
+is wanted, a market, in that order.
 
 It starts step by step, waiting for each step. It is then supervised, and stops in the reverse
 order. Its data stays in the data directory, so the next start continues where this one ended.
@@ -7,6 +7,7 @@ order. Its data stays in the data directory, so the next start continues where t
 
 import asyncio
 import fcntl
+import json
 import os
 import sys
 import time
@@ -23,13 +24,14 @@ from pydantic import SecretStr
 from openvenue.cli.connection import administration
 from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey, RunningVenue, process_started
-from openvenue.cli.local.demo_keys import demo_keys
+from openvenue.cli.local.kept_keys import kept_keys
 from openvenue.cli.local.ports import Ports
 from openvenue.cli.local.postgres import EmbeddedPostgres
 from openvenue.cli.local.processes import Child, keep_running
 from openvenue.commands import CommandError
 from openvenue.db import migrate
 from openvenue.db.alchemy import DATABASE_ERRORS
+from openvenue.market.funding import fund
 from openvenue.reasons import reason_of
 from openvenue.settings import Settings
 
@@ -60,6 +62,7 @@ class Plan:
     ports: Ports
     engine_binary: Path
     with_demo: bool
+    with_market: bool
 
 
 @dataclass(slots=True)
@@ -112,11 +115,20 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
             report("setting up demo instruments and accounts")
             async with administration(settings) as admin:
                 await demo.set_up(admin)
+        residents: dict[int, str] = {}
+        if plan.with_market:
+            report("funding the market's traders")
+            async with administration(settings) as admin:
+                residents = await fund(admin, demo.PRICES)
 
         report("starting the projector, the API and the stream")
         environment = _environment(plan, settings)
         projector = await _start(stack, _projector(plan, environment))
-        keys = await demo_keys(plan.data_dir, settings) if plan.with_demo else []
+        keys = []
+        if plan.with_demo:
+            keys = await kept_keys(plan.data_dir.keys_file, demo.ACCOUNTS, settings)
+        if plan.with_market:
+            await kept_keys(plan.data_dir.market_keys_file, residents, settings)
         api = await _start(stack, _api(plan, environment))
         stream = await _start(stack, _stream(plan, environment))
         running = RunningVenue(
@@ -134,8 +146,12 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
         stream_operations_url = f"http://127.0.0.1:{plan.ports.stream_metrics}"
         await _http_ready(api, running.operations_url, (engine, projector))
         await _http_ready(stream, stream_operations_url, (engine, projector))
+        children = [engine, projector, api, stream]
+        if plan.with_market:
+            report("starting the market")
+            children.append(await _start(stack, _market(plan, environment)))
         stack.enter_context(plan.data_dir.announce(running))
-        yield LocalVenue(running, [engine, projector, api, stream], postgres, keys)
+        yield LocalVenue(running, children, postgres, keys)
         report("stopping")
 
 
@@ -214,6 +230,8 @@ def _environment(plan: Plan, settings: Settings) -> dict[str, str]:
         "OPENVENUE_STREAM_HOST": "127.0.0.1",
         "OPENVENUE_STREAM_PORT": str(plan.ports.stream),
         "OPENVENUE_STREAM_HTTP_PORT": str(plan.ports.stream_metrics),
+        **market_environment(f"http://127.0.0.1:{plan.ports.api}", plan.data_dir),
+        "OPENVENUE_MARKET_HTTP_PORT": str(plan.ports.market_metrics),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -264,6 +282,25 @@ def _stream(plan: Plan, environment: dict[str, str]) -> Child:
         command=[sys.executable, "-m", "openvenue.stream"],
         environment=environment,
         log=plan.data_dir.log("stream"),
+        stop_timeout_s=15,
+    )
+
+
+def market_environment(api_url: str, data_dir: DataDir) -> dict[str, str]:
+    """Return the settings of a market of the demo instruments."""
+    return {
+        "OPENVENUE_MARKET_API_URL": api_url,
+        "OPENVENUE_MARKET_KEYS_FILE": str(data_dir.market_keys_file.absolute()),
+        "OPENVENUE_MARKET_PRICES": json.dumps({s: str(p) for s, p in demo.PRICES.items()}),
+    }
+
+
+def _market(plan: Plan, environment: dict[str, str]) -> Child:
+    return Child(
+        name="market",
+        command=[sys.executable, "-m", "openvenue.market"],
+        environment=environment,
+        log=plan.data_dir.log("market"),
         stop_timeout_s=15,
     )
 

@@ -1,10 +1,12 @@
-"""The API keys of the demo accounts: in the data directory, and their hashes in the database."""
+"""API keys of a local venue: in files of the data directory, and their hashes in the database."""
+
+from collections.abc import Mapping
+from pathlib import Path
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.cli.local import demo
-from openvenue.cli.local.data_dir import DataDir, DemoKey
+from openvenue.cli.local.data_dir import DemoKey, read_keys, write_keys
 from openvenue.db.alchemy import open_engine
 from openvenue.db.tables import api_keys
 from openvenue.security.keys import create_key, hash_secret
@@ -13,23 +15,27 @@ from openvenue.settings import Settings
 _CONNECT_TIMEOUT_S = 10.0
 
 
-async def demo_keys(data_dir: DataDir, settings: Settings) -> list[DemoKey]:
-    """Return the demo accounts' keys, made once, after adding them to the database in use."""
-    keys = data_dir.demo_keys()
+async def kept_keys(file: Path, accounts: Mapping[int, str], settings: Settings) -> list[DemoKey]:
+    """Return the accounts' keys, made once, after adding them to the database in use.
+
+    `accounts` are names by number. Accounts without a key in the file get one.
+    """
+    keys = read_keys(file)
     database = open_engine(
         settings.database_url.get_secret_value(), "openvenue-cli", timeout_s=_CONNECT_TIMEOUT_S
     )
+    known = {key.account_id for key in keys}
+    missing = {number: name for number, name in accounts.items() if number not in known}
     try:
         async with database.begin() as connection:
-            if keys:
-                await _restore(connection, settings.shard_id, keys)
-                return keys
-            for account_id, name in demo.ACCOUNTS.items():
+            await _restore(connection, settings.shard_id, keys)
+            for account_id, name in missing.items():
                 made = await create_key(connection, settings.shard_id, account_id, _label(name))
                 keys.append(DemoKey(account_id, name, made.key_id, made.secret))
     finally:
         await database.dispose()
-    data_dir.write_demo_keys(keys)
+    if missing:
+        write_keys(file, keys)
     return keys
 
 
@@ -50,4 +56,4 @@ async def _restore(connection: AsyncConnection, shard_id: int, keys: list[DemoKe
 
 
 def _label(name: str) -> str:
-    return f"demo key of {name}"
+    return f"key of {name}"

@@ -1,0 +1,90 @@
+"""`openvenue market`: resident traders, whose accounts it funds and whose process it runs."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from openvenue.cli.connection import (
+    DATA_DIR_DEFAULT,
+    DataDirOption,
+    administration,
+    venue_settings,
+)
+from openvenue.cli.local.data_dir import DataDir
+from openvenue.cli.local.demo import PRICES
+from openvenue.cli.local.kept_keys import kept_keys
+from openvenue.cli.local.venue import market_environment
+from openvenue.commands import CommandError, JsonOption, print_rows
+from openvenue.db.alchemy import DATABASE_ERRORS
+from openvenue.market import __main__ as process
+from openvenue.market.funding import fund as fund_accounts
+from openvenue.reasons import reason_of
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Keep the books quoted and trading."
+)
+
+
+@app.command()
+def run(data_dir: DataDirOption = DATA_DIR_DEFAULT) -> None:
+    """Trade until Ctrl-C, as `openvenue up --market` does. Settings: OPENVENUE_MARKET_…
+
+    On a venue of this machine it funds its accounts first, and trades the demo instruments.
+    """
+    local = DataDir(data_dir)
+    if "OPENVENUE_MARKET_KEYS_FILE" not in os.environ and (venue := local.running()):
+        os.environ.update(
+            {
+                **market_environment(venue.api_url, local),
+                **{k: v for k, v in os.environ.items() if k.startswith("OPENVENUE_MARKET_")},
+            }
+        )
+        asyncio.run(_fund(data_dir, local.market_keys_file, PRICES))
+    process.main()
+
+
+@app.command()
+def fund(
+    keys_file: Annotated[
+        Path, typer.Argument(dir_okay=False, help="File for the traders' keys; kept if it exists.")
+    ],
+    price: Annotated[
+        list[str],
+        typer.Option(help="SYMBOL=PRICE of an instrument to hold and trade; may be repeated."),
+    ],
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the traders' accounts, top them up and write their keys. Repeating it is safe."""
+    prices = dict(_price(each) for each in price)
+
+    print_rows(asyncio.run(_fund(data_dir, keys_file, prices)), as_json=as_json, empty="")
+
+
+async def _fund(
+    data_dir: Path, keys_file: Path, prices: Mapping[str, Decimal]
+) -> list[dict[str, Any]]:
+    settings = venue_settings(data_dir)
+    async with administration(settings) as admin:
+        accounts = await fund_accounts(admin, prices)
+    try:
+        keys = await kept_keys(keys_file, accounts, settings)
+    except DATABASE_ERRORS as error:
+        raise CommandError(f"the database does not answer ({reason_of(error)})") from error
+    return [{"account_id": key.account_id, "name": key.account} for key in keys]
+
+
+def _price(text: str) -> tuple[str, Decimal]:
+    symbol, _, number = text.rpartition("=")
+    try:
+        price = Decimal(number)
+    except InvalidOperation:
+        price = Decimal(0)
+    if not symbol or not price.is_finite() or price <= 0:
+        raise CommandError(f"{text} is no price: write one like AAPL=585.25")
+    return symbol, price

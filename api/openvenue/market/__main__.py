@@ -1,0 +1,161 @@
+"""The market process: `python -m openvenue.market`, ended by SIGTERM or SIGINT."""
+
+from openvenue.first_process import end_at_sigterm
+
+end_at_sigterm()  # Before imports that take a second.
+
+import asyncio
+import fcntl
+import functools
+import os
+import signal
+import time
+from contextlib import AsyncExitStack
+
+import msgspec
+import uvloop
+from prometheus_client import generate_latest
+
+from openvenue.market.agents import residents
+from openvenue.market.client import MarketClient, read_keys
+from openvenue.market.metrics import FAILURES, REGISTRY
+from openvenue.market.rounds import Rounds
+from openvenue.market.settings import MarketSettings
+from openvenue.replay.venue import Credentials, Refused, Venue, VenueUnavailable
+from openvenue.serving.operations import Probes, serving_probes
+from openvenue.serving.readiness import Health
+from openvenue.serving.sockets import listen
+from openvenue.settings import bad_settings_end_the_process, get_settings
+from openvenue.telemetry import configure_logging, get_logger
+
+FAULT = 3  # exit status: a restart would not help
+_BACKOFF_FIRST_S = 0.5
+_LEAVE_TIMEOUT_S = 5.0
+# A late round is made up for no further than this.
+_STEP_MAX_S = 60.0
+
+_log = get_logger(__name__)
+
+
+class MarketFault(Exception):
+    """The keys are missing or refused; says what to do."""
+
+
+class _State:
+    """What the probes tell."""
+
+    problem: str | None = "starting"
+
+    def waits(self, reason: str) -> None:
+        self.problem = reason
+
+
+async def serve() -> None:
+    """Trade until a signal."""
+    with bad_settings_end_the_process():
+        shared, own = get_settings(), MarketSettings()
+    configure_logging(shared.log_level, shared.log_format)
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    try:
+        await run(own, stop)
+    except MarketFault as fault:
+        _log.error("market ended: trying again would not help", reason=str(fault))
+        raise SystemExit(FAULT) from fault
+
+
+async def run(own: MarketSettings, stop: asyncio.Event) -> None:
+    """Trade until `stop` is set. Raises MarketFault."""
+    agents = residents()
+    keys = _keys(own, [agent.name for agent in agents])
+    state = _State()
+    async with AsyncExitStack() as stack:
+        if own.http_port:
+            probes = stack.enter_context(listen(own.http_host, own.http_port))
+            await stack.enter_async_context(serving_probes(probes, _probes(state)))
+        venue = await stack.enter_async_context(Venue(own.api_url, keys, 4, state.waits))
+        rounds = Rounds(MarketClient(venue), agents, own)
+        _log.info("market starts", seed=rounds.seed)
+        playing = asyncio.ensure_future(_play(rounds, own, state))
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait((playing, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        playing.cancel()
+        try:
+            await playing
+        except asyncio.CancelledError:
+            await _leave(rounds)
+
+
+async def _play(rounds: Rounds, own: MarketSettings, state: _State) -> None:
+    """Play round after round; while the venue is away, wait with backoff."""
+    backoff_s = _BACKOFF_FIRST_S
+    last = time.monotonic() - own.round_s
+    while True:
+        started = time.monotonic()
+        try:
+            await rounds.play(min(started - last, _STEP_MAX_S), spread_over_s=own.round_s * 0.8)
+        except (VenueUnavailable, Refused) as error:
+            if isinstance(error, Refused) and error.status in (401, 403):
+                raise MarketFault(
+                    f"the venue refuses the keys of {own.keys_file} ({error}): have them made "
+                    "anew with `openvenue market fund`"
+                ) from error
+            state.problem = str(error)
+            FAILURES.inc()
+            _log.warning("the venue is away", reason=str(error), retry_in_s=backoff_s)
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, own.backoff_max_s)
+            continue
+        state.problem = None
+        backoff_s = _BACKOFF_FIRST_S
+        last = started
+        await asyncio.sleep(max(0.0, started + own.round_s - time.monotonic()))
+
+
+async def _leave(rounds: Rounds) -> None:
+    """Cancel all orders, if the venue still answers."""
+    try:
+        async with asyncio.timeout(_LEAVE_TIMEOUT_S):
+            await rounds.leave()
+    except (TimeoutError, VenueUnavailable, Refused) as error:
+        _log.warning("orders stay open until the next start", reason=str(error) or "no answer")
+
+
+def _keys(own: MarketSettings, names: list[str]) -> list[Credentials]:
+    try:
+        # Never closed: the lock lasts as long as the process.
+        descriptor = os.open(own.keys_file, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        keys = read_keys(own.keys_file.read_bytes())
+    except BlockingIOError as error:
+        raise MarketFault(
+            f"another market uses the keys of {own.keys_file}: two would cancel each other's orders"
+        ) from error
+    except (OSError, msgspec.MsgspecError) as error:
+        raise MarketFault(
+            f"{own.keys_file} cannot be read ({error}): `openvenue market fund` writes it, and "
+            "OPENVENUE_MARKET_KEYS_FILE names it"
+        ) from error
+    if missing := [name for name in names if name not in keys]:
+        raise MarketFault(f"{own.keys_file} has no key of {', '.join(missing)}")
+    return [keys[name] for name in names]
+
+
+def _probes(state: _State) -> Probes:
+    def readiness() -> Health:
+        if state.problem is None:
+            return Health("ok")
+        return Health("unavailable", {"market": state.problem})
+
+    metrics = functools.partial(generate_latest, REGISTRY)
+    return Probes(health=lambda: Health("ok"), readiness=readiness, metrics=metrics)
+
+
+def main() -> None:
+    uvloop.run(serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Response
 from fastapi.dependencies.models import Dependant
 
 from openvenue.http import problems
-from openvenue.http.access import principal_of, reader_of_public
+from openvenue.http.access import principal_of, reader_of_market_data, reader_of_public
 from openvenue.http.worker import Worker
 from openvenue.security.principal import Principal
 
@@ -22,6 +22,10 @@ async def _principal(request: Request) -> Principal:
     return await principal_of(_worker(request), request.scope)
 
 
+async def _reader(request: Request) -> Principal:
+    return await reader_of_market_data(_worker(request), request.scope)
+
+
 async def may_read_pairs(request: Request) -> None:
     """Let in whoever may read the market data of currency pairs."""
     await reader_of_public(_worker(request), request.scope)
@@ -29,6 +33,7 @@ async def may_read_pairs(request: Request) -> None:
 
 WorkerOf = Annotated[Worker, Depends(_worker)]
 Authenticated = Annotated[Principal, Depends(_principal)]
+ReaderOfMarketData = Annotated[Principal, Depends(_reader)]
 
 
 def only_known_parameters(request: Request) -> None:

@@ -17,7 +17,7 @@ from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
-from openvenue.http.access import principal_of
+from openvenue.http.access import principal_of, rate_limit_headers
 from openvenue.http.asgi import JSON, read_body, send_document, send_problem
 from openvenue.http.engine_calls import command_of, engine_reply
 from openvenue.http.order_body import check_order_class, decode_new_order
@@ -56,10 +56,10 @@ class OrderEntry:
             document = await self._submit(scope, receive)
         except (Exception, asyncio.CancelledError) as error:
             problem = error if isinstance(error, Problem) else _failed_before_entry(error)
-            await send_problem(send, problem, scope["path"])
+            await send_problem(send, problem, scope["path"], *rate_limit_headers(scope))
             metrics.HTTP_REQUESTS.labels(_ROUTE, str(problem.status)).inc()
         else:
-            await send_document(send, 200, document, JSON)
+            await send_document(send, 200, document, JSON, *rate_limit_headers(scope))
             self._accepted.pending += 1
         self._latency.observe(time.perf_counter() - started_at)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -19,11 +20,14 @@ from openvenue.cli.local.data_dir import DataDir
 from openvenue.cli.local.demo import PRICES
 from openvenue.cli.local.kept_keys import kept_keys
 from openvenue.cli.local.venue import market_environment
-from openvenue.commands import CommandError, JsonOption, print_rows
+from openvenue.commands import CommandError, JsonOption, errors, print_rows
 from openvenue.db.alchemy import DATABASE_ERRORS
 from openvenue.market import __main__ as process
+from openvenue.market.funding import define_missing
 from openvenue.market.funding import fund as fund_accounts
 from openvenue.reasons import reason_of
+
+_ATTEMPT_INTERVAL_S = 1.0
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Keep the books quoted and trading."
@@ -57,20 +61,39 @@ def fund(
         list[str],
         typer.Option(help="SYMBOL=PRICE of an instrument to hold and trade; may be repeated."),
     ],
+    define: Annotated[
+        bool, typer.Option("--define", help="Define the instruments that the venue lacks.")
+    ] = False,
+    wait_s: Annotated[
+        float, typer.Option("--wait-s", min=0, help="How long to wait for the venue, seconds.")
+    ] = 0,
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Open the traders' accounts, top them up and write their keys. Repeating it is safe."""
     prices = dict(_price(each) for each in price)
 
-    print_rows(asyncio.run(_fund(data_dir, keys_file, prices)), as_json=as_json, empty="")
+    async def run() -> list[dict[str, Any]]:
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                return await _fund(data_dir, keys_file, prices, define=define)
+            except CommandError as error:
+                if time.monotonic() >= deadline:
+                    raise
+                errors.print(f"waiting for the venue: {error}", markup=False, highlight=False)
+            await asyncio.sleep(_ATTEMPT_INTERVAL_S)
+
+    print_rows(asyncio.run(run()), as_json=as_json, empty="")
 
 
 async def _fund(
-    data_dir: Path, keys_file: Path, prices: Mapping[str, Decimal]
+    data_dir: Path, keys_file: Path, prices: Mapping[str, Decimal], *, define: bool = False
 ) -> list[dict[str, Any]]:
     settings = venue_settings(data_dir)
     async with administration(settings) as admin:
+        if define:
+            await define_missing(admin, prices)
         accounts = await fund_accounts(admin, prices)
     try:
         keys = await kept_keys(keys_file, accounts, settings)

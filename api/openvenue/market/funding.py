@@ -4,11 +4,12 @@ Everything here can safely be repeated. Prices and limits keep each account with
 its endowment for years; what it lacks is made good whenever this runs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from openvenue.admin.accounts import NewAccount, adjust_cash, open_account
 from openvenue.admin.client import Admin
+from openvenue.admin.instruments import WantedTerms, define_instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.market.agents import residents
 from openvenue.units import MICROS_PER_UNIT, NANOS_PER_UNIT
@@ -17,6 +18,9 @@ CASH = 1_000_000_000
 """Dollars of an account."""
 HOLDING = 100_000_000
 """Dollars that an account holds of each instrument."""
+
+_SHARE = WantedTerms()
+_PAIR = WantedTerms(asset_class="crypto", lot="0.0001")
 
 
 async def fund(admin: Admin, prices: Mapping[str, Decimal]) -> dict[int, str]:
@@ -41,6 +45,15 @@ async def fund(admin: Admin, prices: Mapping[str, Decimal]) -> dict[int, str]:
             if (price := prices.get(terms.symbol)) is not None:
                 await _endow(admin, account.account_id, terms, price, held)
     return funded
+
+
+async def define_missing(admin: Admin, symbols: Iterable[str]) -> None:
+    """Define the instruments that the venue lacks: pairs, which have a slash, in ten-thousandths,
+    and shares. Raises AdminError."""
+    known = {info.terms.symbol for info in await admin.instruments()}
+    for symbol in symbols:
+        if symbol not in known:
+            await define_instrument(admin, symbol, _PAIR if "/" in symbol else _SHARE)
 
 
 async def _endow(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +21,8 @@ _UNLIMITED = 0
 async def kept_keys(file: Path, accounts: Mapping[int, str], settings: Settings) -> list[DemoKey]:
     """Return the accounts' keys, made once, after adding them to the database in use.
 
-    `accounts` are names by number. Accounts without a key in the file get one.
+    `accounts` are names by number. Accounts without a key in the file get one, and the keys that
+    were made for them before are revoked: their file is gone.
     """
     keys = read_keys(file)
     database = open_engine(
@@ -31,6 +33,7 @@ async def kept_keys(file: Path, accounts: Mapping[int, str], settings: Settings)
     try:
         async with database.begin() as connection:
             await _restore(connection, settings.shard_id, keys)
+            await _revoke(connection, settings.shard_id, missing)
             for account_id, name in missing.items():
                 made = await create_key(
                     connection,
@@ -62,6 +65,19 @@ async def _restore(connection: AsyncConnection, shard_id: int, keys: list[DemoKe
             )
             .on_conflict_do_nothing(index_elements=[api_keys.c.key_id])
         )
+
+
+async def _revoke(connection: AsyncConnection, shard_id: int, accounts: Mapping[int, str]) -> None:
+    await connection.execute(
+        update(api_keys)
+        .where(
+            api_keys.c.shard_id == shard_id,
+            api_keys.c.account_id.in_(accounts),
+            api_keys.c.label.in_([_label(name) for name in accounts.values()]),
+            api_keys.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=func.now())
+    )
 
 
 def _label(name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from openvenue.market.settings import MarketSettings
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.serving.supervisor import _KILL_GRACE_S
 from openvenue.settings import Settings
@@ -125,7 +126,8 @@ def test_every_variable_is_a_setting() -> None:
     known = {f"OPENVENUE_{name}".upper() for name in Settings.model_fields}
     known |= {f"OPENVENUE_PROJECTOR_{name}".upper() for name in ProjectorSettings.model_fields}
     known |= {f"OPENVENUE_STREAM_{name}".upper() for name in StreamSettings.model_fields}
-    for workload in ("admin", "api", "projector", "stream"):
-        pod = find(render(), "Deployment", f"-{workload}")["spec"]["template"]["spec"]
+    known |= {f"OPENVENUE_MARKET_{name}".upper() for name in MarketSettings.model_fields}
+    for workload in ("admin", "api", "market", "projector", "stream"):
+        pod = find(render(values={"market.enabled": True}), "Deployment", f"-{workload}")["spec"]["template"]["spec"]
         names = {variable["name"] for variable in pod["containers"][0]["env"]}
         assert {name for name in names if name.startswith("OPENVENUE_")} <= known

@@ -180,5 +180,14 @@ def test_the_venue_reaches_names_and_the_maker_of_secrets_kubernetes_and_no_one_
     assert {(source, port) for source, _, port in out - names} == {("secrets", 443)}
 
 
+def test_the_market_reaches_the_api_and_what_funds_it() -> None:
+    found = {each for each in reachable(market__enabled=True) if "market" in each[:2]}
+    assert {each for each in found if each[2] != 53} == {
+        ("market", "api", 8000),
+        ("market", "engine", 7072),
+        ("market", "database", 5432),
+    }
+
+
 def test_without_policies_everyone_reaches_everything() -> None:
     assert ("neighbour", "engine", 7070) in reachable(networkPolicy__enabled=False)

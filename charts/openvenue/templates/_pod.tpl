@@ -6,7 +6,7 @@ The pod template of every workload. Takes
              openvenue.<component>.volumes     volumes besides /tmp
   values     the component's values: resources, environment, volumes, labels, scheduling
   image      reference of the image
-and optionally pullPolicy, serviceAccount (whose token is then mounted), userId, annotations,
+and optionally first, the component of a container that runs before it, pullPolicy, serviceAccount (whose token is then mounted), userId, annotations,
 graceSeconds, restartPolicy, tmpMedium.
 
 Only the image may depend on the chart's or the application's version, so that a new version alone does
@@ -43,9 +43,14 @@ spec:
   {{- end }}
   securityContext:
     {{- include "openvenue.podSecurityContext" . | nindent 4 }}
-  {{- with $values.initContainers }}
+  {{- if or .first $values.initContainers }}
   initContainers:
+    {{- with $values.initContainers }}
     {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- if .first }}
+    - {{ include "openvenue.container" (merge (dict "component" .first) .) | nindent 6 | trim }}
+    {{- end }}
   {{- end }}
   containers:
     - {{ include "openvenue.container" . | nindent 6 | trim }}

@@ -124,6 +124,13 @@ AUTH_READ_FAILURES = Counter(
     "openvenue_api_auth_read_failures", "Times the database did not answer which keys are good."
 )
 AUTH_REFUSALS = Counter("openvenue_api_auth_refusals", "Requests refused with 401.")
+ADDRESS_REFUSALS = Counter(
+    "openvenue_api_address_refusals", "Requests refused because their key is for other networks."
+)
+
+RATE_LIMITED = Counter(
+    "openvenue_api_rate_limited", "Requests refused because their key had sent too many."
+)
 
 INSTRUMENT_LOOKUPS = Counter(
     "openvenue_api_instrument_lookups", "Symbol look-ups: in the cache, or not.", ["result"]

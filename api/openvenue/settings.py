@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from openvenue.database_url import parse_database_url
 
@@ -133,6 +133,10 @@ class Settings(BaseSettings):
         description="connections of one client address that one worker serves; 0: as many as there "
         "are. Behind an ingress all clients have its address",
     )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        default=(),
+        description="networks, separated by commas, of proxies whose X-Forwarded-For is believed",
+    )
     unread_bytes_max: int = Field(
         default=64 << 20,
         ge=1 << 20,
@@ -166,6 +170,12 @@ class Settings(BaseSettings):
         le=60_000,
         description="longest wait of a read for what its account wrote",
     )
+    rate_limit_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] | Literal["unlimited"] = (
+        Field(
+            default=60_000,
+            description="requests that a key may send a minute, to all workers of a pod together",
+        )
+    )
     auth_cache_ttl_s: Seconds = Field(
         default=30.0, description="within which a revoked key is refused, if the database answers"
     )
@@ -196,6 +206,13 @@ class Settings(BaseSettings):
     def _check_database_url(cls, url: SecretStr) -> SecretStr:
         parse_database_url(url.get_secret_value())
         return url
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, listed: object) -> object:
+        if isinstance(listed, str):
+            return [each.strip() for each in listed.split(",") if each.strip()]
+        return listed
 
     @field_validator("engine_target", "engine_admin_target")
     @classmethod

@@ -19,7 +19,7 @@ Accepted = Literal["accepted"]
 """The status that the answer to a new order shows; no order stays in it."""
 AssetClass = Literal["us_equity", "crypto"]
 PositionIntent = Literal["buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"]
-Scope = Literal["read", "trade"]
+Scope = Literal["read", "trade", "data"]
 
 _END_REASONS_FROM = 32  # Lower reasons refuse a command, these end an order.
 

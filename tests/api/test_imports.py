@@ -17,7 +17,7 @@ from openvenue.http.worker import Worker
 from openvenue.settings import get_settings
 
 async def make():
-    Worker(get_settings(), None)
+    Worker(get_settings(), None, None)
 
 asyncio.run(make())
 """

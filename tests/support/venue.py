@@ -18,9 +18,17 @@ from typing import Any, TypeVar
 
 import httpx
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.security.keys import READ_ONLY, NewKey, create_key
+from openvenue.security.keys import (
+    DATA_ONLY,
+    NO_LIMITS,
+    READ_AND_TRADE,
+    READ_ONLY,
+    KeyLimits,
+    NewKey,
+    create_key,
+)
 from openvenue.settings import Settings
-from openvenue.vocabulary import SCOPES, Scope
+from openvenue.vocabulary import Scope
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -339,6 +347,14 @@ class Venue:
         self.apply(*requests)
         return run_apart(self._create_key(account_id))
 
+    def limited_key(self, account_id: int, **limits: Any) -> NewKey:
+        """Return a key to an account with these `KeyLimits`."""
+        return run_apart(self._create_key(account_id, limits=KeyLimits(**limits)))
+
+    def data_only_key(self, account_id: int) -> NewKey:
+        """Return a key to an account that reads market data only."""
+        return run_apart(self._create_key(account_id, DATA_ONLY))
+
     def read_only_key(self, account_id: int) -> NewKey:
         """Return a key to an account that reads only."""
         return run_apart(self._create_key(account_id, READ_ONLY))
@@ -363,11 +379,18 @@ class Venue:
         """Return an HTTP client with the headers of a key."""
         return http.Client(base_url=self.url, headers=key_headers(key), timeout=15)
 
-    async def _create_key(self, account_id: int, scopes: Collection[Scope] = SCOPES) -> NewKey:
+    async def _create_key(
+        self,
+        account_id: int,
+        scopes: Collection[Scope] = READ_AND_TRADE,
+        limits: KeyLimits = NO_LIMITS,
+    ) -> NewKey:
         engine = create_async_engine(self.database_url)
         try:
             async with engine.begin() as connection:
-                return await create_key(connection, self.shard_id, account_id, "test", scopes)
+                return await create_key(
+                    connection, self.shard_id, account_id, "test", scopes, limits
+                )
         finally:
             await engine.dispose()
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import CIDR
 
 from openvenue.vocabulary import (
     ASSET_CLASSES,
@@ -297,9 +298,24 @@ api_keys = Table(
     # Null: made by a version without shards, and not claimed yet; no shard accepts it.
     Column("shard_id", BigInteger),
     Column("scopes", ARRAY(Text), nullable=False, server_default=text("'{read,trade}'::text[]")),
-    CheckConstraint(f"scopes <@ ARRAY[{_listed(SCOPES)}] AND 'read' = ANY (scopes)", name="scopes"),
+    # Null: the key does not end by itself.
+    Column("expires_at", _TIMESTAMP),
+    # Null: from anywhere.
+    Column("allowed_networks", ARRAY(CIDR)),
+    # Null: the venue's limit. 0: none.
+    Column("requests_per_minute", BigInteger),
+    CheckConstraint(
+        f"scopes <@ ARRAY[{_listed(SCOPES)}] AND ('read' = ANY (scopes) OR scopes = ARRAY['data'])",
+        name="scopes",
+    ),
+    CheckConstraint("requests_per_minute >= 0", name="requests_per_minute"),
     # A version without scopes would let the key trade; it accepts none with such a hash.
     CheckConstraint("'trade' = ANY (scopes) OR octet_length(secret_hash) > 32", name="scoped_hash"),
+    # As little does a version without limits.
+    CheckConstraint(
+        "(expires_at IS NULL AND allowed_networks IS NULL) OR octet_length(secret_hash) > 32",
+        name="limited_hash",
+    ),
 )
 
 # An account without a row has the defaults.

@@ -20,6 +20,7 @@ from openvenue.http.openapi import install_openapi
 from openvenue.http.order_batch import BATCH_PATH, CANCEL_PATH, cancel_orders, submit_orders
 from openvenue.http.order_entry import ORDERS_PATH, submit_order
 from openvenue.http.probes import answer_health
+from openvenue.http.rate_limits import RateLimits
 from openvenue.http.routes import (
     absent,
     account,
@@ -65,7 +66,9 @@ class Application:
         *,
         follow_supervisor: Callable[[], SupervisorLink],
         patience_s: float,
+        rate_limits: RateLimits | None = None,
     ) -> None:
+        self._rate_limits = rate_limits or RateLimits()
         self._settings = settings
         self._follow_supervisor = follow_supervisor
         self._patience_s = patience_s
@@ -95,6 +98,7 @@ class Application:
         async with running_worker(
             self._settings,
             self._follow_supervisor(),
+            self._rate_limits,
             patience_s=self._patience_s,
             leaves=lambda: self.leaves,
         ) as worker:

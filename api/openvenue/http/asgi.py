@@ -34,7 +34,12 @@ async def send_document(
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_problem(send: Send, problem: Problem, instance: str) -> None:
-    """Send the answer of a problem; `instance` is the path that was asked for."""
+async def send_problem(
+    send: Send, problem: Problem, instance: str, *further: tuple[bytes, bytes]
+) -> None:
+    """Send the answer of a problem; `instance` is the path that was asked for.
+
+    `further` are headers beside the problem's own.
+    """
     headers = [(name.encode(), value.encode()) for name, value in problem.headers.items()]
-    await send_document(send, problem.status, problem.body(instance), _PROBLEM, *headers)
+    await send_document(send, problem.status, problem.body(instance), _PROBLEM, *headers, *further)

@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Response
 from fastapi.dependencies.models import Dependant
 
 from openvenue.http import problems
-from openvenue.http.access import principal_of, reader_of_public
+from openvenue.http.access import principal_of, reader_of_market_data, reader_of_public
 from openvenue.http.order_answers import wants_outcome
 from openvenue.http.worker import Worker
 from openvenue.security.principal import Principal
@@ -23,6 +23,10 @@ async def _principal(request: Request) -> Principal:
     return await principal_of(_worker(request), request.scope)
 
 
+async def _reader(request: Request) -> Principal:
+    return await reader_of_market_data(_worker(request), request.scope)
+
+
 async def may_read_pairs(request: Request) -> None:
     """Let in whoever may read the market data of currency pairs."""
     await reader_of_public(_worker(request), request.scope)
@@ -30,6 +34,7 @@ async def may_read_pairs(request: Request) -> None:
 
 WorkerOf = Annotated[Worker, Depends(_worker)]
 Authenticated = Annotated[Principal, Depends(_principal)]
+ReaderOfMarketData = Annotated[Principal, Depends(_reader)]
 
 
 def _wants_outcome(request: Request) -> bool:

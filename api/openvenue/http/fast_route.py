@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from openvenue import metrics
 from openvenue.http import problems
-from openvenue.http.access import principal_of
+from openvenue.http.access import principal_of, rate_limit_headers
 from openvenue.http.asgi import JSON, read_body, send_document, send_problem
 from openvenue.http.order_answers import APPLIED, wants_outcome
 from openvenue.http.problems import Problem
@@ -56,11 +56,12 @@ class FastRoute:
             document = await self._execute(self.worker, principal, body, outcome)
         except (Exception, asyncio.CancelledError) as error:
             problem = error if isinstance(error, Problem) else _failed_before_entry(error)
-            await send_problem(send, problem, scope["path"])
+            await send_problem(send, problem, scope["path"], *rate_limit_headers(scope))
             metrics.HTTP_REQUESTS.labels(self._route, str(problem.status)).inc()
         else:
             headers = _OUTCOME if outcome else _AS_ACCEPTED
-            await send_document(send, self._status, document, *headers)
+            left = rate_limit_headers(scope)
+            await send_document(send, self._status, document, *headers, *left)
             self._succeeded.pending += 1
         self._latency.observe(time.perf_counter() - started_at)
 

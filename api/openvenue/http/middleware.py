@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openvenue import metrics
 from openvenue.http import problems
+from openvenue.http.access import rate_limit_headers
 from openvenue.http.asgi import send_problem
 from openvenue.http.failures import stopped
 
@@ -28,10 +29,14 @@ class CountRequests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if headers := rate_limit_headers(routed):
+                    message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         # HEAD is answered as GET; the server leaves out the body.
         routed = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        # Copies of the scope that the application makes share it.
+        routed.setdefault("state", {})
         try:
             await self._app(routed, receive, send_counted)
         except asyncio.CancelledError:

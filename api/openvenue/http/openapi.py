@@ -37,12 +37,12 @@ _DESCRIPTION = (
 # Meanings of errors, unless a route documents its own.
 _MEANINGS = {
     400: "The body is malformed",
-    401: "The key is missing, unknown or revoked",
-    403: "The account of the key is not open",
+    401: "The key is missing, unknown, revoked or expired",
+    403: "The key may not, or its account is not open",
     404: "There is no such thing",
     413: "The body is too large",
     422: "A parameter is not known or cannot be",
-    429: "The process is at a bound of its own; nothing happened",
+    429: "The key's rate limit, or a bound of the process, is reached; nothing happened",
     503: "Nothing happened, or the outcome is unknown and the detail says so: send it again",
 }
 
@@ -76,7 +76,7 @@ def answers(
 
     `meanings` are this route's own meanings of error statuses.
     """
-    statuses = {*error_statuses, *((401, 503) if secured else ())}
+    statuses = {*error_statuses, *((401, 403, 429, 503) if secured else ())}
     described = {**_MEANINGS, **(meanings or {})}
     responses: dict[str, Any] = {str(status): {"description": "Success"}}
     if document is not None:

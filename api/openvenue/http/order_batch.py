@@ -19,6 +19,7 @@ from openvenue.documents.resources import OrderResult
 from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.http.access import charge_batch
 from openvenue.http.engine_calls import (
     command_of,
     engine_answer,
@@ -60,6 +61,7 @@ async def submit_orders(worker: Worker, principal: Principal, body: bytes, outco
     Raises Problem, and then nothing was entered.
     """
     items = decode_new_orders(body)
+    charge_batch(worker, principal, len(items))
     asked = await _ask_for_unknown(worker, items)
     results: list[OrderResult | None] = [None] * len(items)
     sent: list[_Sent] = []
@@ -140,7 +142,9 @@ async def cancel_orders(worker: Worker, principal: Principal, body: bytes, _: bo
 
     Raises Problem, and then nothing was canceled.
     """
-    numbers = await _numbers_of(worker, principal.account_id, decode_cancels(body))
+    items = decode_cancels(body)
+    charge_batch(worker, principal, len(items))
+    numbers = await _numbers_of(worker, principal.account_id, items)
     requests = [
         pb.Request(cancel_order=pb.CancelOrder(account_id=principal.account_id, order_id=number))
         for number in numbers

@@ -2,7 +2,7 @@
 
     status  code      meaning
     400     40010000  the request is malformed
-    401     40110000  the key is missing, unknown or revoked
+    401     40110000  the key is missing, unknown, revoked or expired
     403     40110000  the key may not
     403     40310000  the account may not, or lacks money or shares
     404     40410000  it does not exist
@@ -11,7 +11,7 @@
     413     41310000  the body is too large
     422     40010001  a field or parameter is invalid in itself
     422     42210000  the fields are valid, but not for this order
-    429     42910000  this process is at one of its limits
+    429     42910000  the key's rate limit is reached, or this process is at one of its limits
     431     43110000  the headers are too large
     500     50010000  a fault of the venue; nothing happened
     503     50310000  nothing happened, or the fate is unknown and the detail says so
@@ -22,6 +22,7 @@ here is 504, and no order whose fate is unknown is reported as failed: clients r
 give up on a failure.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -158,11 +159,25 @@ def of_authentication(error: NotAuthenticated) -> Problem:
 
 
 def beyond_scopes(scopes: Iterable[str], method: str, needed: str) -> Problem:
-    """403: the key's scopes lack the one that the method needs."""
+    """403: the key's scopes lack the one that the request needs."""
+    words = [_SCOPE_WORDS.get(scope, scope) for scope in sorted(scopes)]
     return Problem(
         HTTPStatus.FORBIDDEN,
         UNAUTHORIZED,
-        f"this key may only {' and '.join(sorted(scopes))}: {method} needs a key that may {needed}",
+        f"this key may only {' and '.join(words)}: {method} needs a key that may {needed}",
+        title="Not allowed",
+    )
+
+
+_SCOPE_WORDS = {"data": "read market data"}
+
+
+def beyond_networks(address: object) -> Problem:
+    """403: the key may not be used from the client's address; None: it has no address."""
+    return Problem(
+        HTTPStatus.FORBIDDEN,
+        UNAUTHORIZED,
+        f"this key may not be used from {address or 'a client without an address'}",
         title="Not allowed",
     )
 
@@ -250,6 +265,17 @@ def too_many(detail: str) -> Problem:
         TOO_MANY,
         detail,
         headers={"retry-after": str(RETRY_AFTER_S)},
+    )
+
+
+def rate_limited(per_minute: int, wait_s: float) -> Problem:
+    """429: the key has sent too many requests; nothing happened."""
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        TOO_MANY,
+        f"rate limit exceeded: this key may send {per_minute} requests a minute, and each item of "
+        "a batch counts",
+        headers={"retry-after": str(math.ceil(wait_s))},
     )
 
 

@@ -14,6 +14,7 @@ import uvicorn
 from openvenue.http.app import Application
 from openvenue.http.closing import HEADERS_OF_ALL
 from openvenue.http.protocol import BoundedProtocol, ConnectionLimits, Shared, bounded
+from openvenue.http.rate_limits import RateLimits
 from openvenue.serving.supervisor_link import SupervisorLink
 from openvenue.serving.tuning import Tuning, tuned_settings
 from openvenue.serving.worker_place import Place
@@ -21,6 +22,7 @@ from openvenue.settings import Settings, get_settings
 from openvenue.telemetry import configure_logging
 
 _DRAIN_POLL_S = 0.05
+_RATE_LIMITS = "rate-limits"  # beside the metrics, which the pod's workers share, too
 _TICKS_A_SECOND = 10  # of uvicorn
 # Objects that live as long as the process are frozen; those of requests rarely have cycles.
 _GC_THRESHOLD = 50_000
@@ -42,6 +44,7 @@ def run_worker(
         settings,
         follow_supervisor=lambda: SupervisorLink(supervisor, tuning, place.ever_ready),
         patience_s=place.patience_s,
+        rate_limits=RateLimits(place.metrics_dir / _RATE_LIMITS),
     )
     server = WorkerServer(application, settings)
     signal.signal(retire_signal, server.retire)

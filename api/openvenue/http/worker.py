@@ -20,6 +20,7 @@ from openvenue.engine.instruments import Instruments
 from openvenue.engine.probe import EngineProbe
 from openvenue.engine.trading_day import FollowedTradingDay
 from openvenue.http.day_before import DaysBefore
+from openvenue.http.rate_limits import RateLimits
 from openvenue.queries.projection import ProjectionGate
 from openvenue.reasons import reason_of
 from openvenue.security.authenticator import Authenticator
@@ -41,8 +42,11 @@ _log = get_logger(__name__)
 class Worker:
     """Make with `running_worker`; the routes hold on to it."""
 
-    def __init__(self, settings: Settings, supervisor: SupervisorLink) -> None:
+    def __init__(
+        self, settings: Settings, supervisor: SupervisorLink, rate_limits: RateLimits
+    ) -> None:
         self.settings = settings
+        self.rate_limits = rate_limits
         self.supervisor = supervisor
         self.listener = Listener(settings.database_url.get_secret_value())
         self.database = Database(settings, beside=1)
@@ -187,6 +191,7 @@ class Worker:
 async def running_worker(
     settings: Settings,
     supervisor: SupervisorLink,
+    rate_limits: RateLimits,
     *,
     patience_s: float,
     leaves: Callable[[], bool],
@@ -195,7 +200,7 @@ async def running_worker(
 
     Waits up to `patience_s` until it is ready, unless it `leaves`.
     """
-    worker = Worker(settings, supervisor)
+    worker = Worker(settings, supervisor, rate_limits)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(worker.database.close)
         await stack.enter_async_context(worker.engine)

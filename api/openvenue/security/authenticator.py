@@ -9,6 +9,7 @@ number. They are cached apart from valid ones, so that a flood of them evicts no
 
 import asyncio
 import hmac
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -47,6 +48,11 @@ class _Entry:
     """None: the key is not valid."""
     secret_hash: bytes
     checked_at: float
+
+
+def has_expired(principal: Principal) -> bool:
+    """True from the time on at which its key or token ends by itself."""
+    return principal.expires_at_s is not None and time.time() >= principal.expires_at_s
 
 
 class Authenticator:
@@ -102,17 +108,19 @@ class Authenticator:
         entry = await self._entry(key_id)
         # Compared also for unknown keys, so that the time taken does not tell which ones exist.
         matches = hmac.compare_digest(hash_secret(secret), entry.secret_hash)
-        if not matches or entry.principal is None:
+        if not matches or entry.principal is None or has_expired(entry.principal):
             metrics.AUTH_REFUSALS.inc()
             raise UnknownCredentials
         return entry.principal
 
-    async def is_in_force(self, key_id: str) -> bool:
-        """False if a key, whose secret was checked before, was revoked since.
+    async def in_force(self, key_id: str) -> Principal | None:
+        """Return the principal of a key, whose secret was checked before, as it is now.
 
-        Raises UncheckedCredentials if the database has to say so and does not answer.
+        None if the key was revoked or has expired since. Raises UncheckedCredentials if the
+        database has to say so and does not answer.
         """
-        return (await self._entry(key_id.encode())).principal is not None
+        principal = (await self._entry(key_id.encode())).principal
+        return None if principal is None or has_expired(principal) else principal
 
     def problem(self) -> str | None:
         """Return why keys cannot be checked, None if they can.
@@ -251,8 +259,18 @@ class Authenticator:
             if (row := rows.get(name)) is None:
                 entry = _Entry(None, _NO_SECRET, checked_at)
             else:
+                limits = row.limits
                 principal = Principal(
-                    row.account_id, name, self._shard_id, row.scopes, row.restrictions
+                    row.account_id,
+                    name,
+                    self._shard_id,
+                    row.scopes,
+                    row.restrictions,
+                    expires_at_s=None
+                    if limits.expires_at is None
+                    else limits.expires_at.timestamp(),
+                    networks=None if limits.networks is None else tuple(limits.networks),
+                    requests_per_minute=limits.requests_per_minute,
                 )
                 entry = _Entry(principal, row.secret_hash, checked_at)
             # A key that changed during the read may be outdated.

@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openvenue.db.listener import Listener
-from openvenue.security.keys import hash_of_stored
+from openvenue.security.keys import NO_LIMITS, KeyLimits, hash_of_stored
 from openvenue.security.principal import Restrictions
 from openvenue.vocabulary import SCOPES, Scope
 
 _KEYS_IN_FORCE = """
-SELECT key_id, account_id, secret_hash, scopes, suspend_trade, no_shorting, fractional_trading
+SELECT key_id, account_id, secret_hash, scopes, expires_at, allowed_networks, requests_per_minute,
+    suspend_trade, no_shorting, fractional_trading
 FROM api_keys LEFT JOIN account_configurations USING (shard_id, account_id)
 WHERE key_id = ANY($1::text[]) AND shard_id = $2 AND revoked_at IS NULL
+    AND (expires_at IS NULL OR expires_at > now())
 """
 
 
@@ -30,6 +32,7 @@ class KeyRow:
     scopes: frozenset[Scope]
     """Without those of later versions."""
     restrictions: Restrictions | None = None
+    limits: KeyLimits = NO_LIMITS
 
 
 class KeyReader:
@@ -49,12 +52,13 @@ class KeyReader:
             _KEYS_IN_FORCE, key_ids, self._shard_id, timeout_s=self._timeout_s
         )
         found = {}
-        for key_id, account_id, stored, scopes, *configuration in rows:
-            secret_hash = hash_of_stored(stored, scopes)
+        for key_id, account_id, stored, scopes, expires_at, networks, rate, *configuration in rows:
+            limits = KeyLimits(expires_at, networks, rate)
+            secret_hash = hash_of_stored(stored, scopes, secured=limits.secured)
             if secret_hash is not None:
                 known = frozenset(scope for scope in SCOPES if scope in scopes)
                 found[key_id] = KeyRow(
-                    account_id, secret_hash, known, _restrictions(*configuration)
+                    account_id, secret_hash, known, _restrictions(*configuration), limits
                 )
         return found
 

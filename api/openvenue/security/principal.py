@@ -2,6 +2,7 @@
 
 import msgspec
 
+from openvenue.security.client_address import Network
 from openvenue.vocabulary import Scope
 
 
@@ -23,6 +24,18 @@ class Principal(msgspec.Struct, frozen=True, gc=False):
     scopes: frozenset[Scope]
     restrictions: Restrictions | None = None
     """None: nothing is forbidden."""
+    expires_at_s: float | None = None
+    """Seconds since 1970, from which on it is refused; None: it does not end by itself."""
+    networks: tuple[Network, ...] | None = None
+    """Of the clients that may use it; None: all."""
+    requests_per_minute: int | None = None
+    """Instead of the venue's rate limit; 0: as many as there are."""
+
+
+def may(principal: Principal, needed: Scope) -> bool:
+    """True if a principal's scopes have the one that is needed: `read` includes `data`."""
+    scopes = principal.scopes
+    return needed in scopes or (needed == "data" and "read" in scopes)
 
 
 class NotAuthenticated(Exception):
@@ -34,7 +47,7 @@ class MalformedCredentials(NotAuthenticated):
 
 
 class UnknownCredentials(NotAuthenticated):
-    """No key, an unknown or revoked one, or a wrong secret; it does not say which."""
+    """No key, an unknown, revoked or expired one, or a wrong secret; it does not say which."""
 
 
 class UncheckedCredentials(NotAuthenticated):

@@ -55,7 +55,7 @@ async def run(settings: Settings, own: StreamSettings, stop: asyncio.Event) -> N
     """Serve until `stop` is set. Raises what `Follower.run` raises."""
     listener = Listener(settings.database_url.get_secret_value())
     authenticator = Authenticator(settings, listener)
-    server = StreamServer(authenticator, own)
+    server = StreamServer(authenticator, own, settings.trusted_proxies)
     # After the authenticator's own, so that it has forgotten the key when the server asks.
     listener.subscribe(Subscription(API_KEYS_CHANNEL, server.key_changed, server.keys_changed))
     async with AsyncExitStack() as stack:

@@ -5,9 +5,11 @@ from collections import Counter
 from enum import Enum
 
 from openvenue.security.authenticator import KEY_ID_HEADER, SECRET_HEADER, Authenticator
-from openvenue.security.principal import NotAuthenticated, Principal, UncheckedCredentials
+from openvenue.security.client_address import Address, is_within
+from openvenue.security.principal import NotAuthenticated, Principal, UncheckedCredentials, may
 from openvenue.stream import metrics
 from openvenue.stream.settings import StreamSettings
+from openvenue.vocabulary import Scope
 
 _DELAY_FIRST_S = 0.1
 _FAILURES_FORGOTTEN_S = 60.0
@@ -22,6 +24,13 @@ class Refusal(Enum):
     KEY_CONNECTIONS = "key_connections"
     TIMEOUT = "timeout"
     REVOKED = "revoked"
+    ADDRESS = "address"
+
+
+def may_come_from(principal: Principal, client: Address | None) -> bool:
+    """True if a principal may be used from this address."""
+    networks = principal.networks
+    return networks is None or (client is not None and is_within(client, networks))
 
 
 class Admission:
@@ -37,8 +46,11 @@ class Admission:
         self._connections: Counter[str] = Counter()
         self._failures: dict[str, tuple[int, float]] = {}
 
-    async def admit(self, key_id: str, secret: str, address: str) -> Principal | Refusal:
+    async def admit(
+        self, key_id: str, secret: str, client: Address | None, needed: Scope
+    ) -> Principal | Refusal:
         """Return the principal of a key, or why there is none. `left` must follow a principal."""
+        address = str(client)
         headers = ((KEY_ID_HEADER, key_id.encode()), (SECRET_HEADER, secret.encode()))
         try:
             principal = await self._authenticator.principal_of(headers)
@@ -48,8 +60,10 @@ class Admission:
             await self._delay(address)
             return self._refused(Refusal.CREDENTIALS)
         self._failures.pop(address, None)
-        if "read" not in principal.scopes:
+        if not may(principal, needed):
             return self._refused(Refusal.CREDENTIALS)
+        if not may_come_from(principal, client):
+            return self._refused(Refusal.ADDRESS)
         if self._connections[principal.key_id] >= self._settings.connections_per_key_max:
             await self._delay(address)
             return self._refused(Refusal.KEY_CONNECTIONS)

@@ -17,6 +17,7 @@ from msgspec import Struct
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode, Opcode
 
+from openvenue.security.client_address import Network
 from openvenue.stream.admission import Admission, Refusal
 from openvenue.stream.feed import Feed
 from openvenue.stream.messages import Channel, Message, to_json, to_msgpack
@@ -35,7 +36,8 @@ _ERRORS = {
     Refusal.UNCHECKED: (500, "internal error: the key cannot be checked at the moment"),
     Refusal.KEY_CONNECTIONS: (406, "connection limit exceeded"),
     Refusal.TIMEOUT: (404, "auth timeout"),
-    Refusal.REVOKED: (402, "auth failed: the key was revoked"),
+    Refusal.REVOKED: (402, "auth failed: the key was revoked or has expired"),
+    Refusal.ADDRESS: (402, "auth failed: the key may not be used from this address"),
 }
 _INVALID_SYNTAX = (400, "invalid syntax")
 _NOT_AUTHENTICATED = (401, "not authenticated")
@@ -86,15 +88,18 @@ _from_msgpack = msgspec.msgpack.Decoder(_Command).decode
 class DataSession(Session):
     """A connection to a market data stream."""
 
+    needed_scope = "data"
+
     def __init__(
         self,
         connection: ServerConnection,
         feed: Feed,
         admission: Admission,
         settings: StreamSettings,
+        trusted_proxies: Sequence[Network],
         asset_class: AssetClass,
     ) -> None:
-        super().__init__(connection, feed, admission, settings)
+        super().__init__(connection, feed, admission, settings, trusted_proxies)
         self._asset_class = asset_class
         request = connection.request
         content_type = request.headers.get("Content-Type", "") if request is not None else ""

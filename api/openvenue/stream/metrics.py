@@ -48,7 +48,7 @@ FAILURES = Counter(
 # At zero: a rate misses an event with which its counter appears.
 for _cause in ("engine", "database"):
     FAILURES.labels(_cause)
-for _reason in ("credentials", "unchecked", "connections", "key_connections"):
+for _reason in ("credentials", "unchecked", "connections", "key_connections", "address"):
     REFUSALS.labels(_reason)
-for _reason in ("slow", "revoked", "restart", "silent"):
+for _reason in ("slow", "revoked", "restart", "silent", "address"):
     CLOSED.labels(_reason)

@@ -9,7 +9,7 @@ import asyncio
 import http
 import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, get_args
 
@@ -18,10 +18,11 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from openvenue.documents.resources.market_data import PairLocation, StockFeed
-from openvenue.security.authenticator import Authenticator
+from openvenue.security.authenticator import Authenticator, has_expired
+from openvenue.security.client_address import Network
 from openvenue.security.principal import NotAuthenticated
 from openvenue.stream import metrics
-from openvenue.stream.admission import Admission, Refusal
+from openvenue.stream.admission import Admission, Refusal, may_come_from
 from openvenue.stream.data import DataSession
 from openvenue.stream.feed import Feed
 from openvenue.stream.session import Session
@@ -42,7 +43,7 @@ _CLOSE_TIMEOUT_S = 10.0
 _PING_INTERVAL_S = 20.0
 _PING_TIMEOUT_S = 60.0
 _TICK_S = 0.1
-_CHANGED_KEYS_INTERVAL_S = 1.0
+_CHANGED_KEYS_INTERVAL_S = 0.5
 _ALL_KEYS_INTERVAL_S = 30.0
 
 _log = get_logger(__name__)
@@ -51,7 +52,13 @@ _log = get_logger(__name__)
 class StreamServer:
     """The open sessions. There are none before there is a feed."""
 
-    def __init__(self, authenticator: Authenticator, settings: StreamSettings) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        settings: StreamSettings,
+        trusted_proxies: Sequence[Network] = (),
+    ) -> None:
+        self._trusted_proxies = trusted_proxies
         self._authenticator = authenticator
         self._settings = settings
         self._admission = Admission(authenticator, settings)
@@ -91,9 +98,11 @@ class StreamServer:
             if now - all_checked_at >= _ALL_KEYS_INTERVAL_S:
                 all_checked_at = now
                 self.keys_changed()
-            if self._unchecked_keys and now - checked_at >= _CHANGED_KEYS_INTERVAL_S:
+            if now - checked_at >= _CHANGED_KEYS_INTERVAL_S:
                 checked_at = now
-                await self._close_revoked()
+                self._check_expired()
+                if self._unchecked_keys:
+                    await self._close_revoked()
 
     @asynccontextmanager
     async def serving(self, listener: socket.socket) -> AsyncIterator[None]:
@@ -145,9 +154,17 @@ class StreamServer:
         assert connection.request is not None
         path = connection.request.path.partition("?")[0]
         if path == _TRADING_PATH:
-            return TradingSession(connection, self._feed, self._admission, self._settings)
-        asset_class = _DATA_PATHS[path]
-        return DataSession(connection, self._feed, self._admission, self._settings, asset_class)
+            return TradingSession(
+                connection, self._feed, self._admission, self._settings, self._trusted_proxies
+            )
+        return DataSession(
+            connection,
+            self._feed,
+            self._admission,
+            self._settings,
+            self._trusted_proxies,
+            _DATA_PATHS[path],
+        )
 
     async def _close_revoked(self) -> None:
         keys, self._unchecked_keys = self._unchecked_keys, set()
@@ -160,13 +177,25 @@ class StreamServer:
             if not sessions:
                 continue
             try:
-                in_force = await self._authenticator.is_in_force(key_id)
+                principal = await self._authenticator.in_force(key_id)
             except NotAuthenticated:
                 self._unchecked_keys.add(key_id)  # The database does not answer.
                 continue
-            for session in sessions if not in_force else ():
-                metrics.CLOSED.labels("revoked").inc()
-                self._end(session.refuse(Refusal.REVOKED))
+            for session in sessions:
+                if principal is None:
+                    metrics.CLOSED.labels("revoked").inc()
+                    self._end(session.refuse(Refusal.REVOKED))
+                elif not may_come_from(principal, session.client):
+                    metrics.CLOSED.labels("address").inc()
+                    self._end(session.refuse(Refusal.ADDRESS))
+                else:
+                    session.principal = principal
+
+    def _check_expired(self) -> None:
+        for session in self._sessions:
+            principal = session.principal
+            if principal is not None and has_expired(principal):
+                self._unchecked_keys.add(principal.key_id)
 
     def _end(self, closing: Coroutine[Any, Any, None]) -> None:
         """Close without waiting for the client."""

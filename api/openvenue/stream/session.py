@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from openvenue.security.client_address import Address, Network, client_address
 from openvenue.security.principal import Principal
 from openvenue.stream import metrics
 from openvenue.stream.admission import Admission, Refusal
@@ -22,6 +23,7 @@ from openvenue.stream.channels import Channels
 from openvenue.stream.feed import Feed
 from openvenue.stream.messages import Channel, Message
 from openvenue.stream.settings import StreamSettings
+from openvenue.vocabulary import Scope
 
 _CONFLATED = ("quotes", "orderbooks")
 _REPLAYED_AT_ONCE = 500
@@ -32,14 +34,19 @@ _UNSENT_POLL_S = 0.01
 class Session(ABC):
     """What both protocols share; `run` serves the connection to its end."""
 
+    needed_scope: Scope
+    """Of the key that a client authenticates with."""
+
     def __init__(
         self,
         connection: ServerConnection,
         feed: Feed,
         admission: Admission,
         settings: StreamSettings,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         self.principal: Principal | None = None
+        self.client = _client_of(connection, trusted_proxies)
         self._connection = connection
         self._feed = feed
         self._admission = admission
@@ -142,8 +149,7 @@ class Session(ABC):
 
     async def authenticate(self, key_id: str, secret: str, resume: int | None) -> Refusal | None:
         """Take a client's key; return why not, if not."""
-        address = str((self._connection.remote_address or ("",))[0])
-        admitted = await self._admission.admit(key_id, secret, address)
+        admitted = await self._admission.admit(key_id, secret, self.client, self.needed_scope)
         if not isinstance(admitted, Principal):
             return admitted
         self.principal = admitted
@@ -235,6 +241,14 @@ class Session(ABC):
     @abstractmethod
     async def _leave_slow(self) -> None:
         """Say that the client is too slow, and close the connection."""
+
+
+def _client_of(connection: ServerConnection, trusted_proxies: Sequence[Network]) -> Address | None:
+    peer = str((connection.remote_address or ("",))[0])
+    request = connection.request
+    headers = request.headers.raw_items() if request is not None else ()
+    encoded = ((name.lower().encode(), value.encode("latin-1")) for name, value in headers)
+    return client_address(peer, encoded, trusted_proxies)
 
 
 def frame(opcode: Opcode, payload: bytes) -> bytes:

@@ -25,7 +25,8 @@ _REASONS = {
     Refusal.UNCHECKED: "the key cannot be checked at the moment",
     Refusal.KEY_CONNECTIONS: "connection limit exceeded",
     Refusal.TIMEOUT: "auth timeout",
-    Refusal.REVOKED: "the key was revoked",
+    Refusal.REVOKED: "the key was revoked or has expired",
+    Refusal.ADDRESS: "the key may not be used from this address",
 }
 
 
@@ -49,6 +50,8 @@ _decode = msgspec.json.Decoder(_Command).decode
 
 class TradingSession(Session):
     """A connection to `/stream`."""
+
+    needed_scope = "read"
 
     async def greet(self) -> None:
         """Say nothing: the client speaks first."""

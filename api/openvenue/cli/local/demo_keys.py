@@ -7,10 +7,12 @@ from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey
 from openvenue.db.alchemy import open_engine
 from openvenue.db.tables import api_keys
-from openvenue.security.keys import create_key, hash_secret
+from openvenue.security.keys import KeyLimits, create_key, hash_secret
 from openvenue.settings import Settings
 
 _CONNECT_TIMEOUT_S = 10.0
+# Replays and benchmarks use them as fast as the machine goes.
+_UNLIMITED = 0
 
 
 async def demo_keys(data_dir: DataDir, settings: Settings) -> list[DemoKey]:
@@ -25,7 +27,13 @@ async def demo_keys(data_dir: DataDir, settings: Settings) -> list[DemoKey]:
                 await _restore(connection, settings.shard_id, keys)
                 return keys
             for account_id, name in demo.ACCOUNTS.items():
-                made = await create_key(connection, settings.shard_id, account_id, _label(name))
+                made = await create_key(
+                    connection,
+                    settings.shard_id,
+                    account_id,
+                    _label(name),
+                    limits=KeyLimits(requests_per_minute=_UNLIMITED),
+                )
                 keys.append(DemoKey(account_id, name, made.key_id, made.secret))
     finally:
         await database.dispose()
@@ -44,6 +52,7 @@ async def _restore(connection: AsyncConnection, shard_id: int, keys: list[DemoKe
                 account_id=key.account_id,
                 label=_label(key.account),
                 secret_hash=hash_secret(key.secret.encode()),
+                requests_per_minute=_UNLIMITED,
             )
             .on_conflict_do_nothing(index_elements=[api_keys.c.key_id])
         )

@@ -17,7 +17,7 @@ from openvenue.documents.times import Moment, format_ns, in_range, now_ns, ns_of
 from openvenue.engine.trading_day import TradingDay
 from openvenue.http import problems
 from openvenue.http.dependencies import (
-    Authenticated,
+    ReaderOfMarketData,
     WorkerOf,
     json_response,
     only_known_parameters,
@@ -40,7 +40,7 @@ router = APIRouter(tags=["market"])
 
 
 @router.get("/v2/clock", openapi_extra=answers(resources.Clock))
-async def get_clock(worker: WorkerOf, _principal: Authenticated) -> Response:
+async def get_clock(worker: WorkerOf, _principal: ReaderOfMarketData) -> Response:
     """Return the time. The venue is always open; `next_close` is the end of the trading day."""
     end_ns = await worker.trading_day.end_ns()
     return json_response(
@@ -60,7 +60,7 @@ async def get_clock(worker: WorkerOf, _principal: Authenticated) -> Response:
 )
 async def get_calendar(
     _worker: WorkerOf,
-    _principal: Authenticated,
+    _principal: ReaderOfMarketData,
     start: Moment = None,
     end: Moment = None,
     date_type: Annotated[
@@ -81,7 +81,7 @@ async def get_calendar(
 )
 async def get_market_clocks(
     worker: WorkerOf,
-    _principal: Authenticated,
+    _principal: ReaderOfMarketData,
     markets: Annotated[
         str | None, Query(description="Comma-separated; this venue is NASDAQ, or XNAS.")
     ] = None,
@@ -115,7 +115,7 @@ async def get_market_clocks(
 )
 async def get_market_calendar(
     worker: WorkerOf,
-    _principal: Authenticated,
+    _principal: ReaderOfMarketData,
     market: str,
     start: Annotated[Moment, Query(description="Today if it is left out.")] = None,
     end: Annotated[Moment, Query(description="A week after `start` if it is left out.")] = None,

@@ -9,7 +9,7 @@ from openvenue.engine.instruments import Instrument
 from openvenue.http import problems
 from openvenue.http.asset_classes import parse_asset_classes
 from openvenue.http.dependencies import (
-    Authenticated,
+    ReaderOfMarketData,
     WorkerOf,
     json_response,
     only_known_parameters,
@@ -41,7 +41,7 @@ router = APIRouter(tags=["market"])
 )
 async def list_assets(
     worker: WorkerOf,
-    _principal: Authenticated,
+    _principal: ReaderOfMarketData,
     status: Literal["active", "inactive"] | None = None,
     asset_class: Annotated[
         str, Query(description="One of Alpaca's, several with commas, or `all`.")
@@ -72,7 +72,7 @@ async def list_assets(
     openapi_extra=answers(resources.Asset, 404, 422, meanings=_NO_SUCH_ASSET),
 )
 async def get_asset(
-    worker: WorkerOf, _principal: Authenticated, symbol_or_asset_id: str
+    worker: WorkerOf, _principal: ReaderOfMarketData, symbol_or_asset_id: str
 ) -> Response:
     """Return one asset."""
     return json_response(views.asset(await _instrument(worker, symbol_or_asset_id)))
@@ -84,7 +84,7 @@ async def get_asset(
 )
 async def get_book(
     worker: WorkerOf,
-    _principal: Authenticated,
+    _principal: ReaderOfMarketData,
     symbol: str,
     depth: Annotated[int, Query(ge=1, le=BOOK_DEPTH_MAX, description="Levels a side.")] = 10,
 ) -> Response:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from openvenue.documents.resources import market_data as documents
 from openvenue.documents.times import format_ns, now_ns
 from openvenue.http.dependencies import (
-    Authenticated,
+    ReaderOfMarketData,
     WorkerOf,
     json_response,
     only_known_parameters,
@@ -44,7 +44,7 @@ class _Day(NamedTuple):
 @router.get("/stocks/most-actives", openapi_extra=answers(documents.MostActives, 422))
 async def list_most_actives(
     worker: WorkerOf,
-    _principal: Authenticated,
+    _principal: ReaderOfMarketData,
     by: Literal["volume", "trades"] = "volume",
     top: Annotated[int, Query(ge=1, le=100)] = 10,
 ) -> Response:
@@ -64,7 +64,7 @@ async def list_most_actives(
 @router.get("/{market_type}/movers", openapi_extra=answers(documents.Movers, 422))
 async def list_movers(
     worker: WorkerOf,
-    _principal: Authenticated,
+    _principal: ReaderOfMarketData,
     market_type: Literal["stocks", "crypto"],
     top: Annotated[int, Query(ge=1, le=50)] = 10,
 ) -> Response:

@@ -8,7 +8,7 @@ from openvenue.documents.resources import market_data as documents
 from openvenue.engine.instruments import Instrument
 from openvenue.http import market_data, problems
 from openvenue.http.dependencies import (
-    Authenticated,
+    ReaderOfMarketData,
     WorkerOf,
     json_response,
     only_known_parameters,
@@ -22,13 +22,13 @@ _NOTHING_YET = {404: "There is no such asset, or it has not traded yet"}
 
 async def _stocks(
     worker: WorkerOf,
-    _principal: Authenticated,
+    _principal: ReaderOfMarketData,
     symbols: Annotated[str, Query(description="Comma-separated.")],
 ) -> list[Instrument]:
     return await market_data.instruments_of(worker, symbols, "us_equity")
 
 
-async def _stock(worker: WorkerOf, _principal: Authenticated, symbol: str) -> Instrument:
+async def _stock(worker: WorkerOf, _principal: ReaderOfMarketData, symbol: str) -> Instrument:
     return await market_data.stock_of(worker, symbol)
 
 
@@ -122,14 +122,14 @@ async def stock_snapshots(worker: WorkerOf, stocks: Stocks) -> Response:
 
 
 @router.get("/meta/exchanges", openapi_extra=answers(dict[str, str]))
-async def list_exchanges(_principal: Authenticated) -> Response:
+async def list_exchanges(_principal: ReaderOfMarketData) -> Response:
     """Return the meaning of the code of an exchange: this venue's."""
     return json_response({documents.EXCHANGE: "OpenVenue"})
 
 
 @router.get("/meta/conditions/{ticktype}", openapi_extra=answers(dict[str, str], 422))
 async def list_conditions(
-    _principal: Authenticated,
+    _principal: ReaderOfMarketData,
     ticktype: Literal["trade", "quote"],
     tape: Annotated[Literal["A", "B", "C", "N", "O"], Query(description="Without effect.")],
 ) -> Response:

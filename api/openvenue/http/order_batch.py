@@ -142,9 +142,9 @@ async def cancel_orders(worker: Worker, principal: Principal, body: bytes, _: bo
 
     Raises Problem, and then nothing was canceled.
     """
-    items = decode_cancels(body)
-    charge_batch(worker, principal, len(items))
-    numbers = await _numbers_of(worker, principal.account_id, items)
+    wanted = decode_cancels(body)
+    charge_batch(worker, principal, len(wanted.ids or wanted.client_order_ids or ()))
+    numbers = await _numbers_of(worker, principal.account_id, wanted)
     requests = [
         pb.Request(cancel_order=pb.CancelOrder(account_id=principal.account_id, order_id=number))
         for number in numbers

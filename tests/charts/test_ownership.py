@@ -128,6 +128,8 @@ def test_every_variable_is_a_setting() -> None:
     known |= {f"OPENVENUE_STREAM_{name}".upper() for name in StreamSettings.model_fields}
     known |= {f"OPENVENUE_MARKET_{name}".upper() for name in MarketSettings.model_fields}
     for workload in ("admin", "api", "market", "projector", "stream"):
-        pod = find(render(values={"market.enabled": True}), "Deployment", f"-{workload}")["spec"]["template"]["spec"]
+        pod = find(render(values={"market.enabled": True}), "Deployment", f"-{workload}")["spec"][
+            "template"
+        ]["spec"]
         names = {variable["name"] for variable in pod["containers"][0]["env"]}
         assert {name for name in names if name.startswith("OPENVENUE_")} <= known

@@ -90,6 +90,37 @@ def test_a_key_is_of_the_shard_that_the_engine_serves(up: Up, run: Run) -> None:
     assert "there is no key" in claimed.errors
 
 
+def test_a_key_is_limited_changed_and_rotated(run: Run) -> None:
+    options = ("--expires-in", "1h", "--allow-from", "10.0.0.0/8", "--rate-limit", "500")
+    key = run("keys", "create", "1", *options, "--json").data
+    assert (key["allow_from"], key["rate_limit"]) == (["10.0.0.0/8"], 500)
+    assert key["expires_at"] is not None
+    changes = ("--allow-from", "192.0.2.7", "--allow-from", "::1", "--rate-limit", "unlimited")
+    changed = run("keys", "change", key["key_id"], *changes, "--json").data
+    assert changed == {
+        "key_id": key["key_id"],
+        "expires_at": key["expires_at"],
+        "allow_from": ["192.0.2.7/32", "::1/128"],
+        "rate_limit": "unlimited",
+    }
+    rotate = (
+        "keys",
+        "rotate",
+        key["key_id"],
+        "--overlap",
+        "10m",
+        "--expires-in",
+        "never",
+        "--json",
+    )
+    new = run(*rotate).data
+    assert (new["account_id"], new["expires_at"]) == (1, None)
+    assert (new["allow_from"], new["rate_limit"]) == (changed["allow_from"], "unlimited")
+    listed = {entry["key_id"]: entry for entry in run("keys", "list", "--json").data}
+    assert listed[key["key_id"]]["expires_at"] < key["expires_at"]
+    assert listed[new["key_id"]]["expires_at"] is None
+
+
 def test_keys_are_given_to_a_shell_by_account_name(up: Up, run: Run) -> None:
     exports = run("keys", "env", "--account", "bob").output
     assert f"export OPENVENUE_URL={up.url}" in exports

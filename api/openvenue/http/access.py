@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from openvenue.http.rate_limits import Allowance
 
 _READING = ("GET", "HEAD")
-_ALLOWANCE = "openvenue.allowance"
+_BUCKET = "openvenue.bucket"
 _NO_STATE: dict[str, Any] = {}
 
 
@@ -51,7 +51,7 @@ async def reader_of_public(worker: Worker, request: Scope) -> None:
 async def _allowed(worker: Worker, request: Scope, needed: KeyScope) -> Principal:
     principal = await worker.authenticator.principal_of(request["headers"])
     mark_keyed(request)
-    _take_from_bucket(worker, request, principal)
+    _count(worker, request, principal)
     if principal.networks is not None:
         _check_address(worker, request, principal.networks)
     if not may(principal, needed):
@@ -59,25 +59,43 @@ async def _allowed(worker: Worker, request: Scope, needed: KeyScope) -> Principa
     return principal
 
 
+def charge_batch(worker: Worker, principal: Principal, items: int) -> None:
+    """Count a batch's items as requests; the request itself was counted. Raises Problem 429."""
+    if per_minute := _rate_limit(worker, principal):
+        _take(worker, principal, per_minute, items - 1)
+
+
 def rate_limit_headers(request: Scope) -> list[tuple[bytes, bytes]]:
     """Return the headers of an answer that say what the request's key may still send."""
-    allowance: Allowance | None = request.get("state", _NO_STATE).get(_ALLOWANCE)
-    return [] if allowance is None else allowance.headers()
+    bucket = request.get("state", _NO_STATE).get(_BUCKET)
+    if bucket is None:
+        return []
+    limits, key_id, per_minute = bucket
+    allowance: Allowance = limits.take(key_id, per_minute, 0)
+    return allowance.headers()
 
 
-def _take_from_bucket(worker: Worker, request: Scope, principal: Principal) -> None:
-    """Count a request, and note what is left for `rate_limit_headers`. Raises Problem 429."""
-    per_minute = principal.requests_per_minute
-    if per_minute is None:
-        setting = worker.settings.rate_limit_per_minute
-        per_minute = 0 if setting == "unlimited" else setting
-    if not per_minute:
-        return
-    allowance = worker.rate_limits.take(principal.key_id, per_minute)
-    request.setdefault("state", {})[_ALLOWANCE] = allowance
+def _count(worker: Worker, request: Scope, principal: Principal) -> None:
+    """Count a request, and note its bucket for `rate_limit_headers`. Raises Problem 429."""
+    if per_minute := _rate_limit(worker, principal):
+        bucket = (worker.rate_limits, principal.key_id, per_minute)
+        request.setdefault("state", {})[_BUCKET] = bucket
+        _take(worker, principal, per_minute, 1)
+
+
+def _take(worker: Worker, principal: Principal, per_minute: int, count: int) -> None:
+    allowance = worker.rate_limits.take(principal.key_id, per_minute, count)
     if allowance.wait_s:
         metrics.RATE_LIMITED.inc()
-        raise problems.rate_limited(per_minute)
+        raise problems.rate_limited(per_minute, allowance.wait_s)
+
+
+def _rate_limit(worker: Worker, principal: Principal) -> int:
+    """Return the requests a minute that a principal may send; 0: as many as there are."""
+    if principal.requests_per_minute is not None:
+        return principal.requests_per_minute
+    setting = worker.settings.rate_limit_per_minute
+    return 0 if setting == "unlimited" else setting
 
 
 def _check_address(worker: Worker, request: Scope, networks: Iterable[Network]) -> None:

@@ -60,7 +60,8 @@ class FastRoute:
             metrics.HTTP_REQUESTS.labels(self._route, str(problem.status)).inc()
         else:
             headers = _OUTCOME if outcome else _AS_ACCEPTED
-            await send_document(send, self._status, document, *headers, *rate_limit_headers(scope))
+            left = rate_limit_headers(scope)
+            await send_document(send, self._status, document, *headers, *left)
             self._succeeded.pending += 1
         self._latency.observe(time.perf_counter() - started_at)
 

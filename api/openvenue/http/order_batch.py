@@ -19,6 +19,7 @@ from openvenue.documents.resources import OrderResult
 from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.http.access import charge_batch
 from openvenue.http.engine_calls import (
     command_of,
     engine_answer,
@@ -60,15 +61,17 @@ async def submit_orders(worker: Worker, principal: Principal, body: bytes, outco
     Raises Problem, and then nothing was entered.
     """
     items = decode_new_orders(body)
-    instruments = await _instruments_of(worker, items)
+    charge_batch(worker, principal, len(items))
+    asked = await _ask_for_unknown(worker, items)
     results: list[OrderResult | None] = [None] * len(items)
     sent: list[_Sent] = []
     requests: list[pb.Request] = []
+    known = worker.instruments.get
     for place, wanted in enumerate(items):
         try:
             if isinstance(wanted, Problem):
                 raise wanted
-            instrument = instruments[wanted.symbol]
+            instrument = known(wanted.symbol) or asked[wanted.symbol]
             if isinstance(instrument, Problem):
                 raise instrument
             request = new_order(principal, wanted, instrument)
@@ -139,7 +142,9 @@ async def cancel_orders(worker: Worker, principal: Principal, body: bytes, _: bo
 
     Raises Problem, and then nothing was canceled.
     """
-    numbers = await _numbers_of(worker, principal.account_id, decode_cancels(body))
+    wanted = decode_cancels(body)
+    charge_batch(worker, principal, len(wanted.ids or wanted.client_order_ids or ()))
+    numbers = await _numbers_of(worker, principal.account_id, wanted)
     requests = [
         pb.Request(cancel_order=pb.CancelOrder(account_id=principal.account_id, order_id=number))
         for number in numbers
@@ -190,22 +195,24 @@ async def _numbers_of(
     return await asyncio.gather(*(look_up(each) for each in wanted.client_order_ids or ()))
 
 
-async def _instruments_of(
+async def _ask_for_unknown(
     worker: Worker, items: Iterable[NewOrderRequest | Problem]
 ) -> dict[str, Instrument | Problem]:
-    """Return the instrument of each symbol, or why there is none.
+    """Ask the engine, once for all, for symbols that are not known yet; return what it said."""
+    known = worker.instruments.get
+    missing = {
+        item.symbol
+        for item in items
+        if not isinstance(item, Problem) and known(item.symbol) is None
+    }
 
-    The engine is asked once for all that are not known yet.
-    """
-    symbols = {item.symbol for item in items if not isinstance(item, Problem)}
-
-    async def find(symbol: str) -> Instrument | Problem:
+    async def ask(symbol: str) -> Instrument | Problem:
         try:
             return await find_instrument(worker, symbol)
         except Problem as problem:
             return problem
 
-    return dict(zip(symbols, await asyncio.gather(*map(find, symbols)), strict=True))
+    return dict(zip(missing, await asyncio.gather(*map(ask, missing)), strict=True))
 
 
 async def _restrict(

@@ -22,6 +22,7 @@ here is 504, and no order whose fate is unknown is reported as failed: clients r
 give up on a failure.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -267,12 +268,14 @@ def too_many(detail: str) -> Problem:
     )
 
 
-def rate_limited(per_minute: int) -> Problem:
-    """429: the key has sent too many requests; nothing happened. The caller adds Retry-After."""
+def rate_limited(per_minute: int, wait_s: float) -> Problem:
+    """429: the key has sent too many requests; nothing happened."""
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         TOO_MANY,
-        f"rate limit exceeded: this key may send {per_minute} requests a minute",
+        f"rate limit exceeded: this key may send {per_minute} requests a minute, and each item of "
+        "a batch counts",
+        headers={"retry-after": str(math.ceil(wait_s))},
     )
 
 

@@ -38,14 +38,11 @@ class Allowance(NamedTuple):
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers of the answer, as Alpaca names them."""
-        headers = [
+        return [
             (b"x-ratelimit-limit", b"%d" % self.limit),
             (b"x-ratelimit-remaining", b"%d" % self.remaining),
             (b"x-ratelimit-reset", b"%d" % math.ceil(self.full_at_s)),
         ]
-        if self.wait_s > 0:
-            headers.append((b"retry-after", b"%d" % math.ceil(self.wait_s)))
-        return headers
 
 
 class RateLimits:
@@ -63,8 +60,8 @@ class RateLimits:
         self._keys = view[: 8 * _ROWS].cast("Q")
         self._full_at = view[8 * _ROWS :].cast("d")
 
-    def take(self, key_id: str, per_minute: int) -> Allowance:
-        """Take one request out of a key's bucket, if there is one in it."""
+    def take(self, key_id: str, per_minute: int, count: int = 1) -> Allowance:
+        """Take `count` requests out of a key's bucket if they are in it, else none."""
         now = time.monotonic()
         row = self._row(_number_of(key_id))
         full_at = self._full_at[row]
@@ -72,13 +69,16 @@ class RateLimits:
         if not now < full_at <= now + _PERIOD_S + _ROUNDING_S:
             full_at = now
         interval_s = _PERIOD_S / per_minute
-        missing_s = full_at + interval_s - now
-        if missing_s > _PERIOD_S + _ROUNDING_S:
-            full_at_s = time.time() + full_at - now
-            return Allowance(per_minute, 0, full_at_s, missing_s - _PERIOD_S)
-        self._full_at[row] = full_at + interval_s
-        remaining = int((_PERIOD_S - missing_s + _ROUNDING_S) / interval_s)
-        return Allowance(per_minute, remaining, time.time() + missing_s, 0.0)
+        taken_s = count * interval_s
+        wait_s = max(0.0, full_at + taken_s - now - _PERIOD_S)
+        if wait_s > _ROUNDING_S:
+            taken_s = 0.0
+        else:
+            wait_s = 0.0
+            self._full_at[row] = full_at + taken_s
+        missing_s = full_at + taken_s - now
+        remaining = max(0, int((_PERIOD_S - missing_s + _ROUNDING_S) / interval_s))
+        return Allowance(per_minute, remaining, time.time() + missing_s, wait_s)
 
     def _row(self, number: int) -> int:
         """Return the key's row; a new key gets the row around its own that is full first."""

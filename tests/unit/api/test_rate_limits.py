@@ -54,12 +54,21 @@ def test_the_headers_say_what_is_left(clock: Clock) -> None:
     limits = RateLimits()
     assert limits.take("key", 3) == Allowance(3, 2, 1_020.0, 0)
     assert limits.take("key", 3).remaining == 1
-    assert limits.take("key", 3).headers() == [
+    last = limits.take("key", 3)
+    assert last.headers() == [
         (b"x-ratelimit-limit", b"3"),
         (b"x-ratelimit-remaining", b"0"),
         (b"x-ratelimit-reset", b"1060"),
     ]
-    assert limits.take("key", 3).headers()[-1] == (b"retry-after", b"20")
+    assert limits.take("key", 3, 0) == last
+    assert limits.take("key", 3).wait_s == pytest.approx(20)
+
+
+def test_a_batch_takes_all_of_its_requests_or_none(clock: Clock) -> None:
+    limits = RateLimits()
+    assert limits.take("key", 10, 8).remaining == 2
+    assert limits.take("key", 10, 3).wait_s == pytest.approx(6)
+    assert limits.take("key", 10, 2).remaining == 0
 
 
 def test_workers_share_the_buckets_of_a_file(tmp_path: Path, clock: Clock) -> None:

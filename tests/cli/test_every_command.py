@@ -32,6 +32,7 @@ def nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "keys env",
         "keys list",
         "keys claim OVX",
+        "market fund keys.json --price AAPL=1",
         "migrate",
         "projector rebuild",
         "replay --synthetic",

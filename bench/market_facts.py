@@ -115,7 +115,7 @@ def draw(tape: Tape, round_s: float, path: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.market_facts", description=__doc__)
-    parser.add_argument("--hours", type=float, default=4.0, help="of the market (default 4)")
+    parser.add_argument("--hours", type=float, default=1.5, help="of the market (default 1.5)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--picture", type=Path, default=ROOT / "docs/pictures/market.svg")
     arguments = parser.parse_args()

@@ -76,6 +76,8 @@ class Bot:
         terms |= {"time_in_force": "ioc", "limit_price": str(price)}
         terms["client_order_id"] = str(uuid.uuid4())  # Sending it again is safe.
         order = await asyncio.to_thread(self.client.post, "/orders", terms)
+        # The answer shows the order as it was accepted; what became of it is there right after.
+        order = await asyncio.to_thread(self.client.get_order_by_id, order["id"])
         self.entered[order["id"]] = Decimal(order["filled_qty"])
         await self.heard_all()
 

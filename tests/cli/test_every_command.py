@@ -34,6 +34,7 @@ def nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "keys claim OVX",
         "keys change OVX --rate-limit 5",
         "keys rotate OVX --overlap 1h",
+        "market fund keys.json --price AAPL=1",
         "migrate",
         "projector rebuild",
         "replay --synthetic",

@@ -22,9 +22,10 @@ def test_the_bot_ends_with_the_books_of_the_venue(tmp_path: Path) -> None:
     try:
         order = {"symbol": "TSLA", "qty": "1", "side": "buy", "type": "market"}
         order["time_in_force"] = "ioc"
+        headers = {**up.headers(), "Prefer": "wait"}
 
         def is_filled() -> bool:
-            answer = http.post(f"{up.url}/v2/orders", json=order, headers=up.headers())
+            answer = http.post(f"{up.url}/v2/orders", json=order, headers=headers)
             return bool(answer.json()["status"] == "filled")
 
         wait_for(is_filled, every_s=1)

@@ -29,7 +29,8 @@ def test_a_market_quotes_and_trades_and_a_newcomer_is_filled(market: Market) -> 
         for symbol in PRICES:
             order = {"symbol": symbol, "qty": "1", "side": "buy", "type": "market"}
             order["time_in_force"] = "ioc"
-            assert client.post("/v2/orders", json=order).json()["status"] == "filled"
+            answer = client.post("/v2/orders", json=order, headers={"Prefer": "wait"})
+            assert answer.json()["status"] == "filled"
         looks: list[bool] = []
         while len(looks) < 400:
             looks += books(client)

@@ -28,9 +28,12 @@ def own_orders(draw: st.DrawFn, position: int, home: int, limit: int) -> tuple[O
     """Return open orders that do not meet each other, and that the limit allowed."""
     cut = draw(st.integers(2, 60_000))
     orders = []
-    room = {"buy": home + limit - position, "sell": min(position, position - home + limit)}
+    room: dict[Side, int] = {
+        "buy": home + limit - position,
+        "sell": min(position, position - home + limit),
+    }
     for number in range(draw(st.integers(0, 3))):
-        side = draw(st.sampled_from(SIDES))
+        side: Side = draw(st.sampled_from(SIDES))
         if room[side] < 1:
             continue
         left = draw(st.integers(1, room[side]))

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from alpaca.trading.client import TradingClient
+from alpaca.trading.enums import OrderSide, OrderStatus, TimeInForce
+from alpaca.trading.requests import MarketOrderRequest
 
 from tests.cluster.audit import check
 from tests.cluster.cluster import TAG, Cluster, CommandFailed, Namespace, eventually
 from tests.cluster.node import layout
-from tests.cluster.order_flow import Ledger, OrderFlow
+from tests.cluster.order_flow import Key, Ledger, OrderFlow
 from tests.cluster.venue import QUICK, SYMBOL, InstalledVenue
 
 POSTGRES = """
@@ -123,8 +125,7 @@ def test_a_venue_trades_on_a_database_that_is_there_and_through_a_gateway(
         namespace.kubectl("create", *secret)
         venue = InstalledVenue(namespace, "demo", TAG)
         venue.install_operator(4)
-        venue.install(
-            4,
+        values = (
             "database.mode=external",
             "database.external.secretName=dsn",
             "database.external.secretKey=dsn",
@@ -134,6 +135,7 @@ def test_a_venue_trades_on_a_database_that_is_there_and_through_a_gateway(
             "gateway.parentRefs[0].namespace=ingress",
             "podMonitor.enabled=true",
         )
+        venue.install(4, *values)
         venue.define_instruments()
         ledgers = [Ledger(venue.open_account(number)) for number in (1, 2)]
         eventually("the route is taken", venue.ready, timeout_s=60)
@@ -143,3 +145,15 @@ def test_a_venue_trades_on_a_database_that_is_there_and_through_a_gateway(
         engine, pod = venue.engine_target(), namespace.get("pod", "postgres")
         database = url.format(pod["status"]["podIP"])
         assert check(ledgers, [], [], engine_target=engine, database_url=database) > 50
+
+        venue.install(4, *values, "market.enabled=true")
+        eventually("a newcomer's order is filled", lambda: _fills(venue, ledgers[0].key))
+
+
+def _fills(venue: InstalledVenue, key: Key) -> bool:
+    """True if somebody sells a share that the residents alone trade."""
+    client = TradingClient(key.key_id, key.secret, url_override=venue.url)
+    order = client.submit_order(
+        MarketOrderRequest(symbol="MSFT", qty=1, side=OrderSide.BUY, time_in_force=TimeInForce.DAY)
+    )
+    return client.get_order_by_id(order.id).status == OrderStatus.FILLED

@@ -96,6 +96,7 @@ class InstalledVenue:
             "api": {**small, "extraEnv": [_PROJECTION_WAIT]},
             "projector": small,
             "stream": small,
+            "market": small,
             "admin": small,
             "jobs": small,
             "database": {"bundled": small},

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import OrderSide, OrderStatus, TimeInForce
+from alpaca.trading.models import Order
 from alpaca.trading.requests import MarketOrderRequest
 
 from tests.cluster.audit import check
@@ -156,4 +157,6 @@ def _fills(venue: InstalledVenue, key: Key) -> bool:
     order = client.submit_order(
         MarketOrderRequest(symbol="MSFT", qty=1, side=OrderSide.BUY, time_in_force=TimeInForce.DAY)
     )
-    return client.get_order_by_id(order.id).status == OrderStatus.FILLED
+    assert isinstance(order, Order)
+    found = client.get_order_by_id(order.id)
+    return isinstance(found, Order) and found.status == OrderStatus.FILLED

@@ -95,7 +95,7 @@ def test_two_objects_may_have_the_same_field() -> None:
 
 def test_a_key_given_twice_is_refused(venue: Venue, account: NewKey) -> None:
     headers = list(key_headers(account).items())
-    for twice in headers:
+    for twice in (each for each in headers if each[0].startswith("APCA")):
         answer = http.get(f"{venue.url}/v2/account", headers=[*headers, twice])
         assert (answer.status_code, answer.json()["code"]) == (400, 40010000)
 

@@ -144,7 +144,8 @@ def use(venue: Venue) -> None:
     venue.apply(pb.AdminRequest(define_instrument=terms))
     seller, buyer = open_account(venue), open_account(venue)
     create = ("keys", "create", str(buyer.account_id), "--label", "second", "--json")
-    second = NewKey(**run_command(venue, *create).data)
+    made = run_command(venue, *create).data
+    second = NewKey(made["key_id"], made["secret"], buyer.account_id, "second", made["scopes"])
     trade(venue, seller, second)
 
     run_command(venue, "keys", "revoke", second.key_id)

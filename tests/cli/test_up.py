@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -210,8 +211,9 @@ async def test_an_engine_that_dies_while_the_api_is_waited_for_is_named(tmp_path
 
 
 def test_ports_of_a_killed_venue_are_waited_for(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    # Below those that the kernel gives to other programs meanwhile.
+    port = random.randrange(20_000, 32_000)
+    with socket.create_server(("127.0.0.1", port)) as taken:
         threading.Timer(1, taken.close).start()
         assert choose_ports(port, None, 0, patience_s=10).api == port
 

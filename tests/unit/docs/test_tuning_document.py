@@ -66,7 +66,7 @@ def test_conditions_and_fields_of_the_status() -> None:
 
 
 def test_the_worked_example() -> None:
-    spec = msgspec.convert(SPEC, VenueSpec)
+    spec = msgspec.convert({**SPEC, "connections": {"stream": 4}}, VenueSpec)
     chart = Deployment(
         uid="",
         replicas=2,
@@ -79,7 +79,7 @@ def test_the_worked_example() -> None:
     )
     budget = budget_of(spec, chart, replicas=2, connections_per_pod=2 * 5, limit=100 - 3 - 3)
     assert f"= {budget.total} of 100 - 3 - 3 = {budget.limit}" in TEXT
-    assert (budget.total, budget.limit) == (43, 94)
+    assert (budget.total, budget.limit) == (47, 94)
 
 
 def test_the_share_of_the_engines_threads() -> None:

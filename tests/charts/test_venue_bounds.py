@@ -12,7 +12,8 @@ import pytest
 from tests.charts.chart import CHART, OPERATOR_CHART, find, render
 
 Field = dict[str, Any]
-NAMED_BY_THE_CHART = {"api.deployment", "engine.statefulSet"}
+# It counts the connections of the streams by their replicas.
+NAMED_BY_THE_CHART = {"api.deployment", "engine.statefulSet", "connections.stream"}
 
 
 def leaves(schema: Field, path: str = "") -> Iterator[tuple[str, Field]]:

@@ -195,7 +195,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("api.dbPoolSize", {"min": 1, "max": 2}, "greater than or equal to 2"),
         ("api.replicas", {"min": 2}, "spec.api.replicas.max: Required value"),
         ("api.deployment", "", "at least 1 chars"),
-        ("connections.cap", 7, "2 + migration 1 + headroom 3 = 8 connections, and"),
+        ("connections.cap", 7, "2 + stream 0 + migration 1 + headroom 3 = 8 connections, and"),
         ("connections.headroom", -1, "greater than or equal to 0"),
         ("tuning.downWindowSeconds", 29, "upWindowSeconds must not be above downWindowSeconds"),
         ("tuning.deadBandPercent", 51, "less than or equal to 50"),

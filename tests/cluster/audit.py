@@ -143,7 +143,7 @@ def _check_updates(reader: StreamReader, expected: list[tuple[str, int]]) -> Non
     )
     assert received == expected, (
         f"account {reader.key.account_id}: update {differ} of {len(expected)} is "
-        f"{received[differ : differ + 3]}, not {expected[differ : differ + 3]}"
+        f"{received[differ : differ + 3]}, not {expected[differ : differ + 3]}; {reader.state}"
     )
 
 

@@ -37,9 +37,14 @@ class StreamReader:
 
     def __enter__(self) -> "StreamReader":
         self._thread.start()
-        listens = self._listening.wait(_ANSWER_TIMEOUT_S)
-        assert listens, f"the stream does not answer: {self._last_failure}, {self._last_answer}"
+        assert self._listening.wait(_ANSWER_TIMEOUT_S), f"the stream does not answer: {self.state}"
         return self
+
+    @property
+    def state(self) -> str:
+        """What it does, and what it last heard and met, for messages of failures."""
+        runs = "reads" if self._thread.is_alive() else "has ended"
+        return f"it {runs}, heard {self._last_answer}, met {self._last_failure}"
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()

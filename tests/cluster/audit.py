@@ -25,8 +25,8 @@ class Journal:
     def __init__(self, engine_target: str) -> None:
         self.orders: Counter[tuple[int, str]] = Counter()
         """Number of orders per account and client_order_id."""
-        self.updates: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
-        """What happened to the orders of each account: Alpaca's word, and the order's id."""
+        self._updates: defaultdict[int, list[tuple[int, tuple[str, int]]]] = defaultdict(list)
+        """What happened to the orders of each account: entry, and Alpaca's word with the order."""
         self._sizes: dict[int, int] = {}
         """Lots of every order."""
         self.last_sequence = 0
@@ -58,21 +58,28 @@ class Journal:
         kind = event.WhichOneof("body")
         if kind == "order_accepted":
             self._sizes[entry.sequence] = entry.new_order.qty_lots
-            self.updates[entry.new_order.account_id].append(("new", entry.sequence))
+            self._happened(entry, entry.new_order.account_id, "new", entry.sequence)
         elif kind == "trade":
             for side in (event.trade.maker, event.trade.taker):
                 done = side.filled_lots == self._sizes[side.order_id]
-                said = ("fill" if done else "partial_fill", side.order_id)
-                self.updates[side.account_id].append(said)
+                word = "fill" if done else "partial_fill"
+                self._happened(entry, side.account_id, word, side.order_id)
         elif kind == "order_canceled":
             ended = event.order_canceled
             word = "expired" if ended.reason == pb.REASON_DAY_ENDED else "canceled"
-            self.updates[ended.account_id].append((word, ended.order_id))
+            self._happened(entry, ended.account_id, word, ended.order_id)
         elif kind == "order_replaced":
             order = event.order_replaced
             self._sizes[order.order_id] = order.qty_lots
-            said_of_both = (("replaced", order.old_order_id), ("new", order.order_id))
-            self.updates[order.account_id].extend(said_of_both)
+            self._happened(entry, order.account_id, "replaced", order.old_order_id)
+            self._happened(entry, order.account_id, "new", order.order_id)
+
+    def _happened(self, entry: pb.JournalEntry, account_id: int, word: str, order_id: int) -> None:
+        self._updates[account_id].append((entry.sequence, (word, order_id)))
+
+    def updates_after(self, sequence: int, account_id: int) -> list[tuple[str, int]]:
+        """Return what later entries did to an account's orders: Alpaca's word, and the order."""
+        return [update for entry, update in self._updates[account_id] if entry > sequence]
 
 
 def check(
@@ -125,7 +132,8 @@ def check(
     compared += entered
     assert cash * 1_000_000 == journal.deposits_micros, "money was made or lost"
     for reader in readers:
-        _check_updates(reader, journal.updates[reader.key.account_id])
+        expected = journal.updates_after(reader.began_after, reader.key.account_id)
+        _check_updates(reader, expected)
     # Every lot bought was sold by another account, short if necessary.
     assert not unbalanced, f"positions do not add up to nothing: {unbalanced}"
     return compared

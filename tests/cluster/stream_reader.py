@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from openvenue.ids import IdSpace, Kind
+from openvenue.stream.messages import SEQ_PER_ENTRY
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidMessage, WebSocketException
 
@@ -25,6 +26,8 @@ class StreamReader:
         self.key = key
         self.received: list[tuple[str, int]] = []
         """Events and orders of all updates, in their order."""
+        self.began_after = 0
+        """The journal's entry after which it began."""
         self.connections = 0
         self.problems: list[str] = []
         """What must not happen: gaps, updates out of order."""
@@ -91,6 +94,7 @@ class StreamReader:
             self.connections += 1
             if self._sequence is None:
                 self._sequence = data["seq"]
+                self.began_after = data["seq"] // SEQ_PER_ENTRY
             self._listening.set()
         elif stream == "gap":
             self.problems.append(f"a gap: {data}")

@@ -99,7 +99,6 @@ class Market:
         self._scratch = scratch
         self.bots: list[Bot] = []
         self.replays: list[Replay] = []
-        self.readers = [StreamReader(venue.url, ledger.key) for ledger in self.ledgers]
 
     def pods(self) -> dict[str, int]:
         """Return the API pods' identities, and the restarts of their containers."""
@@ -110,7 +109,14 @@ class Market:
 
     @contextmanager
     def trading(self) -> Iterator[Trading]:
-        """Let all clients trade; then compare journal and database with their answers."""
+        """Let all clients trade; then compare journal, database and streams with their answers."""
+        with ExitStack() as stack:
+            readers = [StreamReader(self.venue.url, ledger.key) for ledger in self.ledgers]
+            for reader in readers:
+                stack.enter_context(reader)
+            yield from self._trading(readers)
+
+    def _trading(self, readers: list[StreamReader]) -> Iterator[Trading]:
         alpaca, pair = self._bot_keys
         bots: list[Bot] = [
             AlpacaBot(self.venue.url, alpaca, SYMBOL),
@@ -137,8 +143,8 @@ class Market:
             f"{flow.summary()}, longest outage {flow.longest_outage_s():.2f} s, "
             f"{replay.result['operations']} operations replayed, "
             f"{watch.most} connections at most in {watch.readings} readings, "
-            f"{sum(len(reader.received) for reader in self.readers)} updates in "
-            f"{sum(reader.connections for reader in self.readers)} connections",
+            f"{sum(len(reader.received) for reader in readers)} updates in "
+            f"{sum(reader.connections for reader in readers)} connections",
             *trading.failures[:5],
             sep="\n",
         )
@@ -148,7 +154,7 @@ class Market:
             self.ledgers,
             self.bots,
             self.replays,
-            readers=self.readers,
+            readers=readers,
             engine_target=self.venue.engine_target(),
             database_url=self.venue.database_url(),
         )
@@ -163,11 +169,7 @@ def market(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         eventually("two pods serve", lambda: len(venue.ready_pods("api")) == 2, timeout_s=120)
         venue.define_instruments()
         eventually("a stream is ready", lambda: venue.ready_pods("stream"), timeout_s=120)
-        made = Market(venue, tmp_path_factory.mktemp("market"))
-        with ExitStack() as stack:
-            for reader in made.readers:
-                stack.enter_context(reader)
-            yield made
+        yield Market(venue, tmp_path_factory.mktemp("market"))
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_key_for_other_networks_is_refused_with_the_address_that_was_seen(
             assert (answer.status_code, answer.json()["code"]) == (403, 40110000)
             assert answer.json()["message"] == "this key may not be used from 127.0.0.1"
         assert client.post("/v2/orders", json=limit_order()).status_code == 403
-        # Nobody is trusted to say where a client is.
+        # The venue trusts no proxy here.
         claimed = client.get("/v2/account", headers={"X-Forwarded-For": "192.0.2.1"})
         assert claimed.status_code == 403
     wait_for(lambda: venue.metric("address_refusals_total") >= 5)

@@ -1,4 +1,4 @@
-"""What the answer to an order shows: the order as it was accepted, or its outcome on request."""
+"""An answer shows the order as it was accepted, or its outcome on request."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

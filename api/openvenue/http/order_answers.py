@@ -1,4 +1,4 @@
-"""What the answer to an accepted order shows: the order as it was accepted, or its outcome.
+"""Decides what the answer to an order shows: the order as it was accepted, or its outcome.
 
 An order has traded before it is durable and answered. As Alpaca, the venue answers with the order
 as accepted nonetheless, because bots wait for changes after the answer: a fill that is in the

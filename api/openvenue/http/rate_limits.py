@@ -25,7 +25,7 @@ _KEYS_KNOWN_MAX = 10_000
 
 
 class Allowance(NamedTuple):
-    """What a key may still send."""
+    """The requests that a key has left."""
 
     limit: int
     """Requests a minute."""

@@ -6,7 +6,6 @@ end_at_sigterm()  # Before imports that take a second.
 
 import asyncio
 import fcntl
-import functools
 import os
 import signal
 import time
@@ -14,7 +13,6 @@ from contextlib import AsyncExitStack
 
 import msgspec
 import uvloop
-from prometheus_client import generate_latest
 
 from openvenue.market.agents import residents
 from openvenue.market.client import MarketClient, read_keys
@@ -22,8 +20,7 @@ from openvenue.market.metrics import FAILURES, REGISTRY
 from openvenue.market.rounds import Rounds
 from openvenue.market.settings import MarketSettings
 from openvenue.replay.venue import Credentials, Refused, Venue, VenueUnavailable
-from openvenue.serving.operations import Probes, serving_probes
-from openvenue.serving.readiness import Health
+from openvenue.serving.operations import probes_of_one, serving_probes
 from openvenue.serving.sockets import listen
 from openvenue.settings import bad_settings_end_the_process, get_settings
 from openvenue.telemetry import configure_logging, get_logger
@@ -42,7 +39,7 @@ class MarketFault(Exception):
 
 
 class _State:
-    """What the probes tell."""
+    """State that the probes report."""
 
     problem: str | None = "starting"
 
@@ -73,7 +70,9 @@ async def run(own: MarketSettings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         if own.http_port:
             probes = stack.enter_context(listen(own.http_host, own.http_port))
-            await stack.enter_async_context(serving_probes(probes, _probes(state)))
+            await stack.enter_async_context(
+                serving_probes(probes, probes_of_one("market", lambda: state.problem, REGISTRY))
+            )
         venue = await stack.enter_async_context(Venue(own.api_url, keys, 4, state.waits))
         rounds = Rounds(MarketClient(venue), agents, own)
         _log.info("market starts", seed=rounds.seed)
@@ -141,16 +140,6 @@ def _keys(own: MarketSettings, names: list[str]) -> list[Credentials]:
     if missing := [name for name in names if name not in keys]:
         raise MarketFault(f"{own.keys_file} has no key of {', '.join(missing)}")
     return [keys[name] for name in names]
-
-
-def _probes(state: _State) -> Probes:
-    def readiness() -> Health:
-        if state.problem is None:
-            return Health("ok")
-        return Health("unavailable", {"market": state.problem})
-
-    metrics = functools.partial(generate_latest, REGISTRY)
-    return Probes(health=lambda: Health("ok"), readiness=readiness, metrics=metrics)
 
 
 def main() -> None:

@@ -37,12 +37,12 @@ class OwnOrder:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What an agent sees of one instrument: prices in ticks, quantities in lots."""
+    """One instrument as an agent sees it: prices in ticks, quantities in lots."""
 
     bid: int | None
     ask: int | None
     value: float
-    """What the instrument is worth, as everybody knows."""
+    """Value of the instrument, the same for all agents."""
     activity: float
     """How much happens: 1 on average; spreads and orders grow with it."""
     trend: float

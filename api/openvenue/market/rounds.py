@@ -1,4 +1,4 @@
-"""Lets the agents see, decide and act, round after round.
+"""Plays rounds: the agents see, decide and act.
 
 A round reads all quotes, and each account's positions and open orders. It asks each agent about
 each instrument, and carries out what they decide through the REST API. Nothing that a later round
@@ -55,7 +55,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """What an agent does in one instrument in a round."""
+    """Actions of one agent in one instrument in a round."""
 
     account: int
     instrument: _Instrument

@@ -1,4 +1,4 @@
-"""What an instrument is worth: a slow random walk that returns to an anchor.
+"""The value of an instrument: a slow random walk that returns to an anchor.
 
 The logarithm of the value follows an Ornstein-Uhlenbeck process around that of the anchor. Its
 volatility is stochastic: the logarithm of the volatility follows another one, so that quiet and

@@ -38,7 +38,7 @@ DATA_ONLY: tuple[Scope, ...] = ("data",)
 
 @dataclass(frozen=True)
 class KeyLimits:
-    """What a key is limited to beside its scopes; None: by nothing of its own."""
+    """Limits of a key beside its scopes; None: the key has no such limit of its own."""
 
     expires_at: datetime | None = None
     """With a time zone."""

@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import functools
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from openvenue.serving.readiness import Health
 
@@ -30,6 +31,19 @@ class Probes:
     health: Callable[[], Health]
     readiness: Callable[[], Health]
     metrics: Callable[[], bytes]
+
+
+def probes_of_one(
+    name: str, problem: Callable[[], str | None], registry: CollectorRegistry
+) -> Probes:
+    """Return the probes of a process that does one thing: ready if it has no problem."""
+
+    def readiness() -> Health:
+        found = problem()
+        return Health("ok") if found is None else Health("unavailable", {name: found})
+
+    metrics = functools.partial(generate_latest, registry)
+    return Probes(health=lambda: Health("ok"), readiness=readiness, metrics=metrics)
 
 
 class Exposition:

@@ -5,20 +5,17 @@ from openvenue.first_process import end_at_sigterm
 end_at_sigterm()  # Before imports that take a second.
 
 import asyncio
-import functools
 import signal
 import socket
 from contextlib import AsyncExitStack
 
 import uvloop
-from prometheus_client import generate_latest
 
 from openvenue.db.channels import API_KEYS_CHANNEL
 from openvenue.db.listener import Listener, Subscription
 from openvenue.security.authenticator import Authenticator
 from openvenue.serving.log_level import follow_log_level
-from openvenue.serving.operations import Probes, serving_probes
-from openvenue.serving.readiness import Health
+from openvenue.serving.operations import probes_of_one, serving_probes
 from openvenue.serving.sockets import listen
 from openvenue.settings import Settings, bad_settings_end_the_process, get_settings
 from openvenue.stream.feed import Feed
@@ -72,7 +69,9 @@ async def run(settings: Settings, own: StreamSettings, stop: asyncio.Event) -> N
         follower = Follower(settings, own, use)
         if own.http_port:
             probes = stack.enter_context(listen(own.http_host, own.http_port))
-            await stack.enter_async_context(serving_probes(probes, _probes(follower)))
+            await stack.enter_async_context(
+                serving_probes(probes, probes_of_one("stream", lambda: follower.problem, REGISTRY))
+            )
         await stack.enter_async_context(server.serving(sock))
         tasks = [
             asyncio.ensure_future(running)
@@ -93,16 +92,6 @@ async def run(settings: Settings, own: StreamSettings, stop: asyncio.Event) -> N
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _probes(follower: Follower) -> Probes:
-    def readiness() -> Health:
-        if follower.problem is None:
-            return Health("ok")
-        return Health("unavailable", {"stream": follower.problem})
-
-    metrics = functools.partial(generate_latest, REGISTRY)
-    return Probes(health=lambda: Health("ok"), readiness=readiness, metrics=metrics)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openvenue.http.app import _ROUTERS
 from openvenue.stream.server import PATHS
 
 from tests.charts.chart import (
@@ -66,6 +67,33 @@ def test_the_ways_in_lead_to_the_streams_by_their_paths(way_in: str) -> None:
             for match in rule["matches"]
         }
     assert found == set(PATHS)
+
+
+def test_an_ingress_controller_that_goes_by_the_length_of_rules_leads_to_the_streams() -> None:
+    """Traefik does: https://doc.traefik.io/traefik/reference/routing-configuration/http/routing/rules-and-priority/"""
+    objects = render(values={"ingress.enabled": True})
+    (rule,) = find(objects, "Ingress", "-api")["spec"]["rules"]
+    matchers = {"Exact": "Path", "Prefix": "PathPrefix"}
+    lengths = {
+        path["path"]: len(f"{matchers[path['pathType']]}(`{path['path']}`)")
+        for path in rule["http"]["paths"]
+    }
+    everything = lengths.pop("/")
+    assert min(lengths.values()) > everything
+
+
+def test_no_prefix_of_the_streams_takes_a_path_of_the_api() -> None:
+    objects = render(values={"ingress.enabled": True})
+    (rule,) = find(objects, "Ingress", "-api")["spec"]["rules"]
+    # Traefik compares characters, not the parts between slashes.
+    prefixes = tuple(
+        path["path"]
+        for path in rule["http"]["paths"]
+        if path["pathType"] == "Prefix" and path["path"] != "/"
+    )
+    of_api = {route.path for router in _ROUTERS for route in router.routes}
+    assert {"/v2/orders/{order_id}", "/v2/stocks/bars"} <= of_api
+    assert not {path for path in of_api if path.startswith(prefixes)}
 
 
 def _identity(manifest: dict[str, Any]) -> tuple[str, str]:

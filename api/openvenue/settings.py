@@ -119,6 +119,12 @@ class Settings(BaseSettings):
     connections_max: int = Field(
         default=4096, ge=1, le=65_536, description="connections that one worker serves"
     )
+    websocket_target: str = Field(
+        default="",
+        pattern=r"^(\S+:\d{1,5})?$",
+        description="host:port of the streams, to which WebSockets that come here are passed on "
+        "where no ingress does it; empty: they are answered 404",
+    )
     unary_calls_max: int = Field(
         default=64, ge=1, le=4096, description="books and look-ups of one worker under way"
     )

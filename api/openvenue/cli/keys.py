@@ -253,6 +253,8 @@ def env(
     variables = {
         "OPENVENUE_URL": venue.api_url,
         "APCA_API_BASE_URL": venue.api_url,
+        "APCA_API_DATA_URL": venue.api_url,
+        "APCA_API_STREAM_URL": venue.stream_url,
         "OPENVENUE_STREAM_URL": venue.stream_url,
         "APCA_API_KEY_ID": chosen[0].key_id,
         "APCA_API_SECRET_KEY": chosen[0].secret,

@@ -1,7 +1,8 @@
 """HTTP/1.1 on a connection, with bounds on what a client makes the worker hold and wait for.
 
 A request to switch to another protocol (`Upgrade: h2c`, as curl --http2 and Java's HttpClient send)
-is answered in HTTP/1.1, as RFC 9110 section 7.8 allows.
+is answered in HTTP/1.1, as RFC 9110 section 7.8 allows. A WebSocket is passed on to the
+streams, where the worker knows them.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from openvenue.http import problems
 from openvenue.http.closing import closing_answer, come_back, last_answer_of
 from openvenue.http.problems import Problem
 from openvenue.http.shared_limits import Addresses, Keyless, Unread, plain_address, subscriber_of
+from openvenue.http.stream_relay import Relays
 from openvenue.telemetry import log_refusal
 
 _CONNECTION = "openvenue.connection"
@@ -54,9 +56,10 @@ class ConnectionLimits:
 
 
 class Shared:
-    """Counts that the connections of one worker share."""
+    """What the connections of one worker share."""
 
-    def __init__(self, limits: ConnectionLimits) -> None:
+    def __init__(self, limits: ConnectionLimits, relays: Relays) -> None:
+        self.relays = relays
         self.unread = Unread(limits.unread_bytes_max)
         self.keyless = Keyless()
         self.addresses = Addresses()
@@ -126,6 +129,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop counting the connection."""
         super().connection_lost(exc)
+        self._stop_counting()
+
+    def _stop_counting(self) -> None:
         self._shared.unread.release(self)
         self._shared.keyless.remove(self)
         if self._subscriber is not None:
@@ -288,11 +294,28 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
+            head_bytes = int(upgrade.args[0])
             if self._should_upgrade():
-                self.handle_websocket_upgrade()
+                self._pass_on(bytes(data[head_bytes:]))
                 return None
-            return int(upgrade.args[0])
+            return head_bytes
         return None
+
+    def _should_upgrade(self) -> bool:
+        """True if the request is a WebSocket's, the streams are known, and no answer is due."""
+        answered = self.cycle is None or self.cycle.response_complete
+        return (
+            answered and self._shared.relays.lead_anywhere and self._get_upgrade() == b"websocket"
+        )
+
+    def _pass_on(self, rest: bytes) -> None:
+        """Let a relay have the connection: the request's head, the rest, and what is to come."""
+        head = [b"GET %s HTTP/1.1" % self.url, *(b"%s: %s" % header for header in self.headers)]
+        if self.client is not None:
+            head.append(b"x-forwarded-for: %s" % self.client[0].encode())
+        self.connections.discard(self)
+        self._stop_counting()
+        self._shared.relays.pass_on(self.transport, b"\r\n".join([*head, b"", rest]))
 
     def _begin_without_upgrade(self) -> None:
         """Parse the request's head again, as if it had not asked for an upgrade.

@@ -15,6 +15,7 @@ from openvenue.http.app import Application
 from openvenue.http.closing import HEADERS_OF_ALL
 from openvenue.http.protocol import BoundedProtocol, ConnectionLimits, Shared, bounded
 from openvenue.http.rate_limits import RateLimits
+from openvenue.http.stream_relay import Relays
 from openvenue.serving.supervisor_link import SupervisorLink
 from openvenue.serving.tuning import Tuning, tuned_settings
 from openvenue.serving.worker_place import Place
@@ -67,7 +68,7 @@ class WorkerServer(uvicorn.Server):
             per_address_max=settings.connections_per_address_max,
             unread_bytes_max=settings.unread_bytes_max,
         )
-        shared = Shared(limits)
+        shared = Shared(limits, Relays(settings.websocket_target, settings.connections_max))
         super().__init__(
             uvicorn.Config(
                 application,
@@ -128,6 +129,7 @@ class WorkerServer(uvicorn.Server):
         waits for the database or the engine must not take the time of a drain.
         """
         self._application.drain(stopping=self._stopping)
+        self._shared.relays.close()
         if not self._application.may_have_clients():
             await super().shutdown(sockets)
             return

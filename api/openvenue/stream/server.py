@@ -129,8 +129,7 @@ class StreamServer:
 
     def _route(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse a handshake that no session can follow."""
-        path = request.path.partition("?")[0]
-        if path not in PATHS:
+        if _path_of(request) not in PATHS:
             return connection.respond(http.HTTPStatus.NOT_FOUND, "endpoint not found.\n")
         if self._feed is None:
             return _unavailable(connection, "the stream is starting")
@@ -152,7 +151,7 @@ class StreamServer:
     def _session(self, connection: ServerConnection) -> Session:
         assert self._feed is not None
         assert connection.request is not None
-        path = connection.request.path.partition("?")[0]
+        path = _path_of(connection.request)
         if path == _TRADING_PATH:
             return TradingSession(
                 connection, self._feed, self._admission, self._settings, self._trusted_proxies
@@ -208,3 +207,8 @@ def _unavailable(connection: ServerConnection, reason: str) -> Response:
     response = connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}\n")
     response.headers["Retry-After"] = "1"
     return response
+
+
+def _path_of(request: Request) -> str:
+    """Return its path as it is in PATHS: alpaca-trade-api asks for /stream/."""
+    return request.path.partition("?")[0].removesuffix("/")

@@ -227,6 +227,7 @@ def _environment(plan: Plan, settings: Settings) -> dict[str, str]:
         "OPENVENUE_WORKERS": str(settings.workers),
         "OPENVENUE_LOG_FORMAT": os.environ.get("OPENVENUE_LOG_FORMAT", "console"),
         "OPENVENUE_PROJECTOR_HTTP_PORT": str(plan.ports.projector_metrics),
+        "OPENVENUE_WEBSOCKET_TARGET": f"127.0.0.1:{plan.ports.stream}",
         "OPENVENUE_STREAM_HOST": "127.0.0.1",
         "OPENVENUE_STREAM_PORT": str(plan.ports.stream),
         "OPENVENUE_STREAM_HTTP_PORT": str(plan.ports.stream_metrics),

@@ -75,6 +75,7 @@ def restarted(**values: Any) -> set[str]:
         ({"image__api__tag": "2"}, {"admin", "api", "projector", "stream"}),
         ({"stream__windowEntries": 9}, {"stream"}),
         ({"stream__replicas": 2}, set()),
+        ({"admin__http__enabled": True}, {"admin"}),
         ({"image__engine__tag": "2"}, {"engine"}),
         ({"engine__podAnnotations": {"a": "b"}}, {"engine"}),
         ({"venue__api__workersPerPod": {"min": 1, "max": 9}}, set()),

@@ -6,7 +6,8 @@ The pod template of every workload. Takes
              openvenue.<component>.volumes     volumes besides /tmp
   values     the component's values: resources, environment, volumes, labels, scheduling
   image      reference of the image
-and optionally first, the component of a container that runs before it, pullPolicy, serviceAccount (whose token is then mounted), userId, annotations,
+and optionally first, the component of a container that runs before it, beside, the component of one that
+runs with it, pullPolicy, serviceAccount (whose token is then mounted), userId, annotations,
 graceSeconds, restartPolicy, tmpMedium.
 
 Only the image may depend on the chart's or the application's version, so that a new version alone does
@@ -54,6 +55,9 @@ spec:
   {{- end }}
   containers:
     - {{ include "openvenue.container" . | nindent 6 | trim }}
+    {{- if .beside }}
+    - {{ include "openvenue.container" (merge (dict "component" .beside) .) | nindent 6 | trim }}
+    {{- end }}
     {{- with $values.extraContainers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -147,7 +151,7 @@ envFrom:
 {{- end }}
 {{- range $name, $probe := pick $container "startupProbe" "readinessProbe" "livenessProbe" }}
 {{ $name }}:
-  {{- include "openvenue.overridden" (dict "base" $probe "over" (get $values $name)) | nindent 2 }}
+  {{- include "openvenue.overridden" (dict "base" $probe "over" (get $values $name | default dict)) | nindent 2 }}
 {{- end }}
 {{- with $values.resources }}
 resources:

@@ -182,6 +182,21 @@ values replaces the chart's of the same name. Takes own and extra.
 {{- toYaml $found -}}
 {{- end -}}
 
+{{/* Settings of those who take clients' requests: whom they believe. */}}
+{{- define "openvenue.frontEnv" -}}
+- {name: OPENVENUE_TRUSTED_PROXIES, value: {{ join "," .Values.api.trustedProxies | quote }}}
+{{- with .Values.oidc }}
+{{- if .issuer }}
+- {name: OPENVENUE_OIDC_ISSUER, value: {{ .issuer | quote }}}
+- {name: OPENVENUE_OIDC_AUDIENCE, value: {{ .audience | quote }}}
+- {name: OPENVENUE_OIDC_ALGORITHMS, value: {{ join "," .algorithms | quote }}}
+- {name: OPENVENUE_OIDC_ACCOUNT_CLAIM, value: {{ .accountClaim | quote }}}
+- {name: OPENVENUE_OIDC_SCOPE_CLAIM, value: {{ .scopeClaim | quote }}}
+- {name: OPENVENUE_OIDC_SCOPE_PREFIX, value: {{ .scopePrefix | quote }}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Settings that tell a container of the API's image where the database is. */}}
 {{- define "openvenue.databaseEnv" -}}
 - name: OPENVENUE_DATABASE_URL

@@ -70,6 +70,7 @@ def restarted(**values: Any) -> set[str]:
         ({"api__start__workers": 2}, {"api"}),
         ({"api__shutdown__noticeSeconds": 9}, {"api"}),
         ({"projector__batchEntries": 64}, {"projector"}),
+        ({"oidc": {"issuer": "https://login.example.com", "audience": "a"}}, {"api", "stream"}),
         ({"engine__limits__accounts": 99}, {"engine"}),
         ({"database__bundled__maxConnections": 60}, {"database"}),
         ({"image__api__tag": "2"}, {"admin", "api", "projector", "stream"}),

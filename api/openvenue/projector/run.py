@@ -21,7 +21,14 @@ from openvenue.journal.reader import JournalReader
 from openvenue.projector.ledger.write import Ledger
 from openvenue.projector.market.write import Market
 from openvenue.projector.progress import FAULT, Progress
-from openvenue.projector.projection import Batch, Projection, Sizes, UnknownInstrument
+from openvenue.projector.projection import (
+    Batch,
+    Projection,
+    Sizes,
+    Start,
+    UnknownInstrument,
+)
+from openvenue.projector.quotes.write import Quotes
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
 from openvenue.reasons import reason_of
@@ -57,7 +64,7 @@ class Followed(NamedTuple):
 
 def all_projections(own: ProjectorSettings) -> tuple[Followed, ...]:
     """Return all projections, the ledger first."""
-    projections = (Ledger(), Market(own.trades_kept_days))
+    projections = (Ledger(), Market(own.trades_kept_days), Quotes(own.quotes_kept_days))
     return tuple(Followed(each, Progress(each.name)) for each in projections)
 
 
@@ -199,13 +206,14 @@ async def project(
     try:
         if until_sequence is not None and sequence >= until_sequence:
             return
-        sizes = await _sizes(settings)
+        start = Start(sequence, await _sizes(settings), settings, store)
+        new_batch = await projection.begin(start)
         reader_name = projection.reader_name(own.reader)
         async with (
             acknowledging(settings, reader_name, own.acknowledge_interval_s, lambda: sequence),
             JournalReader(settings, sequence + 1) as reader,
         ):
-            async for batch in _batches(reader, own, progress, lambda: projection.batch(sizes)):
+            async for batch in _batches(reader, own, progress, new_batch):
                 with progress.transaction():
                     await store.apply(projection, batch)
                 progress.applied(batch)

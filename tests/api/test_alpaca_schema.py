@@ -214,13 +214,14 @@ def test_closed_positions_are_alpacas(
 
 
 STOCK_DATA = [
-    *("bars", "trades", "bars/latest", "trades/latest", "quotes/latest", "snapshots"),
-    *("meta/exchanges", "meta/conditions/{ticktype}", "{symbol}/bars", "{symbol}/trades"),
+    *("bars", "trades", "quotes", "bars/latest", "trades/latest", "quotes/latest", "snapshots"),
+    *("meta/exchanges", "meta/conditions/{ticktype}"),
+    *("{symbol}/bars", "{symbol}/trades", "{symbol}/quotes"),
     *("{symbol}/bars/latest", "{symbol}/trades/latest", "{symbol}/quotes/latest"),
     "{symbol}/snapshot",
 ]
 PAIR_DATA = [
-    *("bars", "trades", "snapshots"),
+    *("bars", "trades", "quotes", "snapshots"),
     *(f"latest/{what}" for what in ("bars", "trades", "quotes", "orderbooks")),
 ]
 SCREENERS = ["stocks/most-actives", "{market_type}/movers"]
@@ -244,6 +245,8 @@ def test_market_data_is_alpacas(
     of_pairs = "/v1beta3/crypto/us/trades?symbols=BTC/USD"
     wait_for(lambda: client.get("/v2/stocks/AAPL/trades/latest").status_code == 200)
     wait_for(lambda: client.get(of_pairs).json()["trades"])
+    for quoted in ("/v2/stocks/quotes?symbols=AAPL", "/v1beta3/crypto/us/quotes?symbols=BTC/USD"):
+        wait_for(lambda: client.get(quoted).json()["quotes"])  # noqa: B023
     values = {"symbol": "AAPL", "loc": "us", "market_type": "stocks", "ticktype": "trade"}
     symbols = "BTC/USD" if "crypto" in path else "AAPL"
     wanted = {"symbols": symbols, "timeframe": "1Min", "tape": "C"}

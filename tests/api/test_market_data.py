@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+import asyncpg
 import ccxt
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from alpaca.data.requests import (
     CryptoLatestOrderbookRequest,
     CryptoLatestQuoteRequest,
     CryptoLatestTradeRequest,
+    CryptoQuoteRequest,
     CryptoSnapshotRequest,
     CryptoTradesRequest,
     MarketMoversRequest,
@@ -25,6 +27,7 @@ from alpaca.data.requests import (
     StockLatestBarRequest,
     StockLatestQuoteRequest,
     StockLatestTradeRequest,
+    StockQuotesRequest,
     StockSnapshotRequest,
     StockTradesRequest,
 )
@@ -33,7 +36,7 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.security.keys import NewKey
 
 from tests.api.orders import limit_order
-from tests.support.venue import Venue
+from tests.support.venue import Venue, run_apart
 from tests.support.waiting import wait_for
 
 _numbers = itertools.count(500)
@@ -160,6 +163,78 @@ def test_alpaca_py_reads_trades(stocks: Any, pairs: Any, traded: Traded) -> None
     assert of_stock[traded.stock][0].exchange == "V"
 
 
+def quoted(bid: Any, ask: Any) -> tuple[float, ...]:
+    """Return a quote of prices and sizes; a side that is None is empty."""
+    return (*(bid or (0, 0)), *(ask or (0, 0)))
+
+
+def all_quotes() -> list[tuple[float, ...]]:
+    """Return the quotes of `traded`: each offer is bought at once, then both sides stay."""
+    expected = []
+    for size, price in enumerate(PRICES, 1):
+        expected += [quoted(None, (float(price), size)), quoted(None, None)]
+    last = (float(ASK), 6)
+    return [*expected, quoted(None, last), quoted((float(BID), 5), last)]
+
+
+def test_alpaca_py_reads_quotes(stocks: Any, pairs: Any, traded: Traded) -> None:
+    since = datetime.now(UTC) - timedelta(days=1)
+    of_stock: Any = StockQuotesRequest(symbol_or_symbols=traded.stock, start=since)
+    of_pair: Any = CryptoQuoteRequest(symbol_or_symbols=traded.pair, start=since)
+    wait_for(lambda: len(stocks.get_stock_quotes(of_stock)[traded.stock]) == len(all_quotes()))
+    wait_for(lambda: len(pairs.get_crypto_quotes(of_pair)[traded.pair]) == len(all_quotes()))
+    for quotes in (
+        stocks.get_stock_quotes(of_stock)[traded.stock],
+        pairs.get_crypto_quotes(of_pair)[traded.pair],
+    ):
+        assert [
+            (quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size) for quote in quotes
+        ] == all_quotes()
+        assert [quote.timestamp for quote in quotes] == sorted(quote.timestamp for quote in quotes)
+    first = stocks.get_stock_quotes(of_stock)[traded.stock][0]
+    assert (first.bid_exchange, first.ask_exchange, first.tape) == ("V", "V", "C")
+
+
+def test_a_span_of_quotes_has_its_ends(client: httpx.Client, traded: Traded) -> None:
+    path = f"/v2/stocks/{traded.stock}/quotes"
+    wait_for(lambda: len(client.get(path).json()["quotes"]) == len(all_quotes()))
+    whole = client.get(path).json()["quotes"]
+    span = {"start": whole[2]["t"], "end": whole[5]["t"]}
+    assert client.get(path, params=span).json()["quotes"] == whole[2:6]
+
+
+@pytest.mark.parametrize("sort", ["asc", "desc"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 7])
+def test_pages_of_quotes_follow_each_other_also_within_one_time(
+    venue: Venue, client: httpx.Client, traded: Traded, sort: str, limit: int
+) -> None:
+    path = f"/v1beta3/crypto/us/quotes?symbols={traded.pair}"
+    wait_for(lambda: len(client.get(path).json()["quotes"][traded.pair]) == len(all_quotes()))
+    # A batch of orders may have quotes of one microsecond.
+    run_apart(let_quotes_be_of_one_time(venue, int(traded.stock[2:]) + 1000))
+    wanted: dict[str, Any] = {"symbols": traded.pair, "limit": limit, "sort": sort}
+    found: list[tuple[float, ...]] = []
+    for _ in range(100):
+        page = client.get("/v1beta3/crypto/us/quotes", params=wanted).json()
+        quotes = page["quotes"][traded.pair]
+        assert len(quotes) <= limit
+        found += [(each["bp"], each["bs"], each["ap"], each["as"]) for each in quotes]
+        if page["next_page_token"] is None:
+            break
+        wanted["page_token"] = page["next_page_token"]
+    assert found == (all_quotes() if sort == "asc" else all_quotes()[::-1])
+
+
+async def let_quotes_be_of_one_time(venue: Venue, instrument_id: int) -> None:
+    connection = await asyncpg.connect(venue.database_url.replace("+asyncpg", ""))
+    await connection.execute(
+        "UPDATE quotes SET quoted_at = (SELECT max(quoted_at) FROM quotes WHERE instrument_id = $1)"
+        " WHERE instrument_id = $1",
+        instrument_id,
+    )
+    await connection.close()
+
+
 def test_alpaca_py_reads_what_is_latest(stocks: Any, pairs: Any, traded: Traded) -> None:
     stock: dict[str, Any] = {"symbol_or_symbols": traded.stock}
     pair: dict[str, Any] = {"symbol_or_symbols": traded.pair}
@@ -280,6 +355,11 @@ def test_symbols_of_the_other_class_and_unknown_ones_are_left_out(
             )
         ),
         ("/v2/stocks/trades?symbols=AAPL&currency=EUR", "currency"),
+        ("/v2/stocks/quotes?symbols=AAPL&currency=EUR", "currency"),
+        ("/v2/stocks/quotes?symbols=AAPL&feed=mine", "feed"),
+        ("/v2/stocks/quotes?symbols=AAPL&timeframe=1Min", "timeframe: this path has no such"),
+        ("/v2/stocks/AAPL/quotes?limit=10001", "limit"),
+        ("/v1beta3/crypto/us/quotes?symbols=BTC/USD&feed=sip", "feed: this path has no such"),
         ("/v2/stocks/trades?symbols=AAPL&side=buy", "side: this path has no such"),
         ("/v2/stocks/trades?symbols=AAPL&start=5", "start"),
         ("/v1beta3/crypto/moon/trades?symbols=BTC/USD", "loc"),

@@ -60,13 +60,13 @@ OPERATIONS = {
     *(
         (f"/v2/stocks/{path}", "get")
         for path in (
-            *("bars", "trades", "bars/latest", "trades/latest", "quotes/latest", "snapshots"),
-            *("meta/exchanges", "meta/conditions/{ticktype}"),
-            *("{symbol}/bars", "{symbol}/trades", "{symbol}/bars/latest"),
+            *("bars", "trades", "quotes", "bars/latest", "trades/latest", "quotes/latest"),
+            *("snapshots", "meta/exchanges", "meta/conditions/{ticktype}"),
+            *("{symbol}/bars", "{symbol}/trades", "{symbol}/quotes", "{symbol}/bars/latest"),
             *("{symbol}/trades/latest", "{symbol}/quotes/latest", "{symbol}/snapshot"),
         )
     ),
-    *((f"{PAIRS}/{what}", "get") for what in ("bars", "trades", "snapshots")),
+    *((f"{PAIRS}/{what}", "get") for what in ("bars", "trades", "quotes", "snapshots")),
     *((f"{PAIRS}/latest/{what}", "get") for what in ("bars", "trades", "quotes", "orderbooks")),
     ("/v1beta1/screener/stocks/most-actives", "get"),
     ("/v1beta1/screener/{market_type}/movers", "get"),
@@ -197,6 +197,10 @@ REQUESTS = [
     ("GET", "/v2/stocks/bars", "/v2/stocks/bars"),
     ("GET", "/v2/stocks/{symbol}/trades", "/v2/stocks/AAPL/trades"),
     ("GET", "/v2/stocks/{symbol}/trades", "/v2/stocks/NOPE/trades"),
+    ("GET", "/v2/stocks/{symbol}/quotes", "/v2/stocks/AAPL/quotes"),
+    ("GET", "/v2/stocks/{symbol}/quotes", "/v2/stocks/NOPE/quotes"),
+    ("GET", "/v2/stocks/quotes", "/v2/stocks/quotes?symbols=AAPL"),
+    ("GET", f"{PAIRS}/quotes", "/v1beta3/crypto/us/quotes?symbols=BTC/USD&limit=0"),
     ("GET", "/v2/stocks/{symbol}/trades/latest", "/v2/stocks/AAPL/trades/latest"),
     ("GET", "/v2/stocks/quotes/latest", "/v2/stocks/quotes/latest?symbols=AAPL"),
     ("GET", f"{PAIRS}/latest/orderbooks", "/v1beta3/crypto/us/latest/orderbooks?symbols=BTC/USD"),

@@ -151,7 +151,7 @@ async def test_no_route_but_the_open_ones_can_do_without_a_key(application: Appl
             if answer.status_code != 401:
                 without.add(path)
     pairs = {path for _, path in routes_of(application) if path.startswith(PAIRS)}
-    assert len(pairs) == 7
+    assert len(pairs) == 8
     assert without == NEED_NO_KEY | pairs
 
 

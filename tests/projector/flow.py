@@ -19,7 +19,10 @@ from tests.support.venue import Venue
 ACCOUNTS = (1, 2, 3)
 BATCH = 100
 
-_MARKET_DATA_AT = "SELECT coalesce(min(sequence), 0) FROM market_offsets"
+_MARKET_DATA_AT = """
+SELECT least((SELECT coalesce(min(sequence), 0) FROM market_offsets),
+             (SELECT coalesce(min(sequence), 0) FROM quotes_offsets))
+"""
 
 
 class Flow:
@@ -137,7 +140,8 @@ async def projected_sequence(database_url: str) -> int:
 
 
 async def wait_until_projected(database_url: str, sequence: int, timeout_s: float = 30.0) -> None:
-    """Wait for the notification of the ledger that it is at `sequence`, and for market data."""
+    """Wait for the notification of the ledger that it is at `sequence`, and for market data
+    and quotes."""
     reached = asyncio.Event()
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from openvenue.projector.market.partitions import ensure_days
+from openvenue.projector.partitions import ensure_days
 
 from tests.projector.flow import Flow, checksums, project_into, wait_until_projected
 from tests.support import http, metrics
@@ -119,7 +119,7 @@ async def test_a_fault_of_market_data_does_not_hold_up_the_ledger(
         for sample in metrics.samples(text, "openvenue_projector_failures_total")
         if sample.labels["cause"] == "fault"
     ]
-    assert sorted(faults) == [("ledger", False), ("market", True)]
+    assert sorted(faults) == [("ledger", False), ("market", True), ("quotes", False)]
 
     await database.execute("ALTER TABLE bars DROP CONSTRAINT bars_trades_check")
     await wait_until_projected(engine.database_url, later)
@@ -139,7 +139,8 @@ async def test_old_days_go_as_new_ones_come(
         return sorted(row[0] for row in rows)
 
     async with database.transaction():
-        await ensure_days(database, "trades", days(1, 2, 3, 2), kept_days=2)
+        kept_ns = await ensure_days(database, "trades", days(1, 2, 3, 2), kept_days=2)
+    assert kept_ns == datetime(2026, 3, 1, tzinfo=UTC).timestamp() * 10**9
     assert await partitions() == ["trades_20260301", "trades_20260302", "trades_20260303"]
     reader = await asyncpg.connect(engine.database_url.replace("+asyncpg", ""))
     try:
@@ -152,4 +153,10 @@ async def test_old_days_go_as_new_ones_come(
         await reader.close()
     async with database.transaction():
         await ensure_days(database, "trades", days(5), kept_days=2)
-    assert await partitions() == ["trades_20260303", "trades_20260304", "trades_20260305"]
+    kept = ["trades_20260303", "trades_20260304", "trades_20260305"]
+    assert await partitions() == kept
+    # As in a rebuild: the newest day is known, and days before those that are kept come again.
+    async with database.transaction():
+        kept_ns = await ensure_days(database, "trades", days(1, 2, 4), kept_days=2)
+    assert kept_ns == datetime(2026, 3, 3, tzinfo=UTC).timestamp() * 10**9
+    assert await partitions() == kept

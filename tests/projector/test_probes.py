@@ -88,7 +88,7 @@ async def test_only_metrics_of_the_projector_are_shown_and_all_of_them_from_the_
         for sample in metrics.samples(text, name)
     }
     causes = ("engine", "connection", "offset", "schema", "fault")
-    assert series == set(itertools.product(("ledger", "market"), causes))
+    assert series == set(itertools.product(("ledger", "market", "quotes"), causes))
 
 
 async def test_a_standby_is_ready(engine: Venue, flow: Flow, port: str) -> None:

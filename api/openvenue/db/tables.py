@@ -285,6 +285,31 @@ market_offsets = Table(
     Column("entry_ns", BigInteger),
 )
 
+# The best bid and ask of an instrument from an entry on; null: that side of the book was empty. Its
+# primary key is also how it is read. Partitioned as `trades`.
+quotes = Table(
+    "quotes",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("instrument_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("quoted_at", _TIMESTAMP, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("bid_price", _PRICE),
+    Column("bid_qty", _QUANTITY),
+    Column("ask_price", _PRICE),
+    Column("ask_qty", _QUANTITY),
+    postgresql_partition_by="RANGE (quoted_at)",
+)
+
+quotes_offsets = Table(
+    "quotes_offsets",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("updated_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
+    Column("entry_ns", BigInteger),
+)
+
 # Secrets are 256 random bits, so one SHA-256 is enough; a slow hash only helps weak passwords.
 api_keys = Table(
     "api_keys",

@@ -84,11 +84,14 @@ class Page(NamedTuple):
 
 
 class _After(msgspec.Struct, array_like=True):
-    """Where a page ended: its last item's symbol, time and, of a trade, id."""
+    """Where a page ended: its last item's symbol, time and number.
+
+    A trade's number is its id, a quote's that of its journal entry; a bar has none.
+    """
 
     symbol: str
     at: Annotated[datetime, Meta(tz=True)]
-    trade_id: Annotated[int, Meta(ge=0, le=units.INT64_MAX)] = 0
+    number: Annotated[int, Meta(ge=0, le=units.INT64_MAX)] = 0
 
 
 async def instruments_of(worker: Worker, symbols: str, asset_class: AssetClass) -> list[Instrument]:
@@ -115,13 +118,28 @@ async def trades_page(worker: Worker, instruments: Sequence[Instrument], wanted:
     """Return a page of the instruments' trades."""
 
     async def read(connection: AsyncConnection, span: Span, after: _After | None) -> Rows:
-        key = None if after is None else (after.at, after.trade_id)
-        return await market.list_trades(connection, worker.settings.shard_id, span, key)
+        return await market.list_trades(connection, worker.settings.shard_id, span, _key(after))
 
     def last(symbol: str, row: Any) -> _After:
         return _After(symbol, row.executed_at, row.trade_id)
 
     return await _page(worker, instruments, wanted, read, last, documents.trade)
+
+
+async def quotes_page(worker: Worker, instruments: Sequence[Instrument], wanted: Wanted) -> Page:
+    """Return a page of the instruments' quotes."""
+
+    async def read(connection: AsyncConnection, span: Span, after: _After | None) -> Rows:
+        return await market.list_quotes(connection, worker.settings.shard_id, span, _key(after))
+
+    def last(symbol: str, row: Any) -> _After:
+        return _After(symbol, row.quoted_at, row.sequence)
+
+    return await _page(worker, instruments, wanted, read, last, documents.quote)
+
+
+def _key(after: _After | None) -> tuple[datetime, int] | None:
+    return None if after is None else (after.at, after.number)
 
 
 async def bars_page(
@@ -225,7 +243,9 @@ async def latest_quotes(worker: Worker, instruments: Sequence[Instrument]) -> di
     """Return the best bid and ask of each instrument, by symbol."""
     books = await _books(worker, instruments, depth=1)
     at = format_ns(now_ns())
-    return {each.symbol: documents.quote(books[each.symbol], at, each) for each in instruments}
+    return {
+        each.symbol: documents.quote_of_book(books[each.symbol], at, each) for each in instruments
+    }
 
 
 async def orderbooks(worker: Worker, instruments: Sequence[Instrument]) -> dict[str, Orderbook]:

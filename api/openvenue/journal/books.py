@@ -4,7 +4,7 @@ It is a pure function of the entries: no clock, database or network, in ticks an
 N its levels are those that the engine's GetBook reports as of sequence N.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -34,11 +34,27 @@ class TouchedLevel(NamedTuple):
     qty_lots: int
 
 
+class Top(NamedTuple):
+    """The best bid and ask of a book, each a price in ticks and lots; None: the side is empty."""
+
+    bid: tuple[int, int] | None = None
+    ask: tuple[int, int] | None = None
+
+
 class Changes(NamedTuple):
-    """Changes by one entry: trades in their order, and each touched level once."""
+    """Changes by one entry: trades in their order, each touched level once, and by instrument the
+    tops that are not what they were before the entry."""
 
     trades: list[BookTrade]
     levels: list[TouchedLevel]
+    tops: dict[int, Top]
+
+
+class UnknownOrder(ValueError):
+    """An entry changes an order that is in no book: the books are not those before it."""
+
+
+_EMPTY = Top()
 
 
 @dataclass(slots=True)
@@ -59,22 +75,28 @@ class Book:
     bids: SortedDict = field(default_factory=SortedDict)
     asks: SortedDict = field(default_factory=SortedDict)
 
-    def best_bid(self) -> tuple[int, int] | None:
-        """Return price and lots of the highest bid, None if there is none."""
-        return self.bids.peekitem(-1) if self.bids else None
-
-    def best_ask(self) -> tuple[int, int] | None:
-        """Return price and lots of the lowest offer, None if there is none."""
-        return self.asks.peekitem(0) if self.asks else None
+    def top(self) -> Top:
+        """Return the highest bid and the lowest ask."""
+        return Top(
+            self.bids.peekitem(-1) if self.bids else None,
+            self.asks.peekitem(0) if self.asks else None,
+        )
 
 
 class Books:
-    """The books of all instruments, as of the last entry that was applied."""
+    """The books of all instruments, as of the last entry that was applied.
 
-    def __init__(self) -> None:
+    `resting` are the orders in them before the first one.
+    """
+
+    def __init__(self, resting: Iterable[RestingOrder] = ()) -> None:
         self._books: dict[int, Book] = {}
         self._resting: dict[int, RestingOrder] = {}
         self._touched: dict[tuple[int, int, int], None] = {}
+        for order in resting:
+            self._rest(order)
+        self._touched.clear()  # No entry changed these.
+        self._tops = {instrument_id: book.top() for instrument_id, book in self._books.items()}
 
     def book(self, instrument_id: int) -> Book:
         """Return an instrument's book, an empty one if nothing ever rested in it."""
@@ -87,13 +109,11 @@ class Books:
         """Iterate over all orders in the books."""
         return iter(self._resting.values())
 
-    def rest(self, order: RestingOrder) -> None:
-        """Put an order into its book."""
-        self._resting[order.order_id] = order
-        self._add(order, order.lots)
-
     def apply(self, entry: pb.JournalEntry) -> Changes:
-        """Fold the entry that follows those folded before; return what it changed."""
+        """Fold the entry that follows those folded before; return what it changed.
+
+        Raises UnknownOrder.
+        """
         trades: list[BookTrade] = []
         taker: RestingOrder | None = None
         for event in entry.events:
@@ -116,10 +136,11 @@ class Books:
                 self._remove(event.order_replaced.old_order_id)
                 taker = _replaced(event.order_replaced)
         if taker is not None and taker.lots:
-            self.rest(taker)
-        return Changes(trades, self._levels())
+            self._rest(taker)
+        levels = self._changed_levels()
+        return Changes(trades, levels, self._changed_tops(levels))
 
-    def _levels(self) -> list[TouchedLevel]:
+    def _changed_levels(self) -> list[TouchedLevel]:
         levels = [
             TouchedLevel(*level, self._side(level[0], level[1]).get(level[2], 0))
             for level in self._touched
@@ -127,16 +148,35 @@ class Books:
         self._touched.clear()
         return levels
 
+    def _changed_tops(self, levels: list[TouchedLevel]) -> dict[int, Top]:
+        changed: dict[int, Top] = {}
+        for instrument_id in dict.fromkeys(level.instrument_id for level in levels):
+            top = self.book(instrument_id).top()
+            if top != self._tops.get(instrument_id, _EMPTY):
+                changed[instrument_id] = self._tops[instrument_id] = top
+        return changed
+
+    def _rest(self, order: RestingOrder) -> None:
+        self._resting[order.order_id] = order
+        self._add(order, order.lots)
+
     def _take(self, order_id: int, lots: int) -> None:
-        order = self._resting[order_id]
+        order = self._order(order_id)
         order.lots -= lots
         self._add(order, -lots)
         if not order.lots:
             del self._resting[order_id]
 
     def _remove(self, order_id: int) -> None:
-        order = self._resting.pop(order_id)
+        order = self._order(order_id)
+        del self._resting[order_id]
         self._add(order, -order.lots)
+
+    def _order(self, order_id: int) -> RestingOrder:
+        order = self._resting.get(order_id)
+        if order is None:
+            raise UnknownOrder(f"order {order_id} is in no book")
+        return order
 
     def _add(self, order: RestingOrder, lots: int) -> None:
         side = self._side(order.instrument_id, order.side)

@@ -25,6 +25,7 @@ class Progress:
         self.problem: str | None = "it is starting"
         self._at_fault = False
         self._metrics = metrics.of_projection(projection)
+        self._sequence = 0
         self._durable_sequence = 0
         # Sequence numbers that the database has yet to reach, and when each became durable.
         self._owed: deque[tuple[float, float]] = deque([(math.inf, time.monotonic())])
@@ -34,6 +35,11 @@ class Progress:
     def lag_s(self) -> float:
         """Time that the database has been behind, in seconds; 0 if it holds everything."""
         return time.monotonic() - self._owed[0][1] if self._owed else 0.0
+
+    @property
+    def entries_behind(self) -> int:
+        """Durable entries that the database lacks, as far as known; 0 without a stream."""
+        return max(0, self._durable_sequence - self._sequence)
 
     def standing_by(self) -> None:
         """Note that another process projects."""
@@ -79,6 +85,7 @@ class Progress:
     def stopped(self) -> None:
         """Note that the stream or the database broke, or that the process ends."""
         self._owed.append((math.inf, time.monotonic()))
+        self._durable_sequence = self._sequence
         self._metrics.active.set(0)
         self._metrics.lag_sequences.set(math.nan)
 
@@ -97,5 +104,6 @@ class Progress:
         self._at_fault = False
 
     def _at(self, sequence: int) -> None:
+        self._sequence = sequence
         self._metrics.sequence.set(sequence)
-        self._metrics.lag_sequences.set(max(0, self._durable_sequence - sequence))
+        self._metrics.lag_sequences.set(self.entries_behind)

@@ -6,7 +6,7 @@ other. They share the process and its connection.
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -15,6 +15,9 @@ from openvenue.vocabulary import UnknownEnumerator
 
 if TYPE_CHECKING:
     import asyncpg
+
+    from openvenue.projector.store import Store
+    from openvenue.settings import Settings
 
 
 class UnknownInstrument(Exception):
@@ -82,6 +85,10 @@ class Batch(ABC):
             )
         return sizes
 
+    def define(self, terms: pb.DefineInstrument) -> None:
+        """Note the sizes of an instrument, which never change once it is defined."""
+        self.sizes[terms.instrument_id] = Sizes(terms.tick_size_nanos, terms.lot_size_nanos)
+
 
 def unknown_event(entry: pb.JournalEntry) -> UnknownEnumerator:
     """Return the error of an entry with an event that this version does not know."""
@@ -90,14 +97,23 @@ def unknown_event(entry: pb.JournalEntry) -> UnknownEnumerator:
     )
 
 
+class Start(NamedTuple):
+    """Where a projection goes on: after entry `sequence`. `sizes` are of all instruments."""
+
+    sequence: int
+    sizes: dict[int, Sizes]
+    settings: "Settings"
+    store: "Store"
+
+
 class Projection(ABC):
     """One kind of batch, and the tables that it is written to."""
 
     name: ClassVar[str]
     offsets: ClassVar[str]
     """Its table of offsets, a row for each shard."""
-    tables: ClassVar[Mapping[str, str]]
-    """Its tables, each with the column of its primary key that follows the shard."""
+    tables: ClassVar[Mapping[str, tuple[str, ...]]]
+    """Its tables, each with the columns of its primary key that follow the shard."""
     vital: ClassVar[bool] = False
     """True: its faults end the process. False: the process tries again after a fault, and its
     probes report it."""
@@ -109,8 +125,11 @@ class Projection(ABC):
         return projector if self.vital else f"{projector}-{self.name}"
 
     @abstractmethod
-    def batch(self, sizes: dict[int, Sizes]) -> Batch:
-        """Return an empty batch."""
+    async def begin(self, start: Start) -> Callable[[], Batch]:
+        """Return what makes an empty batch each time that the one before is full.
+
+        The first one continues where `start` says. Raises the errors of engine or database.
+        """
 
     @abstractmethod
     async def write(self, connection: "asyncpg.Connection[Any]", shard_id: int, batch: Any) -> None:

@@ -21,7 +21,14 @@ from openvenue.journal.reader import JournalReader
 from openvenue.projector.ledger.write import Ledger
 from openvenue.projector.market.write import Market
 from openvenue.projector.progress import FAULT, Progress
-from openvenue.projector.projection import Batch, Projection, Sizes, UnknownInstrument
+from openvenue.projector.projection import (
+    Batch,
+    Projection,
+    Sizes,
+    Start,
+    UnknownInstrument,
+)
+from openvenue.projector.quotes.write import Quotes
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
 from openvenue.reasons import reason_of
@@ -34,6 +41,10 @@ _log = get_logger(__name__)
 _BACKOFF_FIRST_S = 0.1
 _STANDBY_POLL_S = 1.0
 _REST_PER_TRANSACTION = 3.0  # so that transactions take a quarter of the time while rests last
+
+# A projection that waits for the vital one still projects a batch this often.
+_WAIT_MAX_S = 5.0
+_WAIT_POLL_S = 0.01
 
 _NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 _STATUS_TIMEOUT_S = 10.0
@@ -57,7 +68,7 @@ class Followed(NamedTuple):
 
 def all_projections(own: ProjectorSettings) -> tuple[Followed, ...]:
     """Return all projections, the ledger first."""
-    projections = (Ledger(), Market(own.trades_kept_days))
+    projections = (Ledger(), Market(own.trades_kept_days), Quotes(own.quotes_kept_days))
     return tuple(Followed(each, Progress(each.name)) for each in projections)
 
 
@@ -139,10 +150,16 @@ async def _session(
     store = await Store.connect(settings.database_url.get_secret_value(), settings.shard_id)
     try:
         await _become_active(store, settings.shard_id, followed)
+        first = next((each.progress for each in followed if each.projection.vital), None)
         async with asyncio.TaskGroup() as tasks:
             for each in followed:
-                work = project if each.projection.vital else _project_despite_faults
-                tasks.create_task(work(each, store, settings, own, until_sequence))
+                if each.projection.vital:
+                    work = project(each, store, settings, own, until_sequence)
+                else:
+                    work = _project_despite_faults(
+                        each, store, settings, own, until_sequence, first
+                    )
+                tasks.create_task(work)
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from errors
     finally:
@@ -155,11 +172,12 @@ async def _project_despite_faults(
     settings: Settings,
     own: ProjectorSettings,
     until_sequence: int | None,
+    first: Progress | None,
 ) -> None:
     """Project; after a fault, which a person has to mend, try again now and then."""
     while True:
         try:
-            return await project(followed, store, settings, own, until_sequence)
+            return await project(followed, store, settings, own, until_sequence, first)
         except Exception as error:
             try:
                 _passing(error)
@@ -178,9 +196,11 @@ async def project(
     settings: Settings,
     own: ProjectorSettings,
     until_sequence: int | None,
+    first: Progress | None = None,
 ) -> None:
     """Project with a store that holds the lock, until `until_sequence` or for ever.
 
+    `first` is a projection that goes first while it is far behind.
     Raises the errors of engine or database when they are down, ProjectionFault if the engine's
     journal is not the one that the rows came from.
     """
@@ -199,21 +219,34 @@ async def project(
     try:
         if until_sequence is not None and sequence >= until_sequence:
             return
-        sizes = await _sizes(settings)
+        start = Start(sequence, await _sizes(settings), settings, store)
+        new_batch = await projection.begin(start)
         reader_name = projection.reader_name(own.reader)
         async with (
             acknowledging(settings, reader_name, own.acknowledge_interval_s, lambda: sequence),
             JournalReader(settings, sequence + 1) as reader,
         ):
-            async for batch in _batches(reader, own, progress, lambda: projection.batch(sizes)):
+            async for batch in _batches(reader, own, progress, new_batch):
                 with progress.transaction():
                     await store.apply(projection, batch)
                 progress.applied(batch)
                 sequence = batch.last_sequence
-                if until_sequence is not None and batch.last_sequence >= until_sequence:
+                if until_sequence is not None and sequence >= until_sequence:
                     return
+                if first is not None:
+                    await let_go_first(first, own.batch_entries_max)
     finally:
         progress.stopped()
+
+
+async def let_go_first(first: Progress, entries: int) -> None:
+    """Wait while another projection is further behind than a number of entries, but not for ever.
+
+    They share a processor, and clients wait for the ledger.
+    """
+    deadline = time.monotonic() + _WAIT_MAX_S
+    while first.entries_behind > entries and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(_WAIT_POLL_S)
 
 
 async def _check_journal(

@@ -20,6 +20,9 @@ class ProjectorSettings(BaseSettings):
     trades_kept_days: int = Field(
         default=30, ge=1, le=36_500, description="days for which market trades are kept"
     )
+    quotes_kept_days: int = Field(
+        default=7, ge=1, le=36_500, description="days for which quotes are kept"
+    )
     reader: str = Field(
         default="projector",
         pattern="^[a-z0-9][a-z0-9-]{0,62}$",

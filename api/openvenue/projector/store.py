@@ -6,6 +6,8 @@ lock on top keeps a second projector waiting instead of failing.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -43,10 +45,10 @@ class Store:
     """One connection that writes the projections of one shard, which take turns at it."""
 
     def __init__(self, connection: "asyncpg.Connection[Any]", url: str, shard_id: int) -> None:
+        self.shard_id = shard_id
         self._connection = connection
         self._turn = asyncio.Lock()
         self._url = url
-        self._shard_id = shard_id
 
     @classmethod
     async def connect(cls, database_url: str, shard_id: int) -> "Store":
@@ -67,7 +69,7 @@ class Store:
     async def lock(self) -> bool:
         """Become the shard's only projector while the connection lives."""
         locked: bool = await self._connection.fetchval(
-            "SELECT pg_try_advisory_lock($1)", _LOCK_SPACE | self._shard_id
+            "SELECT pg_try_advisory_lock($1)", _LOCK_SPACE | self.shard_id
         )
         return locked
 
@@ -78,12 +80,12 @@ class Store:
             return
         # Queue for the lock first: then the other projector, which only tries, cannot be faster.
         waiting = asyncio.ensure_future(
-            self._connection.execute("SELECT pg_advisory_lock($1)", _LOCK_SPACE | self._shard_id)
+            self._connection.execute("SELECT pg_advisory_lock($1)", _LOCK_SPACE | self.shard_id)
         )
         other = await _connect(self._url)
         try:
             while not waiting.done():
-                await other.execute(_END_HOLDER, _LOCK_SPACE >> 32, self._shard_id)
+                await other.execute(_END_HOLDER, _LOCK_SPACE >> 32, self.shard_id)
                 await asyncio.wait((waiting,), timeout=_TAKE_OVER_POLL_S)
             await waiting
         finally:
@@ -99,11 +101,11 @@ class Store:
             await self._connection.execute(
                 f"INSERT INTO {projection.offsets} (shard_id, sequence) VALUES ($1, 0) "  # noqa: S608
                 "ON CONFLICT DO NOTHING",
-                self._shard_id,
+                self.shard_id,
             )
             sequence: int = await self._connection.fetchval(
                 f"SELECT sequence FROM {projection.offsets} WHERE shard_id = $1",  # noqa: S608
-                self._shard_id,
+                self.shard_id,
             )
             if sequence == _EMPTYING:
                 await self._empty(projection)
@@ -115,7 +117,7 @@ class Store:
         async with self._turn:
             entry_ns: int | None = await self._connection.fetchval(
                 f"SELECT entry_ns FROM {projection.offsets} WHERE shard_id = $1",  # noqa: S608
-                self._shard_id,
+                self.shard_id,
             )
         return entry_ns
 
@@ -124,11 +126,20 @@ class Store:
         async with self._turn:
             await self._set_offset(projection, sequence, entry_ns)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
+        """Lend the connection for reads that see one moment, between two batches."""
+        async with (
+            self._turn,
+            self._connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield self._connection
+
     async def apply(self, projection: Projection, batch: Batch) -> None:
         """Write a batch that follows the offset. Raises OffsetMoved if it does not."""
         async with self._turn, self._connection.transaction():
             await self._move_offset(projection, batch)
-            await projection.write(self._connection, self._shard_id, batch)
+            await projection.write(self._connection, self.shard_id, batch)
             if projection.channel is not None:
                 await self._connection.execute(
                     "SELECT pg_notify($1, $2)", projection.channel, str(batch.last_sequence)
@@ -145,31 +156,43 @@ class Store:
             await self._empty(projection)
 
     async def _empty(self, projection: Projection) -> None:
-        _log.info("emptying", projection=projection.name, shard_id=self._shard_id)
-        for table, key in projection.tables.items():
-            deleted_to = -1
-            while (upto := await self._nth_key(table, key, deleted_to)) is not None:
-                await self._connection.execute(
-                    f"DELETE FROM {table} WHERE shard_id = $1 AND {key} > $2 AND {key} <= $3",  # noqa: S608
-                    self._shard_id,
-                    deleted_to,
-                    upto,
-                )
-                deleted_to = upto
+        _log.info("emptying", projection=projection.name, shard_id=self.shard_id)
+        for table, columns in projection.tables.items():
+            after: Sequence[Any] = ()
+            while (upto := await self._nth_key(table, columns, after)) is not None:
+                await self._delete(table, columns, after, upto)
+                after = upto
+            await self._delete(table, columns, after, ())
             # New rows then take the room of the deleted ones; this may take its time.
             await self._connection.execute(f"VACUUM {table}", timeout=_VACUUM_TIMEOUT_S)
         await self._set_offset(projection, 0, None)
 
-    async def _nth_key(self, table: str, key: str, after: int) -> int | None:
-        """Return the key up to which the next transaction deletes; None if no row is left."""
-        upto: int | None = await self._connection.fetchval(
-            f"SELECT max({key}) FROM (SELECT {key} FROM {table} "  # noqa: S608
-            f"WHERE shard_id = $1 AND {key} > $2 ORDER BY {key} LIMIT $3) AS next",
-            self._shard_id,
-            after,
-            _ROWS_DELETED_AT_ONCE,
+    async def _nth_key(
+        self, table: str, columns: Sequence[str], after: Sequence[Any]
+    ) -> Sequence[Any] | None:
+        """Return the key up to which the next transaction deletes; None if the rest are fewer rows
+        than that."""
+        key = ", ".join(columns)
+        upto: Sequence[Any] | None = await self._connection.fetchrow(
+            f"SELECT {key} FROM {table} WHERE shard_id = $1{_compared(columns, '>', after, 3)} "  # noqa: S608
+            f"ORDER BY {key} OFFSET $2 LIMIT 1",
+            self.shard_id,
+            _ROWS_DELETED_AT_ONCE - 1,
+            *after,
         )
         return upto
+
+    async def _delete(
+        self, table: str, columns: Sequence[str], after: Sequence[Any], upto: Sequence[Any]
+    ) -> None:
+        """Delete the rows between two keys; a key without values is no bound."""
+        await self._connection.execute(
+            f"DELETE FROM {table} WHERE shard_id = $1"  # noqa: S608
+            f"{_compared(columns, '>', after, 2)}{_compared(columns, '<=', upto, 2 + len(after))}",
+            self.shard_id,
+            *after,
+            *upto,
+        )
 
     async def _set_offset(
         self, projection: Projection, sequence: int, entry_ns: int | None
@@ -177,7 +200,7 @@ class Store:
         await self._connection.execute(
             f"UPDATE {projection.offsets} "  # noqa: S608
             "SET sequence = $2, entry_ns = $3, updated_at = now() WHERE shard_id = $1",
-            self._shard_id,
+            self.shard_id,
             sequence,
             entry_ns,
         )
@@ -187,16 +210,24 @@ class Store:
             f"UPDATE {projection.offsets} "  # noqa: S608
             "SET sequence = $3, entry_ns = $4, updated_at = now() "
             "WHERE shard_id = $1 AND sequence = $2",
-            self._shard_id,
+            self.shard_id,
             batch.first_sequence - 1,
             batch.last_sequence,
             batch.last_timestamp_ns,
         )
         if moved != "UPDATE 1":
             raise OffsetMoved(
-                f"the projection {projection.name} of shard {self._shard_id} is no longer at "
+                f"the projection {projection.name} of shard {self.shard_id} is no longer at "
                 f"sequence {batch.first_sequence - 1}"
             )
+
+
+def _compared(columns: Sequence[str], operator: str, key: Sequence[Any], first: int) -> str:
+    """Return a condition on the key's columns, whose parameters begin with number `first`."""
+    if not key:
+        return ""
+    values = ", ".join(f"${number}" for number in range(first, first + len(key)))
+    return f" AND ({', '.join(columns)}) {operator} ({values})"
 
 
 async def _connect(

@@ -1,4 +1,4 @@
-"""Public market data in the database: trades and bars of an instrument."""
+"""Public market data in the database: trades, quotes and bars of an instrument."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Column,
     ColumnElement,
     Row,
     Select,
+    Table,
     cast,
     column,
     func,
@@ -22,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.db.tables import bars, market_offsets, trades
+from openvenue.db.tables import bars, market_offsets, quotes, trades
 from openvenue.queries.timeframes import Timeframe
 
 Rows = Sequence[Row[Any]]
@@ -45,21 +47,21 @@ async def list_trades(
     after: tuple[datetime, int] | None = None,
 ) -> Rows:
     """Return rows of `trades`; those that follow the one executed at `after[0]` with that id."""
-    key = tuple_(trades.c.executed_at, trades.c.trade_id)
-    query = select(trades).where(
-        trades.c.shard_id == shard_id,
-        trades.c.instrument_id == span.instrument_id,
-        trades.c.executed_at >= span.since,
-        trades.c.executed_at < span.until,
-    )
-    if after is not None:
-        query = query.where(key < after if span.newest_first else key > after)
-    order = (trades.c.executed_at, trades.c.trade_id)
-    if span.newest_first:
-        query = query.order_by(*(each.desc() for each in order))
-    else:
-        query = query.order_by(*order)
-    return (await connection.execute(query.limit(span.limit))).all()
+    query = _listed(trades, trades.c.executed_at, trades.c.trade_id, shard_id, span, after)
+    rows: Rows = (await connection.execute(query)).all()
+    return rows
+
+
+async def list_quotes(
+    connection: AsyncConnection,
+    shard_id: int,
+    span: Span,
+    after: tuple[datetime, int] | None = None,
+) -> Rows:
+    """Return rows of `quotes`; those that follow the one at `after[0]` of that entry."""
+    query = _listed(quotes, quotes.c.quoted_at, quotes.c.sequence, shard_id, span, after)
+    rows: Rows = (await connection.execute(query)).all()
+    return rows
 
 
 async def list_bars(
@@ -133,6 +135,28 @@ async def latest_bars(
     for row in await connection.execute(query.order_by(last.c.started_at.desc())):
         found.setdefault(row.instrument_id, []).append(row)
     return found
+
+
+def _listed(
+    table: Table,
+    time: Column[Any],
+    number: Column[Any],
+    shard_id: int,
+    span: Span,
+    after: tuple[datetime, int] | None,
+) -> Select[Any]:
+    """Return the query of a span's rows by time; those of one time are ordered by number."""
+    query = select(table).where(
+        table.c.shard_id == shard_id,
+        table.c.instrument_id == span.instrument_id,
+        time >= span.since,
+        time < span.until,
+    )
+    key = tuple_(time, number)
+    if after is not None:
+        query = query.where(key < after if span.newest_first else key > after)
+    order = (time.desc(), number.desc()) if span.newest_first else (time, number)
+    return query.order_by(*order).limit(span.limit)
 
 
 def _bars(shard_id: int, source: str) -> Select[Any]:

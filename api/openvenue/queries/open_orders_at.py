@@ -1,86 +1,54 @@
 """The open orders as they were at an earlier sequence number, from which a reader of the journal
-can fold on."""
+can fold on.
+
+Without SQLAlchemy, which the projector does not have.
+"""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Row,
-    and_,
-    any_,
-    func,
-    literal,
-    or_,
-    select,
-    true,
-)
-from sqlalchemy.ext.asyncio import AsyncConnection
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.db.tables import executions, orders, projection_offsets
+# Both take the shard first. A rebuild sets the offset below 0 while it empties the projection.
+PROJECTED_SEQUENCE = """
+SELECT greatest(0, coalesce(max(sequence), 0)) FROM projection_offsets WHERE shard_id = $1
+"""
+
+OPEN_ORDERS_AT = """
+SELECT o.order_id, o.account_id, o.instrument_id, o.client_order_id, o.side, o.type,
+       o.time_in_force, o.qty, o.limit_price,
+       o.filled_qty - coalesce(later.qty, 0) AS filled_qty,
+       o.filled_value - coalesce(later.value, 0) AS filled_value,
+       o.replaces, o.created_at, o.position_intent
+FROM orders AS o CROSS JOIN LATERAL (
+  SELECT sum(e.qty) AS qty, sum(e.qty * e.price) AS value FROM executions AS e
+  WHERE e.shard_id = o.shard_id AND e.order_id = o.order_id AND e.sequence > $2
+) AS later
+WHERE o.shard_id = $1 AND o.order_id <= $2
+  AND (o.ended_at IS NULL OR (o.order_id = ANY ($3::bigint[]) AND o.updated_sequence > $2))
+ORDER BY o.order_id
+"""
+"""Selects the orders that were open after entry $2.
+
+$3 are the ids of those orders that later entries, up to the projection's offset, filled, canceled
+or replaced: the ones that have ended since are found by them, without a look at the whole history.
+The columns are those of `orders` with terms and fills as of then, but without what only an end or a
+later change tells: `status`, `end_reason`, `replaced_by` and the times after `created_at`.
+Precondition: the transaction is REPEATABLE READ, and in it $2 is not after PROJECTED_SEQUENCE.
+"""
 
 
-async def projected_sequence(connection: AsyncConnection, shard_id: int) -> int:
+async def projected_sequence(connection: "AsyncConnection", shard_id: int) -> int:
     """Return how far the projection of a shard is; 0 if it has not begun."""
-    offset = select(projection_offsets.c.sequence).where(projection_offsets.c.shard_id == shard_id)
-    # A rebuild sets it below 0 while it empties the projection.
-    return max(0, (await connection.execute(offset)).scalar() or 0)
+    found = await connection.exec_driver_sql(PROJECTED_SEQUENCE, (shard_id,))
+    return int(found.scalar_one())
 
 
 async def open_orders_at(
-    connection: AsyncConnection, shard_id: int, sequence: int, changed_since: Collection[int]
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return the orders that were open after entry `sequence`, by id.
-
-    `changed_since` are the ids of all orders that later entries filled, canceled or replaced: those
-    that have ended since are found by them, without a look at the whole history.
-    They are rows of `orders` with terms and fills as of then, but without what only an end or a
-    later change tells: `status`, `end_reason`, `replaced_by` and the times after `created_at`.
-    Precondition: the connection's transaction is REPEATABLE READ, and in it `sequence` is not after
-    `projected_sequence`.
-    """
-    later = (
-        select(
-            func.sum(executions.c.qty).label("qty"),
-            func.sum(executions.c.qty * executions.c.price).label("value"),
-        )
-        .where(
-            executions.c.shard_id == orders.c.shard_id,
-            executions.c.order_id == orders.c.order_id,
-            executions.c.sequence > sequence,
-        )
-        .lateral()
-    )
-    query = (
-        select(
-            orders.c.order_id,
-            orders.c.account_id,
-            orders.c.instrument_id,
-            orders.c.client_order_id,
-            orders.c.side,
-            orders.c.type,
-            orders.c.time_in_force,
-            orders.c.qty,
-            orders.c.limit_price,
-            (orders.c.filled_qty - func.coalesce(later.c.qty, 0)).label("filled_qty"),
-            (orders.c.filled_value - func.coalesce(later.c.value, 0)).label("filled_value"),
-            orders.c.replaces,
-            orders.c.created_at,
-            orders.c.position_intent,
-        )
-        .select_from(orders.join(later, true()))
-        .where(
-            orders.c.shard_id == shard_id,
-            orders.c.order_id <= sequence,
-            or_(
-                orders.c.ended_at.is_(None),
-                and_(
-                    orders.c.order_id == any_(literal(list(changed_since), ARRAY(BigInteger))),
-                    orders.c.updated_sequence > sequence,
-                ),
-            ),
-        )
-        .order_by(orders.c.order_id)
-    )
-    return (await connection.execute(query)).all()
+    connection: "AsyncConnection", shard_id: int, sequence: int, changed_since: Collection[int]
+) -> "Sequence[Row[Any]]":
+    """Return the rows of OPEN_ORDERS_AT, under its precondition."""
+    parameters = (shard_id, sequence, list(changed_since))
+    return (await connection.exec_driver_sql(OPEN_ORDERS_AT, parameters)).all()

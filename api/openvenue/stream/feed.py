@@ -43,9 +43,7 @@ class Feed:
         self._ids = IdSpace(shard_id, Kind.INSTRUMENT)
         self._instruments = instruments
         self._updates = OrderUpdates(views, instruments, open_orders)
-        books = Books()
-        for order in open_orders:
-            books.rest(_resting(order))
+        books = Books(_resting(order) for order in open_orders)
         # Trades before the first entry belong to bars that it cannot make.
         whole_from_ns = None if sequence else 0
         self._market = MarketData(books, instruments, whole_from_ns, channels.has_subscribers, days)

@@ -3,7 +3,6 @@
 It is a pure function of the entries, and of the times at which bars are closed.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +18,7 @@ from openvenue.documents.resources.market_data import (
 )
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.journal.books import Books, BookTrade, TouchedLevel
+from openvenue.journal.books import Books, BookTrade, Top, TouchedLevel
 from openvenue.stream.messages import (
     Bar,
     Channel,
@@ -38,7 +37,6 @@ MINUTE_NS = 60 * 10**9
 DAY_NS = 24 * 60 * MINUTE_NS
 
 Publication = tuple[Channel, Document]
-_Top = tuple[tuple[int, int] | None, tuple[int, int] | None]
 
 
 @dataclass(slots=True)
@@ -98,9 +96,6 @@ class MarketData:
         self._instruments = instruments
         self._whole_from_ns = whole_from_ns
         self._has_readers = has_readers
-        self._tops: dict[int, _Top] = defaultdict(lambda: (None, None))
-        for order in books.resting():
-            self._tops[order.instrument_id] = self._top(order.instrument_id)
         self._minutes: dict[int, Interval] = {}
         self._days = dict(days or {})
         self._days_are_whole = days is not None
@@ -121,9 +116,8 @@ class MarketData:
         for instrument_id, levels in touched.items():
             instrument = self._instruments[instrument_id]
             time = Time(entry.timestamp_ns)
-            top = self._top(instrument_id)
-            if top != self._tops[instrument_id]:
-                self._tops[instrument_id] = top
+            top = changes.tops.get(instrument_id)
+            if top is not None:
                 yield _channel(instrument, "quotes"), _quote(instrument, top, time)
             channel = _channel(instrument, "orderbooks")
             delta = _delta(instrument, levels, time)
@@ -178,10 +172,6 @@ class MarketData:
     def _is_whole(self, interval: Interval) -> bool:
         return self._whole_from_ns is not None and interval.start_ns >= self._whole_from_ns
 
-    def _top(self, instrument_id: int) -> _Top:
-        book = self.books.book(instrument_id)
-        return book.best_bid(), book.best_ask()
-
     def _count(self, instrument: Instrument, trade: BookTrade) -> Iterator[Publication]:
         day = _interval(self._days, trade, DAY_NS)
         minute = _interval(self._minutes, trade, MINUTE_NS)
@@ -222,7 +212,7 @@ def _trade(instrument: Instrument, trade: BookTrade) -> Trade:
     return document
 
 
-def _quote(instrument: Instrument, top: _Top, time: Time) -> Quote:
+def _quote(instrument: Instrument, top: Top, time: Time) -> Quote:
     (bid_ticks, bid_lots), (ask_ticks, ask_lots) = (side or (0, 0) for side in top)
     document = Quote(
         symbol=instrument.symbol,

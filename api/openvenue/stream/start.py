@@ -1,6 +1,5 @@
 """Makes a feed whose state the database holds, from which it folds the journal on."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from openvenue.engine.trading_day import TradingDay
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.ids import IdSpace, Kind
-from openvenue.journal.books import changed_orders
+from openvenue.journal.changed_orders import changed_between
 from openvenue.journal.reader import JournalReader
 from openvenue.queries.market import traded_by
 from openvenue.queries.open_orders_at import open_orders_at, projected_sequence
@@ -110,23 +109,12 @@ async def _changed_between(settings: Settings, first: int, last: int) -> set[int
 
     Returns None if the journal no longer reaches back to the first one.
     """
-    changed: set[int] = set()
-    sequence = first - 1
-    async with JournalReader(settings, first) as reader:
-        while sequence < last:
-            try:
-                batch = await reader.read(_TIMEOUT_S)
-            except grpc.aio.AioRpcError as error:
-                if error.code() == grpc.StatusCode.OUT_OF_RANGE:
-                    return None
-                raise
-            if batch is None:
-                raise TimeoutError("the engine sent no journal entry")
-            for entry in batch.entries:
-                changed.update(changed_orders(entry))
-            sequence = batch.entries[-1].sequence
-            await asyncio.sleep(0)
-    return changed
+    try:
+        return await changed_between(settings, first, last)
+    except grpc.aio.AioRpcError as error:
+        if error.code() == grpc.StatusCode.OUT_OF_RANGE:
+            return None
+        raise
 
 
 async def _open_orders(

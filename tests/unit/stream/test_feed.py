@@ -118,6 +118,20 @@ class Taker:
     def flush(self) -> None: ...
 
 
+def test_orders_that_were_open_before_the_feed_are_no_changes() -> None:
+    resting = [
+        pb.Order(order_id=number, instrument_id=1, side=pb.SIDE_BUY, limit_price_ticks=price)
+        for number, price in ((1, 9_000), (2, 8_000))
+    ]
+    for order in resting:
+        order.qty_lots = 10
+    one = Feed(0, Views(0, TradingDay()), Channels(7, 1000), {1: AAPL}, resting, 7)
+    one.apply(new_order(8, limit_price_ticks=8_500))
+    (delta,) = shown(one, "orderbooks")
+    assert delta["b"] == [{"p": 85, "s": 10}]
+    assert shown(one, "quotes") == []
+
+
 def test_who_subscribes_to_all_and_to_one_gets_each_message_once() -> None:
     one, taker = feed(), Taker()
     one.channels.subscribe(Channel("us_equity", "trades", "*"), taker)

@@ -156,6 +156,25 @@ class SymbolTrades(msgspec.Struct):
     next_page_token: str | None
 
 
+class Quotes(msgspec.Struct, Generic[Q]):
+    """A page of quotes, by symbol."""
+
+    quotes: dict[str, list[Q]]
+    next_page_token: str | None
+
+
+StockQuotes = Quotes[StockQuote]
+CryptoQuotes = Quotes[CryptoQuote]
+
+
+class SymbolQuotes(msgspec.Struct):
+    """A page of the quotes of one symbol."""
+
+    symbol: str
+    quotes: list[StockQuote]
+    next_page_token: str | None
+
+
 class LatestBars(msgspec.Struct):
     """The last bar of a minute, by symbol."""
 
@@ -268,9 +287,21 @@ def trade(row: Any, instrument: Instrument) -> StockTrade | CryptoTrade:
     return StockTrade(at, row.trade_id, price, size)
 
 
-def quote(book: pb.BookSnapshot, at: str, instrument: Instrument) -> StockQuote | CryptoQuote:
+def quote(row: Any, instrument: Instrument) -> StockQuote | CryptoQuote:
+    """Return a quote of the database."""
+    document = _empty_quote(format_datetime(row.quoted_at), instrument)
+    if row.bid_price is not None:
+        document.bp, document.bs = number(row.bid_price), number(row.bid_qty)
+    if row.ask_price is not None:
+        document.ap, document.as_ = number(row.ask_price), number(row.ask_qty)
+    return document
+
+
+def quote_of_book(
+    book: pb.BookSnapshot, at: str, instrument: Instrument
+) -> StockQuote | CryptoQuote:
     """Return the best prices of a book."""
-    document = CryptoQuote(t=at) if instrument.asset_class == "crypto" else StockQuote(t=at)
+    document = _empty_quote(at, instrument)
     if book.bids:
         best = level(book.bids[0], instrument)
         document.bp, document.bs = best.p, best.s
@@ -278,6 +309,10 @@ def quote(book: pb.BookSnapshot, at: str, instrument: Instrument) -> StockQuote 
         best = level(book.asks[0], instrument)
         document.ap, document.as_ = best.p, best.s
     return document
+
+
+def _empty_quote(at: str, instrument: Instrument) -> StockQuote | CryptoQuote:
+    return CryptoQuote(t=at) if instrument.asset_class == "crypto" else StockQuote(t=at)
 
 
 def orderbook(book: pb.BookSnapshot, at: str, instrument: Instrument) -> Orderbook:

@@ -63,6 +63,16 @@ async def list_crypto_trades(
     return json_response(documents.Trades(*await market_data.trades_page(worker, pairs, span)))
 
 
+@router.get("/quotes", openapi_extra=_public(documents.CryptoQuotes, 422))
+async def list_crypto_quotes(
+    worker: WorkerOf,
+    pairs: Pairs,
+    span: WantedSpan,
+) -> Response:
+    """List quotes by symbol and time: one for each change of the best bid or ask."""
+    return json_response(documents.Quotes(*await market_data.quotes_page(worker, pairs, span)))
+
+
 @router.get("/latest/bars", openapi_extra=_public(documents.LatestBars, 422))
 async def latest_crypto_bars(
     worker: WorkerOf,

@@ -87,6 +87,12 @@ async def list_stock_trades(worker: WorkerOf, stocks: Stocks, span: WantedSpan) 
     return json_response(documents.Trades(*await market_data.trades_page(worker, stocks, span)))
 
 
+@router.get("/quotes", openapi_extra=answers(documents.StockQuotes, 422), dependencies=_HISTORY)
+async def list_stock_quotes(worker: WorkerOf, stocks: Stocks, span: WantedSpan) -> Response:
+    """List quotes by symbol and time: one for each change of the best bid or ask."""
+    return json_response(documents.Quotes(*await market_data.quotes_page(worker, stocks, span)))
+
+
 @router.get("/bars/latest", openapi_extra=answers(documents.LatestBars, 422), dependencies=_LATEST)
 async def latest_stock_bars(worker: WorkerOf, stocks: Stocks) -> Response:
     """Return the last bar of a minute of each symbol that has traded."""
@@ -169,6 +175,19 @@ async def list_trades_of_stock(worker: WorkerOf, stock: OneStock, span: WantedSp
     page = await market_data.trades_page(worker, [stock], span)
     return json_response(
         documents.SymbolTrades(stock.symbol, page.items.get(stock.symbol, []), page.next_page_token)
+    )
+
+
+@router.get(
+    "/{symbol}/quotes",
+    openapi_extra=answers(documents.SymbolQuotes, 404, 422, meanings=_NO_SUCH_ASSET),
+    dependencies=_HISTORY,
+)
+async def list_quotes_of_stock(worker: WorkerOf, stock: OneStock, span: WantedSpan) -> Response:
+    """List the quotes of one symbol by time: one for each change of the best bid or ask."""
+    page = await market_data.quotes_page(worker, [stock], span)
+    return json_response(
+        documents.SymbolQuotes(stock.symbol, page.items.get(stock.symbol, []), page.next_page_token)
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.projector.projection import Batch, Sizes, unknown_event
+from openvenue.projector.projection import Batch, unknown_event
 from openvenue.vocabulary import (
     ASSET_CLASSES,
     END_REASONS,
@@ -388,9 +388,7 @@ class LedgerBatch(Batch):
             )
         elif command == "define_instrument":
             defined = entry.define_instrument
-            self.sizes[defined.instrument_id] = Sizes(
-                defined.tick_size_nanos, defined.lot_size_nanos
-            )
+            self.define(defined)
             self.instruments[defined.instrument_id] = InstrumentRow(
                 defined.instrument_id,
                 defined.symbol,

@@ -1,6 +1,6 @@
 """Writes the ledger's batches to PostgreSQL."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from openvenue.db.channels import PROJECTION_CHANNEL
@@ -12,7 +12,7 @@ from openvenue.projector.ledger.fold import (
     MovementRow,
     OrderRow,
 )
-from openvenue.projector.projection import Projection, Sizes, copy_rows
+from openvenue.projector.projection import Projection, Start, copy_rows
 
 if TYPE_CHECKING:
     import asyncpg
@@ -157,20 +157,20 @@ class Ledger(Projection):
     offsets = "projection_offsets"
     vital = True
     channel = PROJECTION_CHANNEL
-    tables: ClassVar[Mapping[str, str]] = {
-        "instruments": "instrument_id",
-        "accounts": "account_id",
-        "positions": "account_id",
-        "orders": "order_id",
-        "executions": "trade_id",
-        "cash_movements": "sequence",
-        "daily_cash": "account_id",
-        "daily_positions": "account_id",
+    tables: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "instruments": ("instrument_id",),
+        "accounts": ("account_id",),
+        "positions": ("account_id", "instrument_id"),
+        "orders": ("order_id",),
+        "executions": ("trade_id", "liquidity"),
+        "cash_movements": ("sequence",),
+        "daily_cash": ("account_id", "day"),
+        "daily_positions": ("account_id", "instrument_id", "day"),
     }
 
-    def batch(self, sizes: dict[int, Sizes]) -> LedgerBatch:
-        """Return an empty batch."""
-        return LedgerBatch(sizes)
+    async def begin(self, start: Start) -> Callable[[], LedgerBatch]:
+        """Return what makes an empty batch."""
+        return lambda: LedgerBatch(start.sizes)
 
     async def write(
         self, connection: "asyncpg.Connection[Any]", shard_id: int, batch: LedgerBatch

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.projector.projection import Batch, Sizes
+from openvenue.projector.projection import Batch
 from openvenue.vocabulary import SIDES
 
 _TIMEFRAMES = {"1Min": 60 * 10**9, "1Day": 24 * 3600 * 10**9}
@@ -59,8 +59,7 @@ class MarketBatch(Batch):
             if kind == "trade":
                 self._traded(entry, event.trade)
             elif kind == "applied" and entry.HasField("define_instrument"):
-                terms = entry.define_instrument
-                self.sizes[terms.instrument_id] = Sizes(terms.tick_size_nanos, terms.lot_size_nanos)
+                self.define(entry.define_instrument)
 
     def _traded(self, entry: pb.JournalEntry, trade: pb.Trade) -> None:
         instrument_id = trade.instrument_id

@@ -1,13 +1,12 @@
 """Writes batches of market data to PostgreSQL."""
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from openvenue.projector import text_format as fmt
 from openvenue.projector.market.fold import BarRow, MarketBatch, TradeRow
-from openvenue.projector.market.partitions import ensure_days
-from openvenue.projector.projection import Projection, Sizes, copy_rows
+from openvenue.projector.partitions import days_of, ensure_days
+from openvenue.projector.projection import Projection, Start, copy_rows
 
 if TYPE_CHECKING:
     import asyncpg
@@ -44,14 +43,17 @@ class Market(Projection):
 
     name = "market"
     offsets = "market_offsets"
-    tables: ClassVar[Mapping[str, str]] = {"trades": "trade_id", "bars": "instrument_id"}
+    tables: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "trades": ("trade_id", "executed_at"),
+        "bars": ("instrument_id", "timeframe", "started_at"),
+    }
 
     def __init__(self, trades_kept_days: int) -> None:
         self._trades_kept_days = trades_kept_days
 
-    def batch(self, sizes: dict[int, Sizes]) -> MarketBatch:
-        """Return an empty batch."""
-        return MarketBatch(sizes)
+    async def begin(self, start: Start) -> Callable[[], MarketBatch]:
+        """Return what makes an empty batch."""
+        return lambda: MarketBatch(start.sizes)
 
     async def write(
         self, connection: "asyncpg.Connection[Any]", shard_id: int, batch: MarketBatch
@@ -59,15 +61,11 @@ class Market(Projection):
         """Write the rows of a batch."""
         if not batch.trades:
             return
-        first, last = (_day(batch.trades[at].executed_ns) for at in (0, -1))
-        days = [first + timedelta(days) for days in range((last - first).days + 1)]
-        await ensure_days(connection, "trades", days, self._trades_kept_days)
-        await copy_rows(connection, "trades", _TRADE_COLUMNS, _trades(shard_id, batch.trades))
+        days = days_of(row.executed_ns for row in batch.trades)
+        kept_ns = await ensure_days(connection, "trades", days, self._trades_kept_days)
+        trades = (row for row in batch.trades if row.executed_ns >= kept_ns)
+        await copy_rows(connection, "trades", _TRADE_COLUMNS, _trades(shard_id, trades))
         await _merge_bars(connection, shard_id, list(batch.bars.values()))
-
-
-def _day(time_ns: int) -> date:
-    return datetime.fromtimestamp(time_ns // 10**9, UTC).date()
 
 
 def _trades(shard_id: int, rows: Iterable[TradeRow]) -> Iterable[str]:

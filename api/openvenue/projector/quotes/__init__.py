@@ -1,0 +1,1 @@
+"""Quotes: each best bid and ask that an instrument's book has had."""

@@ -1,0 +1,143 @@
+"""Quotes that a run of journal entries results in."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.journal.books import Books, RestingOrder, UnknownOrder
+from openvenue.projector.projection import Sizes, UnknownInstrument
+from openvenue.projector.quotes.fold import QuoteRow, QuotesBatch
+
+from tests.projector.entries import LOT_NANOS, TICK_NANOS, canceled, entry, new_order
+from tests.projector.naive_exchange import NaiveExchange, Tops, tops
+from tests.support.examples import examples
+
+SIZES = {1: Sizes(TICK_NANOS, LOT_NANOS), 2: Sizes(5, 7)}
+EMPTY = (None, None)
+
+commands = st.lists(
+    st.tuples(
+        st.sampled_from(("place", "place", "place", "ioc", "cancel", "replace", "end_day")),
+        st.integers(1, 2),  # instrument
+        st.sampled_from((pb.SIDE_BUY, pb.SIDE_SELL)),
+        st.integers(95, 105),  # price
+        st.integers(1, 9),  # lots
+        st.integers(0, 1000),  # which open order
+    ),
+    max_size=80,
+)
+Command = tuple[str, int, "pb.Side.ValueType", int, int, int]
+
+
+def batch(books: Books | None = None) -> QuotesBatch:
+    return QuotesBatch(dict(SIZES), books=books or Books())
+
+
+def traded(drawn: list[Command]) -> Iterator[tuple[pb.JournalEntry, Tops]]:
+    """Yield the entry of each command, and the best prices that its orders then have."""
+    exchange = NaiveExchange()
+    for what, instrument_id, side, price, lots, which in drawn:
+        if what in ("place", "ioc") or not exchange.open:
+            made = exchange.place(instrument_id, side, price, lots, rests=what != "ioc")
+        elif what == "end_day":
+            made = exchange.end_day(exchange.open[::2])
+        else:
+            order = exchange.open[which % len(exchange.open)]
+            made = (
+                exchange.cancel(order) if what == "cancel" else exchange.replace(order, price, lots)
+            )
+        yield made, tops(exchange.open)
+
+
+def expected_rows(drawn: list[Command]) -> list[QuoteRow]:
+    rows = []
+    before: Tops = {}
+    for made, after in traded(drawn):
+        for instrument_id in (1, 2):
+            top = after.get(instrument_id, EMPTY)
+            if top != before.get(instrument_id, EMPTY):
+                rows.append(row(made, instrument_id, *top))
+        before = after
+    return rows
+
+
+def row(
+    made: pb.JournalEntry,
+    instrument_id: int,
+    bid: tuple[int, int] | None,
+    ask: tuple[int, int] | None,
+) -> QuoteRow:
+    def nanos(side: tuple[int, int] | None) -> tuple[int | None, int | None]:
+        sizes = SIZES[instrument_id]
+        return (side[0] * sizes[0], side[1] * sizes[1]) if side else (None, None)
+
+    return QuoteRow(instrument_id, made.sequence, *nanos(bid), *nanos(ask), made.timestamp_ns)
+
+
+def in_order(rows: list[QuoteRow]) -> list[QuoteRow]:
+    return sorted(rows, key=lambda row: (row.sequence, row.instrument_id))
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(commands)
+def test_quotes_are_the_changes_of_a_naive_books_best(drawn: list[Command]) -> None:
+    folded = batch()
+    folded.add(made for made, _ in traded(drawn))
+    assert in_order(folded.quotes) == expected_rows(drawn)
+    assert folded.rows == len(folded.quotes)
+
+
+@settings(max_examples=examples(50), deadline=None)
+@given(commands, st.data())
+def test_rows_do_not_depend_on_where_a_batch_ends_or_the_books_are_made_anew(
+    drawn: list[Command], data: st.DataObject
+) -> None:
+    cut = data.draw(st.integers(0, len(drawn)))
+    entries = [made for made, _ in traded(drawn)]
+    whole = batch()
+    whole.add(entries)
+    first = batch()
+    first.add(entries[:cut])
+    anew = Books(
+        RestingOrder(each.order_id, each.instrument_id, each.side, each.price_ticks, each.lots)
+        for each in first.books.resting()
+    )
+    for books in (anew, first.books):
+        second = batch(books)
+        second.add(entries[cut:])
+        assert first.quotes + second.quotes == whole.quotes
+
+
+def test_a_side_that_became_empty_has_no_price() -> None:
+    folded = batch()
+    folded.add([new_order(1, qty_lots=3), entry(2, canceled(1))])
+    assert [quote[2:6] for quote in folded.quotes] == [
+        (100 * 10**9, 3 * 10**9, None, None),
+        (None, None, None, None),
+    ]
+
+
+def test_an_order_behind_the_best_price_makes_no_quote() -> None:
+    folded = batch()
+    folded.add([new_order(1), new_order(2, limit_price_ticks=9_999)])
+    assert [quote.sequence for quote in folded.quotes] == [1]
+
+
+def test_an_instrument_defined_in_the_batch_has_its_own_sizes() -> None:
+    terms = pb.DefineInstrument(instrument_id=3, tick_size_nanos=5, lot_size_nanos=7)
+    defined = entry(1, pb.Event(applied=pb.Applied()), define_instrument=terms)
+    folded = batch()
+    folded.add([defined, new_order(2, instrument_id=3, limit_price_ticks=10, qty_lots=2)])
+    assert folded.quotes[0][2:4] == (50, 14)
+
+
+def test_a_quote_of_an_unknown_instrument_is_refused() -> None:
+    with pytest.raises(UnknownInstrument, match="instrument 9 was never defined"):
+        batch().add([new_order(1, instrument_id=9)])
+
+
+def test_books_that_are_not_those_before_the_entry_are_a_fault() -> None:
+    with pytest.raises(UnknownOrder, match="order 5 is in no book"):
+        batch().add([entry(7, canceled(5))])

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
+from openvenue.admin_server.settings import AdminSettings
 from openvenue.market.settings import MarketSettings
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.serving.supervisor import _KILL_GRACE_S
-from openvenue.settings import Settings
+from openvenue.settings import OidcSettings, Settings
 from openvenue.stream.settings import StreamSettings
 
 from tests.charts.chart import CHART, VALUE_SETS, Manifest, find, pod_templates, render, template
@@ -126,12 +127,22 @@ def test_the_api_stops_within_its_grace_period(monkeypatch: pytest.MonkeyPatch) 
 def test_every_variable_is_a_setting() -> None:
     """The process would silently ignore an unknown name."""
     known = {f"OPENVENUE_{name}".upper() for name in Settings.model_fields}
-    known |= {f"OPENVENUE_PROJECTOR_{name}".upper() for name in ProjectorSettings.model_fields}
-    known |= {f"OPENVENUE_STREAM_{name}".upper() for name in StreamSettings.model_fields}
-    known |= {f"OPENVENUE_MARKET_{name}".upper() for name in MarketSettings.model_fields}
+    for settings, prefix in (
+        (AdminSettings, "ADMIN"),
+        (MarketSettings, "MARKET"),
+        (OidcSettings, "OIDC"),
+        (ProjectorSettings, "PROJECTOR"),
+        (StreamSettings, "STREAM"),
+    ):
+        known |= {f"OPENVENUE_{prefix}_{name}".upper() for name in settings.model_fields}
+    values = {
+        "admin.http.enabled": True,
+        "market.enabled": True,
+        "oidc": {"issuer": "https://login.example.com", "audience": "venue"},
+    }
+    rendered = render(values=values)
     for workload in ("admin", "api", "market", "projector", "stream"):
-        pod = find(render(values={"market.enabled": True}), "Deployment", f"-{workload}")["spec"][
-            "template"
-        ]["spec"]
-        names = {variable["name"] for variable in pod["containers"][0]["env"]}
-        assert {name for name in names if name.startswith("OPENVENUE_")} <= known
+        pod = find(rendered, "Deployment", f"-{workload}")["spec"]["template"]["spec"]
+        for container in pod["containers"]:
+            names = {variable["name"] for variable in container["env"]}
+            assert {name for name in names if name.startswith("OPENVENUE_")} <= known

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -122,9 +123,8 @@ async def test_quotes_are_the_best_prices_after_each_entry_of_the_journal(
     assert stored == naive_quotes(entries)
     times = {each.sequence: each.timestamp_ns for each in entries}
     for row in await database.fetch(QUOTES):
-        assert row["quoted_at"].timestamp() == pytest.approx(
-            times[row["sequence"]] / 10**9, abs=1e-6
-        )
+        since_epoch = row["quoted_at"] - datetime(1970, 1, 1, tzinfo=UTC)
+        assert since_epoch // timedelta(microseconds=1) == times[row["sequence"]] // 1000
 
 
 def scaled(price: Any, qty: Any, tick_nanos: int, lot_nanos: int) -> tuple[int, int]:

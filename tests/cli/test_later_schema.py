@@ -27,7 +27,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.cli.command_line import Result, openvenue
-from tests.projector.flow import projected_tables
+from tests.projector.flow import projected_tables, wait_until_projected
 from tests.support.venue import INSTRUMENTS, ROOT, START_TIMEOUT_S, Venue, run_apart
 from tests.support.waiting import wait_for
 
@@ -227,8 +227,10 @@ def history(venue: Venue, client: httpx.Client, limit: int) -> list[tuple[str, s
 
 def rebuild(venue: Venue) -> None:
     """Rebuild the projection, which must give the same rows."""
-    wait_for(lambda: all(run_apart(rows(venue)).values()))
+    durable = run_command(venue, "status", "--json").data["durable_sequence"]
+    run_apart(wait_until_projected(venue.database_url, durable))
     before = run_apart(rows(venue))
+    assert all(before.values())
     run_command(venue, "projector", "rebuild")
     assert run_apart(rows(venue)) == before
 

@@ -21,6 +21,7 @@ _LATEST_TRADES = {
     STOCK: "/v2/stocks/trades/latest",
     PAIR: "/v1beta3/crypto/us/latest/trades",
 }
+_QUOTES = {STOCK: "/v2/stocks/quotes", PAIR: "/v1beta3/crypto/us/quotes"}
 
 
 def make_market(venue: Venue) -> None:
@@ -53,6 +54,7 @@ def new_trader(venue: Venue) -> NewKey:
             assert answer.json()["status"] == "filled", answer.text
         venue.wait_until_projected(client)
         wait_for(lambda: _last_prices(client) == OFFERS)
+        wait_for(lambda: _last_asks(client) == OFFERS)
     return key
 
 
@@ -62,6 +64,16 @@ def _last_prices(client: httpx.Client) -> dict[str, float]:
         trades = client.get(path, params={"symbols": symbol}).json()["trades"]
         prices |= {each: trade["p"] for each, trade in trades.items()}
     return prices
+
+
+def _last_asks(client: httpx.Client) -> dict[str, float]:
+    asks: dict[str, float] = {}
+    for symbol, path in _QUOTES.items():
+        start = before_all_trades().isoformat()
+        wanted = {"symbols": symbol, "sort": "desc", "limit": "1", "start": start}
+        quotes = client.get(path, params=wanted).json()["quotes"]
+        asks |= {each: page[0]["ap"] for each, page in quotes.items()}
+    return asks
 
 
 def before_all_trades() -> datetime:

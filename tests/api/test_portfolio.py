@@ -10,14 +10,16 @@ import pytest
 from alpaca.trading.client import TradingClient
 from alpaca.trading.requests import GetPortfolioHistoryRequest
 from openvenue.db.alchemy import open_engine
-from openvenue.db.tables import bars, cash_movements, daily_cash, daily_positions
+from openvenue.db.tables import bars, cash_movements, daily_cash, daily_positions, executions
 from openvenue.queries.equity import account_at_close, daily_equity, prices_at_close
+from openvenue.queries.equity_within_days import equity_within_days
 from openvenue.security.keys import NewKey
 from sqlalchemy import insert, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.api.orders import limit_order
 from tests.support.venue import Venue, run_apart
+from tests.support.waiting import wait_for
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHARD, ACCOUNT = 0, 7
@@ -103,6 +105,60 @@ async def test_a_close_has_equity_positions_and_prices(connection: AsyncConnecti
     assert await prices_at_close(connection, SHARD, [1], day(2)) == {}
 
 
+async def test_within_days_equity_follows_what_was_traded_moved_and_priced(
+    connection: AsyncConnection,
+) -> None:
+    """On the 5th, in steps of six hours: the share trades at 100 in the morning, one is sold at 95
+    in the afternoon; at noon two are got, as the fixture says."""
+    of_account = {"shard_id": SHARD, "account_id": ACCOUNT}
+    midnight = datetime(2026, 3, 5, tzinfo=UTC)
+    of_minute = {"shard_id": SHARD, "instrument_id": 1, "timeframe": "1Min", "volume": 1}
+    await connection.execute(
+        insert(bars),
+        [
+            {
+                **of_minute,
+                "started_at": midnight + timedelta(hours=hour),
+                **dict.fromkeys(("open", "high", "low", "close", "value"), price),
+                "trades": 1,
+                "updated_sequence": 1,
+            }
+            for hour, price in ((7, 90), (8, 100), (14, 95), (20, 90))
+        ],
+    )
+    await connection.execute(
+        insert(executions),
+        {
+            **of_account,
+            "trade_id": 1,
+            "liquidity": "taker",
+            "sequence": 9,
+            "order_id": 8,
+            "instrument_id": 1,
+            "side": "sell",
+            "price": 95,
+            "qty": 1,
+            "executed_at": midnight + timedelta(hours=14),
+        },
+    )
+    end, step = midnight + timedelta(days=1), timedelta(hours=6)
+    before, points = await equity_within_days(connection, SHARD, ACCOUNT, day(5), end, step)
+    assert before == 500 + 5 * 110
+    expected: list[tuple[int, float, float]] = [
+        (6, 500 + 5 * 110, 0),
+        (12, 500 + 5 * 100, 0),
+        (18, 595 + 6 * 95, 2 * 95),
+        (0, 595 + 6 * 90, 0),
+    ]
+    assert [(each.at.hour, float(each.equity), float(each.flow)) for each in points] == expected
+    _, points = await equity_within_days(connection, SHARD, ACCOUNT, day(2), end, step)
+    assert points[0].at == datetime(2026, 3, 2, 18, tzinfo=UTC), "from the first deposit on"
+    assert points[0].equity == points[0].flow == 1000
+    before, points = await equity_within_days(connection, SHARD, ACCOUNT + 1, day(5), end, step)
+    assert before is None
+    assert not points
+
+
 def test_the_history_of_today_is_the_account_as_it_is(
     venue: Venue, new_account: Callable[..., NewKey]
 ) -> None:
@@ -124,6 +180,34 @@ def test_the_history_of_today_is_the_account_as_it_is(
     assert history.profit_loss_pct == [round((equity - deposited) / deposited, 6)]
 
 
+def test_the_last_minute_of_the_history_is_the_account_as_it_is(
+    venue: Venue, new_account: Callable[..., NewKey]
+) -> None:
+    key, other = new_account(cash=1000), new_account()
+    venue.give(key.account_id, 1, 10)
+    with venue.client(key) as client, venue.client(other) as buying:
+        for price in ("20", "30"):
+            buying.post("/v2/orders", json=limit_order(qty="1", limit_price=price))
+            client.post("/v2/orders", json=limit_order(side="sell", qty="1", limit_price=price))
+        alpaca: Any = TradingClient(key.key_id, key.secret, url_override=venue.url)
+        wanted = GetPortfolioHistoryRequest(period="1D", timeframe="1Min")
+        # Its minute has to end first.
+        wait_for(lambda: alpaca.get_portfolio_history(wanted).equity, 120, every_s=1)
+        history = alpaca.get_portfolio_history(wanted)
+        assert history.equity[-1] == float(client.get("/v2/account").json()["equity"])
+        assert history.timeframe == "1Min"
+        assert history.timestamp[-1] % 60 == 0
+        assert history.base_value == 1000 + 10 * 30
+        assert history.profit_loss[-1] == 20 + 30 + 8 * 30 - 10 * 30
+        begin = datetime.fromtimestamp(history.timestamp[-1], UTC).isoformat()
+        later = client.get(
+            "/v2/account/portfolio/history",
+            params={"start": begin, "period": "1D", "timeframe": "1Min"},
+        ).json()
+        assert later["timestamp"][0] == history.timestamp[-1]
+        assert client.get("/v2/account/portfolio/history?period=2W").json()["timeframe"] == "15Min"
+
+
 def test_an_account_that_has_nothing_has_no_history(
     venue: Venue, new_account: Callable[..., NewKey]
 ) -> None:
@@ -140,7 +224,9 @@ def test_an_account_that_has_nothing_has_no_history(
         ("period=99A", "period: at most 3660 days"),
         ("period=9999A", "period: at most 3660 days"),
         ("start=1970-01-01&end=2026-01-05", "start and end: at most 3660 days"),
-        ("timeframe=1Min", "timeframe"),
+        ("timeframe=1H&period=31D", "timeframe: at most 10080 points and 30 days"),
+        ("timeframe=1Min&period=8D", "timeframe: at most 10080 points and 30 days"),
+        ("timeframe=2Min", "timeframe"),
         ("period=1D&start=2026-01-01&end=2026-01-05", "give two of"),
         ("start=2026-02-01&end=2026-01-05", "start must not be after end"),
         ("cashflow_types=ALL", "cashflow_types"),

@@ -151,7 +151,7 @@ class WatchedSymbol(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PortfolioHistory(msgspec.Struct, kw_only=True):
-    """An account's equity by day; times are of the days' beginnings, in seconds since 1970."""
+    """An account's equity: of days at their beginning, or of moments; in seconds since 1970."""
 
     timestamp: list[int] = []
     equity: list[int | float] = []
@@ -159,4 +159,4 @@ class PortfolioHistory(msgspec.Struct, kw_only=True):
     profit_loss_pct: list[int | float] = []
     base_value: int | float
     base_value_asof: str | UnsetType = UNSET
-    timeframe: str
+    timeframe: str = "1D"

@@ -40,9 +40,10 @@ def application(services: Services) -> ASGIApp:
 
     def methods_at(path: str) -> set[str]:
         methods: set[str] = set()
-        for route in app.routes:
-            if isinstance(route, Route) and route.path_regex.match(path):
-                methods |= route.methods or set()
+        for router in (app.router, *ROUTERS):
+            for route in router.routes:
+                if isinstance(route, Route) and route.path_regex.match(path):
+                    methods |= route.methods or set()
         return methods | {"HEAD"} if "GET" in methods else methods
 
     install_failure_handlers(app, methods_at)

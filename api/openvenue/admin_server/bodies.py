@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from openvenue.admin.errors import InvalidRequest
+from openvenue.security.keys import READ_AND_TRADE
 from openvenue.units import UnitError, parse_micros
 from openvenue.vocabulary import Scope
 
@@ -67,7 +68,7 @@ class NewKeyRequest(_Body):
 
     account_id: int
     label: str = ""
-    scopes: list[Scope] = ["read", "trade"]
+    scopes: list[Scope] = msgspec.field(default_factory=lambda: list(READ_AND_TRADE))
     expires_in: str | None = None
     allow_from: list[str] | None = None
     rate_limit: int | Literal["default", "unlimited"] | None = None

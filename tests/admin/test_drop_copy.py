@@ -120,13 +120,11 @@ def test_a_client_that_comes_back_gets_what_it_missed_once(
 def test_many_copies_get_the_same(
     administered: Venue, admin: httpx.Client, alice: NewKey, bob: NewKey
 ) -> None:
-    heard: list[list[dict[str, Any]]] = []
     with drop_copy(admin) as events, drop_copy(admin) as others:
         for _ in range(20):
             order(administered, alice)
             order(administered, bob, side="sell")
-        for each in (events, others):
-            heard.append(updates(each, 80))
+        heard = [updates(each, 80) for each in (events, others)]
     assert heard[0] == heard[1]
     seqs = [one["data"]["seq"] for one in heard[0]]
     assert seqs == sorted(set(seqs))

@@ -37,6 +37,7 @@ def status(
             **shown(status),
             "api_url": running.api_url if running else None,
             "operations_url": running.operations_url if running else None,
+            "admin_url": running.admin_url if running else None,
             "api_ready": await _ready(running) if running else None,
         }
 

@@ -29,7 +29,7 @@ from openvenue.vocabulary import (
     TIMES_IN_FORCE,
 )
 
-SCANNED_MAX = 100_000
+SCANNED_MAX = 200_000
 """Entries that one call scans."""
 PAGE_MAX = 500
 _CHUNK = 20_000

@@ -8,7 +8,7 @@ import typer
 from openvenue.admin.documents import shown
 from openvenue.admin.journal import PAGE_MAX, AuditEntry, OrderStory, StoryEntry, audit, order_story
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, administration, venue_settings
-from openvenue.commands import JsonOption, print_record, print_rows
+from openvenue.commands import JsonOption, console, print_record, print_rows
 
 audit_app = typer.Typer(add_completion=False)
 orders_app = typer.Typer(
@@ -84,27 +84,26 @@ def story(
         return whole
 
     told = asyncio.run(run())
-    record = shown(told)
     if as_json:
-        print_record(record, as_json=True)
+        print_record(shown(told), as_json=True)
         return
+    record = shown(told)
     del record["entries"]
     print_record(record, as_json=False)
-    print_rows([_told(entry) for entry in told.entries], as_json=False, empty="Nothing.")
+    for entry in told.entries:
+        console.print(_lines(entry), markup=False, highlight=False, soft_wrap=True)
 
 
-def _told(entry: StoryEntry) -> dict[str, Any]:
+def _lines(entry: StoryEntry) -> str:
+    """Return a command and its events, a line each."""
     by = entry.administrator or (
         "the engine" if entry.account_id is None else f"account {entry.account_id}"
     )
-    return {
-        "sequence": entry.sequence,
-        "at": entry.at,
-        "by": by,
-        "command": entry.command,
-        "details": _line(entry.details),
-        "events": "\n".join(_line(shown(event)) for event in entry.events),
-    }
+    lines = [f"\n{entry.sequence}  {entry.at}  {by}: {entry.command} {_line(entry.details)}"]
+    for event in entry.events:
+        fields = shown(event)
+        lines.append(f"    {fields.pop('event')} {_line(fields)}")
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _line(fields: dict[str, Any]) -> str:

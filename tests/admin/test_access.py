@@ -18,6 +18,7 @@ BODIES = {
     "/v1/admin/accounts/{account_id}/deposits": {"amount": "1000000"},
     "/v1/admin/accounts/{account_id}/withdrawals": {"amount": "1"},
     "/v1/admin/accounts/{account_id}/positions": {"symbol": "AAPL", "qty": "5"},
+    "/v1/admin/accounts/{account_id}/block": {"trading_blocked": True},
     "/v1/admin/keys": {"account_id": 1},
     "/v1/admin/keys/{key_id}": {"rate_limit": "unlimited"},
     "/v1/admin/keys/{key_id}/rotate": {"overlap": "1h"},
@@ -30,6 +31,8 @@ ROUTES = {
     ("POST", "/v1/admin/accounts/{account_id}/deposits"),
     ("POST", "/v1/admin/accounts/{account_id}/withdrawals"),
     ("POST", "/v1/admin/accounts/{account_id}/positions"),
+    ("GET", "/v1/admin/accounts/{account_id}/block"),
+    ("PUT", "/v1/admin/accounts/{account_id}/block"),
     ("GET", "/v1/admin/keys"),
     ("POST", "/v1/admin/keys"),
     ("PATCH", "/v1/admin/keys/{key_id}"),
@@ -54,7 +57,7 @@ def victim(venue_with: Callable[..., Venue]) -> NewKey:
 
 
 def state_of(admin: httpx.Client) -> dict[str, Any]:
-    paths = ("accounts", "accounts/1", "keys", "instruments")
+    paths = ("accounts", "accounts/1", "accounts/1/block", "keys", "instruments")
     state: dict[str, Any] = {path: admin.get(f"/v1/admin/{path}").json() for path in paths}
     status = admin.get("/v1/admin/status").json()
     state["status"] = (status["applied_sequence"], status["snapshot_sequence"])

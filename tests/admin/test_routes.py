@@ -3,11 +3,14 @@
 import json
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.admin.conftest import client
+from tests.api.orders import limit_order
+from tests.stream.conftest import order
 from tests.support import http
 from tests.support.admin_access import NAME, TOKEN
 from tests.support.venue import Venue, key_headers
@@ -98,6 +101,51 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
     assert (shown["cash"], shown["positions"]) == ("1000", [])
 
 
+def test_a_blocked_account_cannot_trade_until_it_is_let_again(
+    administered: Venue, admin: httpx.Client
+) -> None:
+    key = administered.open_account()
+    path = f"/v1/admin/accounts/{key.account_id}/block"
+    assert admin.get(path).json() == {"account_id": key.account_id, "trading_blocked": False}
+    entered = order(administered, key)
+    with administered.client(key) as trader:
+
+        def blocked() -> bool:
+            return bool(trader.get("/v2/account").json()["trading_blocked"])
+
+        for _ in range(2):
+            answer = admin.put(path, json={"trading_blocked": True})
+            assert (answer.status_code, answer.json()["trading_blocked"]) == (200, True)
+        wait_for(blocked)
+        assert admin.get(path).json()["trading_blocked"] is True
+        replacement = {"qty": "11"}
+        for refused in (
+            trader.post("/v2/orders", json=limit_order()),
+            trader.patch(f"/v2/orders/{entered['id']}", json=replacement),
+        ):
+            assert (refused.status_code, refused.json()["code"]) == (403, 40310000)
+            assert "blocked" in refused.json()["message"]
+        batch = trader.post("/v2/orders:batch", json={"orders": [limit_order()]})
+        assert [one["status"] for one in batch.json()] == [403]
+        # Its owner cannot undo it, and can cancel what is open.
+        assert (
+            trader.patch("/v2/account/configurations", json={"trading_blocked": False}).status_code
+            == 422
+        )
+        trader.patch("/v2/account/configurations", json={"suspend_trade": False})
+        assert blocked()
+        assert trader.delete(f"/v2/orders/{entered['id']}").status_code == 204
+        admin.put(path, json={"trading_blocked": False})
+        wait_for(lambda: not blocked())
+        assert trader.post("/v2/orders", json=limit_order()).status_code == 200
+        trader.delete("/v2/orders")
+    assert admin.put(path, json={}).status_code == 422
+    assert (
+        admin.put("/v1/admin/accounts/3999999/block", json={"trading_blocked": True}).status_code
+        == 404
+    )
+
+
 def test_an_unknown_account_is_not_found(admin: httpx.Client) -> None:
     for method, path in (("GET", ""), ("POST", "/deposits")):
         body = {"amount": "1"} if method == "POST" else None
@@ -175,7 +223,9 @@ def test_keys_are_listed_in_pages(admin: httpx.Client, account: str) -> None:
     listed: list[str] = []
     after = None
     while True:
-        params = {"limit": "1", **body, **({} if after is None else {"after": after})}
+        params: dict[str, Any] = {"limit": 1, **body}
+        if after is not None:
+            params["after"] = after
         page = admin.get("/v1/admin/keys", params=params).json()
         listed += [key["key_id"] for key in page["keys"]]
         after = page["next_after"]

@@ -29,6 +29,13 @@ class AccountSummary(msgspec.Struct, kw_only=True):
     may_sell_short: bool
 
 
+class AccountBlock(msgspec.Struct, kw_only=True):
+    """Whether an administrator blocked an account from trading; its owner cannot undo it."""
+
+    account_id: int
+    trading_blocked: bool
+
+
 class HeldPosition(msgspec.Struct, kw_only=True):
     """A position of an account; `reserved` is what open orders may need of it."""
 

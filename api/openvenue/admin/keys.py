@@ -5,20 +5,15 @@ alone, so the caller decides who may do this: `Admin.check_token` asks the engin
 """
 
 import re
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from openvenue.admin.client import Admin
-from openvenue.admin.errors import DatabaseAway, InvalidRequest, NotFound
-from openvenue.db.alchemy import DATABASE_ERRORS, open_engine
-from openvenue.db.connection import DatabaseRefused
-from openvenue.reasons import reason_of
+from openvenue.admin.database import AdminDatabase
+from openvenue.admin.errors import InvalidRequest, NotFound
 from openvenue.security import keys as store
 from openvenue.security.client_address import Network
 from openvenue.security.keys import (
@@ -29,14 +24,12 @@ from openvenue.security.keys import (
     KeyLimits,
     NewKey,
 )
-from openvenue.settings import Settings
 from openvenue.vocabulary import Scope
 
 LABEL_CHARACTERS_MAX = 128
 _RATE_MAX = 1_000_000_000
 _NETWORKS_MAX = 100
 _DAYS_MAX = 36_500
-_CONNECT_TIMEOUT_S = 10.0
 _DURATION = re.compile(r"(\d{1,10})([smhd])", re.ASCII)
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _RATES = {"default": None, "unlimited": 0}
@@ -90,29 +83,11 @@ def overlap_of(text: str) -> timedelta:
 
 
 class Keys:
-    """The keys of one venue; use as an async context manager.
+    """The keys of one venue. Calls raise AdminError."""
 
-    Calls raise AdminError. At most `connections` database connections are open at a time.
-    """
-
-    def __init__(self, settings: Settings, name: str, *, connections: int = 1) -> None:
-        self._shard_id = settings.shard_id
-        self._database: AsyncEngine = open_engine(
-            settings.database_url.get_secret_value(),
-            name,
-            timeout_s=_CONNECT_TIMEOUT_S,
-            command_timeout_s=settings.db_statement_timeout_s,
-            pool_size=connections,
-            max_overflow=0,
-            pool_timeout=settings.db_pool_timeout_s,
-            pool_pre_ping=True,
-        )
-
-    async def __aenter__(self) -> "Keys":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._database.dispose()
+    def __init__(self, database: AdminDatabase) -> None:
+        self._database = database
+        self._shard_id = database.shard_id
 
     async def create(
         self,
@@ -127,7 +102,7 @@ class Keys:
         _check_scopes(scopes)
         limits = (wanted or WantedLimits()).applied_to(KeyLimits())
         await self._check_account(admin, account_id)
-        async with self._transaction() as connection:
+        async with self._database.transaction() as connection:
             return await store.create_key(
                 connection, self._shard_id, account_id, label, scopes, limits
             )
@@ -143,7 +118,7 @@ class Keys:
 
         `after` and `limit` are those of `list_keys`.
         """
-        async with self._transaction() as connection:
+        async with self._database.transaction() as connection:
             return await store.list_keys(
                 connection, self._shard_id, account_id, after=after, limit=limit
             )
@@ -152,7 +127,7 @@ class Keys:
         """Change the limits that are named; return all."""
         wanted.check()
         _check_key_id(key_id)
-        async with self._transaction() as connection:
+        async with self._database.transaction() as connection:
             limits = await store.change_limits(
                 connection, self._shard_id, key_id, wanted.applied_to
             )
@@ -164,7 +139,7 @@ class Keys:
         """Make a key like this one, which ends by itself after the overlap."""
         expires_at = _expiry(expires_in)
         _check_key_id(key_id)
-        async with self._transaction() as connection:
+        async with self._database.transaction() as connection:
             keys = await store.list_keys(connection, self._shard_id)
             ending = [k for k in keys if k.key_id == key_id and k.limits.expires_at is not None]
             if ending and expires_in is None:
@@ -182,7 +157,7 @@ class Keys:
     async def revoke(self, key_id: str) -> bool:
         """Revoke a key for good. Returns False if it was revoked before."""
         _check_key_id(key_id)
-        async with self._transaction() as connection:
+        async with self._database.transaction() as connection:
             if await store.revoke_key(connection, self._shard_id, key_id):
                 return True
             keys = await store.list_keys(connection, self._shard_id)
@@ -193,7 +168,7 @@ class Keys:
     async def claim(self, key_id: str) -> None:
         """Take a key without a shard for this one."""
         _check_key_id(key_id)
-        async with self._transaction() as connection:
+        async with self._database.transaction() as connection:
             claimed = await store.claim_key(connection, self._shard_id, key_id)
         if not claimed:
             raise NotFound(f"there is no key {key_id} without a shard; see `openvenue keys list`")
@@ -207,19 +182,6 @@ class Keys:
                 f"no use there: set OPENVENUE_SHARD_ID={served}"
             )
         await admin.account(account_id)
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._database.begin() as connection:
-                yield connection
-        except DatabaseRefused as error:
-            raise DatabaseAway(str(error)) from error
-        except DATABASE_ERRORS as error:
-            raise DatabaseAway(
-                f"the database does not answer ({reason_of(error)}): start a venue with `openvenue "
-                "up`, or name its database with OPENVENUE_DATABASE_URL"
-            ) from error
 
 
 def _check_scopes(scopes: Collection[Scope]) -> None:

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, contextmanager
 
 import uvloop
 
+from openvenue.admin.database import AdminDatabase
 from openvenue.admin.keys import Keys
 from openvenue.admin_server.app import application
 from openvenue.admin_server.drop_copy import DropCopies
@@ -69,11 +70,12 @@ async def run(settings: Settings, own: AdminSettings, stop: asyncio.Event) -> No
         channel = await stack.enter_async_context(
             open_channel(settings, settings.engine_admin_target)
         )
-        keys = await stack.enter_async_context(
-            Keys(settings, DATABASE_NAME, connections=own.db_connections)
+        database = await stack.enter_async_context(
+            AdminDatabase(settings, DATABASE_NAME, connections=own.db_connections)
         )
         drop_copies = DropCopies(settings, own)
-        services = Services(settings, own, Tokens(channel, settings, own), keys, drop_copies)
+        tokens = Tokens(channel, settings, own)
+        services = Services(settings, own, tokens, database, Keys(database), drop_copies)
         bounds = settings.model_copy(
             update={"connections_max": own.connections_max, "websocket_target": ""}
         )

@@ -30,6 +30,12 @@ class CashRequest(_Body):
     amount: str
 
 
+class BlockRequest(_Body):
+    """Whether the API refuses the account's new orders and replacements."""
+
+    trading_blocked: bool
+
+
 class PositionRequest(_Body):
     """A change of a position; `cost` changes its cost basis, and moves no money."""
 

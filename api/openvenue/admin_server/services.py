@@ -9,6 +9,7 @@ import msgspec
 from fastapi import Depends, Path, Request, Response
 
 from openvenue.admin.client import Admin
+from openvenue.admin.database import AdminDatabase
 from openvenue.admin.errors import AdminError, NotAdmitted
 from openvenue.admin.keys import Keys
 from openvenue.admin_server.drop_copy import DropCopies
@@ -28,6 +29,7 @@ class Services:
     settings: Settings
     own: AdminSettings
     tokens: Tokens
+    database: AdminDatabase
     keys: Keys
     drop_copies: DropCopies
     scans: int = 0

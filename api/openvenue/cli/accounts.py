@@ -7,11 +7,14 @@ import typer
 
 from openvenue.admin import documents
 from openvenue.admin.accounts import NewAccount, adjust_cash, adjust_position, open_account
+from openvenue.admin.blocks import set_trading_blocked
+from openvenue.admin.database import AdminDatabase
 from openvenue.cli.connection import (
     DATA_DIR_DEFAULT,
     DataDirOption,
     administration,
     errors_of_commands,
+    venue_settings,
 )
 from openvenue.commands import CommandError, JsonOption, print_record, print_rows
 from openvenue.engine.v1 import engine_pb2 as pb
@@ -127,6 +130,40 @@ def position(
             return {"account_id": account_id, **shown}
 
     print_record(asyncio.run(run()), as_json=as_json)
+
+
+@app.command()
+def block(
+    account_id: AccountArgument,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Block an account from trading: it can still read, and cancel what is open."""
+    _set_blocked(data_dir, account_id, True, as_json)
+
+
+@app.command()
+def unblock(
+    account_id: AccountArgument,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Let an account trade again."""
+    _set_blocked(data_dir, account_id, False, as_json)
+
+
+def _set_blocked(data_dir: DataDirOption, account_id: int, blocked: bool, as_json: bool) -> None:
+    async def run() -> None:
+        settings = venue_settings(data_dir)
+        async with (
+            administration(settings) as admin,
+            AdminDatabase(settings, "openvenue-cli") as database,
+        ):
+            await set_trading_blocked(admin, database, account_id, blocked)
+
+    asyncio.run(run())
+    record = documents.AccountBlock(account_id=account_id, trading_blocked=blocked)
+    print_record(documents.shown(record), as_json=as_json)
 
 
 def _move_cash(data_dir: DataDirOption, account_id: int, amount_micros: int) -> dict[str, Any]:

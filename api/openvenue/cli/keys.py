@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from openvenue.admin import documents
+from openvenue.admin.database import AdminDatabase
 from openvenue.admin.keys import Keys, WantedLimits, check_label, overlap_of
 from openvenue.cli.connection import (
     DATA_DIR_DEFAULT,
@@ -212,5 +213,5 @@ def _shown_once(key: NewKey) -> dict[str, object]:
 async def _keys(data_dir: Path) -> AsyncIterator[Keys]:
     """Open the keys of the venue that the command means. Raises CommandError."""
     with errors_of_commands():
-        async with Keys(venue_settings(data_dir), "openvenue-cli") as keys:
-            yield keys
+        async with AdminDatabase(venue_settings(data_dir), "openvenue-cli") as database:
+            yield Keys(database)

@@ -7,10 +7,17 @@ from fastapi import APIRouter, Query, Request, Response
 
 from openvenue.admin import documents
 from openvenue.admin.accounts import NewAccount, adjust_cash, adjust_position, open_account
+from openvenue.admin.blocks import is_trading_blocked, set_trading_blocked
 from openvenue.admin.errors import InvalidRequest
-from openvenue.admin_server.bodies import CashRequest, NewAccountRequest, PositionRequest, micros
+from openvenue.admin_server.bodies import (
+    BlockRequest,
+    CashRequest,
+    NewAccountRequest,
+    PositionRequest,
+    micros,
+)
 from openvenue.admin_server.documentation import accepts, answers
-from openvenue.admin_server.services import AccountId, AdminOf, json_response
+from openvenue.admin_server.services import AccountId, AdminOf, ServicesOf, json_response
 from openvenue.http.json_body import decode_body
 
 _ACCOUNTS_MAX = 250
@@ -109,6 +116,32 @@ async def change_position(admin: AdminOf, account_id: AccountId, request: Reques
     held, terms = await adjust_position(admin, account_id, wanted.symbol, wanted.qty, cost)
     shown = documents.held_position(held, terms)
     return json_response(AdjustedPosition(account_id=account_id, **msgspec.structs.asdict(shown)))
+
+
+_BLOCK_PATH = "/{account_id}/block"
+
+
+@router.get(_BLOCK_PATH, openapi_extra=answers(documents.AccountBlock, 404))
+async def show_block(admin: AdminOf, services: ServicesOf, account_id: AccountId) -> Response:
+    """Show whether an account is blocked from trading."""
+    blocked = await is_trading_blocked(admin, services.database, account_id)
+    return json_response(documents.AccountBlock(account_id=account_id, trading_blocked=blocked))
+
+
+@router.put(
+    _BLOCK_PATH,
+    openapi_extra={**accepts(BlockRequest), **answers(documents.AccountBlock, 404, 413)},
+)
+async def put_block(
+    admin: AdminOf, services: ServicesOf, account_id: AccountId, request: Request
+) -> Response:
+    """Block an account from trading, or let it trade again. It is in force within a second.
+
+    Its new orders and replacements get 403; it can still read, and cancel what is open.
+    """
+    blocked = decode_body(await request.body(), BlockRequest).trading_blocked
+    await set_trading_blocked(admin, services.database, account_id, blocked)
+    return json_response(documents.AccountBlock(account_id=account_id, trading_blocked=blocked))
 
 
 def _positive(body: bytes) -> int:

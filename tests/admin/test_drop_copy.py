@@ -1,6 +1,7 @@
 """The drop copy: the updates of all accounts' orders, each once, in order, resumable."""
 
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,11 +26,12 @@ def drop_copy(admin: httpx.Client, **params: Any) -> Iterator[Iterator[Event]]:
     """Yield the events of a drop copy as name, id and data; the first is read."""
     with admin.stream("GET", "/v1/admin/drop-copy", params=params) as answer:
         assert answer.status_code == 200, answer.read()
+        headers = answer.request.headers
         assert answer.headers["content-type"].startswith("text/event-stream")
         events = parsed(answer.iter_lines())
-        name, _, listening = next(events)
+        name, event_id, listening = next(events)
         assert name == "listening"
-        assert listening["seq"] >= 0
+        assert int(event_id) == params.get("after", listening["seq"]) or "last-event-id" in headers
         yield events
 
 
@@ -232,6 +234,41 @@ def test_a_client_that_does_not_read_holds_up_nobody(
         assert len(heard) == 24_000
         # It was behind by more than waits for it, and still gets each once.
         assert updates(slow, 24_000) == heard
+
+
+def test_a_client_that_got_no_update_resumes_from_where_it_began(
+    administered: Venue, admin: httpx.Client, alice: NewKey
+) -> None:
+    with admin.stream("GET", "/v1/admin/drop-copy") as answer:
+        name, event_id, _ = next(parsed(answer.iter_lines()))
+    assert name == "listening"
+    entered = order(administered, alice)
+    admin.headers["Last-Event-ID"] = event_id
+    with drop_copy(admin) as events:
+        (missed,) = updates(events, 1)
+    assert missed["data"]["order"]["id"] == entered["id"]
+
+
+def test_a_fault_of_the_drop_copy_leaves_the_rest(new_venue: Callable[..., Venue]) -> None:
+    venue = new_venue().start()
+    key = venue.open_account()
+    order(venue, key)
+    with venue.client(key) as trader:
+        venue.wait_until_projected(trader)
+    venue.engine.stop()
+    venue.projector.stop()
+    shutil.rmtree(venue.directory / "journal")
+    venue.start_engine()  # Its journal is another than the database's.
+    venue.start_administration()
+    with client(venue) as admin:
+        refused = admin.get("/v1/admin/drop-copy")
+        assert (refused.status_code, "belong together" in refused.text) == (503, True)
+        assert admin.get("/v1/admin/accounts").json()["accounts"] == []
+
+
+def test_head_has_no_stream(admin: httpx.Client) -> None:
+    answer = admin.head("/v1/admin/drop-copy")
+    assert (answer.status_code, answer.content) == (200, b"")
 
 
 @pytest.mark.parametrize("after", ["-1", "x", str(1 << 63)])

@@ -56,7 +56,8 @@ Terms = dict[int, pb.DefineInstrument]
 
 
 class AuditEntry(msgspec.Struct, kw_only=True):
-    """An administrative command. `administrator` is the token's name, null for the engine itself.
+    """An administrative command. `administrator` is the token's name; it is null for the engine
+    itself, and in entries from before they had names.
 
     `reason` says why the engine refused it; null: it took effect.
     """

@@ -25,13 +25,7 @@ from openvenue.serving.log_level import follow_log_level
 from openvenue.serving.operations import probes_of_one, serving_probes
 from openvenue.serving.sockets import listen
 from openvenue.settings import Settings, bad_settings_end_the_process, get_settings
-from openvenue.stream.start import StreamFault
-from openvenue.telemetry import configure_logging, get_logger
-from openvenue.vocabulary import UnknownEnumerator
-
-FAULT = 3  # exit status: a restart would not help
-
-_log = get_logger(__name__)
+from openvenue.telemetry import configure_logging
 
 
 class _Server(BoundedServer):
@@ -56,15 +50,11 @@ async def serve(settings: Settings | None = None) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    try:
-        await run(settings, own, stop)
-    except (StreamFault, UnknownEnumerator, ValueError) as error:
-        _log.error("administration ended: trying again would not help", reason=str(error))
-        raise SystemExit(FAULT) from error
+    await run(settings, own, stop)
 
 
 async def run(settings: Settings, own: AdminSettings, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set. Raises what the drop copy's follower raises."""
+    """Serve until `stop` is set."""
     async with AsyncExitStack() as stack:
         sock = stack.enter_context(listen(own.host, own.port))
         channel = await stack.enter_async_context(
@@ -83,7 +73,7 @@ async def run(settings: Settings, own: AdminSettings, stop: asyncio.Event) -> No
         if own.http_port:
             probes = stack.enter_context(listen(own.http_host, own.http_port))
             await stack.enter_async_context(
-                serving_probes(probes, probes_of_one("administration", lambda: None, REGISTRY))
+                serving_probes(probes, probes_of_one("drop_copy", drop_copies.problem, REGISTRY))
             )
         serving = asyncio.ensure_future(server.serve(sockets=[sock]))
         if own.port_file is not None:

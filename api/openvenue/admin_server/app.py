@@ -72,7 +72,7 @@ class _Observed:
         method = scope["method"]
         # HEAD is answered as GET; the server leaves out the body.
         routed = {**scope, "method": "GET"} if method == "HEAD" else scope
-        routed.setdefault("state", {})
+        routed.setdefault("state", {})["head"] = method == "HEAD"
         try:
             await self._app(routed, receive, send_observed)
         finally:

@@ -27,8 +27,10 @@ from openvenue.stream.channels import Channels
 from openvenue.stream.feed import TRADE_UPDATES, note_instrument
 from openvenue.stream.follow import Follower
 from openvenue.stream.messages import Channel, LateDocument, Message, to_json
-from openvenue.stream.start import Beginning, beginning
+from openvenue.stream.start import Beginning, StreamFault, beginning
 from openvenue.stream.updates import OrderUpdates, Update, UpdateData
+from openvenue.telemetry import get_logger
+from openvenue.vocabulary import UnknownEnumerator
 
 _CHANNEL = Channel("drop_copy", TRADE_UPDATES, "")
 _LOADED_WITHIN_S = 30.0
@@ -38,7 +40,9 @@ _WAITING_MAX = 5_000
 # After which a silent stream shows that it is there, and a token is checked again.
 _HEARTBEAT_S = 5.0
 
-EndReason = Literal["token", "restart", "stopping"]
+_log = get_logger(__name__)
+
+EndReason = Literal["token", "restart", "stopping", "fault"]
 
 
 class DropCopyDocument(msgspec.Struct, gc=False):
@@ -139,16 +143,30 @@ class DropCopies:
         self._wanted = asyncio.Event()
         self._loaded = asyncio.Event()
         self._stopping = False
+        self._fault: str | None = None
         self._readers: dict[_Reader, None] = {}
         self._follower = Follower(settings, self._load, self._use, own.backoff_max_s)
 
     async def run(self) -> None:
         """Follow the journal once somebody wants a copy, until cancelled.
 
-        Raises what a retry would not help, as the follower does.
+        After a fault that a retry would not help there are no more copies: administrators may be
+        needed to repair it, and so the rest goes on.
         """
         await self._wanted.wait()
-        await self._follower.run()
+        try:
+            await self._follower.run()
+        except (StreamFault, UnknownEnumerator, ValueError) as error:
+            _log.error("no drop copies: trying again would not help", reason=str(error))
+            self._fault = str(error)
+            self._wake()
+        await asyncio.Future()
+
+    def problem(self) -> str | None:
+        """Return why there are no copies, though somebody wants one; None if there are."""
+        if self._fault is not None or not self._wanted.is_set():
+            return self._fault
+        return self._follower.problem
 
     def stop(self) -> None:
         """End all copies, and admit no more."""
@@ -170,6 +188,8 @@ class DropCopies:
             raise problems.unavailable(
                 f"the drop copy is starting ({self._follower.problem})"
             ) from None
+        if self._fault is not None:
+            raise problems.unavailable(f"there is no drop copy: {self._fault}")
         if self._stopping or self._feed is None:
             raise problems.unavailable("the administration is stopping")
         if len(self._readers) >= self._own.drop_copies_max:
@@ -185,7 +205,8 @@ class DropCopies:
         self._readers[reader] = None
         metrics.DROP_COPIES.inc()
         try:
-            yield _event("listening", {"seq": channels.position})
+            # With an id, so that also a client that got no update resumes from here.
+            yield _event("listening", {"seq": channels.position}, sent)
             while True:
                 while (missed := _missed(channels, sent)) is not None:
                     events, sent = missed
@@ -214,6 +235,8 @@ class DropCopies:
         """Return why a copy has to end now; None if it goes on."""
         if self._stopping:
             return "stopping"
+        if self._fault is not None:
+            return "fault"
         if self._feed is not feed:
             return "restart"
         now = time.monotonic()
@@ -243,7 +266,8 @@ class DropCopies:
 def _missed(channels: Channels, sent: int) -> tuple[bytes, int] | None:
     """Return events after a place, and the place that they lead to; None if there are no more."""
     if sent < channels.floor:
-        return _event("gap", {"from": sent, "to": channels.floor}), channels.floor
+        gap: dict[str, object] = {"from": sent, "to": channels.floor}
+        return _event("gap", gap, channels.floor), channels.floor
     messages = channels.after(_CHANNEL, sent, _AT_ONCE)
     return (_updates(messages), messages[-1].seq) if messages else None
 
@@ -255,5 +279,6 @@ def _updates(messages: Sequence[Message]) -> bytes:
     )
 
 
-def _event(name: str, data: dict[str, object]) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), to_json(data))
+def _event(name: str, data: dict[str, object], seq: int | None = None) -> bytes:
+    event_id = b"" if seq is None else b"id: %d\n" % seq
+    return b"%sevent: %s\ndata: %s\n\n" % (event_id, name.encode(), to_json(data))

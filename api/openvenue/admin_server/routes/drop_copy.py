@@ -43,6 +43,8 @@ async def follow_order_updates(
     With `after`, or `Last-Event-ID` as clients of server-sent events send it when they connect
     again, those that came since are sent first.
     """
+    if request.state.head:
+        return Response(media_type=_MEDIA_TYPE)
     headers = request.headers.raw
 
     async def still_admitted() -> bool:

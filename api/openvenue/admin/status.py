@@ -2,25 +2,24 @@
 
 from datetime import UTC, datetime
 
-import asyncpg
+from sqlalchemy import select
 
 from openvenue.admin.client import Admin
+from openvenue.admin.database import AdminDatabase
 from openvenue.admin.documents import Status, seconds
-from openvenue.db.connection import DATABASE_AWAY, connect
-from openvenue.settings import Settings
-
-_DATABASE_TIMEOUT_S = 5
+from openvenue.admin.errors import DatabaseAway
+from openvenue.db.tables import projection_offsets
 
 
 async def venue_status(
-    admin: Admin, settings: Settings, name: str, *, with_state_hash: bool = False
+    admin: Admin, database: AdminDatabase, *, with_state_hash: bool = False
 ) -> Status:
-    """Return the state; orders wait while the engine hashes. `name` is for the database's log.
+    """Return the state; orders wait while the engine hashes.
 
     Raises AdminError if the engine does not answer.
     """
     engine = await admin.status(with_state_hash=with_state_hash)
-    projected = await _projected(settings, name)
+    projected = await _projected(database)
     return Status(
         shard_id=engine.shard_id,
         engine_version=engine.version,
@@ -38,22 +37,16 @@ async def venue_status(
     )
 
 
-async def _projected(settings: Settings, name: str) -> int | None:
+async def _projected(database: AdminDatabase) -> int | None:
     """Return how far the projection is; None if the database does not answer."""
-    url = settings.database_url.get_secret_value()
-    timeout_s = _DATABASE_TIMEOUT_S
+    query = select(projection_offsets.c.sequence).where(
+        projection_offsets.c.shard_id == database.shard_id
+    )
     try:
-        connection = await connect(url, name, timeout_s=timeout_s, command_timeout_s=timeout_s)
-    except (*DATABASE_AWAY, asyncpg.PostgresError):
+        async with database.transaction() as connection:
+            sequence: int | None = (await connection.execute(query)).scalar()
+    except DatabaseAway:
         return None
-    try:
-        sequence: int | None = await connection.fetchval(
-            "SELECT sequence FROM projection_offsets WHERE shard_id = $1", settings.shard_id
-        )
-    except (*DATABASE_AWAY, asyncpg.PostgresError):
-        return None
-    finally:
-        await connection.close(timeout=timeout_s)
     return sequence
 
 

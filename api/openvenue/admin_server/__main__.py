@@ -73,7 +73,7 @@ async def run(settings: Settings, own: AdminSettings, stop: asyncio.Event) -> No
         if own.http_port:
             probes = stack.enter_context(listen(own.http_host, own.http_port))
             await stack.enter_async_context(
-                serving_probes(probes, probes_of_one("drop_copy", drop_copies.problem, REGISTRY))
+                serving_probes(probes, probes_of_one("administration", lambda: None, REGISTRY))
             )
         serving = asyncio.ensure_future(server.serve(sockets=[sock]))
         if own.port_file is not None:

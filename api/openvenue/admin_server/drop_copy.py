@@ -162,12 +162,6 @@ class DropCopies:
             self._wake()
         await asyncio.Future()
 
-    def problem(self) -> str | None:
-        """Return why there are no copies, though somebody wants one; None if there are."""
-        if self._fault is not None or not self._wanted.is_set():
-            return self._fault
-        return self._follower.problem
-
     def stop(self) -> None:
         """End all copies, and admit no more."""
         self._stopping = True

@@ -24,7 +24,7 @@ class AdminSettings(BaseSettings):
     )
     connections_max: int = Field(default=64, ge=1, le=4096)
     db_connections: int = Field(
-        default=2, ge=1, le=20, description="kept for keys; status and drop copy take one more each"
+        default=2, ge=1, le=20, description="at most; a drop copy takes one more while it begins"
     )
     token_checks_max: int = Field(
         default=16, ge=1, le=1000, description="tokens that the engine checks at a time"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import aiohttp
 import typer
 
+from openvenue.admin.database import AdminDatabase
 from openvenue.admin.documents import shown
 from openvenue.admin.status import venue_status
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, administration, venue_settings
@@ -29,10 +30,11 @@ def status(
     async def run() -> dict[str, Any]:
         settings = venue_settings(data_dir)
         running = DataDir(data_dir).running()
-        async with administration(data_dir) as admin:
-            status = await venue_status(
-                admin, settings, "openvenue-cli", with_state_hash=state_hash
-            )
+        async with (
+            administration(settings) as admin,
+            AdminDatabase(settings, "openvenue-cli") as database,
+        ):
+            status = await venue_status(admin, database, with_state_hash=state_hash)
         return {
             **shown(status),
             "api_url": running.api_url if running else None,

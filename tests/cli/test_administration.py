@@ -49,6 +49,22 @@ def test_commands_are_listed_by_who_gave_them(up: Up) -> None:
     assert "amount=5" in openvenue("audit", data_dir=up.data_dir).output
 
 
+def test_an_account_is_blocked_and_let_again(up: Up) -> None:
+    headers = up.headers("bob")
+    account = http.get(f"{up.url}/v2/account", headers=headers).json()["account_number"]
+    blocked = openvenue("accounts", "block", account, "--json", data_dir=up.data_dir)
+    assert blocked.data == {"account_id": int(account), "trading_blocked": True}
+
+    def status_of_order() -> int:
+        return http.post(f"{up.url}/v2/orders", json=ORDER, headers=headers).status_code
+
+    wait_for(lambda: status_of_order() == 403)
+    openvenue("accounts", "unblock", account, data_dir=up.data_dir)
+    wait_for(lambda: status_of_order() == 200)
+    unknown = openvenue("accounts", "block", "3999999", data_dir=up.data_dir)
+    assert (unknown.exit_code, "no account" in unknown.errors) == (1, True)
+
+
 def test_it_is_served_for_a_running_venue(up: Up, tmp_path: Path) -> None:
     port_file = tmp_path / "port"
     command = [*OPENVENUE, "admin", "serve", "--port", "0", "--data-dir", str(up.data_dir)]

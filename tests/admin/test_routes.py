@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any
 
@@ -47,6 +48,26 @@ def test_opening_a_numbered_account_again_changes_nothing(admin: httpx.Client) -
     again = admin.post("/v1/admin/accounts", json=body)
     assert (again.status_code, again.json()["code"]) == (409, 40910000)
     assert admin.get("/v1/admin/accounts/4000000").json()["cash"] == "10"
+
+
+def test_requests_at_the_same_time_get_numbers_of_their_own(admin: httpx.Client) -> None:
+    def post(body: dict[str, object]) -> httpx.Response:
+        return admin.post("/v1/admin/accounts", json=body)
+
+    same = {"name": "crowd", "cash": "10"}
+    with ThreadPoolExecutor(8) as threads:
+        opened = list(threads.map(post, [same] * 8))
+        numbered = list(threads.map(post, [{**same, "account_id": 4_000_100}] * 8))
+        defined = list(
+            threads.map(
+                lambda number: admin.put(f"/v1/admin/instruments/SAME{number}", json={}), range(8)
+            )
+        )
+    assert len({one.json()["account_id"] for one in opened}) == 8
+    assert {one.json()["cash"] for one in opened} == {"10"}
+    assert sorted(one.status_code for one in numbered) == [201] + [409] * 7
+    assert admin.get("/v1/admin/accounts/4000100").json()["cash"] == "10"
+    assert len({one.json()["instrument_id"] for one in defined}) == 8
 
 
 def test_accounts_are_listed_in_pages(admin: httpx.Client, account: str) -> None:

@@ -1,8 +1,9 @@
 """What the routes of administration use, and how a request gets it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
@@ -33,6 +34,8 @@ class Services:
     keys: Keys
     drop_copies: DropCopies
     scans: int = 0
+    numbering: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while an account or instrument gets its number: two requests must not get the same."""
 
     @asynccontextmanager
     async def scanning(self) -> AsyncIterator[None]:

@@ -63,7 +63,7 @@ async def list_accounts(
         **answers(documents.AccountSummary, 409, 413, status=201),
     },
 )
-async def create_account(admin: AdminOf, request: Request) -> Response:
+async def create_account(admin: AdminOf, services: ServicesOf, request: Request) -> Response:
     """Open an account. With a number, sending it again is safe: it is 409 then."""
     wanted = decode_body(await request.body(), NewAccountRequest)
     if wanted.account_id is not None and not 1 <= wanted.account_id <= _ACCOUNT_NUMBER_MAX:
@@ -75,7 +75,9 @@ async def create_account(admin: AdminOf, request: Request) -> Response:
         micros("credit_limit", wanted.credit_limit),
         wanted.may_sell_short,
     )
-    return json_response(documents.account_summary(await open_account(admin, new)), 201)
+    async with services.numbering:
+        opened = await open_account(admin, new)
+    return json_response(documents.account_summary(opened), 201)
 
 
 @router.get("/{account_id}", openapi_extra=answers(documents.AccountDetails, 404))

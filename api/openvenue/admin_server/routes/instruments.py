@@ -6,7 +6,7 @@ from openvenue.admin import documents
 from openvenue.admin.instruments import WantedTerms, define_instrument
 from openvenue.admin_server.bodies import TermsRequest
 from openvenue.admin_server.documentation import accepts, answers
-from openvenue.admin_server.services import AdminOf, json_response
+from openvenue.admin_server.services import AdminOf, ServicesOf, json_response
 from openvenue.http.json_body import decode_body
 
 router = APIRouter(prefix="/v1/admin/instruments", tags=["instruments"])
@@ -28,7 +28,9 @@ async def show_instrument(admin: AdminOf, symbol: str) -> Response:
     "/{symbol:path}",
     openapi_extra={**accepts(TermsRequest), **answers(documents.Instrument, 409, 413)},
 )
-async def put_instrument(admin: AdminOf, symbol: str, request: Request) -> Response:
+async def put_instrument(
+    admin: AdminOf, services: ServicesOf, symbol: str, request: Request
+) -> Response:
     """Define an instrument, or change one: what is absent stays. Sending it again is safe."""
     body = decode_body(await request.body(), TermsRequest)
     wanted = WantedTerms(
@@ -42,4 +44,6 @@ async def put_instrument(admin: AdminOf, symbol: str, request: Request) -> Respo
         body.state,
     )
     wanted.check_names()
-    return json_response(documents.instrument(await define_instrument(admin, symbol, wanted)))
+    async with services.numbering:
+        defined = await define_instrument(admin, symbol, wanted)
+    return json_response(documents.instrument(defined))

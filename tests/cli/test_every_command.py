@@ -28,6 +28,9 @@ def nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     [
         "accounts list",
         "accounts create frank",
+        "admin serve",
+        "audit",
+        "orders story 1",
         "instruments list",
         "keys env",
         "keys list",
@@ -58,6 +61,9 @@ def test_without_a_venue_a_command_says_how_to_get_one(command: str) -> None:
         "snapshot",
         "migrate",
         "accounts create",
+        "admin serve",
+        "audit",
+        "orders story",
         "keys create",
         "keys claim",
         "keys change",
@@ -118,7 +124,7 @@ def test_without_a_token_administration_says_where_to_get_one(
         if content != "gone":
             file.write_text(content)
         monkeypatch.setenv("OPENVENUE_ENGINE_ADMIN_TOKEN_FILE", str(file))
-    for command in ("accounts list", "instruments list", "status", "snapshot"):
+    for command in ("accounts list", "instruments list", "status", "snapshot", "audit"):
         result = CliRunner().invoke(app, command.split())
         assert isinstance(result.exception, CommandError), command
         assert advice in str(result.exception)

@@ -53,7 +53,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Yield the data directory of a running venue."""
     directory = tmp_path_factory.mktemp("documented")
     command = ["openvenue", "up", "--data-dir", str(directory), "--workers", "1"]
-    command += ["--port", "0", "--engine-port", "0"]
+    command += ["--port", "0", "--engine-port", "0", "--admin"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as up:
         try:
             deadline = time.monotonic() + START_TIMEOUT_S

@@ -153,6 +153,7 @@ class Venue:
     api_port: int = 0
     operations_port: int = 0
     stream_port: int = 0
+    admin_port: int = 0
     _account_numbers: Iterator[int] = field(default_factory=lambda: itertools.count(100))
 
     @cached_property
@@ -175,6 +176,14 @@ class Venue:
     @property
     def stream(self) -> ChildProcess:
         return self.processes["stream"]
+
+    @property
+    def administration(self) -> ChildProcess:
+        return self.processes["administration"]
+
+    @property
+    def admin_url(self) -> str:
+        return f"http://127.0.0.1:{self.admin_port}"
 
     @property
     def stream_url(self) -> str:
@@ -285,6 +294,21 @@ class Venue:
         }
         self._spawn("stream", [sys.executable, "-m", "openvenue.stream"], extra)
         self.stream_port = self._wait_for_port(port_file, self.stream)
+
+    def start_administration(self, target: str = "", **environment: str) -> None:
+        """Start the administration over HTTP with these further OPENVENUE_ADMIN_ settings, on its
+        former port if there was one; wait until it listens. `target` is its engine's address, if
+        it is not that of the engine's administration."""
+        port_file = self.directory / "administration.port"
+        port_file.unlink(missing_ok=True)
+        extra = {
+            "OPENVENUE_ENGINE_ADMIN_TARGET": target or self.admin.target,
+            "OPENVENUE_ADMIN_PORT": str(self.admin_port),
+            "OPENVENUE_ADMIN_PORT_FILE": str(port_file),
+            **{f"OPENVENUE_ADMIN_{name.upper()}": value for name, value in environment.items()},
+        }
+        self._spawn("administration", [sys.executable, "-m", "openvenue.admin_server"], extra)
+        self.admin_port = self._wait_for_port(port_file, self.administration)
 
     def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Wait until the API is ready."""

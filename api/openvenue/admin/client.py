@@ -6,7 +6,15 @@ from pathlib import Path
 
 import grpc
 
-from openvenue.admin.errors import EngineAway, NotFound, Refused
+from openvenue.admin.errors import (
+    AdminError,
+    EngineAway,
+    InvalidRequest,
+    NotAdmitted,
+    NotFound,
+    Refused,
+    TryLater,
+)
 from openvenue.engine.client import open_channel
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
@@ -15,6 +23,9 @@ from openvenue.settings import Settings
 # A command returns once it is on disk, and a busy disk can stall for many seconds.
 _TIMEOUT_S = 30.0
 _SNAPSHOT_TIMEOUT_S = 600.0
+_CHECK_TIMEOUT_S = 5.0
+_TOKEN_CHARACTERS_MAX = 4096
+_LAST_ACCOUNT = (1 << 32) - 1
 
 # Each account comes with its positions, and a page must fit into one message.
 _PAGE = 250
@@ -45,11 +56,22 @@ class Admin:
         self._stub = rpc.AdminStub(channel)
         self._target = target
         self._metadata = (("authorization", f"Bearer {token}"),)
-        self._shard_id = shard_id
+        self.shard_id = shard_id
+
+    async def check_token(self) -> None:
+        """Raise NotAdmitted if the engine does not know the token."""
+        # On no listener does the engine answer this without a token. It does answer GetStatus so
+        # on that of clients, which the target could name by mistake.
+        with _explained(self._target):
+            await self._stub.ListAccounts(
+                pb.ListAccountsRequest(after_account_id=_LAST_ACCOUNT, limit=1),
+                timeout=_CHECK_TIMEOUT_S,
+                metadata=self._metadata,
+            )
 
     async def apply(self, request: pb.AdminRequest) -> pb.AdminResponse:
         """Execute a command; return once it is durable."""
-        request.shard_id = self._shard_id
+        request.shard_id = self.shard_id
         with _explained(self._target):
             response: pb.AdminResponse = await self._stub.Apply(
                 request, timeout=_TIMEOUT_S, metadata=self._metadata
@@ -57,7 +79,8 @@ class Admin:
         if response.reject_reason != pb.REASON_NONE:
             name = pb.Reason.Name(response.reject_reason).removeprefix("REASON_").lower()
             advice = _ADVICE.get(response.reject_reason, "")
-            raise Refused(f"the engine refused: {name.replace('_', ' ')}; {advice}".rstrip("; "))
+            sentence = f"the engine refused: {name.replace('_', ' ')}; {advice}".rstrip("; ")
+            raise Refused(sentence, response.reject_reason)
         return response
 
     async def accounts(self) -> list[pb.Account]:
@@ -65,16 +88,19 @@ class Admin:
         accounts: list[pb.Account] = []
         more = True
         while more:
-            request = pb.ListAccountsRequest(
-                after_account_id=accounts[-1].account_id if accounts else 0, limit=_PAGE
-            )
-            with _explained(self._target):
-                page = await self._stub.ListAccounts(
-                    request, timeout=_TIMEOUT_S, metadata=self._metadata
-                )
-            accounts += page.accounts
-            more = page.more
+            after = accounts[-1].account_id if accounts else 0
+            page, more = await self.accounts_after(after, _PAGE)
+            accounts += page
         return accounts
+
+    async def accounts_after(self, account_id: int, limit: int) -> tuple[list[pb.Account], bool]:
+        """Return accounts above a number, and whether there are more. At most 250 at a time."""
+        request = pb.ListAccountsRequest(after_account_id=account_id, limit=limit)
+        with _explained(self._target):
+            page = await self._stub.ListAccounts(
+                request, timeout=_TIMEOUT_S, metadata=self._metadata
+            )
+        return list(page.accounts), page.more
 
     async def find_account(self, account_id: int) -> pb.Account | None:
         """Return the account, None if there is none."""
@@ -112,6 +138,10 @@ class Admin:
             instruments += page.instruments
             more = page.more
         return instruments
+
+    async def terms(self) -> dict[int, pb.DefineInstrument]:
+        """Return the terms of all instruments, by number."""
+        return {info.terms.instrument_id: info.terms for info in await self.instruments()}
 
     async def instrument(self, symbol: str) -> pb.InstrumentInfo:
         """Return the instrument. Raises NotFound if there is none."""
@@ -157,16 +187,23 @@ class _explained:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, grpc.aio.AioRpcError):
-            if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-                raise EngineAway(
-                    f"the engine's administration at {self._target} does not answer: start a venue "
-                    "with `openvenue up`, or name its engine with OPENVENUE_ENGINE_ADMIN_TARGET"
-                ) from error
-            if error.code() == grpc.StatusCode.UNAUTHENTICATED:
-                raise Refused(
-                    f"the engine at {self._target} does not know this token: {_GET_ONE}"
-                ) from error
-            raise Refused(f"the engine refused: {error.details()}") from error
+            raise _explanation(error, self._target) from error
+
+
+def _explanation(error: grpc.aio.AioRpcError, target: str) -> AdminError:
+    code, said = error.code(), f"the engine refused: {error.details()}"
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        return EngineAway(
+            f"the engine's administration at {target} does not answer: start a venue with "
+            "`openvenue up`, or name its engine with OPENVENUE_ENGINE_ADMIN_TARGET"
+        )
+    if code == grpc.StatusCode.UNAUTHENTICATED:
+        return NotAdmitted(f"the engine at {target} does not know this token: {_GET_ONE}")
+    if code == grpc.StatusCode.INVALID_ARGUMENT:
+        return InvalidRequest(said)
+    if code in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.ABORTED):
+        return TryLater(said)
+    return Refused(said)
 
 
 @asynccontextmanager
@@ -178,14 +215,19 @@ async def connect_admin(settings: Settings) -> AsyncIterator[Admin]:
         yield Admin(channel, target, token, settings.shard_id)
 
 
+def may_be_token(token: str) -> bool:
+    """True if it can be sent to the engine."""
+    return 0 < len(token) <= _TOKEN_CHARACTERS_MAX and token.isascii() and token.isprintable()
+
+
 def _read_token(file: Path | None) -> str:
     if file is None:
-        raise Refused(f"this takes an administrator's token: {_GET_ONE}")
+        raise NotAdmitted(f"this takes an administrator's token: {_GET_ONE}")
     try:
         token = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise Refused(f"{file} cannot be read ({reason}): {_GET_ONE}") from error
-    if not (token.isascii() and token.isprintable() and token):
-        raise Refused(f"{file} does not hold a token: {_GET_ONE}")
+        raise NotAdmitted(f"{file} cannot be read ({reason}): {_GET_ONE}") from error
+    if not may_be_token(token):
+        raise NotAdmitted(f"{file} does not hold a token: {_GET_ONE}")
     return token

@@ -2,6 +2,8 @@
 
 import re
 
+from openvenue.engine.v1 import engine_pb2 as pb
+
 _FIELD = re.compile(r"\{(\w+)\}")
 
 
@@ -22,7 +24,7 @@ class InvalidRequest(AdminError):
 
 
 class NotFound(AdminError):
-    """The account or instrument does not exist."""
+    """The account, instrument, key or order does not exist."""
 
 
 class AlreadyExists(AdminError):
@@ -30,8 +32,24 @@ class AlreadyExists(AdminError):
 
 
 class Refused(AdminError):
-    """The engine refused the command, or the token."""
+    """The engine refused a command, for `reason`, or a call."""
+
+    def __init__(self, sentence: str, reason: int = pb.REASON_NONE) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+class NotAdmitted(Refused):
+    """The engine does not know the token, or there is none."""
+
+
+class TryLater(Refused):
+    """The engine has no room for the call now, or another is under way."""
 
 
 class EngineAway(AdminError):
     """The engine does not answer; it may have executed the command."""
+
+
+class DatabaseAway(AdminError):
+    """The database does not answer; what was asked of it alone was not done."""

@@ -5,17 +5,20 @@ from typing import Annotated, Any
 
 import typer
 
+from openvenue.admin import documents
 from openvenue.admin.accounts import NewAccount, adjust_cash, adjust_position, open_account
-from openvenue.admin.client import Admin
+from openvenue.admin.blocks import set_trading_blocked
+from openvenue.admin.database import AdminDatabase
 from openvenue.cli.connection import (
     DATA_DIR_DEFAULT,
     DataDirOption,
     administration,
     errors_of_commands,
+    venue_settings,
 )
 from openvenue.commands import CommandError, JsonOption, print_record, print_rows
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.units import UnitError, format_micros, format_steps, parse_micros
+from openvenue.units import UnitError, parse_micros
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Open accounts, and move money and positions."
@@ -47,19 +50,16 @@ def show(
 ) -> None:
     """Show one account with its positions."""
 
-    async def run() -> tuple[pb.Account, dict[int, pb.DefineInstrument]]:
+    async def run() -> documents.AccountDetails:
         async with administration(data_dir) as admin:
-            account = await admin.account(account_id)
-            return account, await _terms(admin)
+            return documents.account_details(await admin.account(account_id), await admin.terms())
 
-    account, terms = asyncio.run(run())
-    positions = [
-        _position(position, terms[position.instrument_id]) for position in account.positions
-    ]
+    shown = documents.shown(asyncio.run(run()))
     if as_json:
-        print_record({**_summary(account), "positions": positions}, as_json=True)
+        print_record(shown, as_json=True)
         return
-    print_record(_summary(account), as_json=False)
+    positions = shown.pop("positions")
+    print_record(shown, as_json=False)
     print_rows(positions, as_json=False, empty="No positions.")
 
 
@@ -126,9 +126,44 @@ def position(
     async def run() -> dict[str, Any]:
         async with administration(data_dir) as admin:
             held, terms = await adjust_position(admin, account_id, symbol, qty, cost_micros)
-            return {"account_id": account_id, **_position(held, terms)}
+            shown = documents.shown(documents.held_position(held, terms))
+            return {"account_id": account_id, **shown}
 
     print_record(asyncio.run(run()), as_json=as_json)
+
+
+@app.command()
+def block(
+    account_id: AccountArgument,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Block an account from trading: it can still read, and cancel what is open."""
+    _set_blocked(data_dir, account_id, True, as_json)
+
+
+@app.command()
+def unblock(
+    account_id: AccountArgument,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Let an account trade again."""
+    _set_blocked(data_dir, account_id, False, as_json)
+
+
+def _set_blocked(data_dir: DataDirOption, account_id: int, blocked: bool, as_json: bool) -> None:
+    async def run() -> None:
+        settings = venue_settings(data_dir)
+        async with (
+            administration(settings) as admin,
+            AdminDatabase(settings, "openvenue-cli") as database,
+        ):
+            await set_trading_blocked(admin, database, account_id, blocked)
+
+    asyncio.run(run())
+    record = documents.AccountBlock(account_id=account_id, trading_blocked=blocked)
+    print_record(documents.shown(record), as_json=as_json)
 
 
 def _move_cash(data_dir: DataDirOption, account_id: int, amount_micros: int) -> dict[str, Any]:
@@ -139,29 +174,8 @@ def _move_cash(data_dir: DataDirOption, account_id: int, amount_micros: int) -> 
     return _summary(asyncio.run(run()))
 
 
-async def _terms(admin: Admin) -> dict[int, pb.DefineInstrument]:
-    return {info.terms.instrument_id: info.terms for info in await admin.instruments()}
-
-
 def _summary(account: pb.Account) -> dict[str, Any]:
-    return {
-        "account_id": account.account_id,
-        "name": account.name,
-        "cash": format_micros(account.cash_micros),
-        "reserved": format_micros(account.reserved_micros),
-        "buying_power": format_micros(account.buying_power_micros),
-        "credit_limit": format_micros(account.credit_limit_micros),
-        "may_sell_short": account.may_sell_short,
-    }
-
-
-def _position(position: pb.Position, terms: pb.DefineInstrument) -> dict[str, Any]:
-    return {
-        "symbol": terms.symbol,
-        "qty": format_steps(position.qty_lots, terms.lot_size_nanos),
-        "reserved": format_steps(position.reserved_lots, terms.lot_size_nanos),
-        "cost": format_micros(position.cost_micros),
-    }
+    return documents.shown(documents.account_summary(account))
 
 
 def _amount(text: str) -> int:

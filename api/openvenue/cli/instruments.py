@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from openvenue.admin import documents
 from openvenue.admin.instruments import WantedTerms, define_instrument
 from openvenue.cli.connection import (
     DATA_DIR_DEFAULT,
@@ -14,8 +15,6 @@ from openvenue.cli.connection import (
 )
 from openvenue.commands import JsonOption, print_record, print_rows
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.units import format_nanos, format_steps
-from openvenue.vocabulary import ASSET_CLASSES, INSTRUMENT_STATES
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Define what can be traded.")
 
@@ -81,19 +80,4 @@ def define(
 
 
 def _summary(info: pb.InstrumentInfo) -> dict[str, Any]:
-    terms = info.terms
-    tick_size_nanos = terms.tick_size_nanos
-    last_price = info.last_price_ticks
-    return {
-        "instrument_id": terms.instrument_id,
-        "symbol": terms.symbol,
-        "name": terms.name,
-        "class": ASSET_CLASSES[terms.asset_class],
-        "state": INSTRUMENT_STATES[terms.state],
-        "tick": format_nanos(tick_size_nanos),
-        "lot": format_nanos(terms.lot_size_nanos),
-        "min_price": format_steps(terms.min_price_ticks, tick_size_nanos),
-        "max_price": format_steps(terms.max_price_ticks, tick_size_nanos),
-        "max_qty": format_steps(terms.max_order_qty_lots, terms.lot_size_nanos),
-        "last_price": format_steps(last_price, tick_size_nanos) if last_price else None,
-    }
+    return documents.shown(documents.instrument(info))

@@ -1,20 +1,17 @@
 """`openvenue keys`: API keys of accounts."""
 
 import asyncio
-import re
 import shlex
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openvenue.admin.keys import check_account, check_label
+from openvenue.admin import documents
+from openvenue.admin.database import AdminDatabase
+from openvenue.admin.keys import Keys, WantedLimits, check_label, overlap_of
 from openvenue.cli.connection import (
     DATA_DIR_DEFAULT,
     DataDirOption,
@@ -25,35 +22,13 @@ from openvenue.cli.connection import (
 )
 from openvenue.cli.local.data_dir import DataDir
 from openvenue.commands import CommandError, JsonOption, console, print_record, print_rows
-from openvenue.db.alchemy import DATABASE_ERRORS, open_engine
-from openvenue.db.connection import DatabaseRefused
-from openvenue.reasons import reason_of
-from openvenue.security.client_address import Network
-from openvenue.security.keys import (
-    DATA_ONLY,
-    READ_AND_TRADE,
-    READ_ONLY,
-    KeyLimits,
-    NewKey,
-    change_limits,
-    claim_key,
-    create_key,
-    list_keys,
-    revoke_key,
-    rotate_key,
-)
+from openvenue.security.keys import DATA_ONLY, READ_AND_TRADE, READ_ONLY, KeyInfo, KeyLimits, NewKey
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     help="Make, list, change, rotate and revoke API keys.",
 )
-
-_CONNECT_TIMEOUT_S = 10.0
-_DURATION = re.compile(r"(\d{1,10})([smhd])", re.ASCII)
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_RATES = {"default": None, "unlimited": 0}
-_RATE_MAX = 1_000_000_000
 
 KeyId = Annotated[str, typer.Argument(help="The key's id, as `openvenue keys list` shows it.")]
 ExpiresIn = Annotated[
@@ -89,22 +64,19 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key that reads and trades. Its secret is shown now and never again."""
+    wanted = WantedLimits(expires_in, allow_from, rate_limit)
     with errors_of_commands():
         check_label(label)
+        wanted.check()
     if read_only and data_only:
         raise CommandError("a key is either --read-only or --data-only")
-    limits = _changed(KeyLimits(), expires_in, allow_from, rate_limit)
     scopes = READ_ONLY if read_only else DATA_ONLY if data_only else READ_AND_TRADE
 
     async def run() -> NewKey:
-        async with administration(data_dir) as admin:
-            await check_account(admin, venue_settings(data_dir), account_id)
-        async with _database(data_dir) as connection:
-            return await create_key(
-                connection, _shard_id(data_dir), account_id, label, scopes, limits
-            )
+        async with administration(data_dir) as admin, _keys(data_dir) as keys:
+            return await keys.create(admin, account_id, label, scopes, wanted)
 
-    _print_new(asyncio.run(run()), as_json=as_json)
+    print_record(_shown_once(asyncio.run(run())), as_json=as_json)
 
 
 @app.command()
@@ -121,25 +93,14 @@ def rotate(
 
     The new key has the same account, label, scopes, networks and rate limit.
     """
-    ends_in = _duration("--overlap", overlap)
+    with errors_of_commands():
+        ends_in = overlap_of(overlap)
 
-    async def run() -> NewKey | None:
-        async with _database(data_dir) as connection:
-            shard_id = _shard_id(data_dir)
-            keys = await list_keys(connection, shard_id)
-            ending = [k for k in keys if k.key_id == key_id and k.limits.expires_at is not None]
-            if ending and expires_in is None:
-                raise CommandError(
-                    f"{key_id} ends at {_time(ending[0].limits.expires_at)}: say with --expires-in "
-                    "when the new key does, or `--expires-in never`"
-                )
-            expires_at = _expiry(expires_in)
-            return await rotate_key(connection, shard_id, key_id, ends_in, expires_at)
+    async def run() -> NewKey:
+        async with _keys(data_dir) as keys:
+            return await keys.rotate(key_id, ends_in, expires_in)
 
-    key = asyncio.run(run())
-    if key is None:
-        raise _not_in_force(key_id)
-    _print_new(key, as_json=as_json)
+    print_record(_shown_once(asyncio.run(run())), as_json=as_json)
 
 
 @app.command()
@@ -152,23 +113,18 @@ def change(
     as_json: JsonOption = False,
 ) -> None:
     """Change when a key ends, from where it may be used, or its rate limit. The rest stays."""
-    if expires_in is None and not allow_from and rate_limit is None:
+    wanted = WantedLimits(expires_in, allow_from, rate_limit)
+    if not wanted:
         raise CommandError("name what to change: --expires-in, --allow-from or --rate-limit")
-    _changed(KeyLimits(), expires_in, allow_from, rate_limit)  # A mistake is told first.
+    with errors_of_commands():
+        wanted.check()
 
-    async def run() -> KeyLimits | None:
-        async with _database(data_dir) as connection:
-            return await change_limits(
-                connection,
-                _shard_id(data_dir),
-                key_id,
-                lambda limits: _changed(limits, expires_in, allow_from, rate_limit),
-            )
+    async def run() -> KeyLimits:
+        async with _keys(data_dir) as keys:
+            return await keys.change(key_id, wanted)
 
-    limits = asyncio.run(run())
-    if limits is None:
-        raise _not_in_force(key_id)
-    print_record({"key_id": key_id, **_shown(limits)}, as_json=as_json)
+    changed = documents.changed_key(key_id, asyncio.run(run()))
+    print_record(documents.shown(changed), as_json=as_json)
 
 
 @app.command("list")
@@ -181,24 +137,12 @@ def list_all(
 ) -> None:
     """List this venue's keys, also revoked ones, and keys that no shard has claimed yet."""
 
-    async def run() -> list[dict[str, Any]]:
-        async with _database(data_dir) as connection:
-            return [
-                {
-                    "key_id": key.key_id,
-                    "account_id": key.account_id,
-                    "label": key.label,
-                    "scopes": key.scopes,
-                    "shard_id": key.shard_id,
-                    "created_at": _time(key.created_at),
-                    "revoked_at": _time(key.revoked_at),
-                    **_shown(key.limits),
-                }
-                for key in await list_keys(connection, _shard_id(data_dir), account_id)
-            ]
+    async def run() -> list[KeyInfo]:
+        async with _keys(data_dir) as keys:
+            return await keys.listed(account_id)
 
     print_rows(
-        asyncio.run(run()),
+        [documents.shown(documents.key(key)) for key in asyncio.run(run())],
         as_json=as_json,
         empty="No keys yet; make one with `openvenue keys create ACCOUNT`.",
     )
@@ -211,12 +155,11 @@ def revoke(
 ) -> None:
     """Revoke a key for good; requests with it are refused at once."""
 
-    async def run() -> bool:
-        async with _database(data_dir) as connection:
-            return await revoke_key(connection, _shard_id(data_dir), key_id)
+    async def run() -> None:
+        async with _keys(data_dir) as keys:
+            await keys.revoke(key_id)
 
-    if not asyncio.run(run()):
-        raise _not_in_force(key_id)
+    asyncio.run(run())
     console.print(f"{key_id} is revoked.")
 
 
@@ -227,13 +170,12 @@ def claim(
 ) -> None:
     """Take a key without a shard for this venue: an older version made it in a shared database."""
 
-    async def run() -> bool:
-        async with _database(data_dir) as connection:
-            return await claim_key(connection, _shard_id(data_dir), key_id)
+    async def run() -> None:
+        async with _keys(data_dir) as keys:
+            await keys.claim(key_id)
 
-    if not asyncio.run(run()):
-        raise CommandError(f"there is no key {key_id} without a shard; see `openvenue keys list`")
-    console.print(f"{key_id} is a key of shard {_shard_id(data_dir)}.")
+    asyncio.run(run())
+    console.print(f"{key_id} is a key of shard {venue_settings(data_dir).shard_id}.")
 
 
 @app.command()
@@ -263,110 +205,13 @@ def env(
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
-def _print_new(key: NewKey, *, as_json: bool) -> None:
-    record = {
-        "key_id": key.key_id,
-        "secret": key.secret,
-        "account_id": key.account_id,
-        "label": key.label,
-        "scopes": key.scopes,
-        **_shown(key.limits),
-    }
-    print_record(record, as_json=as_json)
-
-
-def _shown(limits: KeyLimits) -> dict[str, Any]:
-    rate = limits.requests_per_minute
-    return {
-        "expires_at": _time(limits.expires_at),
-        "allow_from": limits.networks and [str(network) for network in limits.networks],
-        "rate_limit": "unlimited" if rate == 0 else rate,
-    }
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat(timespec="seconds")
-
-
-def _not_in_force(key_id: str) -> CommandError:
-    return CommandError(f"there is no key {key_id} in force; see `openvenue keys list`")
-
-
-def _changed(
-    limits: KeyLimits,
-    expires_in: str | None,
-    allow_from: Sequence[str] | None,
-    rate_limit: str | None,
-) -> KeyLimits:
-    """Return limits with what the options name. Raises CommandError."""
-    changes: dict[str, Any] = {}
-    if expires_in is not None:
-        changes["expires_at"] = _expiry(expires_in)
-    if allow_from:
-        changes["networks"] = _networks(allow_from)
-    if rate_limit is not None:
-        changes["requests_per_minute"] = _rate(rate_limit)
-    return replace(limits, **changes)
-
-
-def _networks(listed: Sequence[str]) -> list[Network] | None:
-    if "anywhere" in listed:
-        return None
-    try:
-        return [ip_network(each) for each in listed]
-    except ValueError as error:
-        raise CommandError(
-            f"--allow-from takes networks as 10.1.0.0/16, addresses, or anywhere: {error}"
-        ) from error
-
-
-def _rate(text: str) -> int | None:
-    if text in _RATES:
-        return _RATES[text]
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _RATE_MAX:
-        raise CommandError(
-            f"--rate-limit takes requests a minute up to {_RATE_MAX}, default or unlimited"
-        )
-    return int(text)
-
-
-def _expiry(expires_in: str | None) -> datetime | None:
-    if expires_in in (None, "never"):
-        return None
-    return datetime.now(UTC) + _duration("--expires-in", expires_in)
-
-
-def _duration(option: str, text: str) -> timedelta:
-    match = _DURATION.fullmatch(text)
-    days_max = 36_500
-    if match is not None:
-        found = timedelta(seconds=int(match[1]) * _UNITS_S[match[2]])
-        if found <= timedelta(days=days_max):
-            return found
-    raise CommandError(f"{option} takes a time as 90s, 15m, 1h or 7d, up to {days_max} days")
-
-
-def _shard_id(data_dir: Path) -> int:
-    return venue_settings(data_dir).shard_id
+def _shown_once(key: NewKey) -> dict[str, object]:
+    return documents.shown(documents.created_key(key))
 
 
 @asynccontextmanager
-async def _database(data_dir: Path) -> AsyncIterator[AsyncConnection]:
-    """Open one transaction. Raises CommandError if the database is down."""
-    engine = open_engine(
-        venue_settings(data_dir).database_url.get_secret_value(),
-        "openvenue-cli",
-        timeout_s=_CONNECT_TIMEOUT_S,
-    )
-    try:
-        async with engine.begin() as connection:
-            yield connection
-    except DatabaseRefused as error:
-        raise CommandError(str(error)) from error
-    except DATABASE_ERRORS as error:
-        raise CommandError(
-            f"the database does not answer ({reason_of(error)}): start a venue with `openvenue "
-            "up`, or name its database with OPENVENUE_DATABASE_URL"
-        ) from error
-    finally:
-        await engine.dispose()
+async def _keys(data_dir: Path) -> AsyncIterator[Keys]:
+    """Open the keys of the venue that the command means. Raises CommandError."""
+    with errors_of_commands():
+        async with AdminDatabase(venue_settings(data_dir), "openvenue-cli") as database:
+            yield Keys(database)

@@ -1,18 +1,17 @@
 """`openvenue status` and `openvenue snapshot`: state of the running venue."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import aiohttp
-import asyncpg
 import typer
 
+from openvenue.admin.database import AdminDatabase
+from openvenue.admin.documents import shown
+from openvenue.admin.status import venue_status
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, administration, venue_settings
 from openvenue.cli.local.data_dir import DataDir, RunningVenue
 from openvenue.commands import JsonOption, print_record
-from openvenue.db.connection import DATABASE_AWAY, connect
-from openvenue.settings import Settings
 
 status_app = typer.Typer(add_completion=False)
 snapshot_app = typer.Typer(add_completion=False)
@@ -31,27 +30,16 @@ def status(
     async def run() -> dict[str, Any]:
         settings = venue_settings(data_dir)
         running = DataDir(data_dir).running()
-        async with administration(data_dir) as admin:
-            engine = await admin.status(with_state_hash=state_hash)
-        projected = await _projected(settings)
+        async with (
+            administration(settings) as admin,
+            AdminDatabase(settings, "openvenue-cli") as database,
+        ):
+            status = await venue_status(admin, database, with_state_hash=state_hash)
         return {
-            "shard_id": engine.shard_id,
-            "engine_version": engine.version,
-            "engine_started": _time(engine.started_ns),
-            "applied_sequence": engine.applied_sequence,
-            "durable_sequence": engine.durable_sequence,
-            "snapshot_sequence": engine.snapshot_sequence,
-            "state_hash": f"{engine.state_hash:016x}" if state_hash else None,
-            "read_only": engine.read_only,
-            "open_orders": engine.open_orders,
-            "sessions": engine.sessions,
-            "trading_day_end": _time(engine.trading_day_end_ns),
-            "projected_sequence": projected,
-            "projection_lag": None
-            if projected is None
-            else max(0, engine.durable_sequence - projected),
+            **shown(status),
             "api_url": running.api_url if running else None,
             "operations_url": running.operations_url if running else None,
+            "admin_url": running.admin_url if running else None,
             "api_ready": await _ready(running) if running else None,
         }
 
@@ -69,24 +57,6 @@ def snapshot(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = F
     print_record({"snapshot_sequence": asyncio.run(run())}, as_json=as_json)
 
 
-async def _projected(settings: Settings) -> int | None:
-    """Return how far the projection is; None if the database does not answer."""
-    url = settings.database_url.get_secret_value()
-    try:
-        connection = await connect(url, "openvenue-cli", timeout_s=5, command_timeout_s=5)
-    except (*DATABASE_AWAY, asyncpg.PostgresError):
-        return None
-    try:
-        sequence: int | None = await connection.fetchval(
-            "SELECT sequence FROM projection_offsets WHERE shard_id = $1", settings.shard_id
-        )
-    except asyncpg.PostgresError:
-        return None
-    finally:
-        await connection.close()
-    return sequence
-
-
 async def _ready(running: RunningVenue) -> bool:
     url = running.operations_url or running.api_url  # The version before had no operations_url.
     try:
@@ -97,9 +67,3 @@ async def _ready(running: RunningVenue) -> bool:
             return response.status == 200
     except (aiohttp.ClientError, TimeoutError):
         return False
-
-
-def _time(time_ns: int) -> str | None:
-    if not time_ns:
-        return None
-    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="seconds")

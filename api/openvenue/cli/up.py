@@ -40,9 +40,9 @@ def up(
         int,
         typer.Option(
             min=0,
-            max=65_533,
+            max=65_532,
             help="Of the REST API; the next serves its probes and metrics, the one after that the "
-            "streams. 0: any free ones.",
+            "streams, and the one after that --admin. 0: any free ones.",
         ),
     ] = 8000,
     engine_port: Annotated[
@@ -73,6 +73,12 @@ def up(
             help="Let resident traders keep the demo instruments' books quoted and trading.",
         ),
     ] = False,
+    admin: Annotated[
+        bool,
+        typer.Option(
+            "--admin", help="Serve the administration over HTTP, to who has the venue's token."
+        ),
+    ] = False,
     engine_binary: EngineBinaryOption = None,
 ) -> None:
     """Start a venue: database, engine, projector, API, stream. Ctrl-C stops it; its data stays."""
@@ -87,7 +93,9 @@ def up(
             plain_dir=DataDir(plain_path(directory.path)),
             database_url=database_url,
             workers=workers,
-            ports=choose_ports(port, engine_port, metrics_port, patience_s=patience_s),
+            ports=choose_ports(
+                port, engine_port, metrics_port, with_admin=admin, patience_s=patience_s
+            ),
             engine_binary=find_engine_binary(engine_binary).absolute(),
             with_demo=demo,
             with_market=market,
@@ -131,6 +139,10 @@ def _welcome(plan: Plan, venue: LocalVenue) -> None:
         f"  streams    {venue.running.stream_url}/stream and, of market data, /v2/iex",
         f"  logs       {plan.data_dir.path / 'logs'}",
     ]
+    if venue.running.admin_url is not None:
+        lines.append(
+            f"  admin      {venue.running.admin_url}  (token: {plan.data_dir.admin_token_file})"
+        )
     if venue.demo_keys:
         accounts = ", ".join(key.account for key in venue.demo_keys)
         lines += [

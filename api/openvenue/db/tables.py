@@ -355,6 +355,8 @@ account_configurations = Table(
     Column("ptp_no_exception_entry", Boolean, nullable=False, server_default=text("false")),
     Column("dtbp_check", Text, nullable=False, server_default=text("'entry'")),
     Column("pdt_check", Text, nullable=False, server_default=text("'entry'")),
+    # Set by administrators alone.
+    Column("trading_blocked", Boolean, nullable=False, server_default=text("false")),
 )
 
 watchlists = Table(

@@ -135,7 +135,7 @@ class Views:
         """Return an account with its positions at their last prices.
 
         `held_for_pairs_micros` is the amount that its open orders to buy pairs reserve;
-        `restrictions` are what its owner has forbidden.
+        `restrictions` are what its owner, or an administrator, has forbidden.
         """
         marked = [
             Marked(position, instruments[position.instrument_id], day_before)
@@ -167,6 +167,7 @@ class Views:
             long_market_value=units.format_micros(long_micros),
             short_market_value=units.format_micros(short_micros),
             initial_margin=units.format_micros(account.reserved_micros),
+            trading_blocked=restrictions is not None and restrictions.trading_blocked,
             trade_suspended_by_user=restrictions is not None and restrictions.suspend_trade,
             shorting_enabled=account.may_sell_short
             and not (restrictions is not None and restrictions.no_shorting),

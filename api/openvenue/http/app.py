@@ -16,7 +16,7 @@ from openvenue.http.closing import asking_to_leave
 from openvenue.http.failures import install_failure_handlers
 from openvenue.http.fast_route import FastRoute
 from openvenue.http.middleware import CountRequests, LimitBody
-from openvenue.http.openapi import install_openapi
+from openvenue.http.openapi import API, HOT_PATHS
 from openvenue.http.order_batch import BATCH_PATH, CANCEL_PATH, cancel_orders, submit_orders
 from openvenue.http.order_entry import ORDERS_PATH, submit_order
 from openvenue.http.probes import answer_health
@@ -160,5 +160,5 @@ class Application:
         for router in _ROUTERS:
             app.include_router(router)
         install_failure_handlers(app, self.methods_at)
-        install_openapi(app)
+        API.install(app, HOT_PATHS)
         return app

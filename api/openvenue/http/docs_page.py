@@ -19,8 +19,11 @@ vertical-align: top }
 """
 
 
-def docs_page(document: dict[str, Any]) -> str:
-    """Return the page of an OpenAPI document; its links are relative to the page."""
+def docs_page(document: dict[str, Any], access: str) -> str:
+    """Return the page of an OpenAPI document; its links are relative to the page.
+
+    `access` is HTML that says how a request shows who it is.
+    """
     operations = [
         (path, method.upper(), operation)
         for path, methods in document["paths"].items()
@@ -35,9 +38,7 @@ def docs_page(document: dict[str, Any]) -> str:
         f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>",
         f"<p>{escape(document['info']['summary'])}</p>",
         f"<p>{escape(document['info']['description'])}</p>",
-        "<p>A request shows its key in the headers <code>APCA-API-KEY-ID</code> and "
-        "<code>APCA-API-SECRET-KEY</code>. The document for tools: "
-        "<a href=openapi.json>openapi.json</a>.</p><ul>",
+        f"<p>{access} The document for tools: <a href=openapi.json>openapi.json</a>.</p><ul>",
         *(
             f'<li><a href="#{escape(operation["operationId"])}"><code>{method} {escape(path)}'
             f"</code></a> {escape(operation.get('summary', ''))}"

@@ -1,30 +1,11 @@
-"""The OpenAPI document of all routes, the hot ones included.
+"""The OpenAPI document of the API's routes, the hot ones included."""
 
-The schemas of bodies and answers come from the structs that decode and encode them.
-"""
-
-import functools
-from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
-import msgspec
-from fastapi import FastAPI, Request, Response
-from fastapi.openapi.utils import get_openapi
-
 from openvenue.documents import resources
-from openvenue.http import problems
-from openvenue.http.docs_page import CONTENT_SECURITY_POLICY, docs_page
+from openvenue.http.documentation import Documentation
 from openvenue.http.order_batch_body import BatchRequest, CancelRequest
 from openvenue.http.order_body import NewOrderRequest
-
-_REF = "#/components/schemas/{name}"
-# Both headers together.
-_SECURED: list[dict[str, list[str]]] = [{"KeyId": [], "SecretKey": []}]
-_SECURITY_SCHEMES = {
-    "KeyId": {"type": "apiKey", "in": "header", "name": "APCA-API-KEY-ID"},
-    "SecretKey": {"type": "apiKey", "in": "header", "name": "APCA-API-SECRET-KEY"},
-}
 
 _DESCRIPTION = (
     "Any request may also be answered with 400, 408, 415 or 431 where it is not HTTP, too slow, "
@@ -34,17 +15,29 @@ _DESCRIPTION = (
     "and `Allow` names those that it has. Every error is a problem document (RFC 9457)."
 )
 
-# Meanings of errors, unless a route documents its own.
-_MEANINGS = {
-    400: "The body is malformed",
-    401: "The key is missing, unknown, revoked or expired",
-    403: "The key may not, or its account is not open",
-    404: "There is no such thing",
-    413: "The body is too large",
-    422: "A parameter is not known or cannot be",
-    429: "The key's rate limit, or a bound of the process, is reached; nothing happened",
-    503: "Nothing happened, or the outcome is unknown and the detail says so: send it again",
-}
+API = Documentation(
+    title="OpenVenue",
+    summary="A trading venue in the dialect of the Alpaca Trading API.",
+    description=_DESCRIPTION,
+    access="A request shows its key in the headers <code>APCA-API-KEY-ID</code> and "
+    "<code>APCA-API-SECRET-KEY</code>.",
+    security_schemes={
+        "KeyId": {"type": "apiKey", "in": "header", "name": "APCA-API-KEY-ID"},
+        "SecretKey": {"type": "apiKey", "in": "header", "name": "APCA-API-SECRET-KEY"},
+    },
+    meanings={
+        400: "The body is malformed",
+        401: "The key is missing, unknown, revoked or expired",
+        403: "The key may not, or its account is not open",
+        404: "There is no such thing",
+        413: "The body is too large",
+        422: "A parameter is not known or cannot be",
+        429: "The key's rate limit, or a bound of the process, is reached; nothing happened",
+        503: "Nothing happened, or the outcome is unknown and the detail says so: send it again",
+    },
+)
+answers = API.answers
+accepts = API.accepts
 
 AS_ACCEPTED: dict[str, Any] = {
     "parameters": [
@@ -59,49 +52,6 @@ AS_ACCEPTED: dict[str, Any] = {
     ]
 }
 """Part of the `openapi_extra` of routes that answer with an order that they entered."""
-
-_documented: dict[Any, None] = {}
-"""Every struct that a route accepts or answers with, in the order of the routes."""
-
-
-def answers(
-    document: Any,
-    *error_statuses: int,
-    status: int = 200,
-    secured: bool = True,
-    key_optional: bool = False,
-    meanings: Mapping[int, str] | None = None,
-) -> dict[str, Any]:
-    """Return the `openapi_extra` of a route that answers with `document` (a struct, or None).
-
-    `meanings` are this route's own meanings of error statuses.
-    """
-    statuses = {*error_statuses, *((401, 403, 429, 503) if secured else ())}
-    described = {**_MEANINGS, **(meanings or {})}
-    responses: dict[str, Any] = {str(status): {"description": "Success"}}
-    if document is not None:
-        responses[str(status)]["content"] = {"application/json": {"schema": _schema(document)}}
-    for error_status in sorted(statuses):
-        responses[str(error_status)] = {
-            "description": described[error_status],
-            "content": {problems.MEDIA_TYPE: {"schema": _schema(resources.ProblemDocument)}},
-        }
-    extra: dict[str, Any] = {"responses": responses}
-    if secured:
-        extra["security"] = [{}, *_SECURED] if key_optional else _SECURED
-    return extra
-
-
-def accepts(body: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return the `openapi_extra` of a route whose JSON body is decoded into `body`."""
-    content = {"application/json": {"schema": _schema(body)}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-def _schema(document: Any) -> dict[str, Any]:
-    _documented[document] = None
-    (schema,), _ = msgspec.json.schema_components([document], ref_template=_REF)
-    return schema
 
 
 def _probe(name: str, summary: str, method: str) -> dict[str, Any]:
@@ -132,7 +82,7 @@ def _answers_of_batch(meaning_of_422: str) -> dict[str, Any]:
     )
 
 
-_HOT_PATHS: dict[str, dict[str, Any]] = {
+HOT_PATHS: dict[str, dict[str, Any]] = {
     "/v2/orders": {
         "post": {
             "tags": ["orders"],
@@ -186,58 +136,3 @@ _HOT_PATHS: dict[str, dict[str, Any]] = {
         method: _probe("healthz", "That a worker answers", method) for method in ("get", "head")
     },
 }
-
-
-def install_openapi(app: FastAPI) -> None:
-    """Make `app` serve the document, and a page to read it on.
-
-    FastAPI would encode the document for each request.
-    """
-
-    @functools.cache
-    def encoded() -> bytes:
-        return msgspec.json.encode(_document(app))
-
-    async def get_document(_request: Request) -> Response:
-        return Response(encoded(), media_type="application/json")
-
-    @functools.cache
-    def page() -> str:
-        return docs_page(msgspec.json.decode(encoded()))
-
-    async def get_page(_request: Request) -> Response:
-        policy = {"content-security-policy": CONTENT_SECURITY_POLICY}
-        return Response(page(), media_type="text/html", headers=policy)
-
-    app.add_route("/openapi.json", get_document)
-    app.add_route("/docs", get_page)
-
-
-def _document(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(
-        title="OpenVenue",
-        version=version("openvenue"),
-        summary="A trading venue in the dialect of the Alpaca Trading API.",
-        description=_DESCRIPTION,
-        routes=app.routes,
-    )
-    for path, operations in _HOT_PATHS.items():
-        document["paths"].setdefault(path, {}).update(operations)
-    _, schemas = msgspec.json.schema_components(list(_documented), ref_template=_REF)
-    for schema in schemas.values():
-        # The decoder ignores fields that only describe an order.
-        schema.pop("additionalProperties", None)
-    components = document.setdefault("components", {})
-    components.setdefault("schemas", {}).update(schemas)
-    components["securitySchemes"] = _SECURITY_SCHEMES
-    _correct(document)
-    return document
-
-
-def _correct(document: dict[str, Any]) -> None:
-    """Remove FastAPI's own shape of a 422: ours are problem documents."""
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            operation["responses"].get("422", {}).get("content", {}).pop("application/json", None)
-    for name in ("HTTPValidationError", "ValidationError"):
-        document["components"]["schemas"].pop(name, None)

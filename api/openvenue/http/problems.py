@@ -8,6 +8,7 @@
     404     40410000  it does not exist
     405     40510000  the path has no such method
     408     40810000  the request took too long to come
+    409     40910000  it exists already, with other terms
     413     41310000  the body is too large
     422     40010001  a field or parameter is invalid in itself
     422     42210000  the fields are valid, but not for this order
@@ -48,6 +49,7 @@ REFUSED = 40310000
 NOT_FOUND = 40410000
 METHOD_NOT_ALLOWED = 40510000
 TOO_SLOW = 40810000
+CONFLICT = 40910000
 TOO_LARGE = 41310000
 ENCODED_BODY = 41510000
 UNPROCESSABLE = 42210000
@@ -64,6 +66,7 @@ TITLES = {
     NOT_FOUND: "Not found",
     METHOD_NOT_ALLOWED: "Method not allowed",
     TOO_SLOW: "Request too slow",
+    CONFLICT: "Exists already",
     TOO_LARGE: "Body too large",
     ENCODED_BODY: "Body compressed",
     HEAD_TOO_LARGE: "Headers too large",
@@ -195,6 +198,11 @@ def order_not_found() -> Problem:
 def not_found(detail: str) -> Problem:
     """404."""
     return Problem(HTTPStatus.NOT_FOUND, NOT_FOUND, detail)
+
+
+def conflict(detail: str) -> Problem:
+    """409: what the request would make exists already, with other terms."""
+    return Problem(HTTPStatus.CONFLICT, CONFLICT, detail)
 
 
 def method_not_allowed(methods: Iterable[str]) -> Problem:

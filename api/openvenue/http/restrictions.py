@@ -15,6 +15,7 @@ from openvenue.http.worker import Worker
 from openvenue.security.principal import Restrictions
 
 _SUSPENDED = "new orders are rejected by user request"
+_BLOCKED = "the venue has blocked the account from trading; open orders can be canceled"
 _WHOLE_ONLY = "the account is configured without fractional_trading: give a whole number"
 
 
@@ -27,7 +28,9 @@ async def restrict_order(
     open or enlarge a short position.
     """
     forbidden = None
-    if restrictions.suspend_trade:
+    if restrictions.trading_blocked:
+        forbidden = _BLOCKED
+    elif restrictions.suspend_trade:
         forbidden = _SUSPENDED
     elif restrictions.whole_quantities and _is_fractional(order.qty_lots, instrument):
         forbidden = _WHOLE_ONLY
@@ -52,7 +55,9 @@ async def restrict_replacement(
     only reduce an order to sell or change its price, and only if it has the intent to close.
     """
     forbidden = None
-    if restrictions.suspend_trade:
+    if restrictions.trading_blocked:
+        forbidden = _BLOCKED
+    elif restrictions.suspend_trade:
         forbidden = _SUSPENDED
     elif restrictions.whole_quantities and _is_fractional(command.qty_lots, instrument):
         forbidden = _WHOLE_ONLY

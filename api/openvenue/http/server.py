@@ -2,20 +2,15 @@
 
 import asyncio
 import gc
-import math
 import signal
 import socket
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import FrameType
 
-import uvicorn
-
 from openvenue.http.app import Application
-from openvenue.http.closing import HEADERS_OF_ALL
-from openvenue.http.protocol import BoundedProtocol, ConnectionLimits, Shared, bounded
+from openvenue.http.bounded_server import TICKS_A_SECOND, BoundedServer
 from openvenue.http.rate_limits import RateLimits
-from openvenue.http.stream_relay import Relays
 from openvenue.serving.supervisor_link import SupervisorLink
 from openvenue.serving.tuning import Tuning, tuned_settings
 from openvenue.serving.worker_place import Place
@@ -24,7 +19,6 @@ from openvenue.telemetry import configure_logging
 
 _DRAIN_POLL_S = 0.05
 _RATE_LIMITS = "rate-limits"  # beside the metrics, which the pod's workers share, too
-_TICKS_A_SECOND = 10  # of uvicorn
 # Objects that live as long as the process are frozen; those of requests rarely have cycles.
 _GC_THRESHOLD = 50_000
 
@@ -53,41 +47,12 @@ def run_worker(
     return application.supervised()
 
 
-class WorkerServer(uvicorn.Server):
-    """uvicorn's server, stopping without failing a request."""
+class WorkerServer(BoundedServer):
+    """Stops without failing a request."""
 
     def __init__(self, application: Application, settings: Settings) -> None:
-        limits = ConnectionLimits(
-            connections_max=settings.connections_max,
-            head_bytes_max=settings.request_head_bytes_max,
-            read_timeout_s=settings.request_read_timeout_s,
-            idle_timeout_s=settings.keep_alive_timeout_s,
-            write_timeout_s=settings.response_write_timeout_s,
-            lifetime_s=settings.connection_lifetime_s,
-            body_bytes_max=settings.request_body_bytes_max,
-            per_address_max=settings.connections_per_address_max,
-            unread_bytes_max=settings.unread_bytes_max,
-        )
-        shared = Shared(limits, Relays(settings.websocket_target, settings.connections_max))
-        super().__init__(
-            uvicorn.Config(
-                application,
-                loop="uvloop",
-                http=bounded(limits, shared),
-                ws="none",
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                headers=[(name.decode(), value.decode()) for name, value in HEADERS_OF_ALL],
-                timeout_keep_alive=round(settings.keep_alive_timeout_s),
-                # The engine's answer, or its absence, comes before this.
-                timeout_graceful_shutdown=math.ceil(settings.request_timeout_s),
-            )
-        )
+        super().__init__(application, settings, lifespan="on")
         self._application = application
-        self._shared = shared
         self._settings = settings
         self._stopping = False
 
@@ -111,13 +76,10 @@ class WorkerServer(uvicorn.Server):
             gc.collect()
             gc.freeze()
             gc.set_threshold(_GC_THRESHOLD, 20, 20)
-        if counter % _TICKS_A_SECOND == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, BoundedProtocol):
-                    connection.end_if_overdue(now)
+        if counter % TICKS_A_SECOND == 0:
+            self.end_overdue()
             self._application.connections = len(self.server_state.connections)
-            self._application.unread_bytes = self._shared.unread.bytes
+            self._application.unread_bytes = self.unread_bytes
         if not self._application.supervised():
             self.should_exit = True
         return await super().on_tick(counter)

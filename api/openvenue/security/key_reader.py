@@ -15,7 +15,7 @@ from openvenue.vocabulary import SCOPES, Scope
 
 _KEYS_IN_FORCE = """
 SELECT key_id, account_id, secret_hash, scopes, expires_at, allowed_networks, requests_per_minute,
-    suspend_trade, no_shorting, fractional_trading
+    suspend_trade, no_shorting, fractional_trading, trading_blocked
 FROM api_keys LEFT JOIN account_configurations USING (shard_id, account_id)
 WHERE key_id = ANY($1::text[]) AND shard_id = $2 AND revoked_at IS NULL
     AND (expires_at IS NULL OR expires_at > now())
@@ -64,10 +64,15 @@ class KeyReader:
 
 
 def _restrictions(
-    suspend_trade: bool | None, no_shorting: bool | None, fractional_trading: bool | None
+    suspend_trade: bool | None,
+    no_shorting: bool | None,
+    fractional_trading: bool | None,
+    trading_blocked: bool | None,
 ) -> Restrictions | None:
     """Return what a configuration forbids; each is null if the account has none."""
     whole_quantities = fractional_trading is False
-    if not (suspend_trade or no_shorting or whole_quantities):
+    if not (suspend_trade or no_shorting or whole_quantities or trading_blocked):
         return None
-    return Restrictions(bool(suspend_trade), bool(no_shorting), whole_quantities)
+    return Restrictions(
+        bool(suspend_trade), bool(no_shorting), whole_quantities, bool(trading_blocked)
+    )

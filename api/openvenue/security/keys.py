@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue.db.tables import api_keys
@@ -227,11 +227,17 @@ def _columns(limits: KeyLimits) -> dict[str, Any]:
 
 
 async def list_keys(
-    connection: AsyncConnection, shard_id: int, account_id: int | None = None
+    connection: AsyncConnection,
+    shard_id: int,
+    account_id: int | None = None,
+    *,
+    after: str | None = None,
+    limit: int | None = None,
 ) -> list[KeyInfo]:
     """Return a shard's keys and those without a shard, oldest first; also revoked ones.
 
-    With `account_id` only those of one account.
+    With `account_id` only those of one account; with `after` only those that follow this key, none
+    if there is no such key; with `limit` no more than that.
     """
     query = (
         select(
@@ -249,6 +255,13 @@ async def list_keys(
     )
     if account_id is not None:
         query = query.where(api_keys.c.account_id == account_id)
+    if after is not None:
+        place = tuple_(api_keys.c.created_at, api_keys.c.key_id)
+        other = api_keys.alias()
+        of_after = select(other.c.created_at, other.c.key_id).where(other.c.key_id == after)
+        query = query.where(place > of_after.scalar_subquery())
+    if limit is not None:
+        query = query.limit(limit)
     rows = await connection.execute(query)
     return [_info(row) for row in rows]
 

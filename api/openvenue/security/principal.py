@@ -7,11 +7,13 @@ from openvenue.vocabulary import Scope
 
 
 class Restrictions(msgspec.Struct, frozen=True, gc=False):
-    """What an account's owner has forbidden its orders."""
+    """What an account's orders may not do: its owner has forbidden it, or an administrator."""
 
     suspend_trade: bool
     no_shorting: bool
     whole_quantities: bool
+    trading_blocked: bool = False
+    """By an administrator; its owner cannot undo it."""
 
 
 class Principal(msgspec.Struct, frozen=True, gc=False):

@@ -5,6 +5,7 @@ from openvenue.first_process import end_at_sigterm
 end_at_sigterm()  # Before imports that take a second.
 
 import asyncio
+import functools
 import signal
 import socket
 from contextlib import AsyncExitStack
@@ -23,7 +24,7 @@ from openvenue.stream.follow import Follower
 from openvenue.stream.metrics import REGISTRY
 from openvenue.stream.server import StreamServer
 from openvenue.stream.settings import StreamSettings
-from openvenue.stream.start import StreamFault
+from openvenue.stream.start import StreamFault, load_feed
 from openvenue.telemetry import configure_logging, get_logger
 from openvenue.vocabulary import UnknownEnumerator
 
@@ -66,7 +67,9 @@ async def run(settings: Settings, own: StreamSettings, stop: asyncio.Event) -> N
             if own.port_file is not None:
                 own.port_file.write_text(f"{sock.getsockname()[1]}\n")
 
-        follower = Follower(settings, own, use)
+        follower = Follower(
+            settings, functools.partial(load_feed, settings, own), use, own.backoff_max_s
+        )
         if own.http_port:
             probes = stack.enter_context(listen(own.http_host, own.http_port))
             await stack.enter_async_context(

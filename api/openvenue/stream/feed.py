@@ -56,8 +56,7 @@ class Feed:
         self._publish_bars(entry.timestamp_ns)
         self.sequence, self._time_ns = entry.sequence, entry.timestamp_ns
         self.channels.begin_entry(entry.sequence)
-        if entry.WhichOneof("command") == "define_instrument":
-            self._define(entry)
+        note_instrument(self._instruments, entry, self._ids)
         for update in self._updates.apply(entry):
             self.channels.publish(account_channel(update.order.account_id), update)
         for channel, document in self._market.apply(entry):
@@ -88,10 +87,16 @@ class Feed:
         for channel, document in self._market.close_bars(until_ns):
             self.channels.publish(channel, document)
 
-    def _define(self, entry: pb.JournalEntry) -> None:
-        if any(event.HasField("applied") for event in entry.events):
-            instrument = instrument_of(entry.define_instrument, self._ids)
-            self._instruments[instrument.instrument_id] = instrument
+
+def note_instrument(
+    instruments: dict[int, Instrument], entry: pb.JournalEntry, ids: IdSpace
+) -> None:
+    """Add the instrument that an entry defined or changed, if it did."""
+    if entry.WhichOneof("command") != "define_instrument":
+        return
+    if any(event.HasField("applied") for event in entry.events):
+        instrument = instrument_of(entry.define_instrument, ids)
+        instruments[instrument.instrument_id] = instrument
 
 
 def _resting(order: pb.Order) -> RestingOrder:

@@ -1,4 +1,4 @@
-"""Follows the engine's journal into the feed without end.
+"""Follows the engine's journal into a fold of it, such as the feed, without end.
 
 The state is in memory. When the engine was away, the next entry is the one after the last. Only if
 the journal no longer has that, the feed is made anew, and everybody has to connect again.
@@ -6,20 +6,20 @@ the journal no longer has that, the feed is made anew, and everybody has to conn
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar
 
 import asyncpg
 import grpc
 from sqlalchemy.exc import SQLAlchemyError
 
 from openvenue.db.connection import DATABASE_AWAY
+from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.journal.reader import JournalReader
 from openvenue.reasons import reason_of
 from openvenue.settings import Settings
 from openvenue.stream import metrics
-from openvenue.stream.feed import Feed
-from openvenue.stream.settings import StreamSettings
-from openvenue.stream.start import load_feed
+from openvenue.stream.channels import Channels
 from openvenue.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -35,16 +35,37 @@ _REST_PER_FLUSH = 3.0  # so that sending takes a quarter of the time while rests
 _AWAY = (grpc.aio.AioRpcError, SQLAlchemyError, asyncpg.PostgresError, *DATABASE_AWAY)
 
 
-class Follower:
-    """Keeps a feed up to date while `run` runs."""
+class Fold(Protocol):
+    """What the journal's entries make, on channels."""
+
+    sequence: int
+    """Of the last entry that was applied."""
+    channels: Channels
+
+    def apply(self, entry: pb.JournalEntry) -> None: ...
+
+
+AnyFold = TypeVar("AnyFold", bound=Fold)
+
+
+class Follower(Generic[AnyFold]):
+    """Keeps a fold up to date while `run` runs.
+
+    `load` makes one that later entries can be applied to, and tells which entry is durable then.
+    """
 
     def __init__(
-        self, settings: Settings, own: StreamSettings, on_new_feed: Callable[[Feed], None]
+        self,
+        settings: Settings,
+        load: Callable[[], Awaitable[tuple[AnyFold, int]]],
+        on_new_feed: Callable[[AnyFold], None],
+        backoff_max_s: float,
     ) -> None:
         self._settings = settings
-        self._own = own
+        self._load = load
         self._on_new_feed = on_new_feed
-        self._feed: Feed | None = None
+        self._backoff_max_s = backoff_max_s
+        self._feed: AnyFold | None = None
         self._serving = False
         self.problem: str | None = "it is starting"
         """Why messages do not come now; None if they do."""
@@ -61,14 +82,14 @@ class Follower:
                 await self._follow()
             except _AWAY as error:
                 self._failed(error)
-            if time.monotonic() - started > self._own.backoff_max_s:
+            if time.monotonic() - started > self._backoff_max_s:
                 backoff_s = _BACKOFF_FIRST_S
             await asyncio.sleep(backoff_s)
-            backoff_s = min(backoff_s * 2, self._own.backoff_max_s)
+            backoff_s = min(backoff_s * 2, self._backoff_max_s)
 
     async def _follow(self) -> None:
         if self._feed is None:
-            self._feed, durable_sequence = await load_feed(self._settings, self._own)
+            self._feed, durable_sequence = await self._load()
             self._serving = False
             _log.info("feed loaded", sequence=self._feed.sequence)
         else:
@@ -127,7 +148,7 @@ class _Rests:
         """How long the rest still lasts, 0 if it is over."""
         return max(0.0, self._until - time.monotonic())
 
-    def flush(self, feed: Feed) -> None:
+    def flush(self, feed: Fold) -> None:
         started = time.monotonic()
         feed.channels.flush()
         ended = time.monotonic()

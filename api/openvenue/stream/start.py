@@ -1,6 +1,7 @@
 """Makes a feed whose state the database holds, from which it folds the journal on."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -43,15 +44,51 @@ class _EngineState:
     durable_sequence: int
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The state after entry `sequence`, from which on a reader folds the journal."""
+
+    sequence: int
+    open_orders: list[pb.Order]
+    instruments: dict[int, Instrument]
+    trading_day: TradingDay
+    durable_sequence: int
+    connection: AsyncConnection
+    """To read more of that state."""
+
+
 async def load_feed(settings: Settings, own: StreamSettings) -> tuple[Feed, int]:
     """Return a feed, and the number of the last entry that is durable now.
 
-    The feed begins `window_entries` before the projection's offset, or at the offset if the journal
-    no longer reaches back so far. Raises the errors of engine or database when they are down.
+    It begins as `beginning` does. Raises the errors of engine or database when they are down.
+    """
+    async with beginning(settings, own.window_entries, "openvenue-stream") as start:
+        first_ns = await _time_of(settings, start.sequence + 1, start.durable_sequence)
+        days = await _days(
+            start.connection, settings.shard_id, start.sequence, first_ns, start.instruments
+        )
+    feed = Feed(
+        settings.shard_id,
+        Views(settings.shard_id, start.trading_day),
+        Channels(start.sequence, own.window_messages_max),
+        start.instruments,
+        start.open_orders,
+        start.sequence,
+        days,
+    )
+    return feed, start.durable_sequence
+
+
+@asynccontextmanager
+async def beginning(settings: Settings, window_entries: int, name: str) -> AsyncIterator[Beginning]:
+    """Read the state `window_entries` before the projection's offset.
+
+    It is the state at the offset if the journal no longer reaches back so far. `name` is for the
+    database's log. Raises the errors of engine or database when they are down.
     """
     database = open_engine(
         settings.database_url.get_secret_value(),
-        "openvenue-stream",
+        name,
         timeout_s=_TIMEOUT_S,
         isolation_level="REPEATABLE READ",
     )
@@ -66,23 +103,23 @@ async def load_feed(settings: Settings, own: StreamSettings) -> tuple[Feed, int]
                     f"{engine.durable_sequence}: connect the engine and the database that belong "
                     "together"
                 )
-            sequence = max(0, offset - own.window_entries)
+            sequence = max(0, offset - window_entries)
             changed = await _changed_between(settings, sequence + 1, offset)
             if changed is None:
                 sequence, changed = offset, set()
             orders = await _open_orders(
                 connection, settings.shard_id, sequence, changed, engine.instruments
             )
-            first_ns = await _time_of(settings, sequence + 1, engine.durable_sequence)
-            days = await _days(
-                connection, settings.shard_id, sequence, first_ns, engine.instruments
+            yield Beginning(
+                sequence,
+                orders,
+                engine.instruments,
+                engine.trading_day,
+                engine.durable_sequence,
+                connection,
             )
     finally:
         await database.dispose()
-    channels = Channels(sequence, own.window_messages_max)
-    views = Views(settings.shard_id, engine.trading_day)
-    feed = Feed(settings.shard_id, views, channels, engine.instruments, orders, sequence, days)
-    return feed, engine.durable_sequence
 
 
 async def _engine_state(settings: Settings) -> _EngineState:

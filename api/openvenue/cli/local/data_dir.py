@@ -43,6 +43,7 @@ class RunningVenue:
     engine_admin_token_file: str | None = None
     operations_url: str = ""
     stream_url: str = ""
+    admin_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ class Ports:
     api: int
     operations: int
     stream: int
+    admin: int | None  # None: no administration over HTTP
     engine: int | None  # None: the engine listens on a socket in the file system
     engine_metrics: int
     projector_metrics: int
@@ -23,17 +24,23 @@ class Ports:
 
 
 def choose_ports(
-    api: int, engine: int | None, metrics: int | None = None, *, patience_s: float = 0
+    api: int,
+    engine: int | None,
+    metrics: int | None = None,
+    *,
+    with_admin: bool = False,
+    patience_s: float = 0,
 ) -> Ports:
     """Return the wanted ports, 0 meaning any free one.
 
-    After `api` come its probes and the streams; after `metrics`, which is the engine's and by
-    default the port after the engine's own, come those of projector, stream and market.
+    After `api` come its probes, the streams and, where it is wanted, the administration; after
+    `metrics`, which is the engine's and by default the port after the engine's own, come those of
+    projector, stream and market.
     Raises CommandError if another program listens on one of them for `patience_s`.
     """
     if metrics is None:
         metrics = engine + 1 if engine else 0
-    wanted = {"--port": _run(api, 3)}
+    wanted = {"--port": _run(api, 4 if with_admin else 3)}
     wanted["--engine-port"] = [] if engine is None else [engine]
     wanted["--metrics-port"] = _run(metrics, 4)
     deadline = time.monotonic() + patience_s
@@ -46,9 +53,18 @@ def choose_ports(
     finally:
         for each in sockets:
             each.close()
-    engine_port = None if engine is None else bound.pop(3)
-    api_port, operations_port, stream_port, *metrics_ports = bound
-    return Ports(api_port, operations_port, stream_port, engine_port, *metrics_ports)
+    bound_ports = iter(bound)
+    return Ports(
+        api=next(bound_ports),
+        operations=next(bound_ports),
+        stream=next(bound_ports),
+        admin=next(bound_ports) if with_admin else None,
+        engine=None if engine is None else next(bound_ports),
+        engine_metrics=next(bound_ports),
+        projector_metrics=next(bound_ports),
+        stream_metrics=next(bound_ports),
+        market_metrics=next(bound_ports),
+    )
 
 
 def _run(first: int, count: int) -> list[int]:

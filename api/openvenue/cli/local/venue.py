@@ -1,5 +1,5 @@
-"""A whole venue on one machine: database, migrations, engine, projector, API, stream and, where it
-is wanted, a market, in that order.
+"""A whole venue on one machine: database, migrations, engine, projector, API, stream and, where
+they are wanted, the administration and a market, in that order.
 
 It starts step by step, waiting for each step. It is then supervised, and stops in the reverse
 order. Its data stays in the data directory, so the next start continues where this one ended.
@@ -142,11 +142,17 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
             engine_admin_target=settings.engine_admin_target,
             engine_admin_token_file=str(plan.data_dir.admin_token_file),
             stream_url=f"ws://127.0.0.1:{plan.ports.stream}",
+            admin_url=_admin_url(plan),
         )
         stream_operations_url = f"http://127.0.0.1:{plan.ports.stream_metrics}"
         await _http_ready(api, running.operations_url, (engine, projector))
         await _http_ready(stream, stream_operations_url, (engine, projector))
         children = [engine, projector, api, stream]
+        if running.admin_url is not None:
+            report("starting the administration over HTTP")
+            administrated = await _start(stack, _administration(plan, environment))
+            children.append(administrated)
+            await _http_ready(administrated, running.admin_url, (engine,), "/openapi.json")
         if plan.with_market:
             report("starting the market")
             children.append(await _start(stack, _market(plan, environment)))
@@ -287,6 +293,25 @@ def _stream(plan: Plan, environment: dict[str, str]) -> Child:
     )
 
 
+def _admin_url(plan: Plan) -> str | None:
+    return None if plan.ports.admin is None else f"http://127.0.0.1:{plan.ports.admin}"
+
+
+def _administration(plan: Plan, environment: dict[str, str]) -> Child:
+    return Child(
+        name="administration",
+        command=[sys.executable, "-m", "openvenue.admin_server"],
+        environment={
+            **environment,
+            "OPENVENUE_ENGINE_ADMIN_TARGET": f"unix:{plan.plain_dir.admin_socket}",
+            "OPENVENUE_ADMIN_HOST": "127.0.0.1",
+            "OPENVENUE_ADMIN_PORT": str(plan.ports.admin),
+        },
+        log=plan.data_dir.log("administration"),
+        stop_timeout_s=15,
+    )
+
+
 def market_environment(api_url: str, data_dir: DataDir) -> dict[str, str]:
     """Return the settings of a market of the demo instruments."""
     return {
@@ -347,12 +372,14 @@ async def _engine_ready(engine: Child, settings: Settings) -> None:
         await _ready(engine, admin.is_serving, _ENGINE_READY_TIMEOUT_S)
 
 
-async def _http_ready(child: Child, url: str, needed: Sequence[Child]) -> None:
+async def _http_ready(
+    child: Child, url: str, needed: Sequence[Child], path: str = "/readyz"
+) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
 
         async def is_ready() -> bool:
             try:
-                async with http.get(f"{url}/readyz") as response:
+                async with http.get(f"{url}{path}") as response:
                     return response.status == 200
             except (aiohttp.ClientError, TimeoutError):
                 return False

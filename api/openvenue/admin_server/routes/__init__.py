@@ -1,0 +1,1 @@
+"""The routes of administration. Each calls what the command line calls."""

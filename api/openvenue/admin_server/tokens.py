@@ -1,0 +1,80 @@
+"""Admits administrators: the engine alone knows their tokens.
+
+A request's token goes on to the engine with each of its commands, which the engine checks, and
+journals under the token's name. Keys are in the database alone, so the engine is asked first for
+every request, and its yes is kept for a moment.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterable
+
+import grpc
+
+from openvenue.admin.client import Admin, may_be_token
+from openvenue.admin.errors import NotAdmitted
+from openvenue.admin_server import metrics
+from openvenue.admin_server.settings import AdminSettings
+from openvenue.http import problems
+from openvenue.settings import Settings
+
+_KEPT_S = 2.0
+_KEPT_MAX = 64
+_HEADER = b"authorization"
+_SCHEME = b"bearer "
+
+
+class Tokens:
+    """Admits requests by their `Authorization: Bearer TOKEN`."""
+
+    def __init__(self, channel: grpc.aio.Channel, settings: Settings, own: AdminSettings) -> None:
+        self._channel = channel
+        self._settings = settings
+        self._checks_max = own.token_checks_max
+        self._checks = 0
+        # Digests of tokens, so that no copy of one outlives its request.
+        self._good_until: dict[bytes, float] = {}
+
+    async def admit(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Admin, str]:
+        """Return the engine's administration as this request's sender may use it, and the
+        fingerprint of its token.
+
+        Raises NotAdmitted, AdminError if the engine is away, Problem 429 or 400.
+        """
+        token = _token_of(headers)
+        digest = hashlib.sha256(token.encode()).digest()
+        admin = Admin(
+            self._channel, self._settings.engine_admin_target, token, self._settings.shard_id
+        )
+        if self._good_until.get(digest, 0.0) < time.monotonic():
+            await self._check(admin, digest)
+        return admin, digest.hex()[:8]
+
+    async def _check(self, admin: Admin, digest: bytes) -> None:
+        if self._checks >= self._checks_max:
+            raise problems.too_many("too many tokens are being checked")
+        self._good_until.pop(digest, None)
+        asked_at = time.monotonic()
+        self._checks += 1
+        try:
+            await admin.check_token()
+        except NotAdmitted:
+            metrics.TOKENS_REFUSED.inc()
+            raise
+        finally:
+            self._checks -= 1
+        if len(self._good_until) >= _KEPT_MAX:
+            del self._good_until[next(iter(self._good_until))]
+        self._good_until[digest] = asked_at + _KEPT_S
+
+
+def _token_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    given = [value for name, value in headers if name == _HEADER]
+    if len(given) > 1:
+        raise problems.bad_request("Authorization is given twice")
+    value = given[0] if given else b""
+    token = value[len(_SCHEME) :].decode("latin-1").strip()
+    if value[: len(_SCHEME)].lower() != _SCHEME or not may_be_token(token):
+        metrics.TOKENS_REFUSED.inc()
+        raise NotAdmitted("the request shows no token")
+    return token

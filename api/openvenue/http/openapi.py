@@ -37,7 +37,7 @@ _DESCRIPTION = (
 # Meanings of errors, unless a route documents its own.
 _MEANINGS = {
     400: "The body is malformed",
-    401: "The key is missing, unknown, revoked or expired",
+    401: "The key is missing, unknown, revoked or expired, or the bearer token is no good",
     403: "The key may not, or its account is not open",
     404: "There is no such thing",
     413: "The body is too large",

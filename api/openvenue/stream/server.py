@@ -173,14 +173,16 @@ class StreamServer:
                 for session in self._sessions
                 if session.principal is not None and session.principal.key_id == key_id
             ]
-            if not sessions:
-                continue
             try:
-                principal = await self._authenticator.in_force(key_id)
+                checked = [
+                    (session, await self._authenticator.in_force(session.principal))
+                    for session in sessions
+                    if session.principal is not None
+                ]
             except NotAuthenticated:
-                self._unchecked_keys.add(key_id)  # The database does not answer.
+                self._unchecked_keys.add(key_id)  # Database or issuer do not answer.
                 continue
-            for session in sessions:
+            for session, principal in checked:
                 if principal is None:
                     metrics.CLOSED.labels("revoked").inc()
                     self._end(session.refuse(Refusal.REVOKED))
@@ -193,8 +195,13 @@ class StreamServer:
     def _check_expired(self) -> None:
         for session in self._sessions:
             principal = session.principal
-            if principal is not None and has_expired(principal):
-                self._unchecked_keys.add(principal.key_id)
+            if principal is None or not has_expired(principal) or session.closing:
+                continue
+            if principal.signed_by is None:
+                self._unchecked_keys.add(principal.key_id)  # Its end may have been changed.
+            else:
+                metrics.CLOSED.labels("revoked").inc()
+                self._end(session.refuse(Refusal.REVOKED))
 
     def _end(self, closing: Coroutine[Any, Any, None]) -> None:
         """Close without waiting for the client."""

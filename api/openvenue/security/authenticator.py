@@ -154,16 +154,22 @@ class Authenticator:
     async def in_force(self, principal: Principal) -> Principal | None:
         """Return a principal, whose key or token was checked before, as it is now.
 
-        None if the key was revoked, or either has expired since. Raises UncheckedCredentials if
-        database or issuer have to say so and do not answer.
+        None if the key was revoked, or either has ended since. Raises UncheckedCredentials if the
+        database has to say so and does not answer.
         """
+        now: Principal | None = principal
         if principal.signed_by is None:
             now = (await self._entry(principal.key_id.encode())).principal
-            return None if now is None or has_expired(now) else now
-        assert self._tokens is not None
-        if has_expired(principal) or not self._tokens.holds(principal.signed_by):
-            return None
-        return principal
+        return None if now is None or self.has_ended(now) else now
+
+    def has_ended(self, principal: Principal) -> bool:
+        """True if its key or token has ended by itself, or the token's issuer withdrew its key."""
+        if has_expired(principal):
+            return True
+        signed_by = principal.signed_by
+        if signed_by is None or self._tokens is None:
+            return False
+        return not self._tokens.may_be_of(signed_by)
 
     def problem(self) -> str | None:
         """Return why keys cannot be checked, None if they can.

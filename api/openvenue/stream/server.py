@@ -18,7 +18,7 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from openvenue.documents.resources.market_data import PairLocation, StockFeed
-from openvenue.security.authenticator import Authenticator, has_expired
+from openvenue.security.authenticator import Authenticator
 from openvenue.security.client_address import Network
 from openvenue.security.principal import NotAuthenticated
 from openvenue.stream import metrics
@@ -100,7 +100,7 @@ class StreamServer:
                 self.keys_changed()
             if now - checked_at >= _CHANGED_KEYS_INTERVAL_S:
                 checked_at = now
-                self._check_expired()
+                self._check_ended()
                 if self._unchecked_keys:
                     await self._close_revoked()
 
@@ -180,7 +180,7 @@ class StreamServer:
                     if session.principal is not None
                 ]
             except NotAuthenticated:
-                self._unchecked_keys.add(key_id)  # Database or issuer do not answer.
+                self._unchecked_keys.add(key_id)  # The database does not answer.
                 continue
             for session, principal in checked:
                 if principal is None:
@@ -192,10 +192,10 @@ class StreamServer:
                 else:
                     session.principal = principal
 
-    def _check_expired(self) -> None:
+    def _check_ended(self) -> None:
         for session in self._sessions:
             principal = session.principal
-            if principal is None or not has_expired(principal) or session.closing:
+            if principal is None or session.closing or not self._authenticator.has_ended(principal):
                 continue
             if principal.signed_by is None:
                 self._unchecked_keys.add(principal.key_id)  # Its end may have been changed.

@@ -19,11 +19,17 @@ from openvenue.http.order_batch_body import BatchRequest, CancelRequest
 from openvenue.http.order_body import NewOrderRequest
 
 _REF = "#/components/schemas/{name}"
-# Both headers together.
-_SECURED: list[dict[str, list[str]]] = [{"KeyId": [], "SecretKey": []}]
+# Both headers of a key together, or a token.
+_SECURED: list[dict[str, list[str]]] = [{"KeyId": [], "SecretKey": []}, {"Token": []}]
 _SECURITY_SCHEMES = {
     "KeyId": {"type": "apiKey", "in": "header", "name": "APCA-API-KEY-ID"},
     "SecretKey": {"type": "apiKey", "in": "header", "name": "APCA-API-SECRET-KEY"},
+    "Token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "Of the venue's OpenID Connect issuer, if it has one.",
+    },
 }
 
 _DESCRIPTION = (

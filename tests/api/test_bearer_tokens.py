@@ -183,6 +183,11 @@ def test_the_account_may_be_a_number_in_words(
     assert get(trusting, issuer.token(account_id, openvenue_account=str(account_id))).is_success
 
 
+def test_a_token_may_end_after_all_clocks(trusting: Venue, issuer: Issuer, account_id: int) -> None:
+    token = issuer.token(account_id, exp=10**400)
+    assert [get(trusting, token).status_code for _ in range(2)] == [200, 200]
+
+
 def test_a_token_of_an_account_that_is_not_there_is_refused_everywhere(
     trusting: Venue, issuer: Issuer
 ) -> None:
@@ -640,6 +645,12 @@ def test_a_new_key_is_taken_at_once_and_an_old_one_until_it_is_gone(
             get(venue, old), "the issuer publishes no such key for the token's algorithm"
         )
         assert get(venue, new).status_code == 200
+        # Another key under the same name is another key.
+        replaced = SigningKey("second", "ES256")
+        own.published = [replaced.jwk()]
+        wait_for(lambda: get(venue, new).status_code == 401)
+        assert_refused(get(venue, new), "the token's signature is wrong")
+        assert get(venue, own.token(account_id, key=replaced)).status_code == 200
 
 
 def test_known_keys_go_on_for_a_bounded_time_while_the_issuer_is_away(

@@ -10,8 +10,10 @@ A token's header chooses among these keys by `kid` and says nothing else about k
 """
 
 import asyncio
+import hashlib
 import ssl
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
@@ -29,6 +31,8 @@ _DOCUMENT_BYTES_MAX = 256 << 10
 _KEYS_MAX = 100
 # A request waits for the reading that starts next, at most so much longer than it should take.
 _PATIENCE_S = 1.0
+# Of a key's description, those that make the key (RFC 7638, section 3.2).
+_MAKES_KEY = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 _NO_ANSWER = "the token cannot be checked at the moment: its issuer does not answer"
 
 _log = get_logger(__name__)
@@ -46,6 +50,15 @@ class _KeySet(msgspec.Struct):
 _Document = TypeVar("_Document", _Discovery, _KeySet)
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedKey:
+    """A key that checks signatures of one algorithm."""
+
+    key: PyJWK
+    thumbprint: str
+    """Of the key itself: an issuer may give its name to another one."""
+
+
 class _Unusable(Exception):
     """The issuer answered something that cannot be used; says what."""
 
@@ -58,8 +71,9 @@ class IssuerKeys:
         self._issuer = settings.issuer
         self._settings = settings
         self._waiting_max = waiting_max
-        self._keys: Mapping[tuple[str, str], PyJWK] = {}
-        self._published: frozenset[str] = frozenset()
+        self._keys: Mapping[tuple[str, str], PublishedKey] = {}
+        self._names: frozenset[str] = frozenset()
+        self._thumbprints: frozenset[str] = frozenset()
         self._loop = asyncio.get_running_loop()
         self._read_at = float("-inf")
         self._attempted_at = float("-inf")
@@ -69,28 +83,28 @@ class IssuerKeys:
         self._next: asyncio.Future[bool] = self._loop.create_future()
         self._waiting = 0
 
-    def publishes(self, key_id: str) -> bool:
+    def publishes(self, thumbprint: str) -> bool:
         """True if the key is published, as far as is known."""
-        return key_id in self._published
+        return thumbprint in self._thumbprints
 
     def require_fresh(self) -> None:
         """Raise UncheckedCredentials if the issuer has not answered for too long."""
         if self._loop.time() - self._read_at > self._settings.stale_max_s:
             raise UncheckedCredentials(_NO_ANSWER)
 
-    async def find(self, key_id: str, algorithm: str) -> PyJWK | None:
+    async def find(self, key_id: str, algorithm: str) -> PublishedKey | None:
         """Return a published key that signs with this algorithm, None if there is none.
 
         Raises UncheckedCredentials if the issuer does not answer.
         """
-        if key_id not in self._published:
+        if key_id not in self._names:
             await self._next_reading()
         self.require_fresh()
         return self._keys.get((key_id, algorithm))
 
     def export_metrics(self) -> None:
         """Export the gauges."""
-        metrics.ISSUER_KEYS.set(len(self._published))
+        metrics.ISSUER_KEYS.set(len(self._names))
         if self._read_at > float("-inf"):
             metrics.ISSUER_KEYS_AGE_SECONDS.set(self._loop.time() - self._read_at)
 
@@ -117,8 +131,7 @@ class IssuerKeys:
         self._waiting += 1
         self._asked.set()
         try:
-            # A reading under way, the pause after it, and the next one: two documents each.
-            patience_s = settings.ask_interval_s + 4 * settings.fetch_timeout_s + _PATIENCE_S
+            patience_s = settings.ask_interval_s + settings.fetch_timeout_s + _PATIENCE_S
             async with asyncio.timeout(patience_s):
                 answered = await asyncio.shield(self._next)
         except TimeoutError:
@@ -147,13 +160,13 @@ class IssuerKeys:
             if failure is not None:
                 _log.warning("issuer's keys not read: known ones stay as they are", reason=failure)
             else:
-                _log.info("issuer's keys read", keys=len(self._published))
+                _log.info("issuer's keys read", keys=len(self._names))
         self._failure = failure
         metrics.ISSUER_READS.labels("failed" if failure else "ok").inc()
         reading.set_result(failure is None)
 
     def _use(self, listed: Sequence[dict[str, Any]]) -> None:
-        keys: dict[tuple[str, str], PyJWK] = {}
+        keys: dict[tuple[str, str], PublishedKey] = {}
         for described in listed[:_KEYS_MAX]:
             key_id = described.get("kid")
             # A key with its private part is everybody's; one without a name cannot be chosen.
@@ -165,18 +178,19 @@ class IssuerKeys:
                 if described.get("alg", algorithm) != algorithm:
                     continue
                 try:
-                    keys[key_id, algorithm] = PyJWK(described, algorithm=algorithm)
+                    key = PyJWK(described, algorithm=algorithm)
                 except (PyJWTError, ValueError, TypeError):
                     continue  # Of another kind or curve than the algorithm's.
+                keys[key_id, algorithm] = PublishedKey(key, _thumbprint(described))
         self._keys = keys
-        self._published = frozenset(key_id for key_id, _ in keys)
+        self._names = frozenset(key_id for key_id, _ in keys)
+        self._thumbprints = frozenset(key.thumbprint for key in keys.values())
         if not keys:
             _log.warning("the issuer publishes no key for these algorithms: all tokens are refused")
 
     async def _fetch(self) -> list[dict[str, Any]]:
         # The system's certificates are read from disk each time, so they may change.
         tls = ssl.create_default_context(cafile=self._settings.ca_file)
-        # Each of the two documents has the whole timeout.
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls),
             timeout=aiohttp.ClientTimeout(total=self._settings.fetch_timeout_s),
@@ -206,3 +220,9 @@ class IssuerKeys:
             return msgspec.json.decode(bytes(body), type=kind)
         except msgspec.MsgspecError as error:
             raise _Unusable(f"{url}: {error}") from error
+
+
+def _thumbprint(described: Mapping[str, Any]) -> str:
+    """Return what is the same for the same key only, whatever else is said of it."""
+    members = {name: described.get(name) for name in _MAKES_KEY[described["kty"]]}
+    return hashlib.sha256(msgspec.json.encode(members)).hexdigest()

@@ -34,7 +34,7 @@ class Principal(msgspec.Struct, frozen=True, gc=False):
     requests_per_minute: int | None = None
     """Instead of the venue's rate limit; 0: as many as there are."""
     signed_by: str | None = None
-    """Id of the issuer's key that signed its token; None: it has an API key."""
+    """Thumbprint of the issuer's key that signed its token; None: it has an API key."""
 
     @property
     def credential(self) -> str:

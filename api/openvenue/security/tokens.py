@@ -24,6 +24,7 @@ from openvenue.vocabulary import SCOPES, Scope
 _TYPES = ("jwt", "at+jwt")
 _ACCOUNT_DIGITS_MAX = 10
 _ACCOUNT_MAX = (1 << 32) - 1
+_NEVER_S = 1 << 40  # seconds since 1970
 
 # The first that fits. A sentence for the client, and the cause of the metric.
 _FAILURES: tuple[tuple[type[jwt.PyJWTError], str, str], ...] = (
@@ -46,7 +47,7 @@ class Token(msgspec.Struct):
     ends_at_s: float
     """Seconds since 1970, the leeway included."""
     signed_by: str
-    """The id of the issuer's key."""
+    """The thumbprint of the issuer's key."""
     principal: Principal | None = None
     """What was made of it and of `account` last."""
     account: Principal | None = None
@@ -111,7 +112,7 @@ class Tokens:
         try:
             claims = jwt.decode(
                 encoded,
-                key,
+                key.key,
                 algorithms=[algorithm],
                 audience=settings.audience,
                 issuer=settings.issuer,
@@ -121,7 +122,7 @@ class Tokens:
         except jwt.PyJWTError as error:
             cause, detail = next(rest for kind, *rest in _FAILURES if isinstance(error, kind))
             raise _refused(cause, detail) from None
-        return self._read(claims, key_id)
+        return self._read(claims, key.thumbprint)
 
     def _chosen(self, header: Mapping[str, Any]) -> tuple[str, str]:
         """Return the id and the algorithm of the key that a header names."""
@@ -141,7 +142,7 @@ class Tokens:
             raise _refused("type", "this kind of token is not for access (typ)")
         return key_id, algorithm
 
-    def _read(self, claims: Mapping[str, Any], key_id: str) -> Token:
+    def _read(self, claims: Mapping[str, Any], signed_by: str) -> Token:
         settings = self._settings
         if "cnf" in claims:
             # Taken as a bearer token, it would work for whoever has stolen it (RFC 9449, 7.2).
@@ -151,9 +152,9 @@ class Tokens:
             raise _refused(
                 "claims", f"the token's claim {settings.account_claim} has no account's number"
             )
-        ends_at_s = int(claims["exp"]) + settings.leeway_s
+        ends_at_s = min(int(claims["exp"]), _NEVER_S) + settings.leeway_s
         scopes = _scopes_of(claims.get(settings.scope_claim), settings.scope_prefix)
-        return Token(account_id, scopes, ends_at_s, key_id)
+        return Token(account_id, scopes, ends_at_s, signed_by)
 
 
 def _account_of(claim: object) -> int | None:

@@ -124,6 +124,27 @@ AUTH_READ_FAILURES = Counter(
     "openvenue_api_auth_read_failures", "Times the database did not answer which keys are good."
 )
 AUTH_REFUSALS = Counter("openvenue_api_auth_refusals", "Requests refused with 401.")
+TOKEN_CHECKS = Counter(
+    "openvenue_api_token_checks",
+    "Good bearer tokens: hit (checked before), verified (its signature was checked).",
+    ["result"],
+)
+TOKEN_REFUSALS = Counter(
+    "openvenue_api_token_refusals", "Bearer tokens refused, by what was wrong.", ["cause"]
+)
+ISSUER_READS = Counter(
+    "openvenue_api_issuer_reads", "Times the issuer of tokens was asked for its keys.", ["result"]
+)
+ISSUER_KEYS = Gauge(
+    "openvenue_api_issuer_keys",
+    "Keys of the issuer that are known.",
+    multiprocess_mode="livemin",
+)
+ISSUER_KEYS_AGE_SECONDS = Gauge(
+    "openvenue_api_issuer_keys_age_seconds",
+    "How long ago the issuer confirmed its keys.",
+    multiprocess_mode="livemax",
+)
 ADDRESS_REFUSALS = Counter(
     "openvenue_api_address_refusals", "Requests refused because their key is for other networks."
 )
@@ -234,6 +255,15 @@ for _counter, _values in (
         ("told", "cut", "address", "shed", "head", "slow", "malformed", "unread"),
     ),
     (AUTH_LOOKUPS, ("hit", "stale", "miss", "failed", "refused")),
+    (TOKEN_CHECKS, ("hit", "verified")),
+    (
+        TOKEN_REFUSALS,
+        (
+            *("size", "malformed", "algorithm", "key", "type", "signature"),
+            *("issuer", "audience", "expired", "early", "claims", "account"),
+        ),
+    ),
+    (ISSUER_READS, ("ok", "failed")),
     (INSTRUMENT_LOOKUPS, ("hit", "miss")),
     (DAY_BEFORE_LOOKUPS, ("hit", "miss", "failed")),
     (ENGINE_REFUSED, ("busy", "unary_busy", "ring_full", "read_only", "unavailable", "no_answer")),

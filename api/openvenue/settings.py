@@ -12,8 +12,17 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
+from pydantic import (
+    Field,
+    FilePath,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from openvenue.database_url import parse_database_url
@@ -21,13 +30,123 @@ from openvenue.database_url import parse_database_url
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["json", "console"]
 Transport = Literal["session", "unary"]
+TokenAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+"""Only asymmetric ones: the venue holds no key with which it could make tokens itself."""
 
 _ENGINE_TARGET = re.compile(r"unix:.+|dns:.+|ipv[46]:.+|(?:[^:/\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
 
 _PACKAGED = Path(__file__).resolve().parent / "_migrations"
 _IN_A_CHECKOUT = Path(__file__).resolve().parents[2] / "alembic"
 
+_LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+def may_be_fetched(url: str, *, allow_http: bool) -> bool:
+    """True if what a URL answers can be trusted: over HTTPS, or from this machine."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.username is not None or parts.fragment:
+        return False
+    if parts.scheme == "http":
+        return allow_http or _LOOPBACK.fullmatch(parts.hostname) is not None
+    return parts.scheme == "https"
+
+
+class OidcSettings(BaseSettings):
+    """The issuer of bearer tokens; without one only API keys are taken."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OPENVENUE_OIDC_", frozen=True, hide_input_in_errors=True
+    )
+
+    allow_http: bool = Field(
+        default=False,
+        description="fetch the issuer's keys without TLS also from another machine; whoever is on "
+        "the way can then make tokens",
+    )
+    issuer: str | None = Field(
+        default=None,
+        description="URL of the OpenID Connect issuer, exactly as it names itself in its tokens",
+    )
+    audience: str | None = Field(
+        default=None,
+        min_length=1,
+        validate_default=True,
+        description="name of this venue, which a token must have in `aud`",
+    )
+    algorithms: Annotated[tuple[TokenAlgorithm, ...], NoDecode] = Field(
+        default=("RS256", "ES256"),
+        min_length=1,
+        description="signature algorithms that are taken, separated by commas",
+    )
+    account_claim: str = Field(
+        default="openvenue_account",
+        min_length=1,
+        description="claim with the number of the account that a token acts for",
+    )
+    scope_claim: str = Field(
+        default="scope",
+        min_length=1,
+        description="claim with the scopes: words in a string, or a list",
+    )
+    scope_prefix: str = Field(
+        default="openvenue:",
+        description="what stands before read, trade and data in that claim",
+    )
+    require_at_jwt: bool = Field(
+        default=False,
+        description="take only tokens whose header says at+jwt (RFC 9068), not JWT or nothing",
+    )
+    leeway_s: float = Field(
+        default=10.0, ge=0, le=300, description="by which the issuer's clock may differ"
+    )
+    token_bytes_max: int = Field(default=8192, ge=512, le=1 << 16)
+    ca_file: FilePath | None = Field(
+        default=None, description="certificates that sign the issuer's, instead of the system's"
+    )
+    fetch_timeout_s: Seconds = Field(default=5.0, description="of each of the issuer's documents")
+    refresh_s: Seconds = Field(
+        default=300.0, description="after which the issuer's keys are read again"
+    )
+    ask_interval_s: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=300,
+        description="least time between two readings, also for keys that are not known",
+    )
+    stale_max_s: float = Field(
+        default=3600.0,
+        gt=0,
+        le=7 * 86_400,
+        description="how long known keys stay good while the issuer does not answer",
+    )
+
+    @field_validator("issuer")
+    @classmethod
+    def _check_issuer(cls, url: str | None, others: ValidationInfo) -> str | None:
+        if not url:
+            return None
+        if not may_be_fetched(url, allow_http=others.data.get("allow_http", False)):
+            raise ValueError(
+                "must begin with https://, or http:// of this machine; "
+                "OPENVENUE_OIDC_ALLOW_HTTP=true allows any"
+            )
+        return url
+
+    @field_validator("audience")
+    @classmethod
+    def _check_audience(cls, name: str | None, others: ValidationInfo) -> str | None:
+        if name is None and others.data.get("issuer"):
+            raise ValueError("is needed beside OPENVENUE_OIDC_ISSUER")
+        return name
+
+    @field_validator("algorithms", mode="before")
+    @classmethod
+    def _split(cls, listed: object) -> object:
+        return _separated(listed)
 
 
 class Settings(BaseSettings):
@@ -193,6 +312,7 @@ class Settings(BaseSettings):
         default=1000, ge=1, le=1_000_000, description="requests that wait for their key's check"
     )
     auth_cache_entries_max: int = Field(default=10_000, ge=1, le=1_000_000)
+    oidc: OidcSettings = Field(default_factory=OidcSettings)
     instruments_refresh_s: Seconds = 30.0
     instruments_ask_interval_s: Seconds = Field(
         default=1.0, description="least time between two questions for symbols that are not known"
@@ -216,9 +336,7 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _split(cls, listed: object) -> object:
-        if isinstance(listed, str):
-            return [each.strip() for each in listed.split(",") if each.strip()]
-        return listed
+        return _separated(listed)
 
     @field_validator("engine_target", "engine_admin_target")
     @classmethod
@@ -236,6 +354,12 @@ class Settings(BaseSettings):
     def stop_timeout_s(self) -> float:
         """Time by which a worker that was told to stop has stopped."""
         return self.shutdown_notice_s + self.drain_timeout_s + self.request_timeout_s
+
+
+def _separated(listed: object) -> object:
+    if isinstance(listed, str):
+        return [each.strip() for each in listed.split(",") if each.strip()]
+    return listed
 
 
 def describe_bad_settings(error: ValidationError) -> str:

@@ -19,10 +19,10 @@ _REDACTED = "[redacted]"
 _SECRET_NAMES = re.compile(
     r"secret|password|passwd|authorization|token|apca-api|database_url", re.I
 )
-# Credentials in texts: user:password@ of a URL, and values after a secret's header name.
+# Credentials in texts: user:password@ of a URL, values after a secret's header name, and tokens.
 _SECRET_TEXTS = re.compile(
     r"(?P<lead>://[^/\s:@]*:)[^/\s@]+(?=@)"
-    r"|(?P<name>apca-api-secret-key['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",)]+",
+    r"|(?P<name>(?:apca-api-secret-key['\"]?\s*[:=,]\s*b?['\"]?)|\bbearer\s+(?=\S*\.))[^\s'\",)]+",
     re.I,
 )
 _QUIET_LOGGERS = ("uvicorn.access",)

@@ -8,12 +8,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import httpx
 import pytest
 from openvenue.http.app import Application
-from openvenue.security.keys import NewKey
+from openvenue.security.keys import READ_AND_TRADE, READ_ONLY, NewKey
 from openvenue.serving.supervisor_link import SupervisorLink
 from openvenue.serving.tuning import initial_tuning
+from openvenue.settings import OidcSettings
+from openvenue.vocabulary import Scope
 
 from tests.api.orders import worker_of
-from tests.support.venue import Venue
+from tests.support.issuer import AUDIENCE, Issuer
+from tests.support.venue import Bearer, Venue
+
+Credential = Callable[[NewKey, tuple[Scope, ...]], NewKey | Bearer]
 
 
 @pytest.fixture
@@ -29,15 +34,39 @@ def client(venue: Venue, account: NewKey) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def trusted_issuer() -> Iterator[Issuer]:
+    """Yield an issuer whose tokens `application` takes."""
+    with Issuer().serving() as issuer:
+        yield issuer
+
+
+@pytest.fixture(params=["key", "token"])
+def credential(request: pytest.FixtureRequest, venue: Venue, trusted_issuer: Issuer) -> Credential:
+    """Return a function that gives out a key with these scopes to a key's account; or a token."""
+
+    def key(of: NewKey, scopes: tuple[Scope, ...]) -> NewKey:
+        if scopes == READ_AND_TRADE:
+            return of
+        assert scopes == READ_ONLY
+        return venue.read_only_key(of.account_id)
+
+    def token(of: NewKey, scopes: tuple[Scope, ...]) -> Bearer:
+        words = " ".join(f"openvenue:{scope}" for scope in scopes)
+        return trusted_issuer.token(of.account_id, scope=words)
+
+    return token if request.param == "token" else key
+
+
 @pytest.fixture
-async def application(venue: Venue) -> AsyncIterator[Application]:
+async def application(venue: Venue, trusted_issuer: Issuer) -> AsyncIterator[Application]:
     """Yield the application in this process, on the shared venue's engine and database."""
     _supervisor, worker = multiprocessing.Pipe()
+    oidc = OidcSettings(issuer=trusted_issuer.url, audience=AUDIENCE)
+    settings = venue.settings.model_copy(update={"oidc": oidc})
     made = Application(
-        venue.settings,
-        follow_supervisor=lambda: SupervisorLink(
-            worker, initial_tuning(venue.settings), ctypes.c_bool()
-        ),
+        settings,
+        follow_supervisor=lambda: SupervisorLink(worker, initial_tuning(settings), ctypes.c_bool()),
         patience_s=0,
     )
     async with made.running():

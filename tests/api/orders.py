@@ -7,7 +7,7 @@ from openvenue.http.app import Application
 from openvenue.http.worker import Worker
 from openvenue.security.keys import NewKey
 
-from tests.support.venue import key_headers
+from tests.support.venue import Bearer, key_headers
 
 
 def limit_order(**changes: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def market_order(**changes: Any) -> dict[str, Any]:
     return limit_order(**{"type": "market", "limit_price": None, **changes})
 
 
-def client_of(application: Application, key: NewKey) -> httpx.AsyncClient:
+def client_of(application: Application, key: NewKey | Bearer) -> httpx.AsyncClient:
     """Return a client of an application in this process."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(application),

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 MIGRATIONS = {"alembic", "mako", "tomllib"}
+FOR_TOKENS = {"aiohttp", "jwt", "cryptography"}  # If there is an issuer.
 WEB_OF_WORKERS = {"fastapi", "uvicorn", "starlette"}
 
 # Multiprocessing imports this in a worker, and then the worker does the rest.
@@ -28,7 +29,7 @@ PROJECTOR = "import openvenue.projector.__main__"
 @pytest.mark.parametrize(
     ("program", "unused"),
     [
-        (WORKER, {*MIGRATIONS, "aiohttp", "typer"}),
+        (WORKER, {*MIGRATIONS, *FOR_TOKENS, "typer"}),
         (SUPERVISOR, {*MIGRATIONS, *WEB_OF_WORKERS, "sqlalchemy", "asyncpg", "grpc", "typer"}),
         (PROJECTOR, {*MIGRATIONS, *WEB_OF_WORKERS, "sqlalchemy", "typer"}),
     ],

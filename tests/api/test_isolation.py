@@ -6,8 +6,9 @@ import httpx
 import pytest
 from openvenue.http.app import Application
 from openvenue.http.order_batch import CANCEL_PATH
-from openvenue.security.keys import NewKey
+from openvenue.security.keys import READ_AND_TRADE, NewKey
 
+from tests.api.conftest import Credential
 from tests.api.orders import client_of, limit_order
 from tests.api.test_scopes import routes_of, url_of
 from tests.support.venue import Venue
@@ -50,11 +51,16 @@ def intruder(venue: Venue) -> NewKey:
 
 
 async def test_what_is_of_another_account_is_not_there(
-    venue: Venue, application: Application, account: NewKey, intruder: NewKey
+    venue: Venue,
+    application: Application,
+    account: NewKey,
+    intruder: NewKey,
+    credential: Credential,
 ) -> None:
     venue.give(account.account_id, 1, 5)
     not_found, seen = set(), set()
-    async with client_of(application, account) as owner, client_of(application, intruder) as other:
+    intrudes = credential(intruder, READ_AND_TRADE)
+    async with client_of(application, account) as owner, client_of(application, intrudes) as other:
         entered = await owner.post("/v2/orders", json=limit_order(client_order_id="of-the-account"))
         order = entered.json()
         watchlist = (await owner.post("/v2/watchlists", json={"name": "watched"})).json()

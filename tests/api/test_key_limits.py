@@ -145,7 +145,7 @@ async def test_sockets_of_a_key_end_with_it_or_when_its_networks_change(
         change(venue, ending, expires_at=in_seconds(0.2))
         said = [(await each.hear())["data"]["message"] for each in (first, second)]
         assert said[0] == "the key may not be used from this address"
-        assert said[1] == "the key was revoked or has expired"
+        assert said[1] == "the key or token was revoked or has expired"
         assert time.monotonic() - changed_at < 0.2 + 2 * WITHIN_S
 
 

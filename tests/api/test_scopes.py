@@ -19,9 +19,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.routing import Route
 
+from tests.api.conftest import Credential
 from tests.api.orders import client_of, limit_order, worker_of
 from tests.support import http
-from tests.support.venue import Venue, in_database, key_headers
+from tests.support.venue import Bearer, Venue, in_database, key_headers
 from tests.support.waiting import wait_for
 
 PARAMETERS = {
@@ -98,12 +99,14 @@ def traded(venue: Venue, new_account: Callable[..., NewKey]) -> None:
 
 
 @pytest.mark.usefixtures("traded")
-async def test_of_all_routes_a_read_only_key_may_use_those_that_read(
-    venue: Venue, application: Application, account: NewKey, read_only: NewKey
+async def test_of_all_routes_a_read_only_key_or_token_may_use_those_that_read(
+    venue: Venue, application: Application, account: NewKey, credential: Credential
 ) -> None:
     venue.give(account.account_id, 1, 5)
     refused, answered = set(), set()
-    async with client_of(application, account) as owner, client_of(application, read_only) as asker:
+    reads = credential(account, keys.READ_ONLY)
+    kind = "token" if isinstance(reads, Bearer) else "key"
+    async with client_of(application, account) as owner, client_of(application, reads) as asker:
         entered = await owner.post("/v2/orders", json=limit_order(client_order_id="of-the-account"))
         order = entered.json()
         watchlist = (await owner.post("/v2/watchlists", json={"name": "watched"})).json()
@@ -119,7 +122,7 @@ async def test_of_all_routes_a_read_only_key_may_use_those_that_read(
             refused.add((method, path))
             assert answer.status_code == 403, (method, path)
             assert answer.headers["content-type"] == "application/problem+json"
-            message = f"this key may only read: {method} needs a key that may trade"
+            message = f"this {kind} may only read: {method} needs a {kind} that may trade"
             document = answer.json()
             assert (document["code"], document["message"]) == (40110000, message)
             assert document["type"] == "urn:openvenue:problem:not-allowed"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from openvenue.database_url import parse_database_url
-from openvenue.settings import Settings
+from openvenue.settings import OidcSettings, Settings
 from pydantic import SecretStr, ValidationError
 
 
@@ -26,6 +26,57 @@ from pydantic import SecretStr, ValidationError
 def test_what_cannot_work_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ValidationError, match=name):
         Settings(**{name: value})
+
+
+ISSUER, AUDIENCE = "https://login.example/realms/trading", "https://venue.example"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("audience", {"issuer": ISSUER}),
+        ("audience", {"issuer": ISSUER, "audience": ""}),
+        ("issuer", {"issuer": "login.example", "audience": AUDIENCE}),
+        ("issuer", {"issuer": "http://login.example", "audience": AUDIENCE}),
+        ("issuer", {"issuer": "http://127.0.0.1.example", "audience": AUDIENCE}),
+        ("issuer", {"issuer": "https://user@login.example", "audience": AUDIENCE}),
+        ("issuer", {"issuer": "file:///etc/passwd", "audience": AUDIENCE}),
+        ("issuer", {"issuer": "https://[", "audience": AUDIENCE}),
+        ("algorithms", {"algorithms": "RS256,HS256"}),
+        ("algorithms", {"algorithms": "none"}),
+        ("algorithms", {"algorithms": ""}),
+        ("leeway_s", {"leeway_s": 3600}),
+        ("ca_file", {"ca_file": "/no/such/file"}),
+    ],
+)
+def test_an_issuer_that_nobody_should_trust_is_refused(name: str, settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=name):
+        OidcSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    "issuer", [ISSUER, "http://127.0.0.1:8080", "http://localhost:8080/x", "http://[::1]:8080"]
+)
+def test_an_issuer_is_named_by_https_or_is_on_this_machine(issuer: str) -> None:
+    settings = OidcSettings(issuer=issuer, audience=AUDIENCE, algorithms="ES256, PS256")  # type: ignore[arg-type]
+    assert (settings.issuer, settings.algorithms) == (issuer, ("ES256", "PS256"))
+    assert OidcSettings().issuer is None
+    other = OidcSettings(allow_http=True, issuer="http://login.example", audience=AUDIENCE)
+    assert other.issuer == "http://login.example"
+
+
+def test_a_bad_issuer_ends_the_process_and_is_named_as_it_is_set() -> None:
+    environment = {**os.environ, "OPENVENUE_OIDC_ISSUER": ISSUER}
+    ended = subprocess.run(
+        [sys.executable, "-m", "openvenue.server"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "error: OPENVENUE_OIDC_AUDIENCE: is needed beside OPENVENUE_OIDC_ISSUER\n"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])

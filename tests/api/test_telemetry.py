@@ -44,8 +44,9 @@ def test_secrets_are_redacted_however_they_are_put(
     get_logger("test.secrets").warning(
         "cannot reach postgresql+asyncpg://joe:hunter2@db/openvenue",
         secret="hunter2",
-        headers={"APCA-API-SECRET-KEY": "hunter2", "accept": "*/*"},
+        headers={"APCA-API-SECRET-KEY": "hunter2", "Authorization": "hunter2", "accept": "*/*"},
         text="apca-api-secret-key: hunter2, next",
+        raw=[(b"authorization", "Bearer e30.hunter2.x")],
     )
     try:
         raise ValueError("bad URL postgresql://joe:hunter2@db")
@@ -53,6 +54,13 @@ def test_secrets_are_redacted_however_they_are_put(
         get_logger("test.secrets").exception("failed")
     assert "hunter2" not in json.dumps(logged())
     assert "joe" in json.dumps(logged())
+
+
+def test_sentences_about_tokens_are_not_redacted(
+    logged: Callable[[], list[dict[str, Any]]],
+) -> None:
+    get_logger("test.secrets").info("a bearer token was refused")
+    assert logged()[0]["event"] == "a bearer token was refused"
 
 
 def test_the_level_changes_at_run_time(logged: Callable[[], list[dict[str, Any]]]) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.issuer import Issuer
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
     ROOT / "README.md",
@@ -49,12 +51,20 @@ def script(document: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def issuer() -> Iterator[Issuer]:
+    """Yield the issuer of the venue's tokens."""
+    with Issuer().serving() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Path]:
     """Yield the data directory of a running venue."""
     directory = tmp_path_factory.mktemp("documented")
     command = ["openvenue", "up", "--data-dir", str(directory), "--workers", "1"]
     command += ["--port", "0", "--engine-port", "0", "--admin"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as up:
+    environment = {**os.environ, **issuer.environment()}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as up:
         try:
             deadline = time.monotonic() + START_TIMEOUT_S
             while not (directory / "venue.json").exists():
@@ -72,11 +82,14 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     [document for document in DOCUMENTS if script(document)],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
-def test_commands_of_the_document_run_as_written(document: Path, data_dir: Path) -> None:
+def test_commands_of_the_document_run_as_written(
+    document: Path, data_dir: Path, issuer: Issuer
+) -> None:
+    token = issuer.token(1).token  # As its client got it from the issuer.
     result = subprocess.run(
         ["bash", "-c", "set -euo pipefail\n" + script(document)],
         cwd=ROOT,
-        env={**os.environ, "OPENVENUE_DATA_DIR": str(data_dir)},
+        env={**os.environ, "OPENVENUE_DATA_DIR": str(data_dir), "ACCESS_TOKEN": token},
         capture_output=True,
         text=True,
         timeout=240,

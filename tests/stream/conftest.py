@@ -10,7 +10,7 @@ import pytest
 from openvenue.security.keys import NewKey
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.support.venue import Venue
+from tests.support.venue import Bearer, Venue
 
 WITHIN_S = 30.0
 
@@ -92,7 +92,7 @@ def bob(streaming: Venue) -> NewKey:
     return streaming.open_account(may_sell_short=True)
 
 
-def order(venue: Venue, key: NewKey, **terms: Any) -> dict[str, Any]:
+def order(venue: Venue, key: NewKey | Bearer, **terms: Any) -> dict[str, Any]:
     """Enter an order; return its document."""
     body = {
         "symbol": "AAPL",

@@ -95,6 +95,14 @@ def engine_binary() -> Path:
     return binary
 
 
+@dataclass(frozen=True)
+class Bearer:
+    """A bearer token and its account."""
+
+    account_id: int
+    token: str = field(repr=False)
+
+
 @dataclass
 class ChildProcess:
     """A process of the venue and its log."""
@@ -399,8 +407,8 @@ class Venue:
             request.shard_id = self.shard_id
         self.admin.apply(*requests)
 
-    def client(self, key: NewKey) -> httpx.Client:
-        """Return an HTTP client with the headers of a key."""
+    def client(self, key: NewKey | Bearer) -> httpx.Client:
+        """Return an HTTP client with the headers of a key or token."""
         return http.Client(base_url=self.url, headers=key_headers(key), timeout=15)
 
     async def _create_key(
@@ -480,10 +488,12 @@ def log_lines(venue: Venue, event: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == event]
 
 
-def key_headers(key: NewKey) -> dict[str, str]:
-    """Return the headers of a test's requests: of its key, and `Prefer: wait`.
+def key_headers(key: NewKey | Bearer) -> dict[str, str]:
+    """Return the headers of a test's requests: of its key or token, and `Prefer: wait`.
 
     Most tests look at what became of an order, not at the order as it was accepted.
     """
+    if isinstance(key, Bearer):
+        return {"Authorization": f"Bearer {key.token}", "Prefer": "wait"}
     keys = {"APCA-API-KEY-ID": key.key_id, "APCA-API-SECRET-KEY": key.secret}
     return {**keys, "Prefer": "wait"}

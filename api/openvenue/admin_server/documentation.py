@@ -10,6 +10,7 @@ ADMIN = Documentation(
     "the connection is closed then. Every error is a problem document (RFC 9457).",
     access="A request shows a token of the engine: <code>Authorization: Bearer TOKEN</code>.",
     security_schemes={"Token": {"type": "http", "scheme": "bearer"}},
+    ways_in=[("Token",)],
     meanings={
         400: "The body or the header is malformed",
         401: "The token is missing or none of the engine's",

@@ -1,4 +1,4 @@
-"""One unary call per request: the plain path with which benchmarks compare the session."""
+"""One unary call per request: for few of them, and to compare the session with in benchmarks."""
 
 import asyncio
 from collections.abc import Sequence

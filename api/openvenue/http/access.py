@@ -1,4 +1,5 @@
-"""Finds the principal of a request and checks its scopes, for every route that needs a key."""
+"""Finds the principal of a request and checks its scopes, for every route that needs a key or a
+token."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,6 @@ from openvenue import metrics
 from openvenue.http import problems
 from openvenue.http.protocol import mark_keyed
 from openvenue.http.worker import Worker
-from openvenue.security.authenticator import KEY_ID_HEADER, SECRET_HEADER
 from openvenue.security.client_address import Network, client_address, is_within
 from openvenue.security.principal import Principal, may
 from openvenue.vocabulary import Scope as KeyScope
@@ -23,9 +23,9 @@ _NO_STATE: dict[str, Any] = {}
 
 
 async def principal_of(worker: Worker, request: Scope) -> Principal:
-    """Return the principal of a request, whose key may use the request's method.
+    """Return the principal of a request, whose key or token may use the request's method.
 
-    Raises NotAuthenticated; Problem 403 if the key may not, 429 if it sends too many.
+    Raises NotAuthenticated; Problem 403 if it may not, 429 if it sends too many.
     """
     return await _allowed(worker, request, "read" if request["method"] in _READING else "trade")
 
@@ -39,12 +39,12 @@ async def reader_of_market_data(worker: Worker, request: Scope) -> Principal:
 
 
 async def reader_of_public(worker: Worker, request: Scope) -> None:
-    """Let in a request for public data: without a key, or with one that may be used.
+    """Let in a request for public data: without a key or token, or with one that may be used.
 
     Raises as `principal_of` does, also without a key where the settings want one.
     """
-    with_key = any(name in (KEY_ID_HEADER, SECRET_HEADER) for name, _ in request["headers"])
-    if with_key or not worker.settings.public_pair_data:
+    is_somebody = worker.authenticator.has_credentials(request["headers"])
+    if is_somebody or not worker.settings.public_pair_data:
         await reader_of_market_data(worker, request)
 
 
@@ -55,7 +55,7 @@ async def _allowed(worker: Worker, request: Scope, needed: KeyScope) -> Principa
     if principal.networks is not None:
         _check_address(worker, request, principal.networks)
     if not may(principal, needed):
-        raise problems.beyond_scopes(principal.scopes, request["method"], needed)
+        raise problems.beyond_scopes(principal, request["method"], needed)
     return principal
 
 
@@ -66,7 +66,7 @@ def charge_batch(worker: Worker, principal: Principal, items: int) -> None:
 
 
 def rate_limit_headers(request: Scope) -> list[tuple[bytes, bytes]]:
-    """Return the headers of an answer that say what the request's key may still send."""
+    """Return the headers of an answer that say what its key or token may still send."""
     bucket = request.get("state", _NO_STATE).get(_BUCKET)
     if bucket is None:
         return []
@@ -87,7 +87,7 @@ def _take(worker: Worker, principal: Principal, per_minute: int, count: int) -> 
     allowance = worker.rate_limits.take(principal.key_id, per_minute, count)
     if allowance.wait_s:
         metrics.RATE_LIMITED.inc()
-        raise problems.rate_limited(per_minute, allowance.wait_s)
+        raise problems.rate_limited(principal, per_minute, allowance.wait_s)
 
 
 def _rate_limit(worker: Worker, principal: Principal) -> int:

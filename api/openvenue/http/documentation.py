@@ -4,7 +4,7 @@ The schemas of bodies and answers come from the structs that decode and encode t
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -22,7 +22,8 @@ _REF = "#/components/schemas/{name}"
 class Documentation:
     """What the routes of one application say of themselves.
 
-    All `security_schemes` together let a request in. `access` says so to people, in HTML.
+    The `security_schemes` that each of `ways_in` names let a request in together. `access` says so
+    to people, in HTML.
     `meanings` are those of error statuses, unless a route documents its own; `refusals` are those
     of every secured route. Without `closed_schemas`, bodies may have fields that the document does
     not name.
@@ -36,6 +37,7 @@ class Documentation:
         description: str,
         access: str,
         security_schemes: Mapping[str, Mapping[str, str]],
+        ways_in: Iterable[Iterable[str]],
         meanings: Mapping[int, str],
         closed_schemas: bool = False,
         refusals: tuple[int, ...] = (401, 403, 429, 503),
@@ -47,7 +49,7 @@ class Documentation:
         }
         self._access = access
         self._security_schemes = security_schemes
-        self._secured: list[dict[str, list[str]]] = [{name: [] for name in security_schemes}]
+        self._secured: list[dict[str, list[str]]] = [{name: [] for name in way} for way in ways_in]
         self._meanings = meanings
         self._closed_schemas = closed_schemas
         self._refusals = refusals

@@ -20,14 +20,22 @@ API = Documentation(
     summary="A trading venue in the dialect of the Alpaca Trading API.",
     description=_DESCRIPTION,
     access="A request shows its key in the headers <code>APCA-API-KEY-ID</code> and "
-    "<code>APCA-API-SECRET-KEY</code>.",
+    "<code>APCA-API-SECRET-KEY</code>, or a token of the venue's issuer, if it has one, in "
+    "<code>Authorization: Bearer</code>.",
     security_schemes={
         "KeyId": {"type": "apiKey", "in": "header", "name": "APCA-API-KEY-ID"},
         "SecretKey": {"type": "apiKey", "in": "header", "name": "APCA-API-SECRET-KEY"},
+        "Token": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "Of the venue's OpenID Connect issuer, if it has one.",
+        },
     },
+    ways_in=[("KeyId", "SecretKey"), ("Token",)],
     meanings={
         400: "The body is malformed",
-        401: "The key is missing, unknown, revoked or expired",
+        401: "The key is missing, unknown, revoked or expired, or the bearer token is no good",
         403: "The key may not, or its account is not open",
         404: "There is no such thing",
         413: "The body is too large",

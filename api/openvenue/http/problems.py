@@ -2,8 +2,8 @@
 
     status  code      meaning
     400     40010000  the request is malformed
-    401     40110000  the key is missing, unknown, revoked or expired
-    403     40110000  the key may not
+    401     40110000  the key is missing, unknown, revoked or expired; or the token is no good
+    403     40110000  the key or token may not
     403     40310000  the account may not, or lacks money or shares
     404     40410000  it does not exist
     405     40510000  the path has no such method
@@ -12,7 +12,7 @@
     413     41310000  the body is too large
     422     40010001  a field or parameter is invalid in itself
     422     42210000  the fields are valid, but not for this order
-    429     42910000  the key's rate limit is reached, or this process is at one of its limits
+    429     42910000  a rate limit of the key is reached, or this process is at one of its limits
     431     43110000  the headers are too large
     500     50010000  a fault of the venue; nothing happened
     503     50310000  nothing happened, or the fate is unknown and the detail says so
@@ -32,9 +32,13 @@ import msgspec
 
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.security.principal import (
+    InvalidToken,
     MalformedCredentials,
     NotAuthenticated,
+    Principal,
     UncheckedCredentials,
+    UnknownAccount,
+    UnknownCredentials,
 )
 from openvenue.vocabulary import ORDER_STATUSES
 
@@ -142,47 +146,65 @@ def not_open(status: str) -> Problem:
     )
 
 
-def unauthorized() -> Problem:
+def unauthorized(*, takes_tokens: bool = False) -> Problem:
     """401: no key, an unknown or revoked one, or a wrong secret; it does not say which."""
+    challenges = ['APCA-API-KEY-ID realm="OpenVenue"']
+    if takes_tokens:
+        challenges.append(_BEARER)
     return Problem(
         HTTPStatus.UNAUTHORIZED,
         UNAUTHORIZED,
         "request is not authorized",
-        headers={"www-authenticate": 'APCA-API-KEY-ID realm="OpenVenue"'},
+        headers={"www-authenticate": ", ".join(challenges)},
     )
 
 
 def of_authentication(error: NotAuthenticated) -> Problem:
-    """400, 401 or 503: the request has no principal."""
+    """400, 401, 403 or 503: the request has no principal."""
     if isinstance(error, MalformedCredentials):
         return bad_request(str(error))
     if isinstance(error, UncheckedCredentials):
         return unavailable(str(error))
-    return unauthorized()
+    if isinstance(error, UnknownAccount):
+        return _not_allowed(str(error))
+    if isinstance(error, InvalidToken):
+        return Problem(
+            HTTPStatus.UNAUTHORIZED,
+            UNAUTHORIZED,
+            str(error),
+            headers=_bearer("invalid_token", str(error)),
+        )
+    return unauthorized(takes_tokens=isinstance(error, UnknownCredentials) and error.takes_tokens)
 
 
-def beyond_scopes(scopes: Iterable[str], method: str, needed: str) -> Problem:
-    """403: the key's scopes lack the one that the request needs."""
-    words = [_SCOPE_WORDS.get(scope, scope) for scope in sorted(scopes)]
-    return Problem(
-        HTTPStatus.FORBIDDEN,
-        UNAUTHORIZED,
-        f"this key may only {' and '.join(words)}: {method} needs a key that may {needed}",
-        title="Not allowed",
-    )
+def beyond_scopes(principal: Principal, method: str, needed: str) -> Problem:
+    """403: the scopes of the key or token lack the one that the request needs."""
+    kind = principal.credential
+    words = [_SCOPE_WORDS.get(scope, scope) for scope in sorted(principal.scopes)]
+    may = f"this {kind} may only {' and '.join(words)}" if words else f"this {kind} has no scope"
+    detail = f"{may}: {method} needs a {kind} that may {needed}"
+    is_token = principal.signed_by is not None
+    return _not_allowed(detail, _bearer("insufficient_scope", detail) if is_token else None)
 
 
 _SCOPE_WORDS = {"data": "read market data"}
+_BEARER = 'Bearer realm="OpenVenue"'
+
+
+def _bearer(error: str, description: str) -> dict[str, str]:
+    """Return the header with which RFC 6750, section 3, says what is wrong with a token."""
+    quoted = description.replace("\\", "").replace('"', "'")
+    return {"www-authenticate": f'{_BEARER}, error="{error}", error_description="{quoted}"'}
+
+
+def _not_allowed(detail: str, headers: Mapping[str, str] | None = None) -> Problem:
+    return Problem(HTTPStatus.FORBIDDEN, UNAUTHORIZED, detail, title="Not allowed", headers=headers)
 
 
 def beyond_networks(address: object) -> Problem:
     """403: the key may not be used from the client's address; None: it has no address."""
-    return Problem(
-        HTTPStatus.FORBIDDEN,
-        UNAUTHORIZED,
-        f"this key may not be used from {address or 'a client without an address'}",
-        title="Not allowed",
-    )
+    where = address or "a client without an address"
+    return _not_allowed(f"this key may not be used from {where}")
 
 
 def refused(detail: str, **members: Any) -> Problem:
@@ -276,13 +298,14 @@ def too_many(detail: str) -> Problem:
     )
 
 
-def rate_limited(per_minute: int, wait_s: float) -> Problem:
-    """429: the key has sent too many requests; nothing happened."""
+def rate_limited(principal: Principal, per_minute: int, wait_s: float) -> Problem:
+    """429: the key, or the tokens for an account, have sent too many requests; nothing happened."""
+    who = "this key" if principal.signed_by is None else "the account's tokens"
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         TOO_MANY,
-        f"rate limit exceeded: this key may send {per_minute} requests a minute, and each item of "
-        "a batch counts",
+        f"rate limit exceeded: {who} may send {per_minute} requests a minute, and each item of a "
+        "batch counts",
         headers={"retry-after": str(math.ceil(wait_s))},
     )
 

@@ -24,6 +24,7 @@ from openvenue.http.rate_limits import RateLimits
 from openvenue.queries.projection import ProjectionGate
 from openvenue.reasons import reason_of
 from openvenue.security.authenticator import Authenticator
+from openvenue.security.open_accounts import OpenAccounts
 from openvenue.serving.supervisor_link import SupervisorLink
 from openvenue.serving.tuning import Tuning
 from openvenue.settings import Settings
@@ -58,7 +59,8 @@ class Worker:
             settings.instruments_refresh_s,
             settings.instruments_ask_interval_s,
         )
-        self.authenticator = Authenticator(settings, self.listener)
+        accounts = OpenAccounts(self.engine.submit, entries_max=settings.auth_cache_entries_max)
+        self.authenticator = Authenticator(settings, self.listener, accounts)
         self.trading_day = FollowedTradingDay(self.engine)
         self.gate = ProjectionGate(settings.shard_id, settings.projection_wait_ms)
         self.listener.subscribe(Subscription(PROJECTION_CHANNEL, self.gate.wake, self.gate.wake))

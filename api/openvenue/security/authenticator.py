@@ -1,10 +1,14 @@
-"""API keys from the database, cached so that no order waits for them.
+"""Who a request acts for: API keys from the database, cached so that no order waits for them, and
+bearer tokens of an issuer.
 
 The cache answers for known keys. A task reads all of them again twice per TTL, and at once when
 PostgreSQL announces a change. So a revoked key is refused within the TTL while the database
 answers. If the database is down or hangs, trading continues: known keys stay valid for a longer
 but bounded time. Only unknown keys wait for the database, for a bounded time and in bounded
 number. They are cached apart from valid ones, so that a flood of them evicts none.
+
+A token brings its account and scopes (`openvenue.security.tokens`). What the account's owner has
+configured is kept here as that of a key, under the account's name.
 """
 
 import asyncio
@@ -12,23 +16,36 @@ import hmac
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from openvenue import metrics
 from openvenue.db.channels import API_KEYS_CHANNEL
 from openvenue.db.listener import Listener, NoAnswer, Subscription
 from openvenue.security.key_reader import KeyReader
 from openvenue.security.keys import hash_secret
+from openvenue.security.open_accounts import OpenAccounts
 from openvenue.security.principal import (
+    InvalidToken,
     MalformedCredentials,
     Principal,
     UncheckedCredentials,
+    UnknownAccount,
     UnknownCredentials,
+    account_key_id,
+    account_of_key_id,
 )
 from openvenue.settings import Settings
 from openvenue.telemetry import get_logger, log_refusal
 
+if TYPE_CHECKING:
+    from openvenue.security.tokens import Token, Tokens
+
 KEY_ID_HEADER = b"apca-api-key-id"
 SECRET_HEADER = b"apca-api-secret-key"
+AUTHORIZATION_HEADER = b"authorization"
+_BEARER = b"bearer "
 
 _KEY_ID_BYTES_MAX = 64
 _SECRET_BYTES_MAX = 256
@@ -58,7 +75,10 @@ def has_expired(principal: Principal) -> bool:
 class Authenticator:
     """Finds the principal of a request by its headers; `run` has to run beside the requests."""
 
-    def __init__(self, settings: Settings, listener: Listener) -> None:
+    def __init__(
+        self, settings: Settings, listener: Listener, accounts: OpenAccounts | None = None
+    ) -> None:
+        """`accounts` are needed if there is an issuer of tokens."""
         listener.subscribe(Subscription(API_KEYS_CHANNEL, self.forget, self.expire_all))
         self._listener = listener
         self._shard_id = settings.shard_id
@@ -70,6 +90,8 @@ class Authenticator:
         self._entries_max = settings.auth_cache_entries_max
         self._lookup_timeout_s = settings.auth_lookup_timeout_s
         self._lookups_max = settings.auth_lookups_max
+        self._accounts = accounts
+        self._tokens = _tokens(settings)
         self._known: dict[bytes, _Entry] = {}
         self._unknown: dict[bytes, _Entry] = {}
         self._lookups: dict[bytes, asyncio.Future[_Entry | None]] = {}
@@ -90,6 +112,7 @@ class Authenticator:
         Raises NotAuthenticated.
         """
         key_id = secret = b""
+        token: bytes | None = None
         repeated = False
         for name, value in headers:
             if name == KEY_ID_HEADER:
@@ -98,29 +121,55 @@ class Authenticator:
             elif name == SECRET_HEADER:
                 repeated = repeated or bool(secret)
                 secret = value
+            elif name == AUTHORIZATION_HEADER and self._takes(value):
+                repeated = repeated or token is not None
+                token = value[len(_BEARER) :].strip()
         if repeated:
             # A proxy that checked the other value would have let another key's request through.
-            raise MalformedCredentials("APCA-API-KEY-ID or APCA-API-SECRET-KEY is given twice")
+            raise MalformedCredentials(
+                "APCA-API-KEY-ID, APCA-API-SECRET-KEY or Authorization is given twice"
+            )
+        if token is not None:
+            if key_id or secret:
+                raise MalformedCredentials("a request has a key or a bearer token, not both")
+            return await self._principal_of_token(token)
         well_formed = len(key_id) <= _KEY_ID_BYTES_MAX and key_id.isalnum()
         if not well_formed or not 0 < len(secret) <= _SECRET_BYTES_MAX:
-            metrics.AUTH_REFUSALS.inc()
-            raise UnknownCredentials
+            raise self._unknown_credentials()
         entry = await self._entry(key_id)
         # Compared also for unknown keys, so that the time taken does not tell which ones exist.
         matches = hmac.compare_digest(hash_secret(secret), entry.secret_hash)
         if not matches or entry.principal is None or has_expired(entry.principal):
-            metrics.AUTH_REFUSALS.inc()
-            raise UnknownCredentials
+            raise self._unknown_credentials()
         return entry.principal
 
-    async def in_force(self, key_id: str) -> Principal | None:
-        """Return the principal of a key, whose secret was checked before, as it is now.
+    def has_credentials(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """True if a request with these (lower-case) ASGI headers wants to be somebody's."""
+        return any(
+            name in (KEY_ID_HEADER, SECRET_HEADER)
+            or (name == AUTHORIZATION_HEADER and self._takes(value))
+            for name, value in headers
+        )
 
-        None if the key was revoked or has expired since. Raises UncheckedCredentials if the
+    async def in_force(self, principal: Principal) -> Principal | None:
+        """Return a principal, whose key or token was checked before, as it is now.
+
+        None if the key was revoked, or either has ended since. Raises UncheckedCredentials if the
         database has to say so and does not answer.
         """
-        principal = (await self._entry(key_id.encode())).principal
-        return None if principal is None or has_expired(principal) else principal
+        now: Principal | None = principal
+        if principal.signed_by is None:
+            now = (await self._entry(principal.key_id.encode())).principal
+        return None if now is None or self.has_ended(now) else now
+
+    def has_ended(self, principal: Principal) -> bool:
+        """True if its key or token has ended by itself, or the token's issuer withdrew its key."""
+        if has_expired(principal):
+            return True
+        signed_by = principal.signed_by
+        if signed_by is None or self._tokens is None:
+            return False
+        return not self._tokens.may_be_of(signed_by)
 
     def problem(self) -> str | None:
         """Return why keys cannot be checked, None if they can.
@@ -137,9 +186,14 @@ class Authenticator:
         self._hits.export()
         self._stale_hits.export()
         metrics.AUTH_CACHE_AGE_SECONDS.set(self._loop.time() - self._refreshed_at)
+        if self._tokens is not None:
+            self._tokens.export_metrics()
 
     def forget(self, key_id: str) -> None:
-        """Ask the database again for this key: it was changed, or its account's configuration."""
+        """Ask the database again for this key: it was changed, or its account's configuration.
+
+        `account_key_id` stands for the account itself.
+        """
         encoded = key_id.encode()
         self._known.pop(encoded, None)
         self._unknown.pop(encoded, None)
@@ -152,12 +206,45 @@ class Authenticator:
         self._asked.set()
 
     async def run(self) -> None:
-        """Read keys until cancelled: new ones at once, known ones when due."""
+        """Read keys until cancelled: new ones at once, known ones when due; and the issuer's."""
+        if self._tokens is None:
+            await self._run()
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._run())
+            tasks.create_task(self._tokens.run())
+
+    async def _run(self) -> None:
         while True:
             await self._work_is_due()
             await self._read_due_keys()
             if self._failing:
                 await asyncio.sleep(_RETRY_S)
+
+    def _takes(self, authorization: bytes) -> bool:
+        """True if a header's value is for us; without an issuer it is somebody else's."""
+        return self._tokens is not None and authorization[: len(_BEARER)].lower() == _BEARER
+
+    def _unknown_credentials(self) -> UnknownCredentials:
+        metrics.AUTH_REFUSALS.inc()
+        return UnknownCredentials(takes_tokens=self._tokens is not None)
+
+    async def _principal_of_token(self, encoded: bytes) -> Principal:
+        assert self._tokens is not None
+        assert self._accounts is not None
+        try:
+            token = await self._tokens.check(encoded, time.time())
+        except InvalidToken:
+            metrics.AUTH_REFUSALS.inc()
+            raise
+        if not await self._accounts.has(token.account_id):
+            metrics.TOKEN_REFUSALS.labels("account").inc()
+            raise UnknownAccount(
+                f"the token is for account {token.account_id}, which this venue does not have"
+            )
+        entry = await self._entry(account_key_id(token.account_id).encode())
+        assert entry.principal is not None
+        return _principal_with(token, entry.principal)
 
     async def _entry(self, key_id: bytes) -> _Entry:
         entry = self._cached(key_id)
@@ -252,31 +339,60 @@ class Authenticator:
 
     async def _read(self, key_ids: list[bytes]) -> None:
         self._changed.clear()
-        rows = await self._reader.read([key_id.decode() for key_id in key_ids])
-        checked_at = self._loop.time()
-        for key_id in key_ids:
-            name = key_id.decode()
-            if (row := rows.get(name)) is None:
-                entry = _Entry(None, _NO_SECRET, checked_at)
-            else:
-                limits = row.limits
-                principal = Principal(
-                    row.account_id,
-                    name,
-                    self._shard_id,
-                    row.scopes,
-                    row.restrictions,
-                    expires_at_s=None
-                    if limits.expires_at is None
-                    else limits.expires_at.timestamp(),
-                    networks=None if limits.networks is None else tuple(limits.networks),
-                    requests_per_minute=limits.requests_per_minute,
-                )
-                entry = _Entry(principal, row.secret_hash, checked_at)
+        entries = await self._read_keys([name for name in key_ids if b":" not in name])
+        entries |= await self._read_accounts([name for name in key_ids if b":" in name])
+        for key_id, entry in entries.items():
             # A key that changed during the read may be outdated.
             if key_id not in self._changed:
                 self._remember(key_id, entry)
             self._settle([key_id], entry)
+
+    async def _read_keys(self, key_ids: list[bytes]) -> dict[bytes, _Entry]:
+        if not key_ids:
+            return {}
+        rows = await self._reader.read([key_id.decode() for key_id in key_ids])
+        checked_at = self._loop.time()
+        entries = {}
+        for key_id in key_ids:
+            name = key_id.decode()
+            if (row := rows.get(name)) is None:
+                entries[key_id] = _Entry(None, _NO_SECRET, checked_at)
+                continue
+            limits = row.limits
+            principal = Principal(
+                row.account_id,
+                name,
+                self._shard_id,
+                row.scopes,
+                row.restrictions,
+                expires_at_s=None if limits.expires_at is None else limits.expires_at.timestamp(),
+                networks=None if limits.networks is None else tuple(limits.networks),
+                requests_per_minute=limits.requests_per_minute,
+            )
+            entries[key_id] = _Entry(principal, row.secret_hash, checked_at)
+        return entries
+
+    async def _read_accounts(self, names: list[bytes]) -> dict[bytes, _Entry]:
+        """Return the entries of accounts, whose principals have no scope: tokens bring theirs."""
+        if not names:
+            return {}
+        account_ids = [account_of_key_id(name.decode()) for name in names]
+        restrictions = await self._reader.read_restrictions(account_ids)
+        checked_at = self._loop.time()
+        return {
+            name: _Entry(
+                Principal(
+                    account_id,
+                    name.decode(),
+                    self._shard_id,
+                    frozenset(),
+                    restrictions.get(account_id),
+                ),
+                _NO_SECRET,
+                checked_at,
+            )
+            for name, account_id in zip(names, account_ids, strict=True)
+        }
 
     def _settle(self, key_ids: list[bytes], entry: _Entry | None) -> None:
         """Wake the requests that wait for these keys; None: the database did not answer."""
@@ -292,3 +408,28 @@ class Authenticator:
         if key_id not in entries and len(entries) >= self._entries_max:
             del entries[next(iter(entries))]
         entries[key_id] = entry
+
+
+def _tokens(settings: Settings) -> "Tokens | None":
+    """Return what checks tokens; None if no issuer is configured."""
+    if settings.oidc.issuer is None:
+        return None
+    # Only here: most venues have no issuer, and these libraries take megabytes and a moment.
+    from openvenue.security.issuer import IssuerKeys
+    from openvenue.security.tokens import Tokens
+
+    keys = IssuerKeys(settings.oidc, waiting_max=settings.auth_lookups_max)
+    return Tokens(settings.oidc, keys, entries_max=settings.auth_cache_entries_max)
+
+
+def _principal_with(token: "Token", account: Principal) -> Principal:
+    """Return the principal of a token for an account as it is configured now."""
+    if token.principal is None or token.account is not account:
+        token.account = account
+        token.principal = msgspec.structs.replace(
+            account,
+            scopes=token.scopes,
+            expires_at_s=token.ends_at_s,
+            signed_by=token.signed_by,
+        )
+    return token.principal

@@ -1,5 +1,5 @@
-"""Reads API keys with the configurations of their accounts, over the connection that listens for
-changes of both.
+"""Reads API keys with the configurations of their accounts, and those of accounts that tokens name,
+over the connection that listens for changes of both.
 
 It does not use the pool, so that slow queries cannot keep keys from being checked, nor a flood of
 unknown keys take the queries' connections.
@@ -13,12 +13,20 @@ from openvenue.security.keys import NO_LIMITS, KeyLimits, hash_of_stored
 from openvenue.security.principal import Restrictions
 from openvenue.vocabulary import SCOPES, Scope
 
-_KEYS_IN_FORCE = """
+_CONFIGURATION = "suspend_trade, no_shorting, fractional_trading, trading_blocked"
+"""Columns, in the order of `_restrictions`."""
+
+_KEYS_IN_FORCE = f"""
 SELECT key_id, account_id, secret_hash, scopes, expires_at, allowed_networks, requests_per_minute,
-    suspend_trade, no_shorting, fractional_trading, trading_blocked
+    {_CONFIGURATION}
 FROM api_keys LEFT JOIN account_configurations USING (shard_id, account_id)
 WHERE key_id = ANY($1::text[]) AND shard_id = $2 AND revoked_at IS NULL
     AND (expires_at IS NULL OR expires_at > now())
+"""
+
+_CONFIGURATIONS = f"""
+SELECT account_id, {_CONFIGURATION} FROM account_configurations
+WHERE account_id = ANY($1::bigint[]) AND shard_id = $2
 """
 
 
@@ -61,6 +69,16 @@ class KeyReader:
                     account_id, secret_hash, known, _restrictions(*configuration), limits
                 )
         return found
+
+    async def read_restrictions(self, account_ids: Sequence[int]) -> dict[int, Restrictions | None]:
+        """Return what the configurations of accounts forbid, by account; None: nothing.
+
+        An account without a configuration is not among them. Raises NoAnswer as `read` does.
+        """
+        rows = await self._listener.fetch(
+            _CONFIGURATIONS, account_ids, self._shard_id, timeout_s=self._timeout_s
+        )
+        return {account_id: _restrictions(*configuration) for account_id, *configuration in rows}
 
 
 def _restrictions(

@@ -14,7 +14,10 @@ import uvloop
 
 from openvenue.db.channels import API_KEYS_CHANNEL
 from openvenue.db.listener import Listener, Subscription
+from openvenue.engine.client import open_channel
+from openvenue.engine.unary import UnarySession
 from openvenue.security.authenticator import Authenticator
+from openvenue.security.open_accounts import OpenAccounts
 from openvenue.serving.log_level import follow_log_level
 from openvenue.serving.operations import probes_of_one, serving_probes
 from openvenue.serving.sockets import listen
@@ -52,11 +55,19 @@ async def serve() -> None:
 async def run(settings: Settings, own: StreamSettings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Raises what `Follower.run` raises."""
     listener = Listener(settings.database_url.get_secret_value())
-    authenticator = Authenticator(settings, listener)
+    engine = UnarySession(
+        open_channel(settings),
+        shard_id=settings.shard_id,
+        in_flight_max=settings.unary_calls_max,
+        reply_timeout_s=settings.engine_reply_timeout_s,
+    )
+    accounts = OpenAccounts(engine.submit, entries_max=settings.auth_cache_entries_max)
+    authenticator = Authenticator(settings, listener, accounts)
     server = StreamServer(authenticator, own, settings.trusted_proxies)
     # After the authenticator's own, so that it has forgotten the key when the server asks.
     listener.subscribe(Subscription(API_KEYS_CHANNEL, server.key_changed, server.keys_changed))
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(engine.close, 0)
         sock = stack.enter_context(listen(own.host, own.port))
         # All connections inherit it: it bounds what the kernel buffers for a client that does not
         # read.

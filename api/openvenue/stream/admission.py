@@ -4,7 +4,12 @@ import asyncio
 from collections import Counter
 from enum import Enum
 
-from openvenue.security.authenticator import KEY_ID_HEADER, SECRET_HEADER, Authenticator
+from openvenue.security.authenticator import (
+    AUTHORIZATION_HEADER,
+    KEY_ID_HEADER,
+    SECRET_HEADER,
+    Authenticator,
+)
 from openvenue.security.client_address import Address, is_within
 from openvenue.security.principal import NotAuthenticated, Principal, UncheckedCredentials, may
 from openvenue.stream import metrics
@@ -14,6 +19,8 @@ from openvenue.vocabulary import Scope
 _DELAY_FIRST_S = 0.1
 _FAILURES_FORGOTTEN_S = 60.0
 _ADDRESSES_MAX = 10_000
+TOKENS_KEY_ID = "oauth"
+"""Stands for a key's id where the secret is a bearer token, as in Alpaca's streams."""
 
 
 class Refusal(Enum):
@@ -49,9 +56,16 @@ class Admission:
     async def admit(
         self, key_id: str, secret: str, client: Address | None, needed: Scope
     ) -> Principal | Refusal:
-        """Return the principal of a key, or why there is none. `left` must follow a principal."""
+        """Return the principal of a key or token, or why there is none.
+
+        `left` must follow a principal.
+        """
         address = str(client)
-        headers = ((KEY_ID_HEADER, key_id.encode()), (SECRET_HEADER, secret.encode()))
+        headers: tuple[tuple[bytes, bytes], ...]
+        if key_id == TOKENS_KEY_ID:
+            headers = ((AUTHORIZATION_HEADER, b"Bearer " + secret.encode()),)
+        else:
+            headers = ((KEY_ID_HEADER, key_id.encode()), (SECRET_HEADER, secret.encode()))
         try:
             principal = await self._authenticator.principal_of(headers)
         except UncheckedCredentials:

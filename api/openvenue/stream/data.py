@@ -1,6 +1,7 @@
 """Alpaca's market data streams: `/v2/{feed}` of shares, `/v1beta3/crypto/{loc}` of pairs.
 
     {"action": "auth", "key": …, "secret": …, "resume": seq}
+    {"action": "auth", "key": "oauth", "secret": token, "resume": seq}
     {"action": "subscribe", "trades": ["AAPL"], "quotes": ["*"]}
     {"action": "unsubscribe", "trades": ["AAPL"]}
 
@@ -36,7 +37,7 @@ _ERRORS = {
     Refusal.UNCHECKED: (500, "internal error: the key cannot be checked at the moment"),
     Refusal.KEY_CONNECTIONS: (406, "connection limit exceeded"),
     Refusal.TIMEOUT: (404, "auth timeout"),
-    Refusal.REVOKED: (402, "auth failed: the key was revoked or has expired"),
+    Refusal.REVOKED: (402, "auth failed: the key or token was revoked or has expired"),
     Refusal.ADDRESS: (402, "auth failed: the key may not be used from this address"),
 }
 _INVALID_SYNTAX = (400, "invalid syntax")

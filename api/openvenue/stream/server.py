@@ -18,7 +18,7 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from openvenue.documents.resources.market_data import PairLocation, StockFeed
-from openvenue.security.authenticator import Authenticator, has_expired
+from openvenue.security.authenticator import Authenticator
 from openvenue.security.client_address import Network
 from openvenue.security.principal import NotAuthenticated
 from openvenue.stream import metrics
@@ -100,7 +100,7 @@ class StreamServer:
                 self.keys_changed()
             if now - checked_at >= _CHANGED_KEYS_INTERVAL_S:
                 checked_at = now
-                self._check_expired()
+                self._check_ended()
                 if self._unchecked_keys:
                     await self._close_revoked()
 
@@ -173,14 +173,16 @@ class StreamServer:
                 for session in self._sessions
                 if session.principal is not None and session.principal.key_id == key_id
             ]
-            if not sessions:
-                continue
             try:
-                principal = await self._authenticator.in_force(key_id)
+                checked = [
+                    (session, await self._authenticator.in_force(session.principal))
+                    for session in sessions
+                    if session.principal is not None
+                ]
             except NotAuthenticated:
                 self._unchecked_keys.add(key_id)  # The database does not answer.
                 continue
-            for session in sessions:
+            for session, principal in checked:
                 if principal is None:
                     metrics.CLOSED.labels("revoked").inc()
                     self._end(session.refuse(Refusal.REVOKED))
@@ -190,11 +192,16 @@ class StreamServer:
                 else:
                     session.principal = principal
 
-    def _check_expired(self) -> None:
+    def _check_ended(self) -> None:
         for session in self._sessions:
             principal = session.principal
-            if principal is not None and has_expired(principal):
-                self._unchecked_keys.add(principal.key_id)
+            if principal is None or session.closing or not self._authenticator.has_ended(principal):
+                continue
+            if principal.signed_by is None:
+                self._unchecked_keys.add(principal.key_id)  # Its end may have been changed.
+            else:
+                metrics.CLOSED.labels("revoked").inc()
+                self._end(session.refuse(Refusal.REVOKED))
 
     def _end(self, closing: Coroutine[Any, Any, None]) -> None:
         """Close without waiting for the client."""

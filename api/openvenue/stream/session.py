@@ -148,7 +148,7 @@ class Session(ABC):
             self._connection.transport.write(frame(opcode, payload))
 
     async def authenticate(self, key_id: str, secret: str, resume: int | None) -> Refusal | None:
-        """Take a client's key; return why not, if not."""
+        """Take a client's key or token; return why not, if not."""
         admitted = await self._admission.admit(key_id, secret, self.client, self.needed_scope)
         if not isinstance(admitted, Principal):
             return admitted
@@ -172,6 +172,11 @@ class Session(ABC):
         """Send no more of a channel."""
         self._subscribed.discard(channel)
         self._channels.unsubscribe(channel, self)
+
+    @property
+    def closing(self) -> bool:
+        """True if the venue has begun to close it."""
+        return self._closing is not None
 
     @property
     def _channels(self) -> Channels:

@@ -1,6 +1,7 @@
 """Alpaca's `/stream`: updates of an account's orders, as JSON in text frames.
 
     {"action": "authenticate", "data": {"key_id": …, "secret_key": …, "resume": seq}}
+    {"action": "authenticate", "data": {"oauth_token": token, "resume": seq}}
     {"action": "auth", "key": …, "secret": …, "resume": seq}
     {"action": "listen", "data": {"streams": ["trade_updates"]}}
 
@@ -13,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from websockets.frames import CloseCode, Opcode
 
-from openvenue.stream.admission import Refusal
+from openvenue.stream.admission import TOKENS_KEY_ID, Refusal
 from openvenue.stream.feed import TRADE_UPDATES, account_channel
 from openvenue.stream.messages import Channel, Message, to_json
 from openvenue.stream.session import Session, frame
@@ -25,7 +26,7 @@ _REASONS = {
     Refusal.UNCHECKED: "the key cannot be checked at the moment",
     Refusal.KEY_CONNECTIONS: "connection limit exceeded",
     Refusal.TIMEOUT: "auth timeout",
-    Refusal.REVOKED: "the key was revoked or has expired",
+    Refusal.REVOKED: "the key or token was revoked or has expired",
     Refusal.ADDRESS: "the key may not be used from this address",
 }
 
@@ -33,6 +34,7 @@ _REASONS = {
 class _Data(Struct, frozen=True):
     key_id: str = ""
     secret_key: str = ""
+    oauth_token: str = ""
     resume: int | None = None
     streams: list[str] = []
 
@@ -85,10 +87,14 @@ class TradingSession(Session):
             self._refused("already authenticated")
             return
         data = command.data
+        key_id, secret = data.key_id or command.key, data.secret_key or command.secret
+        if data.oauth_token:
+            if key_id or secret:
+                self._refused("give a key or a token, not both")
+                return
+            key_id, secret = TOKENS_KEY_ID, data.oauth_token
         refusal = await self.authenticate(
-            data.key_id or command.key,
-            data.secret_key or command.secret,
-            data.resume if data.resume is not None else command.resume,
+            key_id, secret, data.resume if data.resume is not None else command.resume
         )
         if refusal is not None:
             await self.refuse(refusal)

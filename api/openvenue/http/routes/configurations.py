@@ -18,6 +18,7 @@ from openvenue.http.json_body import decode_body
 from openvenue.http.openapi import accepts, answers
 from openvenue.http.own_rows import own_rows
 from openvenue.queries.configurations import change_configuration, read_configuration
+from openvenue.security.principal import account_key_id
 
 # Alpaca's fields of which this venue has one value, each with the reason.
 _FIXED: Mapping[str, tuple[object, str]] = {
@@ -71,8 +72,9 @@ async def change_configurations(
             if changes
             else await read_configuration(connection, *key)
         )
-    # The other workers and keys hear of it from the database, this one at once.
+    # The other workers and keys hear of it from the database, these ones at once.
     worker.authenticator.forget(principal.key_id)
+    worker.authenticator.forget(account_key_id(principal.account_id))
     return json_response(_document(row))
 
 

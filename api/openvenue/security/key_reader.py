@@ -13,19 +13,17 @@ from openvenue.security.keys import NO_LIMITS, KeyLimits, hash_of_stored
 from openvenue.security.principal import Restrictions
 from openvenue.vocabulary import SCOPES, Scope
 
-_CONFIGURATION = "suspend_trade, no_shorting, fractional_trading, trading_blocked"
-"""Columns, in the order of `_restrictions`."""
-
-_KEYS_IN_FORCE = f"""
+_KEYS_IN_FORCE = """
 SELECT key_id, account_id, secret_hash, scopes, expires_at, allowed_networks, requests_per_minute,
-    {_CONFIGURATION}
+    suspend_trade, no_shorting, fractional_trading, trading_blocked
 FROM api_keys LEFT JOIN account_configurations USING (shard_id, account_id)
 WHERE key_id = ANY($1::text[]) AND shard_id = $2 AND revoked_at IS NULL
     AND (expires_at IS NULL OR expires_at > now())
 """
 
-_CONFIGURATIONS = f"""
-SELECT account_id, {_CONFIGURATION} FROM account_configurations
+_CONFIGURATIONS = """
+SELECT account_id, suspend_trade, no_shorting, fractional_trading, trading_blocked
+FROM account_configurations
 WHERE account_id = ANY($1::bigint[]) AND shard_id = $2
 """
 

@@ -128,7 +128,8 @@ class Run:
     log: Path
 
     def has_traded(self) -> bool:
-        return self.framework.success in self.log.read_text()
+        # freqtrade breaks its lines.
+        return self.framework.success in " ".join(self.log.read_text().split())
 
     def has_traded_or_ended(self) -> bool:
         return self.has_traded() or self.process.poll() is not None

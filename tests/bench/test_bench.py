@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-MESSAGES = 5_000  # of each flow's 40,000: callgrind takes a minute for those
+MESSAGES = 2_000  # of each flow's 40,000: callgrind takes a minute for those
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("OPENVENUE_TEST_DATA", ROOT.parent / "shared" / "data"))

@@ -96,7 +96,9 @@ def installed(framework: Framework) -> Path:
         subprocess.run([*uv, *venv], check=True)
         # The locks name everything; what some of these packages ask for no longer installs.
         install = ["pip", "install", "--no-deps", "-p", str(part), "-r", str(lock)]
-        subprocess.run([*uv, *install], check=True)
+        # Most of it is never imported.
+        without_bytecode = {**os.environ, "UV_COMPILE_BYTECODE": "0"}
+        subprocess.run([*uv, *install], check=True, env=without_bytecode)
         part.rename(home)
     return home / "bin"
 

@@ -12,7 +12,7 @@ from openvenue.admin.client import connect_admin
 from openvenue.market.funding import fund
 
 from tests.support import http, metrics
-from tests.support.api_server import free_ports
+from tests.support.ports import free_port
 from tests.support.venue import ChildProcess, Venue, run_apart
 from tests.support.waiting import wait_for
 
@@ -25,7 +25,7 @@ class Market:
 
     def __init__(self, venue: Venue) -> None:
         self.venue = venue
-        self.port = free_ports(1)[0]
+        self.port = free_port()
         self.accounts = run_apart(_fund(venue))
         self.keys = {
             name: run_apart(venue._create_key(number)) for number, name in self.accounts.items()
@@ -34,7 +34,8 @@ class Market:
             {"account": name, "key_id": key.key_id, "secret": key.secret}
             for name, key in self.keys.items()
         ]
-        self.keys_file.write_text(json.dumps({"keys": rows}))
+        self.keys_document = json.dumps({"keys": rows})
+        self.keys_file.write_text(self.keys_document)
 
     @property
     def keys_file(self) -> Path:
@@ -87,3 +88,9 @@ async def _fund(venue: Venue) -> dict[int, str]:
 def market(new_venue: Callable[..., Venue]) -> Market:
     """Return a market, not started, on a venue of the test's own."""
     return Market(new_venue().start())
+
+
+@pytest.fixture(scope="module")
+def refused_market(venue_with: Callable[..., Venue]) -> Market:
+    """Return a market, for tests in which no process of it stays."""
+    return Market(venue_with())

@@ -114,17 +114,20 @@ def test_a_second_market_with_the_same_keys_ends(market: Market) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "{}", '{"keys": []}'])
-def test_without_its_keys_a_market_ends_and_says_why(market: Market, content: str | None) -> None:
-    market.keys_file.unlink()
+def test_without_its_keys_a_market_ends_and_says_why(
+    refused_market: Market, content: str | None
+) -> None:
+    refused_market.keys_file.unlink(missing_ok=True)
     if content is not None:
-        market.keys_file.write_text(content)
-    process = market.start()
+        refused_market.keys_file.write_text(content)
+    process = refused_market.start()
     assert process.process.wait(30) == FAULT
-    assert str(market.keys_file) in process.log.read_text()
+    assert str(refused_market.keys_file) in process.log.read_text()
 
 
-def test_refused_keys_end_a_market(market: Market) -> None:
-    market.keys_file.write_text(market.keys_file.read_text().replace('"secret": "', '"secret": "x'))
-    process = market.start()
+def test_refused_keys_end_a_market(refused_market: Market) -> None:
+    document = refused_market.keys_document.replace('"secret": "', '"secret": "x')
+    refused_market.keys_file.write_text(document)
+    process = refused_market.start()
     assert process.process.wait(60) == FAULT
     assert "openvenue market fund" in process.log.read_text()

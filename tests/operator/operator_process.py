@@ -14,7 +14,8 @@ import httpx
 
 from tests.operator.installed_operator import OPERATOR
 from tests.support import http
-from tests.support.api_server import ApiServer, free_ports
+from tests.support.api_server import ApiServer
+from tests.support.ports import free_port
 
 STOP_TIMEOUT_S = 30.0
 
@@ -55,7 +56,7 @@ def running_operator(
     **settings: str,
 ) -> Iterator[OperatorProcess]:
     """Run an operator for one namespace, as `user`, through the given port or file."""
-    (port,) = free_ports(1)
+    port = free_port()
     environment = {
         "KUBECONFIG": str(kubeconfig or server.kubeconfig(user, api_port)),
         "OPENVENUE_OPERATOR_NAMESPACES": namespace,

@@ -1,12 +1,12 @@
 """An engine and a database for projections."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.projector.flow import ACCOUNTS, Flow
+from tests.support.ports import free_port
 from tests.support.venue import Venue
 
 
@@ -30,5 +30,4 @@ def flow(engine: Venue) -> Iterator[Flow]:
 @pytest.fixture
 def port() -> str:
     """Return a free port, for a projector's probes."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
+    return str(free_port())

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -76,9 +76,22 @@ def shared(venue_with: Callable[..., Venue]) -> Venue:
 
 @pytest.fixture
 def trader(shared: Venue) -> Iterator[NewKey]:
-    key = shared.open_account(may_sell_short=True)
+    with _trading(shared) as key:
+        yield key
+
+
+@pytest.fixture
+def other_trader(shared: Venue) -> Iterator[NewKey]:
+    with _trading(shared) as key:
+        yield key
+
+
+@contextmanager
+def _trading(venue: Venue) -> Iterator[NewKey]:
+    """Yield a key to an account of its own, and cancel what is left of its orders."""
+    key = venue.open_account(may_sell_short=True)
     yield key
-    with shared.client(key) as http:
+    with venue.client(key) as http:
         http.delete("/v2/orders")
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import socket
 import zlib
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,15 +15,11 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.stream.conftest import Client, client, order
 from tests.support import http, metrics
+from tests.support.ports import free_port
 from tests.support.venue import Venue
 from tests.support.waiting import until
 
 SHARES, PAIRS = "/v2/iex", "/v1beta3/crypto/us"
-
-
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
 
 
 def stream_metric(port: str, name: str, **labels: str) -> float:
@@ -161,7 +156,7 @@ async def test_a_key_has_so_many_connections(streaming: Venue, alice: NewKey) ->
 async def test_a_client_that_reads_late_gets_the_newest_quote_and_the_whole_book(
     streaming: Venue, alice: NewKey
 ) -> None:
-    port = free_port()
+    port = str(free_port())
     streaming.stream.stop()
     streaming.start_stream(conflate_bytes="1024", http_port=port)
     async with client(streaming, SHARES) as late:
@@ -190,7 +185,7 @@ async def test_a_client_that_does_not_read_is_closed_and_others_go_on(
     streaming: Venue, alice: NewKey
 ) -> None:
     streaming.stream.stop()
-    port = free_port()
+    port = str(free_port())
     streaming.start_stream(conflate_bytes="1024", unsent_bytes_max="4096", http_port=port)
     entered = 0
     async with client(streaming) as slow, client(streaming) as reader:

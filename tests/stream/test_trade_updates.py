@@ -17,19 +17,19 @@ def seqs(updates: list[dict[str, Any]]) -> list[int]:
 
 
 async def test_an_orders_life_in_alpacas_words(
-    streaming: Venue, alice: NewKey, bob: NewKey
+    shared: Venue, trader: NewKey, other_trader: NewKey
 ) -> None:
-    async with client(streaming) as stream:
-        await stream.listen(alice)
-        first = order(streaming, alice)
-        order(streaming, bob, side="sell", qty="4")
-        with streaming.client(alice) as http:
+    async with client(shared) as stream:
+        await stream.listen(trader)
+        first = order(shared, trader)
+        order(shared, other_trader, side="sell", qty="4")
+        with shared.client(trader) as http:
             second = http.patch(f"/v2/orders/{first['id']}", json={"qty": "8"}).json()
             last = http.get(f"/v2/orders/{second['id']}").json()
             updates = await stream.updates(4)
             assert updates[3]["order"] == last
             http.delete(f"/v2/orders/{second['id']}")
-        order(streaming, alice, type="market", limit_price=None, time_in_force="day")
+        order(shared, trader, type="market", limit_price=None, time_in_force="day")
         updates += await stream.updates(3)
     assert [update["event"] for update in updates] == [
         *("new", "partial_fill", "replaced", "new", "canceled", "new", "canceled")
@@ -43,12 +43,12 @@ async def test_an_orders_life_in_alpacas_words(
 
 
 async def test_an_account_sees_nothing_of_another(
-    streaming: Venue, alice: NewKey, bob: NewKey
+    shared: Venue, trader: NewKey, other_trader: NewKey
 ) -> None:
-    async with client(streaming) as stream:
-        await stream.listen(bob)
-        order(streaming, alice)
-        order(streaming, bob, side="sell", qty="3")
+    async with client(shared) as stream:
+        await stream.listen(other_trader)
+        order(shared, trader)
+        order(shared, other_trader, side="sell", qty="3")
         updates = await stream.updates(2)
     assert [update["event"] for update in updates] == ["new", "fill"]
     assert {update["order"]["side"] for update in updates} == {"sell"}
@@ -96,11 +96,11 @@ async def test_a_client_that_comes_back_too_late_is_told_of_the_gap(
         assert await stream.updates(len(missed)) == missed
 
 
-async def test_a_revoked_key_closes_its_sockets(streaming: Venue, alice: NewKey) -> None:
-    async with client(streaming) as stream:
-        await stream.listen(alice)
+async def test_a_revoked_key_closes_its_sockets(shared: Venue, trader: NewKey) -> None:
+    async with client(shared) as stream:
+        await stream.listen(trader)
         in_database(
-            streaming, lambda connection: revoke_key(connection, streaming.shard_id, alice.key_id)
+            shared, lambda connection: revoke_key(connection, shared.shard_id, trader.key_id)
         )
         assert (await stream.hear())["data"]["status"] == "unauthorized"
         with pytest.raises(ConnectionClosedError) as closed:
@@ -109,22 +109,22 @@ async def test_a_revoked_key_closes_its_sockets(streaming: Venue, alice: NewKey)
     assert closed.value.rcvd.code == 1008
 
 
-async def test_a_wrong_secret_is_refused_and_closes(streaming: Venue, alice: NewKey) -> None:
-    async with client(streaming) as stream:
-        await stream.say(action="auth", key=alice.key_id, secret="wrong")
+async def test_a_wrong_secret_is_refused_and_closes(shared: Venue, trader: NewKey) -> None:
+    async with client(shared) as stream:
+        await stream.say(action="auth", key=trader.key_id, secret="wrong")
         assert (await stream.hear())["data"]["status"] == "unauthorized"
         with pytest.raises(ConnectionClosedError):
             await stream.hear()
 
 
-async def test_nobody_listens_without_a_key(streaming: Venue) -> None:
-    async with client(streaming) as stream:
+async def test_nobody_listens_without_a_key(shared: Venue) -> None:
+    async with client(shared) as stream:
         await stream.say(action="listen", data={"streams": ["trade_updates"]})
         assert (await stream.hear())["data"]["status"] == "unauthorized"
 
 
-async def test_an_unknown_path_is_404(streaming: Venue) -> None:
+async def test_an_unknown_path_is_404(shared: Venue) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        async with client(streaming, "/v2/other"):
+        async with client(shared, "/v2/other"):
             pass
     assert refused.value.response.status_code == 404

@@ -7,7 +7,6 @@ The programs are those of the cluster tests (tests/cluster/parts/build).
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -23,6 +22,8 @@ import httpx
 import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("OPENVENUE_CLUSTER_BIN") or ROOT / ".cache/cluster/bin")
@@ -75,7 +76,7 @@ class ApiServer:
     def running(self) -> Iterator["ApiServer"]:
         """Start both, and end them with the context."""
         self._write_credentials()
-        self.port, etcd_port, peer_port = free_ports(3)
+        self.port, etcd_port, peer_port = (free_port() for _ in range(3))
         self._etcd = f"http://127.0.0.1:{etcd_port}"
         self._peer = f"http://127.0.0.1:{peer_port}"
         try:
@@ -297,12 +298,3 @@ def _call(entry: dict[str, Any]) -> Call:
 
 def _token(user: str) -> str:
     return f"token-of-{user}"
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

@@ -13,7 +13,7 @@ from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption
 from openvenue.cli.engine_binary import EngineBinaryOption, find_engine_binary
 from openvenue.cli.local.data_dir import DataDir
 from openvenue.cli.local.plain_path import plain_path
-from openvenue.cli.local.ports import choose_ports
+from openvenue.cli.local.ports import held_ports
 from openvenue.cli.local.venue import LocalVenue, Plan, venue_up
 from openvenue.commands import console
 
@@ -86,21 +86,23 @@ def up(
     directory.create()
     if engine_port is None and metrics_port is None:
         metrics_port = _METRICS_PORT
+    engine = find_engine_binary(engine_binary).absolute()
     with directory.lock() as was_killed:
         patience_s = _PORTS_RELEASED_S if was_killed else 0
-        plan = Plan(
-            data_dir=directory,
-            plain_dir=DataDir(plain_path(directory.path)),
-            database_url=database_url,
-            workers=workers,
-            ports=choose_ports(
-                port, engine_port, metrics_port, with_admin=admin, patience_s=patience_s
-            ),
-            engine_binary=find_engine_binary(engine_binary).absolute(),
-            with_demo=demo,
-            with_market=market,
-        )
-        asyncio.run(_run(plan))
+        with held_ports(
+            port, engine_port, metrics_port, with_admin=admin, patience_s=patience_s
+        ) as ports:
+            plan = Plan(
+                data_dir=directory,
+                plain_dir=DataDir(plain_path(directory.path)),
+                database_url=database_url,
+                workers=workers,
+                ports=ports,
+                engine_binary=engine,
+                with_demo=demo,
+                with_market=market,
+            )
+            asyncio.run(_run(plan))
 
 
 async def _run(plan: Plan) -> None:

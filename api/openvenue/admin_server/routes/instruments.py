@@ -26,7 +26,7 @@ async def show_instrument(admin: AdminOf, symbol: str) -> Response:
 
 @router.put(
     "/{symbol:path}",
-    openapi_extra={**accepts(TermsRequest), **answers(documents.Instrument, 409, 413)},
+    openapi_extra={**accepts(TermsRequest), **answers(documents.Instrument, 404, 409, 413)},
 )
 async def put_instrument(
     admin: AdminOf, services: ServicesOf, symbol: str, request: Request

@@ -1,7 +1,9 @@
-"""Ports of a venue on one machine, and whether they are free."""
+"""Ports of a venue on one machine: found free, and held for its processes."""
 
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from openvenue.commands import CommandError
@@ -23,16 +25,20 @@ class Ports:
     market_metrics: int
 
 
-def choose_ports(
+@contextmanager
+def held_ports(
     api: int,
     engine: int | None,
     metrics: int | None = None,
     *,
     with_admin: bool = False,
     patience_s: float = 0,
-) -> Ports:
-    """Return the wanted ports, 0 meaning any free one.
+) -> Iterator[Ports]:
+    """Hold the wanted ports, 0 meaning any free one.
 
+    The venue's processes can listen on a port that is held here, because both ask for
+    SO_REUSEADDR and this one does not listen; nobody is given it by the kernel meanwhile, neither
+    as a free port nor for a connection to another server.
     After `api` come its probes, the streams and, where it is wanted, the administration; after
     `metrics`, which is the engine's and by default the port after the engine's own, come those of
     projector, stream and market.
@@ -44,27 +50,24 @@ def choose_ports(
     wanted["--engine-port"] = [] if engine is None else [engine]
     wanted["--metrics-port"] = _run(metrics, 4)
     deadline = time.monotonic() + patience_s
-    # All sockets stay open until each has its port, so that no two get the same one.
-    sockets: list[socket.socket] = []
-    try:
-        for option, ports in wanted.items():
-            sockets.extend(_bind(port, option, deadline) for port in ports)
-        bound = [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-    bound_ports = iter(bound)
-    return Ports(
-        api=next(bound_ports),
-        operations=next(bound_ports),
-        stream=next(bound_ports),
-        admin=next(bound_ports) if with_admin else None,
-        engine=None if engine is None else next(bound_ports),
-        engine_metrics=next(bound_ports),
-        projector_metrics=next(bound_ports),
-        stream_metrics=next(bound_ports),
-        market_metrics=next(bound_ports),
-    )
+    with ExitStack() as stack:
+        held = [
+            stack.enter_context(_bind(port, option, deadline))
+            for option, ports in wanted.items()
+            for port in ports
+        ]
+        numbers = (int(each.getsockname()[1]) for each in held)
+        yield Ports(
+            api=next(numbers),
+            operations=next(numbers),
+            stream=next(numbers),
+            admin=next(numbers) if with_admin else None,
+            engine=None if engine is None else next(numbers),
+            engine_metrics=next(numbers),
+            projector_metrics=next(numbers),
+            stream_metrics=next(numbers),
+            market_metrics=next(numbers),
+        )
 
 
 def _run(first: int, count: int) -> list[int]:

@@ -160,7 +160,7 @@ def test_alpaca_py_configures_the_account(alpaca: Any) -> None:
     configuration.suspend_trade = True
     assert alpaca.set_account_configurations(configuration) == configuration
     assert alpaca.get_account_configurations() == configuration
-    wait_for(lambda: alpaca.get_account().trade_suspended_by_user, 1)
+    wait_for(lambda: alpaca.get_account().trade_suspended_by_user)
     with pytest.raises(APIError) as refusal:
         alpaca.submit_order(limit_request())
     assert refusal.value.code == 40310000

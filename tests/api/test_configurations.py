@@ -116,7 +116,7 @@ def test_all_keys_of_the_account_are_restricted_and_no_others(
     with venue.client(second) as same, venue.client(new_account()) as other:
         assert same.post("/v2/orders", json=limit_order()).status_code == 200
         client.patch(PATH, json={"suspend_trade": True})
-        wait_for(lambda: same.post("/v2/orders", json=limit_order()).status_code == 403, 1)
+        wait_for(lambda: same.post("/v2/orders", json=limit_order()).status_code == 403)
         assert other.get(PATH).json() == DEFAULTS
         assert other.post("/v2/orders", json=limit_order()).status_code == 200
 

@@ -30,7 +30,7 @@ def test_an_order_under_way_when_the_engine_dies_is_of_unknown_fate_until_it_is_
     with venue.client(key) as client:
         assert client.get("/v2/orders").json() == []
         venue.engine.pause()
-        threading.Timer(0.3, lambda: venue.engine.process.kill()).start()
+        threading.Timer(1, lambda: venue.engine.process.kill()).start()
         lost = client.post("/v2/orders", json=body)
         assert lost.status_code == 503
         assert lost.headers["retry-after"] == "1"

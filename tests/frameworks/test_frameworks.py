@@ -133,6 +133,14 @@ class Run:
         # freqtrade breaks its lines.
         return self.framework.success in " ".join(self.log.read_text().split())
 
+    def end(self) -> None:
+        """Wait for its end, which it was asked for."""
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # How long it takes to leave is not the venue's.
+            self.process.wait()
+
     def has_traded_or_ended(self) -> bool:
         return self.has_traded() or self.process.poll() is not None
 
@@ -151,7 +159,7 @@ def test_frameworks_trade_until_they_have_filled(up: Up, tmp_path: Path) -> None
         for run in runs:
             run.process.send_signal(signal.SIGINT)
         for run in runs:
-            run.process.wait(60)
+            run.end()
     for framework in FRAMEWORKS:
         orders = http.get(
             up.url + "/v2/orders?status=closed", headers=up.headers(framework.account)

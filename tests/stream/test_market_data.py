@@ -19,6 +19,7 @@ from tests.support.ports import free_port
 from tests.support.venue import Venue
 from tests.support.waiting import until
 
+BID = {"symbol": "AAPL", "side": "buy", "type": "limit", "time_in_force": "gtc", "qty": "1"}
 SHARES, PAIRS = "/v2/iex", "/v1beta3/crypto/us"
 
 
@@ -162,11 +163,15 @@ async def test_a_client_that_reads_late_gets_the_newest_quote_and_the_whole_book
     async with client(streaming, SHARES) as late:
         await late.subscribe(alice, quotes=["AAPL"], orderbooks=["AAPL"])
         late.connection.transport.pause_reading()
-        price = 0
-        while not stream_metric(port, "conflated_total"):
-            for _ in range(100):
-                price += 1
-                order(streaming, alice, qty="1", limit_price=str(price))
+        cents = 0
+        with streaming.client(alice) as trading:
+            while not stream_metric(port, "conflated_total"):
+                steps = range(cents + 1, cents + 201)
+                cents += 200
+                orders = [{**BID, "limit_price": f"{step / 100:.2f}"} for step in steps]
+                entered = trading.post("/v2/orders:batch", json={"orders": orders})
+                assert {result["status"] for result in entered.json()} == {200}
+        price = cents / 100
         late.connection.transport.resume_reading()
         quote: dict[str, Any] = {}
         book: dict[str, Any] = {}
@@ -175,10 +180,10 @@ async def test_a_client_that_reads_late_gets_the_newest_quote_and_the_whole_book
             messages += await late.hear()
             quote = next((each for each in reversed(messages) if each["T"] == "q"), quote)
             book = next((each for each in reversed(messages) if each["T"] == "o"), book)
-    assert [level["p"] for level in book["b"]] == list(range(price, 0, -1))
+    assert [level["p"] for level in book["b"]] == [step / 100 for step in range(cents, 0, -1)]
     quotes = [each["seq"] for each in messages if each["T"] == "q"]
     assert quotes == sorted(set(quotes))
-    assert len(quotes) < price
+    assert len(quotes) < cents
 
 
 async def test_a_client_that_does_not_read_is_closed_and_others_go_on(

@@ -35,7 +35,8 @@ def open_channel(settings: Settings, target: str | None = None) -> grpc.aio.Chan
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            # How long an attempt to connect may take, too: a busy machine needs more than a moment.
+            ("grpc.min_reconnect_backoff_ms", 1_000),
             (
                 "grpc.max_reconnect_backoff_ms",
                 round(settings.engine_reconnect_backoff_max_s * 1000),

@@ -16,7 +16,7 @@ PAIR = "BTC/USD"
 
 # Rollouts take as long as pods take to stop. The ingress controller here learns of it within 3 s.
 QUICK = (
-    "api.shutdown.noticeSeconds=8",  # Until the ingress of a busy machine knows.
+    "api.shutdown.noticeSeconds=12",  # Until the ingress of a busy machine knows.
     "api.shutdown.drainSeconds=3",
     "api.engineReplyTimeoutSeconds=3",
 )

@@ -87,7 +87,7 @@ def test_every_route_is_named_here(admin: httpx.Client) -> None:
         operation = document["paths"][path][method.lower()]
         assert operation["security"] == [{"Token": []}], (method, path)
         assert "401" in operation["responses"]
-        # A path with a line break leads nowhere.
+        # No route matches a name with a line break.
         assert "404" in operation["responses"] or "{" not in path, (method, path)
 
 

@@ -711,7 +711,7 @@ def test_an_issuer_that_is_not_the_configured_one_is_not_believed(
         token = own.token(account_id)
 
         def assert_not_believed(reason: str) -> None:
-            """Each failure that is another than the one before is logged once."""
+            """The venue logs a failure when it differs from the one before."""
             before = len(failures())
 
             def is_said() -> bool:

@@ -207,7 +207,7 @@ def test_ports_of_a_killed_venue_are_waited_for(tmp_path: Path) -> None:
 def test_a_held_port_is_its_venues_and_nobody_elses() -> None:
     with held_ports(0, None, 0) as ports, socket.socket() as other:
         socket.create_server(("127.0.0.1", ports.api)).close()
-        # Whoever asks for no sharing is whom the kernel gives a port.
+        # The kernel refuses a program that does not share its port.
         with pytest.raises(OSError, match="in use"):
             other.bind(("127.0.0.1", ports.stream))
 

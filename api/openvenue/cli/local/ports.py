@@ -36,9 +36,9 @@ def held_ports(
 ) -> Iterator[Ports]:
     """Hold the wanted ports, 0 meaning any free one.
 
-    The venue's processes can listen on a port that is held here, because both ask for
-    SO_REUSEADDR and this one does not listen; nobody is given it by the kernel meanwhile, neither
-    as a free port nor for a connection to another server.
+    The venue's processes can listen on a held port: both sockets ask for SO_REUSEADDR, and this
+    one does not listen. Meanwhile the kernel gives the port to nobody else, neither as a free one
+    nor for a connection to another server.
     After `api` come its probes, the streams and, where it is wanted, the administration; after
     `metrics`, which is the engine's and by default the port after the engine's own, come those of
     projector, stream and market.

@@ -92,6 +92,8 @@ def test_a_position_is_given_and_taken(admin: httpx.Client, account: str) -> Non
     assert taken.json()["qty"] == "1"
     (held,) = admin.get(account).json()["positions"]
     assert (held["symbol"], held["qty"]) == ("BTC/USD", "1")
+    rest = admin.post(f"{account}/positions", json={"symbol": "BTC/USD", "qty": "-1"})
+    assert (rest.status_code, rest.json()["qty"], rest.json()["cost"]) == (200, "0", "0")
 
 
 @pytest.mark.parametrize(

@@ -183,50 +183,56 @@ def test_a_replacement_beyond_what_there_is_tells_what_there_would_be(
     assert (dear["buying_power"], dear["cost_basis"]) == ("10000000", "20000000")
 
 
-def test_canceling_all_reports_each_order(client: httpx.Client) -> None:
+def test_canceling_all_reports_each_order_oldest_first(client: httpx.Client) -> None:
     orders = [submit(client) for _ in range(3)]
     response = client.delete("/v2/orders")
     assert response.status_code == 207
-    results = response.json()
-    assert {result["id"] for result in results} == {order["id"] for order in orders}
-    assert {result["status"] for result in results} == {200}
-    assert {result["body"]["status"] for result in results} == {"canceled"}
+    assert response.json() == [{"id": order["id"], "status": 200} for order in orders]
+    assert {client.get(f"/v2/orders/{order['id']}").json()["status"] for order in orders} == {
+        "canceled"
+    }
 
 
-def test_canceling_all_goes_beyond_one_page_of_the_engine(
-    venue: Venue, client: httpx.Client
+def test_all_of_some_symbols_or_of_one_side_are_canceled(
+    venue: Venue, client: httpx.Client, account: NewKey
 ) -> None:
-    for _ in range(501):
-        submit(client, qty="1", limit_price="1")
-    assert len(client.delete("/v2/orders").json()) == 501
-    assert client.get("/v2/orders").json() == []
+    venue.give(account.account_id, 1, 5)
+    bid = submit(client)["id"]
+    ask = submit(client, side="sell", qty="1", limit_price="900")["id"]
+    coin = submit(client, symbol="BTC/USD", qty="1", limit_price="100")["id"]
+
+    def canceled(**filters: str) -> list[str]:
+        response = client.delete("/v2/orders", params=filters)
+        assert response.status_code == 207, response.text
+        return [result["id"] for result in response.json()]
+
+    assert canceled(side="sell") == [ask]
+    assert canceled(symbols="BTC/USD", side="sell") == []
+    assert canceled(symbols="BTC/USD") == [coin]
+    assert canceled(symbols="AAPL,BTC/USD") == [bid]
 
 
-async def test_canceling_all_says_so_when_it_could_not_look_for_all(
-    application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"symbols": "AAPL,NOPE"}, "asset 'NOPE' is not found"),
+        ({"symbols": ""}, "symbols names no symbol"),
+        ({"side": "long"}, "side"),
+        ({"symbol": "AAPL"}, "symbol"),
+    ],
+)
+def test_a_filter_that_cannot_be_cancels_nothing(
+    client: httpx.Client, filters: dict[str, str], message: str
 ) -> None:
-    whole = paging.open_orders
-
-    async def one_page_only(*args: Any, before: int = 0, **options: Any) -> Any:
-        if before:
-            raise problems.unavailable("the matching engine cannot be reached")
-        return await whole(*args, before=before, **options)
-
-    monkeypatch.setattr(canceling, "open_orders", one_page_only)
-    monkeypatch.setattr(canceling, "ENGINE_PAGE_MAX", 2)
-    async with client_of(application, account) as client:
-        for _ in range(3):
-            await client.post("/v2/orders", json=limit_order())
-        answer = await client.delete("/v2/orders")
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-        assert "2 orders were canceled and others may still be open" in answer.json()["detail"]
-        assert len((await client.get("/v2/orders")).json()) == 1
+    order = submit(client)
+    response = client.delete("/v2/orders", params=filters)
+    assert response.status_code == 422
+    assert message in response.json()["message"]
+    assert client.get(f"/v2/orders/{order['id']}").json()["status"] == "new"
 
 
-async def test_canceling_all_stops_at_its_bound_and_goes_on_with_the_next_call(
-    application: Application, account: NewKey
-) -> None:
-    total = canceling.CANCEL_ALL_ORDERS_MAX + 600
+async def rest(application: Application, account: NewKey, total: int) -> None:
+    """Enter orders that rest, past the limits of one request."""
     engine = worker_of(application).engine
     for start in range(0, total, 1000):
         requests = [
@@ -246,12 +252,36 @@ async def test_canceling_all_stops_at_its_bound_and_goes_on_with_the_next_call(
         ]
         replies = await asyncio.gather(*(engine.submit(request) for request in requests))
         assert all(reply.HasField("order") for reply in replies)
+
+
+async def test_canceling_all_goes_beyond_one_command_of_the_engine(
+    application: Application, account: NewKey
+) -> None:
+    await rest(application, account, 5_600)
     async with client_of(application, account) as client:
-        first = (await client.delete("/v2/orders")).json()
-        assert {result["status"] for result in first} == {200}
-        assert len(first) == canceling.CANCEL_ALL_ORDERS_MAX
-        assert len((await client.delete("/v2/orders")).json()) == 600
+        results = (await client.delete("/v2/orders")).json()
+        assert {result["status"] for result in results} == {200}
+        assert len({result["id"] for result in results}) == 5_600
         assert (await client.get("/v2/orders")).json() == []
+
+
+async def test_canceling_all_says_so_when_it_could_not_cancel_all(
+    application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = canceling.engine_reply
+
+    async def once_only(worker: Worker, request: pb.Request) -> pb.Reply:
+        if request.cancel_orders.from_order_id:
+            raise problems.unavailable("the matching engine cannot be reached")
+        return await whole(worker, request)
+
+    monkeypatch.setattr(canceling, "engine_reply", once_only)
+    await rest(application, account, 5_001)
+    async with client_of(application, account) as client:
+        answer = await client.delete("/v2/orders")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert "5000 orders were canceled and others may still be open" in answer.json()["detail"]
+        assert len((await client.get("/v2/orders")).json()) == 1
 
 
 def test_lists_are_filtered_by_status(client: httpx.Client) -> None:

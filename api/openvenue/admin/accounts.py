@@ -82,5 +82,6 @@ async def adjust_position(
         )
     )
     account = await admin.account(account_id)
-    held = next(p for p in account.positions if p.instrument_id == terms.instrument_id)
-    return held, terms
+    flat = pb.Position(instrument_id=terms.instrument_id)
+    held = (p for p in account.positions if p.instrument_id == terms.instrument_id)
+    return next(held, flat), terms

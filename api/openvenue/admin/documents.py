@@ -36,6 +36,13 @@ class AccountBlock(msgspec.Struct, kw_only=True):
     trading_blocked: bool
 
 
+class CanceledOrders(msgspec.Struct, kw_only=True):
+    """How many open orders of an account an administrator canceled."""
+
+    account_id: int
+    canceled: int
+
+
 class HeldPosition(msgspec.Struct, kw_only=True):
     """A position of an account; `reserved` is what open orders may need of it."""
 

@@ -31,6 +31,10 @@ class AlreadyExists(AdminError):
     """The number is in use."""
 
 
+class GoesOnTrading(AdminError):
+    """The account trades while something is done that needs it to stand still."""
+
+
 class Refused(AdminError):
     """The engine refused a command, for `reason`, or a call."""
 

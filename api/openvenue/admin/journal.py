@@ -49,6 +49,7 @@ CommandName = Literal[
     "adjust_position",
     "end_trading_day",
     "configure",
+    "cancel_orders",
 ]
 EventName = Literal["accepted", "rejected", "duplicate", "trade", "canceled", "expired", "replaced"]
 Details = dict[str, str | int | bool | None]
@@ -321,7 +322,7 @@ class _Teller:
         events = [told for event in entry.events if (told := self._event(event)) is not None]
         if not events and not self._names_order(entry, kind):
             return None
-        by_trader = kind in _ORDER_COMMANDS
+        by_trader = _is_of_trader(entry, kind)
         command = getattr(entry, kind) if kind is not None else None
         return StoryEntry(
             sequence=entry.sequence,
@@ -415,6 +416,12 @@ class _Teller:
                 if order.position_intent
                 else None,
             }
+        if kind == "cancel_orders":
+            filters = entry.cancel_orders
+            return {
+                "symbol": self._terms.symbol if filters.instrument_id else None,
+                "side": SIDES[filters.side] if filters.side else None,
+            }
         if kind == "replace_order":
             wanted = entry.replace_order
             return {
@@ -435,9 +442,13 @@ class _Teller:
         return format_steps(ticks, self._terms.tick_size_nanos) if ticks else None
 
 
+def _is_of_trader(entry: pb.JournalEntry, kind: str | None) -> bool:
+    return kind in _ORDER_COMMANDS or (kind == "cancel_orders" and not entry.actor)
+
+
 def _is_wanted(entry: pb.JournalEntry, administrator: str | None, account_id: int | None) -> bool:
     kind = entry.WhichOneof("command")
-    if kind is None or kind in _ORDER_COMMANDS:
+    if kind is None or _is_of_trader(entry, kind):
         return False
     if administrator is not None and entry.actor != administrator:
         return False
@@ -497,10 +508,25 @@ def _details(
             yield "symbol", known.symbol
             yield "qty", format_steps(moved.qty_lots, known.lot_size_nanos)
         yield "cost", format_micros(moved.cost_micros)
+    elif kind == "cancel_orders":
+        yield from _cancel_details(entry, terms)
     elif kind == "configure":
         yield "rules_version", entry.configure.rules_version
         for field, value in entry.configure.limits.ListFields():
             yield field.name, value
+
+
+def _cancel_details(
+    entry: pb.JournalEntry, terms: Terms
+) -> Iterator[tuple[str, str | int | bool | None]]:
+    wanted = entry.cancel_orders
+    known = terms.get(wanted.instrument_id)
+    if known is not None:
+        yield "symbol", known.symbol
+    elif wanted.instrument_id:
+        yield "instrument_id", wanted.instrument_id
+    yield "side", SIDES[wanted.side] if wanted.side else None
+    yield "canceled", sum(event.HasField("order_canceled") for event in entry.events)
 
 
 def _reason(reason: int) -> str:

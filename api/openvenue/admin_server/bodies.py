@@ -30,6 +30,19 @@ class CashRequest(_Body):
     amount: str
 
 
+class ResetRequest(_Body):
+    """The cash that the account has afterwards."""
+
+    cash: str
+
+
+class CloneRequest(_Body):
+    """What to call the new account; without a number it gets the next free one."""
+
+    name: str
+    account_id: int | None = None
+
+
 class BlockRequest(_Body):
     """Whether the API refuses the account's new orders and replacements."""
 

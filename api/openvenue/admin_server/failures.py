@@ -9,6 +9,7 @@ from openvenue.admin.errors import (
     AlreadyExists,
     DatabaseAway,
     EngineAway,
+    GoesOnTrading,
     InvalidRequest,
     NotAdmitted,
     NotFound,
@@ -64,7 +65,7 @@ def problem_of(error: AdminError, method: str) -> Problem:
             return problems.invalid(str(error))
         case NotFound():
             return problems.not_found(str(error))
-        case AlreadyExists():
+        case AlreadyExists() | GoesOnTrading():
             return problems.conflict(str(error))
         case EngineAway() if method in _SAFE_METHODS:
             return problems.unavailable("the engine's administration does not answer")

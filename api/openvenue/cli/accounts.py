@@ -9,6 +9,7 @@ from openvenue.admin import documents
 from openvenue.admin.accounts import NewAccount, adjust_cash, adjust_position, open_account
 from openvenue.admin.blocks import set_trading_blocked
 from openvenue.admin.database import AdminDatabase
+from openvenue.admin.resets import OrdersFilter, cancel_orders, clone_account, reset_account
 from openvenue.cli.connection import (
     DATA_DIR_DEFAULT,
     DataDirOption,
@@ -19,6 +20,7 @@ from openvenue.cli.connection import (
 from openvenue.commands import CommandError, JsonOption, print_record, print_rows
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.units import UnitError, parse_micros
+from openvenue.vocabulary import SIDES
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Open accounts, and move money and positions."
@@ -130,6 +132,63 @@ def position(
             return {"account_id": account_id, **shown}
 
     print_record(asyncio.run(run()), as_json=as_json)
+
+
+@app.command("cancel-orders")
+def cancel_open(
+    account_id: AccountArgument,
+    symbol: Annotated[str | None, typer.Option(help="Only those of this instrument.")] = None,
+    side: Annotated[str | None, typer.Option(help="Only those of this side: buy or sell.")] = None,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Cancel an account's open orders; block it first, so that none come after."""
+    if side is not None and side not in SIDES.numbers:
+        raise CommandError(f"--side must be {' or '.join(SIDES.numbers)}, not {side}")
+    wanted = OrdersFilter(symbol, SIDES.numbers[side] if side else pb.SIDE_UNSPECIFIED)
+
+    async def run() -> documents.CanceledOrders:
+        async with administration(data_dir) as admin:
+            canceled = await cancel_orders(admin, account_id, wanted)
+            return documents.CanceledOrders(account_id=account_id, canceled=canceled)
+
+    print_record(documents.shown(asyncio.run(run())), as_json=as_json)
+
+
+@app.command()
+def reset(
+    account_id: AccountArgument,
+    cash: Annotated[str, typer.Option(help="Money that it has afterwards.")],
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Cancel an account's orders, empty its positions and set its cash; block it if it trades."""
+    cash_micros = _amount(cash)
+
+    async def run() -> pb.Account:
+        async with administration(data_dir) as admin:
+            return await reset_account(admin, account_id, cash_micros)
+
+    print_record(_summary(asyncio.run(run())), as_json=as_json)
+
+
+@app.command()
+def clone(
+    account_id: AccountArgument,
+    name: Annotated[str, typer.Argument(help="What to call the new one; at most 64 bytes.")],
+    new_id: Annotated[
+        int | None, typer.Option("--id", min=1, help="Account number; default: the next free one.")
+    ] = None,
+    data_dir: DataDirOption = DATA_DIR_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Open an account with another's terms, cash and positions; not its orders and keys."""
+
+    async def run() -> pb.Account:
+        async with administration(data_dir) as admin:
+            return await clone_account(admin, account_id, name, new_id)
+
+    print_record(_summary(asyncio.run(run())), as_json=as_json)
 
 
 @app.command()

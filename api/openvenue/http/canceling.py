@@ -1,17 +1,15 @@
-"""Cancels of one order, and of all that an account has open."""
+"""Cancels of one order, and of all open orders of an account, or some of them."""
 
-import asyncio
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from openvenue.documents import resources
-from openvenue.engine.errors import EngineUnavailable
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
-from openvenue.http.engine_calls import engine_reply, order_of
-from openvenue.http.open_orders import ENGINE_PAGE_MAX, open_orders
+from openvenue.http.engine_calls import engine_reply, not_taken
 from openvenue.http.worker import Worker
 
-CANCEL_ALL_ORDERS_MAX = 10_000
+ALL_INSTRUMENTS = (0,)
 
 
 async def cancel(worker: Worker, account_id: int, order_id: int) -> pb.Reply:
@@ -20,43 +18,46 @@ async def cancel(worker: Worker, account_id: int, order_id: int) -> pb.Reply:
     return await engine_reply(worker, pb.Request(cancel_order=command))
 
 
-async def cancel_open_orders(worker: Worker, account_id: int) -> list[resources.CancelResult]:
-    """Cancel the account's open orders, newest first, at most CANCEL_ALL_ORDERS_MAX.
+async def cancel_open_orders(
+    worker: Worker,
+    account_id: int,
+    instrument_ids: Sequence[int] = ALL_INSTRUMENTS,
+    side: "pb.Side.ValueType" = pb.SIDE_UNSPECIFIED,
+) -> list[resources.CancelResult]:
+    """Cancel the account's open orders, oldest first: of these instruments, of one side or both.
 
-    Raises Problem 503 if some could not be found in time; it says how many were canceled so far.
+    One command of the engine cancels up to thousands. Raises Problem as `engine_reply` does; if
+    some were canceled before, it is a 503 that says how many.
     """
-    results: list[resources.CancelResult] = []
-    before = 0
-    while len(results) < CANCEL_ALL_ORDERS_MAX:
-        try:
-            page = await open_orders(worker, account_id, before=before, limit=ENGINE_PAGE_MAX)
-        except problems.Problem as problem:
-            if not results:
-                raise
-            canceled = sum(result.status == HTTPStatus.OK for result in results)
-            raise problems.unavailable(
-                f"{canceled} orders were canceled and others may still be open, because the rest "
-                f"could not be listed ({problem.detail}): ask again"
-            ) from problem
-        if not page:
-            break
-        before = page[-1].order_id
-        results += await asyncio.gather(
-            *(_cancel_result(worker, account_id, order.order_id) for order in page)
-        )
-    return results
+    canceled: list[int] = []
+    for instrument_id in instrument_ids:
+        command = pb.CancelOrders(account_id=account_id, instrument_id=instrument_id, side=side)
+        while True:
+            try:
+                reply = await _cancel_many(worker, command)
+            except problems.Problem as problem:
+                if not canceled:
+                    raise
+                raise problems.unavailable(
+                    f"{len(canceled)} orders were canceled and others may still be open "
+                    f"({problem.detail}): ask again"
+                ) from problem
+            canceled += reply.order_ids
+            if reply.stopped_at_order_id == 0:
+                break
+            command.from_order_id = reply.stopped_at_order_id
+    public_id = worker.views.order_ids.format
+    return [resources.CancelResult(public_id(number), HTTPStatus.OK) for number in canceled]
 
 
-async def _cancel_result(worker: Worker, account_id: int, order_id: int) -> resources.CancelResult:
-    public_id = worker.views.order_ids.format(order_id)
-    try:
-        order = order_of(await cancel(worker, account_id, order_id))
-    except problems.Problem as problem:
-        return resources.CancelResult(public_id, problem.status)
-    try:
-        instrument = await worker.instruments.of_id(order.instrument_id)
-    except EngineUnavailable:
-        # It is canceled anyway; only its instrument could not be read.
-        return resources.CancelResult(public_id, HTTPStatus.OK)
-    document = worker.views.order(order, instrument)
-    return resources.CancelResult(public_id, HTTPStatus.OK, document)
+async def _cancel_many(worker: Worker, command: pb.CancelOrders) -> pb.CanceledOrders:
+    reply = await engine_reply(worker, pb.Request(cancel_orders=command))
+    body = reply.WhichOneof("body")
+    if body == "canceled_orders":
+        return reply.canceled_orders
+    if body == "reject":
+        raise problems.of_reject(reply.reject)
+    if reply.not_sequenced.cause == pb.NotSequenced.CAUSE_INVALID_ARGUMENT:
+        # Only an engine of the version before, during a rollout, does not know the command.
+        raise problems.unavailable("the matching engine is being replaced")
+    raise not_taken(reply.not_sequenced)

@@ -303,6 +303,7 @@ TEST(Codec, TheNumbersOfKindsNeverChange) {
   EXPECT_EQ(number(core::AdjustPosition{}), 7);
   EXPECT_EQ(number(core::EndTradingDay{}), 8);
   EXPECT_EQ(number(core::Configure{}), 9);
+  EXPECT_EQ(number(core::CancelOrders{}), 10);
   const auto event_number = [](const core::Event& event) {
     return std::to_integer<int>(
         encode({{1, 1, core::EndTradingDay{}, {}}, {event}})[kEventCountAt + 4]);
@@ -317,10 +318,11 @@ TEST(Codec, TheNumbersOfKindsNeverChange) {
   EXPECT_EQ(event_number(core::BalanceAdjusted{}), 8);
   EXPECT_EQ(event_number(core::PositionAdjusted{}), 9);
   EXPECT_EQ(event_number(core::TradingDayEnded{}), 10);
+  EXPECT_EQ(event_number(core::OrdersCanceled{}), 11);
 }
 
 TEST(Codec, AnUnknownKindIsRefused) {
-  for (const int kind : {0, 10, 255}) {
+  for (const int kind : {0, 11, 255}) {
     std::vector<std::byte> bytes = encode({{1, 1, core::EndTradingDay{}}, {}});
     bytes[kKindAt] = static_cast<std::byte>(kind);
     Entry decoded;

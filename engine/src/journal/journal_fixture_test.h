@@ -137,6 +137,9 @@ class Market {
                                   .client_order_id = id};
       case 3:
         return core::EndTradingDay{};
+      case 4:
+        return core::CancelOrders{
+            .account = account, .both_sides = uniform(0, 1) == 1, .from = known};
       default:
         return new_order(account, id);
     }

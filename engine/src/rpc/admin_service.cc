@@ -64,7 +64,7 @@ grpc::Status AdminService::Apply(grpc::ServerContext* context, const v1::AdminRe
   spdlog::info("administration sequence={} actor={} command={}", reply.sequence, actor,
                command_name(*request));
   response->set_sequence(reply.sequence);
-  for (const core::Event& event : std::get<runtime::AdminOutcome>(reply.body).events) {
+  for (const core::Event& event : std::get<runtime::CommandEvents>(reply.body).events) {
     encode(event, *response->add_events());
     if (const auto* rejected = std::get_if<core::Rejected>(&event)) {
       response->set_reject_reason(static_cast<v1::Reason>(rejected->reason));

@@ -70,6 +70,19 @@ Malformed decode(const v1::CancelOrder& wire, core::CancelOrder& out) {
   return std::nullopt;
 }
 
+Malformed decode(const v1::CancelOrders& wire, core::CancelOrders& out) {
+  out.both_sides = wire.side() == v1::SIDE_UNSPECIFIED;
+  if (!out.both_sides) {
+    if (auto bad = decode_enum("side", wire.side(), v1::Side_IsValid(wire.side()), out.side)) {
+      return bad;
+    }
+  }
+  out.account = wire.account_id();
+  out.instrument = wire.instrument_id();
+  out.from = wire.from_order_id();
+  return std::nullopt;
+}
+
 Malformed decode(const v1::ReplaceOrder& wire, core::ReplaceOrder& out) {
   out.account = wire.account_id();
   out.order_id = wire.order_id();
@@ -167,6 +180,8 @@ Malformed decode(const v1::Request& request, runtime::Operation& out) {
       return decode_command<core::NewOrder>(request.new_order(), command());
     case v1::Request::kCancelOrder:
       return decode_command<core::CancelOrder>(request.cancel_order(), command());
+    case v1::Request::kCancelOrders:
+      return decode_command<core::CancelOrders>(request.cancel_orders(), command());
     case v1::Request::kReplaceOrder:
       return decode_command<core::ReplaceOrder>(request.replace_order(), command());
     case v1::Request::kGetOrder:
@@ -194,6 +209,8 @@ Malformed decode(const v1::AdminRequest& request, core::CommandBody& out) {
     case v1::AdminRequest::kEndTradingDay:
       out = core::EndTradingDay{};
       return std::nullopt;
+    case v1::AdminRequest::kCancelOrders:
+      return decode_command<core::CancelOrders>(request.cancel_orders(), out);
     case v1::AdminRequest::COMMAND_NOT_SET:
       break;
   }

@@ -48,6 +48,29 @@ TEST(Decode, KeepsEveryFieldOfAnOrder) {
   EXPECT_EQ(std::get<core::NewOrder>(std::get<core::CommandBody>(operation.body)), expected);
 }
 
+TEST(Decode, KeepsEveryFieldOfCancelOrders) {
+  v1::Request request;
+  auto& wire = *request.mutable_cancel_orders();
+  wire.set_account_id(1);
+  wire.set_instrument_id(2);
+  wire.set_from_order_id(3);
+  const auto decoded = [&] {
+    runtime::Operation operation;
+    EXPECT_FALSE(decode(request, operation).has_value());
+    return std::get<core::CancelOrders>(std::get<core::CommandBody>(operation.body));
+  };
+  EXPECT_EQ(decoded(), (core::CancelOrders{.account = 1, .instrument = 2, .from = 3}));
+  wire.set_side(v1::SIDE_SELL);
+  EXPECT_EQ(decoded(), (core::CancelOrders{.account = 1,
+                                           .instrument = 2,
+                                           .both_sides = false,
+                                           .side = core::Side::kSell,
+                                           .from = 3}));
+  wire.set_side(static_cast<v1::Side>(3));
+  runtime::Operation operation;
+  EXPECT_TRUE(decode(request, operation).has_value());
+}
+
 TEST(Decode, RefusesEnumeratorsThatNameNothing) {
   EXPECT_FALSE(accepts([](auto& order) { order.set_side(v1::SIDE_UNSPECIFIED); }));
   EXPECT_FALSE(accepts([](auto& order) { order.set_side(static_cast<v1::Side>(3)); }));

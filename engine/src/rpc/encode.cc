@@ -65,6 +65,19 @@ void encode_body(const runtime::OrderList& list, v1::Reply& out) {
   for (const core::Order& order : list.orders) encode(order, *body.add_orders());
 }
 
+// Of a CancelOrders, the only one of these that comes in a session.
+void encode_body(const runtime::CommandEvents& outcome, v1::Reply& out) {
+  for (const core::Event& event : outcome.events) {
+    if (const auto* rejected = std::get_if<core::Rejected>(&event)) {
+      out.mutable_reject()->set_reason(static_cast<v1::Reason>(rejected->reason));
+    } else if (const auto* canceled = std::get_if<core::OrderCanceled>(&event)) {
+      out.mutable_canceled_orders()->add_order_ids(canceled->order_id);
+    } else if (const auto* end = std::get_if<core::OrdersCanceled>(&event)) {
+      out.mutable_canceled_orders()->set_stopped_at_order_id(end->stopped_at);
+    }
+  }
+}
+
 void encode_body(const runtime::AccountState& state, v1::Reply& out) {
   rpc::encode(state, *out.mutable_account());
 }
@@ -89,6 +102,14 @@ void encode_command(const core::CancelOrder& command, v1::JournalEntry& out) {
   auto& body = *out.mutable_cancel_order();
   body.set_account_id(command.account);
   body.set_order_id(command.order_id);
+}
+
+void encode_command(const core::CancelOrders& command, v1::JournalEntry& out) {
+  auto& body = *out.mutable_cancel_orders();
+  body.set_account_id(command.account);
+  body.set_instrument_id(command.instrument);
+  if (!command.both_sides) body.set_side(static_cast<v1::Side>(command.side));
+  body.set_from_order_id(command.from);
 }
 
 void encode_command(const core::ReplaceOrder& command, v1::JournalEntry& out) {
@@ -233,6 +254,10 @@ void encode_event(const core::PositionAdjusted& event, v1::Event& out) {
 
 void encode_event(const core::TradingDayEnded& event, v1::Event& out) {
   out.mutable_trading_day_ended()->set_complete(event.complete);
+}
+
+void encode_event(const core::OrdersCanceled& event, v1::Event& out) {
+  out.mutable_orders_canceled()->set_stopped_at_order_id(event.stopped_at);
 }
 
 }  // namespace

@@ -95,6 +95,24 @@ TEST_F(ServerTest, TradesTwoSessionsAgainstEachOther) {
   EXPECT_EQ(canceled.order().filled_lots(), 4);
 }
 
+TEST_F(ServerTest, CancelsByAccountAndSideInOneRequest) {
+  TestSession session(channel_);
+  const auto bid = session.ask(new_order(1, 1, v1::SIDE_BUY, 1, 10, "bid"));
+  const auto ask = session.ask(new_order(2, 1, v1::SIDE_SELL, 1, 20, "ask"));
+  v1::Request request;
+  request.set_request_id(3);
+  request.mutable_cancel_orders()->set_account_id(1);
+  request.mutable_cancel_orders()->set_side(v1::SIDE_SELL);
+  const auto sells = session.ask(request);
+  EXPECT_THAT(sells.canceled_orders().order_ids(), ElementsAre(ask.order().order_id()));
+  EXPECT_EQ(sells.canceled_orders().stopped_at_order_id(), 0U);
+  request.mutable_cancel_orders()->clear_side();
+  EXPECT_THAT(session.ask(request).canceled_orders().order_ids(),
+              ElementsAre(bid.order().order_id()));
+  request.mutable_cancel_orders()->set_account_id(99);
+  EXPECT_EQ(session.ask(request).reject().reason(), v1::REASON_UNKNOWN_ACCOUNT);
+}
+
 TEST_F(ServerTest, TakesAResentOrderForTheOneItWas) {
   std::uint64_t order_id = 0;
   {

@@ -11,7 +11,7 @@ namespace {
 
 using Body = decltype(Reply::body);
 
-// The account of an order command; nothing for administrative commands.
+// The account of a command on one order; nothing for all others.
 std::optional<core::AccountId> trading_account(const core::CommandBody& body) {
   return std::visit(
       [](const auto& command) -> std::optional<core::AccountId> {
@@ -186,10 +186,10 @@ Body answer_to(const core::Exchange& exchange, const GetStatus& query) {
 
 Reply answer(const core::Exchange& exchange, const core::Command& command,
              const core::EventBuffer& events, std::uint64_t request_id) {
-  Reply reply{request_id, command.sequence, 1, {}};
+  Reply reply{request_id, command.sequence, weight(command.body), {}};
   const auto account = trading_account(command.body);
   if (!account) {
-    reply.body = AdminOutcome{events};
+    reply.body = CommandEvents{events};
   } else if (const auto* rejected = std::get_if<core::Rejected>(&events.front())) {
     reply.body = refusal(exchange, *rejected, *account);
   } else {

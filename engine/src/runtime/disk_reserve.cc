@@ -17,7 +17,8 @@ bool DiskReserve::takes(const core::CommandBody& command) const {
     case Room::kForAll:
       return true;
     case Room::kForCancels:
-      return std::holds_alternative<core::CancelOrder>(command);
+      return std::holds_alternative<core::CancelOrder>(command) ||
+             std::holds_alternative<core::CancelOrders>(command);
     case Room::kNone:
       return false;
   }

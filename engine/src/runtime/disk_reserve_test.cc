@@ -34,8 +34,10 @@ TEST(DiskReserve, TakesCancelsBelowTheReserveAndNothingBelowAFourthOfIt) {
   EXPECT_FALSE(reserve.takes(core::ReplaceOrder{}));
   EXPECT_FALSE(reserve.takes(core::AdjustBalance{}));
   EXPECT_TRUE(reserve.takes(core::CancelOrder{}));
+  EXPECT_TRUE(reserve.takes(core::CancelOrders{}));
   free_bytes = 99;
   reserve.look();
+  EXPECT_FALSE(reserve.takes(core::CancelOrders{}));
   EXPECT_FALSE(reserve.takes(core::CancelOrder{}));
 }
 

@@ -18,6 +18,9 @@ constexpr std::uint32_t kVisitsPerWeight = 16;
 
 constexpr std::uint32_t kWholeStateWeight = 4096;
 
+// Most cancel some orders; its reply names each by an event.
+constexpr std::uint32_t kCancelOrdersWeight = 512;
+
 struct WeightOf {
   std::uint32_t operator()(const GetOrder&) const { return 1; }
   std::uint32_t operator()(const ListOpenOrders& query) const {
@@ -38,9 +41,13 @@ struct WeightOf {
 
 std::uint32_t weight(const Query& query) { return std::visit(WeightOf{}, query); }
 
+std::uint32_t weight(const core::CommandBody& command) {
+  return std::holds_alternative<core::CancelOrders>(command) ? kCancelOrdersWeight : 1;
+}
+
 std::uint32_t weight(const Operation& operation) {
-  const auto* query = std::get_if<Query>(&operation.body);
-  return query == nullptr ? 1 : weight(*query);
+  if (const auto* query = std::get_if<Query>(&operation.body)) return weight(*query);
+  return weight(std::get<core::CommandBody>(operation.body));
 }
 
 }  // namespace openvenue::runtime

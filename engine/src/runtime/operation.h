@@ -69,6 +69,7 @@ constexpr std::uint32_t kBookDepthMax = 1000;
 // reply's size, whichever is more. A query that walks the whole state has a fixed large number,
 // because only the shard knows the state's size.
 [[nodiscard]] std::uint32_t weight(const Query& query);
+[[nodiscard]] std::uint32_t weight(const core::CommandBody& command);
 [[nodiscard]] std::uint32_t weight(const Operation& operation);
 
 }  // namespace openvenue::runtime

@@ -56,7 +56,8 @@ struct AccountState {
   std::vector<PositionState> positions;
 };
 
-struct AdminOutcome {
+// What a command did that is not about one order.
+struct CommandEvents {
   std::vector<core::Event> events;
 };
 
@@ -86,7 +87,7 @@ struct Reply {
   std::uint64_t request_id = 0;
   core::Sequence sequence = 0;  // of the command; for queries the last one applied before it
   std::uint32_t weight = 1;     // of the operation: sending the reply frees this much room
-  std::variant<NotSequenced, OrderOutcome, Refusal, OrderList, AccountState, AdminOutcome,
+  std::variant<NotSequenced, OrderOutcome, Refusal, OrderList, AccountState, CommandEvents,
                BookState, InstrumentList, AccountList, StateSummary>
       body;
 };

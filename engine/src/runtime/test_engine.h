@@ -201,7 +201,7 @@ class TestEngine {
     ASSERT_EQ(submit(collector, market_set_up()), Admission::kAccepted);
     for (const Reply& reply : collector->wait_for(kMarketSetUpSize)) {
       ASSERT_FALSE(std::holds_alternative<core::Rejected>(
-          std::get<AdminOutcome>(reply.body).events.front()));
+          std::get<CommandEvents>(reply.body).events.front()));
     }
   }
 

@@ -9,16 +9,21 @@ from openvenue.admin import documents
 from openvenue.admin.accounts import NewAccount, adjust_cash, adjust_position, open_account
 from openvenue.admin.blocks import is_trading_blocked, set_trading_blocked
 from openvenue.admin.errors import InvalidRequest
+from openvenue.admin.resets import OrdersFilter, cancel_orders, clone_account, reset_account
 from openvenue.admin_server.bodies import (
     BlockRequest,
     CashRequest,
+    CloneRequest,
     NewAccountRequest,
     PositionRequest,
+    ResetRequest,
     micros,
 )
 from openvenue.admin_server.documentation import accepts, answers
 from openvenue.admin_server.services import AccountId, AdminOf, ServicesOf, json_response
+from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http.json_body import decode_body
+from openvenue.vocabulary import SIDES, Side
 
 _ACCOUNTS_MAX = 250
 _ACCOUNT_NUMBER_MAX = (1 << 32) - 1
@@ -66,8 +71,7 @@ async def list_accounts(
 async def create_account(admin: AdminOf, services: ServicesOf, request: Request) -> Response:
     """Open an account. With a number, sending it again is safe: it is 409 then."""
     wanted = decode_body(await request.body(), NewAccountRequest)
-    if wanted.account_id is not None and not 1 <= wanted.account_id <= _ACCOUNT_NUMBER_MAX:
-        raise InvalidRequest(f"{{account_id}} must be from 1 to {_ACCOUNT_NUMBER_MAX}")
+    _check_number(wanted.account_id)
     new = NewAccount(
         wanted.name,
         wanted.account_id,
@@ -120,6 +124,59 @@ async def change_position(admin: AdminOf, account_id: AccountId, request: Reques
     return json_response(AdjustedPosition(account_id=account_id, **msgspec.structs.asdict(shown)))
 
 
+@router.delete("/{account_id}/orders", openapi_extra=answers(documents.CanceledOrders, 404))
+async def cancel_account_orders(
+    admin: AdminOf,
+    account_id: AccountId,
+    symbol: Annotated[str | None, Query(description="Of this instrument; all if absent.")] = None,
+    side: Annotated[Side | None, Query(description="Of this side; both if absent.")] = None,
+) -> Response:
+    """Cancel an account's open orders, oldest first: all, or those of an instrument or a side.
+
+    Block the account first, so that none come after. Sending it again cancels what is open then.
+    """
+    wanted = OrdersFilter(symbol, SIDES.numbers[side] if side else pb.SIDE_UNSPECIFIED)
+    canceled = await cancel_orders(admin, account_id, wanted)
+    return json_response(documents.CanceledOrders(account_id=account_id, canceled=canceled))
+
+
+@router.post(
+    "/{account_id}/reset",
+    openapi_extra={**accepts(ResetRequest), **answers(documents.AccountSummary, 404, 409, 413)},
+)
+async def reset(admin: AdminOf, account_id: AccountId, request: Request) -> Response:
+    """Cancel an account's orders, empty its positions and set its cash. Sending it again is safe.
+
+    Its terms, keys and history stay. Block it first if it trades: otherwise the answer may be that
+    it goes on trading.
+    """
+    cash = micros("cash", decode_body(await request.body(), ResetRequest).cash)
+    account = await reset_account(admin, account_id, cash)
+    return json_response(documents.account_summary(account))
+
+
+@router.post(
+    "/{account_id}/clone",
+    status_code=201,
+    openapi_extra={
+        **accepts(CloneRequest),
+        **answers(documents.AccountDetails, 404, 409, 413, status=201),
+    },
+)
+async def clone(
+    admin: AdminOf, services: ServicesOf, account_id: AccountId, request: Request
+) -> Response:
+    """Open an account with another's terms, cash and positions; not its orders, keys and history.
+
+    With a number, sending it again is safe: it is 409 then.
+    """
+    wanted = decode_body(await request.body(), CloneRequest)
+    _check_number(wanted.account_id)
+    async with services.numbering:
+        opened = await clone_account(admin, account_id, wanted.name, wanted.account_id)
+    return json_response(documents.account_details(opened, await admin.terms()), 201)
+
+
 _BLOCK_PATH = "/{account_id}/block"
 
 
@@ -144,6 +201,11 @@ async def put_block(
     blocked = decode_body(await request.body(), BlockRequest).trading_blocked
     await set_trading_blocked(admin, services.database, account_id, blocked)
     return json_response(documents.AccountBlock(account_id=account_id, trading_blocked=blocked))
+
+
+def _check_number(account_id: int | None) -> None:
+    if account_id is not None and not 1 <= account_id <= _ACCOUNT_NUMBER_MAX:
+        raise InvalidRequest(f"{{account_id}} must be from 1 to {_ACCOUNT_NUMBER_MAX}")
 
 
 def _positive(body: bytes) -> int:

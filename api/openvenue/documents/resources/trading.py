@@ -60,7 +60,6 @@ class CancelResult(msgspec.Struct):
 
     id: str
     status: int
-    body: Order | None = None
 
 
 class OrderResult(msgspec.Struct, gc=False):

@@ -6,6 +6,7 @@ everything that the account was told. So a client always reads what it wrote.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -17,7 +18,7 @@ from openvenue.documents.times import Moment, in_range
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
 from openvenue.http.asset_classes import parse_asset_classes
-from openvenue.http.canceling import cancel, cancel_open_orders
+from openvenue.http.canceling import ALL_INSTRUMENTS, cancel, cancel_open_orders
 from openvenue.http.dependencies import (
     Authenticated,
     WantsOutcome,
@@ -50,7 +51,7 @@ from openvenue.http.worker import Worker
 from openvenue.queries import orders as order_queries
 from openvenue.queries.orders import OrderFilter
 from openvenue.security.principal import Principal
-from openvenue.vocabulary import Side
+from openvenue.vocabulary import SIDES, Side
 
 SYMBOLS_MAX = 100
 
@@ -152,12 +153,24 @@ async def list_orders(
     ),
     dependencies=[Depends(only_known_parameters)],
 )
-async def cancel_all_orders(worker: WorkerOf, principal: Authenticated) -> Response:
-    """Cancel the account's open orders, newest first, at most 10,000 a call.
+async def cancel_all_orders(
+    worker: WorkerOf,
+    principal: Authenticated,
+    symbols: Annotated[
+        str | None, Query(description="Comma-separated; all if it is left out.")
+    ] = None,
+    side: Annotated[Side | None, Query(description="Both if it is left out.")] = None,
+) -> Response:
+    """Cancel the account's open orders, oldest first: all, or those of some symbols or of one side.
 
-    503 if some could not be found in time; it says how many were canceled so far.
+    The engine cancels those of a symbol, or of all symbols, by one command; thousands by several.
+    503 if it fails on the way; it says how many were canceled so far.
     """
-    results = await cancel_open_orders(worker, principal.account_id)
+    instrument_ids: Sequence[int] = ALL_INSTRUMENTS
+    if symbols is not None:
+        instrument_ids = await _instruments_of(worker, symbols, all_must_exist=True)
+    wire_side = SIDES.numbers[side] if side is not None else pb.SIDE_UNSPECIFIED
+    results = await cancel_open_orders(worker, principal.account_id, instrument_ids, wire_side)
     return json_response(results, HTTPStatus.MULTI_STATUS)
 
 
@@ -287,12 +300,23 @@ async def _creation(
     raise problems.invalid(f"{parameter}: order is not found")
 
 
-async def _instruments_of(worker: Worker, symbols: str) -> list[int]:
-    """Return the ids of the instruments among comma-separated symbols."""
+async def _instruments_of(
+    worker: Worker, symbols: str, *, all_must_exist: bool = False
+) -> list[int]:
+    """Return the ids of the instruments among comma-separated symbols.
+
+    Raises Problem 422 if there are too many or, on request, one that does not exist or none.
+    """
     names = {symbol.strip() for symbol in symbols.split(",")} - {""}
     if len(names) > SYMBOLS_MAX:
         raise problems.invalid(f"symbols names more than {SYMBOLS_MAX} symbols")
     found = await asyncio.gather(*(worker.instruments.find(name) for name in names))
+    if all_must_exist:
+        if not names:
+            raise problems.invalid("symbols names no symbol")
+        for name, instrument in zip(names, found, strict=True):
+            if instrument is None:
+                raise problems.invalid(f"asset {name!r} is not found")
     return sorted({instrument.instrument_id for instrument in found if instrument is not None})
 
 

@@ -18,7 +18,7 @@ from openvenue.vocabulary import (
 _DAY_NS = 24 * 3600 * 10**9
 
 # These changed nothing, or only mark an end.
-_WITHOUT_ROWS = ("rejected", "duplicate", "trading_day_ended")
+_WITHOUT_ROWS = ("rejected", "duplicate", "trading_day_ended", "orders_canceled")
 
 
 @dataclass(slots=True)

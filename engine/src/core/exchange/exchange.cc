@@ -108,6 +108,7 @@ struct Dispatch {
 
   void operator()(const NewOrder& body) { Orders(state, events).enter(body); }
   void operator()(const CancelOrder& body) { Orders(state, events).cancel(body); }
+  void operator()(const CancelOrders& body) { Orders(state, events).cancel_many(body); }
   void operator()(const ReplaceOrder& body) { Orders(state, events).replace(body); }
   void operator()(const EndTradingDay&) { Orders(state, events).end_trading_day(); }
   void operator()(const DefineInstrument& body) {

@@ -1,7 +1,10 @@
 #include "core/rules/orders.h"
 
+#include <algorithm>
+
 #include "core/rules/risk.h"
 #include "core/rules/validate.h"
+#include "core/schema/names.h"
 
 namespace openvenue::core {
 namespace {
@@ -106,6 +109,39 @@ void Orders::cancel(const CancelOrder& command) {
 
   state_.book_of(slot).remove(slot);
   matching_.cancel(slot, Reason::kUserCanceled);
+}
+
+void Orders::cancel_many(const CancelOrders& command) {
+  const Slot account = state_.ledger.find_account(command.account);
+  if (account == kNoSlot) return reject(Reason::kUnknownAccount);
+  const Slot instrument = state_.instruments.find(command.instrument);
+  if (command.instrument != 0 && instrument == kNoSlot) return reject(Reason::kUnknownInstrument);
+  if (!is_enumerator(command.side)) return reject(Reason::kInvalidOrder);
+
+  std::uint32_t cancels_left = std::min(kCancelsPerCommandMax, state_.limits.max_fills_per_command);
+  std::uint32_t visits_left = kCancelVisitsMax;
+  Slot slot = first_to_cancel(account, command.from);
+  while (slot != kNoSlot && cancels_left != 0 && visits_left != 0) {
+    const Slot next = state_.orders.next_newer_open(slot);
+    const bool wanted = (instrument == kNoSlot || state_.orders.owner(slot).instrument == instrument) &&
+                        (command.both_sides || state_.orders[slot].side == command.side);
+    if (wanted) {
+      state_.book_of(slot).remove(slot);
+      matching_.cancel(slot, Reason::kUserCanceled);
+      --cancels_left;
+    }
+    --visits_left;
+    slot = next;
+  }
+  events_.emplace_back(OrdersCanceled{slot == kNoSlot ? 0 : state_.orders[slot].order_id});
+}
+
+// `from` if it is an open order of the account; otherwise the account's oldest open order.
+Slot Orders::first_to_cancel(Slot account, OrderId from) const {
+  const Slot slot = from == 0 ? kNoSlot : state_.orders.find(from);
+  const bool usable = slot != kNoSlot && state_.orders[slot].open() &&
+                      state_.orders.owner(slot).account == account;
+  return usable ? slot : state_.ledger.account(account).open_orders.head;
 }
 
 void Orders::replace(const ReplaceOrder& command) {

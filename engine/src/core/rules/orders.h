@@ -19,6 +19,7 @@ class Orders {
 
   void enter(const NewOrder& command);
   void cancel(const CancelOrder& command);
+  void cancel_many(const CancelOrders& command);
   void replace(const ReplaceOrder& command);
   void end_trading_day();
 
@@ -31,6 +32,7 @@ class Orders {
                       OrderId order_id = 0);
   Slot open(const Order& order, OrderOwner owner, const ReplaceTerms& terms,
             const UsedClientId& sent);
+  [[nodiscard]] Slot first_to_cancel(Slot account, OrderId from) const;
   void substitute(Slot old_slot, Slot new_slot, bool keeps_priority);
 
   ExchangeState& state_;

@@ -34,6 +34,19 @@ struct CancelOrder {
   friend bool operator==(const CancelOrder&, const CancelOrder&) = default;
 };
 
+// Cancels the account's open orders, oldest first: those of one instrument or of all, of one side or
+// of both. Looks at a bounded number of orders, because other commands wait behind it; its event
+// says where it stopped, and the same command with that as `from` goes on there.
+struct CancelOrders {
+  AccountId account = 0;
+  InstrumentId instrument = 0;  // 0: all
+  bool both_sides = true;
+  Side side = Side::kBuy;  // counts unless both_sides
+  // Begin at this order of the account; at the oldest one if it is not open. 0: at the oldest one.
+  OrderId from = 0;
+  friend bool operator==(const CancelOrders&, const CancelOrders&) = default;
+};
+
 // Ends `order_id` as kReplaced and opens a new order in its place, which carries over the filled
 // quantity (FIX cancel/replace: qty_lots is the new total, including the filled part). At the same
 // price and a quantity no larger than before it keeps its place in the queue; otherwise it goes to
@@ -138,7 +151,8 @@ struct Configure {
 
 // The order of alternatives is part of the journal format: only append.
 using CommandBody = std::variant<NewOrder, CancelOrder, ReplaceOrder, DefineInstrument, OpenAccount,
-                                 AdjustBalance, AdjustPosition, EndTradingDay, Configure>;
+                                 AdjustBalance, AdjustPosition, EndTradingDay, Configure,
+                                 CancelOrders>;
 
 struct Command {
   Command() = default;
@@ -163,6 +177,10 @@ constexpr CashMicros kCashTotalMax = CashMicros{1} << 61;  // of all cash, and o
 // Bound of one position when an order opens or an adjustment ends, and of all adjustments of an
 // instrument.
 constexpr QtyLots kPositionLotsMax = QtyLots{1} << 61;
+// Bounds of one CancelOrders: orders that it cancels (no more than Limits::max_fills_per_command
+// either) and that it looks at.
+constexpr std::uint32_t kCancelsPerCommandMax = 5'000;
+constexpr std::uint32_t kCancelVisitsMax = 20'000;
 constexpr std::uint32_t kOrdersMax = 1U << 24;
 constexpr std::uint32_t kAccountsMax = 1U << 24;
 constexpr std::uint32_t kInstrumentsMax = 1U << 20;

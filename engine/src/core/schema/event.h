@@ -98,9 +98,16 @@ struct TradingDayEnded {
   friend bool operator==(const TradingDayEnded&, const TradingDayEnded&) = default;
 };
 
+// Follows the OrderCanceled events of a CancelOrders.
+struct OrdersCanceled {
+  OrderId stopped_at = 0;  // the next order to look at; 0: it looked at all
+  friend bool operator==(const OrdersCanceled&, const OrdersCanceled&) = default;
+};
+
 // The order of alternatives is part of the journal format: only append.
 using Event = std::variant<OrderAccepted, Rejected, Duplicate, Trade, OrderCanceled, OrderReplaced,
-                           Applied, BalanceAdjusted, PositionAdjusted, TradingDayEnded>;
+                           Applied, BalanceAdjusted, PositionAdjusted, TradingDayEnded,
+                           OrdersCanceled>;
 
 // Reserved once for the largest number of events of a command (see
 // Exchange::max_events_per_command), so that appending never allocates.

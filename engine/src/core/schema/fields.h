@@ -44,6 +44,15 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("order_id", record.order_id);
 }
 
+template <Is<CancelOrders> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("account_id", record.account);
+  visit.field("instrument_id", record.instrument);
+  visit.field("both_sides", record.both_sides);
+  visit.field("side", record.side);
+  visit.field("from_order_id", record.from);
+}
+
 template <Is<ReplaceOrder> T, class Visit>
 constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("account_id", record.account);
@@ -204,6 +213,11 @@ constexpr void visit_fields(T& record, Visit&& visit) {
 template <Is<TradingDayEnded> T, class Visit>
 constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("complete", record.complete);
+}
+
+template <Is<OrdersCanceled> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("stopped_at_order_id", record.stopped_at);
 }
 
 // --- the state

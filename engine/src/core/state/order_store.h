@@ -69,6 +69,8 @@ class OrderStore {
   [[nodiscard]] std::uint32_t open_orders() const { return open_orders_; }
   // The oldest open DAY order, or kNoSlot.
   [[nodiscard]] Slot oldest_day_order() const { return day_orders_.head; }
+  // The account's next newer open order, or kNoSlot. Precondition: the order is open.
+  [[nodiscard]] Slot next_newer_open(Slot slot) const { return account_links_.next(slot); }
   // The account's next older open order, or kNoSlot. An ended order keeps the one that it had at
   // its end. That one may have ended since, and leads on in the same way: it ended later, so it is
   // remembered for longer.

@@ -93,6 +93,35 @@ void NaiveExchange::carry_out(const CancelOrder& command) {
   cancel(found->second, Reason::kUserCanceled);
 }
 
+void NaiveExchange::carry_out(const CancelOrders& command) {
+  if (!accounts_.contains(command.account)) return reject(Reason::kUnknownAccount);
+  if (command.instrument != 0 && !instruments_.contains(command.instrument)) {
+    return reject(Reason::kUnknownInstrument);
+  }
+  if (!one_of(command.side, {Side::kBuy, Side::kSell})) return reject(Reason::kInvalidOrder);
+  const auto begin = orders_.find(command.from);
+  const bool known = begin != orders_.end() && begin->second.account == command.account &&
+                     begin->second.open();
+  std::size_t looked_at = 0;
+  std::size_t canceled = 0;
+  OrderId stopped_at = 0;
+  for (auto& [id, order] : orders_) {
+    if (order.account != command.account || !order.open()) continue;
+    if (known && id < command.from) continue;
+    if (looked_at == 20'000 || canceled == 5'000 || canceled == limits_.max_fills_per_command) {
+      stopped_at = id;
+      break;
+    }
+    ++looked_at;
+    if (command.instrument != 0 && order.instrument != command.instrument) continue;
+    if (!command.both_sides && order.side != command.side) continue;
+    ++canceled;
+    leave_queue(order);
+    cancel(order, Reason::kUserCanceled);
+  }
+  events_.push_back(OrdersCanceled{stopped_at});
+}
+
 void NaiveExchange::carry_out(const ReplaceOrder& command) {
   const OrderId id = command.order_id;
   if (!accounts_.contains(command.account)) return reject(Reason::kUnknownAccount, id);

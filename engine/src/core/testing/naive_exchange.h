@@ -69,6 +69,7 @@ class NaiveExchange {
 
   void carry_out(const NewOrder& command);
   void carry_out(const CancelOrder& command);
+  void carry_out(const CancelOrders& command);
   void carry_out(const ReplaceOrder& command);
   void carry_out(const DefineInstrument& command);
   void carry_out(const OpenAccount& command);

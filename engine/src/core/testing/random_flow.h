@@ -65,7 +65,8 @@ class RandomFlow {
     if (dice < 7 && !recent_.empty()) return stamp(varied(recent_[index(recent_.size())]));
     if (dice < 54) return remember(order());
     if (dice < 74) return remember(CancelOrder{account(), some_order()});
-    if (dice < 99) return remember(replacement());
+    if (dice < 98) return remember(replacement());
+    if (dice < 99) return stamp(cancel_many());
     return stamp(EndTradingDay{});
   }
 
@@ -160,6 +161,16 @@ class RandomFlow {
     command.time_in_force = static_cast<TimeInForce>(between(1, 3));
     command.client_order_id = client_order_id();
     command.history_checked = one_in(3);
+    return command;
+  }
+
+  CancelOrders cancel_many() {
+    CancelOrders command;
+    command.account = account();
+    if (one_in(2)) command.instrument = instrument();
+    command.both_sides = one_in(2);
+    command.side = static_cast<Side>(one_in(20) ? between(0, 3) : between(1, 2));
+    if (one_in(3)) command.from = some_order();
     return command;
   }
 

@@ -12,7 +12,7 @@ from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.http import canceling, problems
 from openvenue.http import open_orders as paging
 from openvenue.http.app import Application
-from openvenue.http.engine_calls import engine_answer
+from openvenue.http.engine_calls import engine_answer, engine_reply
 from openvenue.http.worker import Worker
 from openvenue.security.keys import NewKey
 
@@ -268,12 +268,10 @@ async def test_canceling_all_goes_beyond_one_command_of_the_engine(
 async def test_canceling_all_says_so_when_it_could_not_cancel_all(
     application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = canceling.engine_reply
-
     async def once_only(worker: Worker, request: pb.Request) -> pb.Reply:
         if request.cancel_orders.from_order_id:
             raise problems.unavailable("the matching engine cannot be reached")
-        return await whole(worker, request)
+        return await engine_reply(worker, request)
 
     monkeypatch.setattr(canceling, "engine_reply", once_only)
     await rest(application, account, 5_001)

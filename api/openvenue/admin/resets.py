@@ -27,9 +27,7 @@ async def cancel_orders(admin: Admin, account_id: int, wanted: OrdersFilter) -> 
     instrument_id = 0
     if wanted.symbol is not None:
         instrument_id = (await admin.instrument(wanted.symbol)).terms.instrument_id
-    command = pb.CancelOrders(
-        account_id=account_id, instrument_id=instrument_id, side=wanted.side
-    )
+    command = pb.CancelOrders(account_id=account_id, instrument_id=instrument_id, side=wanted.side)
     canceled = 0
     while True:
         response = await admin.apply(pb.AdminRequest(cancel_orders=command))

@@ -23,6 +23,7 @@ using runtime::testing::SyncGate;
 using runtime::testing::TemporaryDirectory;
 using runtime::testing::test_settings;
 using testing::cancel_order;
+using ::testing::ElementsAre;
 using testing::kPatience;
 using testing::list_open_orders;
 using testing::new_order;
@@ -106,9 +107,11 @@ TEST_F(ServerTest, CancelsByAccountAndSideInOneRequest) {
   const auto sells = session.ask(request);
   EXPECT_THAT(sells.canceled_orders().order_ids(), ElementsAre(ask.order().order_id()));
   EXPECT_EQ(sells.canceled_orders().stopped_at_order_id(), 0U);
+  request.set_request_id(4);
   request.mutable_cancel_orders()->clear_side();
   EXPECT_THAT(session.ask(request).canceled_orders().order_ids(),
               ElementsAre(bid.order().order_id()));
+  request.set_request_id(5);
   request.mutable_cancel_orders()->set_account_id(99);
   EXPECT_EQ(session.ask(request).reject().reason(), v1::REASON_UNKNOWN_ACCOUNT);
 }

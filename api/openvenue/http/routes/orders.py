@@ -6,7 +6,6 @@ everything that the account was told. So a client always reads what it wrote.
 """
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -166,7 +165,7 @@ async def cancel_all_orders(
     The engine cancels those of a symbol, or of all symbols, by one command; thousands by several.
     503 if it fails on the way; it says how many were canceled so far.
     """
-    instrument_ids: Sequence[int] = ALL_INSTRUMENTS
+    instrument_ids = list(ALL_INSTRUMENTS)
     if symbols is not None:
         instrument_ids = await _instruments_of(worker, symbols, all_must_exist=True)
     wire_side = SIDES.numbers[side] if side is not None else pb.SIDE_UNSPECIFIED

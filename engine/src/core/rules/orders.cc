@@ -123,8 +123,9 @@ void Orders::cancel_many(const CancelOrders& command) {
   Slot slot = first_to_cancel(account, command.from);
   while (slot != kNoSlot && cancels_left != 0 && visits_left != 0) {
     const Slot next = state_.orders.next_newer_open(slot);
-    const bool wanted = (instrument == kNoSlot || state_.orders.owner(slot).instrument == instrument) &&
-                        (command.both_sides || state_.orders[slot].side == command.side);
+    const bool wanted =
+        (instrument == kNoSlot || state_.orders.owner(slot).instrument == instrument) &&
+        (command.both_sides || state_.orders[slot].side == command.side);
     if (wanted) {
       state_.book_of(slot).remove(slot);
       matching_.cancel(slot, Reason::kUserCanceled);
@@ -139,8 +140,8 @@ void Orders::cancel_many(const CancelOrders& command) {
 // `from` if it is an open order of the account; otherwise the account's oldest open order.
 Slot Orders::first_to_cancel(Slot account, OrderId from) const {
   const Slot slot = from == 0 ? kNoSlot : state_.orders.find(from);
-  const bool usable = slot != kNoSlot && state_.orders[slot].open() &&
-                      state_.orders.owner(slot).account == account;
+  const bool usable =
+      slot != kNoSlot && state_.orders[slot].open() && state_.orders.owner(slot).account == account;
   return usable ? slot : state_.ledger.account(account).open_orders.head;
 }
 

@@ -34,8 +34,8 @@ struct CancelOrder {
   friend bool operator==(const CancelOrder&, const CancelOrder&) = default;
 };
 
-// Cancels the account's open orders, oldest first: those of one instrument or of all, of one side or
-// of both. Looks at a bounded number of orders, because other commands wait behind it; its event
+// Cancels the account's open orders, oldest first: those of one instrument or of all, of one side
+// or of both. Looks at a bounded number of orders, because other commands wait behind it; its event
 // says where it stopped, and the same command with that as `from` goes on there.
 struct CancelOrders {
   AccountId account = 0;
@@ -150,9 +150,9 @@ struct Configure {
 };
 
 // The order of alternatives is part of the journal format: only append.
-using CommandBody = std::variant<NewOrder, CancelOrder, ReplaceOrder, DefineInstrument, OpenAccount,
-                                 AdjustBalance, AdjustPosition, EndTradingDay, Configure,
-                                 CancelOrders>;
+using CommandBody =
+    std::variant<NewOrder, CancelOrder, ReplaceOrder, DefineInstrument, OpenAccount, AdjustBalance,
+                 AdjustPosition, EndTradingDay, Configure, CancelOrders>;
 
 struct Command {
   Command() = default;

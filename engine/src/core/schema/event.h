@@ -105,9 +105,9 @@ struct OrdersCanceled {
 };
 
 // The order of alternatives is part of the journal format: only append.
-using Event = std::variant<OrderAccepted, Rejected, Duplicate, Trade, OrderCanceled, OrderReplaced,
-                           Applied, BalanceAdjusted, PositionAdjusted, TradingDayEnded,
-                           OrdersCanceled>;
+using Event =
+    std::variant<OrderAccepted, Rejected, Duplicate, Trade, OrderCanceled, OrderReplaced, Applied,
+                 BalanceAdjusted, PositionAdjusted, TradingDayEnded, OrdersCanceled>;
 
 // Reserved once for the largest number of events of a command (see
 // Exchange::max_events_per_command), so that appending never allocates.

@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, std::variant_size_v<CommandBody>> kComman
     "new_order",      "cancel_order",    "replace_order",   "define_instrument", "open_account",
     "adjust_balance", "adjust_position", "end_trading_day", "configure",         "cancel_orders"};
 constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames = {
-    "order_accepted",    "rejected",         "duplicate", "trade",
-    "order_canceled",    "order_replaced",   "applied",   "balance_adjusted",
+    "order_accepted",    "rejected",          "duplicate",      "trade",
+    "order_canceled",    "order_replaced",    "applied",        "balance_adjusted",
     "position_adjusted", "trading_day_ended", "orders_canceled"};
 
 // name_of() is empty if the value is not an enumerator. The switches have no default case, so that

@@ -100,8 +100,8 @@ void NaiveExchange::carry_out(const CancelOrders& command) {
   }
   if (!one_of(command.side, {Side::kBuy, Side::kSell})) return reject(Reason::kInvalidOrder);
   const auto begin = orders_.find(command.from);
-  const bool known = begin != orders_.end() && begin->second.account == command.account &&
-                     begin->second.open();
+  const bool known =
+      begin != orders_.end() && begin->second.account == command.account && begin->second.open();
   std::size_t looked_at = 0;
   std::size_t canceled = 0;
   OrderId stopped_at = 0;

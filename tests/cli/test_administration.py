@@ -65,6 +65,24 @@ def test_an_account_is_blocked_and_let_again(up: Up) -> None:
     assert (unknown.exit_code, "no account" in unknown.errors) == (1, True)
 
 
+def test_an_account_is_set_back_and_copied(up: Up) -> None:
+    def accounts(*command: str) -> Any:
+        done = openvenue("accounts", *command, "--json", data_dir=up.data_dir)
+        assert done.exit_code == 0, done.errors
+        return done.data
+
+    carol = str(accounts("create", "carol", "--cash", "100")["account_id"])
+    accounts("position", carol, "AAPL", "3", "--cost", "30")
+    assert accounts("cancel-orders", carol, "--side", "buy")["canceled"] == 0
+    copied = accounts("clone", carol, "carol again")
+    assert (copied["name"], copied["cash"]) == ("carol again", "100")
+    assert accounts("show", str(copied["account_id"]))["positions"][0]["qty"] == "3"
+    assert accounts("reset", carol, "--cash", "50")["cash"] == "50"
+    assert accounts("show", carol)["positions"] == []
+    wrong = openvenue("accounts", "cancel-orders", carol, "--side", "long", data_dir=up.data_dir)
+    assert (wrong.exit_code, "--side must be buy or sell" in wrong.errors) == (1, True)
+
+
 def test_it_is_served_for_a_running_venue(up: Up, tmp_path: Path) -> None:
     port_file = tmp_path / "port"
     command = [*OPENVENUE, "admin", "serve", "--port", "0", "--data-dir", str(up.data_dir)]

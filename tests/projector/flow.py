@@ -26,7 +26,7 @@ SELECT least((SELECT coalesce(min(sequence), 0) FROM market_offsets),
 
 
 class Flow:
-    """Limit orders around one price, cancels, replacements and takers of three accounts."""
+    """Limit orders around one price, cancels of one or many, replacements, three accounts."""
 
     def __init__(self, venue: Venue, seed: int) -> None:
         self._admin = venue.admin
@@ -69,6 +69,12 @@ class Flow:
         dice = self._dice
         number = next(self._numbers)
         kind = dice.random()
+        if kind < 0.01:
+            side = dice.choice((pb.SIDE_UNSPECIFIED, pb.SIDE_BUY, pb.SIDE_SELL))
+            return pb.Request(
+                request_id=number,
+                cancel_orders=pb.CancelOrders(account_id=dice.choice(ACCOUNTS), side=side),
+            )
         if kind < 0.2 and self._open:
             account_id, order_id = dice.choice(self._open[-200:])
             return pb.Request(

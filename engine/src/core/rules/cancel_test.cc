@@ -1,4 +1,4 @@
-// Cancels by account, instrument and side.
+// Cancels of one order, and by account, instrument and side.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +10,27 @@ namespace {
 using ::testing::ElementsAre;
 
 constexpr InstrumentId kSilver = 2;
+
+class CancelTest : public ExchangeFixture {};
+
+TEST_F(CancelTest, CancelingReleasesTheReservation) {
+  const OrderId buy = rest(kAnna, Side::kBuy, 10, 100);
+  const OrderId sell = rest(kAnna, Side::kSell, 10, 101);
+  EXPECT_THAT(apply(CancelOrder{kAnna, buy}),
+              ElementsAre(Event(OrderCanceled{buy, kAnna, Reason::kUserCanceled, 10})));
+  apply(CancelOrder{kAnna, sell});
+  EXPECT_EQ(account(kAnna).reserved_micros, 0);
+  EXPECT_EQ(position(kAnna).reserved_lots, 0);
+  EXPECT_EQ(exchange_.open_order_count(), 0U);
+}
+
+TEST_F(CancelTest, OnlyTheOwnersOpenOrdersCanBeCanceled) {
+  const OrderId id = rest(kAnna, Side::kBuy, 10, 100);
+  EXPECT_EQ(rejection(CancelOrder{kBob, id}), Reason::kUnknownOrder);
+  EXPECT_EQ(rejection(CancelOrder{kAnna, 999}), Reason::kUnknownOrder);
+  apply(CancelOrder{kAnna, id});
+  EXPECT_EQ(rejection(CancelOrder{kAnna, id}), Reason::kOrderNotOpen);
+}
 
 class CancelOrdersTest : public ExchangeFixture {
  protected:

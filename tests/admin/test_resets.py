@@ -6,6 +6,7 @@ import httpx
 import pytest
 from openvenue.security.keys import NewKey
 
+from tests.admin.test_audit import commands, story
 from tests.api.orders import limit_order
 from tests.support.venue import Venue
 
@@ -45,10 +46,10 @@ def test_the_audit_trail_says_who_canceled_and_so_does_the_orders_story(
 ) -> None:
     order_id = trading.get("/v2/orders").json()[0]["id"]
     admin.delete(f"{path_of(alice)}/orders", params={"side": "buy"})
-    newest = admin.get("/v1/admin/audit").json()["entries"][0]
+    newest = commands(admin)[0]
     assert (newest["command"], newest["account_id"]) == ("cancel_orders", alice.account_id)
     assert newest["details"] == {"side": "buy", "canceled": 2}
-    end = admin.get(f"/v1/admin/orders/{order_id}/story").json()["entries"][-1]
+    end = story(admin, order_id)["entries"][-1]
     assert (end["command"], end["administrator"]) == ("cancel_orders", newest["administrator"])
     assert [event["event"] for event in end["events"]] == ["canceled"]
 
@@ -58,9 +59,9 @@ def test_what_a_trader_cancels_together_is_not_in_the_audit_trail(
 ) -> None:
     order_id = trading.get("/v2/orders").json()[0]["id"]
     trading.delete("/v2/orders")
-    newest = admin.get("/v1/admin/audit").json()["entries"][0]
+    newest = commands(admin)[0]
     assert newest["command"] != "cancel_orders"
-    end = admin.get(f"/v1/admin/orders/{order_id}/story").json()["entries"][-1]
+    end = story(admin, order_id)["entries"][-1]
     assert (end["command"], end["account_id"]) == ("cancel_orders", alice.account_id)
     assert end["administrator"] is None
 

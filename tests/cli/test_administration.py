@@ -4,6 +4,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tests.cli.command_line import OPENVENUE, Up, environment, openvenue
 from tests.support import http

@@ -65,6 +65,22 @@ def test_an_account_is_blocked_and_let_again(up: Up) -> None:
     assert (unknown.exit_code, "no account" in unknown.errors) == (1, True)
 
 
+def test_a_deposit_with_a_key_is_made_once(up: Up) -> None:
+    opened = openvenue("accounts", "create", "once", "--json", data_dir=up.data_dir)
+    account = str(opened.data["account_id"])
+    deposit = ("accounts", "deposit", account, "5", "--idempotency-key", f"wire-{account}")
+    first = openvenue(*deposit, "--json", data_dir=up.data_dir)
+    assert (first.exit_code, first.data["cash"]) == (0, "5")
+    again = openvenue(*deposit, "--json", data_dir=up.data_dir)
+    assert again.data == first.data
+    other = openvenue("accounts", "withdraw", *deposit[2:], data_dir=up.data_dir)
+    assert (other.exit_code, "another command" in other.errors) == (1, True)
+    wrong = openvenue(*deposit[:-1], "two words", data_dir=up.data_dir)
+    assert (wrong.exit_code, "--idempotency-key takes" in wrong.errors) == (1, True)
+    shown = openvenue("accounts", "show", account, "--json", data_dir=up.data_dir).data
+    assert shown["cash"] == "5"
+
+
 def test_it_is_served_for_a_running_venue(up: Up, tmp_path: Path) -> None:
     port_file = tmp_path / "port"
     command = [*OPENVENUE, "admin", "serve", "--port", "0", "--data-dir", str(up.data_dir)]

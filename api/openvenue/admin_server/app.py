@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from openvenue.admin_server import metrics
 from openvenue.admin_server.documentation import ADMIN
 from openvenue.admin_server.failures import install_admin_failures
+from openvenue.admin_server.idempotency import only_where_it_counts
 from openvenue.admin_server.routes import accounts, audit, drop_copy, instruments, keys, operations
 from openvenue.admin_server.services import Services, admitted
 from openvenue.http.dependencies import only_known_parameters
@@ -25,6 +26,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     drop_copy.router,
 )
+_CHECKS = (Depends(only_known_parameters), Depends(only_where_it_counts))
 _SAFE_METHODS = ("GET", "HEAD")
 
 _log = get_logger("openvenue.administration")
@@ -36,7 +38,7 @@ def application(services: Services) -> ASGIApp:
     app.state.services = services
     for router in ROUTERS:
         # Who asks is the first question, before anything about the request is answered.
-        app.include_router(router, dependencies=[Depends(admitted), Depends(only_known_parameters)])
+        app.include_router(router, dependencies=[Depends(admitted), *_CHECKS])
 
     def methods_at(path: str) -> set[str]:
         methods: set[str] = set()

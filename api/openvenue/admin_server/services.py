@@ -91,4 +91,9 @@ AccountId = Annotated[int, Path(ge=1, le=_ACCOUNT_MAX)]
 
 def json_response(document: Any, status: int = 200) -> Response:
     """Return a document as the response."""
-    return Response(msgspec.json.encode(document), status, media_type="application/json")
+    return encoded_response(msgspec.json.encode(document), status)
+
+
+def encoded_response(document: bytes, status: int = 200) -> Response:
+    """Return JSON as the response."""
+    return Response(document, status, media_type="application/json")

@@ -247,6 +247,11 @@ class Settings(BaseSettings):
     unary_calls_max: int = Field(
         default=64, ge=1, le=4096, description="books and look-ups of one worker under way"
     )
+    quotes_history: bool = Field(
+        default=True,
+        description="keep and show a history of quotes; false: the projector writes none, and the "
+        "API says that there is none",
+    )
     public_pair_data: bool = Field(
         default=True,
         description="serve the market data of currency pairs without a key, as ccxt asks for it",

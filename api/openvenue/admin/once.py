@@ -7,6 +7,7 @@ command or an equal one, and a repetition gets OutcomeUnknown instead of a secon
 """
 
 import hashlib
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -162,10 +163,11 @@ class Once:
             return bytes(row.document)
         if row.sequence is not None:
             return await self._shown(row.sequence, show)
-        if row.age_s < _UNDER_WAY_S:
+        left_s = math.ceil(_UNDER_WAY_S - float(row.age_s))
+        if left_s > 0:
             raise KeyInUse(
                 "the first request with this idempotency key may still be under way",
-                retry_after_s=max(1, min(int(_UNDER_WAY_S - row.age_s) + 1, int(_UNDER_WAY_S))),
+                retry_after_s=left_s,
             )
         raise OutcomeUnknown(
             "the first request with this idempotency key was cut off, and its outcome is unknown: "

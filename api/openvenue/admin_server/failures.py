@@ -71,7 +71,7 @@ def problem_of(error: AdminError, method: str) -> Problem:
         case AlreadyExists():
             return problems.conflict(str(error))
         case KeyUsed():
-            return problems.unprocessable(str(error))
+            return _key_used(error)
         case KeyInUse():
             return _key_in_use(error)
         case OutcomeUnknown():
@@ -119,6 +119,15 @@ def _of_refusal(error: Refused) -> Problem:
         problems.UNPROCESSABLE,
         str(error),
         title="Command refused",
+    )
+
+
+def _key_used(error: KeyUsed) -> Problem:
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        problems.UNPROCESSABLE,
+        str(error),
+        title="Idempotency key used",
     )
 
 

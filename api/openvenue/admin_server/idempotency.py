@@ -4,7 +4,6 @@ A key is a string of the structured fields, `"8e03978e"`, or the same without qu
 """
 
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
@@ -18,9 +17,9 @@ _HEADER = "idempotency-key"
 _CHARACTERS = r"[!#-\[\]-~]{1,255}"
 
 OF_KEYS = {
-    HTTPStatus.CONFLICT: "The Idempotency-Key's first request is under way, or its outcome is "
+    409: "The Idempotency-Key's first request is under way, or its outcome is "
     "unknown and the detail says where to look",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "A field or parameter is not known or cannot be, the engine "
+    422: "A field or parameter is not known or cannot be, the engine "
     "refuses the command, or the Idempotency-Key was used for another one",
 }
 

@@ -63,6 +63,7 @@ class Plan:
     engine_binary: Path
     with_demo: bool
     with_market: bool
+    quotes_history: bool | None  # None: as the environment says
 
 
 @dataclass(slots=True)
@@ -222,8 +223,10 @@ def _engine_target(plan: Plan) -> str:
 
 
 def _environment(plan: Plan, settings: Settings) -> dict[str, str]:
+    quotes = plan.quotes_history
     return {
         **os.environ,
+        **({} if quotes is None else {"OPENVENUE_QUOTES_HISTORY": str(quotes).lower()}),
         "OPENVENUE_DATABASE_URL": settings.database_url.get_secret_value(),
         "OPENVENUE_ENGINE_TARGET": settings.engine_target,
         "OPENVENUE_API_HOST": "127.0.0.1",

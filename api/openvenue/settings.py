@@ -6,6 +6,7 @@ while a process runs (`Tuning`) come from a watched file instead, see
 """
 
 import re
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,6 +143,16 @@ class OidcSettings(BaseSettings):
         if name is None and others.data.get("issuer"):
             raise ValueError("is needed beside OPENVENUE_OIDC_ISSUER")
         return name
+
+    @field_validator("ca_file")
+    @classmethod
+    def _check_certificates(cls, file: Path | None) -> Path | None:
+        if file is not None:
+            try:
+                ssl.create_default_context(cafile=file)
+            except OSError as error:  # An SSLError is one.
+                raise ValueError("must be a readable file of PEM certificates") from error
+        return file
 
     @field_validator("algorithms", mode="before")
     @classmethod

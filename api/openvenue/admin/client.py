@@ -210,7 +210,7 @@ def _explanation(error: grpc.aio.AioRpcError, target: str) -> AdminError:
 async def connect_admin(settings: Settings) -> AsyncIterator[Admin]:
     """Connect to the engine's administration. Raises Refused if there is no token."""
     target = settings.engine_admin_target
-    token = _read_token(settings.engine_admin_token_file)
+    token = read_token(settings.engine_admin_token_file)
     async with open_channel(settings, target) as channel:
         yield Admin(channel, target, token, settings.shard_id)
 
@@ -220,7 +220,8 @@ def may_be_token(token: str) -> bool:
     return 0 < len(token) <= _TOKEN_CHARACTERS_MAX and token.isascii() and token.isprintable()
 
 
-def _read_token(file: Path | None) -> str:
+def read_token(file: Path | None) -> str:
+    """Return the token in a file. Raises NotAdmitted."""
     if file is None:
         raise NotAdmitted(f"this takes an administrator's token: {_GET_ONE}")
     try:

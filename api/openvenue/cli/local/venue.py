@@ -301,6 +301,10 @@ def _admin_url(plan: Plan) -> str | None:
 
 
 def _administration(plan: Plan, environment: dict[str, str]) -> Child:
+    # Only for readers does it need a token of its own.
+    own = {}
+    if "OPENVENUE_ADMIN_READERS" in environment:
+        own["OPENVENUE_ENGINE_ADMIN_TOKEN_FILE"] = str(plan.data_dir.admin_token_file)
     return Child(
         name="administration",
         command=[sys.executable, "-m", "openvenue.admin_server"],
@@ -309,6 +313,7 @@ def _administration(plan: Plan, environment: dict[str, str]) -> Child:
             "OPENVENUE_ENGINE_ADMIN_TARGET": f"unix:{plan.plain_dir.admin_socket}",
             "OPENVENUE_ADMIN_HOST": "127.0.0.1",
             "OPENVENUE_ADMIN_PORT": str(plan.ports.admin),
+            **own,
         },
         log=plan.data_dir.log("administration"),
         stop_timeout_s=15,

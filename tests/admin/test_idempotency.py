@@ -211,6 +211,27 @@ def test_after_a_crash_between_command_and_note_the_outcome_is_told_as_unknown(
         assert send(after, f"{account}/deposits", key, {"amount": "6"}).status_code == 422
 
 
+def test_an_engine_that_dies_under_a_command_leaves_its_outcome_unknown(
+    administered: Venue, admin: httpx.Client, account: str, key: str
+) -> None:
+    administered.admin.options[1] = administered.admin.target  # It restarts on the same port.
+    with ThreadPoolExecutor(1) as threads, nobody_reserves(administered):
+        first = threads.submit(send, admin, f"{account}/deposits", key)
+        wait_for(lambda: execute(administered, WAITING))
+        administered.engine.stop(signal.SIGKILL)
+    answer = first.result()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "again with the same idempotency key" in answer.json()["detail"]
+    administered.start_engine()
+    wait_for(lambda: admin.get(account).status_code == 200)
+    assert send(admin, f"{account}/deposits", key).json()["title"] == "Request under way"
+    make_older(administered, key, "1 minute")
+    assert send(admin, f"{account}/deposits", key).json()["title"] == "Outcome unknown"
+    # It never came there, which the audit trail tells; so it may be sent with another key.
+    assert cash_of(admin, account) == "1000"
+    assert send(admin, f"{account}/deposits", f"{key}-again").json()["cash"] == "1005"
+
+
 def test_an_executed_command_without_its_answer_is_answered_later(
     administered: Venue, admin: httpx.Client, account: str, key: str
 ) -> None:

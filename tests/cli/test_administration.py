@@ -105,9 +105,10 @@ def test_without_the_option_a_venue_serves_none(up: Up) -> None:
 
 
 def test_a_venue_serves_it_beside_the_api_on_this_machine_alone() -> None:
+    """And keeps no quotes, if it is told so."""
     # Not in pytest's directory, see conftest.
     with tempfile.TemporaryDirectory(prefix="openvenue-admin-") as directory:
-        venue = Up(Path(directory) / "data", "--admin", "--no-demo").wait_until_up()
+        venue = Up(Path(directory) / "data", "--admin", "--no-demo", "--no-quotes").wait_until_up()
         try:
             url = venue.running["admin_url"]
             assert url in venue.output
@@ -116,6 +117,11 @@ def test_a_venue_serves_it_beside_the_api_on_this_machine_alone() -> None:
                 f"{url}/v1/admin/accounts", json={"name": "first"}, headers=token_of(venue.data_dir)
             )
             assert made.status_code == 201
+            with http.Client(base_url=url, headers=token_of(venue.data_dir)) as admin:
+                defined = admin.put("/v1/admin/instruments/BTC/USD", json={"class": "crypto"})
+            assert defined.status_code == 200, defined.text
+            quotes = f"{venue.url}/v1beta3/crypto/us/quotes?symbols=BTC/USD"
+            wait_for(lambda: "no history of quotes" in http.get(quotes).text)
             status = openvenue("status", "--json", data_dir=venue.data_dir).data
             assert status["admin_url"] == url
             log = (venue.data_dir / "logs/administration.log").read_text()

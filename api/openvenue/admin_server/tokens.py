@@ -42,7 +42,9 @@ class Administrator:
     def require_change(self, what: str) -> None:
         """Raise Problem 403 if their token may only read."""
         if not self.may_change:
-            raise problems.not_allowed(f"this token may only read: {what} needs one of the engine")
+            raise problems.not_allowed(
+                f"this token may only read: {what} takes a token of the engine"
+            )
 
 
 class Tokens:

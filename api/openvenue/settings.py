@@ -6,6 +6,7 @@ while a process runs (`Tuning`) come from a watched file instead, see
 """
 
 import re
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,6 +144,16 @@ class OidcSettings(BaseSettings):
             raise ValueError("is needed beside OPENVENUE_OIDC_ISSUER")
         return name
 
+    @field_validator("ca_file")
+    @classmethod
+    def _check_certificates(cls, file: Path | None) -> Path | None:
+        if file is not None:
+            try:
+                ssl.create_default_context(cafile=file)
+            except OSError as error:  # An SSLError is one.
+                raise ValueError("must be a readable file of PEM certificates") from error
+        return file
+
     @field_validator("algorithms", mode="before")
     @classmethod
     def _split(cls, listed: object) -> object:
@@ -246,6 +257,11 @@ class Settings(BaseSettings):
     )
     unary_calls_max: int = Field(
         default=64, ge=1, le=4096, description="books and look-ups of one worker under way"
+    )
+    quotes_history: bool = Field(
+        default=True,
+        description="keep and show a history of quotes; false: the projector writes none, and the "
+        "API says that there is none",
     )
     public_pair_data: bool = Field(
         default=True,

@@ -28,8 +28,12 @@ def test_without_its_database_it_says_so_and_serves_the_rest(
         status = admin.get("/v1/admin/status")
         assert (status.status_code, status.json()["projected_sequence"]) == (200, None)
         deposit = f"/v1/admin/accounts/{key.account_id}/deposits"
+        keyed = admin.post(deposit, json={"amount": "1"}, headers={"Idempotency-Key": "once"})
+        assert (keyed.status_code, keyed.headers["retry-after"]) == (503, "1")
+        assert "nothing happened" in keyed.json()["detail"]
         assert admin.post(deposit, json={"amount": "1"}).status_code == 200
-        assert admin.get("/v1/admin/audit").json()["commands"][0]["command"] == "adjust_balance"
+        commands = admin.get("/v1/admin/audit").json()["commands"]
+        assert [one["details"].get("amount") for one in commands[:2]] == ["1", "10000000"]
     assert "hunter2" not in venue.administration.log.read_text()
 
 

@@ -10,6 +10,7 @@ import asyncpg
 import ccxt
 import httpx
 import pytest
+from alpaca.common.exceptions import APIError
 from alpaca.data.enums import MarketType, MostActivesBy
 from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
 from alpaca.data.historical.screener import ScreenerClient
@@ -439,3 +440,36 @@ def test_a_token_of_a_time_that_cannot_be_gives_an_empty_page_or_all(
         assert answer.status_code == 200
         has_items = (sort == "asc") == moment.startswith("0001")
         assert bool(answer.json()["bars"]) == has_items, answer.text
+
+
+def test_a_venue_without_quotes_says_so_and_shows_the_latest(
+    new_venue: Callable[..., Venue],
+) -> None:
+    venue = new_venue(OPENVENUE_QUOTES_HISTORY="false").start()
+    key = venue.open_account()
+    order = limit_order(symbol="AAPL", limit_price="10", time_in_force="gtc")
+    with venue.client(key) as client:
+        assert client.post("/v2/orders", json=order).status_code == 200
+        venue.wait_until_projected(client)
+        for path in (
+            "/v2/stocks/AAPL/quotes",
+            "/v2/stocks/quotes?symbols=AAPL",
+            "/v1beta3/crypto/us/quotes?symbols=BTC/USD",
+        ):
+            answer = client.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (404, 40410000)
+            assert "no history of quotes" in answer.json()["message"]
+    data = StockHistoricalDataClient(key.key_id, key.secret, url_override=venue.url)
+    with pytest.raises(APIError, match="no history of quotes"):
+        data.get_stock_quotes(StockQuotesRequest(symbol_or_symbols="AAPL"))
+    latest: Any = data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols="AAPL"))
+    shown: Any = data.get_stock_snapshot(StockSnapshotRequest(symbol_or_symbols="AAPL"))
+    assert latest["AAPL"].bid_price == shown["AAPL"].latest_quote.bid_price == 10
+
+    async def count() -> Any:
+        connection = await asyncpg.connect(venue.database_url.replace("+asyncpg", ""))
+        rows = await connection.fetchval("SELECT count(*) FROM quotes")
+        await connection.close()
+        return rows
+
+    assert run_apart(count()) == 0

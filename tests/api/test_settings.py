@@ -47,6 +47,7 @@ ISSUER, AUDIENCE = "https://login.example/realms/trading", "https://venue.exampl
         ("algorithms", {"algorithms": ""}),
         ("leeway_s", {"leeway_s": 3600}),
         ("ca_file", {"ca_file": "/no/such/file"}),
+        ("ca_file\n.*PEM certificates", {"ca_file": __file__}),
     ],
 )
 def test_an_issuer_that_nobody_should_trust_is_refused(name: str, settings: dict[str, Any]) -> None:

@@ -84,6 +84,22 @@ def test_an_account_is_set_back_and_copied(up: Up) -> None:
     assert (wrong.exit_code, "--side must be buy or sell" in wrong.errors) == (1, True)
 
 
+def test_a_deposit_with_a_key_is_made_once(up: Up) -> None:
+    opened = openvenue("accounts", "create", "once", "--json", data_dir=up.data_dir)
+    account = str(opened.data["account_id"])
+    deposit = ("accounts", "deposit", account, "5", "--idempotency-key", f"wire-{account}")
+    first = openvenue(*deposit, "--json", data_dir=up.data_dir)
+    assert (first.exit_code, first.data["cash"]) == (0, "5")
+    again = openvenue(*deposit, "--json", data_dir=up.data_dir)
+    assert again.data == first.data
+    other = openvenue("accounts", "withdraw", *deposit[2:], data_dir=up.data_dir)
+    assert (other.exit_code, "another command" in other.errors) == (1, True)
+    wrong = openvenue(*deposit[:-1], "two words", data_dir=up.data_dir)
+    assert (wrong.exit_code, "--idempotency-key takes" in wrong.errors) == (1, True)
+    shown = openvenue("accounts", "show", account, "--json", data_dir=up.data_dir).data
+    assert shown["cash"] == "5"
+
+
 def test_it_is_served_for_a_running_venue(up: Up, tmp_path: Path) -> None:
     port_file = tmp_path / "port"
     command = [*OPENVENUE, "admin", "serve", "--port", "0", "--data-dir", str(up.data_dir)]
@@ -108,9 +124,10 @@ def test_without_the_option_a_venue_serves_none(up: Up) -> None:
 
 
 def test_a_venue_serves_it_beside_the_api_on_this_machine_alone() -> None:
+    """And keeps no quotes, if it is told so."""
     # Not in pytest's directory, see conftest.
     with tempfile.TemporaryDirectory(prefix="openvenue-admin-") as directory:
-        venue = Up(Path(directory) / "data", "--admin", "--no-demo").wait_until_up()
+        venue = Up(Path(directory) / "data", "--admin", "--no-demo", "--no-quotes").wait_until_up()
         try:
             url = venue.running["admin_url"]
             assert url in venue.output
@@ -119,6 +136,11 @@ def test_a_venue_serves_it_beside_the_api_on_this_machine_alone() -> None:
                 f"{url}/v1/admin/accounts", json={"name": "first"}, headers=token_of(venue.data_dir)
             )
             assert made.status_code == 201
+            with http.Client(base_url=url, headers=token_of(venue.data_dir)) as admin:
+                defined = admin.put("/v1/admin/instruments/BTC/USD", json={"class": "crypto"})
+            assert defined.status_code == 200, defined.text
+            quotes = f"{venue.url}/v1beta3/crypto/us/quotes?symbols=BTC/USD"
+            wait_for(lambda: "no history of quotes" in http.get(quotes).text)
             status = openvenue("status", "--json", data_dir=venue.data_dir).data
             assert status["admin_url"] == url
             log = (venue.data_dir / "logs/administration.log").read_text()

@@ -208,16 +208,17 @@ async def test_open_orders_that_are_not_the_journals_are_a_fault_of_the_quotes_a
     await until(lambda: http.get(f"{url}/readyz").status_code == 200)
 
 
+def entries_of_day(number: int) -> list[pb.JournalEntry]:
+    """Return the entries of an order that is canceled, on a day."""
+    entries = [new_order(number * 2 + 1), entry(number * 2 + 2, canceled(number * 2 + 1))]
+    for made in entries:
+        made.timestamp_ns += number * DAY_NS
+    return entries
+
+
 async def test_quotes_of_old_days_go_and_are_not_made_again(
     engine: Venue, database: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    def a_day(number: int) -> list[pb.JournalEntry]:
-        """Return the entries of an order that is canceled, on a day."""
-        entries = [new_order(number * 2 + 1), entry(number * 2 + 2, canceled(number * 2 + 1))]
-        for made in entries:
-            made.timestamp_ns += number * DAY_NS
-        return entries
-
     async def days() -> list[int]:
         rows = await database.fetch(
             "SELECT extract(epoch FROM quoted_at)::bigint / 86400 AS day, count(*) FROM quotes "
@@ -235,12 +236,70 @@ async def test_quotes_of_old_days_go_and_are_not_made_again(
             books = Books()
             for numbers in ((0, 1), (2,), (3, 4, 5, 6)):
                 batch = QuotesBatch(sizes, books=books)
-                batch.add(made for number in numbers for made in a_day(number))
+                batch.add(made for number in numbers for made in entries_of_day(number))
                 await store.apply(projection, batch)
             assert await days() == [0, 1, 2]
             # The second time all days but those that are kept are too old at once.
             await store.reset(projection)
             assert await database.fetchval("SELECT count(*) FROM quotes") == 0
+    finally:
+        await store.close()
+
+
+async def test_quotes_that_are_off_are_not_written_and_begin_where_they_are_turned_on(
+    engine: Venue, flow: Flow, database: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    async def written() -> list[int]:
+        return [row["sequence"] for row in await database.fetch(QUOTES)]
+
+    engine.start_projector()
+    first = await asyncio.to_thread(flow.send, 600)
+    await wait_until_projected(engine.database_url, first)
+    engine.projector.stop()
+    before = await written()
+    assert before
+
+    engine.start_projector(quotes_history="false", projector_acknowledge_interval_s="0.1")
+    second = await asyncio.to_thread(flow.send, 1000)
+    await wait_until_projected(engine.database_url, second)
+    acknowledged = engine.directory / "journal/reader-projector-quotes.offset"
+    await until(lambda: int(acknowledged.read_text()) == second)
+    engine.projector.stop()
+    assert await written() == before
+
+    engine.start_projector()
+    third = await asyncio.to_thread(flow.send, 500)
+    await wait_until_projected(engine.database_url, third)
+    engine.projector.stop()
+    quotes = [row[0] for row in naive_quotes(await journal(engine, third))]
+    assert await written() == [each for each in quotes if each <= first or each > second]
+    await rebuild(engine.settings, OWN)
+    assert await written() == quotes
+    off = engine.settings.model_copy(update={"quotes_history": False})
+    await rebuild(off, OWN)
+    assert await written() == []
+
+
+async def test_quotes_that_are_off_go_with_their_days(
+    engine: Venue, database: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    store = await Store.connect(engine.database_url, shard_id=77)
+    try:
+        assert await store.sequence(Quotes(kept_days=2)) == 0
+        batch = QuotesBatch({1: Sizes(1, 1)}, books=Books())
+        batch.add(made for number in range(3) for made in entries_of_day(number))
+        await store.apply(Quotes(kept_days=2), batch)
+        for newest, left in ((3, 2), (4, 1), (5, 0)):
+            at = entries_of_day(newest)[1]
+            await database.execute(
+                "INSERT INTO projection_offsets (shard_id, sequence, entry_ns) VALUES (77, $1, $2) "
+                "ON CONFLICT (shard_id) DO UPDATE SET sequence = $1, entry_ns = $2",
+                at.sequence,
+                at.timestamp_ns,
+            )
+            assert await store.pass_over(Quotes(kept_days=2, on=False)) == at.sequence
+            days = "SELECT count(DISTINCT quoted_at::date) FROM quotes"
+            assert await database.fetchval(days) == left
     finally:
         await store.close()
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import threading
 import time
@@ -65,6 +66,8 @@ class Issuer:
     """An issuer that a test controls; `serving` yields one."""
 
     port: int = 0
+    tls: ssl.SSLContext | None = None
+    """With a certificate; None: it speaks plain HTTP."""
     key: SigningKey = field(default_factory=lambda: SigningKey("first"))
     """Signs the tokens, unless a test gives another."""
     published: list[dict[str, Any]] = field(default_factory=list)
@@ -81,6 +84,8 @@ class Issuer:
 
     @property
     def url(self) -> str:
+        if self.tls is not None:
+            return f"https://localhost:{self.port}"
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -142,6 +147,11 @@ class Issuer:
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
+            def handle(self) -> None:
+                # A client that refuses the certificate hangs up.
+                with contextlib.suppress(OSError):
+                    super().handle()
+
             def do_GET(self) -> None:
                 issuer.asked.append(self.path)
                 status, body = issuer._answer_to(self.path)
@@ -158,6 +168,11 @@ class Issuer:
         with ThreadingHTTPServer(("127.0.0.1", self.port), Handler) as server:
             server.daemon_threads = True
             self.port = server.server_address[1]
+            if self.tls is not None:
+                # The handshake happens in the request's thread, with its first byte.
+                server.socket = self.tls.wrap_socket(
+                    server.socket, server_side=True, do_handshake_on_connect=False
+                )
             thread = threading.Thread(target=server.serve_forever, args=(0.01,))
             thread.start()
             try:

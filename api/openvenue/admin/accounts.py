@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
+from openvenue.admin import documents
 from openvenue.admin.client import Admin
 from openvenue.admin.errors import AlreadyExists, InvalidRequest
+from openvenue.admin.once import Once, Show
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.units import UnitError, parse_steps
 
@@ -49,39 +53,66 @@ async def open_account(admin: Admin, new: NewAccount) -> pb.Account:
     return await admin.account(account_id)
 
 
+def cash_adjustment(account_id: int, amount_micros: int) -> pb.AdminRequest:
+    """Return the command that adds money to an account, or takes it."""
+    return pb.AdminRequest(
+        adjust_balance=pb.AdjustBalance(account_id=account_id, amount_micros=amount_micros)
+    )
+
+
 async def adjust_cash(admin: Admin, account_id: int, amount_micros: int) -> pb.Account:
     """Add money to an account, or take it; return the account. Raises AdminError."""
-    await admin.apply(
-        pb.AdminRequest(
-            adjust_balance=pb.AdjustBalance(account_id=account_id, amount_micros=amount_micros)
-        )
-    )
+    await admin.apply(cash_adjustment(account_id, amount_micros))
     return await admin.account(account_id)
 
 
-async def adjust_position(
-    admin: Admin, account_id: int, symbol: str, qty: str, cost_micros: int
-) -> tuple[pb.Position, pb.DefineInstrument]:
-    """Change an account's position by `qty`, a decimal; return it and its instrument's terms.
+async def move_cash(admin: Admin, once: Once | None, account_id: int, amount_micros: int) -> bytes:
+    """Do as `adjust_cash`, with an idempotency key once; return the account's summary as JSON."""
 
-    Raises AdminError.
+    async def show() -> documents.AccountSummary:
+        return documents.account_summary(await admin.account(account_id))
+
+    command = cash_adjustment(account_id, amount_micros)
+    return await _execute(admin, once, command, show)
+
+
+async def move_position(
+    admin: Admin,
+    once: Once | None,
+    account_id: int,
+    symbol: str,
+    qty: str,
+    cost_micros: int,
+) -> bytes:
+    """Change an account's position by `qty`, a decimal, with an idempotency key once.
+
+    Returns the AdjustedPosition as JSON. Raises AdminError.
     """
     terms = (await admin.instrument(symbol)).terms
     try:
         qty_lots = parse_steps(qty, terms.lot_size_nanos)
     except UnitError as error:
         raise InvalidRequest(f"quantity: {error}") from error
-    await admin.apply(
-        pb.AdminRequest(
-            adjust_position=pb.AdjustPosition(
-                account_id=account_id,
-                instrument_id=terms.instrument_id,
-                qty_lots=qty_lots,
-                cost_micros=cost_micros,
-            )
+    command = pb.AdminRequest(
+        adjust_position=pb.AdjustPosition(
+            account_id=account_id,
+            instrument_id=terms.instrument_id,
+            qty_lots=qty_lots,
+            cost_micros=cost_micros,
         )
     )
-    account = await admin.account(account_id)
-    flat = pb.Position(instrument_id=terms.instrument_id)
-    held = (p for p in account.positions if p.instrument_id == terms.instrument_id)
-    return next(held, flat), terms
+
+    async def show() -> documents.AdjustedPosition:
+        account = await admin.account(account_id)
+        nothing = pb.Position(instrument_id=terms.instrument_id)
+        of_instrument = (p for p in account.positions if p.instrument_id == terms.instrument_id)
+        return documents.adjusted_position(account_id, next(of_instrument, nothing), terms)
+
+    return await _execute(admin, once, command, show)
+
+
+async def _execute(admin: Admin, once: Once | None, command: pb.AdminRequest, show: Show) -> bytes:
+    if once is not None:
+        return await once.execute(admin, command, show)
+    await admin.apply(command)
+    return msgspec.json.encode(await show())

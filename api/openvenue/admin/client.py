@@ -21,7 +21,7 @@ from openvenue.engine.v1 import engine_pb2_grpc as rpc
 from openvenue.settings import Settings
 
 # A command returns once it is on disk, and a busy disk can stall for many seconds.
-_TIMEOUT_S = 30.0
+COMMAND_TIMEOUT_S = 30.0
 _SNAPSHOT_TIMEOUT_S = 600.0
 _CHECK_TIMEOUT_S = 5.0
 _TOKEN_CHARACTERS_MAX = 4096
@@ -74,7 +74,7 @@ class Admin:
         request.shard_id = self.shard_id
         with _explained(self._target):
             response: pb.AdminResponse = await self._stub.Apply(
-                request, timeout=_TIMEOUT_S, metadata=self._metadata
+                request, timeout=COMMAND_TIMEOUT_S, metadata=self._metadata
             )
         if response.reject_reason != pb.REASON_NONE:
             name = pb.Reason.Name(response.reject_reason).removeprefix("REASON_").lower()
@@ -98,7 +98,7 @@ class Admin:
         request = pb.ListAccountsRequest(after_account_id=account_id, limit=limit)
         with _explained(self._target):
             page = await self._stub.ListAccounts(
-                request, timeout=_TIMEOUT_S, metadata=self._metadata
+                request, timeout=COMMAND_TIMEOUT_S, metadata=self._metadata
             )
         return list(page.accounts), page.more
 
@@ -108,7 +108,7 @@ class Admin:
             try:
                 account: pb.Account = await self._stub.GetAccount(
                     pb.GetAccountRequest(account_id=account_id),
-                    timeout=_TIMEOUT_S,
+                    timeout=COMMAND_TIMEOUT_S,
                     metadata=self._metadata,
                 )
             except grpc.aio.AioRpcError as error:
@@ -133,7 +133,7 @@ class Admin:
             request = pb.ListInstrumentsRequest(after_instrument_id=last_id, limit=_PAGE)
             with _explained(self._target):
                 page = await self._stub.ListInstruments(
-                    request, timeout=_TIMEOUT_S, metadata=self._metadata
+                    request, timeout=COMMAND_TIMEOUT_S, metadata=self._metadata
                 )
             instruments += page.instruments
             more = page.more
@@ -155,7 +155,7 @@ class Admin:
         with _explained(self._target):
             status: pb.EngineStatus = await self._stub.GetStatus(
                 pb.GetStatusRequest(with_state_hash=with_state_hash),
-                timeout=_TIMEOUT_S,
+                timeout=COMMAND_TIMEOUT_S,
                 metadata=self._metadata,
             )
         return status
@@ -210,7 +210,7 @@ def _explanation(error: grpc.aio.AioRpcError, target: str) -> AdminError:
 async def connect_admin(settings: Settings) -> AsyncIterator[Admin]:
     """Connect to the engine's administration. Raises Refused if there is no token."""
     target = settings.engine_admin_target
-    token = _read_token(settings.engine_admin_token_file)
+    token = read_token(settings.engine_admin_token_file)
     async with open_channel(settings, target) as channel:
         yield Admin(channel, target, token, settings.shard_id)
 
@@ -220,7 +220,8 @@ def may_be_token(token: str) -> bool:
     return 0 < len(token) <= _TOKEN_CHARACTERS_MAX and token.isascii() and token.isprintable()
 
 
-def _read_token(file: Path | None) -> str:
+def read_token(file: Path | None) -> str:
+    """Return the token in a file. Raises NotAdmitted."""
     if file is None:
         raise NotAdmitted(f"this takes an administrator's token: {_GET_ONE}")
     try:

@@ -58,6 +58,12 @@ class AccountDetails(AccountSummary, kw_only=True):
     positions: list[HeldPosition]
 
 
+class AdjustedPosition(HeldPosition, kw_only=True):
+    """A position after a change, and its account."""
+
+    account_id: int
+
+
 class Instrument(msgspec.Struct, kw_only=True, rename={"asset_class": "class"}):
     """An instrument's terms; `last_price` is null before its first trade."""
 
@@ -171,6 +177,14 @@ def held_position(position: pb.Position, terms: pb.DefineInstrument) -> HeldPosi
         reserved=format_steps(position.reserved_lots, terms.lot_size_nanos),
         cost=format_micros(position.cost_micros),
     )
+
+
+def adjusted_position(
+    account_id: int, position: pb.Position, terms: pb.DefineInstrument
+) -> AdjustedPosition:
+    """Return the document of a position that was changed."""
+    held = msgspec.structs.asdict(held_position(position, terms))
+    return AdjustedPosition(account_id=account_id, **held)
 
 
 def instrument(info: pb.InstrumentInfo) -> Instrument:

@@ -8,7 +8,10 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 
 class AdminError(Exception):
-    """The command changed nothing, unless it is EngineAway. `{field}` in it names a field."""
+    """The command changed nothing, unless it is EngineAway or OutcomeUnknown.
+
+    `{field}` in it names a field.
+    """
 
     def __init__(self, sentence: str) -> None:
         super().__init__(_FIELD.sub(r"\1", sentence))
@@ -53,6 +56,32 @@ class TryLater(Refused):
 
 class EngineAway(AdminError):
     """The engine does not answer; it may have executed the command."""
+
+
+class Interrupted(EngineAway):
+    """As EngineAway, for a command with an idempotency key: sending it again is safe."""
+
+
+class KeyUsed(AdminError):
+    """The idempotency key belongs to another command."""
+
+
+class KeyInUse(AdminError):
+    """The idempotency key's first command may still be under way."""
+
+    def __init__(self, sentence: str, retry_after_s: int) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
+
+
+class OutcomeUnknown(AdminError):
+    """Nobody knows whether the idempotency key's command took effect; its entry in the journal is
+    after `after_sequence`.
+    """
+
+    def __init__(self, sentence: str, after_sequence: int) -> None:
+        super().__init__(sentence)
+        self.after_sequence = after_sequence
 
 
 class DatabaseAway(AdminError):

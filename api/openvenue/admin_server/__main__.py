@@ -6,6 +6,7 @@ end_at_sigterm()  # Before imports that take a second.
 
 import asyncio
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 
@@ -46,6 +47,12 @@ async def serve(settings: Settings | None = None) -> None:
     """Serve until a signal; without settings, with those of the environment."""
     with bad_settings_end_the_process():
         settings, own = settings or get_settings(), AdminSettings()
+    if own.readers is not None and settings.engine_admin_token_file is None:
+        print(
+            "error: OPENVENUE_ADMIN_READERS needs OPENVENUE_ENGINE_ADMIN_TOKEN_FILE",
+            file=sys.stderr,
+        )
+        raise SystemExit(2)
     configure_logging(settings.log_level, settings.log_format)
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):

@@ -10,8 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from openvenue.admin_server import metrics
 from openvenue.admin_server.documentation import ADMIN
 from openvenue.admin_server.failures import install_admin_failures
+from openvenue.admin_server.idempotency import only_where_it_counts
 from openvenue.admin_server.routes import accounts, audit, drop_copy, instruments, keys, operations
-from openvenue.admin_server.services import Services, admitted
+from openvenue.admin_server.services import SAFE_METHODS, Services, admitted
 from openvenue.http.dependencies import only_known_parameters
 from openvenue.http.failures import install_failure_handlers
 from openvenue.http.middleware import LimitBody
@@ -25,7 +26,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     drop_copy.router,
 )
-_SAFE_METHODS = ("GET", "HEAD")
+_CHECKS = (Depends(only_known_parameters), Depends(only_where_it_counts))
 
 _log = get_logger("openvenue.administration")
 
@@ -36,7 +37,7 @@ def application(services: Services) -> ASGIApp:
     app.state.services = services
     for router in ROUTERS:
         # Who asks is the first question, before anything about the request is answered.
-        app.include_router(router, dependencies=[Depends(admitted), Depends(only_known_parameters)])
+        app.include_router(router, dependencies=[Depends(admitted), *_CHECKS])
 
     def methods_at(path: str) -> set[str]:
         methods: set[str] = set()
@@ -80,7 +81,7 @@ class _Observed:
             metrics.REQUESTS.labels(f"{method} {route}", str(status)).inc()
             metrics.REQUEST_SECONDS.observe(time.perf_counter() - started_at)
             administrator = routed["state"].get("administrator")
-            if administrator is not None and method not in _SAFE_METHODS:
+            if administrator is not None and method not in SAFE_METHODS:
                 # Keys are not in the journal, so this is where their changes are.
                 _log.warning(
                     "administration",

@@ -10,9 +10,13 @@ from openvenue.admin.errors import (
     DatabaseAway,
     EngineAway,
     GoesOnTrading,
+    Interrupted,
     InvalidRequest,
+    KeyInUse,
+    KeyUsed,
     NotAdmitted,
     NotFound,
+    OutcomeUnknown,
     Refused,
     TryLater,
 )
@@ -67,6 +71,14 @@ def problem_of(error: AdminError, method: str) -> Problem:
             return problems.not_found(str(error))
         case AlreadyExists() | GoesOnTrading():
             return problems.conflict(str(error))
+        case KeyUsed():
+            return _key_used(error)
+        case KeyInUse():
+            return _key_in_use(error)
+        case OutcomeUnknown():
+            return _outcome_unknown(error)
+        case Interrupted():
+            return problems.unavailable(str(error))
         case EngineAway() if method in _SAFE_METHODS:
             return problems.unavailable("the engine's administration does not answer")
         case EngineAway():
@@ -108,6 +120,35 @@ def _of_refusal(error: Refused) -> Problem:
         problems.UNPROCESSABLE,
         str(error),
         title="Command refused",
+    )
+
+
+def _key_used(error: KeyUsed) -> Problem:
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        problems.UNPROCESSABLE,
+        str(error),
+        title="Idempotency key used",
+    )
+
+
+def _key_in_use(error: KeyInUse) -> Problem:
+    return Problem(
+        HTTPStatus.CONFLICT,
+        problems.CONFLICT,
+        str(error),
+        title="Request under way",
+        headers={"retry-after": str(error.retry_after_s)},
+    )
+
+
+def _outcome_unknown(error: OutcomeUnknown) -> Problem:
+    return Problem(
+        HTTPStatus.CONFLICT,
+        problems.CONFLICT,
+        str(error),
+        title="Outcome unknown",
+        after_sequence=error.after_sequence,
     )
 
 

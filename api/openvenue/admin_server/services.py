@@ -15,11 +15,12 @@ from openvenue.admin.errors import AdminError, NotAdmitted
 from openvenue.admin.keys import Keys
 from openvenue.admin_server.drop_copy import DropCopies
 from openvenue.admin_server.settings import AdminSettings
-from openvenue.admin_server.tokens import Tokens
+from openvenue.admin_server.tokens import Administrator, Tokens
 from openvenue.http import problems
 from openvenue.settings import Settings
 
 DATABASE_NAME = "openvenue-admin"
+SAFE_METHODS = ("GET", "HEAD")
 _ACCOUNT_MAX = (1 << 32) - 1
 
 
@@ -49,30 +50,24 @@ class Services:
             self.scans -= 1
 
 
-@dataclass(frozen=True, slots=True)
-class Administrator:
-    """Who sent a request: the engine as they may use it, and their token's fingerprint."""
-
-    admin: Admin
-    fingerprint: str
-
-
 def _services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
 async def admitted(request: Request) -> None:
-    """Let an administrator in. Raises NotAdmitted, Problem."""
+    """Let an administrator in, readers for what changes nothing. Raises NotAdmitted, Problem."""
     try:
-        admin, fingerprint = await _services(request).tokens.admit(request.headers.raw)
+        administrator = await _services(request).tokens.admit(request.headers.raw)
     except NotAdmitted:
         raise
     except AdminError as error:
         raise problems.unavailable(
             "the engine does not answer whose token this is; nothing happened"
         ) from error
-    request.state.administrator = Administrator(admin, fingerprint)
+    request.state.administrator = administrator
+    if request.method not in SAFE_METHODS:
+        administrator.require_change(request.method)
 
 
 def _administrator(request: Request) -> Administrator:
@@ -84,6 +79,7 @@ def _admin(request: Request) -> Admin:
     return _administrator(request).admin
 
 
+AdministratorOf = Annotated[Administrator, Depends(_administrator)]
 ServicesOf = Annotated[Services, Depends(_services)]
 AdminOf = Annotated[Admin, Depends(_admin)]
 AccountId = Annotated[int, Path(ge=1, le=_ACCOUNT_MAX)]
@@ -91,4 +87,9 @@ AccountId = Annotated[int, Path(ge=1, le=_ACCOUNT_MAX)]
 
 def json_response(document: Any, status: int = 200) -> Response:
     """Return a document as the response."""
-    return Response(msgspec.json.encode(document), status, media_type="application/json")
+    return encoded_response(msgspec.json.encode(document), status)
+
+
+def encoded_response(document: bytes, status: int = 200) -> Response:
+    """Return JSON as the response."""
+    return Response(document, status, media_type="application/json")

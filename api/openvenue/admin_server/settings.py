@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import DirectoryPath, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -21,6 +21,11 @@ class AdminSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(
         default=0, ge=0, le=65_535, description="for probes and metrics; 0: none"
+    )
+    readers: DirectoryPath | None = Field(
+        default=None,
+        description="directory with a file for each token that may only read. Needs "
+        "OPENVENUE_ENGINE_ADMIN_TOKEN_FILE, with which the process reads for them",
     )
     connections_max: int = Field(default=64, ge=1, le=4096)
     db_connections: int = Field(

@@ -1,14 +1,20 @@
 """`openvenue accounts`: accounts, their cash and positions."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from openvenue.admin import documents
-from openvenue.admin.accounts import NewAccount, adjust_cash, adjust_position, open_account
+from openvenue.admin.accounts import NewAccount, move_cash, move_position, open_account
 from openvenue.admin.blocks import set_trading_blocked
+from openvenue.admin.client import Admin
 from openvenue.admin.database import AdminDatabase
+from openvenue.admin.once import Once
 from openvenue.admin.resets import OrdersFilter, cancel_orders, clone_account, reset_account
 from openvenue.cli.connection import (
     DATA_DIR_DEFAULT,
@@ -26,6 +32,10 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Open accounts, and move money and positions."
 )
 
+KeyOption = Annotated[
+    str | None,
+    typer.Option(help="A word of your own: the command again with it does nothing again."),
+]
 AccountArgument = Annotated[int, typer.Argument(min=1, help="Account number.")]
 
 
@@ -95,22 +105,26 @@ def create(
 def deposit(
     account_id: AccountArgument,
     amount: Annotated[str, typer.Argument(help="Decimal, for example 2500.50.")],
+    idempotency_key: KeyOption = None,
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Add money to an account."""
-    print_record(_move_cash(data_dir, account_id, _positive(amount)), as_json=as_json)
+    moved = _move_cash(data_dir, account_id, _positive(amount), idempotency_key)
+    print_record(moved, as_json=as_json)
 
 
 @app.command()
 def withdraw(
     account_id: AccountArgument,
     amount: Annotated[str, typer.Argument(help="Decimal, for example 2500.50.")],
+    idempotency_key: KeyOption = None,
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Take money from an account, except what open orders reserve."""
-    print_record(_move_cash(data_dir, account_id, -_positive(amount)), as_json=as_json)
+    moved = _move_cash(data_dir, account_id, -_positive(amount), idempotency_key)
+    print_record(moved, as_json=as_json)
 
 
 @app.command()
@@ -119,19 +133,18 @@ def position(
     symbol: Annotated[str, typer.Argument(help="Instrument.")],
     qty: Annotated[str, typer.Argument(help="Change; write a decrease as: -- -10.")],
     cost: Annotated[str, typer.Option(help="Change of the cost basis; no money moves.")] = "0",
+    idempotency_key: KeyOption = None,
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Add to an account's position, or take from it."""
     cost_micros = _amount(cost)
 
-    async def run() -> dict[str, Any]:
-        async with administration(data_dir) as admin:
-            held, terms = await adjust_position(admin, account_id, symbol, qty, cost_micros)
-            shown = documents.shown(documents.held_position(held, terms))
-            return {"account_id": account_id, **shown}
+    async def run() -> bytes:
+        async with _once(data_dir, idempotency_key) as (admin, once):
+            return await move_position(admin, once, account_id, symbol, qty, cost_micros)
 
-    print_record(asyncio.run(run()), as_json=as_json)
+    print_record({"account_id": account_id, **json.loads(asyncio.run(run()))}, as_json=as_json)
 
 
 @app.command("cancel-orders")
@@ -225,12 +238,30 @@ def _set_blocked(data_dir: DataDirOption, account_id: int, blocked: bool, as_jso
     print_record(documents.shown(record), as_json=as_json)
 
 
-def _move_cash(data_dir: DataDirOption, account_id: int, amount_micros: int) -> dict[str, Any]:
-    async def run() -> pb.Account:
-        async with administration(data_dir) as admin:
-            return await adjust_cash(admin, account_id, amount_micros)
+def _move_cash(
+    data_dir: Path, account_id: int, amount_micros: int, idempotency_key: str | None
+) -> dict[str, Any]:
+    async def run() -> bytes:
+        async with _once(data_dir, idempotency_key) as (admin, once):
+            return await move_cash(admin, once, account_id, amount_micros)
 
-    return _summary(asyncio.run(run()))
+    moved: dict[str, Any] = json.loads(asyncio.run(run()))
+    return moved
+
+
+@asynccontextmanager
+async def _once(
+    data_dir: Path, idempotency_key: str | None
+) -> AsyncIterator[tuple[Admin, Once | None]]:
+    """Connect to the administration, and with a key to the database, which keeps it."""
+    settings = venue_settings(data_dir)
+    async with AsyncExitStack() as stack:
+        admin = await stack.enter_async_context(administration(settings))
+        if idempotency_key is None:
+            yield admin, None
+            return
+        database = AdminDatabase(settings, "openvenue-cli")
+        yield admin, Once(await stack.enter_async_context(database), idempotency_key)
 
 
 def _summary(account: pb.Account) -> dict[str, Any]:

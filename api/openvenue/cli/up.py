@@ -79,6 +79,13 @@ def up(
             "--admin", help="Serve the administration over HTTP, to who has the venue's token."
         ),
     ] = False,
+    quotes: Annotated[
+        bool | None,
+        typer.Option(
+            help="Keep a history of quotes, which fills most of the disk. Default: "
+            "OPENVENUE_QUOTES_HISTORY, or yes.",
+        ),
+    ] = None,
     engine_binary: EngineBinaryOption = None,
 ) -> None:
     """Start a venue: database, engine, projector, API, stream. Ctrl-C stops it; its data stays."""
@@ -101,6 +108,7 @@ def up(
                 engine_binary=engine,
                 with_demo=demo,
                 with_market=market,
+                quotes_history=quotes,
             )
             asyncio.run(_run(plan))
 

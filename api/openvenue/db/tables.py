@@ -1,8 +1,8 @@
 """The tables, for Alembic and all queries.
 
-All but `api_keys`, `account_configurations` and `watchlists` are a projection of one shard's
-journal: they can be dropped and rebuilt from it, row for row. Only the projector writes them, in
-journal order, so they carry no foreign keys.
+All but `api_keys`, `account_configurations`, `watchlists` and `idempotency_keys` are a projection
+of one shard's journal: they can be dropped and rebuilt from it, row for row. Only the projector
+writes them, in journal order, so they carry no foreign keys.
 Amounts are exact: prices and quantities in decimal units, money in the account's currency.
 """
 
@@ -377,3 +377,20 @@ Index(
     watchlists.c.name,
     unique=True,
 )
+
+# Administrative commands that their senders may send again. A row is there before its command is
+# sent. While it has neither `sequence` nor `refusal`, the command's outcome is unknown.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("shard_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),  # SHA-256 of the command
+    Column("reserved_at", _TIMESTAMP, nullable=False, server_default=text("now()")),
+    Column("after_sequence", BigInteger, nullable=False),  # the command's entry is a later one
+    Column("sequence", BigInteger),
+    Column("document", LargeBinary),  # what was answered
+    Column("refusal", Text),
+    Column("refusal_reason", BigInteger),
+)
+Index("idempotency_keys_reserved_idx", idempotency_keys.c.reserved_at)

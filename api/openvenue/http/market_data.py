@@ -33,6 +33,7 @@ from openvenue.vocabulary import AssetClass
 
 BOOK_DEPTH_MAX = 1000
 SYMBOLS_MAX = 100
+NO_QUOTES = {404: "The venue keeps no history of quotes"}
 _BOOKS_AT_ONCE = 8
 
 
@@ -127,7 +128,12 @@ async def trades_page(worker: Worker, instruments: Sequence[Instrument], wanted:
 
 
 async def quotes_page(worker: Worker, instruments: Sequence[Instrument], wanted: Wanted) -> Page:
-    """Return a page of the instruments' quotes."""
+    """Return a page of the instruments' quotes. Raises Problem 404 if the venue keeps none."""
+    if not worker.settings.quotes_history:
+        # An empty list would say that nobody quoted.
+        raise problems.not_found(
+            "this venue keeps no history of quotes: read quotes/latest, or follow the stream"
+        )
 
     async def read(connection: AsyncConnection, span: Span, after: _After | None) -> Rows:
         return await market.list_quotes(connection, worker.settings.shard_id, span, _key(after))

@@ -166,7 +166,7 @@ def of_authentication(error: NotAuthenticated) -> Problem:
     if isinstance(error, UncheckedCredentials):
         return unavailable(str(error))
     if isinstance(error, UnknownAccount):
-        return _not_allowed(str(error))
+        return not_allowed(str(error))
     if isinstance(error, InvalidToken):
         return Problem(
             HTTPStatus.UNAUTHORIZED,
@@ -184,7 +184,7 @@ def beyond_scopes(principal: Principal, method: str, needed: str) -> Problem:
     may = f"this {kind} may only {' and '.join(words)}" if words else f"this {kind} has no scope"
     detail = f"{may}: {method} needs a {kind} that may {needed}"
     is_token = principal.signed_by is not None
-    return _not_allowed(detail, _bearer("insufficient_scope", detail) if is_token else None)
+    return not_allowed(detail, _bearer("insufficient_scope", detail) if is_token else None)
 
 
 _SCOPE_WORDS = {"data": "read market data"}
@@ -197,14 +197,15 @@ def _bearer(error: str, description: str) -> dict[str, str]:
     return {"www-authenticate": f'{_BEARER}, error="{error}", error_description="{quoted}"'}
 
 
-def _not_allowed(detail: str, headers: Mapping[str, str] | None = None) -> Problem:
+def not_allowed(detail: str, headers: Mapping[str, str] | None = None) -> Problem:
+    """403: the key or token may not."""
     return Problem(HTTPStatus.FORBIDDEN, UNAUTHORIZED, detail, title="Not allowed", headers=headers)
 
 
 def beyond_networks(address: object) -> Problem:
     """403: the key may not be used from the client's address; None: it has no address."""
     where = address or "a client without an address"
-    return _not_allowed(f"this key may not be used from {where}")
+    return not_allowed(f"this key may not be used from {where}")
 
 
 def refused(detail: str, **members: Any) -> Problem:

@@ -30,7 +30,7 @@ async def serve() -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    followed = all_projections(own)
+    followed = all_projections(own, quotes=settings.quotes_history)
     tuning = asyncio.create_task(follow_log_level(settings))
     try:
         async with AsyncExitStack() as stack:

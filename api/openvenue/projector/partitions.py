@@ -53,6 +53,15 @@ async def ensure_days(
     return (first_kept - _EPOCH).days * _DAY_NS
 
 
+async def drop_days(
+    connection: "asyncpg.Connection[Any]", table: str, newest: date, kept_days: int
+) -> None:
+    """Drop the partitions of days more than `kept_days` before the newest, in a transaction."""
+    for day, name in (await _partitions(connection, table)).items():
+        if day < newest - timedelta(kept_days):
+            await _drop(connection, name)
+
+
 async def _partitions(connection: "asyncpg.Connection[Any]", table: str) -> dict[date, str]:
     names = await connection.fetch(
         "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid "

@@ -120,6 +120,17 @@ class Projection(ABC):
     channel: ClassVar[str | None] = None
     """Where readers are told of each batch."""
 
+    @property
+    def is_on(self) -> bool:
+        """False: it writes nothing, and its offset stays beside the ledger's."""
+        return True
+
+    async def drop_old(self, connection: "asyncpg.Connection[Any]", now_ns: int) -> None:  # noqa: B027
+        """While it is off, drop rows that are too old; now is the time of the ledger's last entry.
+
+        Does nothing if the projection keeps its rows for ever.
+        """
+
     def reader_name(self, projector: str) -> str:
         """Return the name under which the engine keeps the journal for it."""
         return projector if self.vital else f"{projector}-{self.name}"

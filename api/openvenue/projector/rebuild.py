@@ -28,7 +28,7 @@ async def rebuild(settings: Settings, own: ProjectorSettings) -> int:
     store = await Store.connect(settings.database_url.get_secret_value(), settings.shard_id)
     try:
         await store.take_over()
-        for followed in all_projections(own):
+        for followed in all_projections(own, quotes=settings.quotes_history):
             await store.reset(followed.projection)
             await project(followed, store, settings, own, status.durable_sequence)
     finally:

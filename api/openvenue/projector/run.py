@@ -66,9 +66,9 @@ class Followed(NamedTuple):
     progress: Progress
 
 
-def all_projections(own: ProjectorSettings) -> tuple[Followed, ...]:
-    """Return all projections, the ledger first."""
-    projections = (Ledger(), Market(own.trades_kept_days), Quotes(own.quotes_kept_days))
+def all_projections(own: ProjectorSettings, *, quotes: bool = True) -> tuple[Followed, ...]:
+    """Return all projections, the ledger first; without `quotes`, those are off."""
+    projections = (Ledger(), Market(own.trades_kept_days), Quotes(own.quotes_kept_days, on=quotes))
     return tuple(Followed(each, Progress(each.name)) for each in projections)
 
 
@@ -205,6 +205,9 @@ async def project(
     journal is not the one that the rows came from.
     """
     projection, progress = followed
+    if not projection.is_on:
+        await _pass_over(followed, store, settings, own, once=until_sequence is not None)
+        return
     sequence = await store.sequence(projection)
     durable_sequence = await _check_journal(projection, store, settings, sequence)
     if sequence == 0 and not projection.vital:
@@ -235,6 +238,33 @@ async def project(
                     return
                 if first is not None:
                     await let_go_first(first, own.batch_entries_max)
+    finally:
+        progress.stopped()
+
+
+async def _pass_over(
+    followed: Followed, store: Store, settings: Settings, own: ProjectorSettings, *, once: bool
+) -> None:
+    """Keep the offset of a projection that is off beside the ledger's, for ever or once.
+
+    So it can begin there when it is turned on, and keeps no part of the journal from the archive.
+    """
+    projection, progress = followed
+    sequence = await store.pass_over(projection)
+    _log.info("projection is off", projection=projection.name)
+    try:
+        async with acknowledging(
+            settings,
+            projection.reader_name(own.reader),
+            own.acknowledge_interval_s,
+            lambda: sequence,
+        ):
+            while True:
+                progress.projecting(sequence, sequence)
+                if once:
+                    return
+                await asyncio.sleep(own.acknowledge_interval_s)
+                sequence = await store.pass_over(projection)
     finally:
         progress.stopped()
 

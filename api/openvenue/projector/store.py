@@ -126,6 +126,22 @@ class Store:
         async with self._turn:
             await self._set_offset(projection, sequence, entry_ns)
 
+    async def pass_over(self, projection: Projection) -> int:
+        """Let a projection that is off begin where the ledger is, and return that."""
+        await self.sequence(projection)
+        async with self._turn, self._connection.transaction():
+            passed = await self._connection.fetchrow(
+                f"UPDATE {projection.offsets} AS own "  # noqa: S608
+                "SET sequence = ledger.sequence, entry_ns = ledger.entry_ns, updated_at = now() "
+                "FROM projection_offsets AS ledger "
+                "WHERE own.shard_id = $1 AND ledger.shard_id = $1 "
+                "AND ledger.sequence > own.sequence RETURNING own.entry_ns",
+                self.shard_id,
+            )
+            if passed is not None and passed["entry_ns"] is not None:
+                await projection.drop_old(self._connection, passed["entry_ns"])
+        return await self.sequence(projection)
+
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
         """Lend the connection for reads that see one moment, between two batches."""

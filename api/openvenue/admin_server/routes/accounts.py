@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from openvenue.admin import documents
-from openvenue.admin.accounts import NewAccount, adjust_cash, adjust_position, open_account
+from openvenue.admin.accounts import NewAccount, move_cash, move_position, open_account
 from openvenue.admin.blocks import is_trading_blocked, set_trading_blocked
 from openvenue.admin.errors import InvalidRequest
 from openvenue.admin.resets import OrdersFilter, cancel_orders, clone_account, reset_account
@@ -20,7 +20,14 @@ from openvenue.admin_server.bodies import (
     micros,
 )
 from openvenue.admin_server.documentation import accepts, answers
-from openvenue.admin_server.services import AccountId, AdminOf, ServicesOf, json_response
+from openvenue.admin_server.idempotency import OF_KEYS, OnceOf
+from openvenue.admin_server.services import (
+    AccountId,
+    AdminOf,
+    ServicesOf,
+    encoded_response,
+    json_response,
+)
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http.json_body import decode_body
 from openvenue.vocabulary import SIDES, Side
@@ -36,12 +43,6 @@ class AccountsPage(msgspec.Struct):
 
     accounts: list[documents.AccountSummary]
     next_after: int | None
-
-
-class AdjustedPosition(documents.HeldPosition, kw_only=True):
-    """A position after a change, and its account."""
-
-    account_id: int
 
 
 @router.get("", openapi_extra=answers(AccountsPage))
@@ -93,35 +94,47 @@ async def show_account(admin: AdminOf, account_id: AccountId) -> Response:
 
 _MOVED = {
     **accepts(CashRequest),
-    **answers(documents.AccountSummary, 404, 413),
+    **answers(documents.AccountSummary, 404, 409, 413, meanings=OF_KEYS),
 }
 
 
 @router.post("/{account_id}/deposits", openapi_extra=_MOVED)
-async def deposit(admin: AdminOf, account_id: AccountId, request: Request) -> Response:
-    """Add money to an account. Sending it again adds it again."""
+async def deposit(
+    admin: AdminOf, once: OnceOf, account_id: AccountId, request: Request
+) -> Response:
+    """Add money to an account. Sending it again adds it again, unless it has an Idempotency-Key."""
     amount = _positive(await request.body())
-    return json_response(documents.account_summary(await adjust_cash(admin, account_id, amount)))
+    return encoded_response(await move_cash(admin, once, account_id, amount))
 
 
 @router.post("/{account_id}/withdrawals", openapi_extra=_MOVED)
-async def withdraw(admin: AdminOf, account_id: AccountId, request: Request) -> Response:
-    """Take money that no open order reserves. Sending it again takes it again."""
+async def withdraw(
+    admin: AdminOf, once: OnceOf, account_id: AccountId, request: Request
+) -> Response:
+    """Take money that no open order reserves. Sending it again takes it again, unless it has an
+    Idempotency-Key.
+    """
     amount = _positive(await request.body())
-    return json_response(documents.account_summary(await adjust_cash(admin, account_id, -amount)))
+    return encoded_response(await move_cash(admin, once, account_id, -amount))
 
 
 @router.post(
     "/{account_id}/positions",
-    openapi_extra={**accepts(PositionRequest), **answers(AdjustedPosition, 404, 413)},
+    openapi_extra={
+        **accepts(PositionRequest),
+        **answers(documents.AdjustedPosition, 404, 409, 413, meanings=OF_KEYS),
+    },
 )
-async def change_position(admin: AdminOf, account_id: AccountId, request: Request) -> Response:
-    """Add to a position, or take from it with a negative `qty`. Sending it again does so again."""
+async def change_position(
+    admin: AdminOf, once: OnceOf, account_id: AccountId, request: Request
+) -> Response:
+    """Add to a position, or take from it with a negative `qty`. Sending it again does so again,
+    unless it has an Idempotency-Key.
+    """
     wanted = decode_body(await request.body(), PositionRequest)
     cost = micros("cost", wanted.cost)
-    held, terms = await adjust_position(admin, account_id, wanted.symbol, wanted.qty, cost)
-    shown = documents.held_position(held, terms)
-    return json_response(AdjustedPosition(account_id=account_id, **msgspec.structs.asdict(shown)))
+    moved = await move_position(admin, once, account_id, wanted.symbol, wanted.qty, cost)
+    return encoded_response(moved)
 
 
 @router.delete("/{account_id}/orders", openapi_extra=answers(documents.CanceledOrders, 404))

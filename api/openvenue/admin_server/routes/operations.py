@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from openvenue.admin import documents
 from openvenue.admin.status import venue_status
 from openvenue.admin_server.documentation import answers
-from openvenue.admin_server.services import AdminOf, ServicesOf, json_response
+from openvenue.admin_server.services import AdministratorOf, AdminOf, ServicesOf, json_response
 
 router = APIRouter(prefix="/v1/admin", tags=["operations"])
 
@@ -18,9 +18,13 @@ class Snapshot(msgspec.Struct):
 
 
 @router.get("/status", openapi_extra=answers(documents.Status))
-async def show_status(admin: AdminOf, services: ServicesOf, state_hash: bool = False) -> Response:
+async def show_status(
+    sender: AdministratorOf, services: ServicesOf, state_hash: bool = False
+) -> Response:
     """Show the state of engine and projection; orders wait while the engine hashes its own."""
-    status = await venue_status(admin, services.database, with_state_hash=state_hash)
+    if state_hash:
+        sender.require_change("state_hash")
+    status = await venue_status(sender.admin, services.database, with_state_hash=state_hash)
     return json_response(status)
 
 

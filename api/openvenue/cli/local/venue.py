@@ -63,6 +63,7 @@ class Plan:
     engine_binary: Path
     with_demo: bool
     with_market: bool
+    quotes_history: bool | None  # None: as the environment says
 
 
 @dataclass(slots=True)
@@ -222,8 +223,10 @@ def _engine_target(plan: Plan) -> str:
 
 
 def _environment(plan: Plan, settings: Settings) -> dict[str, str]:
+    quotes = plan.quotes_history
     return {
         **os.environ,
+        **({} if quotes is None else {"OPENVENUE_QUOTES_HISTORY": str(quotes).lower()}),
         "OPENVENUE_DATABASE_URL": settings.database_url.get_secret_value(),
         "OPENVENUE_ENGINE_TARGET": settings.engine_target,
         "OPENVENUE_API_HOST": "127.0.0.1",
@@ -298,6 +301,10 @@ def _admin_url(plan: Plan) -> str | None:
 
 
 def _administration(plan: Plan, environment: dict[str, str]) -> Child:
+    # Only for readers does it need a token of its own.
+    own = {}
+    if "OPENVENUE_ADMIN_READERS" in environment:
+        own["OPENVENUE_ENGINE_ADMIN_TOKEN_FILE"] = str(plan.data_dir.admin_token_file)
     return Child(
         name="administration",
         command=[sys.executable, "-m", "openvenue.admin_server"],
@@ -306,6 +313,7 @@ def _administration(plan: Plan, environment: dict[str, str]) -> Child:
             "OPENVENUE_ENGINE_ADMIN_TARGET": f"unix:{plan.plain_dir.admin_socket}",
             "OPENVENUE_ADMIN_HOST": "127.0.0.1",
             "OPENVENUE_ADMIN_PORT": str(plan.ports.admin),
+            **own,
         },
         log=plan.data_dir.log("administration"),
         stop_timeout_s=15,

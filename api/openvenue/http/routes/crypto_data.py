@@ -3,6 +3,7 @@
 It needs no key, unless a setting says so, because ccxt sends none.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -28,8 +29,10 @@ async def _pairs(
     return await market_data.instruments_of(worker, symbols, "crypto")
 
 
-def _public(document: Any, *error_statuses: int) -> dict[str, Any]:
-    return answers(document, *error_statuses, key_optional=True)
+def _public(
+    document: Any, *error_statuses: int, meanings: Mapping[int, str] | None = None
+) -> dict[str, Any]:
+    return answers(document, *error_statuses, key_optional=True, meanings=meanings)
 
 
 Pairs = Annotated[list[Instrument], Depends(_pairs)]
@@ -63,7 +66,10 @@ async def list_crypto_trades(
     return json_response(documents.Trades(*await market_data.trades_page(worker, pairs, span)))
 
 
-@router.get("/quotes", openapi_extra=_public(documents.CryptoQuotes, 422))
+@router.get(
+    "/quotes",
+    openapi_extra=_public(documents.CryptoQuotes, 404, 422, meanings=market_data.NO_QUOTES),
+)
 async def list_crypto_quotes(
     worker: WorkerOf,
     pairs: Pairs,

@@ -17,6 +17,7 @@ from openvenue.http.market_data import WantedSpan, WantedTimeframe
 from openvenue.http.openapi import answers
 
 _NO_SUCH_ASSET = {404: "There is no such asset"}
+_NO_QUOTES = {404: "There is no such asset, or the venue keeps no history of quotes"}
 _NOTHING_YET = {404: "There is no such asset, or it has not traded yet"}
 
 
@@ -87,7 +88,11 @@ async def list_stock_trades(worker: WorkerOf, stocks: Stocks, span: WantedSpan) 
     return json_response(documents.Trades(*await market_data.trades_page(worker, stocks, span)))
 
 
-@router.get("/quotes", openapi_extra=answers(documents.StockQuotes, 422), dependencies=_HISTORY)
+@router.get(
+    "/quotes",
+    openapi_extra=answers(documents.StockQuotes, 404, 422, meanings=market_data.NO_QUOTES),
+    dependencies=_HISTORY,
+)
 async def list_stock_quotes(worker: WorkerOf, stocks: Stocks, span: WantedSpan) -> Response:
     """List quotes by symbol and time: one for each change of the best bid or ask."""
     return json_response(documents.Quotes(*await market_data.quotes_page(worker, stocks, span)))
@@ -180,7 +185,7 @@ async def list_trades_of_stock(worker: WorkerOf, stock: OneStock, span: WantedSp
 
 @router.get(
     "/{symbol}/quotes",
-    openapi_extra=answers(documents.SymbolQuotes, 404, 422, meanings=_NO_SUCH_ASSET),
+    openapi_extra=answers(documents.SymbolQuotes, 404, 422, meanings=_NO_QUOTES),
     dependencies=_HISTORY,
 )
 async def list_quotes_of_stock(worker: WorkerOf, stock: OneStock, span: WantedSpan) -> Response:

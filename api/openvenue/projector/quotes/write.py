@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from openvenue.projector import text_format as fmt
-from openvenue.projector.partitions import days_of, ensure_days
+from openvenue.projector.partitions import days_of, drop_days, ensure_days
 from openvenue.projector.projection import Projection, Start, copy_rows
 from openvenue.projector.quotes.books_at import books_at
 from openvenue.projector.quotes.fold import QuoteRow, QuotesBatch
@@ -33,8 +33,19 @@ class Quotes(Projection):
         "quotes": ("instrument_id", "quoted_at", "sequence")
     }
 
-    def __init__(self, kept_days: int) -> None:
+    def __init__(self, kept_days: int, *, on: bool = True) -> None:
         self._kept_days = kept_days
+        self._on = on
+
+    @property
+    def is_on(self) -> bool:
+        """False: it writes nothing."""
+        return self._on
+
+    async def drop_old(self, connection: "asyncpg.Connection[Any]", now_ns: int) -> None:
+        """Drop the days that are no longer kept."""
+        (today,) = days_of([now_ns])
+        await drop_days(connection, "quotes", today, self._kept_days)
 
     async def begin(self, start: Start) -> Callable[[], QuotesBatch]:
         """Return what makes an empty batch over the books of the one before."""

@@ -58,7 +58,7 @@ class MarketDay:
         if file is None:
             return None
         symbol = symbol or symbol_of(file)
-        if symbol not in traded:
+        if symbol is None or symbol not in traded:
             fault = "does not begin with a ticker" if symbol is None else f"is for {symbol}"
             raise CommandError(
                 f"the market trades {', '.join(traded)}, and {file.name} {fault}: name one of them "

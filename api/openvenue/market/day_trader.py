@@ -110,8 +110,8 @@ class DayTrader:
             await self._client.cancel_all(account)
 
     async def _wait(self, message: Message, pace: Pace) -> None:
-        if wait_s := pace.until_due_s(message.time_s):
-            await asyncio.sleep(wait_s)
+        # Also for 0 s: a stretch without requests would keep the other residents waiting.
+        await asyncio.sleep(pace.until_due_s(message.time_s))
         metrics.DAY_TIME.set(message.time_s)
 
     async def _act(self, asset: Asset, action: DayAction, pace: Pace) -> None:

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from schemathesis.checks import CheckFunction
+from schemathesis.specs.openapi.checks import ensure_resource_availability
+
 from tests.support.admin_access import TOKEN
 from tests.support.sequences import play
 from tests.support.venue import Venue
@@ -17,6 +20,11 @@ REACHED = {
     "PATCH /v1/admin/keys/{key_id}",
     "DELETE /v1/admin/keys/{key_id}",
 }
+
+
+def unchecked(label: str) -> list[CheckFunction]:
+    # A 404 may also mean the symbol that the body names.
+    return [ensure_resource_availability] if label.endswith("/positions") else []
 
 
 def test_no_sequence_of_requests_is_answered_against_the_document(
@@ -63,6 +71,7 @@ def test_no_sequence_of_requests_is_answered_against_the_document(
             "GET /v1/admin/accounts",
             "GET /v1/admin/instruments",
         },
+        unchecked=unchecked,
         parts=2,
     )
     # Or the sequences would have tried nothing.

@@ -102,7 +102,7 @@ def play(
                     transport_kwargs=kwargs,
                     recorder=self.recorder,
                 )
-            except Exception as failure:
+            except (FailureGroup, Exception) as failure:
                 # Not raised: hypothesis would play the sequence again, and the venue has changed.
                 kinds = failure.exceptions if isinstance(failure, FailureGroup) else [failure]
                 for kind in kinds:

@@ -31,6 +31,8 @@ START_TIMEOUT_S = 60.0
 RUN_ELSEWHERE = {
     'eval "$(openvenue keys env --account bob)"\n'
     "python docs/examples/bot.py AAPL 60\n": "test_bot.py",
+    "openvenue up --market --market-day AMZN_2012-06-21_34200000_57600000_message_1.csv "
+    "--market-day-speed 2\n": "test_market_day.py",
     "make test\n": "this suite is part of it",
     "make run\n": "test_make_run.py",
     "make images\n": "tests/images",

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,10 +23,10 @@ SETTINGS = {"ROUND_S": "0.5", "ORDERS_PER_SECOND_MAX": "100", "SEED": "1"}
 class Market:
     """The accounts of the residents on a venue, and their process."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, more: Sequence[str] = ()) -> None:
         self.venue = venue
         self.port = free_port()
-        self.accounts = run_apart(_fund(venue))
+        self.accounts = run_apart(_fund(venue, more))
         self.keys = {
             name: run_apart(venue._create_key(number)) for number, name in self.accounts.items()
         }
@@ -78,10 +78,10 @@ class Market:
         return found
 
 
-async def _fund(venue: Venue) -> dict[int, str]:
+async def _fund(venue: Venue, more: Sequence[str]) -> dict[int, str]:
     async with connect_admin(venue.settings) as admin:
-        await fund(admin, PRICES)
-        return await fund(admin, PRICES)  # Repeating it changes nothing.
+        await fund(admin, PRICES, more)
+        return await fund(admin, PRICES, more)  # Repeating it changes nothing.
 
 
 @pytest.fixture

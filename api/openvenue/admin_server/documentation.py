@@ -1,6 +1,8 @@
 """The OpenAPI document of the administration."""
 
-from openvenue.http.documentation import Documentation
+from openvenue.http.documentation import Documentation, Link
+
+_ONE_KEY = "/v1/admin/keys/{key_id}"
 
 ADMIN = Documentation(
     title="OpenVenue administration",
@@ -25,6 +27,11 @@ ADMIN = Documentation(
     },
     refusals=(400, 401, 403, 422, 429, 503),
     closed_schemas=True,
+    links=[
+        Link(source, 201, target, "key_id", "$response.body#/key_id")
+        for source in ("POST /v1/admin/keys", f"POST {_ONE_KEY}/rotate")
+        for target in (f"PATCH {_ONE_KEY}", f"DELETE {_ONE_KEY}", f"POST {_ONE_KEY}/rotate")
+    ],
 )
 answers = ADMIN.answers
 accepts = ADMIN.accepts

@@ -11,11 +11,14 @@ import typer
 
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption
 from openvenue.cli.engine_binary import EngineBinaryOption, find_engine_binary
+from openvenue.cli.local import market_day
 from openvenue.cli.local.data_dir import DataDir
+from openvenue.cli.local.demo import PRICES
+from openvenue.cli.local.market_day import MarketDay
 from openvenue.cli.local.plain_path import plain_path
 from openvenue.cli.local.ports import held_ports
 from openvenue.cli.local.venue import LocalVenue, Plan, venue_up
-from openvenue.commands import console
+from openvenue.commands import CommandError, console
 
 app = typer.Typer(add_completion=False)
 
@@ -26,6 +29,7 @@ _PORTS_RELEASED_S = 30.0
 
 @app.command()
 def up(
+    context: typer.Context,
     data_dir: DataDirOption = DATA_DIR_DEFAULT,
     database_url: Annotated[
         str | None,
@@ -73,6 +77,9 @@ def up(
             help="Let resident traders keep the demo instruments' books quoted and trading.",
         ),
     ] = False,
+    market_day: market_day.FileOption = None,
+    market_day_symbol: market_day.SymbolOption = None,
+    market_day_speed: market_day.SpeedOption = 1.0,
     admin: Annotated[
         bool,
         typer.Option(
@@ -89,6 +96,11 @@ def up(
     engine_binary: EngineBinaryOption = None,
 ) -> None:
     """Start a venue: database, engine, projector, API, stream. Ctrl-C stops it; its data stays."""
+    if not market and _on_command_line(context, "market_day"):
+        raise CommandError("--market-day is replayed by the market: give --market too")
+    day = None
+    if market:
+        day = MarketDay.chosen(market_day, market_day_symbol, market_day_speed, PRICES)
     directory = DataDir(data_dir.absolute())
     directory.create()
     if engine_port is None and metrics_port is None:
@@ -109,8 +121,15 @@ def up(
                 with_demo=demo,
                 with_market=market,
                 quotes_history=quotes,
+                market_day=day,
             )
             asyncio.run(_run(plan))
+
+
+def _on_command_line(context: typer.Context, parameter: str) -> bool:
+    """True if the parameter is not from the environment, where it may be for another command."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 async def _run(plan: Plan) -> None:

@@ -5,6 +5,7 @@ The schemas of bodies and answers come from the structs that decode and encode t
 
 import functools
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -19,6 +20,31 @@ from openvenue.http.docs_page import CONTENT_SECURITY_POLICY, docs_page
 _REF = "#/components/schemas/{name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A value of an answer that is a parameter of the next request.
+
+    `source` and `target` are a method and a path; `value` is a runtime expression of OpenAPI.
+    """
+
+    source: str
+    status: int
+    target: str
+    parameter: str
+    value: str
+
+    def add(self, document: dict[str, Any]) -> None:
+        """Add it to the document of both."""
+        method, path = self.source.split(" ")
+        responses = document["paths"][path][method.lower()]["responses"]
+        method, path = self.target.split(" ")
+        operation_id = document["paths"][path][method.lower()]["operationId"]
+        responses[str(self.status)].setdefault("links", {})[operation_id] = {
+            "operationId": operation_id,
+            "parameters": {self.parameter: self.value},
+        }
+
+
 class Documentation:
     """What the routes of one application say of themselves.
 
@@ -26,7 +52,7 @@ class Documentation:
     to people, in HTML.
     `meanings` are those of error statuses, unless a route documents its own; `refusals` are those
     of every secured route. Without `closed_schemas`, bodies may have fields that the document does
-    not name.
+    not name. `links` are those that names of fields and parameters do not show by themselves.
     """
 
     def __init__(
@@ -40,6 +66,7 @@ class Documentation:
         ways_in: Iterable[Iterable[str]],
         meanings: Mapping[int, str],
         closed_schemas: bool = False,
+        links: Iterable[Link] = (),
         refusals: tuple[int, ...] = (401, 403, 429, 503),
     ) -> None:
         self._about: dict[str, Any] = {
@@ -52,6 +79,7 @@ class Documentation:
         self._secured: list[dict[str, list[str]]] = [{name: [] for name in way} for way in ways_in]
         self._meanings = meanings
         self._closed_schemas = closed_schemas
+        self._links = tuple(links)
         self._refusals = refusals
         # Every struct that a route accepts or answers with, in the order of the routes.
         self._documented: dict[Any, None] = {}
@@ -133,6 +161,8 @@ class Documentation:
         components.setdefault("schemas", {}).update(schemas)
         components["securitySchemes"] = self._security_schemes
         _correct(document)
+        for link in self._links:
+            link.add(document)
         return document
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from openvenue.documents import resources
-from openvenue.http.documentation import Documentation
+from openvenue.http.documentation import Documentation, Link
 from openvenue.http.order_batch_body import BatchRequest, CancelRequest
 from openvenue.http.order_body import NewOrderRequest
 
@@ -13,6 +13,43 @@ _DESCRIPTION = (
     "address has as many connections as it may; the connection is closed then. Where there is "
     "GET, HEAD answers the same without a body. A method that a path lacks is answered with 405, "
     "and `Allow` names those that it has. Every error is a problem document (RFC 9457)."
+)
+
+_ONE_POSITION = "/v2/positions/{symbol_or_asset_id}"
+_LINKS = (
+    Link(
+        *("POST /v2/orders", 200, "GET /v2/orders:by_client_order_id"),
+        *("client_order_id", "$response.body#/client_order_id"),
+    ),
+    *(
+        Link(
+            *("POST /v2/orders:batch", 207, f"{method} /v2/orders/{{order_id}}"),
+            *("order_id", "$response.body#/0/body/id"),
+        )
+        for method in ("GET", "PATCH", "DELETE")
+    ),
+    *(
+        Link(
+            *("GET /v2/positions", 200, f"{method} {_ONE_POSITION}"),
+            *("symbol_or_asset_id", "$response.body#/0/asset_id"),
+        )
+        for method in ("GET", "DELETE")
+    ),
+    Link(
+        *("GET /v2/assets", 200, "GET /v2/assets/{symbol_or_asset_id}"),
+        *("symbol_or_asset_id", "$response.body#/0/id"),
+    ),
+    *(
+        Link(
+            *("POST /v2/watchlists", 200, f"{method} /v2/watchlists:by_name"),
+            *("name", "$response.body#/name"),
+        )
+        for method in ("GET", "PUT", "POST", "DELETE")
+    ),
+    Link(
+        *("GET /v2/watchlists", 200, "GET /v2/watchlists/{watchlist_id}"),
+        *("watchlist_id", "$response.body#/0/id"),
+    ),
 )
 
 API = Documentation(
@@ -33,6 +70,7 @@ API = Documentation(
         },
     },
     ways_in=[("KeyId", "SecretKey"), ("Token",)],
+    links=_LINKS,
     meanings={
         400: "The body is malformed",
         401: "The key is missing, unknown, revoked or expired, or the bearer token is no good",

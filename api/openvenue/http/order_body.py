@@ -90,7 +90,8 @@ class NewOrderRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
         None
     )
     extended_hours: Annotated[
-        bool | None, Meta(description="Without effect: the venue is always open.")
+        bool | None,
+        Meta(description="Without effect, and shown as false: the venue is always open."),
     ] = None
     position_intent: Annotated[
         str | None,

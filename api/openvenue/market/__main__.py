@@ -9,16 +9,23 @@ import fcntl
 import os
 import signal
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 
 import msgspec
 import uvloop
 
+from openvenue.market import day_trader
 from openvenue.market.agents import residents
 from openvenue.market.client import MarketClient, read_keys
+from openvenue.market.day import RecordedDay
 from openvenue.market.metrics import FAILURES, REGISTRY
+from openvenue.market.pace import Pace
 from openvenue.market.rounds import Rounds
 from openvenue.market.settings import MarketSettings
+from openvenue.replay.lines import MalformedFile
 from openvenue.replay.venue import Credentials, Refused, Venue, VenueUnavailable
 from openvenue.serving.operations import probes_of_one, serving_probes
 from openvenue.serving.sockets import listen
@@ -26,6 +33,7 @@ from openvenue.settings import bad_settings_end_the_process, get_settings
 from openvenue.telemetry import configure_logging, get_logger
 
 FAULT = 3  # exit status: a restart would not help
+_KEY_REFUSED = frozenset((401, 403))
 _BACKOFF_FIRST_S = 0.5
 _LEAVE_TIMEOUT_S = 5.0
 # A late round is made up for no further than this.
@@ -65,7 +73,9 @@ async def serve() -> None:
 async def run(own: MarketSettings, stop: asyncio.Event) -> None:
     """Trade until `stop` is set. Raises MarketFault."""
     agents = residents()
-    keys = _keys(own, [agent.name for agent in agents])
+    names = [agent.name for agent in agents]
+    day = _day(own.day_file) if own.day_file else None
+    keys = _keys(own, [*names, *(day_trader.ACCOUNTS if day else ())])
     state = _State()
     async with AsyncExitStack() as stack:
         if own.http_port:
@@ -74,17 +84,25 @@ async def run(own: MarketSettings, stop: asyncio.Event) -> None:
                 serving_probes(probes, probes_of_one("market", lambda: state.problem, REGISTRY))
             )
         venue = await stack.enter_async_context(Venue(own.api_url, keys, 4, state.waits))
-        rounds = Rounds(MarketClient(venue), agents, own)
+        client = MarketClient(venue)
+        rounds = Rounds(client, agents, own)
         _log.info("market starts", seed=rounds.seed)
-        playing = asyncio.ensure_future(_play(rounds, own, state))
+        leaves = [rounds.leave]
+        tasks = [asyncio.ensure_future(_play(rounds, own, state))]
+        if day is not None and (symbol := own.replayed_symbol):
+            trader = day_trader.DayTrader(
+                client, len(names), len(names) + 1, day, partial(rounds.follow, symbol)
+            )
+            leaves.append(trader.leave)
+            tasks.append(asyncio.ensure_future(_replay(trader, day, rounds, own)))
         stopping = asyncio.ensure_future(stop.wait())
-        await asyncio.wait((playing, stopping), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        playing.cancel()
-        try:
-            await playing
-        except asyncio.CancelledError:
-            await _leave(rounds)
+        await asyncio.wait((*tasks, stopping), return_when=asyncio.FIRST_COMPLETED)
+        for task in (*tasks, stopping):
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+        await _leave(leaves)
 
 
 async def _play(rounds: Rounds, own: MarketSettings, state: _State) -> None:
@@ -96,11 +114,8 @@ async def _play(rounds: Rounds, own: MarketSettings, state: _State) -> None:
         try:
             await rounds.play(min(started - last, _STEP_MAX_S), spread_over_s=own.round_s * 0.8)
         except (VenueUnavailable, Refused) as error:
-            if isinstance(error, Refused) and error.status in (401, 403):
-                raise MarketFault(
-                    f"the venue refuses the keys of {own.keys_file} ({error}): have them made "
-                    "anew with `openvenue market fund`"
-                ) from error
+            if isinstance(error, Refused) and error.status in _KEY_REFUSED:
+                raise _keys_refused(own, error) from error
             state.problem = str(error)
             FAILURES.inc()
             _log.warning("the venue is away", reason=str(error), retry_in_s=backoff_s)
@@ -113,13 +128,59 @@ async def _play(rounds: Rounds, own: MarketSettings, state: _State) -> None:
         await asyncio.sleep(max(0.0, started + own.round_s - time.monotonic()))
 
 
-async def _leave(rounds: Rounds) -> None:
+async def _replay(
+    trader: day_trader.DayTrader, day: RecordedDay, rounds: Rounds, own: MarketSettings
+) -> None:
+    """Play the day lap after lap; when the venue was away, from its beginning."""
+    symbol = own.replayed_symbol
+    assert symbol is not None
+    traded = True
+    while True:
+        try:
+            start = await rounds.start_of(symbol)
+            if start is None:
+                # The first round is not over, or the instrument is halted or has no price.
+                if traded and rounds.symbols:
+                    _log.warning("the day waits: its symbol is not traded", symbol=symbol)
+                    traded = False
+                await asyncio.sleep(own.round_s)
+                continue
+            traded = True
+            pace = Pace(day.first_s, own.day_speed, own.day_orders_per_second_max)
+            await trader.lap(start, pace)
+            await asyncio.sleep(own.round_s)  # Or a day of one order would be a storm of requests.
+        except (MalformedFile, OSError) as error:
+            raise MarketFault(f"the day cannot be read any more: {error}") from error
+        except (VenueUnavailable, Refused) as error:
+            if isinstance(error, Refused) and error.status in _KEY_REFUSED:
+                raise _keys_refused(own, error) from error
+            FAILURES.inc()
+            _log.warning("the day starts anew when the venue is back", reason=str(error))
+            await asyncio.sleep(own.backoff_max_s)
+
+
+async def _leave(leaves: Sequence[Callable[[], Awaitable[None]]]) -> None:
     """Cancel all orders, if the venue still answers."""
     try:
         async with asyncio.timeout(_LEAVE_TIMEOUT_S):
-            await rounds.leave()
+            for leave in leaves:
+                await leave()
     except (TimeoutError, VenueUnavailable, Refused) as error:
         _log.warning("orders stay open until the next start", reason=str(error) or "no answer")
+
+
+def _keys_refused(own: MarketSettings, error: Refused) -> MarketFault:
+    return MarketFault(
+        f"the venue refuses the keys of {own.keys_file} ({error}): have them made anew with "
+        "`openvenue market fund`"
+    )
+
+
+def _day(file: Path) -> RecordedDay:
+    try:
+        return RecordedDay.read(file)
+    except (MalformedFile, OSError) as error:
+        raise MarketFault(f"OPENVENUE_MARKET_DAY_FILE: {error}") from error
 
 
 def _keys(own: MarketSettings, names: list[str]) -> list[Credentials]:
@@ -138,7 +199,10 @@ def _keys(own: MarketSettings, names: list[str]) -> list[Credentials]:
             "OPENVENUE_MARKET_KEYS_FILE names it"
         ) from error
     if missing := [name for name in names if name not in keys]:
-        raise MarketFault(f"{own.keys_file} has no key of {', '.join(missing)}")
+        raise MarketFault(
+            f"{own.keys_file} has no key of {', '.join(missing)}: `openvenue market fund` adds "
+            "it, with --day for those of a day"
+        )
     return [keys[name] for name in names]
 
 

@@ -1,5 +1,6 @@
 """The requests that residents make of the public REST API, over the client of the replay."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -10,6 +11,8 @@ from openvenue.replay.venue import Credentials, Refused, Venue, VenueUnavailable
 from openvenue.vocabulary import ASSET_CLASSES
 
 ORDERS_PAGE = 500
+# Of a request that is under way when the market is told to stop.
+_ANSWER_TIMEOUT_S = 2.0
 
 Report = TypeVar("Report")
 
@@ -69,6 +72,10 @@ class OpenOrder(msgspec.Struct, frozen=True):
         )
 
 
+class _OrderId(msgspec.Struct, frozen=True):
+    id: str
+
+
 class _Quotes(msgspec.Struct, frozen=True):
     quotes: dict[str, Quote]
 
@@ -110,22 +117,37 @@ class MarketClient:
 
     async def perform(
         self, account: int, asset: Asset, action: Action, client_order_id: str
-    ) -> None:
-        """Carry out an action. Raises Refused; with status 404 or 422 the order had ended."""
+    ) -> str:
+        """Carry out an action and return the order's id, which a replacement changes.
+
+        Raises Refused; with status 404 or 422 the order had ended. If it is cancelled while the
+        request is under way, it waits for the answer: whoever then cancels all orders finds it.
+        """
+        request = asyncio.ensure_future(self._perform(account, asset, action, client_order_id))
+        try:
+            return await asyncio.shield(request)
+        except asyncio.CancelledError:
+            await asyncio.wait((request,), timeout=_ANSWER_TIMEOUT_S)
+            request.cancel()
+            raise
+
+    async def _perform(
+        self, account: int, asset: Asset, action: Action, client_order_id: str
+    ) -> str:
         if isinstance(action, Cancel):
             await self._venue.request("DELETE", f"/v2/orders/{action.order_id}", account)
-            return
+            return action.order_id
         terms: dict[str, Any] = {
             "qty": asset.qty(action.qty),
             "limit_price": asset.price(action.price),
             "client_order_id": client_order_id,
         }
         if not isinstance(action, Place):
-            await self._venue.request("PATCH", f"/v2/orders/{action.order_id}", account, terms)
-            return
+            path = f"/v2/orders/{action.order_id}"
+            return _id_of(await self._venue.request("PATCH", path, account, terms))
         terms |= {"symbol": asset.symbol, "side": action.side, "type": "limit"}
         terms["time_in_force"] = "ioc" if action.now else "gtc"
-        await self._venue.request("POST", "/v2/orders", account, terms)
+        return _id_of(await self._venue.request("POST", "/v2/orders", account, terms))
 
     async def cancel(self, account: int, order_id: str) -> None:
         """Cancel an order, if it is still open."""
@@ -139,11 +161,18 @@ class MarketClient:
         await self._venue.request("DELETE", "/v2/orders", account)
 
     async def _get(self, path: str, account: int, kind: type[Report]) -> Report:
-        body = await self._venue.request("GET", path, account)
-        try:
-            return msgspec.json.decode(body, type=kind, strict=False)
-        except msgspec.MsgspecError as error:
-            raise VenueUnavailable(f"{path} is not what a venue answers ({error})") from error
+        return _read(path, await self._venue.request("GET", path, account), kind)
+
+
+def _read(path: str, body: bytes, kind: type[Report]) -> Report:
+    try:
+        return msgspec.json.decode(body, type=kind, strict=False)
+    except msgspec.MsgspecError as error:
+        raise VenueUnavailable(f"{path} is not what a venue answers ({error})") from error
+
+
+def _id_of(order: bytes) -> str:
+    return _read("/v2/orders", order, _OrderId).id
 
 
 def read_keys(content: bytes) -> dict[str, Credentials]:

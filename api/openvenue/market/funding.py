@@ -4,7 +4,7 @@ Everything here can safely be repeated. Prices and limits keep each account with
 its endowment for years; what it lacks is made good whenever this runs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from openvenue.admin.accounts import NewAccount, adjust_cash, open_account
@@ -23,8 +23,11 @@ _SHARE = WantedTerms()
 _PAIR = WantedTerms(asset_class="crypto", lot="0.0001")
 
 
-async def fund(admin: Admin, prices: Mapping[str, Decimal]) -> dict[int, str]:
-    """Open the missing accounts and top up all; return their names by number.
+async def fund(
+    admin: Admin, prices: Mapping[str, Decimal], more: Sequence[str] = ()
+) -> dict[int, str]:
+    """Open the missing accounts of the residents and of `more` names, and top up all; return their
+    names by number.
 
     An account gets positions in the instruments that have a price here. One that has less than half
     of what it should have gets the rest. Raises AdminError.
@@ -32,11 +35,11 @@ async def fund(admin: Admin, prices: Mapping[str, Decimal]) -> dict[int, str]:
     accounts = {account.name: account for account in await admin.accounts()}
     instruments = [info.terms for info in await admin.instruments()]
     funded: dict[int, str] = {}
-    for agent in residents():
-        account = accounts.get(agent.name)
+    for name in (*(agent.name for agent in residents()), *more):
+        account = accounts.get(name)
         if account is None:
-            account = await open_account(admin, NewAccount(agent.name))
-        funded[account.account_id] = agent.name
+            account = await open_account(admin, NewAccount(name))
+        funded[account.account_id] = name
         cash_micros = CASH * MICROS_PER_UNIT
         if account.cash_micros < cash_micros // 2:
             await adjust_cash(admin, account.account_id, cash_micros - account.cash_micros)

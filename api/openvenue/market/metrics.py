@@ -31,4 +31,12 @@ FAILURES = Counter(
     "Times it had to start over: the venue was away.",
     registry=REGISTRY,
 )
+DAY_LAPS = Counter(
+    "openvenue_market_day_laps", "Starts of the recorded day that is replayed.", registry=REGISTRY
+)
+DAY_TIME = Gauge(
+    "openvenue_market_day_time_seconds",
+    "Time of the recorded day that is replayed, after midnight.",
+    registry=REGISTRY,
+)
 OUTCOMES = ("done", "late", "refused", "dropped")

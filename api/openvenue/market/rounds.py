@@ -18,6 +18,7 @@ from random import Random
 from openvenue.market import metrics
 from openvenue.market.agents import Action, Agent, View
 from openvenue.market.client import Asset, MarketClient, OpenOrder, Position, Quote
+from openvenue.market.day_trader import Start
 from openvenue.market.settings import MarketSettings
 from openvenue.market.value import Value
 from openvenue.replay.venue import Refused
@@ -115,6 +116,25 @@ class Rounds:
         """Cancel all orders of all accounts: nobody would look after them."""
         for account in range(len(self._agents)):
             await self._client.cancel_all(account)
+
+    async def start_of(self, symbol: str) -> Start | None:
+        """Return what a recorded day starts from: the present price, within the value's reach.
+
+        None if the instrument is not traded here.
+        """
+        instrument = self._instruments.get(symbol)
+        if instrument is None:
+            return None
+        asset = instrument.asset
+        bid, ask = _ticks(asset, (await self._client.quotes([asset])).get(symbol))
+        if bid is not None and ask is not None:
+            instrument.value.follow((bid + ask) / 2)
+        return Start(asset, max(1, round(instrument.value.now)), instrument.unit)
+
+    def follow(self, symbol: str, ticks: int) -> None:
+        """Let the instrument's value follow a trade of a recorded day, within its reach."""
+        if instrument := self._instruments.get(symbol):
+            instrument.value.follow(ticks)
 
     async def _look(self, account: int) -> _Seen:
         positions = await self._client.positions(account)

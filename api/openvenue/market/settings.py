@@ -4,8 +4,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from openvenue.replay.lobster import symbol_of
 
 Price = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 
@@ -50,8 +52,38 @@ class MarketSettings(BaseSettings):
         le=1e7,
         description="within which the usual size of a position follows half of a lasting change",
     )
+    day_file: Path | None = Field(
+        default=None, description="LOBSTER message file, plain or gzip, to replay in a loop"
+    )
+    day_symbol: str | None = Field(
+        default=None, description="to replay it in; absent: the ticker that begins the file's name"
+    )
+    day_speed: float = Field(
+        default=1.0, gt=0, le=10_000, description="how many times as fast as the day was"
+    )
+    day_orders_per_second_max: float = Field(
+        default=10.0, gt=0, le=1000, description="of the day; it lasts longer if it had more"
+    )
     http_host: str = "127.0.0.1"
     http_port: int = Field(
         default=0, ge=0, le=65_535, description="for probes and metrics; 0: none"
     )
     backoff_max_s: float = Field(default=10.0, gt=0, le=300)
+
+    @model_validator(mode="after")
+    def _day_has_a_symbol(self) -> "MarketSettings":
+        if self.day_file is None:
+            return self
+        symbol = self.replayed_symbol
+        if symbol is None:
+            raise ValueError("day_symbol is needed: the name of day_file begins with no ticker")
+        if self.symbols and symbol not in self.symbols:
+            raise ValueError(f"{symbol}, of the day, is not among the symbols")
+        return self
+
+    @property
+    def replayed_symbol(self) -> str | None:
+        """The instrument in which a day is replayed."""
+        if self.day_file is None:
+            return None
+        return self.day_symbol or symbol_of(self.day_file)

@@ -49,5 +49,9 @@ class Value:
         distance = kept * math.log(self.now / self.anchor) + self.random.gauss(0.0, sigma)
         self.now = self._bounded(self.anchor * math.exp(distance))
 
+    def follow(self, value: float) -> None:
+        """Move to a value that a trade has shown, within reach."""
+        self.now = self._bounded(value)
+
     def _bounded(self, value: float) -> float:
         return max(self.anchor * (1 - self.reach), min(self.anchor * (1 + self.reach), value))

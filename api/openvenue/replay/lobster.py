@@ -91,7 +91,7 @@ def read_day(message_file: Path, orderbook_file: Path | None, limit: int | None)
     not of one day.
     """
     notes: list[str] = []
-    messages = list(_read_messages(message_file, limit, notes))
+    messages = list(read_messages(message_file, limit, notes))
     if orderbook_file is None:
         return Day(messages, [], tuple(notes))
     rows = list(_read_rows(orderbook_file, limit, notes))
@@ -152,13 +152,18 @@ def symbol_of(message_file: Path) -> str | None:
     return found["ticker"].upper() if found else None
 
 
-def _read_messages(path: Path, limit: int | None, notes: list[str]) -> Iterator[Message]:
+def read_messages(
+    path: Path, limit: int | None = None, notes: list[str] | None = None
+) -> Iterator[Message]:
+    """Yield the first `limit` messages (None: all), each as it is read; a last line that was cut
+    off is left out, and noted. Raises MalformedFile, and OSError."""
     for row, line in enumerate(islice(data_lines(path), limit)):
         try:
             yield _message(row, line.fields)
         except ValueError as error:
             if row and line.is_cut(_MESSAGE_FIELDS):
-                notes.append(_cut(path, line))
+                if notes is not None:
+                    notes.append(_cut(path, line))
                 return
             raise MalformedFile(
                 f"{path}:{line.number}: expected time,type 1-7,order id,size,price,direction, got "

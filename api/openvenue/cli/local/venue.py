@@ -25,12 +25,14 @@ from openvenue.cli.connection import administration
 from openvenue.cli.local import demo
 from openvenue.cli.local.data_dir import DataDir, DemoKey, RunningVenue, process_started
 from openvenue.cli.local.kept_keys import kept_keys
+from openvenue.cli.local.market_day import MarketDay
 from openvenue.cli.local.ports import Ports
 from openvenue.cli.local.postgres import EmbeddedPostgres
 from openvenue.cli.local.processes import Child, keep_running
 from openvenue.commands import CommandError
 from openvenue.db import migrate
 from openvenue.db.alchemy import DATABASE_ERRORS
+from openvenue.market.day_trader import ACCOUNTS
 from openvenue.market.funding import fund
 from openvenue.reasons import reason_of
 from openvenue.settings import Settings
@@ -64,6 +66,7 @@ class Plan:
     with_demo: bool
     with_market: bool
     quotes_history: bool | None  # None: as the environment says
+    market_day: MarketDay | None
 
 
 @dataclass(slots=True)
@@ -120,7 +123,8 @@ async def venue_up(plan: Plan, report: Report) -> AsyncIterator[LocalVenue]:
         if plan.with_market:
             report("funding the market's traders")
             async with administration(settings) as admin:
-                residents = await fund(admin, demo.PRICES)
+                more = ACCOUNTS if plan.market_day is not None else ()
+                residents = await fund(admin, demo.PRICES, more)
 
         report("starting the projector, the API and the stream")
         environment = _environment(plan, settings)
@@ -333,7 +337,7 @@ def _market(plan: Plan, environment: dict[str, str]) -> Child:
     return Child(
         name="market",
         command=[sys.executable, "-m", "openvenue.market"],
-        environment=environment,
+        environment={**environment, **(plan.market_day.environment() if plan.market_day else {})},
         log=plan.data_dir.log("market"),
         stop_timeout_s=15,
     )

@@ -116,7 +116,6 @@ def test_a_question_that_the_engine_does_not_answer_is_no_order_of_unknown_fate(
             ("GET", "/v2/orders", None),
             ("GET", path, None),
             ("PATCH", path, {"qty": "2"}),
-            ("DELETE", "/v2/orders", None),
         ):
             answer = client.request(method, route, json=body)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -125,6 +124,22 @@ def test_a_question_that_the_engine_does_not_answer_is_no_order_of_unknown_fate(
         venue.wait_until_ready()
         assert client.get(path).json()["status"] == "new"
         assert venue.metric("engine_fate_unknown_total") == unknown
+
+
+def test_a_mass_cancel_that_the_engine_does_not_answer_may_be_asked_for_again(
+    venue_with: Callable[..., Venue],
+) -> None:
+    venue = venue_with(engine_reply_timeout_s="1")
+    with venue.client(venue.open_account()) as client:
+        client.post("/v2/orders", json=limit_order())
+        venue.engine.pause()
+        lost = client.delete("/v2/orders")
+        assert (lost.status_code, lost.headers["retry-after"]) == (503, "1")
+        assert "outcome is unknown: ask again, which cancels what is" in lost.json()["detail"]
+        venue.engine.resume()
+        venue.wait_until_ready()
+        assert client.delete("/v2/orders").status_code == 207
+        assert client.get("/v2/orders").json() == []
 
 
 def test_a_symbol_that_the_engine_cannot_be_asked_for_is_not_called_unknown(

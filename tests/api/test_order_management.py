@@ -1,7 +1,7 @@
 """Orders after their submission: read, list, replace, cancel; reads never lag behind writes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -231,6 +231,13 @@ def test_a_filter_that_cannot_be_cancels_nothing(
     assert client.get(f"/v2/orders/{order['id']}").json()["status"] == "new"
 
 
+@pytest.fixture
+def caught_up(venue: Venue, client: httpx.Client) -> Iterator[None]:
+    """Wait at the test's end until the history has its many orders, as the next test may ask it."""
+    yield
+    venue.wait_until_projected(client)
+
+
 async def rest(application: Application, account: NewKey, total: int) -> None:
     """Enter orders that rest, past the limits of one request."""
     engine = worker_of(application).engine
@@ -255,7 +262,7 @@ async def rest(application: Application, account: NewKey, total: int) -> None:
 
 
 async def test_canceling_all_goes_beyond_one_command_of_the_engine(
-    application: Application, account: NewKey
+    application: Application, account: NewKey, caught_up: None
 ) -> None:
     await rest(application, account, 5_600)
     async with client_of(application, account) as client:
@@ -266,12 +273,12 @@ async def test_canceling_all_goes_beyond_one_command_of_the_engine(
 
 
 async def test_canceling_all_says_so_when_it_could_not_cancel_all(
-    application: Application, account: NewKey, monkeypatch: pytest.MonkeyPatch
+    application: Application, account: NewKey, caught_up: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def once_only(worker: Worker, request: pb.Request) -> pb.Reply:
+    async def once_only(worker: Worker, request: pb.Request, advice: str) -> pb.Reply:
         if request.cancel_orders.from_order_id:
             raise problems.unavailable("the matching engine cannot be reached")
-        return await engine_reply(worker, request)
+        return await engine_reply(worker, request, advice=advice)
 
     monkeypatch.setattr(canceling, "engine_reply", once_only)
     await rest(application, account, 5_001)

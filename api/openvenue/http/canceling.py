@@ -11,6 +11,8 @@ from openvenue.http.worker import Worker
 
 ALL_INSTRUMENTS = (0,)
 
+_ASK_AGAIN = "ask again, which cancels what is still open"
+
 
 async def cancel(worker: Worker, account_id: int, order_id: int) -> pb.Reply:
     """Ask the engine to cancel what is left of an order. Raises Problem as `engine_reply` does."""
@@ -51,7 +53,8 @@ async def cancel_open_orders(
 
 
 async def _cancel_many(worker: Worker, command: pb.CancelOrders) -> pb.CanceledOrders:
-    reply = await engine_reply(worker, pb.Request(cancel_orders=command))
+    request = pb.Request(cancel_orders=command)
+    reply = await engine_reply(worker, request, advice=_ASK_AGAIN)
     body = reply.WhichOneof("body")
     if body == "canceled_orders":
         return reply.canceled_orders

@@ -19,16 +19,20 @@ _log = get_logger(__name__)
 
 
 async def engine_reply(
-    worker: Worker, request: pb.Request, client_order_id: str | None = None
+    worker: Worker,
+    request: pb.Request,
+    client_order_id: str | None = None,
+    advice: str = problems.READ_THE_ORDER,
 ) -> pb.Reply:
     """Send a command to the engine and return its reply.
 
-    Raises Problem: 503 and 429 if nothing happened, and a 503 that says so if the fate is unknown.
+    Raises Problem: 503 and 429 if nothing happened, and a 503 that says so if the fate is unknown;
+    without a client order id it gives `advice`.
     """
     try:
         return await _submitted(worker, request)
     except FateUnknown as error:
-        raise _unknown_fate(error, client_order_id) from error
+        raise _unknown_fate(error, client_order_id, advice) from error
 
 
 async def engine_replies(
@@ -134,7 +138,9 @@ def fault_of(error: Exception, client_order_id: str) -> problems.Problem:
     return problems.fate_unknown("the venue failed to answer", client_order_id)
 
 
-def _unknown_fate(error: FateUnknown, client_order_id: str | None) -> problems.Problem:
+def _unknown_fate(
+    error: FateUnknown, client_order_id: str | None, advice: str = problems.READ_THE_ORDER
+) -> problems.Problem:
     metrics.ENGINE_FATE_UNKNOWN.inc()
     log_refusal(
         "command of unknown fate",
@@ -142,7 +148,7 @@ def _unknown_fate(error: FateUnknown, client_order_id: str | None) -> problems.P
         reason=str(error),
         client_order_id=client_order_id,
     )
-    return problems.fate_unknown(str(error), client_order_id)
+    return problems.fate_unknown(str(error), client_order_id, advice)
 
 
 def order_of(reply: pb.Reply) -> pb.Order:

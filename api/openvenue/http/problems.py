@@ -311,10 +311,16 @@ def rate_limited(principal: Principal, per_minute: int, wait_s: float) -> Proble
     )
 
 
-def fate_unknown(reason: str, client_order_id: str | None) -> Problem:
-    """503: the request was sent to the engine, which may have executed it or not."""
+READ_THE_ORDER = "read the order before trying again"
+
+
+def fate_unknown(reason: str, client_order_id: str | None, advice: str = READ_THE_ORDER) -> Problem:
+    """503: the request was sent to the engine, which may have executed it or not.
+
+    `advice` is for a command without a client order id.
+    """
     if client_order_id is None:
-        return unavailable(f"{reason}; its outcome is unknown: read the order before trying again")
+        return unavailable(f"{reason}; its outcome is unknown: {advice}")
     return unavailable(
         f"{reason}; its outcome is unknown: look it up with GET /v2/orders:by_client_order_id, or "
         "send the same request with the same client_order_id again, which is safe",

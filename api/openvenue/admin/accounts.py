@@ -60,6 +60,20 @@ def cash_adjustment(account_id: int, amount_micros: int) -> pb.AdminRequest:
     )
 
 
+def position_adjustment(
+    account_id: int, instrument_id: int, qty_lots: int, cost_micros: int
+) -> pb.AdminRequest:
+    """Return the command that changes a position, by signed lots and a signed cost basis."""
+    return pb.AdminRequest(
+        adjust_position=pb.AdjustPosition(
+            account_id=account_id,
+            instrument_id=instrument_id,
+            qty_lots=qty_lots,
+            cost_micros=cost_micros,
+        )
+    )
+
+
 async def adjust_cash(admin: Admin, account_id: int, amount_micros: int) -> pb.Account:
     """Add money to an account, or take it; return the account. Raises AdminError."""
     await admin.apply(cash_adjustment(account_id, amount_micros))
@@ -93,14 +107,7 @@ async def move_position(
         qty_lots = parse_steps(qty, terms.lot_size_nanos)
     except UnitError as error:
         raise InvalidRequest(f"quantity: {error}") from error
-    command = pb.AdminRequest(
-        adjust_position=pb.AdjustPosition(
-            account_id=account_id,
-            instrument_id=terms.instrument_id,
-            qty_lots=qty_lots,
-            cost_micros=cost_micros,
-        )
-    )
+    command = position_adjustment(account_id, terms.instrument_id, qty_lots, cost_micros)
 
     async def show() -> documents.AdjustedPosition:
         account = await admin.account(account_id)

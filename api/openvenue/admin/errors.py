@@ -75,8 +75,9 @@ class KeyInUse(AdminError):
 
 
 class OutcomeUnknown(AdminError):
-    """Nobody knows whether the idempotency key's command took effect; its entry in the journal is
-    after `after_sequence`.
+    """The command of the idempotency key may have taken effect or not.
+
+    If it did, its entry in the journal has a number above `after_sequence`.
     """
 
     def __init__(self, sentence: str, after_sequence: int) -> None:

@@ -46,7 +46,8 @@ _SENT_WITHIN_S = 10.0
 _UNDER_WAY_S = 60.0
 assert _SENT_WITHIN_S + COMMAND_TIMEOUT_S < _UNDER_WAY_S
 _PRUNED_MAX = 100
-_KEY = re.compile(rf"[!#-\[\]-~]{{1,{KEY_CHARACTERS_MAX}}}")
+KEY_PATTERN = rf"[!#-\[\]-~]{{1,{KEY_CHARACTERS_MAX}}}"
+_KEY = re.compile(KEY_PATTERN)
 
 _DURABLY = text("SET LOCAL synchronous_commit = on")
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from openvenue.admin.accounts import NewAccount, adjust_cash, open_account
+from openvenue.admin.accounts import NewAccount, adjust_cash, open_account, position_adjustment
 from openvenue.admin.client import Admin
 from openvenue.admin.errors import GoesOnTrading, InvalidRequest
 from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.vocabulary import SIDES, Side
 
 # A trader may fill or enter an order between two commands of a reset.
 _ATTEMPTS = 5
@@ -16,7 +17,7 @@ class OrdersFilter:
     """Which open orders of an account: all, or those of one instrument, of one side."""
 
     symbol: str | None = None
-    side: "pb.Side.ValueType" = pb.SIDE_UNSPECIFIED
+    side: Side | None = None
 
 
 async def cancel_orders(admin: Admin, account_id: int, wanted: OrdersFilter) -> int:
@@ -27,7 +28,8 @@ async def cancel_orders(admin: Admin, account_id: int, wanted: OrdersFilter) -> 
     instrument_id = 0
     if wanted.symbol is not None:
         instrument_id = (await admin.instrument(wanted.symbol)).terms.instrument_id
-    command = pb.CancelOrders(account_id=account_id, instrument_id=instrument_id, side=wanted.side)
+    side = pb.SIDE_UNSPECIFIED if wanted.side is None else SIDES.numbers[wanted.side]
+    command = pb.CancelOrders(account_id=account_id, instrument_id=instrument_id, side=side)
     canceled = 0
     while True:
         response = await admin.apply(pb.AdminRequest(cancel_orders=command))
@@ -56,7 +58,11 @@ async def reset_account(admin: Admin, account_id: int, cash_micros: int) -> pb.A
         ):
             return account
         for held in account.positions:
-            await _move_position(admin, account_id, held, -held.qty_lots, -held.cost_micros)
+            await admin.apply(
+                position_adjustment(
+                    account_id, held.instrument_id, -held.qty_lots, -held.cost_micros
+                )
+            )
         if account.cash_micros != cash_micros:
             await adjust_cash(admin, account_id, cash_micros - account.cash_micros)
     raise GoesOnTrading(f"account {account_id} goes on trading; block it, then reset it again")
@@ -80,22 +86,11 @@ async def clone_account(
         ),
     )
     for held in source.positions:
-        await _move_position(admin, opened.account_id, held, held.qty_lots, held.cost_micros)
+        await admin.apply(
+            position_adjustment(
+                opened.account_id, held.instrument_id, held.qty_lots, held.cost_micros
+            )
+        )
     if source.cash_micros:
         return await adjust_cash(admin, opened.account_id, source.cash_micros)
     return await admin.account(opened.account_id)
-
-
-async def _move_position(
-    admin: Admin, account_id: int, held: pb.Position, qty_lots: int, cost_micros: int
-) -> None:
-    await admin.apply(
-        pb.AdminRequest(
-            adjust_position=pb.AdjustPosition(
-                account_id=account_id,
-                instrument_id=held.instrument_id,
-                qty_lots=qty_lots,
-                cost_micros=cost_micros,
-            )
-        )
-    )

@@ -12,9 +12,9 @@ from openvenue.admin_server.documentation import ADMIN
 from openvenue.admin_server.failures import install_admin_failures
 from openvenue.admin_server.idempotency import only_where_it_counts
 from openvenue.admin_server.routes import accounts, audit, drop_copy, instruments, keys, operations
-from openvenue.admin_server.services import SAFE_METHODS, Services, admitted
+from openvenue.admin_server.services import Services, admitted
 from openvenue.http.dependencies import only_known_parameters
-from openvenue.http.failures import install_failure_handlers
+from openvenue.http.failures import SAFE_METHODS, install_failure_handlers
 from openvenue.http.middleware import LimitBody
 from openvenue.telemetry import get_logger
 

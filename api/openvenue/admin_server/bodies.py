@@ -37,7 +37,7 @@ class ResetRequest(_Body):
 
 
 class CloneRequest(_Body):
-    """What to call the new account; without a number it gets the next free one."""
+    """The name of the new account. Without a number, it gets the next free one."""
 
     name: str
     account_id: int | None = None

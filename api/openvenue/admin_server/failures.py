@@ -22,10 +22,10 @@ from openvenue.admin.errors import (
 )
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
+from openvenue.http.failures import SAFE_METHODS
 from openvenue.http.problems import Problem
 from openvenue.telemetry import get_logger
 
-_SAFE_METHODS = ("GET", "HEAD")
 _NOT_FOUND = (pb.REASON_UNKNOWN_ACCOUNT, pb.REASON_UNKNOWN_INSTRUMENT)
 
 _log = get_logger(__name__)
@@ -44,7 +44,7 @@ async def _answer_admin_error(request: Request, error: Exception) -> Response:
 
 async def _answer_failure(request: Request, error: Exception) -> Response:
     _log.error("request failed", route=request.url.path, exc_info=error)
-    if request.method in _SAFE_METHODS:
+    if request.method in SAFE_METHODS:
         problem = Problem(500, problems.INTERNAL, "the venue failed to answer; this is a bug")
     else:
         problem = _fate_unknown("the venue failed to answer")
@@ -79,11 +79,11 @@ def problem_of(error: AdminError, method: str) -> Problem:
             return _outcome_unknown(error)
         case Interrupted():
             return problems.unavailable(str(error))
-        case EngineAway() if method in _SAFE_METHODS:
+        case EngineAway() if method in SAFE_METHODS:
             return problems.unavailable("the engine's administration does not answer")
         case EngineAway():
             return _fate_unknown("the engine's administration does not answer")
-        case DatabaseAway() if method in _SAFE_METHODS:
+        case DatabaseAway() if method in SAFE_METHODS:
             return problems.unavailable("the database does not answer")
         case DatabaseAway():
             return problems.unavailable(

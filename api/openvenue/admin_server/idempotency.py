@@ -9,12 +9,11 @@ from typing import Annotated
 from fastapi import Depends, Header, Request
 from fastapi.dependencies.models import Dependant
 
-from openvenue.admin.once import Once
+from openvenue.admin.once import KEY_PATTERN, Once
 from openvenue.admin_server.services import ServicesOf
 from openvenue.http import problems
 
 _HEADER = "idempotency-key"
-_CHARACTERS = r"[!#-\[\]-~]{1,255}"
 
 OF_KEYS = {
     409: "The Idempotency-Key's first request is under way, or its outcome is "
@@ -29,7 +28,7 @@ async def _once(
     idempotency_key: Annotated[
         str | None,
         Header(
-            pattern=f'^("{_CHARACTERS}"|{_CHARACTERS})$',
+            pattern=f'^("{KEY_PATTERN}"|{KEY_PATTERN})$',
             description="Sending the request again with the same key does not do it again.",
         ),
     ] = None,

@@ -17,10 +17,10 @@ from openvenue.admin_server.drop_copy import DropCopies
 from openvenue.admin_server.settings import AdminSettings
 from openvenue.admin_server.tokens import Administrator, Tokens
 from openvenue.http import problems
+from openvenue.http.failures import SAFE_METHODS
 from openvenue.settings import Settings
 
 DATABASE_NAME = "openvenue-admin"
-SAFE_METHODS = ("GET", "HEAD")
 _ACCOUNT_MAX = (1 << 32) - 1
 
 

@@ -33,7 +33,10 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Administrator:
-    """Who sent a request: the engine as they may use it, and their token's fingerprint."""
+    """The sender of a request.
+
+    `admin` calls the engine with their rights; `fingerprint` names their token in the log.
+    """
 
     admin: Admin
     fingerprint: str

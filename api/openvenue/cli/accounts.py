@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -26,7 +26,7 @@ from openvenue.cli.connection import (
 from openvenue.commands import CommandError, JsonOption, print_record, print_rows
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.units import UnitError, parse_micros
-from openvenue.vocabulary import SIDES
+from openvenue.vocabulary import SIDES, Side
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Open accounts, and move money and positions."
@@ -158,7 +158,7 @@ def cancel_open(
     """Cancel an account's open orders; block it first, so that none come after."""
     if side is not None and side not in SIDES.numbers:
         raise CommandError(f"--side must be {' or '.join(SIDES.numbers)}, not {side}")
-    wanted = OrdersFilter(symbol, SIDES.numbers[side] if side else pb.SIDE_UNSPECIFIED)
+    wanted = OrdersFilter(symbol, cast("Side | None", side))
 
     async def run() -> documents.CanceledOrders:
         async with administration(data_dir) as admin:

@@ -13,7 +13,7 @@ from openvenue.http.problems import Problem
 from openvenue.security.principal import NotAuthenticated
 from openvenue.telemetry import get_logger
 
-_SAFE_METHODS = ("GET", "HEAD")
+SAFE_METHODS = ("GET", "HEAD")
 
 _log = get_logger(__name__)
 
@@ -35,7 +35,7 @@ def install_failure_handlers(app: FastAPI, methods_at: Callable[[str], set[str]]
 
 def stopped(method: str) -> Problem:
     """Return the problem of a request whose answer the stopping worker no longer waits for."""
-    if method in _SAFE_METHODS:
+    if method in SAFE_METHODS:
         return problems.unavailable("the worker stopped; nothing was changed: ask again")
     return problems.fate_unknown("the worker stopped", None)
 
@@ -84,7 +84,7 @@ def _problem_of(error: HTTPException, methods_at: Callable[[str], set[str]], pat
 async def _answer_failure(request: Request, error: Exception) -> Response:
     """Answer for a fault of ours: a request that changes orders may have reached the engine."""
     _log.error("request failed", route=request.url.path, exc_info=error)
-    if request.method in _SAFE_METHODS:
+    if request.method in SAFE_METHODS:
         problem = Problem(500, problems.INTERNAL, "the venue failed to answer; this is a bug")
     else:
         problem = problems.fate_unknown("the venue failed to answer", None)

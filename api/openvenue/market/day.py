@@ -128,7 +128,7 @@ class _Resting:
     side: Side
     price: int
     size: int
-    """What rests by the file, in its unit."""
+    """How much of the order the file still has resting, in the file's unit."""
     open: int
     """The same in lots."""
     total: int

@@ -41,7 +41,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a lap is moved to: an instrument, its price in ticks and its usual order in lots."""
+    """Where a lap begins: in an instrument, at a price in ticks, with usual orders in lots."""
 
     asset: Asset
     ticks: int

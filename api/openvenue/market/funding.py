@@ -7,7 +7,7 @@ its endowment for years; what it lacks is made good whenever this runs.
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from openvenue.admin.accounts import NewAccount, adjust_cash, open_account
+from openvenue.admin.accounts import NewAccount, adjust_cash, open_account, position_adjustment
 from openvenue.admin.client import Admin
 from openvenue.admin.instruments import WantedTerms, define_instrument
 from openvenue.engine.v1 import engine_pb2 as pb
@@ -71,13 +71,7 @@ async def _endow(
     if missing_lots * 2 <= wanted_lots:
         return
     value = price * missing_lots * terms.lot_size_nanos / NANOS_PER_UNIT
+    cost_micros = int(value * MICROS_PER_UNIT)
     await admin.apply(
-        pb.AdminRequest(
-            adjust_position=pb.AdjustPosition(
-                account_id=account_id,
-                instrument_id=terms.instrument_id,
-                qty_lots=missing_lots,
-                cost_micros=int(value * MICROS_PER_UNIT),
-            )
-        )
+        position_adjustment(account_id, terms.instrument_id, missing_lots, cost_micros)
     )

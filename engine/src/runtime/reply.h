@@ -56,7 +56,7 @@ struct AccountState {
   std::vector<PositionState> positions;
 };
 
-// What a command did that is not about one order.
+// The events of a command that names no single order.
 struct CommandEvents {
   std::vector<core::Event> events;
 };

@@ -1,4 +1,4 @@
-"""What a market does that follows a recorded day, whatever the file says."""
+"""A market follows a recorded day, and keeps its promises whatever the file says."""
 
 import gzip
 from decimal import Decimal

@@ -28,9 +28,8 @@ from openvenue.admin_server.services import (
     encoded_response,
     json_response,
 )
-from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http.json_body import decode_body
-from openvenue.vocabulary import SIDES, Side
+from openvenue.vocabulary import Side
 
 _ACCOUNTS_MAX = 250
 _ACCOUNT_NUMBER_MAX = (1 << 32) - 1
@@ -148,8 +147,7 @@ async def cancel_account_orders(
 
     Block the account first, so that none come after. Sending it again cancels what is open then.
     """
-    wanted = OrdersFilter(symbol, SIDES.numbers[side] if side else pb.SIDE_UNSPECIFIED)
-    canceled = await cancel_orders(admin, account_id, wanted)
+    canceled = await cancel_orders(admin, account_id, OrdersFilter(symbol, side))
     return json_response(documents.CanceledOrders(account_id=account_id, canceled=canceled))
 
 

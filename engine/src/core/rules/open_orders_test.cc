@@ -1,4 +1,4 @@
-// What is remembered of orders, how many may be open, and their lists.
+// The exchange remembers ended orders, bounds the open ones, and lists them.
 #include <gmock/gmock.h>
 
 #include "core/testing/exchange_fixture_test.h"

@@ -107,8 +107,7 @@ void Orders::cancel(const CancelOrder& command) {
   if (state_.orders.owner(slot).account != account) return reject(Reason::kUnknownOrder, id);
   if (!state_.orders[slot].open()) return reject(Reason::kOrderNotOpen, id);
 
-  state_.book_of(slot).remove(slot);
-  matching_.cancel(slot, Reason::kUserCanceled);
+  take_out(slot, Reason::kUserCanceled);
 }
 
 void Orders::cancel_many(const CancelOrders& command) {
@@ -127,8 +126,7 @@ void Orders::cancel_many(const CancelOrders& command) {
         (instrument == kNoSlot || state_.orders.owner(slot).instrument == instrument) &&
         (command.both_sides || state_.orders[slot].side == command.side);
     if (wanted) {
-      state_.book_of(slot).remove(slot);
-      matching_.cancel(slot, Reason::kUserCanceled);
+      take_out(slot, Reason::kUserCanceled);
       --cancels_left;
     }
     --visits_left;
@@ -185,10 +183,15 @@ void Orders::end_trading_day() {
   for (std::uint32_t ended = 0; ended < state_.limits.max_fills_per_command; ++ended) {
     const Slot slot = state_.orders.oldest_day_order();
     if (slot == kNoSlot) break;
-    state_.book_of(slot).remove(slot);
-    matching_.cancel(slot, Reason::kDayEnded);
+    take_out(slot, Reason::kDayEnded);
   }
   events_.emplace_back(TradingDayEnded{state_.orders.oldest_day_order() == kNoSlot});
+}
+
+// Cancels an open order that rests in a book.
+void Orders::take_out(Slot slot, Reason reason) {
+  state_.book_of(slot).remove(slot);
+  matching_.cancel(slot, reason);
 }
 
 // Opens `order` under the command's sequence number and makes its reservation.

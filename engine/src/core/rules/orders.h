@@ -33,6 +33,7 @@ class Orders {
   Slot open(const Order& order, OrderOwner owner, const ReplaceTerms& terms,
             const UsedClientId& sent);
   [[nodiscard]] Slot first_to_cancel(Slot account, OrderId from) const;
+  void take_out(Slot slot, Reason reason);
   void substitute(Slot old_slot, Slot new_slot, bool keeps_priority);
 
   ExchangeState& state_;

@@ -10,7 +10,9 @@ import grpc
 from openvenue.db.channels import PROJECTION_CHANNEL
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
-from openvenue.projector.run import all_projections, follow
+from openvenue.projector.progress import Progress
+from openvenue.projector.projection import Projection
+from openvenue.projector.run import Followed, all_projections, follow
 from openvenue.projector.settings import ProjectorSettings
 from pydantic import SecretStr
 
@@ -134,6 +136,15 @@ async def project_into(database_url: str, venue: Venue, until_sequence: int) -> 
     own = ProjectorSettings(rest_max_ms=0)
     async with asyncio.timeout(60):
         await follow(all_projections(own), settings, own, asyncio.Event(), until_sequence)
+
+
+async def project_alone(
+    projection: Projection, venue: Venue, until_sequence: int, own: ProjectorSettings
+) -> None:
+    """Project a venue's journal into its database by one projection."""
+    followed = [Followed(projection, Progress(projection.name))]
+    async with asyncio.timeout(60):
+        await follow(followed, venue.settings, own, asyncio.Event(), until_sequence)
 
 
 async def projected_sequence(database_url: str) -> int:

@@ -11,9 +11,11 @@ import asyncpg
 import grpc
 import pytest
 from openvenue.db.database import Database
+from openvenue.db.tables import market_offsets, projection_offsets
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.projector.ledger.fold import LedgerBatch
 from openvenue.projector.ledger.write import Ledger
+from openvenue.projector.market.write import Market
 from openvenue.projector.progress import Progress
 from openvenue.projector.projection import Sizes
 from openvenue.projector.rebuild import rebuild
@@ -30,6 +32,7 @@ from tests.projector.flow import (
     ACCOUNTS,
     Flow,
     checksums,
+    project_alone,
     project_into,
     projected_sequence,
     wait_until_projected,
@@ -191,6 +194,26 @@ async def test_a_reader_that_was_let_through_does_not_see_a_rebuild(
                     pass
     finally:
         await store.close()
+        await database.close()
+
+
+async def test_a_reader_of_prices_waits_for_the_market_data_too(engine: Venue, flow: Flow) -> None:
+    last = flow.send(100)
+    await project_alone(Ledger(), engine, last, OWN)
+    database = Database(engine.settings)
+    offsets = (projection_offsets, market_offsets)
+    ledger = ProjectionGate(engine.settings.shard_id, wait_ms=50)
+    priced = ProjectionGate(engine.settings.shard_id, wait_ms=50, offsets=offsets)
+    try:
+        async with ledger.passed(database.connect, last):
+            pass
+        with pytest.raises(ProjectionLag):
+            async with priced.passed(database.connect, last):
+                pass
+        await project_alone(Market(), engine, last, OWN)
+        async with priced.passed(database.connect, last):
+            pass
+    finally:
         await database.close()
 
 

@@ -14,17 +14,22 @@ from openvenue.journal.books import Books
 from openvenue.journal.reader import JournalReader
 from openvenue.projector import store as store_module
 from openvenue.projector.ledger.write import Ledger
-from openvenue.projector.progress import Progress
-from openvenue.projector.projection import Projection, Sizes
+from openvenue.projector.projection import Sizes
 from openvenue.projector.quotes.fold import QuotesBatch
 from openvenue.projector.quotes.write import Quotes
 from openvenue.projector.rebuild import rebuild
-from openvenue.projector.run import Followed, all_projections, follow
+from openvenue.projector.run import all_projections
 from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import Store
 
 from tests.projector.entries import canceled, entry, new_order
-from tests.projector.flow import Flow, checksums, project_into, wait_until_projected
+from tests.projector.flow import (
+    Flow,
+    checksums,
+    project_alone,
+    project_into,
+    wait_until_projected,
+)
 from tests.projector.naive_exchange import OpenOrder, tops
 from tests.support import http
 from tests.support.venue import Venue
@@ -44,13 +49,6 @@ async def database(engine: Venue) -> "AsyncIterator[asyncpg.Connection[asyncpg.R
     connection = await asyncpg.connect(engine.database_url.replace("+asyncpg", ""))
     yield connection
     await connection.close()
-
-
-async def project(venue: Venue, projection: Projection, until_sequence: int) -> None:
-    """Run one projection alone."""
-    followed = [Followed(projection, Progress(projection.name))]
-    async with asyncio.timeout(60):
-        await follow(followed, venue.settings, OWN, asyncio.Event(), until_sequence)
 
 
 async def journal(venue: Venue, last: int) -> list[pb.JournalEntry]:
@@ -135,13 +133,13 @@ async def test_quotes_go_on_from_their_books_whether_the_ledger_is_behind_or_ahe
     engine: Venue, flow: Flow
 ) -> None:
     last = await asyncio.to_thread(flow.send, 2000)
-    await project(engine, Ledger(), last // 2)
+    await project_alone(Ledger(), engine, last // 2, OWN)
     # The ledger is behind from the second step on, then ahead.
     for until_sequence in (last // 3, last * 2 // 3):
-        await project(engine, Quotes(7), until_sequence)
-    await project(engine, Ledger(), last)
-    await project(engine, Quotes(7), last * 3 // 4)
-    await project(engine, Quotes(7), last)
+        await project_alone(Quotes(7), engine, until_sequence, OWN)
+    await project_alone(Ledger(), engine, last, OWN)
+    await project_alone(Quotes(7), engine, last * 3 // 4, OWN)
+    await project_alone(Quotes(7), engine, last, OWN)
     in_steps = (await checksums(engine.database_url))["quotes"]
     await rebuild(engine.settings, OWN)
     assert (await checksums(engine.database_url))["quotes"] == in_steps
@@ -166,7 +164,7 @@ async def test_quotes_whose_beginning_is_archived_begin_at_the_end_with_the_book
 ) -> None:
     await asyncio.to_thread(flow.send, 40_000)
     last = await asyncio.to_thread(flow.send, 100)
-    await project(engine, Ledger(), last)
+    await project_alone(Ledger(), engine, last, OWN)
     entries = await journal(engine, last)
     segments = sorted((engine.directory / "journal").glob("journal-*.ovj"))
     shutil.move(segments[0], engine.directory)

@@ -32,15 +32,19 @@ def answering_for_database(detail: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def history_of(worker: Worker, account_id: int) -> AsyncIterator[AsyncConnection]:
+async def history_of(
+    worker: Worker, account_id: int, *, priced: bool = False
+) -> AsyncIterator[AsyncConnection]:
     """Lend a connection that sees everything that `account_id` was told.
 
-    Raises Problem 503 if the projection lags too far behind, or the database is down.
+    If `priced`, it sees the market data up to there, too. Raises Problem 503 if a projection lags
+    too far behind, or the database is down.
     """
     account = await account_of(worker, account_id)
     with answering_for_database("the history cannot be read at the moment"):
         try:
-            passed = worker.gate.passed(worker.database.connect, account.updated_sequence)
+            gate = worker.priced_gate if priced else worker.gate
+            passed = gate.passed(worker.database.connect, account.updated_sequence)
             async with passed as connection:
                 yield connection
         except ProjectionLag as error:

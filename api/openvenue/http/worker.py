@@ -13,6 +13,7 @@ from openvenue.db.channels import PROJECTION_CHANNEL
 from openvenue.db.database import Database
 from openvenue.db.listener import Listener, Subscription
 from openvenue.db.schema import RequiredSchema, current_revision
+from openvenue.db.tables import market_offsets, projection_offsets
 from openvenue.documents.times import format_ns, now_ns
 from openvenue.documents.views import Views
 from openvenue.engine.client import EngineClient
@@ -64,6 +65,9 @@ class Worker:
         self.trading_day = FollowedTradingDay(self.engine)
         self.gate = ProjectionGate(settings.shard_id, settings.projection_wait_ms)
         self.listener.subscribe(Subscription(PROJECTION_CHANNEL, self.gate.wake, self.gate.wake))
+        self.priced_gate = ProjectionGate(
+            settings.shard_id, settings.projection_wait_ms, (projection_offsets, market_offsets)
+        )
         self.days_before = DaysBefore(self.database, self.instruments, settings.shard_id)
         self.views = Views(settings.shard_id, self.trading_day)
         self.exporters: list[Callable[[], None]] = [

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from sqlalchemy import select
+from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openvenue import metrics
@@ -22,18 +22,26 @@ class ProjectionLag(Exception):
 
 
 class ProjectionGate:
-    """Holds reads back until the projection of one shard has reached a sequence number."""
+    """Holds reads back until projections of one shard have reached a sequence number.
 
-    def __init__(self, shard_id: int, wait_ms: int) -> None:
-        self._offset = select(projection_offsets.c.sequence).where(
-            projection_offsets.c.shard_id == shard_id
+    `offsets` are the tables of their offsets, the ledger's by default.
+    """
+
+    def __init__(
+        self, shard_id: int, wait_ms: int, offsets: Sequence[Table] = (projection_offsets,)
+    ) -> None:
+        # A rebuild sets an offset below 0 while it empties the projection.
+        reached = (
+            select(table.c.sequence).where(table.c.shard_id == shard_id).scalar_subquery()
+            for table in offsets
         )
+        self._offset = select(func.least(*(func.greatest(0, sequence) for sequence in reached)))
         self._wait_s = wait_ms / 1000
         self._moved = asyncio.Event()
         self._look: asyncio.Task[int] | None = None
 
     def wake(self, _payload: str = "") -> None:
-        """Make waiting reads check again: the projection has moved, or may have."""
+        """Make waiting reads check again: a projection has moved, or may have."""
         self._moved.set()
         self._moved = asyncio.Event()
 
@@ -82,5 +90,4 @@ class ProjectionGate:
             return await self._projected(connection)
 
     async def _projected(self, connection: AsyncConnection) -> int:
-        # A rebuild sets it below 0 while it empties the projection.
-        return max(0, (await connection.execute(self._offset)).scalar() or 0)
+        return int((await connection.execute(self._offset)).scalar_one())

@@ -85,7 +85,7 @@ async def get_portfolio_history(
     """
     first, last = _days(period, start, end)
     timeframe = timeframe or _usual_timeframe((last - first).days + 1)
-    async with history_of(worker, principal.account_id) as connection:
+    async with history_of(worker, principal.account_id, priced=True) as connection:
         if timeframe == "1D":
             days = await daily_equity(
                 connection, principal.shard_id, principal.account_id, first - _ONE_DAY, last

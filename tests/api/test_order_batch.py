@@ -354,4 +354,4 @@ def test_a_batch_decodes_as_its_orders_do(texts: list[str]) -> None:
     together = decoded(decode_new_orders, f'{{"orders": [{", ".join(texts)}]}}')
     repeated = [each for each in alone if isinstance(each, tuple) and each[0] == 400]
     expected = repeated[0] if repeated else alone
-    assert expected == (together if repeated else [plain(item) for item in together])
+    assert expected == (together if repeated else [plain(item) for item in together.items])

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from openvenue.documents import resources
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
-from openvenue.http.engine_calls import engine_reply, not_taken
+from openvenue.http.engine_calls import engine_reply, not_taken_yet
 from openvenue.http.worker import Worker
 
 ALL_INSTRUMENTS = (0,)
@@ -60,7 +60,4 @@ async def _cancel_many(worker: Worker, command: pb.CancelOrders) -> pb.CanceledO
         return reply.canceled_orders
     if body == "reject":
         raise problems.of_reject(reply.reject)
-    if reply.not_sequenced.cause == pb.NotSequenced.CAUSE_INVALID_ARGUMENT:
-        # Only an engine of the version before, during a rollout, does not know the command.
-        raise problems.unavailable("the matching engine is being replaced")
-    raise not_taken(reply.not_sequenced)
+    raise not_taken_yet(reply.not_sequenced)

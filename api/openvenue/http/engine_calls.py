@@ -170,6 +170,16 @@ def not_taken(refusal: pb.NotSequenced) -> problems.Problem:
     return problems.of_not_sequenced(refusal)
 
 
+def not_taken_yet(refusal: pb.NotSequenced) -> problems.Problem:
+    """Do the same for a command that engines of the version before do not know.
+
+    During a rollout the worker may still be served by one.
+    """
+    if refusal.cause == pb.NotSequenced.CAUSE_INVALID_ARGUMENT:
+        return problems.unavailable("the matching engine is being replaced")
+    return not_taken(refusal)
+
+
 def not_answered(reply: pb.Reply) -> problems.Problem:
     """Return the Problem of a query about an account: 403 if it is not open, else 503."""
     if reply.not_sequenced.cause == pb.NotSequenced.CAUSE_NOT_FOUND:

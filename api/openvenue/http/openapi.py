@@ -157,7 +157,9 @@ HOT_PATHS: dict[str, dict[str, Any]] = {
             "operationId": "submit_orders",
             "summary": "Submit up to 1,000 orders",
             "description": "Each is executed for itself, in the order of the batch, and has its "
-            "own result in that order: the status and the body that it would get alone. All are "
+            "own result in that order: the status and the body that it would get alone. With "
+            "`all_or_nothing`, either all are entered or the answer is the problem of the first "
+            "order that stands against it, with its place as `item`. All are "
             "durable when this is answered. Sending the same batch again is safe if each order "
             "has a client_order_id. Any other status than 207 means that nothing was entered.",
             **AS_ACCEPTED,

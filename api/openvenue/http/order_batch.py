@@ -1,7 +1,8 @@
 """POST /v2/orders:batch and POST /v2/orders:cancel: many orders in one request.
 
 Each item is executed for itself, in the order of the batch, and has its own result: the status and
-the body that a request of its own would have got. The items go to the engine in one message, as far
+the body that a request of its own would have got; or all are entered or none, if the client asks
+for it (`openvenue.http.whole_batch`). The items go to the engine in one message, as far
 as one holds them, and share its sync to disk. Resending a batch is safe item by item, as it is for
 one order. What concerns the batch as a whole (no JSON, too many items, no engine) is a problem of
 the whole, and then nothing was sent.
@@ -34,6 +35,7 @@ from openvenue.http.order_entry import find_instrument, new_order, order_of_refu
 from openvenue.http.order_terms import checked_client_order_id
 from openvenue.http.problems import Problem, order_not_found
 from openvenue.http.restrictions import restrict_order
+from openvenue.http.whole_batch import submit_whole
 from openvenue.http.worker import Worker
 from openvenue.security.principal import Principal
 
@@ -60,9 +62,18 @@ async def submit_orders(worker: Worker, principal: Principal, body: bytes, outco
 
     Raises Problem, and then nothing was entered.
     """
-    items = decode_new_orders(body)
+    items, all_or_nothing = decode_new_orders(body)
     charge_batch(worker, principal, len(items))
     asked = await _ask_for_unknown(worker, items)
+    if all_or_nothing:
+        entered = await submit_whole(
+            worker,
+            principal,
+            items,
+            lambda symbol: worker.instruments.get(symbol) or asked[symbol],
+            outcome,
+        )
+        return _counted(BATCH_PATH, entered)
     results: list[OrderResult | None] = [None] * len(items)
     sent: list[_Sent] = []
     requests: list[pb.Request] = []

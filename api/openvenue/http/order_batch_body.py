@@ -4,7 +4,7 @@ A body that is no batch is refused as a whole; an item that is no order is refus
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -20,9 +20,12 @@ _Some = Meta(min_length=1, max_length=ORDERS_PER_BATCH_MAX)
 
 
 class BatchRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Orders to enter, one after the other and each for itself."""
+    """Orders to enter, one after the other."""
 
     orders: Annotated[list[NewOrderRequest], _Some]
+    all_or_nothing: Annotated[
+        bool, Meta(description="Enter all of them, or none if one of them would be refused.")
+    ] = False
 
 
 class CancelRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,10 +37,20 @@ class CancelRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Items(msgspec.Struct, forbid_unknown_fields=True):
     orders: Annotated[list[msgspec.Raw], _Some]
+    all_or_nothing: bool = False
+
+
+class NewOrders(NamedTuple):
+    """What a batch asks for."""
+
+    items: Sequence[NewOrderRequest | Problem]
+    """In place of what is no order, what is wrong with it."""
+    all_or_nothing: bool
 
 
 _decode_batch = msgspec.json.Decoder(BatchRequest).decode
 _decode_items = msgspec.json.Decoder(_Items).decode
+_MEMBERS = tuple(f'"{name}"'.encode() for name in BatchRequest.__struct_fields__)
 _REQUIRED = tuple(
     f'"{field.name}"'.encode()
     for field in msgspec.structs.fields(NewOrderRequest)
@@ -50,20 +63,20 @@ _OPTIONAL = tuple(
 )
 
 
-def decode_new_orders(body: bytes) -> Sequence[NewOrderRequest | Problem]:
-    """Return the orders of a batch, and in place of each that is none what is wrong with it.
+def decode_new_orders(body: bytes) -> NewOrders:
+    """Return the orders of a batch.
 
     Raises Problem: 400 if it is no JSON or has a field twice, 422 if it is no batch.
     """
     try:
-        orders = _decode_batch(body).orders
+        batch = _decode_batch(body)
     except msgspec.ValidationError:
         return _decode_one_by_one(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed(body, error) from None
-    if _may_repeat(body, orders):
+    if _may_repeat(body, batch.orders):
         refuse_repeated_keys(body)
-    return orders
+    return NewOrders(batch.orders, batch.all_or_nothing)
 
 
 def decode_cancels(body: bytes) -> CancelRequest:
@@ -74,13 +87,15 @@ def decode_cancels(body: bytes) -> CancelRequest:
     return wanted
 
 
-def _decode_one_by_one(body: bytes) -> list[NewOrderRequest | Problem]:
+def _decode_one_by_one(body: bytes) -> NewOrders:
     try:
-        items = _decode_items(body).orders
+        batch = _decode_items(body)
     except msgspec.ValidationError as error:
         raise problems.invalid(sentence(str(error))) from None
     refuse_repeated_keys(body)
-    return [_order_or_problem(bytes(item)) for item in items]
+    return NewOrders(
+        [_order_or_problem(bytes(item)) for item in batch.orders], batch.all_or_nothing
+    )
 
 
 def _order_or_problem(item: bytes) -> NewOrderRequest | Problem:
@@ -93,7 +108,7 @@ def _order_or_problem(item: bytes) -> NewOrderRequest | Problem:
 def _may_repeat(body: bytes, orders: Sequence[NewOrderRequest]) -> bool:
     """False for nearly every batch: each field is named as often as there are orders that have it,
     so none has it twice."""
-    if b"\\" in body or body.count(b'"orders"') != 1:
+    if b"\\" in body or any(body.count(name) > 1 for name in _MEMBERS):
         return True
     if any(body.count(name) != len(orders) for name in _REQUIRED):
         return True

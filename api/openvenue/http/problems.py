@@ -421,5 +421,12 @@ _REJECTS: dict[int, tuple[int, int, str]] = {
         REFUSED,
         "the account has as many positions as it may: close one, or cancel what is open in one",
     ),
+    # Of a batch; a single order ends there, and is not refused.
+    pb.REASON_FILL_LIMIT: (
+        _UNPROCESSABLE,
+        UNPROCESSABLE,
+        "together the orders could cause more fills than the venue executes in one step: send "
+        "fewer orders, or smaller ones",
+    ),
     pb.REASON_OVERFLOW: (_UNPROCESSABLE, INVALID, "qty and limit_price are too large together"),
 }

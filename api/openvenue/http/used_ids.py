@@ -42,7 +42,7 @@ async def after_history(
         command.history_checked = True
         return await engine_reply(worker, request, command.client_order_id)
     same = (
-        _entered_by(row, request.new_order, instrument)
+        entered_by(row, request.new_order, instrument)
         if is_new_order
         else _made_by(row, request.replace_order, instrument)
     )
@@ -51,7 +51,7 @@ async def after_history(
     return worker.views.order_row(row, await worker.instruments.of_id(row.instrument_id))
 
 
-def _entered_by(row: Row[tuple[object, ...]], order: pb.NewOrder, instrument: Instrument) -> bool:
+def entered_by(row: Row[tuple[object, ...]], order: pb.NewOrder, instrument: Instrument) -> bool:
     """Say whether this new order is what opened the order of the row."""
     # An order without an intent may come from a worker of the version before, which passed none on.
     intent = POSITION_INTENTS[order.position_intent] if order.position_intent else None

@@ -78,5 +78,14 @@ async def find_order(
     return (await connection.execute(query)).first()
 
 
+async def find_orders(
+    connection: AsyncConnection, shard_id: int, account_id: int, client_order_ids: Sequence[str]
+) -> dict[str, Row[tuple[object, ...]]]:
+    """Return rows by client_order_id; the newest of several with one."""
+    query = _of_account(shard_id, account_id).where(orders.c.client_order_id.in_(client_order_ids))
+    rows = await connection.execute(query.order_by(orders.c.order_id))
+    return {row.client_order_id: row for row in rows}
+
+
 def _of_account(shard_id: int, account_id: int) -> Select[tuple[object, ...]]:
     return select(orders).where(orders.c.shard_id == shard_id, orders.c.account_id == account_id)

@@ -64,6 +64,24 @@ Malformed decode(const v1::NewOrder& wire, core::NewOrder& out) {
   return decode_text("client_order_id", wire.client_order_id(), 1, out.client_order_id);
 }
 
+Malformed decode(const v1::EnterAll& wire, runtime::OrderBatch& out) {
+  const auto size = static_cast<std::size_t>(wire.orders_size());
+  if (size < 1 || size > runtime::kOrdersPerBatchMax) {
+    return "enter_all has " + std::to_string(size) + " orders; give 1 to " +
+           std::to_string(runtime::kOrdersPerBatchMax);
+  }
+  out.orders.reserve(size);
+  for (const v1::NewOrder& order : wire.orders()) {
+    if (auto bad = decode(order, out.orders.emplace_back())) {
+      return "orders[" + std::to_string(out.orders.size() - 1) + "]: " + *bad;
+    }
+    if (order.account_id() != wire.orders(0).account_id()) {
+      return "the orders of enter_all are of several accounts; give those of one";
+    }
+  }
+  return std::nullopt;
+}
+
 Malformed decode(const v1::CancelOrder& wire, core::CancelOrder& out) {
   out.account = wire.account_id();
   out.order_id = wire.order_id();
@@ -178,6 +196,8 @@ Malformed decode(const v1::Request& request, runtime::Operation& out) {
   switch (request.body_case()) {
     case v1::Request::kNewOrder:
       return decode_command<core::NewOrder>(request.new_order(), command());
+    case v1::Request::kEnterAll:
+      return decode(request.enter_all(), out.body.emplace<runtime::OrderBatch>());
     case v1::Request::kCancelOrder:
       return decode_command<core::CancelOrder>(request.cancel_order(), command());
     case v1::Request::kCancelOrders:

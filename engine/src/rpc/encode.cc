@@ -34,6 +34,13 @@ void encode(const core::Order& order, v1::Order& out) {
   out.set_position_intent(static_cast<v1::PositionIntent>(order.position_intent));
 }
 
+// Of an order that the engine no longer holds.
+void encode_ids(const core::Order& order, v1::Order& out) {
+  out.set_order_id(order.order_id);
+  out.set_account_id(order.account);
+  out.set_client_order_id(text(order.client_order_id));
+}
+
 // Replies.
 
 void encode_body(const runtime::OrderOutcome& outcome, v1::Reply& out) {
@@ -46,10 +53,21 @@ void encode_body(const runtime::Refusal& refusal, v1::Reply& out) {
   out.set_duplicate(refusal.duplicate);
   if (!refusal.order) return;
   v1::Order& order = *out.mutable_reject()->mutable_order();
-  if (!refusal.duplicate) return encode(*refusal.order, order);
-  order.set_order_id(refusal.order->order_id);
-  order.set_account_id(refusal.order->account);
-  order.set_client_order_id(text(refusal.order->client_order_id));
+  refusal.duplicate ? encode_ids(*refusal.order, order) : encode(*refusal.order, order);
+}
+
+void encode_body(const runtime::EnteredOrders& entered, v1::Reply& out) {
+  auto& orders = *out.mutable_entered_orders();
+  for (const core::Order& order : entered.orders) {
+    const bool is_held = order.created_ns != 0;
+    is_held ? encode(order, *orders.add_orders()) : encode_ids(order, *orders.add_orders());
+  }
+  out.set_duplicate(entered.duplicate);
+}
+
+void encode_body(const runtime::BatchRefused& refused, v1::Reply& out) {
+  out.mutable_reject()->set_reason(static_cast<v1::Reason>(refused.refusal.reason));
+  out.mutable_reject()->set_item(refused.refusal.item);
 }
 
 void encode_body(const runtime::NotSequenced& not_sequenced, v1::Reply& out) {

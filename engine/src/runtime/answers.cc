@@ -198,6 +198,18 @@ Reply answer(const core::Exchange& exchange, const core::Command& command,
   return reply;
 }
 
+void add_entered(const core::Exchange& exchange, const core::Command& command,
+                 const core::EventBuffer& events, EnteredOrders& entered) {
+  Body body = order_outcome(exchange, command.body, events.front());
+  if (auto* outcome = std::get_if<OrderOutcome>(&body)) {
+    entered.orders.push_back(outcome->order);
+    entered.duplicate = outcome->duplicate;
+    return;
+  }
+  entered.orders.push_back(*std::get<Refusal>(body).order);
+  entered.duplicate = true;
+}
+
 Reply answer(const core::Exchange& exchange, const Query& query, std::uint64_t request_id) {
   return {request_id, exchange.last_sequence(), weight(query),
           std::visit([&](const auto& body) { return answer_to(exchange, body); }, query)};

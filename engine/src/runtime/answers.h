@@ -13,6 +13,10 @@ namespace openvenue::runtime {
 [[nodiscard]] Reply answer(const core::Exchange& exchange, const core::Command& command,
                            const core::EventBuffer& events, std::uint64_t request_id);
 
+// Adds the outcome of a batch's order that was just applied, and was not rejected.
+void add_entered(const core::Exchange& exchange, const core::Command& command,
+                 const core::EventBuffer& events, EnteredOrders& entered);
+
 // The reply to a query, as of exchange.last_sequence().
 [[nodiscard]] Reply answer(const core::Exchange& exchange, const Query& query,
                            std::uint64_t request_id);

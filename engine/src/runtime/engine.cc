@@ -107,7 +107,7 @@ DiskReserve::FreeBytes free_bytes_of(const std::filesystem::path& directory) {
 
 bool has_command(const Batch& batch) {
   return std::any_of(batch.operations.begin(), batch.operations.end(), [](const Operation& each) {
-    return std::holds_alternative<core::CommandBody>(each.body);
+    return !std::holds_alternative<Query>(each.body);
   });
 }
 
@@ -337,8 +337,9 @@ Admission Engine::submit(Batch& batch) {
 
 void Engine::refuse_for_want_of_disk(Batch& batch) {
   const auto is_taken = [this](const Operation& operation) {
+    if (std::holds_alternative<Query>(operation.body)) return true;
     const auto* command = std::get_if<core::CommandBody>(&operation.body);
-    return command == nullptr || disk_reserve_.takes(*command);
+    return disk_reserve_.takes(command == nullptr ? core::NewOrder{} : *command);
   };
   const auto refused =
       std::stable_partition(batch.operations.begin(), batch.operations.end(), is_taken);

@@ -47,6 +47,9 @@ std::uint32_t weight(const core::CommandBody& command) {
 
 std::uint32_t weight(const Operation& operation) {
   if (const auto* query = std::get_if<Query>(&operation.body)) return weight(*query);
+  if (const auto* batch = std::get_if<OrderBatch>(&operation.body)) {
+    return static_cast<std::uint32_t>(batch->orders.size());
+  }
   return weight(std::get<core::CommandBody>(operation.body));
 }
 

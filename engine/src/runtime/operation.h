@@ -1,10 +1,12 @@
-// A client's request to the shard: a command, which gets a sequence number, or a query, which is
-// answered from the state right after the operations queued before it.
+// A client's request to the shard: a command, which gets a sequence number; a batch of them that is
+// executed as a whole or not at all; or a query, which is answered from the state right after the
+// operations queued before it.
 #pragma once
 
 #include <cstdint>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "core/schema/command.h"
 
@@ -50,8 +52,16 @@ struct GetStatus {
 using Query = std::variant<GetOrder, ListOpenOrders, GetAccount, GetBook, ListInstruments,
                            ListAccounts, GetStatus>;
 
+// New orders of one account, 1 to kOrdersPerBatchMax: all of them are entered, in this order, or
+// none. See core/rules/order_batch.h.
+struct OrderBatch {
+  std::vector<core::NewOrder> orders;
+};
+
+constexpr std::size_t kOrdersPerBatchMax = 1000;
+
 struct Operation {
-  using Body = std::variant<core::CommandBody, Query>;
+  using Body = std::variant<core::CommandBody, Query, OrderBatch>;
 
   Operation() = default;
   Operation(std::uint64_t id, Body what, const core::Actor& who = {})

@@ -19,6 +19,19 @@ struct OrderOutcome {
   bool duplicate = false;  // the order that the same request created before
 };
 
+// All orders of a batch, each right after its own command.
+struct EnteredOrders {
+  std::vector<core::Order> orders;
+  // They are what the same batch created before. Of an order that the engine no longer holds there
+  // are only the ids.
+  bool duplicate = false;
+};
+
+// A batch of which nothing was executed: it has no sequence number.
+struct BatchRefused {
+  core::BatchRefusal refusal;
+};
+
 // Sequenced and refused. `order` is the one of a cancel or replace, if it is the account's.
 struct Refusal {
   core::Reason reason = core::Reason::kNone;
@@ -87,8 +100,8 @@ struct Reply {
   std::uint64_t request_id = 0;
   core::Sequence sequence = 0;  // of the command; for queries the last one applied before it
   std::uint32_t weight = 1;     // of the operation: sending the reply frees this much room
-  std::variant<NotSequenced, OrderOutcome, Refusal, OrderList, AccountState, CommandEvents,
-               BookState, InstrumentList, AccountList, StateSummary>
+  std::variant<NotSequenced, OrderOutcome, EnteredOrders, BatchRefused, Refusal, OrderList,
+               AccountState, CommandEvents, BookState, InstrumentList, AccountList, StateSummary>
       body;
 };
 

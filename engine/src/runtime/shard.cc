@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "journal/format.h"
+
 namespace openvenue::runtime {
 namespace {
 
@@ -20,6 +22,13 @@ constexpr core::TimestampNs kSteppedMaxNs = 1'000'000'000;
 
 // Bounds the replies of one flight in memory, for batches of queries. In operation weight.
 constexpr std::uint64_t kReplyWeightPerFlightMax = 8192;
+
+constexpr std::uint64_t kEventsPerOrderBesideFills = 4;
+static_assert(kOrdersPerBatchMax * (journal::kCommandBytesMax +
+                                    kEventsPerOrderBesideFills * journal::kEventBytesMax) +
+                      core::kFillsPerCommandMax * journal::kEventBytesMax <=
+                  journal::kFramePayloadBytesMax,
+              "a frame holds a batch of orders");
 
 }  // namespace
 
@@ -77,7 +86,7 @@ void Shard::process(const Batch& batch) {
     }
     // Before every command: one stamped after an end of a day that has not been applied would hide
     // that end from a restart.
-    if (std::holds_alternative<core::CommandBody>(operation.body)) end_trading_day_if_due(now_ns);
+    if (!std::holds_alternative<Query>(operation.body)) end_trading_day_if_due(now_ns);
     make_room();
     Reply reply = carry_out(operation, now_ns);
     flight_->reply_weight += reply.weight;
@@ -101,8 +110,33 @@ Reply Shard::carry_out(const Operation& operation, core::TimestampNs now_ns) {
   if (const auto* query = std::get_if<Query>(&operation.body)) {
     return answer(*exchange_, *query, operation.request_id);
   }
+  if (std::holds_alternative<OrderBatch>(operation.body)) return enter_all(operation, now_ns);
   apply(std::get<core::CommandBody>(operation.body), operation.actor, now_ns);
   return answer(*exchange_, command_, events_, operation.request_id);
+}
+
+// A frame of its own holds all orders of the batch, so that a torn write takes all of them or none.
+// Precondition: make_room().
+Reply Shard::enter_all(const Operation& operation, core::TimestampNs now_ns) {
+  const auto& orders = std::get<OrderBatch>(operation.body).orders;
+  const std::uint32_t weight_of_all = weight(operation);
+  if (const auto refusal = exchange_->find_refusal(orders)) {
+    return {operation.request_id, exchange_->last_sequence(), weight_of_all,
+            BatchRefused{*refusal}};
+  }
+  if (!flight_->frame.empty()) {
+    hand_over();
+    make_room();
+  }
+  EnteredOrders entered;
+  entered.orders.reserve(orders.size());
+  for (core::NewOrder order : orders) {
+    // An id that was forgotten since find_refusal() was known to it, so it is not one of these.
+    order.history_checked = true;
+    apply(order, operation.actor, now_ns);
+    add_entered(*exchange_, command_, events_, entered);
+  }
+  return {operation.request_id, command_.sequence, weight_of_all, std::move(entered)};
 }
 
 // Precondition: make_room().

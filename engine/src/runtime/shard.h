@@ -49,6 +49,7 @@ class Shard {
   void process(const Batch& batch);
   [[nodiscard]] std::vector<Reply>& replies_to(const Batch& batch);
   [[nodiscard]] Reply carry_out(const Operation& operation, core::TimestampNs now_ns);
+  [[nodiscard]] Reply enter_all(const Operation& operation, core::TimestampNs now_ns);
   void apply(const core::CommandBody& body, const core::Actor& actor, core::TimestampNs now_ns);
   void end_trading_day_if_due(core::TimestampNs now_ns);
   void finish_trading_day(core::TimestampNs now_ns);

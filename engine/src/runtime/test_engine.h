@@ -157,6 +157,9 @@ inline Operation operation(std::uint64_t request_id, core::CommandBody body) {
 inline Operation operation(std::uint64_t request_id, Query query) {
   return {request_id, std::move(query)};
 }
+inline Operation operation(std::uint64_t request_id, OrderBatch batch) {
+  return {request_id, std::move(batch)};
+}
 
 inline core::NewOrder limit_order(core::AccountId account, core::Side side, core::QtyLots qty_lots,
                                   core::PriceTicks price_ticks, const std::string& id,

@@ -100,6 +100,7 @@ SweepResult FastBook::sweep(const SweepRequest& request) const {
     result.qty_lots += taken;
     result.lot_ticks += WideInteger{taken} * level.price_ticks;
   }
+  result.fills = request.fills_max - fills_left;
   return result;
 }
 

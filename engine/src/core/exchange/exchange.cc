@@ -142,6 +142,10 @@ void Exchange::apply(const Command& command, EventBuffer& events) {
 #endif
 }
 
+std::optional<BatchRefusal> Exchange::find_refusal(std::span<const NewOrder> orders) const {
+  return core::find_refusal(*state_, orders);
+}
+
 std::uint64_t Exchange::pool_bytes(const Limits& limits) {
   return OrderStore::bytes(limits) + Ledger::bytes(limits.max_accounts, limits.max_positions) +
          std::uint64_t{limits.max_instruments} * sizeof(InstrumentRecord);

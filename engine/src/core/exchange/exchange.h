@@ -16,6 +16,7 @@
 #include "core/base/digest.h"
 #include "core/base/types.h"
 #include "core/book/book.h"
+#include "core/rules/order_batch.h"
 #include "core/schema/command.h"
 #include "core/schema/event.h"
 #include "core/schema/records.h"
@@ -41,6 +42,9 @@ class Exchange {
   [[nodiscard]] static std::size_t max_events_per_command(const Limits& limits) {
     return std::size_t{limits.max_fills_per_command} + 4;
   }
+
+  // Whether new orders of one account can be entered as a whole, see core/rules/order_batch.h.
+  [[nodiscard]] std::optional<BatchRefusal> find_refusal(std::span<const NewOrder> orders) const;
 
   // Least memory of full pools; orders at prices far apart need more.
   [[nodiscard]] static std::uint64_t pool_bytes(const Limits& limits);

@@ -9,15 +9,6 @@
 namespace openvenue::core {
 namespace {
 
-Order order_of(const NewOrder& command) {
-  Order order;
-  static_cast<OrderTerms&>(order) = command;
-  order.account = command.account;
-  order.instrument = command.instrument;
-  order.client_order_id = command.client_order_id;
-  return order;
-}
-
 ReplaceTerms terms_of(const ReplaceOrder& command) {
   return {command.qty_lots, command.limit_price_ticks, command.time_in_force,
           command.keep_time_in_force};
@@ -42,6 +33,15 @@ Order replacement(const Order& old, const ReplaceOrder& command) {
 }
 
 }  // namespace
+
+Order order_of(const NewOrder& command) {
+  Order order;
+  static_cast<OrderTerms&>(order) = command;
+  order.account = command.account;
+  order.instrument = command.instrument;
+  order.client_order_id = command.client_order_id;
+  return order;
+}
 
 // Answers a command whose client order id was used, or may have been. False: the id is new.
 // `same(body)`: is that the body of this command?

@@ -10,6 +10,9 @@
 
 namespace openvenue::core {
 
+// The order as the command asks for it, before it has a number.
+[[nodiscard]] Order order_of(const NewOrder& command);
+
 // Works for one command, that of `state.last_sequence`. Checks everything, in the order of the
 // reasons in types.h, before it changes anything. Appends to `events`.
 class Orders {

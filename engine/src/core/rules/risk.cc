@@ -18,19 +18,9 @@ bool value_fits(const OrderCore& order, const Instrument& instrument) {
                     WideInteger{leaves_of(order)} * highest_price * instrument.tick_value_micros);
 }
 
-bool position_fits(const Position& position) {
-  return position.qty_lots <= kPositionLotsMax && position.qty_lots >= -kPositionLotsMax;
-}
-
-// A limit order reserves its worst case. A market order never rests, so its cost is known: exactly
-// what it would sweep now.
-WideInteger cash_needed_micros(const ExchangeState& state, const OrderCore& order,
-                               Slot instrument) {
-  if (order.type == OrderType::kLimit) {
-    return state.reservation_micros(order, instrument, leaves_of(order));
-  }
-  return sweep(state, order, instrument).lot_ticks *
-         state.instruments[instrument].instrument.tick_value_micros;
+bool position_fits(const Position& position, const Ahead& ahead) {
+  return position.qty_lots + WideInteger{ahead.bought_lots} <= kPositionLotsMax &&
+         position.qty_lots - WideInteger{ahead.sold_lots} >= -kPositionLotsMax;
 }
 
 bool affords(const ExchangeState& state, const OrderCore& order, const OrderOwner& owner,
@@ -41,8 +31,9 @@ bool affords(const ExchangeState& state, const OrderCore& order, const OrderOwne
 }
 
 bool delivers(const ExchangeState& state, const OrderCore& order, const OrderOwner& owner,
-              const Position& position, const Released& released) {
-  const QtyLots free_lots = position.qty_lots - position.reserved_lots + released.lots;
+              const Position& position, const Released& released, const Ahead& ahead) {
+  const WideInteger free_lots =
+      WideInteger{position.qty_lots} - position.reserved_lots + released.lots - ahead.sold_lots;
   return leaves_of(order) <= free_lots ||
          state.ledger.account(owner.account).account.may_sell_short;
 }
@@ -50,7 +41,7 @@ bool delivers(const ExchangeState& state, const OrderCore& order, const OrderOwn
 }  // namespace
 
 Reason check_position_intent(const ExchangeState& state, const OrderCore& order,
-                             const OrderOwner& owner) {
+                             const OrderOwner& owner, const Ahead& ahead) {
   const PositionIntent intent = order.position_intent;
   if (intent == PositionIntent::kUnspecified || state.rules_version < 2) return Reason::kNone;
   const bool buys = intent == PositionIntent::kBuyToOpen || intent == PositionIntent::kBuyToClose;
@@ -59,37 +50,50 @@ Reason check_position_intent(const ExchangeState& state, const OrderCore& order,
   const Position position =
       owner.position == kNoSlot ? Position{} : state.ledger.position(owner.position);
   const WideInteger against = buys ? -WideInteger{position.qty_lots} : position.qty_lots;
-  const QtyLots taken = buys ? position.wanted_lots : position.reserved_lots;
-  const bool fits = closes ? order.qty_lots <= against - taken : against <= 0;
+  const WideInteger taken = buys ? WideInteger{position.wanted_lots} + ahead.bought_lots
+                                 : WideInteger{position.reserved_lots} + ahead.sold_lots;
+  const QtyLots added = buys ? ahead.sold_lots : ahead.bought_lots;
+  const bool fits = closes ? order.qty_lots <= against - taken : against + added <= 0;
   return fits && buys == (order.side == Side::kBuy) ? Reason::kNone
                                                     : Reason::kPositionIntentMismatch;
 }
 
 Reason check_risk(const ExchangeState& state, const OrderCore& order, const OrderOwner& owner,
-                  const Released& released) {
+                  const Released& released, const Ahead& ahead) {
   const bool held = owner.position != kNoSlot;
   const Position position = held ? state.ledger.position(owner.position) : Position{};
   const bool buys = order.side == Side::kBuy;
 
   if (!value_fits(order, state.instruments[owner.instrument].instrument)) return Reason::kOverflow;
-  if (!position_fits(position)) return Reason::kOverflow;
+  if (!position_fits(position, ahead)) return Reason::kOverflow;
   if (buys && !affords(state, order, owner, released)) return Reason::kInsufficientCash;
-  if (!buys && !delivers(state, order, owner, position, released)) {
+  if (!buys && !delivers(state, order, owner, position, released, ahead)) {
     return Reason::kInsufficientPosition;
   }
-  return held ? Reason::kNone : state.check_room_for_position(owner.account);
+  return held ? Reason::kNone : state.check_room_for_position(owner.account, ahead.positions);
 }
 
 Reason check_open_orders(const ExchangeState& state, const OrderCore& order,
-                         const OrderOwner& owner) {
+                         const OrderOwner& owner, const Ahead& ahead) {
   if (!may_rest(order.type, order.time_in_force)) return Reason::kNone;
   const Limits& limits = state.limits;
   const SlotList& open_of_account = state.ledger.account(owner.account).open_orders;
-  if (state.orders.open_orders() >= limits.max_open_orders) return Reason::kOpenOrderLimit;
-  if (open_of_account.size >= limits.max_open_orders_per_account) {
+  if (state.orders.open_orders() + ahead.open_orders >= limits.max_open_orders) {
+    return Reason::kOpenOrderLimit;
+  }
+  if (open_of_account.size + ahead.open_orders >= limits.max_open_orders_per_account) {
     return Reason::kAccountOpenOrderLimit;
   }
   return Reason::kNone;
+}
+
+WideInteger cash_needed_micros(const ExchangeState& state, const OrderCore& order,
+                               Slot instrument) {
+  if (order.type == OrderType::kLimit) {
+    return state.reservation_micros(order, instrument, leaves_of(order));
+  }
+  return sweep(state, order, instrument).lot_ticks *
+         state.instruments[instrument].instrument.tick_value_micros;
 }
 
 SweepResult sweep(const ExchangeState& state, const OrderCore& order, Slot instrument) {

@@ -14,21 +14,37 @@ struct Released {
   QtyLots lots = 0;
 };
 
+// Orders of the account that enter before the one that is checked: what they will have opened, or
+// taken from its means, at most.
+struct Ahead {
+  std::uint32_t open_orders = 0;
+  std::uint32_t positions = 0;
+  // In the instrument of the order that is checked.
+  QtyLots bought_lots = 0;
+  QtyLots sold_lots = 0;
+};
+
 // kPositionIntentMismatch if the order does something else than its intent says. A closing order
 // needs lots that the account holds, less those that its open orders on that side may take. An
 // opening order must not reduce a position of the other sign. Rules before version 2 ignore
 // intents.
 [[nodiscard]] Reason check_position_intent(const ExchangeState& state, const OrderCore& order,
-                                           const OrderOwner& owner);
+                                           const OrderOwner& owner, const Ahead& ahead = {});
 
 // The first reason to refuse the order, or kNone. Precondition: the order is valid.
 [[nodiscard]] Reason check_risk(const ExchangeState& state, const OrderCore& order,
-                                const OrderOwner& owner, const Released& released);
+                                const OrderOwner& owner, const Released& released,
+                                const Ahead& ahead = {});
 
 // The limit that one more open order would exceed, or kNone. An order that cannot rest ends with
 // its command, and a replacement takes its order's place: neither adds an open order.
 [[nodiscard]] Reason check_open_orders(const ExchangeState& state, const OrderCore& order,
-                                       const OrderOwner& owner);
+                                       const OrderOwner& owner, const Ahead& ahead = {});
+
+// The cash that the order needs when it enters. A limit order reserves its worst case. A market
+// order never rests, so its cost is known: exactly what it would sweep now.
+[[nodiscard]] WideInteger cash_needed_micros(const ExchangeState& state, const OrderCore& order,
+                                             Slot instrument);
 
 // The trades of the order if it were matched now.
 [[nodiscard]] SweepResult sweep(const ExchangeState& state, const OrderCore& order,

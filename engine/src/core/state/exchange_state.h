@@ -24,10 +24,11 @@ struct ExchangeState {
            instruments[instrument].instrument.tick_value_micros;
   }
 
-  // Why the account cannot have one more position, or kNone.
-  [[nodiscard]] Reason check_room_for_position(Slot account) const {
-    if (ledger.positions() >= limits.max_positions) return Reason::kCapacity;
-    const bool has_all = ledger.account(account).positions.size >= limits.max_positions_per_account;
+  // Why the account cannot have one more position, if it gets `ahead` others first; or kNone.
+  [[nodiscard]] Reason check_room_for_position(Slot account, std::uint32_t ahead = 0) const {
+    if (ledger.positions() + ahead >= limits.max_positions) return Reason::kCapacity;
+    const bool has_all =
+        ledger.account(account).positions.size + ahead >= limits.max_positions_per_account;
     return rules_version >= 3 && has_all ? Reason::kAccountPositionLimit : Reason::kNone;
   }
 

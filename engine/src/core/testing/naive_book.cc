@@ -49,16 +49,15 @@ BookFront NaiveBook::front(Side side) const {
 
 SweepResult NaiveBook::sweep(const SweepRequest& request) const {
   SweepResult result;
-  std::uint32_t fills = 0;
   for (const auto& [price_key, queue] : of(request.side)) {
     const PriceTicks price = key(request.side, price_key);
     if (!crosses(request.side, price, request.limit_price_ticks)) break;
     for (const Resting& resting : queue) {
-      if (result.qty_lots == request.qty_lots || fills == request.fills_max) return result;
+      if (result.qty_lots == request.qty_lots || result.fills == request.fills_max) return result;
       const QtyLots taken = std::min(resting.leaves_lots, request.qty_lots - result.qty_lots);
       result.qty_lots += taken;
       result.lot_ticks += WideInteger{taken} * price;
-      ++fills;
+      ++result.fills;
     }
   }
   return result;

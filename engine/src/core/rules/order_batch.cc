@@ -1,0 +1,158 @@
+#include "core/rules/order_batch.h"
+
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "core/rules/orders.h"
+#include "core/rules/risk.h"
+#include "core/rules/validate.h"
+#include "core/state/exchange_state.h"
+
+namespace openvenue::core {
+namespace {
+
+// What the orders before take, and may do to the books.
+class Batch {
+ public:
+  explicit Batch(const ExchangeState& state) : state_(state) {}
+
+  [[nodiscard]] Reason add(const NewOrder& command, Slot account);
+  // Not less than the fills that the orders cause together: each fill ends an order that rested
+  // before, or one of the batch, as the taker or as the maker.
+  [[nodiscard]] std::uint64_t fills_max() const;
+
+ private:
+  struct Side {
+    QtyLots lots = 0;
+    PriceTicks worst_price = 0;
+  };
+  struct OfInstrument {
+    Side bought;
+    Side sold;
+    bool has_market_order = false;
+  };
+
+  [[nodiscard]] std::uint64_t makers_met(Slot instrument, core::Side taker, const Side& side) const;
+
+  const ExchangeState& state_;
+  std::unordered_map<Slot, OfInstrument> instruments_;
+  WideInteger cash_micros_ = 0;
+  std::uint32_t orders_ = 0;
+  std::uint32_t open_orders_ = 0;
+  std::uint32_t positions_ = 0;
+};
+
+Reason Batch::add(const NewOrder& command, Slot account) {
+  if (command.client_order_id.empty()) return Reason::kInvalidOrder;
+  const Slot instrument = state_.instruments.find(command.instrument);
+  if (instrument == kNoSlot) return Reason::kUnknownInstrument;
+  if (!has_meaning(command)) return Reason::kInvalidOrder;
+  const Order order = order_of(command);
+  Reason reason = validate(order, state_.instruments[instrument].instrument.terms);
+  if (reason != Reason::kNone) return reason;
+
+  const auto [found, is_first] = instruments_.try_emplace(instrument);
+  OfInstrument& before = found->second;
+  const bool is_market = order.type == OrderType::kMarket;
+  if (!is_first && (is_market || before.has_market_order)) return Reason::kInvalidOrder;
+  const OrderOwner owner{account, state_.ledger.find_position(command.account, command.instrument),
+                         instrument, kNoSlot};
+  const bool opens_position = owner.position == kNoSlot;
+  // The first order in an instrument opens its position for those that follow.
+  const std::uint32_t positions = !is_first && opens_position ? positions_ - 1 : positions_;
+  const Ahead ahead{open_orders_, positions, before.bought.lots, before.sold.lots};
+  reason = check_position_intent(state_, order, owner, ahead);
+  if (reason != Reason::kNone) return reason;
+  reason = check_risk(state_, order, owner, {.cash_micros = -cash_micros_}, ahead);
+  if (reason != Reason::kNone) return reason;
+  reason = check_open_orders(state_, order, owner, ahead);
+  if (reason != Reason::kNone) return reason;
+
+  ++orders_;
+  before.has_market_order = is_market;
+  if (may_rest(order.type, order.time_in_force)) ++open_orders_;
+  if (is_first && opens_position) ++positions_;
+  if (order.side == core::Side::kBuy) {
+    cash_micros_ += cash_needed_micros(state_, order, instrument);
+  }
+  Side& side = order.side == core::Side::kBuy ? before.bought : before.sold;
+  const PriceTicks limit = effective_limit(order);
+  const bool reaches_further =
+      side.lots == 0 ||
+      (order.side == core::Side::kBuy ? limit > side.worst_price : limit < side.worst_price);
+  if (reaches_further) side.worst_price = limit;
+  side.lots += order.qty_lots;
+  return Reason::kNone;
+}
+
+std::uint64_t Batch::fills_max() const {
+  std::uint64_t fills = 2 * std::uint64_t{orders_};
+  for (const auto& [instrument, each] : instruments_) {
+    fills += makers_met(instrument, core::Side::kBuy, each.bought);
+    fills += makers_met(instrument, core::Side::kSell, each.sold);
+  }
+  return fills;
+}
+
+std::uint64_t Batch::makers_met(Slot instrument, core::Side taker, const Side& side) const {
+  if (side.lots == 0) return 0;
+  return state_.instruments[instrument]
+      .book
+      .sweep({opposite(taker), side.worst_price, side.lots, state_.limits.max_fills_per_command})
+      .fills;
+}
+
+// Which orders the engine knows, or may know, already. Nothing: it knows none of them.
+struct Repetition {
+  bool of_all = false;
+  std::optional<BatchRefusal> refusal;
+};
+
+Repetition find_repetition(const ExchangeState& state, std::span<const NewOrder> orders) {
+  const ClientIds& ids = state.orders.client_ids();
+  std::set<std::pair<std::uint64_t, std::uint64_t>> in_batch;
+  std::optional<BatchRefusal> known;
+  std::uint32_t repeated = 0;
+  for (std::uint32_t item = 0; item < orders.size(); ++item) {
+    const Order order = order_of(orders[item]);
+    const UsedClientId sent = client_id_of(order);
+    if (!in_batch.emplace(sent.id_low, sent.id_high).second) {
+      return {false, BatchRefusal{item, Reason::kDuplicateClientOrderId}};
+    }
+    const Slot earlier = ids.find(sent);
+    if (earlier == kNoSlot) {
+      if (!orders[item].history_checked && ids.forgotten().maybe(sent)) {
+        return {false, BatchRefusal{item, Reason::kClientOrderIdMaybeUsed}};
+      }
+      continue;
+    }
+    if (!known) known = {item, Reason::kDuplicateClientOrderId};
+    const std::uint64_t body = ids[earlier].body;
+    if (body == sent.body || body == body_without_intent(order)) ++repeated;
+  }
+  if (repeated == orders.size()) return {true, std::nullopt};
+  return {false, known};
+}
+
+}  // namespace
+
+std::optional<BatchRefusal> find_refusal(const ExchangeState& state,
+                                         std::span<const NewOrder> orders) {
+  const Slot account = state.ledger.find_account(orders.front().account);
+  if (account == kNoSlot) return BatchRefusal{0, Reason::kUnknownAccount};
+  const Repetition repetition = find_repetition(state, orders);
+  if (repetition.of_all || repetition.refusal) return repetition.refusal;
+
+  Batch batch(state);
+  for (std::uint32_t item = 0; item < orders.size(); ++item) {
+    const Reason reason = batch.add(orders[item], account);
+    if (reason != Reason::kNone) return BatchRefusal{item, reason};
+  }
+  if (batch.fills_max() > state.limits.max_fills_per_command) {
+    return BatchRefusal{0, Reason::kFillLimit};
+  }
+  return std::nullopt;
+}
+
+}  // namespace openvenue::core

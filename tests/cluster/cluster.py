@@ -116,6 +116,35 @@ class Namespace:
         found = self.get("pods", "-l", f"app.kubernetes.io/component={component}")
         return list(found["items"])
 
+    def start_pod(
+        self, name: str, image: str, command: list[str], config_map: dict[str, Any] | None = None
+    ) -> None:
+        """Start a pod under the restricted profile and wait until it is ready.
+
+        Its label `app.kubernetes.io/component` is its name. `config_map` is a volume, mounted at
+        /files.
+        """
+        container: dict[str, Any] = {
+            "name": name,
+            "image": image,
+            "command": command,
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "runAsNonRoot": True,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+        }
+        spec: dict[str, Any] = {"containers": [container]}
+        if config_map is not None:
+            container["volumeMounts"] = [{"name": "files", "mountPath": "/files"}]
+            spec["volumes"] = [{"name": "files", "configMap": config_map}]
+        labels = {"app.kubernetes.io/component": name}
+        metadata = {"name": name, "labels": labels}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+        self.wait_for("condition=Ready", f"pod/{name}")
+
     def secret(self, name: str, key: str) -> str:
         """Return a value of a Secret."""
         return base64.b64decode(self.get("secret", name)["data"][key]).decode()

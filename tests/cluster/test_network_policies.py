@@ -1,6 +1,5 @@
 """Reachability of a venue's ports on a node that enforces network policies."""
 
-import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,26 +51,9 @@ def venue(cluster: Cluster) -> Iterator[InstalledVenue]:
 
 def start_stranger(namespace: Namespace) -> None:
     """Start a pod beside the venue that does not belong to it."""
-    container = {
-        "name": "stranger",
-        "image": f"{namespace.cluster.registry}/openvenue:{TAG}",
-        "command": ["python", "-c", "import signal; signal.sigwait([signal.SIGTERM])"],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "runAsNonRoot": True,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-    }
-    labels = {"app.kubernetes.io/component": "stranger"}
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "stranger", "labels": labels},
-        "spec": {"containers": [container]},
-    }
-    namespace.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
-    namespace.wait_for("condition=Ready", "pod/stranger")
+    sleep = "import signal; signal.sigwait([signal.SIGTERM])"
+    image = f"{namespace.cluster.registry}/openvenue:{TAG}"
+    namespace.start_pod("stranger", image, ["python", "-c", sleep])
 
 
 def reaches(venue: InstalledVenue, source: str, target: tuple[str, int]) -> bool:

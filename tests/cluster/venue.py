@@ -103,6 +103,7 @@ class InstalledVenue:
             "networkPolicy": {
                 "operatorFrom": [_OPERATOR, self._tests],
                 "metricsFrom": [self._tests],
+                "adminFrom": [self._tests],
                 "databaseFrom": [self._tests],
             },
         }

@@ -40,15 +40,19 @@ class Server:
 @contextmanager
 def bare_asgi(workers: int) -> Iterator[Server]:
     """Run bare_asgi.py on uvicorn, with the settings of the venue's workers."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "bench.bare_asgi:app", "--port", str(port)]
-    command += ["--workers", str(workers), "--loop", "uvloop", "--http", "httptools"]
-    command += ["--no-access-log", "--log-level", "warning", "--lifespan", "off"]
-    url = f"http://127.0.0.1:{port}"
-    with _running(command, {}) as process:
-        _wait_until_answers(url, process)
-        yield Server(url)
+    with socket.socket() as held:
+        # Bound and never listened on: the kernel gives the port to nobody else, and lets uvicorn
+        # listen, which asks for SO_REUSEADDR as well.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        command = [sys.executable, "-m", "uvicorn", "bench.bare_asgi:app", "--port", str(port)]
+        command += ["--workers", str(workers), "--loop", "uvloop", "--http", "httptools"]
+        command += ["--no-access-log", "--log-level", "warning", "--lifespan", "off"]
+        url = f"http://127.0.0.1:{port}"
+        with _running(command, {}) as process:
+            _wait_until_answers(url, process)
+            yield Server(url)
 
 
 @contextmanager

@@ -145,6 +145,11 @@ ISSUER_KEYS_AGE_SECONDS = Gauge(
     "How long ago the issuer confirmed its keys.",
     multiprocess_mode="livemax",
 )
+OF_CREDENTIALS = (
+    *(AUTH_LOOKUPS, AUTH_CACHE_AGE_SECONDS, AUTH_READ_FAILURES, AUTH_REFUSALS),
+    *(TOKEN_CHECKS, TOKEN_REFUSALS, ISSUER_READS, ISSUER_KEYS, ISSUER_KEYS_AGE_SECONDS),
+)
+"""Counted by `openvenue.security`, in whatever process checks keys and tokens."""
 ADDRESS_REFUSALS = Counter(
     "openvenue_api_address_refusals", "Requests refused because their key is for other networks."
 )

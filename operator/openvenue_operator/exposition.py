@@ -16,6 +16,7 @@ from prometheus_client.samples import Sample
 from openvenue_operator.model import Database, PodLoad, PodReport
 
 ORDER_ENTRY = "POST /v2/orders"
+BATCH_ENTRY = "POST /v2/orders:batch"
 REFUSALS = {
     "openvenue_api_engine_refused_total": ("busy", "unary_busy"),
     # Named told and cut before rejected and aborted.
@@ -98,6 +99,8 @@ class Reading(NamedTuple):
     db_in_use: int
     in_flight: float
     orders: float
+    """Entered alone; in batches:"""
+    batch_orders: float
     requests: float
     cpu_s: float
     lag: Distribution
@@ -134,11 +137,9 @@ def read(text: str, read_at: float) -> Reading:
             )
         ),
         in_flight=samples.sum("openvenue_api_engine_in_flight", COUNT_MAX),
-        orders=sum(
-            _finite(sample, COUNT_MAX)
-            for sample in requests
-            if sample.labels.get("route") == ORDER_ENTRY and sample.labels.get("status") == "200"
-        ),
+        orders=_entered(requests, ORDER_ENTRY),
+        # Versions without batches do not have it.
+        batch_orders=_entered(samples.all("openvenue_api_batch_results_total"), BATCH_ENTRY),
         requests=sum(_finite(sample, COUNT_MAX) for sample in requests),
         cpu_s=samples.sum("openvenue_api_cpu_seconds_total", COUNT_MAX),
         lag=samples.distribution("openvenue_api_event_loop_lag_seconds"),
@@ -184,6 +185,9 @@ def _load(now: Reading, before: Reading) -> PodLoad | None:
     return PodLoad(
         seconds=seconds,
         orders_per_s=rate(now.orders, before.orders, "the number of orders"),
+        batch_orders_per_s=rate(
+            now.batch_orders, before.batch_orders, "the number of orders in batches"
+        ),
         requests_per_s=rate(now.requests, before.requests, "the number of requests"),
         cpu_cores=cpu_cores,
         event_loop_lag_ms=_p99_ms(now.lag.since(before.lag)),
@@ -193,6 +197,15 @@ def _load(now: Reading, before: Reading) -> PodLoad | None:
         refused_per_s=rate(now.refused, before.refused, "the number of refusals"),
         queries_per_s=now.pool_wait.since(before.pool_wait).total / seconds,
         projection_wait_ms=_p99_ms(now.projection_wait.since(before.projection_wait)),
+    )
+
+
+def _entered(samples: Iterable[Sample], route: str) -> float:
+    """Return the number of orders that a route entered."""
+    return sum(
+        _finite(sample, COUNT_MAX)
+        for sample in samples
+        if sample.labels.get("route") == route and sample.labels.get("status") == "200"
     )
 
 

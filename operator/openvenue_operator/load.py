@@ -1,6 +1,7 @@
 """The load of a venue: the sum of its pods' reports, compared with its targets."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from openvenue_operator.model import Input, Pod, PodLoad
@@ -17,6 +18,7 @@ class Load(NamedTuple):
     workers: int
     age_s: float
     orders_per_s: float
+    """Alone and in batches."""
     cpu_percent: float
     """Of one processor, per worker."""
     in_flight_percent: float
@@ -70,27 +72,36 @@ def load_of(pods: Iterable[Pod], now: float, in_flight_max: int = IN_FLIGHT_MAX)
         return None
     loads = [load for _read_at, load, *_rest in found]
     workers = sum(count for *_rest, count, _in_use in found)
-    orders = sum(load.orders_per_s for load in loads)
     refused = sum(load.refused_per_s for load in loads)
     offered = refused + sum(load.requests_per_s for load in loads)
-
-    def of_orders(figure: Callable[[PodLoad], float]) -> float:
-        """Average over the orders; over the pods if there are none."""
-        weighed = [(load.orders_per_s if orders else 1.0, figure(load)) for load in loads]
-        return sum(weight * value for weight, value in weighed) / sum(w for w, _ in weighed)
 
     return Load(
         pods=len(found),
         workers=workers,
         age_s=now - min(read_at for read_at, *_rest in found),
-        orders_per_s=orders,
+        orders_per_s=sum(map(_orders_per_s, loads)),
         cpu_percent=100 * sum(load.cpu_cores for load in loads) / workers,
         in_flight_percent=100 * sum(load.in_flight for load in loads) / (workers * in_flight_max),
-        event_loop_lag_ms=of_orders(lambda load: load.event_loop_lag_ms),
-        p99_ms=of_orders(lambda load: load.p99_ms),
+        event_loop_lag_ms=_average(
+            [(_orders_per_s(load), load.event_loop_lag_ms) for load in loads]
+        ),
+        # A batch takes the time of its size: only single orders tell how late answers are.
+        p99_ms=_average([(load.orders_per_s, load.p99_ms) for load in loads]),
         pool_wait_ms=max(load.pool_wait_ms for load in loads),
         connections_in_use=sum(in_use for *_rest, in_use in found) / workers,
         refused_share=refused / offered if refused else 0.0,
         queries_per_s=sum(load.queries_per_s for load in loads) / workers,
         projection_wait_ms=max(load.projection_wait_ms for load in loads),
     )
+
+
+def _orders_per_s(load: PodLoad) -> float:
+    return load.orders_per_s + load.batch_orders_per_s
+
+
+def _average(weighed: Sequence[tuple[float, float]]) -> float:
+    """Return the average of values by their weights; the plain one if nothing has weight."""
+    whole = sum(weight for weight, _ in weighed)
+    if not whole:
+        return fmean(value for _, value in weighed)
+    return sum(weight * value for weight, value in weighed) / whole

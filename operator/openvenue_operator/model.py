@@ -20,6 +20,7 @@ class PodLoad(Value, frozen=True, kw_only=True):
     seconds: float
     """Between the two readings."""
     orders_per_s: float
+    """Entered alone, one a request."""
     requests_per_s: float
     cpu_cores: float
     event_loop_lag_ms: float
@@ -27,9 +28,11 @@ class PodLoad(Value, frozen=True, kw_only=True):
     pool_wait_ms: float
     """99th percentile, ms; 0 if nothing waited."""
     p99_ms: float
-    """Of order entry."""
+    """Of the entry of one order."""
     in_flight: float
-    """Unanswered requests at the engine."""
+    """Unanswered requests at the engine, of a batch one for each order."""
+    batch_orders_per_s: float = 0.0
+    """Entered in batches."""
     refused_per_s: float = 0.0
     """Requests and connections that workers refused at their own limits."""
     queries_per_s: float = 0.0

@@ -51,7 +51,8 @@ def test_the_audit_trail_says_who_canceled_and_so_does_the_orders_story(
     assert newest["details"] == {"side": "buy", "canceled": 2}
     end = story(admin, order_id)["entries"][-1]
     assert (end["command"], end["administrator"]) == ("cancel_orders", newest["administrator"])
-    assert [event["event"] for event in end["events"]] == ["canceled"]
+    reasons = [(event["event"], event["reason"]) for event in end["events"]]
+    assert reasons == [("canceled", "user_canceled")]
 
 
 def test_what_a_trader_cancels_together_is_not_in_the_audit_trail(

@@ -41,6 +41,37 @@ def trusted_issuer() -> Iterator[Issuer]:
         yield issuer
 
 
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """Yield the issuer of `trusting`."""
+    with Issuer().serving() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def trusting(
+    issuer: Issuer,
+    tmp_path_factory: pytest.TempPathFactory,
+    new_migrated_database: Callable[[], str],
+) -> Iterator[Venue]:
+    """Yield a venue that takes tokens, which the module's tests share."""
+    venue = Venue(
+        tmp_path_factory.mktemp("venue"),
+        new_migrated_database(),
+        environment=issuer.environment(),
+    )
+    try:
+        yield venue.start(workers="2")
+    finally:
+        venue.stop()
+
+
+@pytest.fixture
+def account_id(trusting: Venue) -> int:
+    """Return a new account of `trusting`."""
+    return trusting.open_account().account_id
+
+
 @pytest.fixture(params=["key", "token"])
 def credential(request: pytest.FixtureRequest, venue: Venue, trusted_issuer: Issuer) -> Credential:
     """Return a function that gives out a key with these scopes to a key's account; or a token."""

@@ -7,18 +7,32 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from ipaddress import ip_network
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from alembic.script import ScriptDirectory
 from openvenue.db import migrate
 from openvenue.db.schema import RequiredSchema, current_revision
-from openvenue.db.tables import metadata
-from openvenue.security.keys import READ_ONLY, claim_key, create_key, list_keys
+from openvenue.db.tables import api_keys, metadata
+from openvenue.security.keys import (
+    DATA_ONLY,
+    NO_LIMITS,
+    READ_AND_TRADE,
+    READ_ONLY,
+    KeyLimits,
+    claim_key,
+    create_key,
+    list_keys,
+)
 from openvenue.settings import Settings
 from pydantic import SecretStr
-from sqlalchemy import CheckConstraint, text
+from sqlalchemy import CheckConstraint, Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -78,6 +92,72 @@ def test_downgrading_leaves_nothing_and_upgrading_works_again(settings: Settings
     assert names_in_schema(settings) == {"alembic_version"}
     migrate.upgrade(settings)
     migrate.check(settings)
+
+
+def test_every_revision_goes_down_and_up_again_with_rows_in_the_tables(settings: Settings) -> None:
+    migrate.upgrade(settings)
+
+    async def fill(connection: AsyncConnection) -> None:
+        for table in metadata.sorted_tables:
+            if table.dialect_options["postgresql"]["partition_by"]:
+                partition = f"CREATE TABLE {table.name}_all PARTITION OF {table.name} DEFAULT"
+                await connection.execute(text(partition))
+            if table is not api_keys:
+                await connection.execute(table.insert().values(row_of(table)))
+        for limits in (NO_LIMITS, KeyLimits(expires_at=datetime.now(UTC) + timedelta(days=1))):
+            for scopes in (READ_AND_TRADE, READ_ONLY, DATA_ONLY):
+                await create_key(connection, 0, 1, "", scopes, limits)
+
+    run_apart(within(settings, fill))
+    revisions = ScriptDirectory(str(settings.migrations_dir)).walk_revisions()
+    for revision, before in pairwise([*(each.revision for each in revisions), "base"]):
+        migrate.downgrade(settings, before)
+        migrate.upgrade(settings, revision)
+        migrate.downgrade(settings, before)
+    assert names_in_schema(settings) == {"alembic_version"}
+    migrate.upgrade(settings)
+    migrate.check(settings)
+
+
+def row_of(table: Table) -> dict[str, Any]:
+    """Return a row with a value in every column."""
+    checks = [str(each.sqltext) for each in table.constraints if isinstance(each, CheckConstraint)]
+    words = dict(re.findall(r"(\w+) IN \('(\w+)'", " ".join(checks)))
+    now = datetime.now(UTC)
+    values: dict[type, Any] = {int: 1, str: "x", Decimal: 1, bool: True, datetime: now}
+    values |= {bytes: b"x", list: [1], date: now.date(), UUID: UUID(int=1)}
+    return {
+        column.name: words.get(column.name, values[column.type.python_type])
+        for column in table.columns
+    }
+
+
+def test_without_limits_a_limited_key_is_revoked(settings: Settings) -> None:
+    migrate.upgrade(settings)
+    kinds = {
+        "unlimited": (READ_AND_TRADE, NO_LIMITS),
+        "slow": (READ_AND_TRADE, KeyLimits(requests_per_minute=1)),
+        "of a day": (READ_AND_TRADE, KeyLimits(expires_at=datetime.now(UTC) + timedelta(days=1))),
+        "of a place": (READ_ONLY, KeyLimits(networks=(ip_network("10.0.0.0/8"),))),
+        "data": (DATA_ONLY, NO_LIMITS),
+    }
+
+    async def make(connection: AsyncConnection) -> None:
+        for label, (scopes, limits) in kinds.items():
+            await create_key(connection, 0, 1, label, scopes, limits)
+
+    run_apart(within(settings, make))
+    migrate.downgrade(settings, "0013")
+
+    async def in_force(connection: AsyncConnection) -> set[str]:
+        query = "SELECT label FROM api_keys WHERE revoked_at IS NULL"
+        return set(await connection.scalars(text(query)))
+
+    # A rate that only the newer version knows takes no access from the key.
+    assert run_apart(within(settings, in_force)) == {"unlimited", "slow"}
+    migrate.upgrade(settings)
+    migrate.check(settings)
+    assert run_apart(within(settings, in_force)) == {"unlimited", "slow"}
 
 
 def test_concurrent_migrators_wait_for_each_other(settings: Settings) -> None:

@@ -1,15 +1,20 @@
 """The OpenAPI document covers every route, and every answer agrees with it."""
 
+import contextlib
 import signal
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from openvenue.http.order_terms import checked_client_order_id
+from openvenue.http.problems import Problem
 from openvenue.http.routes import absent
 from openvenue.security.keys import NewKey
 from schemathesis.checks import (
@@ -127,6 +132,54 @@ def test_every_answer_agrees_with_the_document(
         case.call_and_validate(headers=key_headers(account), checks=CHECKS)
 
     answers_agree()
+
+
+def schemas_of_client_order_ids(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return them of every place in which a request names one."""
+    schemas = document["components"]["schemas"]
+    (query,) = document["paths"]["/v2/orders:by_client_order_id"]["get"]["parameters"]
+    listed = schemas["CancelRequest"]["properties"]["client_order_ids"]["anyOf"]
+    return [
+        *(
+            schemas[f"{kind}Request"]["properties"]["client_order_id"]
+            for kind in ("NewOrder", "Replace")
+        ),
+        query["schema"],
+        next(each["items"] for each in listed if each.get("type") == "array"),
+    ]
+
+
+def test_the_document_tells_which_client_order_ids_are_taken(document: dict[str, Any]) -> None:
+    def is_taken(text: str) -> bool:
+        with contextlib.suppress(Problem):
+            return checked_client_order_id(text) == text
+        return False
+
+    for schema in schemas_of_client_order_ids(document):
+        validator = jsonschema_rs.validator_for(schema)
+        assert validator.is_valid("x" * 128)
+        assert not validator.is_valid("x" * 129)
+        for character in map(chr, range(0x110000)):
+            # JSON has no surrogates. What is not assigned differs from one Unicode to the next.
+            if unicodedata.category(character) not in ("Cs", "Cn"):
+                assert validator.is_valid(character) == is_taken(character), hex(ord(character))
+
+
+def test_a_client_order_id_of_the_document_is_taken(
+    api: schemathesis.BaseSchema, client: httpx.Client
+) -> None:
+    @given(case=api["/v2/orders:by_client_order_id"]["GET"].as_strategy())
+    @settings(
+        max_examples=50, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    def is_taken(case: "schemathesis.Case[Any]") -> None:
+        wanted = case.query["client_order_id"]
+        answer = client.post("/v2/orders", json=limit_order(client_order_id=wanted, qty="1"))
+        assigned = all(unicodedata.category(each) != "Cn" for each in wanted)
+        fits = assigned and len(wanted.encode()) <= 128
+        assert (answer.status_code == 200) == fits, answer.text
+
+    is_taken()
 
 
 def test_both_headers_of_a_key_are_required_together_or_a_token(document: dict[str, Any]) -> None:

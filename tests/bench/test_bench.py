@@ -1,15 +1,19 @@
 """`python -m bench` measures what it claims, here with the smallest useful numbers."""
 
+import contextlib
 import gzip
 import itertools
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bench.servers import bare_asgi
 
 MESSAGES = 2_000  # of each flow's 40,000: callgrind takes a minute for those
 
@@ -46,6 +50,24 @@ def measure(
     )
     assert result.returncode == 0, result.stderr
     return dict(json.loads(out.read_text())[part])
+
+
+def ports_held() -> set[int]:
+    """Return the ports to which this process has bound sockets."""
+    found = set()
+    for descriptor in os.listdir("/proc/self/fd"):
+        # Not every descriptor is one of a socket, or still open.
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(descriptor))) as one:
+            if one.family == socket.AF_INET:
+                found.add(one.getsockname()[1])
+    return found
+
+
+def test_the_port_of_the_bare_app_is_held_while_it_is_measured() -> None:
+    with bare_asgi(1) as server:
+        port = int(server.url.rpartition(":")[2])
+        assert port in ports_held()
+    assert port not in ports_held()
 
 
 def test_health_checks_are_measured_beside_a_bare_app(tmp_path: Path) -> None:

@@ -56,6 +56,25 @@ def test_a_real_api_says_what_it_runs_and_under_which_load(
     assert abs(after.database.read_at - time.time()) < 20
 
 
+def test_a_batch_of_a_real_api_counts_as_its_orders(
+    venue: Venue, new_account: Callable[..., NewKey]
+) -> None:
+    order = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "limit_price": "10"}
+    order |= {"time_in_force": "day"}
+    before = _read(venue)
+    with venue.client(new_account()) as client:
+        batch = [*[order] * 40, {**order, "qty": "0"}]
+        assert client.post("/v2/orders:batch", json={"orders": batch}).status_code == 207
+    deadline = time.monotonic() + 20
+    while (after := _read(venue)).batch_orders < before.batch_orders + 40:
+        assert time.monotonic() < deadline
+    load = report_of(after, before).load
+    assert load is not None
+    assert load.batch_orders_per_s == pytest.approx(40 / load.seconds)
+    assert load.orders_per_s == 0
+    assert load.cpu_cores > 0
+
+
 def _read(venue: Venue) -> Reading:
     time.sleep(1.0)  # Figures are up to a second old.
     return read(venue.metrics(), time.time())
@@ -68,14 +87,22 @@ def test_load_is_what_happened_between_two_readings() -> None:
         pod.work(1, cores=0.5, orders_per_s=300, p99_s=0.01)
     pod.pool_wait_s = {0.05: 1, 0.001: 999}
     pod.in_flight = 7
+    pod.batch_orders = 5000
     load = report_of(read(pod.text(), NOW + 10), before).load
     assert load is not None
-    assert load.orders_per_s == 300
+    assert (load.orders_per_s, load.batch_orders_per_s) == (300, 500)
     assert load.cpu_cores == pytest.approx(0.5)
     assert 5 < load.p99_ms <= 10
     assert 5 < load.event_loop_lag_ms <= 10
     assert load.pool_wait_ms <= 1
     assert load.in_flight == 7
+
+
+def test_a_version_without_batches_has_a_load() -> None:
+    text = re.sub(r"(?m)^openvenue_api_batch_results_total.*\n", "", PodMetrics().text())
+    load = report_of(read(text, NOW + 10), read(text, NOW)).load
+    assert load is not None
+    assert load.batch_orders_per_s == 0
 
 
 def test_few_observations_give_no_percentile() -> None:
@@ -114,6 +141,7 @@ def test_a_pod_that_has_not_read_the_database_says_nothing_of_it() -> None:
         (r"openvenue_api_cpu_seconds_total (\S+)", "-0.1"),
         (r"openvenue_api_engine_in_flight (\d+)", "NaN"),
         (r"requests_total{[^}]*} (\d+)", "-5"),
+        (r"batch_results_total{[^}]*} (\d+)", "NaN"),
         (r"database_max_connections (\d+)", "3"),
         (r"database_max_connections (\d+)", "NaN"),
         (r"database_observed_timestamp_seconds (\S+)", "1900000000"),

@@ -13,8 +13,11 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.stream.conftest import client, order
 from tests.stream.test_clients import Heard, running
+from tests.support import http, metrics
 from tests.support.issuer import Issuer, SigningKey
+from tests.support.ports import free_port
 from tests.support.venue import Bearer, Venue
+from tests.support.waiting import until
 
 UNAUTHORIZED = {"status": "unauthorized", "action": "authenticate"}
 
@@ -26,8 +29,15 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture(scope="module")
+def metrics_url() -> str:
+    """Return where the streams' process serves its metrics."""
+    return f"http://127.0.0.1:{free_port()}/metrics"
+
+
+@pytest.fixture(scope="module")
 def trusting(
     issuer: Issuer,
+    metrics_url: str,
     tmp_path_factory: pytest.TempPathFactory,
     new_migrated_database: Callable[[], str],
 ) -> Iterator[Venue]:
@@ -36,7 +46,11 @@ def trusting(
     venue = Venue(tmp_path_factory.mktemp("venue"), new_migrated_database(), environment)
     try:
         venue.start()
-        venue.start_stream(authentication_timeout_s="30", connections_per_key_max="3")
+        venue.start_stream(
+            authentication_timeout_s="30",
+            connections_per_key_max="3",
+            http_port=metrics_url.rpartition(":")[2].removesuffix("/metrics"),
+        )
         yield venue
     finally:
         venue.stop()
@@ -206,6 +220,30 @@ async def test_tokens_of_one_account_share_the_number_of_connections(
     assert heard[0]["data"]["message"] == "connection limit exceeded"
     for one in open_ones:
         await one.__aexit__(None, None, None)
+
+
+async def test_the_streams_export_what_they_know_of_the_issuer_and_its_tokens(
+    trusting: Venue, issuer: Issuer, account_id: int, metrics_url: str
+) -> None:
+    def figure(name: str, **labels: str) -> float:
+        text = http.get(metrics_url, timeout=20).text
+        return metrics.total(text, f"openvenue_api_{name}", **labels)
+
+    verified, hit = (figure("token_checks_total", result=each) for each in ("verified", "hit"))
+    expired = figure("token_refusals_total", cause="expired")
+    reads = figure("issuer_reads_total", result="ok")
+    token, late = issuer.token(account_id), issuer.token(account_id, exp=1_000_000_000)
+    for each in (token, token, late):
+        async with client(trusting) as one:
+            await one.say(action="authenticate", data={"oauth_token": each.token})
+            await one.hear()
+    await until(lambda: figure("token_checks_total", result="verified") == verified + 1)
+    await until(lambda: figure("token_checks_total", result="hit") >= hit + 1)
+    await until(lambda: figure("token_refusals_total", cause="expired") == expired + 1)
+    await until(lambda: figure("issuer_reads_total", result="ok") > reads)
+    await until(lambda: figure("issuer_keys") == len(issuer.published))
+    await until(lambda: 0 < figure("issuer_keys_age_seconds") < 60)
+    assert figure("auth_cache_age_seconds") < 60
 
 
 def _ends_at(token: Bearer) -> float:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 ORDER_ENTRY = "POST /v2/orders"
+BATCH_ENTRY = "POST /v2/orders:batch"
 
 
 @dataclass
@@ -22,6 +23,7 @@ class PodMetrics:
     observed_at: float = 0.0
     in_flight: int = 0
     orders: int = 0
+    batch_orders: int = 0
     cpu_s: float = 1.0
     lag_s: dict[float, int] = field(default_factory=dict)
     """Observations by upper bound."""
@@ -57,6 +59,10 @@ class PodMetrics:
             'openvenue_api_db_pool_connections{state="in_use"} 0',
             f"openvenue_api_engine_in_flight {self.in_flight}",
             f'openvenue_api_requests_total{{route="{ORDER_ENTRY}",status="200"}} {self.orders}',
+            *(
+                f'openvenue_api_batch_results_total{{route="{BATCH_ENTRY}",status="{status}"}} {of}'
+                for status, of in (("200", self.batch_orders), ("403", 7))
+            ),
             f"openvenue_api_cpu_seconds_total {self.cpu_s}",
             *_histogram("openvenue_api_event_loop_lag_seconds", self.lag_s),
             *_histogram("openvenue_api_db_pool_wait_seconds", self.pool_wait_s),

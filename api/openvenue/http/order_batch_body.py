@@ -11,12 +11,17 @@ from msgspec import Meta
 
 from openvenue.http import problems
 from openvenue.http.json_body import decode_body, malformed, refuse_repeated_keys, sentence
-from openvenue.http.order_body import NewOrderRequest, decode_new_order
+from openvenue.http.order_body import (
+    CLIENT_ORDER_ID_SCHEMA,
+    NewOrderRequest,
+    decode_new_order,
+)
 from openvenue.http.problems import Problem
 
 ORDERS_PER_BATCH_MAX = 1000
 
 _Some = Meta(min_length=1, max_length=ORDERS_PER_BATCH_MAX)
+_ClientOrderId = Annotated[str, Meta(extra_json_schema={**CLIENT_ORDER_ID_SCHEMA, "minLength": 1})]
 
 
 class BatchRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,7 +37,7 @@ class CancelRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Orders to cancel, each for itself: by `ids` or by `client_order_ids`, not both."""
 
     ids: Annotated[list[str], _Some] | None = None
-    client_order_ids: Annotated[list[str], _Some] | None = None
+    client_order_ids: Annotated[list[_ClientOrderId], _Some] | None = None
 
 
 class _Items(msgspec.Struct, forbid_unknown_fields=True):

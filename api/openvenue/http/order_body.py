@@ -20,6 +20,21 @@ _ABSENT = (b"null", b"false")
 _ORDER_CLASSES = (None, "", "simple")
 
 CLIENT_ORDER_ID_CHARACTERS_MAX = 128
+# What is not printable: controls, formats, private characters, and separators except the space. As
+# ranges, because \p is not known to the regular expressions of every language, nor is \u for the
+# characters in the last part. Characters that Unicode has not assigned are refused, too; they are
+# too many to name, and become fewer.
+_NOT_PRINTABLE = (
+    r"\u0000-\u001f\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u1680"
+    r"\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ue000-\uf8ff\ufeff\ufff9-\ufffb"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0001\U000e0020-\U000e007f\U000f0000-\U0010ffff"
+)
+CLIENT_ORDER_ID_SCHEMA = {
+    "pattern": f"^[^{_NOT_PRINTABLE}]*$",
+    "maxLength": CLIENT_ORDER_ID_CHARACTERS_MAX,
+}
+"""What order_terms.checked_client_order_id accepts, but for its bound of bytes."""
 
 # Alpaca's fields for features that this venue lacks, each with advice.
 _REFUSED = {
@@ -68,8 +83,9 @@ def _word(words: vocabulary.Words[Any]) -> Meta:
 _ClientOrderId = Annotated[
     str | None,
     Meta(
-        description="Of your own choice; at most 128 characters, and 128 bytes in UTF-8.",
-        extra_json_schema={"maxLength": CLIENT_ORDER_ID_CHARACTERS_MAX},
+        description="Of your own choice: printable characters, at most 128, and 128 bytes in "
+        "UTF-8. Empty is as absent.",
+        extra_json_schema=CLIENT_ORDER_ID_SCHEMA,
     ),
 ]
 

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
+from openvenue import metrics
 from openvenue.db.channels import API_KEYS_CHANNEL
 from openvenue.db.listener import Listener, Subscription
 from openvenue.engine.client import open_channel
@@ -82,6 +83,8 @@ async def run(settings: Settings, own: StreamSettings, stop: asyncio.Event) -> N
             settings, functools.partial(load_feed, settings, own), use, own.backoff_max_s
         )
         if own.http_port:
+            for metric in metrics.OF_CREDENTIALS:
+                REGISTRY.register(metric)
             probes = stack.enter_context(listen(own.http_host, own.http_port))
             await stack.enter_async_context(
                 serving_probes(probes, probes_of_one("stream", lambda: follower.problem, REGISTRY))

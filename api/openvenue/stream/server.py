@@ -43,7 +43,7 @@ _CLOSE_TIMEOUT_S = 10.0
 _PING_INTERVAL_S = 20.0
 _PING_TIMEOUT_S = 60.0
 _TICK_S = 0.1
-_CHANGED_KEYS_INTERVAL_S = 0.5
+_CREDENTIALS_INTERVAL_S = 0.5
 _ALL_KEYS_INTERVAL_S = 30.0
 
 _log = get_logger(__name__)
@@ -98,8 +98,9 @@ class StreamServer:
             if now - all_checked_at >= _ALL_KEYS_INTERVAL_S:
                 all_checked_at = now
                 self.keys_changed()
-            if now - checked_at >= _CHANGED_KEYS_INTERVAL_S:
+            if now - checked_at >= _CREDENTIALS_INTERVAL_S:
                 checked_at = now
+                self._authenticator.export_metrics()
                 self._check_ended()
                 if self._unchecked_keys:
                     await self._close_revoked()

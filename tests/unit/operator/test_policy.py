@@ -287,6 +287,21 @@ def test_the_load_of_pods_is_summed_up_and_latencies_weigh_by_orders() -> None:
     assert found.pool_wait_ms == 7
 
 
+def test_batches_count_as_their_orders_and_say_nothing_of_how_late_one_order_is() -> None:
+    found = load_of(
+        [
+            pod("1", load=load(orders_per_s=100, p99_ms=60, event_loop_lag_ms=10)),
+            pod("2", load=load(orders_per_s=0, batch_orders_per_s=300, event_loop_lag_ms=30)),
+        ],
+        NOW,
+    )
+    assert found is not None
+    assert found.orders_per_s == 400
+    assert found.p99_ms == 60
+    assert found.event_loop_lag_ms == 25
+    assert found.inputs(SPEC)[0].value == 400
+
+
 def test_pods_of_nonsense_on_their_way_or_read_once_are_not_averaged_in() -> None:
     found = load_of(
         [

@@ -36,7 +36,12 @@ from openvenue.http.history import history_of, past_order
 from openvenue.http.open_orders import open_orders
 from openvenue.http.openapi import AS_ACCEPTED, accepts, answers
 from openvenue.http.order_answers import applied_preference, as_accepted
-from openvenue.http.order_body import ReplaceRequest, decode_replace, given
+from openvenue.http.order_body import (
+    CLIENT_ORDER_ID_SCHEMA,
+    ReplaceRequest,
+    decode_replace,
+    given,
+)
 from openvenue.http.order_terms import (
     checked_client_order_id,
     new_client_order_id,
@@ -178,7 +183,11 @@ async def cancel_all_orders(
     openapi_extra=answers(resources.Order, 403, 404, 422, 429, meanings=_NO_SUCH_ORDER),
 )
 async def get_order_by_client_order_id(
-    worker: WorkerOf, principal: Authenticated, client_order_id: str
+    worker: WorkerOf,
+    principal: Authenticated,
+    client_order_id: Annotated[
+        str, Query(json_schema_extra={**CLIENT_ORDER_ID_SCHEMA, "minLength": 1})
+    ],
 ) -> Response:
     """Return the order of a client_order_id; this is also how to learn an unknown fate."""
     client_order_id = checked_client_order_id(client_order_id)

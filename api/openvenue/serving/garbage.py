@@ -9,9 +9,9 @@ _YOUNGER_COLLECTIONS = 20
 def collect_rarely() -> None:
     """Leave out of collections what lives by now, and collect the rest rarely.
 
-    Call once, at the end of the start. Nearly all objects of requests and messages are in no cycle:
-    they end with their last reference. A collection would find nothing, and visit everything that
-    is kept.
+    Call once, after imports at the earliest. Nearly all objects of requests and messages are in no
+    cycle: they end with their last reference. A collection would find nothing, and visit everything
+    that is kept.
     """
     gc.collect()
     gc.freeze()

@@ -1,7 +1,6 @@
 """One worker process: uvicorn around the application, leaving without failing a request."""
 
 import asyncio
-import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from types import FrameType
 from openvenue.http.app import Application
 from openvenue.http.bounded_server import TICKS_A_SECOND, BoundedServer
 from openvenue.http.rate_limits import RateLimits
+from openvenue.serving.garbage import collect_rarely
 from openvenue.serving.supervisor_link import SupervisorLink
 from openvenue.serving.tuning import Tuning, tuned_settings
 from openvenue.serving.worker_place import Place
@@ -19,8 +19,6 @@ from openvenue.telemetry import configure_logging
 
 _DRAIN_POLL_S = 0.05
 _RATE_LIMITS = "rate-limits"  # beside the metrics, which the pod's workers share, too
-# Objects that live as long as the process are frozen; those of requests rarely have cycles.
-_GC_THRESHOLD = 50_000
 
 
 def run_worker(
@@ -73,9 +71,7 @@ class WorkerServer(BoundedServer):
     async def on_tick(self, counter: int) -> bool:
         """Also end when the supervisor is gone, so that no orphan holds the socket."""
         if counter == 1:
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(_GC_THRESHOLD, 20, 20)
+            collect_rarely()
         if counter % TICKS_A_SECOND == 0:
             self.end_overdue()
             self._application.connections = len(self.server_state.connections)

@@ -19,6 +19,7 @@ from openvenue.engine.client import open_channel
 from openvenue.engine.unary import UnarySession
 from openvenue.security.authenticator import Authenticator
 from openvenue.security.open_accounts import OpenAccounts
+from openvenue.serving.garbage import collect_rarely
 from openvenue.serving.log_level import follow_log_level
 from openvenue.serving.operations import probes_of_one, serving_probes
 from openvenue.serving.sockets import listen
@@ -43,6 +44,7 @@ async def serve() -> None:
     with bad_settings_end_the_process():
         settings, own = get_settings(), StreamSettings()
     configure_logging(settings.log_level, settings.log_format)
+    collect_rarely()
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)

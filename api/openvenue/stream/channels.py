@@ -28,6 +28,8 @@ class Subscriber(Protocol):
 
 @dataclass(slots=True)
 class _State:
+    of_all: Channel
+    """The channel that stands for all names of this one's group and kind."""
     prev_seq: int = 0
     last: Message | None = None
     window: deque[Message] = field(default_factory=deque)
@@ -87,8 +89,11 @@ class Channels:
 
     def has_subscribers(self, channel: Channel) -> bool:
         """True if somebody gets the channel's messages."""
-        states = (self._states.get(each) for each in (channel, channel._replace(name=ALL)))
-        return any(state is not None and state.subscribers for state in states)
+        state = self._states.get(channel)
+        if state is not None and state.subscribers:
+            return True
+        to_all = self._states.get(_of_all(channel))
+        return to_all is not None and bool(to_all.subscribers)
 
     def last(self, channel: Channel) -> Message | None:
         """Return a channel's newest message, None if it had none since the start."""
@@ -119,7 +124,7 @@ class Channels:
     def _state(self, channel: Channel) -> _State:
         state = self._states.get(channel)
         if state is None:
-            state = self._states[channel] = _State()
+            state = self._states[channel] = _State(_of_all(channel))
         return state
 
     def _keep(self, message: Message, state: _State) -> None:
@@ -134,12 +139,16 @@ class Channels:
         for subscriber in state.subscribers:
             subscriber.take(message)
             self._fed[subscriber] = None
-        to_all = self._states.get(message.channel._replace(name=ALL))
+        to_all = self._states.get(state.of_all)
         if to_all is not None:
             for subscriber in to_all.subscribers:
                 if subscriber not in state.subscribers:
                     subscriber.take(message)
                     self._fed[subscriber] = None
+
+
+def _of_all(channel: Channel) -> Channel:
+    return Channel(channel.group, channel.kind, ALL)
 
 
 def _after(window: deque[Message], seq: int, count: int) -> list[Message]:

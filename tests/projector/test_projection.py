@@ -210,7 +210,7 @@ async def test_a_reader_of_prices_waits_for_the_market_data_too(engine: Venue, f
         with pytest.raises(ProjectionLag):
             async with priced.passed(database.connect, last):
                 pass
-        await project_alone(Market(), engine, last, OWN)
+        await project_alone(Market(OWN.trades_kept_days), engine, last, OWN)
         async with priced.passed(database.connect, last):
             pass
     finally:

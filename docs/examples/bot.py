@@ -51,8 +51,9 @@ class Bot:
             return
         order, qty, price = update["order"], Decimal(update["qty"]), Decimal(update["price"])
         signed = qty if order["side"] == "buy" else -qty
-        self.position += signed
-        self.cash -= signed * price
+        self.cash -= signed * price  # The account may have orders in other symbols, too.
+        if order["symbol"] == self.symbol:
+            self.position += signed
         self.filled[order["id"]] = self.filled.get(order["id"], Decimal(0)) + qty
 
     async def on_quote(self, quote: dict[str, Any]) -> None:

@@ -181,7 +181,7 @@ def test_no_order_waits_for_a_database_that_hangs(
     # A request that waited for the database would outlast its client.
     start_behind(proxy, venue, auth_cache_ttl_s="0.2", auth_lookup_timeout_s="30")
     key = venue.open_account(1)
-    with http.Client(base_url=venue.url, headers=key_headers(key), timeout=5) as client:
+    with http.Client(base_url=venue.url, headers=key_headers(key), timeout=20) as client:
         assert client.post("/v2/orders", json=limit_order()).status_code == 200
         proxy.stall()
         while not venue.metric("auth_lookups_total", result="stale"):

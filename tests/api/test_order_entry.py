@@ -398,7 +398,13 @@ def test_an_id_that_the_engine_has_forgotten_is_not_executed_again(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b'{"symbol": }', b"\xff\xfe", b'{"x":' + b"[" * 10_000]
+    "body",
+    [
+        *(b"", b"{", b'{"symbol": }', b"\xff\xfe", b'{"x":' + b"[" * 10_000),
+        # An escape makes the venue look whether a field is repeated, also in undecoded numbers.
+        b'{"symbol":"\\r","qty":"\x80","side":"","type":"","time_in_force":""}',
+        b'{"symbol":"\\r","qty":' + b"1" * 5000 + b',"side":"","type":"","time_in_force":""}',
+    ],
 )
 def test_a_body_that_is_no_json_is_a_bad_request(client: httpx.Client, body: bytes) -> None:
     response = client.post("/v2/orders", content=body)

@@ -110,7 +110,8 @@ def test_a_tuning_file_that_is_no_text_leaves_the_venue_up(tuned: Tuned) -> None
     venue = tuned.venue
     workers, rejected = venue.worker_pids(), venue.metric("tuning_rejected_total")
     tuned.path.write_bytes(b'{"log_level": "\xff"}')
-    wait_for(lambda: venue.metric("tuning_rejected_total") == rejected + 1)
+    # A look in the middle of the write counts too.
+    wait_for(lambda: venue.metric("tuning_rejected_total") > rejected)
     tuned.take(1)
     assert venue.worker_pids() == workers
 

@@ -22,7 +22,7 @@ ISSUER_URL = "http://issuer:8080"
 READERS_TOKEN = "only-reads-0123456789"
 ADMIN_PORT, OPERATIONS_PORT = 8003, 8001
 # By a name of the namespace, so without TLS.
-OF_ISSUER = ("OPENVENUE_OIDC_ALLOW_HTTP", "true")
+OF_ISSUER = ("OPENVENUE_OIDC_ALLOW_HTTP", "yes")
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,15 @@ def decode_body(body: bytes, kind: type[Body]) -> Body:
 
 
 def refuse_repeated_keys(body: bytes) -> None:
-    """Raise Problem 400 if an object of the body has a field twice."""
-    if (key := repeated_key(body)) is not None:
+    """Raise Problem 400 if an object of the body has a field twice.
+
+    The same if the body is no JSON after all: msgspec does not look into what it leaves undecoded.
+    """
+    try:
+        key = repeated_key(body)
+    except (ValueError, RecursionError) as error:
+        raise malformed(body, error) from None
+    if key is not None:
         raise problems.bad_request(f"request body format is invalid: {key!r} is given twice")
 
 

@@ -30,7 +30,7 @@ def expected(chart: Path) -> list[str]:
 
 def pattern(sentence: str) -> str:
     """Return a pattern for a printf sentence, with anything in its placeholders."""
-    return re.escape(sentence).replace("%s", r"\S+").replace("%d", r"\d+")
+    return re.escape(sentence).replace("%s", r"\S.*").replace("%d", r"\d+")
 
 
 @every_chart

@@ -1,4 +1,4 @@
-// EnterAll over a session and in a single call.
+// EnterAll over a session.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,13 +10,11 @@
 namespace openvenue::rpc {
 namespace {
 
-using runtime::testing::TemporaryDirectory;
-using runtime::testing::test_settings;
 using testing::new_order;
-using testing::TestServer;
+using testing::ServerTest;
 using testing::TestSession;
 
-class EnterAll : public ::testing::Test {
+class EnterAll : public ServerTest {
  protected:
   static v1::Request batch(std::uint64_t request_id, std::initializer_list<std::int64_t> lots) {
     v1::Request request;
@@ -30,13 +28,10 @@ class EnterAll : public ::testing::Test {
     }
     return request;
   }
-
-  const TemporaryDirectory directory_;
-  TestServer server_{test_settings(directory_.path()), testing::test_server_settings()};
 };
 
 TEST_F(EnterAll, AnswersWithAllOrdersOrNamesTheOneThatStandsAgainstThem) {
-  TestSession session(server_.connect());
+  TestSession session(channel_);
   const auto entered = session.ask(batch(1, {1, 2, 3}));
   ASSERT_EQ(entered.entered_orders().orders_size(), 3);
   EXPECT_EQ(entered.entered_orders().orders(2).qty_lots(), 3);
@@ -51,7 +46,7 @@ TEST_F(EnterAll, AnswersWithAllOrdersOrNamesTheOneThatStandsAgainstThem) {
 }
 
 TEST_F(EnterAll, TakesAResentBatchForTheOneItWas) {
-  TestSession session(server_.connect());
+  TestSession session(channel_);
   auto request = batch(1, {1, 2});
   const auto first = session.ask(request);
   request.set_request_id(2);
@@ -62,7 +57,7 @@ TEST_F(EnterAll, TakesAResentBatchForTheOneItWas) {
 }
 
 TEST_F(EnterAll, RefusesWhatIsNoBatch) {
-  TestSession session(server_.connect());
+  TestSession session(channel_);
   const auto refusal = [&](const v1::Request& request) {
     return session.ask(request).not_sequenced();
   };

@@ -94,6 +94,10 @@ class TestServer {
 };
 
 // One open session; replies are gathered by request id.
+inline void set_deadline(grpc::ClientContext& context) {
+  context.set_deadline(std::chrono::system_clock::now() + kPatience);
+}
+
 class TestSession {
  public:
   explicit TestSession(const std::shared_ptr<grpc::Channel>& channel)
@@ -181,5 +185,15 @@ inline v1::Request list_open_orders(std::uint64_t request_id, std::uint32_t acco
   request.mutable_list_open_orders()->set_limit(limit);
   return request;
 }
+
+// A server in a directory of its own, whose syncs a test can hold.
+class ServerTest : public ::testing::Test {
+ protected:
+  const runtime::testing::TemporaryDirectory directory_;
+  runtime::testing::SyncGate gate_;
+  TestServer server_{runtime::testing::test_settings(directory_.path()), test_server_settings(),
+                     gate_.seams()};
+  const std::shared_ptr<grpc::Channel> channel_ = server_.connect();
+};
 
 }  // namespace openvenue::rpc::testing

@@ -115,7 +115,7 @@ def test_what_is_no_batch_says_so(client: httpx.Client) -> None:
 def test_the_same_batch_again_is_the_same_orders(client: httpx.Client) -> None:
     orders = [limit_order(qty="400000", client_order_id=f"again {n}") for n in range(2)]
     first = entered(send(client, *orders))
-    # There is no money left for them, nor need there be.
+    # The account has no money left, and the repetition needs none.
     assert entered(send(client, *orders)) == first
     assert refusal(send(client, *orders, limit_order(qty="1"))) == (
         422,

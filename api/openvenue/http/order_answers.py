@@ -25,6 +25,11 @@ def applied_preference(outcome: bool) -> dict[str, str]:
     return {name.decode(): value.decode()} if outcome else {}
 
 
+def shown(document: resources.Order, outcome: bool) -> resources.Order:
+    """Return a new order as its answer shows it."""
+    return document if outcome else as_accepted(document)
+
+
 def as_accepted(
     document: resources.Order, replaced: resources.Order | None = None
 ) -> resources.Order:

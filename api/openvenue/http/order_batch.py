@@ -28,7 +28,7 @@ from openvenue.http.engine_calls import (
     fault_of,
     order_of,
 )
-from openvenue.http.order_answers import as_accepted
+from openvenue.http.order_answers import shown
 from openvenue.http.order_batch_body import CancelRequest, decode_cancels, decode_new_orders
 from openvenue.http.order_body import NewOrderRequest
 from openvenue.http.order_entry import find_instrument, new_order, order_of_refusal
@@ -129,9 +129,7 @@ async def _enter(
             fault = fault_of(error, request.new_order.client_order_id)
             results[one.place] = _failed(fault, BATCH_PATH)
         else:
-            results[one.place] = OrderResult(
-                HTTPStatus.OK, document if outcome else as_accepted(document)
-            )
+            results[one.place] = OrderResult(HTTPStatus.OK, shown(document, outcome))
 
     async def look_into(one: _Sent, request: pb.Request, reply: pb.Reply) -> None:
         try:
@@ -139,9 +137,7 @@ async def _enter(
                 document = await order_of_refusal(
                     worker, request, reply, one.instrument, one.intent
                 )
-                results[one.place] = OrderResult(
-                    HTTPStatus.OK, document if outcome else as_accepted(document)
-                )
+                results[one.place] = OrderResult(HTTPStatus.OK, shown(document, outcome))
         except Problem as problem:
             results[one.place] = _failed(problem, BATCH_PATH)
 

@@ -46,7 +46,7 @@ class _Items(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewOrders(NamedTuple):
-    """What a batch asks for."""
+    """The decoded body of a batch."""
 
     items: Sequence[NewOrderRequest | Problem]
     """In place of what is no order, what is wrong with it."""

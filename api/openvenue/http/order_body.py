@@ -20,10 +20,10 @@ _ABSENT = (b"null", b"false")
 _ORDER_CLASSES = (None, "", "simple")
 
 CLIENT_ORDER_ID_CHARACTERS_MAX = 128
-# What is not printable: controls, formats, private characters, and separators except the space. As
-# ranges, because \p is not known to the regular expressions of every language, nor is \u for the
-# characters in the last part. Characters that Unicode has not assigned are refused, too; they are
-# too many to name, and become fewer.
+# Characters that are not printable: controls, formats, private ones, and separators except the
+# space. Python and JavaScript do not share \p, so they stand as ranges; nor do they share \u for
+# those in the last part. The venue refuses characters that Unicode has not assigned, too, but they
+# are too many to name, and become fewer.
 _NOT_PRINTABLE = (
     r"\u0000-\u001f\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u1680"
     r"\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ue000-\uf8ff\ufeff\ufff9-\ufffb"
@@ -34,7 +34,7 @@ CLIENT_ORDER_ID_SCHEMA = {
     "pattern": f"^[^{_NOT_PRINTABLE}]*$",
     "maxLength": CLIENT_ORDER_ID_CHARACTERS_MAX,
 }
-"""What order_terms.checked_client_order_id accepts, but for its bound of bytes."""
+"""The JSON schema of a client_order_id; it cannot say that its bytes in UTF-8 are bounded, too."""
 
 # Alpaca's fields for features that this venue lacks, each with advice.
 _REFUSED = {

@@ -14,7 +14,7 @@ from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
 from openvenue.http.engine_calls import command_of, engine_reply
-from openvenue.http.order_answers import as_accepted
+from openvenue.http.order_answers import shown
 from openvenue.http.order_body import NewOrderRequest, check_order_class, decode_new_order
 from openvenue.http.order_terms import checked_client_order_id, fill_in, new_client_order_id
 from openvenue.http.rejections import entered_order
@@ -43,7 +43,7 @@ async def submit_order(worker: Worker, principal: Principal, body: bytes, outcom
         await restrict_order(worker, principal.restrictions, order, instrument)
     with command_of(order.client_order_id):
         document = await enter(worker, request, instrument, intent)
-        return _encode(document if outcome else as_accepted(document))
+        return _encode(shown(document, outcome))
 
 
 def new_order(principal: Principal, wanted: NewOrderRequest, instrument: Instrument) -> pb.Request:

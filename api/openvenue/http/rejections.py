@@ -41,10 +41,7 @@ async def entered_order(
         past = await past_order(worker, wanted.account_id, order_id=reply.reject.order.order_id)
         if past is not None:
             return past
-    reason = reply.reject.reason
-    if reason == pb.REASON_POSITION_INTENT_MISMATCH and not wanted.position_intent:
-        # The client gave no intent: the account's configuration allows no short position.
-        reason = pb.REASON_INSUFFICIENT_POSITION
+    reason = reason_for_client(reply.reject.reason, wanted.position_intent)
     if reason in (pb.REASON_INSUFFICIENT_CASH, pb.REASON_INSUFFICIENT_POSITION):
         try:
             account = await account_of(worker, wanted.account_id)
@@ -55,6 +52,19 @@ async def entered_order(
     if reason == pb.REASON_POSITION_INTENT_MISMATCH:
         raise _intent_mismatch(wanted)
     raise problems.of_reject(reply.reject)
+
+
+def reason_for_client(
+    reason: "pb.Reason.ValueType", intent: "pb.PositionIntent.ValueType"
+) -> "pb.Reason.ValueType":
+    """Return the reason of a refusal in terms of the order as the client gave it.
+
+    Without an `intent` of the client's, it was the account's configuration that allows no short
+    position.
+    """
+    if reason == pb.REASON_POSITION_INTENT_MISMATCH and not intent:
+        return pb.REASON_INSUFFICIENT_POSITION
+    return reason
 
 
 def _shortage(

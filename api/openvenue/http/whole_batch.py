@@ -16,10 +16,11 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
 from openvenue.http.engine_calls import command_of, engine_reply, not_taken_yet
 from openvenue.http.history import history_of, past_order
-from openvenue.http.order_answers import as_accepted
+from openvenue.http.order_answers import shown
 from openvenue.http.order_body import NewOrderRequest
 from openvenue.http.order_entry import new_order
 from openvenue.http.problems import Problem
+from openvenue.http.rejections import reason_for_client
 from openvenue.http.restrictions import restrict_order
 from openvenue.http.used_ids import entered_by
 from openvenue.http.worker import Worker
@@ -58,8 +59,7 @@ async def submit_whole(
     with command_of(orders[0].client_order_id):
         documents = await _enter(worker, orders, instruments, intents)
         return [
-            resources.OrderResult(HTTPStatus.OK, document if outcome else as_accepted(document))
-            for document in documents
+            resources.OrderResult(HTTPStatus.OK, shown(document, outcome)) for document in documents
         ]
 
 
@@ -114,13 +114,12 @@ async def _from_history(
         rows = await find_orders(connection, worker.settings.shard_id, account_id, ids)
     if not rows:
         return None
-    documents = []
-    for order, instrument in zip(orders, instruments, strict=True):
-        row = rows.get(order.client_order_id)
-        if row is None or not entered_by(row, order, instrument):
-            break
-        documents.append(worker.views.order_row(row, instrument))
-    else:
+    documents = [
+        worker.views.order_row(row, instrument)
+        for order, instrument in zip(orders, instruments, strict=True)
+        if (row := rows.get(order.client_order_id)) and entered_by(row, order, instrument)
+    ]
+    if len(documents) == len(orders):
         return documents
     with _naming(next(place for place, used in enumerate(ids) if used in rows)):
         raise problems.of_reason(pb.REASON_DUPLICATE_CLIENT_ORDER_ID)
@@ -129,12 +128,9 @@ async def _from_history(
 def _refused(
     reject: pb.Reject, intents: Sequence["pb.PositionIntent.ValueType"]
 ) -> problems.Problem:
-    reason = reject.reason
-    if reason == pb.REASON_FILL_LIMIT:
-        return problems.of_reason(reason)
-    if reason == pb.REASON_POSITION_INTENT_MISMATCH and not intents[reject.item]:
-        # The client gave no intent: the account's configuration allows no short position.
-        reason = pb.REASON_INSUFFICIENT_POSITION
+    if reject.reason == pb.REASON_FILL_LIMIT:
+        return problems.of_reason(reject.reason)
+    reason = reason_for_client(reject.reason, intents[reject.item])
     return _of_item(problems.of_reason(reason), reject.item)
 
 

@@ -30,7 +30,7 @@ from openvenue.http.engine_calls import command_of
 from openvenue.http.history import account_of
 from openvenue.http.open_orders import OpenBuys, open_buys
 from openvenue.http.openapi import AS_ACCEPTED, answers
-from openvenue.http.order_answers import applied_preference, as_accepted
+from openvenue.http.order_answers import applied_preference, shown
 from openvenue.http.order_entry import enter
 from openvenue.http.order_terms import new_client_order_id
 from openvenue.http.restrictions import restrict_order
@@ -203,7 +203,7 @@ async def _close(
     request = pb.Request(new_order=order)
     with command_of(client_order_id):
         document = await enter(worker, request, held.instrument, order.position_intent)
-    return document if outcome else as_accepted(document)
+    return shown(document, outcome)
 
 
 async def _held(worker: Worker, principal: Principal, symbol_or_asset_id: str) -> _Held:

@@ -43,7 +43,7 @@ class Exchange {
     return std::size_t{limits.max_fills_per_command} + 4;
   }
 
-  // Whether new orders of one account can be entered as a whole, see core/rules/order_batch.h.
+  // Decides about new orders of one account as a whole, see core/rules/order_batch.h.
   [[nodiscard]] std::optional<BatchRefusal> find_refusal(std::span<const NewOrder> orders) const;
 
   // Least memory of full pools; orders at prices far apart need more.

@@ -1,5 +1,7 @@
 #include "core/rules/order_batch.h"
 
+#include <algorithm>
+#include <limits>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -12,7 +14,7 @@
 namespace openvenue::core {
 namespace {
 
-// What the orders before take, and may do to the books.
+// Adds up what the orders of a batch take, one after the other.
 class Batch {
  public:
   explicit Batch(const ExchangeState& state) : state_(state) {}
@@ -23,17 +25,17 @@ class Batch {
   [[nodiscard]] std::uint64_t fills_max() const;
 
  private:
-  struct Side {
+  struct OfSide {
     QtyLots lots = 0;
     PriceTicks worst_price = 0;
   };
   struct OfInstrument {
-    Side bought;
-    Side sold;
+    OfSide bought;
+    OfSide sold{.worst_price = std::numeric_limits<PriceTicks>::max()};
     bool has_market_order = false;
   };
 
-  [[nodiscard]] std::uint64_t makers_met(Slot instrument, core::Side taker, const Side& side) const;
+  [[nodiscard]] std::uint64_t makers_met(Slot instrument, Side taker, const OfSide& taken) const;
 
   const ExchangeState& state_;
   std::unordered_map<Slot, OfInstrument> instruments_;
@@ -61,10 +63,10 @@ Reason Batch::add(const NewOrder& command, Slot account) {
   const bool opens_position = owner.position == kNoSlot;
   // The first order in an instrument opens its position for those that follow.
   const std::uint32_t positions = !is_first && opens_position ? positions_ - 1 : positions_;
-  const Ahead ahead{open_orders_, positions, before.bought.lots, before.sold.lots};
+  const Ahead ahead{cash_micros_, open_orders_, positions, before.bought.lots, before.sold.lots};
   reason = check_position_intent(state_, order, owner, ahead);
   if (reason != Reason::kNone) return reason;
-  reason = check_risk(state_, order, owner, {.cash_micros = -cash_micros_}, ahead);
+  reason = check_risk(state_, order, owner, {}, ahead);
   if (reason != Reason::kNone) return reason;
   reason = check_open_orders(state_, order, owner, ahead);
   if (reason != Reason::kNone) return reason;
@@ -73,33 +75,32 @@ Reason Batch::add(const NewOrder& command, Slot account) {
   before.has_market_order = is_market;
   if (may_rest(order.type, order.time_in_force)) ++open_orders_;
   if (is_first && opens_position) ++positions_;
-  if (order.side == core::Side::kBuy) {
-    cash_micros_ += cash_needed_micros(state_, order, instrument);
-  }
-  Side& side = order.side == core::Side::kBuy ? before.bought : before.sold;
   const PriceTicks limit = effective_limit(order);
-  const bool reaches_further =
-      side.lots == 0 ||
-      (order.side == core::Side::kBuy ? limit > side.worst_price : limit < side.worst_price);
-  if (reaches_further) side.worst_price = limit;
-  side.lots += order.qty_lots;
+  if (order.side == Side::kBuy) {
+    cash_micros_ += cash_needed_micros(state_, order, instrument);
+    before.bought.lots += order.qty_lots;
+    before.bought.worst_price = std::max(before.bought.worst_price, limit);
+  } else {
+    before.sold.lots += order.qty_lots;
+    before.sold.worst_price = std::min(before.sold.worst_price, limit);
+  }
   return Reason::kNone;
 }
 
 std::uint64_t Batch::fills_max() const {
   std::uint64_t fills = 2 * std::uint64_t{orders_};
   for (const auto& [instrument, each] : instruments_) {
-    fills += makers_met(instrument, core::Side::kBuy, each.bought);
-    fills += makers_met(instrument, core::Side::kSell, each.sold);
+    fills += makers_met(instrument, Side::kBuy, each.bought);
+    fills += makers_met(instrument, Side::kSell, each.sold);
   }
   return fills;
 }
 
-std::uint64_t Batch::makers_met(Slot instrument, core::Side taker, const Side& side) const {
-  if (side.lots == 0) return 0;
+std::uint64_t Batch::makers_met(Slot instrument, Side taker, const OfSide& taken) const {
+  if (taken.lots == 0) return 0;
   return state_.instruments[instrument]
       .book
-      .sweep({opposite(taker), side.worst_price, side.lots, state_.limits.max_fills_per_command})
+      .sweep({opposite(taker), taken.worst_price, taken.lots, state_.limits.max_fills_per_command})
       .fills;
 }
 

@@ -1,4 +1,4 @@
-// Whether new orders of one account can be entered as a whole: all of them, or none.
+// Decides whether new orders of one account can be entered as a whole: all of them, or none.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +19,12 @@ struct BatchRefusal {
   friend bool operator==(const BatchRefusal&, const BatchRefusal&) = default;
 };
 
-// Nothing if none of the orders would be rejected when they enter one right after the other, each
-// with `history_checked`; together they then cause no more fills than one command may. Changes
-// nothing.
+// Returns nothing if the state machine would accept all orders, one right after the other and each
+// with `history_checked`. Together they then cause no more fills than one command may. The state
+// stays as it is.
 //
-// It counts on nothing that an order before gains: a batch may not spend what it earns. So it can
-// refuse a batch whose orders would all have been accepted one by one. A market order must be alone
+// A batch may not spend what it earns. So it can be refused although the orders would all have been
+// accepted one by one. A market order must be alone
 // in its instrument (kInvalidOrder), because its cost is known only as long as no other order
 // changes the book. Orders that were all entered before are a repetition, which is not refused.
 //

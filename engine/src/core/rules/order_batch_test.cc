@@ -56,7 +56,7 @@ TEST_F(OrderBatchTest, NamesTheFirstOrderThatTheAccountCannotPayForWithThoseBefo
   const auto buy = [&](QtyLots qty) { return limit(kAnna, Side::kBuy, qty, 100); };
   EXPECT_EQ(refusal({buy(half), buy(half)}), std::nullopt);
   expect_refusal({buy(half), buy(half), buy(1)}, 2, Reason::kInsufficientCash);
-  // What the batch would earn does not count.
+  // The batch cannot spend the proceeds of its own sale.
   rest(kBob, Side::kBuy, 100, 100);
   expect_refusal({limit(kAnna, Side::kSell, 100, 100), buy(2 * half), buy(1)}, 2,
                  Reason::kInsufficientCash);

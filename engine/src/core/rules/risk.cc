@@ -24,10 +24,10 @@ bool position_fits(const Position& position, const Ahead& ahead) {
 }
 
 bool affords(const ExchangeState& state, const OrderCore& order, const OrderOwner& owner,
-             const Released& released) {
+             const Released& released, const Ahead& ahead) {
   const Account& account = state.ledger.account(owner.account).account;
   return cash_needed_micros(state, order, owner.instrument) <=
-         account.buying_power_micros() + released.cash_micros;
+         account.buying_power_micros() + released.cash_micros - ahead.cash_micros;
 }
 
 bool delivers(const ExchangeState& state, const OrderCore& order, const OrderOwner& owner,
@@ -66,7 +66,7 @@ Reason check_risk(const ExchangeState& state, const OrderCore& order, const Orde
 
   if (!value_fits(order, state.instruments[owner.instrument].instrument)) return Reason::kOverflow;
   if (!position_fits(position, ahead)) return Reason::kOverflow;
-  if (buys && !affords(state, order, owner, released)) return Reason::kInsufficientCash;
+  if (buys && !affords(state, order, owner, released, ahead)) return Reason::kInsufficientCash;
   if (!buys && !delivers(state, order, owner, position, released, ahead)) {
     return Reason::kInsufficientPosition;
   }

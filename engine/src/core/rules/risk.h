@@ -14,9 +14,9 @@ struct Released {
   QtyLots lots = 0;
 };
 
-// Orders of the account that enter before the one that is checked: what they will have opened, or
-// taken from its means, at most.
+// The most that orders of the account take which enter before the one that is checked.
 struct Ahead {
+  WideInteger cash_micros = 0;
   std::uint32_t open_orders = 0;
   std::uint32_t positions = 0;
   // In the instrument of the order that is checked.

@@ -29,8 +29,8 @@ def expected(chart: Path) -> list[str]:
 
 
 def pattern(sentence: str) -> str:
-    """Return a pattern for a printf sentence, with anything in its placeholders."""
-    return re.escape(sentence).replace("%s", r"\S.*").replace("%d", r"\d+")
+    """Return a pattern for a printf sentence, with a word or a list in its placeholders."""
+    return re.escape(sentence).replace("%s", r"\S+(?:, \S+)*").replace("%d", r"\d+")
 
 
 @every_chart

@@ -48,7 +48,7 @@ def test_a_market_quotes_and_trades_and_a_newcomer_is_filled(market: Market) -> 
     refused = market.metric("actions_total", outcome="refused")
     late = market.metric("actions_total", outcome="late")
     assert refused <= 0.01 * done
-    assert late <= 0.2 * done
+    assert late <= 0.05 * done
     assert market.metric("symbols") == len(PRICES)
 
 

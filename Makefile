@@ -9,6 +9,7 @@ UV := .cache/uv/bin/uv
 VENV := .venv
 PROTO := engine/proto/openvenue/engine/v1/engine.proto
 PROTO_PY := api/openvenue/engine/v1/engine_pb2.py
+ON_CLUSTER := PYTEST_ADDOPTS='-m cluster --timeout 1200'
 # Keep ctest's report of failed tests and its closing lines.
 QUIETLY := grep -vE '^ +Start +[0-9]|   Passed  |^Test project'
 
@@ -96,7 +97,7 @@ test-engine: build/debug/build.ninja ## Run the engine's own tests (checked buil
 
 .PHONY: test-python
 test-python: setup ## Run the Python, end-to-end and fault tests
-	@pytest -q -n 4 --dist worksteal $(addprefix --ignore=tests/,charts images cluster)
+	@scripts/run-tests -n 4 --dist worksteal $(addprefix --ignore=tests/,charts images cluster)
 
 .PHONY: test-sanitizers
 test-sanitizers: test-asan test-tsan ## Run the engine's tests under the address, undefined and thread sanitizers
@@ -121,7 +122,7 @@ soak: setup build/debug/build.ninja ## Run the long forms: many seeds, many kill
 .PHONY: test-api-server
 test-api-server: setup ## Run the tests of charts and operator that need a Kubernetes API server
 	@tests/cluster/parts/build
-	@pytest -q -n 3 --dist worksteal -m cluster --timeout 1200 tests/charts tests/operator
+	@$(ON_CLUSTER) scripts/run-tests -n 3 --dist worksteal tests/charts tests/operator
 
 .PHONY: test-cluster
 test-cluster: test-api-server test-node ## Run the tests on a Kubernetes cluster too: KUBECONFIG's, or a node of their own (as root)
@@ -129,7 +130,7 @@ test-cluster: test-api-server test-node ## Run the tests on a Kubernetes cluster
 .PHONY: test-node
 test-node: setup
 	@tests/cluster/parts/build
-	@pytest -q -m cluster --timeout 1200 tests/images tests/cluster  # One node: one after the other.
+	@$(ON_CLUSTER) scripts/run-tests tests/images tests/cluster  # One node: one after the other.
 
 .PHONY: soak-cluster
 soak-cluster: setup ## Run the long form of those: every fault 20 times

@@ -123,15 +123,14 @@ def holder(venue: Venue, account: NewKey) -> NewKey:
 def test_no_sequence_of_requests_is_answered_against_the_document(
     venue: Venue, holder: NewKey, starts: set[str], reached: set[str], parts: int
 ) -> None:
-    found = play(
+    play(
         f"{venue.url}/openapi.json",
         key_headers(holder),
         PLAUSIBLE,
         starts=starts,
+        reach=reached,
         unchecked=unchecked,
         # It deletes what later requests of the sequence name by its id.
         without={"DELETE /v2/watchlists:by_name"},
         parts=parts,
     )
-    # Or the sequences would have tried nothing.
-    assert reached <= {label for label, status in found if status < 300}

@@ -214,6 +214,12 @@ std::vector<Row> measure(const Options& options) {
       continue;
     }
     rows.push_back(load.run("max", 0));
+    if (rows.back().result.answered == 0) {
+      throw std::runtime_error(fmt::format(
+          "the {} answered nothing in {} s: its disk or the machine stood still; give more with "
+          "--seconds",
+          rows.back().server, options.seconds));
+    }
     if (both) rows.push_back(load.run("half", rows.back().answered_per_s() / 2));
   }
   return rows;

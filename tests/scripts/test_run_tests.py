@@ -1,4 +1,4 @@
-"""`scripts/run-tests` forgives a test that fails beside others and then passes alone, three times."""
+"""`scripts/run-tests` forgives a test that fails beside others and passes alone, three times."""
 
 import subprocess
 import sys

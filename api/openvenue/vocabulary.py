@@ -19,6 +19,7 @@ Accepted = Literal["accepted"]
 """The status that the answer to a new order shows; no order stays in it."""
 AssetClass = Literal["us_equity", "crypto"]
 PositionIntent = Literal["buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"]
+SelfTradePrevention = Literal["cancel_newest", "cancel_oldest", "cancel_both"]
 Scope = Literal["read", "trade", "data"]
 
 _END_REASONS_FROM = 32  # Lower reasons refuse a command, these end an order.
@@ -54,6 +55,9 @@ ORDER_TYPES: Words[OrderType] = _words("order type", pb.OrderType.items())
 TIMES_IN_FORCE: Words[TimeInForce] = _words("time in force", pb.TimeInForce.items())
 ORDER_STATUSES: Words[OrderStatus] = _words("order status", pb.OrderStatus.items())
 POSITION_INTENTS: Words[PositionIntent] = _words("position intent", pb.PositionIntent.items())
+SELF_TRADE_PREVENTIONS: Words[SelfTradePrevention] = _words(
+    "self trade prevention", pb.SelfTradePrevention.items()
+)
 ASSET_CLASSES: Words[AssetClass] = _words("asset class", pb.AssetClass.items())
 INSTRUMENT_STATES: Words[str] = _words("instrument state", pb.InstrumentState.items())
 END_REASONS: Words[str] = _words("reason", pb.Reason.items(), first=_END_REASONS_FROM)

@@ -124,7 +124,7 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
   add(command, "max-positions-per-account", options.max_positions_per_account,
       "Those of one account; 0: a quarter of all")
       ->check(CLI::Range(0U, core::kPositionsMax));
-  add(command, "max-fills", engine.limits.max_fills_per_command, "Fills that one command may cause")
+  add(command, "max-fills", engine.limits.max_fills_per_command, "Orders that one command may meet")
       ->check(CLI::Range(1U, core::kFillsPerCommandMax));
 }
 

@@ -155,6 +155,28 @@ def test_an_order_that_cannot_rest_says_why_it_ended(
     assert told["entries"][0]["events"][1]["reason"] == "immediate_or_cancel"
 
 
+def test_an_order_that_another_of_its_account_canceled_says_by_which_command(
+    administered: Venue, admin: httpx.Client, alice: NewKey, bob: NewKey
+) -> None:
+    rests = order(administered, alice, side="sell", qty="3")
+    order(administered, bob, side="sell", qty="2")
+    comes = order(administered, alice, self_trade_prevention="cancel_both")
+    for one, events in ((rests, ["canceled"]), (comes, ["accepted", "canceled"])):
+        told = story(admin, one["id"])
+        assert told["ended"]
+        *_, last = told["entries"]
+        assert (last["command"], last["account_id"]) == ("new_order", alice.account_id)
+        assert last["details"]["client_order_id"] == comes["client_order_id"]
+        assert last["details"]["self_trade_prevention"] == "cancel_both"
+        assert last["details"]["post_only"] is None
+        assert [event["event"] for event in last["events"]] == events
+        assert last["events"][-1]["reason"] == "self_trade"
+    canceled = story(admin, rests["id"])["entries"][-1]["events"][0]
+    assert canceled["qty"] == "3"
+    passive = order(administered, alice, limit_price="99", post_only=True)
+    assert story(admin, passive["id"])["entries"][0]["details"]["post_only"] is True
+
+
 def test_a_story_continues_after_an_entry(
     administered: Venue, admin: httpx.Client, alice: NewKey
 ) -> None:

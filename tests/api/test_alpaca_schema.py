@@ -95,6 +95,7 @@ def test_orders_in_every_state_are_alpacas(
             **limit_order(symbol="BTC/USD", qty="0.5", limit_price="100.5", time_in_force="gtc"),
             "position_intent": "buy_to_open",
         },
+        limit_order(self_trade_prevention="cancel_both", post_only=True),
         limit_order(time_in_force="ioc"),
         limit_order(qty="1000", time_in_force="fok"),
         market_order(),

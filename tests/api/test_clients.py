@@ -285,6 +285,12 @@ def test_ccxt_counts_what_open_orders_hold_as_used(ccxt_client: ccxt.alpaca) -> 
     assert (balance["free"], balance["used"], balance["total"]) == (9_950_000, 50_000, 10_000_000)
 
 
+def test_ccxt_passes_on_the_venues_own_fields(ccxt_client: ccxt.alpaca) -> None:
+    fields = {"post_only": True, "self_trade_prevention": "cancel_oldest"}
+    order = ccxt_client.create_order("BTC/USD", "limit", "buy", 0.1, 100.5, fields)
+    assert order["info"].items() >= fields.items()
+
+
 @pytest.mark.parametrize(
     "parameters", [{"postOnly": True}, {"reduceOnly": True}, {"stopLoss": {"triggerPrice": 50}}]
 )

@@ -19,7 +19,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from openvenue.db import migrate
 from openvenue.db.schema import RequiredSchema, current_revision
-from openvenue.db.tables import api_keys, metadata
+from openvenue.db.tables import api_keys, metadata, orders
 from openvenue.security.keys import (
     DATA_ONLY,
     NO_LIMITS,
@@ -130,6 +130,26 @@ def row_of(table: Table) -> dict[str, Any]:
         column.name: words.get(column.name, values[column.type.python_type])
         for column in table.columns
     }
+
+
+def test_orders_that_self_trade_prevention_ended_stay_through_a_downgrade(
+    settings: Settings,
+) -> None:
+    migrate.upgrade(settings)
+
+    async def insert(connection: AsyncConnection) -> None:
+        row = row_of(orders) | {"status": "canceled", "end_reason": "self_trade"}
+        await connection.execute(orders.insert().values(row))
+
+    async def read(connection: AsyncConnection) -> list[str]:
+        return list(await connection.scalars(text("SELECT end_reason FROM orders")))
+
+    run_apart(within(settings, insert))
+    migrate.downgrade(settings, "0018")
+    assert run_apart(within(settings, read)) == ["self_trade"]
+    migrate.upgrade(settings)
+    migrate.check(settings)
+    assert run_apart(within(settings, read)) == ["self_trade"]
 
 
 def test_without_limits_a_limited_key_is_revoked(settings: Settings) -> None:

@@ -167,6 +167,7 @@ def test_nulls_mean_absent(client: httpx.Client) -> None:
         ({"legs": [{"symbol": "AAPL"}], "symbol": None, "side": None}, "legs is not supported"),
         ({"advanced_instructions": {"display_qty": "1"}}, "advanced_instructions is not supported"),
         ({"position_intent": "nonsense"}, "position_intent must be one of buy_to_open, "),
+        ({"self_trade_prevention": "none"}, "self_trade_prevention must be one of cancel_newest, "),
         ({"client_order_id": "x" * 129}, "client_order_id must be 1 to 128 printable characters"),
         ({"client_order_id": "a\u0000b"}, "client_order_id must be 1 to 128 printable characters"),
         (
@@ -197,7 +198,8 @@ def test_an_invalid_order_is_refused_with_the_reason(
         "triggerPrice",
         "trailingPercent",
         "postOnly",
-        "post_only",
+        "selfTradePrevention",
+        "stp_mode",
         "reduceOnly",
         "displayQty",
         "min_qty",

@@ -120,6 +120,8 @@ def test_replacing_gives_a_new_order_that_names_the_old_one(client: httpx.Client
         {"side": "sell"},
         {"extended_hours": True},
         {"qty": "5", "position_intent": "buy_to_open"},
+        {"qty": "5", "self_trade_prevention": "cancel_both"},
+        {"qty": "5", "post_only": True},
         {"qty": "5", "stopPrice": "9"},
     ],
 )

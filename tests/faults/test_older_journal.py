@@ -1,8 +1,9 @@
-"""This engine takes over a journal that the engine of the version before left behind."""
+"""This engine takes over a journal that an engine of an older version left behind."""
 
 import gzip
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,25 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from tests.faults.engine_process import EngineProcess
 from tests.faults.traders import INSTRUMENT_ID, Trader, assert_still_there, trade_until
 
-JOURNALS = Path("engine/testdata/journal-v2")
+JOURNALS = Path("engine/testdata")
 
 
-def unpack(name: str, data: Path) -> None:
+def unpack(journal: Path, data: Path) -> None:
     data.mkdir(parents=True)
-    for packed in (JOURNALS / name).glob("*.ov?.gz"):
+    for packed in journal.glob("*.ov?.gz"):
         (data / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
 
 
-def as_version_2(entry: dict[str, Any]) -> dict[str, Any]:
+def as_version_3(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry as the older `journal dump` printed it, after checking its new fields."""
+    assert entry["command"].pop("self_trade_prevention", "none") == "none"
+    assert entry["command"].pop("post_only", False) is False
+    return entry
+
+
+def as_version_2(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return it as the one before that printed it."""
+    entry = as_version_3(entry)
     assert entry.pop("actor") == ""
     assert entry["command"].pop("position_intent", "unspecified") == "unspecified"
     assert entry["command"].pop("history_checked", False) is False
@@ -34,19 +43,26 @@ def as_version_2(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["closed", "killed"])
-def test_a_journal_of_version_2_is_read_continued_and_verified(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "as_printed"), [(2, as_version_2), (3, as_version_3)])
+def test_an_older_journal_is_read_continued_and_verified(
+    version: int,
+    as_printed: Callable[[dict[str, Any]], dict[str, Any]],
+    name: str,
+    tmp_path: Path,
+) -> None:
     engine = EngineProcess(tmp_path)
-    unpack(name, engine.data)
-    expected = json.loads((JOURNALS / name / "expected.json").read_text())
+    journal = JOURNALS / f"journal-v{version}" / name
+    unpack(journal, engine.data)
+    expected = json.loads((journal / "expected.json").read_text())
     verdict = engine.verify_journal()
     assert verdict["entries"] == expected["entries"]
     assert verdict["snapshots"] == expected["snapshots"]
-    printed = gzip.decompress((JOURNALS / name / "dump.jsonl.gz").read_bytes()).decode()
+    printed = gzip.decompress((journal / "dump.jsonl.gz").read_bytes()).decode()
     of_before = {entry["sequence"]: entry for entry in map(json.loads, printed.splitlines())}
     assert of_before
     for entry in engine.dump_journal():
         if entry["sequence"] in of_before:
-            assert as_version_2(entry) == of_before[entry["sequence"]]
+            assert as_printed(entry) == of_before[entry["sequence"]]
 
     engine.start()
     trader = Trader(account_id=9, seed=4)

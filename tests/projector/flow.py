@@ -28,7 +28,10 @@ SELECT least((SELECT coalesce(min(sequence), 0) FROM market_offsets),
 
 
 class Flow:
-    """Limit orders around one price, cancels of one or many, replacements, three accounts."""
+    """Limit orders around one price, cancels of one or many, replacements, three accounts.
+
+    Some orders are post-only, and most have one of the ways to prevent trades with their account.
+    """
 
     def __init__(self, venue: Venue, seed: int) -> None:
         self._admin = venue.admin
@@ -67,6 +70,20 @@ class Flow:
     def accounts(self) -> list[pb.Account]:
         return list(self._admin.call("ListAccounts", pb.ListAccountsRequest()).accounts)
 
+    def open_orders(self) -> list[pb.Order]:
+        stub = rpc.TradingStub(self._channel)
+        found: list[pb.Order] = []
+        for account_id in ACCOUNTS:
+            query = pb.ListOpenOrders(account_id=account_id, limit=500)
+            while True:
+                request = pb.SessionRequest(requests=[pb.Request(list_open_orders=query)])
+                (reply,) = stub.Submit(request, timeout=30).replies
+                if not reply.order_list.orders:
+                    break
+                found += reply.order_list.orders
+                query.before_order_id = found[-1].order_id
+        return found
+
     def _request(self) -> pb.Request:
         dice = self._dice
         number = next(self._numbers)
@@ -94,6 +111,7 @@ class Flow:
                     client_order_id=f"replace-{number}",
                 ),
             )
+        time_in_force = dice.choice((pb.TIME_IN_FORCE_GTC, pb.TIME_IN_FORCE_IOC))
         return pb.Request(
             request_id=number,
             new_order=pb.NewOrder(
@@ -101,7 +119,9 @@ class Flow:
                 instrument_id=1,
                 side=dice.choice((pb.SIDE_BUY, pb.SIDE_SELL)),
                 type=pb.ORDER_TYPE_LIMIT,
-                time_in_force=dice.choice((pb.TIME_IN_FORCE_GTC, pb.TIME_IN_FORCE_IOC)),
+                time_in_force=time_in_force,
+                self_trade_prevention=dice.choice(pb.SelfTradePrevention.values()),
+                post_only=time_in_force == pb.TIME_IN_FORCE_GTC and dice.random() < 0.2,
                 qty_lots=dice.randint(1, 50),
                 limit_price_ticks=10_000 + dice.randint(-10, 10),
                 client_order_id=f"new\\{number}\\N ö",

@@ -1,7 +1,7 @@
 """An obvious exchange: it searches a list of all open orders, and makes entries of the journal."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openvenue.engine.v1 import engine_pb2 as pb
 
@@ -20,6 +20,7 @@ class OpenOrder:
     side: "pb.Side.ValueType"
     price_ticks: int
     lots: int
+    account_id: int = 1
 
 
 def tops(orders: Iterable[OpenOrder]) -> Tops:
@@ -59,11 +60,13 @@ class NaiveExchange:
         lots: int,
         *,
         rests: bool = True,
+        account_id: int = 1,
+        prevention: "pb.SelfTradePrevention.ValueType" = pb.SELF_TRADE_PREVENTION_UNSPECIFIED,
     ) -> pb.JournalEntry:
         """Enter an order; one that does not rest is canceled as far as it does not trade."""
         self.sequence += 1
-        taker = OpenOrder(self.sequence, instrument_id, side, price_ticks, lots)
-        events = self._match(taker)
+        taker = OpenOrder(self.sequence, instrument_id, side, price_ticks, lots, account_id)
+        events = self._match(taker, prevention)
         if taker.lots and rests:
             self.open.append(taker)
         elif taker.lots:
@@ -71,10 +74,12 @@ class NaiveExchange:
         return new_order(
             self.sequence,
             *events,
+            account_id=account_id,
             instrument_id=instrument_id,
             side=side,
             qty_lots=lots,
             limit_price_ticks=price_ticks,
+            self_trade_prevention=prevention,
         )
 
     def cancel(self, order: OpenOrder) -> pb.JournalEntry:
@@ -89,12 +94,12 @@ class NaiveExchange:
         self.sequence += 1
         filled = order.order_id % 3
         self.open.remove(order)
-        taker = OpenOrder(self.sequence, order.instrument_id, order.side, price_ticks, lots)
+        taker = replace(order, order_id=self.sequence, price_ticks=price_ticks, lots=lots)
         replaced = pb.Event(
             order_replaced=pb.OrderReplaced(
                 old_order_id=order.order_id,
                 order_id=self.sequence,
-                account_id=1,
+                account_id=order.account_id,
                 instrument_id=order.instrument_id,
                 side=order.side,
                 qty_lots=lots + filled,
@@ -115,7 +120,11 @@ class NaiveExchange:
         events = [canceled(order.order_id, pb.REASON_DAY_ENDED) for order in orders]
         return entry(self.sequence, *events, end_trading_day=pb.EndTradingDay())
 
-    def _match(self, taker: OpenOrder) -> list[pb.Event]:
+    def _match(
+        self,
+        taker: OpenOrder,
+        prevention: "pb.SelfTradePrevention.ValueType" = pb.SELF_TRADE_PREVENTION_UNSPECIFIED,
+    ) -> list[pb.Event]:
         events = []
         sign = 1 if taker.side == pb.SIDE_BUY else -1
         while taker.lots:
@@ -129,6 +138,14 @@ class NaiveExchange:
             if not makers:
                 break
             maker = min(makers, key=lambda order: (sign * order.price_ticks, order.order_id))
+            if prevention and maker.account_id == taker.account_id:
+                if prevention != pb.SELF_TRADE_PREVENTION_CANCEL_NEWEST:
+                    self.open.remove(maker)
+                    events.append(canceled(maker.order_id, pb.REASON_SELF_TRADE))
+                if prevention != pb.SELF_TRADE_PREVENTION_CANCEL_OLDEST:
+                    taker.lots = 0
+                    events.append(canceled(taker.order_id, pb.REASON_SELF_TRADE))
+                continue
             lots = min(maker.lots, taker.lots)
             maker.lots -= lots
             taker.lots -= lots

@@ -53,8 +53,13 @@ async def test_the_projection_is_what_the_engine_holds(engine: Venue, flow: Flow
     await project(engine, last)
     connection = await asyncpg.connect(engine.database_url.replace("+asyncpg", ""))
     try:
-        open_orders = await connection.fetchval(
-            "SELECT count(*) FROM orders WHERE status IN ('new', 'partially_filled')"
+        open_orders = await connection.fetch(
+            "SELECT order_id, coalesce(self_trade_prevention, 'unspecified'), "
+            "coalesce(post_only, false) FROM orders "
+            "WHERE status IN ('new', 'partially_filled') ORDER BY order_id"
+        )
+        prevented = await connection.fetchval(
+            "SELECT count(*) FROM orders WHERE end_reason = 'self_trade'"
         )
         cash = dict(await connection.fetch("SELECT account_id, cash * 1000000 FROM accounts"))
         positions = await connection.fetchval("SELECT sum(qty) FROM positions")
@@ -68,9 +73,20 @@ async def test_the_projection_is_what_the_engine_holds(engine: Venue, flow: Flow
         )
     finally:
         await connection.close()
-    assert open_orders == flow.status().open_orders
+    held = [
+        (order.order_id, _prevention(order), order.post_only)
+        for order in sorted(flow.open_orders(), key=lambda order: order.order_id)
+    ]
+    assert [tuple(row) for row in open_orders] == held
+    assert len(held) == flow.status().open_orders
+    assert prevented > 50
     assert cash == {account.account_id: account.cash_micros for account in flow.accounts()}
     assert (positions, ended, unequal) == (0, 0, 0)
+
+
+def _prevention(order: pb.Order) -> str:
+    name = pb.SelfTradePrevention.Name(order.self_trade_prevention)
+    return name.removeprefix("SELF_TRADE_PREVENTION_").lower()
 
 
 async def test_rows_do_not_depend_on_how_entries_were_batched(engine: Venue, flow: Flow) -> None:

@@ -42,6 +42,52 @@ async def test_an_orders_life_in_alpacas_words(
     assert [update["prev_seq"] for update in updates[1:]] == seqs(updates[:-1])
 
 
+async def test_self_trade_prevention_is_told_of_both_orders(
+    shared: Venue, trader: NewKey, other_trader: NewKey
+) -> None:
+    async with client(shared) as stream:
+        await stream.listen(trader)
+        rests = order(shared, trader, side="sell", qty="3")
+        order(shared, other_trader, side="sell", qty="2")
+        came = order(shared, trader, qty="4", self_trade_prevention="cancel_oldest")
+        last = order(shared, trader, qty="1", side="sell", self_trade_prevention="cancel_both")
+        updates = await stream.updates(7)
+        with shared.client(trader) as http:
+            assert updates[2]["order"] == http.get(f"/v2/orders/{rests['id']}").json()
+            assert updates[5]["order"] == http.get(f"/v2/orders/{came['id']}").json()
+            assert updates[6]["order"] == http.get(f"/v2/orders/{last['id']}").json()
+    assert [(update["event"], update["order"]["id"]) for update in updates] == [
+        ("new", rests["id"]),
+        ("new", came["id"]),
+        ("canceled", rests["id"]),
+        ("partial_fill", came["id"]),
+        ("new", last["id"]),
+        ("canceled", came["id"]),
+        ("canceled", last["id"]),
+    ]
+    assert [update["order"].get("self_trade_prevention") for update in updates] == [
+        *(None, "cancel_oldest", None, "cancel_oldest", "cancel_both", "cancel_oldest"),
+        "cancel_both",
+    ]
+    assert [update["prev_seq"] for update in updates[1:]] == seqs(updates[:-1])
+
+
+async def test_a_stream_that_starts_later_knows_what_open_orders_said(
+    streaming: Venue, alice: NewKey
+) -> None:
+    fields = {"self_trade_prevention": "cancel_newest", "post_only": True}
+    entered = order(streaming, alice, **fields)
+    with streaming.client(alice) as http:
+        streaming.wait_until_projected(http)
+        streaming.stream.stop()
+        streaming.start_stream(window_entries="0")
+        async with client(streaming) as stream:
+            await stream.listen(alice)
+            http.delete(f"/v2/orders/{entered['id']}")
+            (update,) = await stream.updates(1)
+    assert update["order"].items() >= fields.items()
+
+
 async def test_an_account_sees_nothing_of_another(
     shared: Venue, trader: NewKey, other_trader: NewKey
 ) -> None:

@@ -25,6 +25,7 @@ from openvenue.vocabulary import (
     INSTRUMENT_STATES,
     ORDER_TYPES,
     POSITION_INTENTS,
+    SELF_TRADE_PREVENTIONS,
     SIDES,
     TIMES_IN_FORCE,
 )
@@ -415,6 +416,10 @@ class _Teller:
                 "position_intent": POSITION_INTENTS[order.position_intent]
                 if order.position_intent
                 else None,
+                "self_trade_prevention": SELF_TRADE_PREVENTIONS[order.self_trade_prevention]
+                if order.self_trade_prevention
+                else None,
+                "post_only": order.post_only or None,
             }
         if kind == "cancel_orders":
             filters = entry.cancel_orders

@@ -129,6 +129,8 @@ orders = Table(
     Column("ended_at", _TIMESTAMP),
     Column("updated_sequence", BigInteger, nullable=False),
     Column("position_intent", Text),
+    Column("self_trade_prevention", Text),
+    Column("post_only", Boolean),
     _one_of("side", SIDES.values()),
     _one_of("type", ORDER_TYPES.values()),
     _one_of("time_in_force", TIMES_IN_FORCE.values()),

@@ -19,6 +19,7 @@ from openvenue.vocabulary import (
     ORDER_STATUSES,
     ORDER_TYPES,
     POSITION_INTENTS,
+    SELF_TRADE_PREVENTIONS,
     SIDES,
     TIMES_IN_FORCE,
     AssetClass,
@@ -84,6 +85,10 @@ class Views:
             document.expires_at = self._expires_at(created_ns)
         if position_intent := order.position_intent:
             document.position_intent = POSITION_INTENTS[position_intent]
+        if prevention := order.self_trade_prevention:
+            document.self_trade_prevention = SELF_TRADE_PREVENTIONS[prevention]
+        if order.post_only:
+            document.post_only = True
         if replaces := order.replaces:
             document.replaces = self.order_ids.format(replaces)
         if status in _ENDED_AT_FIELDS:
@@ -113,6 +118,8 @@ class Views:
             limit_price=None if row.limit_price is None else units.format_decimal(row.limit_price),
             status=row.status,
             position_intent=row.position_intent or UNSET,
+            self_trade_prevention=row.self_trade_prevention or UNSET,
+            post_only=row.post_only or UNSET,
         )
         if row.time_in_force == "day":
             document.expires_at = self._expires_at(ns_of(row.created_at))

@@ -52,16 +52,25 @@ _REFUSED = {
     }.items()
 }
 _FIXED = dict.fromkeys(
-    ("symbol", "side", "type", "order_class", "extended_hours", "position_intent"),
+    (
+        "symbol",
+        "side",
+        "type",
+        "order_class",
+        "extended_hours",
+        "position_intent",
+        "self_trade_prevention",
+        "post_only",
+    ),
     "cannot be replaced: cancel the order and submit another",
 )
 # A field of any other name is refused if the name contains one of these words (stopPrice,
-# post_only, displayQty): it means a price, a quantity, a restriction or the order's identity. Any
+# postOnly, displayQty): it means a price, a quantity, a restriction or the order's identity. Any
 # other is ignored, as Alpaca ignores it (subtag, source).
 _TELLING_WORD = re.compile(
     "price|qty|quantity|size|amount|notional|cost|value|percent|offset|peg|pegged"
     "|stop|trail|trailing|trigger|limit|take|profit|loss|leg|legs|bracket|oco|oto|oso"
-    "|only|post|reduce|maker|hidden|iceberg|display|displayed|visible|reserve|min|max"
+    "|only|post|prevention|stp|reduce|maker|hidden|iceberg|display|displayed|visible|reserve|min|max"
     "|activation|condition|conditional|contingent|leverage|margin"
     "|expire|expires|expiry|expiration|gtd|good|force|tif"
     "|class|intent|instructions|algorithm|algo|strategy|client"
@@ -114,6 +123,22 @@ class NewOrderRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
         Meta(
             description="What the order is to do to the position; refused if it would not.",
             extra_json_schema={"enum": [*vocabulary.POSITION_INTENTS.values(), None]},
+        ),
+    ] = None
+    self_trade_prevention: Annotated[
+        str | None,
+        Meta(
+            description="What is canceled where the order, or one that replaces it, would trade "
+            "with an order of the same account: the order itself, the one in the book, or both. "
+            "Absent: they trade.",
+            extra_json_schema={"enum": [*vocabulary.SELF_TRADE_PREVENTIONS.values(), None]},
+        ),
+    ] = None
+    post_only: Annotated[
+        bool | None,
+        Meta(
+            description="Refuse the order, and one that replaces it, if it would trade at once. "
+            "Only for limit orders of `day` or `gtc`."
         ),
     ] = None
 

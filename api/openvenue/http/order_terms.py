@@ -9,7 +9,13 @@ from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
 from openvenue.http.order_body import CLIENT_ORDER_ID_CHARACTERS_MAX, NewOrderRequest, given
-from openvenue.vocabulary import ORDER_TYPES, POSITION_INTENTS, SIDES, TIMES_IN_FORCE
+from openvenue.vocabulary import (
+    ORDER_TYPES,
+    POSITION_INTENTS,
+    SELF_TRADE_PREVENTIONS,
+    SIDES,
+    TIMES_IN_FORCE,
+)
 
 _CLIENT_ORDER_ID_BYTES_MAX = 128  # the engine's limit
 
@@ -43,6 +49,21 @@ def fill_in(order: pb.NewOrder, wanted: NewOrderRequest, instrument: Instrument)
         raise problems.invalid("market orders require no limit_price")
     if wanted.position_intent is not None:
         order.position_intent = _position_intent(wanted.position_intent, wanted.side)
+    if wanted.self_trade_prevention is not None:
+        order.self_trade_prevention = _self_trade_prevention(wanted.self_trade_prevention)
+    if wanted.post_only:
+        check_post_only(order_type, time_in_force)
+        order.post_only = True
+
+
+def check_post_only(
+    order_type: "pb.OrderType.ValueType", time_in_force: "pb.TimeInForce.ValueType"
+) -> None:
+    """Raise Problem 422 if an order of these terms cannot be post_only: it would never rest."""
+    if order_type != pb.ORDER_TYPE_LIMIT:
+        raise problems.unprocessable("a post_only order must be a limit order")
+    if time_in_force in (pb.TIME_IN_FORCE_IOC, pb.TIME_IN_FORCE_FOK):
+        raise problems.unprocessable("a post_only order must have time_in_force day or gtc")
 
 
 def checked_client_order_id(text: str) -> str:
@@ -120,6 +141,14 @@ def _position_intent(word: str, side: str) -> "pb.PositionIntent.ValueType":
         )
     if not word.startswith(side):
         raise problems.unprocessable(f"position intent mismatch, side: {side}, specified: {word}")
+    return number
+
+
+def _self_trade_prevention(word: str) -> "pb.SelfTradePrevention.ValueType":
+    number: pb.SelfTradePrevention.ValueType | None = SELF_TRADE_PREVENTIONS.numbers.get(word)
+    if number is None:
+        words = ", ".join(SELF_TRADE_PREVENTIONS.values())
+        raise problems.invalid(f"self_trade_prevention must be one of {words}, not {word!r}")
     return number
 
 

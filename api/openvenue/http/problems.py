@@ -401,6 +401,11 @@ _REJECTS: dict[int, tuple[int, int, str]] = {
         UNPROCESSABLE,
         "position intent mismatch",
     ),
+    pb.REASON_POST_ONLY_WOULD_TRADE: (
+        _UNPROCESSABLE,
+        UNPROCESSABLE,
+        "a post-only order would trade at once",
+    ),
     pb.REASON_CAPACITY: (
         HTTPStatus.SERVICE_UNAVAILABLE,
         UNAVAILABLE,

@@ -51,6 +51,8 @@ async def entered_order(
         raise _shortage(reason, wanted, instrument, account, replaced or pb.Order())
     if reason == pb.REASON_POSITION_INTENT_MISMATCH:
         raise _intent_mismatch(wanted)
+    if reason == pb.REASON_POST_ONLY_WOULD_TRADE:
+        raise _would_trade(wanted, instrument)
     raise problems.of_reject(reply.reject)
 
 
@@ -155,6 +157,11 @@ def _intent_mismatch(wanted: pb.Order) -> Problem:
     return problems.unprocessable(
         f"position intent mismatch, inferred: {inferred}, specified: {specified}"
     )
+
+
+def _would_trade(wanted: pb.Order, instrument: Instrument) -> Problem:
+    price = units.format_steps(wanted.limit_price_ticks, instrument.tick_nanos)
+    return problems.unprocessable(f"a post-only order at {price} would trade at once")
 
 
 def _leaves_lots(order: pb.Order) -> int:

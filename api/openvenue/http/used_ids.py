@@ -16,7 +16,13 @@ from openvenue.http.engine_calls import engine_reply
 from openvenue.http.history import history_of
 from openvenue.http.worker import Worker
 from openvenue.queries import orders as order_queries
-from openvenue.vocabulary import ORDER_TYPES, POSITION_INTENTS, SIDES, TIMES_IN_FORCE
+from openvenue.vocabulary import (
+    ORDER_TYPES,
+    POSITION_INTENTS,
+    SELF_TRADE_PREVENTIONS,
+    SIDES,
+    TIMES_IN_FORCE,
+)
 
 
 async def after_history(
@@ -55,6 +61,7 @@ def entered_by(row: Row[tuple[object, ...]], order: pb.NewOrder, instrument: Ins
     """Say whether this new order is what opened the order of the row."""
     # An order without an intent may come from a worker of the version before, which passed none on.
     intent = POSITION_INTENTS[order.position_intent] if order.position_intent else None
+    prevention = order.self_trade_prevention
     return (
         row.replaces is None
         and row.instrument_id == order.instrument_id
@@ -64,6 +71,9 @@ def entered_by(row: Row[tuple[object, ...]], order: pb.NewOrder, instrument: Ins
         and row.qty == units.decimal_from_steps(order.qty_lots, instrument.lot_nanos)
         and _has_price(row, order.limit_price_ticks, instrument)
         and row.position_intent in (None, intent)
+        and row.self_trade_prevention
+        == (SELF_TRADE_PREVENTIONS[prevention] if prevention else None)
+        and bool(row.post_only) == order.post_only
     )
 
 

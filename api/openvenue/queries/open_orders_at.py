@@ -21,7 +21,7 @@ SELECT o.order_id, o.account_id, o.instrument_id, o.client_order_id, o.side, o.t
        o.time_in_force, o.qty, o.limit_price,
        o.filled_qty - coalesce(later.qty, 0) AS filled_qty,
        o.filled_value - coalesce(later.value, 0) AS filled_value,
-       o.replaces, o.created_at, o.position_intent
+       o.replaces, o.created_at, o.position_intent, o.self_trade_prevention, o.post_only
 FROM orders AS o CROSS JOIN LATERAL (
   SELECT sum(e.qty) AS qty, sum(e.qty * e.price) AS value FROM executions AS e
   WHERE e.shard_id = o.shard_id AND e.order_id = o.order_id AND e.sequence > $2

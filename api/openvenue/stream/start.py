@@ -28,7 +28,13 @@ from openvenue.stream.channels import Channels
 from openvenue.stream.feed import Feed
 from openvenue.stream.market import DAY_NS, Interval
 from openvenue.stream.settings import StreamSettings
-from openvenue.vocabulary import ORDER_TYPES, POSITION_INTENTS, SIDES, TIMES_IN_FORCE
+from openvenue.vocabulary import (
+    ORDER_TYPES,
+    POSITION_INTENTS,
+    SELF_TRADE_PREVENTIONS,
+    SIDES,
+    TIMES_IN_FORCE,
+)
 
 _TIMEOUT_S = 10.0
 
@@ -251,6 +257,12 @@ def _order(row: Any, instrument: Instrument) -> pb.Order:
             if row.position_intent
             else pb.POSITION_INTENT_UNSPECIFIED
         ),
+        self_trade_prevention=(
+            SELF_TRADE_PREVENTIONS.numbers[row.self_trade_prevention]
+            if row.self_trade_prevention
+            else pb.SELF_TRADE_PREVENTION_UNSPECIFIED
+        ),
+        post_only=bool(row.post_only),
     )
 
 

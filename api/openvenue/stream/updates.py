@@ -3,7 +3,7 @@
     new            the order was accepted; also the order that replaces another
     partial_fill   the order traded, and has a rest
     fill           the order traded, and has none
-    canceled       somebody, or the order's time in force, canceled the rest
+    canceled       somebody, the order's time in force or self-trade prevention canceled the rest
     expired        the trading day ended
     replaced       another order replaced it
 
@@ -139,6 +139,8 @@ class OrderUpdates:
             created_ns=entry.timestamp_ns,
             client_order_id=command.client_order_id,
             position_intent=command.position_intent,
+            self_trade_prevention=command.self_trade_prevention,
+            post_only=command.post_only,
         )
         return self._update("new", entry, order)
 
@@ -196,6 +198,8 @@ class OrderUpdates:
             created_ns=entry.timestamp_ns,
             client_order_id=entry.replace_order.client_order_id,
             position_intent=old.position_intent,
+            self_trade_prevention=old.self_trade_prevention,
+            post_only=old.post_only,
         )
         return [self._update("replaced", entry, old), self._update("new", entry, new)]
 

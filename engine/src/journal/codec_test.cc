@@ -151,6 +151,8 @@ TEST(Codec, AnEntryOfVersion2IsReadWithWhatItMeantThen) {
     if (auto* order = std::get_if<core::NewOrder>(&expected.body)) {
       order->position_intent = core::PositionIntent::kUnspecified;
       order->history_checked = false;
+      order->self_trade_prevention = core::SelfTradePrevention::kNone;
+      order->post_only = false;
     }
     if (auto* replace = std::get_if<core::ReplaceOrder>(&expected.body)) {
       replace->history_checked = false;

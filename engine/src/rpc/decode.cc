@@ -56,6 +56,14 @@ Malformed decode(const v1::NewOrder& wire, core::NewOrder& out) {
       return bad;
     }
   }
+  if (wire.self_trade_prevention() != v1::SELF_TRADE_PREVENTION_UNSPECIFIED) {
+    if (auto bad = decode_enum("self_trade_prevention", wire.self_trade_prevention(),
+                               v1::SelfTradePrevention_IsValid(wire.self_trade_prevention()),
+                               out.self_trade_prevention)) {
+      return bad;
+    }
+  }
+  out.post_only = wire.post_only();
   out.account = wire.account_id();
   out.instrument = wire.instrument_id();
   out.qty_lots = wire.qty_lots();

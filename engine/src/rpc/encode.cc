@@ -32,6 +32,8 @@ void encode(const core::Order& order, v1::Order& out) {
   out.set_updated_sequence(order.updated_sequence);
   out.set_client_order_id(text(order.client_order_id));
   out.set_position_intent(static_cast<v1::PositionIntent>(order.position_intent));
+  out.set_self_trade_prevention(static_cast<v1::SelfTradePrevention>(order.self_trade_prevention));
+  out.set_post_only(order.post_only);
 }
 
 // Of an order that the engine no longer holds.
@@ -113,6 +115,9 @@ void encode_command(const core::NewOrder& command, v1::JournalEntry& out) {
   body.set_limit_price_ticks(command.limit_price_ticks);
   body.set_client_order_id(text(command.client_order_id));
   body.set_position_intent(static_cast<v1::PositionIntent>(command.position_intent));
+  body.set_self_trade_prevention(
+      static_cast<v1::SelfTradePrevention>(command.self_trade_prevention));
+  body.set_post_only(command.post_only);
   body.set_history_checked(command.history_checked);
 }
 

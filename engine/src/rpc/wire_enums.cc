@@ -42,6 +42,13 @@ static_assert(same(v1::POSITION_INTENT_BUY_TO_CLOSE, core::PositionIntent::kBuyT
 static_assert(same(v1::POSITION_INTENT_SELL_TO_OPEN, core::PositionIntent::kSellToOpen));
 static_assert(same(v1::POSITION_INTENT_SELL_TO_CLOSE, core::PositionIntent::kSellToClose));
 
+static_assert(same(v1::SELF_TRADE_PREVENTION_UNSPECIFIED, core::SelfTradePrevention::kNone));
+static_assert(same(v1::SELF_TRADE_PREVENTION_CANCEL_NEWEST,
+                   core::SelfTradePrevention::kCancelNewest));
+static_assert(same(v1::SELF_TRADE_PREVENTION_CANCEL_OLDEST,
+                   core::SelfTradePrevention::kCancelOldest));
+static_assert(same(v1::SELF_TRADE_PREVENTION_CANCEL_BOTH, core::SelfTradePrevention::kCancelBoth));
+
 static_assert(same(v1::REASON_NONE, core::Reason::kNone));
 static_assert(same(v1::REASON_UNKNOWN_ACCOUNT, core::Reason::kUnknownAccount));
 static_assert(same(v1::REASON_UNKNOWN_INSTRUMENT, core::Reason::kUnknownInstrument));
@@ -64,12 +71,14 @@ static_assert(same(v1::REASON_ACCOUNT_OPEN_ORDER_LIMIT, core::Reason::kAccountOp
 static_assert(same(v1::REASON_POSITION_INTENT_MISMATCH, core::Reason::kPositionIntentMismatch));
 static_assert(same(v1::REASON_ACCOUNT_POSITION_LIMIT, core::Reason::kAccountPositionLimit));
 static_assert(same(v1::REASON_CLIENT_ORDER_ID_MAYBE_USED, core::Reason::kClientOrderIdMaybeUsed));
+static_assert(same(v1::REASON_POST_ONLY_WOULD_TRADE, core::Reason::kPostOnlyWouldTrade));
 static_assert(same(v1::REASON_USER_CANCELED, core::Reason::kUserCanceled));
 static_assert(same(v1::REASON_IMMEDIATE_OR_CANCEL, core::Reason::kImmediateOrCancel));
 static_assert(same(v1::REASON_FILL_OR_KILL, core::Reason::kFillOrKill));
 static_assert(same(v1::REASON_NO_LIQUIDITY, core::Reason::kNoLiquidity));
 static_assert(same(v1::REASON_DAY_ENDED, core::Reason::kDayEnded));
 static_assert(same(v1::REASON_FILL_LIMIT, core::Reason::kFillLimit));
+static_assert(same(v1::REASON_SELF_TRADE, core::Reason::kSelfTrade));
 
 static_assert(same(v1::NotSequenced::CAUSE_RESOURCE_EXHAUSTED,
                    runtime::NotSequenced::Cause::kResourceExhausted));

@@ -16,6 +16,7 @@ from openvenue.vocabulary import UnknownEnumerator, Words
         (vocabulary.ORDER_STATUSES, vocabulary.OrderStatus),
         (vocabulary.ASSET_CLASSES, vocabulary.AssetClass),
         (vocabulary.POSITION_INTENTS, vocabulary.PositionIntent),
+        (vocabulary.SELF_TRADE_PREVENTIONS, vocabulary.SelfTradePrevention),
     ],
 )
 def test_types_name_every_enumerator(words: Words[Any], literal: Any) -> None:

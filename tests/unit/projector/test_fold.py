@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from openvenue.engine.v1 import engine_pb2 as pb
-from openvenue.projector.ledger.fold import LedgerBatch
+from openvenue.projector.ledger.fold import Instructions, LedgerBatch
 from openvenue.projector.projection import UnknownInstrument
 from openvenue.vocabulary import UnknownEnumerator
 
@@ -207,6 +207,7 @@ LATER: Any = 99
         new_order(1, type=LATER),
         new_order(1, time_in_force=LATER),
         new_order(1, position_intent=LATER),
+        new_order(1, self_trade_prevention=LATER),
         entry(1, canceled(7, LATER), cancel_order=pb.CancelOrder(account_id=1, order_id=7)),
         entry(1, pb.Event()),
         entry(
@@ -237,10 +238,66 @@ def replaced(sequence: int, old_order_id: int) -> pb.JournalEntry:
     return entry(sequence, pb.Event(order_replaced=event), replace_order=pb.ReplaceOrder())
 
 
-def test_a_replacement_keeps_the_position_intent() -> None:
-    known = fold(
-        new_order(1, position_intent=pb.POSITION_INTENT_BUY_TO_OPEN), replaced(2, 1), replaced(3, 2)
-    ).new_orders[3]
-    assert (known.position_intent, known.intent_of) == ("buy_to_open", None)
+def test_a_replacement_keeps_the_instructions() -> None:
+    given = new_order(
+        1,
+        position_intent=pb.POSITION_INTENT_BUY_TO_OPEN,
+        self_trade_prevention=pb.SELF_TRADE_PREVENTION_CANCEL_OLDEST,
+        post_only=True,
+    )
+    known = fold(given, replaced(2, 1), replaced(3, 2)).new_orders[3]
+    assert known.instructions == ("buy_to_open", "cancel_oldest", True)
+    assert known.instructions_of is None
     earlier = fold(replaced(2, 1), replaced(3, 2)).new_orders[3]
-    assert (earlier.position_intent, earlier.intent_of) == (None, 1)
+    assert (earlier.instructions, earlier.instructions_of) == (Instructions(), 1)
+
+
+def test_an_order_without_instructions_has_none() -> None:
+    assert fold(new_order(1)).new_orders[1].instructions == (None, None, False)
+
+
+def test_self_trade_prevention_cancels_an_older_order_between_trades() -> None:
+    batch = fold(
+        new_order(8, account_id=2, qty_lots=4),
+        new_order(
+            9,
+            trade(3, 9, 4, filled=(4, 4)),
+            canceled(8, pb.REASON_SELF_TRADE),
+            canceled(4, pb.REASON_SELF_TRADE),
+            trade(6, 9, 6, filled=(6, 10), trade_id=2),
+            account_id=2,
+        ),
+    )
+    comes, of_the_batch, older = batch.new_orders[9], batch.new_orders[8], batch.order_changes[4]
+    assert (comes.status, comes.end_reason) == ("filled", None)
+    for canceled_order in (of_the_batch, older):
+        assert (canceled_order.status, canceled_order.end_reason) == ("canceled", "self_trade")
+        assert canceled_order.ended_ns == TIME_NS + 9 * 10**9
+        assert canceled_order.updated_sequence == 9
+    assert older.filled_nanos is None
+
+
+def test_an_order_that_traded_and_was_then_prevented_keeps_its_fills() -> None:
+    batch = fold(
+        new_order(
+            9,
+            trade(3, 9, 4, filled=(4, 4)),
+            canceled(5, pb.REASON_SELF_TRADE),
+            canceled(9, pb.REASON_SELF_TRADE),
+            account_id=2,
+        )
+    )
+    comes = batch.new_orders[9]
+    assert (comes.status, comes.end_reason) == ("canceled", "self_trade")
+    assert comes.filled_nanos == 4 * LOT_NANOS
+    assert batch.order_changes[5].status == "canceled"
+
+
+def test_a_replacement_may_cancel_an_order_of_its_account() -> None:
+    entry_of_both = replaced(9, 1)
+    entry_of_both.events.extend(
+        [canceled(5, pb.REASON_SELF_TRADE), canceled(9, pb.REASON_SELF_TRADE)]
+    )
+    batch = fold(entry_of_both)
+    assert batch.order_changes[1].status == "replaced"
+    assert batch.order_changes[5].status == batch.new_orders[9].status == "canceled"

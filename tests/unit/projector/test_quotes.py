@@ -10,7 +10,7 @@ from openvenue.journal.books import Books, RestingOrder, UnknownOrder
 from openvenue.projector.projection import Sizes, UnknownInstrument
 from openvenue.projector.quotes.fold import QuoteRow, QuotesBatch
 
-from tests.projector.entries import LOT_NANOS, TICK_NANOS, canceled, entry, new_order
+from tests.projector.entries import LOT_NANOS, TICK_NANOS, canceled, entry, new_order, trade
 from tests.projector.naive_exchange import NaiveExchange, Tops, tops
 from tests.support.examples import examples
 
@@ -24,11 +24,12 @@ commands = st.lists(
         st.sampled_from((pb.SIDE_BUY, pb.SIDE_SELL)),
         st.integers(95, 105),  # price
         st.integers(1, 9),  # lots
-        st.integers(0, 1000),  # which open order
+        st.integers(0, 1000),  # which open order; of a new one, its account
+        st.sampled_from(pb.SelfTradePrevention.values()),
     ),
     max_size=80,
 )
-Command = tuple[str, int, "pb.Side.ValueType", int, int, int]
+Command = tuple[str, int, "pb.Side.ValueType", int, int, int, "pb.SelfTradePrevention.ValueType"]
 
 
 def batch(books: Books | None = None) -> QuotesBatch:
@@ -38,9 +39,14 @@ def batch(books: Books | None = None) -> QuotesBatch:
 def traded(drawn: list[Command]) -> Iterator[tuple[pb.JournalEntry, Tops]]:
     """Yield the entry of each command, and the best prices that its orders then have."""
     exchange = NaiveExchange()
-    for what, instrument_id, side, price, lots, which in drawn:
+    for what, instrument_id, side, price, lots, which, prevention in drawn:
         if what in ("place", "ioc") or not exchange.open:
-            made = exchange.place(instrument_id, side, price, lots, rests=what != "ioc")
+            made = exchange.place(
+                *(instrument_id, side, price, lots),
+                rests=what != "ioc",
+                account_id=which % 2,
+                prevention=prevention,
+            )
         elif what == "end_day":
             made = exchange.end_day(exchange.open[::2])
         else:
@@ -117,6 +123,32 @@ def test_a_side_that_became_empty_has_no_price() -> None:
         (100 * 10**9, 3 * 10**9, None, None),
         (None, None, None, None),
     ]
+
+
+def test_a_book_loses_what_self_trade_prevention_cancels_between_trades() -> None:
+    """The order that comes trades, cancels one of its own account, trades on, and rests."""
+    resting = [new_order(n, side=pb.SIDE_SELL, qty_lots=2, account_id=2 - n % 2) for n in (1, 2, 3)]
+    comes = new_order(
+        4,
+        trade(1, 4, 2, filled=(2, 2)),
+        canceled(2, pb.REASON_SELF_TRADE),
+        trade(3, 4, 2, filled=(2, 4), trade_id=2),
+        account_id=2,
+        qty_lots=5,
+    )
+    folded = batch()
+    folded.add([*resting, comes])
+    assert folded.quotes[-1][1:6] == (4, 100 * 10**9, 10**9, None, None)
+
+
+def test_an_order_that_self_trade_prevention_canceled_does_not_rest() -> None:
+    resting = new_order(1, side=pb.SIDE_SELL, qty_lots=2)
+    events = canceled(1, pb.REASON_SELF_TRADE), canceled(2, pb.REASON_SELF_TRADE)
+    both, newest = batch(), batch()
+    both.add([resting, new_order(2, *events)])
+    assert both.quotes[-1][1:6] == (2, None, None, None, None)
+    newest.add([resting, new_order(2, events[1])])
+    assert [quote.sequence for quote in newest.quotes] == [1]
 
 
 def test_an_order_behind_the_best_price_makes_no_quote() -> None:

@@ -11,7 +11,15 @@ from openvenue.stream.channels import Channels
 from openvenue.stream.feed import Feed, account_channel
 from openvenue.stream.messages import SEQ_PER_ENTRY, Channel, Message
 
-from tests.projector.entries import LOT_NANOS, TICK_NANOS, TIME_NS, canceled, new_order, trade
+from tests.projector.entries import (
+    LOT_NANOS,
+    TICK_NANOS,
+    TIME_NS,
+    canceled,
+    entry,
+    new_order,
+    trade,
+)
 
 MINUTE_NS = 60 * 10**9
 AAPL = Instrument(
@@ -33,12 +41,12 @@ def a_trade(feed: Feed, timestamp_ns: int, price_ticks: int = 10_000) -> None:
     maker, taker = feed.sequence + 1, feed.sequence + 2
     fill = trade(maker, taker, 10, filled=(10, 10), trade_id=taker)
     fill.trade.price_ticks = price_ticks
-    for entry in (
+    for made in (
         new_order(maker, limit_price_ticks=price_ticks),
         new_order(taker, fill, side=pb.SIDE_SELL, account_id=2, limit_price_ticks=price_ticks),
     ):
-        entry.timestamp_ns = timestamp_ns
-        feed.apply(entry)
+        made.timestamp_ns = timestamp_ns
+        feed.apply(made)
 
 
 def test_a_minute_is_sent_when_the_next_entry_is_of_a_later_one() -> None:
@@ -104,6 +112,67 @@ def test_the_day_ends_in_expired_orders_with_the_whole_order() -> None:
     _, data = (msgspec.json.decode(message.json)["data"] for message in messages)
     assert (data["event"], data["order"]["status"]) == ("expired", "expired")
     assert data["order"]["client_order_id"] == "order-1"
+
+
+def updates(feed: Feed, account_id: int) -> list[dict[str, Any]]:
+    messages = feed.channels.after(account_channel(account_id), 0, 100)
+    return [msgspec.json.decode(message.json)["data"] for message in messages]
+
+
+def test_self_trade_prevention_cancels_another_order_than_the_entrys_between_trades() -> None:
+    one = feed()
+    for number, account_id in ((1, 1), (2, 2), (3, 1)):
+        one.apply(new_order(number, account_id=account_id, qty_lots=2))
+    one.apply(
+        new_order(
+            4,
+            trade(1, 4, 2, filled=(2, 2)),
+            canceled(2, pb.REASON_SELF_TRADE),
+            trade(3, 4, 2, filled=(2, 4), trade_id=2),
+            canceled(4, pb.REASON_IMMEDIATE_OR_CANCEL),
+            account_id=2,
+            side=pb.SIDE_SELL,
+            self_trade_prevention=pb.SELF_TRADE_PREVENTION_CANCEL_OLDEST,
+        )
+    )
+    assert [
+        (data["event"], data["order"]["client_order_id"], data["order"]["filled_qty"])
+        for data in updates(one, 2)
+    ] == [
+        ("new", "order-2", "0"),
+        ("new", "order-4", "0"),
+        ("partial_fill", "order-4", "2"),
+        ("canceled", "order-2", "0"),
+        ("partial_fill", "order-4", "4"),
+        ("canceled", "order-4", "4"),
+    ]
+    assert [data["event"] for data in updates(one, 1)] == ["new", "new", "fill", "fill"]
+    assert updates(one, 2)[-1]["order"]["self_trade_prevention"] == "cancel_oldest"
+    *_, last = shown(one, "orderbooks")
+    assert (last["b"], last["a"]) == ([{"p": 100, "s": 0}], [])
+
+
+def test_a_replacement_asks_what_its_predecessor_asked() -> None:
+    one = feed()
+    prevention = pb.SELF_TRADE_PREVENTION_CANCEL_BOTH
+    one.apply(new_order(1, post_only=True, self_trade_prevention=prevention))
+    replaced = pb.OrderReplaced(
+        order_id=2,
+        old_order_id=1,
+        account_id=1,
+        instrument_id=1,
+        side=pb.SIDE_BUY,
+        time_in_force=pb.TIME_IN_FORCE_GTC,
+        qty_lots=3,
+        limit_price_ticks=9_000,
+    )
+    one.apply(entry(2, pb.Event(order_replaced=replaced), replace_order=pb.ReplaceOrder()))
+    one.apply(new_order(3))
+    asked = (True, "cancel_both")
+    assert [
+        (data["order"].get("post_only"), data["order"].get("self_trade_prevention"))
+        for data in updates(one, 1)
+    ] == [asked, asked, asked, (None, None)]
 
 
 class Taker:

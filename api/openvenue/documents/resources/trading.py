@@ -11,6 +11,7 @@ from openvenue.vocabulary import (
     OrderStatus,
     OrderType,
     PositionIntent,
+    SelfTradePrevention,
     Side,
     TimeInForce,
 )
@@ -53,6 +54,8 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     trail_price: None = None
     hwm: None = None
     position_intent: PositionIntent | UnsetType = UNSET
+    self_trade_prevention: SelfTradePrevention | UnsetType = UNSET
+    post_only: bool | UnsetType = UNSET
 
 
 class CancelResult(msgspec.Struct):

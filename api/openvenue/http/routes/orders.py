@@ -43,6 +43,7 @@ from openvenue.http.order_body import (
     given,
 )
 from openvenue.http.order_terms import (
+    check_post_only,
     checked_client_order_id,
     new_client_order_id,
     parse_price,
@@ -256,6 +257,8 @@ async def replace_order(
     if wanted.time_in_force is not None:
         time_in_force = parse_time_in_force(wanted.time_in_force)
         command.time_in_force = terms.time_in_force = time_in_force
+        if terms.post_only:
+            check_post_only(terms.type, time_in_force)
     client_order_id = checked_client_order_id(wanted.client_order_id or new_client_order_id())
     if terms == current:
         raise problems.unprocessable("order parameters are not changed")

@@ -11,6 +11,7 @@ from openvenue.vocabulary import (
     INSTRUMENT_STATES,
     ORDER_TYPES,
     POSITION_INTENTS,
+    SELF_TRADE_PREVENTIONS,
     SIDES,
     TIMES_IN_FORCE,
 )
@@ -19,6 +20,17 @@ _DAY_NS = 24 * 3600 * 10**9
 
 # These changed nothing, or only mark an end.
 _WITHOUT_ROWS = ("rejected", "duplicate", "trading_day_ended", "orders_canceled")
+
+
+class Instructions(NamedTuple):
+    """What a client asked of an order beside its terms; an order that replaces it has the same."""
+
+    position_intent: str | None = None
+    self_trade_prevention: str | None = None
+    post_only: bool = False
+
+
+_NO_INSTRUCTIONS = Instructions()
 
 
 @dataclass(slots=True)
@@ -44,9 +56,9 @@ class OrderRow:
     updated_ns: int
     ended_ns: int | None
     updated_sequence: int
-    position_intent: str | None = None
-    intent_of: int | None = None
-    """The order whose intent this one inherits, if that was opened before the batch."""
+    instructions: Instructions
+    instructions_of: int | None
+    """The order whose instructions this one inherits, if that was opened before the batch."""
 
 
 @dataclass(slots=True)
@@ -222,9 +234,8 @@ class LedgerBatch(Batch):
             updated_ns=entry.timestamp_ns,
             ended_ns=None,
             updated_sequence=sequence,
-            position_intent=(
-                POSITION_INTENTS[command.position_intent] if command.position_intent else None
-            ),
+            instructions=_instructions(command),
+            instructions_of=None,
         )
 
     def _traded(self, entry: pb.JournalEntry, trade: pb.Trade) -> None:
@@ -305,8 +316,8 @@ class LedgerBatch(Batch):
             updated_ns=entry.timestamp_ns,
             ended_ns=None,
             updated_sequence=entry.sequence,
-            position_intent=old.position_intent if isinstance(old, OrderRow) else None,
-            intent_of=old.intent_of if isinstance(old, OrderRow) else old.order_id,
+            instructions=old.instructions if isinstance(old, OrderRow) else _NO_INSTRUCTIONS,
+            instructions_of=old.instructions_of if isinstance(old, OrderRow) else old.order_id,
         )
 
     def _touch(self, order_id: int, entry: pb.JournalEntry) -> OrderRow | OrderChange:
@@ -402,3 +413,15 @@ class LedgerBatch(Batch):
                 defined.max_order_qty_lots * defined.lot_size_nanos,
                 entry.sequence,
             )
+
+
+def _instructions(command: pb.NewOrder) -> Instructions:
+    intent, prevention = command.position_intent, command.self_trade_prevention
+    post_only = command.post_only
+    if not (intent or prevention or post_only):
+        return _NO_INSTRUCTIONS
+    return Instructions(
+        POSITION_INTENTS[intent] if intent else None,
+        SELF_TRADE_PREVENTIONS[prevention] if prevention else None,
+        post_only,
+    )

@@ -36,12 +36,15 @@ FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bi
 WHERE o.shard_id = $1 AND o.order_id = c.order_id
 """
 
-# A replacement keeps the intent of the order that it replaces.
-_INHERIT_INTENTS = """
-UPDATE orders AS n SET position_intent = o.position_intent
-FROM unnest($2::bigint[], $3::bigint[]) AS c(order_id, intent_of), orders AS o
-WHERE n.shard_id = $1 AND n.order_id = c.order_id AND o.shard_id = $1 AND o.order_id = c.intent_of
-  AND o.position_intent IS NOT NULL
+# A replacement keeps the instructions of the order that it replaces.
+_INHERIT_INSTRUCTIONS = """
+UPDATE orders AS n SET
+  position_intent = o.position_intent, self_trade_prevention = o.self_trade_prevention,
+  post_only = o.post_only
+FROM unnest($2::bigint[], $3::bigint[]) AS c(order_id, instructions_of), orders AS o
+WHERE n.shard_id = $1 AND n.order_id = c.order_id
+  AND o.shard_id = $1 AND o.order_id = c.instructions_of
+  AND num_nonnulls(o.position_intent, o.self_trade_prevention, o.post_only) > 0
 """
 
 _UPSERT_ACCOUNTS = """
@@ -121,6 +124,8 @@ _ORDER_COLUMNS = (
     "ended_at",
     "updated_sequence",
     "position_intent",
+    "self_trade_prevention",
+    "post_only",
 )
 
 _EXECUTION_COLUMNS = (
@@ -188,7 +193,7 @@ class Ledger(Projection):
         movements = _movement_lines(shard_id, batch.movements)
         await copy_rows(connection, "cash_movements", _MOVEMENT_COLUMNS, movements)
         await _change_orders(connection, shard_id, batch)
-        await _inherit_intents(connection, shard_id, batch)
+        await _inherit_instructions(connection, shard_id, batch)
         await _change_accounts(connection, shard_id, batch)
         await _change_positions(connection, shard_id, batch)
         await _change_days(connection, shard_id, batch)
@@ -204,6 +209,7 @@ def _order_lines(shard_id: int, rows: Iterable[OrderRow]) -> Iterable[str]:
         limit_price = (
             fmt.NULL if row.limit_price_nanos is None else fmt.nanos(row.limit_price_nanos)
         )
+        intent, prevention, post_only = row.instructions
         yield (
             f"{shard_id}\t{row.order_id}\t{row.account_id}\t{row.instrument_id}\t"
             f"{fmt.copy_text(row.client_order_id)}\t"
@@ -213,7 +219,7 @@ def _order_lines(shard_id: int, rows: Iterable[OrderRow]) -> Iterable[str]:
             f"{row.status}\t{row.end_reason or fmt.NULL}\t"
             f"{row.replaces or fmt.NULL}\t{row.replaced_by or fmt.NULL}\t"
             f"{created_at}\t{updated_at}\t{ended_at}\t{row.updated_sequence}\t"
-            f"{row.position_intent or fmt.NULL}\n"
+            f"{intent or fmt.NULL}\t{prevention or fmt.NULL}\t{post_only or fmt.NULL}\n"
         )
 
 
@@ -281,16 +287,16 @@ async def _change_orders(
     )
 
 
-async def _inherit_intents(
+async def _inherit_instructions(
     connection: "asyncpg.Connection[Any]", shard_id: int, batch: LedgerBatch
 ) -> None:
-    heirs = [row for row in batch.new_orders.values() if row.intent_of is not None]
+    heirs = [row for row in batch.new_orders.values() if row.instructions_of is not None]
     if heirs:
         await connection.execute(
-            _INHERIT_INTENTS,
+            _INHERIT_INSTRUCTIONS,
             shard_id,
             [row.order_id for row in heirs],
-            [row.intent_of for row in heirs],
+            [row.instructions_of for row in heirs],
         )
 
 

@@ -49,6 +49,15 @@ enum class PositionIntent : std::uint8_t {
   kSellToClose = 4,
 };
 
+// What happens where an incoming order would trade with an order of its own account. As FIX's
+// SelfMatchPreventionInstruction (tag 2964), the order that comes decides.
+enum class SelfTradePrevention : std::uint8_t {
+  kNone = 0,          // they trade
+  kCancelNewest = 1,  // the rest of the order that comes is canceled
+  kCancelOldest = 2,  // the order that rests is canceled, and the other goes on
+  kCancelBoth = 3,
+};
+
 // Why a command was rejected or an order ended. There is one list, so that a number means the same
 // everywhere (journal, wire, metrics).
 //
@@ -69,8 +78,9 @@ enum class PositionIntent : std::uint8_t {
 //   kInsufficientCash, kInsufficientPosition
 //   kCapacity
 //   kAccountPositionLimit    of a new order
-//   kOpenOrderLimit
-//   kAccountOpenOrderLimit
+//   kOpenOrderLimit          of a new order
+//   kAccountOpenOrderLimit   of a new order
+//   kPostOnlyWouldTrade
 enum class Reason : std::uint8_t {
   kNone = 0,
   // Rejections: the command changed nothing.
@@ -95,13 +105,15 @@ enum class Reason : std::uint8_t {
   kPositionIntentMismatch = 19,  // the order would do to the position what its intent excludes
   kAccountPositionLimit = 20,    // the account has as many positions as one may
   kClientOrderIdMaybeUsed = 21,  // the index may have forgotten it: only the history knows
+  kPostOnlyWouldTrade = 22,      // a post-only order meets one that it would trade with
   // Ends of accepted orders.
   kUserCanceled = 32,
   kImmediateOrCancel = 33,  // the rest of an IOC order
   kFillOrKill = 34,         // a FOK order that could not be filled at once and whole
   kNoLiquidity = 35,        // the rest of a market order
   kDayEnded = 36,
-  kFillLimit = 37,  // one command may cause at most Limits::max_fills_per_command fills
+  kFillLimit = 37,  // one command may meet at most Limits::max_fills_per_command orders
+  kSelfTrade = 38,  // prevented: both orders are of one account
 };
 
 constexpr std::size_t kClientOrderIdBytesMax = 128;  // Alpaca's limit

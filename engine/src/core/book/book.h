@@ -41,7 +41,7 @@ struct SweepRequest {
 struct SweepResult {
   QtyLots qty_lots = 0;       // what the order would get
   WideInteger lot_ticks = 0;  // sum of price x quantity
-  std::uint32_t fills = 0;
+  std::uint32_t fills = 0;    // orders met
 };
 
 // True if an order of the side opposite to `resting` with this limit trades at `price`.

@@ -215,10 +215,9 @@ TEST(Differential, RandomFlowsReachEveryOutcome) {
     EXPECT_GT(kinds[kind], 0) << "kind of event " << kind;
   }
   for (auto number = static_cast<int>(Reason::kNone) + 1;
-       number <= static_cast<int>(Reason::kFillLimit); ++number) {
+       number <= static_cast<int>(Reason::kSelfTrade); ++number) {
     const auto reason = static_cast<Reason>(number);
-    const bool in_use =
-        reason <= Reason::kClientOrderIdMaybeUsed || reason >= Reason::kUserCanceled;
+    const bool in_use = reason <= Reason::kPostOnlyWouldTrade || reason >= Reason::kUserCanceled;
     if (!in_use) continue;
     EXPECT_GT(reasons[reason], 0) << "reason " << number;
   }

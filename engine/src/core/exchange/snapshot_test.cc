@@ -63,8 +63,11 @@ TEST_F(SnapshotTest, PiecesTogetherAreTheWhole) {
   EXPECT_EQ(exchange_.digest().size(), bytes_.size());
 }
 
-// Only its version number and the fields of version 3 differ.
-TEST(Snapshot, TheFormOfVersion2IsReadBack) {
+// Only its version number and the later fields differ.
+class OlderForm : public testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(OlderForm, IsReadBack) {
+  const std::uint32_t version = GetParam();
   RandomFlow flow(7, 32);
   Limits capacity = flow.limits();
   capacity.max_client_ids = std::max(capacity.max_client_ids, capacity.max_orders);
@@ -74,32 +77,40 @@ TEST(Snapshot, TheFormOfVersion2IsReadBack) {
   const auto apply = [&](const CommandBody& body) {
     exchange.apply({++sequence, 0, body}, events);
   };
-  // Without the fields that version 2 lacked.
+  // Without the fields that the version lacked.
   Limits limits = flow.limits();
-  limits.max_positions_per_account = kPositionsMax;
-  limits.max_client_ids = limits.max_orders;
-  apply(Configure{limits, 1});
+  if (version == 2) {
+    limits.max_positions_per_account = kPositionsMax;
+    limits.max_client_ids = limits.max_orders;
+  }
+  apply(Configure{limits, version == 2 ? RulesVersion{1} : RulesVersion{3}});
   const auto opening = flow.opening();
   for (auto command = opening.begin() + 1; command != opening.end(); ++command) {
     apply(command->body);
   }
   for (int i = 0; i < 300; ++i) {
     Command command = flow.next_order_command();
-    if (auto* order = std::get_if<NewOrder>(&command.body)) order->position_intent = {};
+    if (auto* order = std::get_if<NewOrder>(&command.body)) {
+      if (version == 2) order->position_intent = {};
+      order->self_trade_prevention = {};
+      order->post_only = false;
+    }
     apply(command.body);
   }
   std::vector<std::byte> bytes;
   ByteWriter out(bytes);
-  exchange.serialize(out, 2);
+  exchange.serialize(out, version);
   EXPECT_LT(bytes.size(), exchange.digest().size());
-  EXPECT_EQ(bytes.size(), exchange.digest(2).size());
+  EXPECT_EQ(bytes.size(), exchange.digest(version).size());
   Exchange restored(capacity);
   ByteReader in(bytes);
   ASSERT_TRUE(restored.restore(in));
   EXPECT_EQ(in.remaining(), 0U);
-  EXPECT_EQ(restored.state_hash(2), exchange.state_hash(2));
+  EXPECT_EQ(restored.state_hash(version), exchange.state_hash(version));
   EXPECT_EQ(restored.state_hash(), exchange.state_hash());
 }
+
+INSTANTIATE_TEST_SUITE_P(Versions, OlderForm, testing::Values(2U, 3U));
 
 TEST_F(SnapshotTest, AVersionThatIsNotReadIsRefused) {
   for (const std::uint32_t version : {0U, 2U, kSchemaVersion + 1}) {

@@ -12,16 +12,37 @@ void Matching::match(Slot slot) {
   const Side resting_side = opposite(order.side);
   const PriceTicks limit = effective_limit(order);
   const FastBook& book = state_.book_of(slot);
-  std::uint32_t fills = 0;
+  std::uint32_t orders_met = 0;
   while (order.open()) {
     const BookFront front = book.front(resting_side);
     if (front.slot == kNoSlot || !crosses(resting_side, front.price_ticks, limit)) {
       return settle_rest(slot);
     }
     // The rest cannot be queued, because it would stand crossed.
-    if (fills++ == state_.limits.max_fills_per_command) return cancel(slot, Reason::kFillLimit);
-    fill(slot, front);
+    if (orders_met++ == state_.limits.max_fills_per_command) {
+      return cancel(slot, Reason::kFillLimit);
+    }
+    if (prevents_trade(slot, front.slot)) {
+      prevent_trade(slot, front.slot);
+    } else {
+      fill(slot, front);
+    }
   }
+}
+
+bool Matching::prevents_trade(Slot taker, Slot maker) const {
+  return state_.orders[taker].self_trade_prevention != SelfTradePrevention::kNone &&
+         state_.orders.owner(taker).account == state_.orders.owner(maker).account;
+}
+
+// Cancels one of the two, or both.
+void Matching::prevent_trade(Slot taker, Slot maker) {
+  const SelfTradePrevention prevention = state_.orders[taker].self_trade_prevention;
+  if (prevention != SelfTradePrevention::kCancelNewest) {
+    state_.book_of(maker).remove(maker);
+    cancel(maker, Reason::kSelfTrade);
+  }
+  if (prevention != SelfTradePrevention::kCancelOldest) cancel(taker, Reason::kSelfTrade);
 }
 
 void Matching::cancel(Slot slot, Reason reason) {

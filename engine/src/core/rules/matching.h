@@ -14,7 +14,8 @@ class Matching {
   Matching(ExchangeState& state, EventBuffer& events) : state_(state), events_(events) {}
 
   // Fills an open order that is in no book against the other side, best price first, then oldest
-  // order first, at most Limits::max_fills_per_command times. Queues or cancels the rest.
+  // order first. Meets at most Limits::max_fills_per_command orders; those of its own account trade
+  // with it or not as it says. Queues or cancels the rest.
   void match(Slot slot);
   // Cancels the rest. Precondition: the order is open and in no book.
   void cancel(Slot slot, Reason reason);
@@ -24,6 +25,8 @@ class Matching {
   void touch(Slot slot);
 
  private:
+  [[nodiscard]] bool prevents_trade(Slot taker, Slot maker) const;
+  void prevent_trade(Slot taker, Slot maker);
   void fill(Slot taker, const BookFront& front);
   void record_fill(Slot slot, QtyLots qty_lots, CashMicros value_micros);
   void settle_rest(Slot slot);

@@ -20,8 +20,8 @@ class Batch {
   explicit Batch(const ExchangeState& state) : state_(state) {}
 
   [[nodiscard]] Reason add(const NewOrder& command, Slot account);
-  // Not less than the fills that the orders cause together: each fill ends an order that rested
-  // before, or one of the batch, as the taker or as the maker.
+  // Not less than the orders that the orders meet together: each such meeting ends an order that
+  // rested before, or one of the batch, as the taker or as the maker.
   [[nodiscard]] std::uint64_t fills_max() const;
 
  private:
@@ -35,6 +35,8 @@ class Batch {
     bool has_market_order = false;
   };
 
+  [[nodiscard]] bool would_trade_behind(const OfInstrument& before, const Order& order,
+                                        Slot instrument) const;
   [[nodiscard]] std::uint64_t makers_met(Slot instrument, Side taker, const OfSide& taken) const;
 
   const ExchangeState& state_;
@@ -43,6 +45,8 @@ class Batch {
   std::uint32_t orders_ = 0;
   std::uint32_t open_orders_ = 0;
   std::uint32_t positions_ = 0;
+  // Orders that rested before and may be canceled without taking from the quantity that goes on.
+  std::uint32_t own_orders_met_ = 0;
 };
 
 Reason Batch::add(const NewOrder& command, Slot account) {
@@ -70,14 +74,20 @@ Reason Batch::add(const NewOrder& command, Slot account) {
   if (reason != Reason::kNone) return reason;
   reason = check_open_orders(state_, order, owner, ahead);
   if (reason != Reason::kNone) return reason;
+  if (order.post_only && would_trade_behind(before, order, instrument)) {
+    return Reason::kPostOnlyWouldTrade;
+  }
 
   ++orders_;
+  if (order.self_trade_prevention == SelfTradePrevention::kCancelOldest) {
+    own_orders_met_ = state_.ledger.account(account).open_orders.size;
+  }
   before.has_market_order = is_market;
   if (may_rest(order.type, order.time_in_force)) ++open_orders_;
   if (is_first && opens_position) ++positions_;
   const PriceTicks limit = effective_limit(order);
   if (order.side == Side::kBuy) {
-    cash_micros_ += cash_needed_micros(state_, order, instrument);
+    cash_micros_ += cash_needed_micros(state_, order, owner);
     before.bought.lots += order.qty_lots;
     before.bought.worst_price = std::max(before.bought.worst_price, limit);
   } else {
@@ -87,8 +97,17 @@ Reason Batch::add(const NewOrder& command, Slot account) {
   return Reason::kNone;
 }
 
+// True if the order might trade at once behind those before it. They may rest at their limits.
+bool Batch::would_trade_behind(const OfInstrument& before, const Order& order,
+                               Slot instrument) const {
+  const PriceTicks price =
+      order.side == Side::kBuy ? before.sold.worst_price : before.bought.worst_price;
+  return would_trade(state_, order, instrument) ||
+         crosses(opposite(order.side), price, effective_limit(order));
+}
+
 std::uint64_t Batch::fills_max() const {
-  std::uint64_t fills = 2 * std::uint64_t{orders_};
+  std::uint64_t fills = 2 * std::uint64_t{orders_} + own_orders_met_;
   for (const auto& [instrument, each] : instruments_) {
     fills += makers_met(instrument, Side::kBuy, each.bought);
     fills += makers_met(instrument, Side::kSell, each.sold);

@@ -71,6 +71,31 @@ TEST_F(OrderBatchTest, CountsTheLotsThatOrdersBeforeSell) {
             std::nullopt);
 }
 
+TEST_F(OrderBatchTest, APostOnlyOrderMustMeetNoneOfThoseBeforeIt) {
+  const auto post_only = [&](Side side, PriceTicks price) {
+    NewOrder order = limit(kAnna, side, 1, price);
+    order.post_only = true;
+    return order;
+  };
+  const NewOrder buy = limit(kAnna, Side::kBuy, 1, 100);
+  enter_all({buy, post_only(Side::kSell, 101), post_only(Side::kBuy, 100)});
+  expect_refusal({limit(kAnna, Side::kBuy, 1, 99), post_only(Side::kSell, 100)}, 1,
+                 Reason::kPostOnlyWouldTrade);
+  rest(kBob, Side::kBuy, 1, 90);
+  expect_refusal({limit(kAnna, Side::kSell, 1, 120), post_only(Side::kBuy, 120)}, 1,
+                 Reason::kPostOnlyWouldTrade);
+}
+
+TEST_F(OrderBatchTest, OwnOrdersThatItWouldCancelCountAsMet) {
+  for (std::uint32_t i = 0; i < kSmallLimits.max_fills_per_command; ++i) {
+    rest(kAnna, Side::kSell, 1, 100);
+  }
+  NewOrder order = limit(kAnna, Side::kBuy, 1, 99);
+  EXPECT_EQ(refusal({order}), std::nullopt);
+  order.self_trade_prevention = SelfTradePrevention::kCancelOldest;
+  expect_refusal({order}, 0, Reason::kFillLimit);
+}
+
 TEST_F(OrderBatchTest, AnIntentMustHoldWhateverIsFilledBefore) {
   const auto intending = [&](PositionIntent intent, Side side, QtyLots qty) {
     NewOrder order = limit(kShorty, side, qty, 100);

@@ -89,11 +89,14 @@ void Orders::enter(const NewOrder& command) {
   if (reason != Reason::kNone) return reject(reason);
   reason = check_open_orders(state_, order, owner);
   if (reason != Reason::kNone) return reject(reason);
+  if (order.post_only && would_trade(state_, order, instrument)) {
+    return reject(Reason::kPostOnlyWouldTrade);
+  }
 
   const Slot slot = open(order, owner, {}, sent);
   events_.emplace_back(OrderAccepted{state_.last_sequence});
   const bool killed = order.time_in_force == TimeInForce::kFok &&
-                      sweep(state_, order, instrument).qty_lots != order.qty_lots;
+                      sweep(state_, order, owner).qty_lots != order.qty_lots;
   if (killed) return matching_.cancel(slot, Reason::kFillOrKill);
   matching_.match(slot);
 }
@@ -166,6 +169,9 @@ void Orders::replace(const ReplaceOrder& command) {
   reason = check_risk(state_, order, owner,
                       {state_.reservation_micros(old, owner.instrument, old_leaves), old_leaves});
   if (reason != Reason::kNone) return reject(reason, id);
+  if (order.post_only && would_trade(state_, order, owner.instrument)) {
+    return reject(Reason::kPostOnlyWouldTrade, id);
+  }
 
   const bool keeps_priority =
       order.limit_price_ticks == old.limit_price_ticks && order.qty_lots <= old.qty_lots;

@@ -19,7 +19,7 @@ constexpr QtyLots kTooMuch = QtyLots{1} << 38;
 constexpr PriceTicks kTooDear = PriceTicks{1} << 22;
 
 // Anna has an open order of GOLD, one that ended, and a partly filled one of SILVER; she holds
-// nothing of DEAR.
+// nothing of DEAR, which Shorty offers.
 class PrecedenceTest : public ExchangeFixture {
  public:
   PrecedenceTest() {
@@ -34,6 +34,9 @@ class PrecedenceTest : public ExchangeFixture {
     open_ = enter(order);
     order = limit(kBob, Side::kSell, 1, 1);
     order.instrument = kSilver;
+    enter(order);
+    order = limit(kShorty, Side::kSell, 1, 1);
+    order.instrument = kDear;
     enter(order);
   }
 
@@ -104,17 +107,19 @@ const std::vector<Fault<NewOrder>>& faults_of_new_orders() {
       {"too little cash", Reason::kInsufficientCash,
        [](Test&, NewOrder& it) { it.qty_lots = 1'000'000; }},
       {"no room for a position", Reason::kCapacity,
-       [](Test& test, NewOrder&) { test.limit_to([](Limits& it) { it.max_positions = 3; }); }},
+       [](Test& test, NewOrder&) { test.limit_to([](Limits& it) { it.max_positions = 4; }); }},
       {"no room for a position of the account", Reason::kAccountPositionLimit,
        [](Test& test, NewOrder&) {
          test.limit_to([](Limits& it) { it.max_positions_per_account = 2; });
        }},
       {"no room for an open order", Reason::kOpenOrderLimit,
-       [](Test& test, NewOrder&) { test.limit_to([](Limits& it) { it.max_open_orders = 2; }); }},
+       [](Test& test, NewOrder&) { test.limit_to([](Limits& it) { it.max_open_orders = 3; }); }},
       {"no room for an open order of the account", Reason::kAccountOpenOrderLimit,
        [](Test& test, NewOrder&) {
          test.limit_to([](Limits& it) { it.max_open_orders_per_account = 2; });
        }},
+      {"a post-only order that would trade", Reason::kPostOnlyWouldTrade,
+       [](Test&, NewOrder& it) { it.post_only = true; }},
   };
   return faults;
 }

@@ -1,5 +1,6 @@
 #include "core/rules/risk.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/rules/validate.h"
@@ -26,7 +27,7 @@ bool position_fits(const Position& position, const Ahead& ahead) {
 bool affords(const ExchangeState& state, const OrderCore& order, const OrderOwner& owner,
              const Released& released, const Ahead& ahead) {
   const Account& account = state.ledger.account(owner.account).account;
-  return cash_needed_micros(state, order, owner.instrument) <=
+  return cash_needed_micros(state, order, owner) <=
          account.buying_power_micros() + released.cash_micros - ahead.cash_micros;
 }
 
@@ -36,6 +37,29 @@ bool delivers(const ExchangeState& state, const OrderCore& order, const OrderOwn
       WideInteger{position.qty_lots} - position.reserved_lots + released.lots - ahead.sold_lots;
   return leaves_of(order) <= free_lots ||
          state.ledger.account(owner.account).account.may_sell_short;
+}
+
+// A sweep that takes from other accounts alone: order by order, as levels do not know whose they
+// are.
+SweepResult sweep_of_others(const ExchangeState& state, const SweepRequest& request,
+                            SelfTradePrevention prevention, const OrderOwner& owner) {
+  const FastBook& book = state.instruments[owner.instrument].book;
+  SweepResult result;
+  for (const BookLevel& level : book.levels(request.side)) {
+    if (!crosses(request.side, level.price_ticks, request.limit_price_ticks)) break;
+    for (const Slot slot : book.queue(request.side, level.price_ticks)) {
+      if (result.qty_lots == request.qty_lots || result.fills == request.fills_max) return result;
+      const bool own = state.orders.owner(slot).account == owner.account;
+      if (own && prevention != SelfTradePrevention::kCancelOldest) return result;
+      ++result.fills;
+      if (own) continue;
+      const QtyLots qty =
+          std::min(request.qty_lots - result.qty_lots, state.orders[slot].leaves_lots());
+      result.qty_lots += qty;
+      result.lot_ticks += WideInteger{qty} * level.price_ticks;
+    }
+  }
+  return result;
 }
 
 }  // namespace
@@ -88,18 +112,27 @@ Reason check_open_orders(const ExchangeState& state, const OrderCore& order,
 }
 
 WideInteger cash_needed_micros(const ExchangeState& state, const OrderCore& order,
-                               Slot instrument) {
+                               const OrderOwner& owner) {
   if (order.type == OrderType::kLimit) {
-    return state.reservation_micros(order, instrument, leaves_of(order));
+    return state.reservation_micros(order, owner.instrument, leaves_of(order));
   }
-  return sweep(state, order, instrument).lot_ticks *
-         state.instruments[instrument].instrument.tick_value_micros;
+  return sweep(state, order, owner).lot_ticks *
+         state.instruments[owner.instrument].instrument.tick_value_micros;
 }
 
-SweepResult sweep(const ExchangeState& state, const OrderCore& order, Slot instrument) {
-  return state.instruments[instrument].book.sweep({opposite(order.side), effective_limit(order),
-                                                   leaves_of(order),
-                                                   state.limits.max_fills_per_command});
+SweepResult sweep(const ExchangeState& state, const OrderCore& order, const OrderOwner& owner) {
+  const SweepRequest request{opposite(order.side), effective_limit(order), leaves_of(order),
+                             state.limits.max_fills_per_command};
+  if (order.self_trade_prevention == SelfTradePrevention::kNone) {
+    return state.instruments[owner.instrument].book.sweep(request);
+  }
+  return sweep_of_others(state, request, order.self_trade_prevention, owner);
+}
+
+bool would_trade(const ExchangeState& state, const OrderCore& order, Slot instrument) {
+  const Side resting_side = opposite(order.side);
+  const BookFront front = state.instruments[instrument].book.front(resting_side);
+  return front.slot != kNoSlot && crosses(resting_side, front.price_ticks, effective_limit(order));
 }
 
 void reserve(ExchangeState& state, Slot slot, QtyLots lots) {

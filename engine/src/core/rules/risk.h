@@ -44,11 +44,15 @@ struct Ahead {
 // The cash that the order needs when it enters. A limit order reserves its worst case. A market
 // order never rests, so its cost is known: exactly what it would sweep now.
 [[nodiscard]] WideInteger cash_needed_micros(const ExchangeState& state, const OrderCore& order,
-                                             Slot instrument);
+                                             const OrderOwner& owner);
 
-// The trades of the order if it were matched now.
+// The trades of the order if it were matched now. Orders that self-trade prevention cancels on the
+// way count as fills without a quantity.
 [[nodiscard]] SweepResult sweep(const ExchangeState& state, const OrderCore& order,
-                                Slot instrument);
+                                const OrderOwner& owner);
+
+// True if the order meets another at once, of whatever account.
+[[nodiscard]] bool would_trade(const ExchangeState& state, const OrderCore& order, Slot instrument);
 
 // Reserves the needs of `lots` more of an open order; negative `lots` release them.
 void reserve(ExchangeState& state, Slot order, QtyLots lots);

@@ -17,7 +17,9 @@ bool has_meaning(const NewOrder& command) {
   if (command.time_in_force < TimeInForce::kDay || command.time_in_force > TimeInForce::kFok) {
     return false;
   }
-  return command.position_intent <= PositionIntent::kSellToClose;
+  if (command.position_intent > PositionIntent::kSellToClose) return false;
+  if (command.self_trade_prevention > SelfTradePrevention::kCancelBoth) return false;
+  return !command.post_only || may_rest(command.type, command.time_in_force);
 }
 
 Reason validate(const OrderCore& order, const DefineInstrument& terms) {

@@ -12,7 +12,7 @@ namespace openvenue::core {
          (time_in_force == TimeInForce::kDay || time_in_force == TimeInForce::kGtc);
 }
 
-// True if every field is one of its enumeration.
+// True if every field is one of its enumeration, and a post-only order may rest.
 [[nodiscard]] bool has_meaning(const NewOrder& command);
 
 // The first of the instrument's terms that the order breaks, or kNone. `order` is new, or what a

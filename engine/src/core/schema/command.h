@@ -17,6 +17,8 @@ struct OrderTerms {
   OrderType type = OrderType::kLimit;
   TimeInForce time_in_force = TimeInForce::kDay;
   PositionIntent position_intent = PositionIntent::kUnspecified;
+  SelfTradePrevention self_trade_prevention = SelfTradePrevention::kNone;
+  bool post_only = false;  // refused where it would trade at once; of orders that may rest
   friend bool operator==(const OrderTerms&, const OrderTerms&) = default;
 };
 

@@ -36,6 +36,8 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("client_order_id", record.client_order_id);
   visit.since(3, "position_intent", record.position_intent);
   visit.since(3, "history_checked", record.history_checked);
+  visit.since(4, "self_trade_prevention", record.self_trade_prevention);
+  visit.since(4, "post_only", record.post_only);
 }
 
 template <Is<CancelOrder> T, class Visit>
@@ -286,6 +288,8 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("updated_sequence", record.updated_sequence);
   visit.field("client_order_id", record.client_order_id);
   visit.since(3, "position_intent", record.position_intent);
+  visit.since(4, "self_trade_prevention", record.self_trade_prevention);
+  visit.since(4, "post_only", record.post_only);
 }
 
 template <Is<UsedClientId> T, class Visit>

@@ -112,6 +112,20 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames =
   return {};
 }
 
+[[nodiscard]] constexpr std::string_view name_of(SelfTradePrevention prevention) {
+  switch (prevention) {
+    case SelfTradePrevention::kNone:
+      return "none";
+    case SelfTradePrevention::kCancelNewest:
+      return "cancel_newest";
+    case SelfTradePrevention::kCancelOldest:
+      return "cancel_oldest";
+    case SelfTradePrevention::kCancelBoth:
+      return "cancel_both";
+  }
+  return {};
+}
+
 [[nodiscard]] constexpr std::string_view name_of(Reason reason) {
   switch (reason) {
     case Reason::kNone:
@@ -158,6 +172,8 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames =
       return "position_intent_mismatch";
     case Reason::kAccountPositionLimit:
       return "account_position_limit";
+    case Reason::kPostOnlyWouldTrade:
+      return "post_only_would_trade";
     case Reason::kUserCanceled:
       return "user_canceled";
     case Reason::kImmediateOrCancel:
@@ -170,6 +186,8 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames =
       return "day_ended";
     case Reason::kFillLimit:
       return "fill_limit";
+    case Reason::kSelfTrade:
+      return "self_trade";
   }
   return {};
 }

@@ -27,7 +27,11 @@ std::uint64_t body_of(const Order& order, PositionIntent intent) {
                               std::uint64_t{order.instrument} << 32;
   const auto qty = static_cast<std::uint64_t>(order.qty_lots);
   const auto price = static_cast<std::uint64_t>(order.limit_price_ticks);
-  return mix(mix(mix(kNewOrderSeed, words), qty), price);
+  const std::uint64_t body = mix(mix(mix(kNewOrderSeed, words), qty), price);
+  // Terms that came later. Without them the number is as it was, so stored ids stay known.
+  const std::uint64_t later = number(order.self_trade_prevention) | std::uint64_t{order.post_only}
+                                                                        << 8;
+  return later == 0 ? body : mix(body, later);
 }
 
 std::uint64_t body_of(OrderId replaces, const ReplaceTerms& terms) {

@@ -46,7 +46,10 @@ void NaiveExchange::carry_out(const NewOrder& command) {
              {TimeInForce::kDay, TimeInForce::kGtc, TimeInForce::kIoc, TimeInForce::kFok}) &&
       one_of(command.position_intent,
              {PositionIntent::kUnspecified, PositionIntent::kBuyToOpen, PositionIntent::kBuyToClose,
-              PositionIntent::kSellToOpen, PositionIntent::kSellToClose});
+              PositionIntent::kSellToOpen, PositionIntent::kSellToClose}) &&
+      one_of(command.self_trade_prevention,
+             {SelfTradePrevention::kNone, SelfTradePrevention::kCancelNewest,
+              SelfTradePrevention::kCancelOldest, SelfTradePrevention::kCancelBoth});
   if (!meaningful) return reject(Reason::kInvalidOrder);
 
   Order wanted;
@@ -59,6 +62,9 @@ void NaiveExchange::carry_out(const NewOrder& command) {
   wanted.limit_price_ticks = command.limit_price_ticks;
   wanted.client_order_id = command.client_order_id;
   wanted.position_intent = command.position_intent;
+  wanted.self_trade_prevention = command.self_trade_prevention;
+  wanted.post_only = command.post_only;
+  if (wanted.post_only && !may_rest(wanted)) return reject(Reason::kInvalidOrder);
   Reason reason = check_terms(wanted);
   if (reason == Reason::kNone) reason = check_intent(wanted);
   if (reason == Reason::kNone) reason = check_amounts(wanted);
@@ -70,6 +76,7 @@ void NaiveExchange::carry_out(const NewOrder& command) {
     }
     if (open_order_count() >= limits_.max_open_orders) reason = Reason::kOpenOrderLimit;
   }
+  if (reason == Reason::kNone) reason = check_post_only(wanted);
   if (reason != Reason::kNone) return reject(reason);
 
   Order& order = open(wanted, command);
@@ -149,6 +156,7 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   }
   if (reason == Reason::kNone) reason = check_amounts(wanted);
   if (reason == Reason::kNone) reason = check_means(wanted, &old);
+  if (reason == Reason::kNone) reason = check_post_only(wanted);
   if (reason != Reason::kNone) return reject(reason, id);
 
   const bool keeps_priority =
@@ -326,6 +334,11 @@ Reason NaiveExchange::check_means(const Order& order, const Order* replaced) con
   return needed <= power ? Reason::kNone : Reason::kInsufficientCash;
 }
 
+Reason NaiveExchange::check_post_only(const Order& order) {
+  const bool meets_one = best_against(order) != nullptr;
+  return order.post_only && meets_one ? Reason::kPostOnlyWouldTrade : Reason::kNone;
+}
+
 Reason NaiveExchange::check_place(AccountId account, InstrumentId instrument) const {
   if (holdings_.contains({account, instrument})) return Reason::kNone;
   if (holdings_.size() >= limits_.max_positions) return Reason::kCapacity;
@@ -404,7 +417,7 @@ void NaiveExchange::forget_ended_orders(std::size_t records_max) {
 }
 
 void NaiveExchange::match(Order& taker) {
-  for (std::uint32_t fills = 0; taker.open(); ++fills) {
+  for (std::uint32_t met = 0; taker.open(); ++met) {
     Order* maker = best_against(taker);
     if (maker == nullptr) {
       if (may_rest(taker)) return queue_up(taker);
@@ -412,8 +425,20 @@ void NaiveExchange::match(Order& taker) {
                                                             : Reason::kImmediateOrCancel);
     }
     // It would stand crossed, so it cannot rest.
-    if (fills == limits_.max_fills_per_command) return cancel(taker, Reason::kFillLimit);
-    trade(*maker, taker);
+    if (met == limits_.max_fills_per_command) return cancel(taker, Reason::kFillLimit);
+    if (maker->account != taker.account ||
+        taker.self_trade_prevention == SelfTradePrevention::kNone) {
+      trade(*maker, taker);
+      continue;
+    }
+    const auto canceled = [&](SelfTradePrevention one) {
+      return one_of(taker.self_trade_prevention, {one, SelfTradePrevention::kCancelBoth});
+    };
+    if (canceled(SelfTradePrevention::kCancelOldest)) {
+      leave_queue(*maker);
+      cancel(*maker, Reason::kSelfTrade);
+    }
+    if (canceled(SelfTradePrevention::kCancelNewest)) cancel(taker, Reason::kSelfTrade);
   }
 }
 
@@ -446,6 +471,12 @@ NaiveExchange::Sweep NaiveExchange::sweep(const Order& taker) const {
   Sweep swept;
   for (const OrderId id : makers) {
     const Order& maker = orders_.at(id);
+    if (maker.account == taker.account &&
+        taker.self_trade_prevention != SelfTradePrevention::kNone) {
+      // It is canceled, or it ends the order.
+      if (taker.self_trade_prevention == SelfTradePrevention::kCancelOldest) continue;
+      break;
+    }
     const QtyLots wanted = taker.qty_lots - taker.filled_lots - swept.qty_lots;
     const QtyLots qty = std::min(maker.leaves_lots(), wanted);
     swept.qty_lots += qty;

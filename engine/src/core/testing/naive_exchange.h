@@ -104,6 +104,7 @@ class NaiveExchange {
                                   const Order* besides) const;
   [[nodiscard]] std::size_t open_orders_of(AccountId account) const;
   [[nodiscard]] Holding holding(AccountId account, InstrumentId instrument) const;
+  [[nodiscard]] Reason check_post_only(const Order& order);
   // Why the account cannot have a position in that instrument, or kNone.
   [[nodiscard]] Reason check_place(AccountId account, InstrumentId instrument) const;
   // The pairs of account and instrument that hold lots or have an open order.

@@ -148,6 +148,10 @@ class RandomFlow {
     order.client_order_id = client_order_id();
     if (one_in(4)) order.position_intent = static_cast<PositionIntent>(between(0, 4 + one_in(20)));
     order.history_checked = one_in(3);
+    if (one_in(3)) {
+      order.self_trade_prevention = static_cast<SelfTradePrevention>(between(0, 3 + one_in(20)));
+    }
+    order.post_only = one_in(8);
     return order;
   }
 
@@ -181,13 +185,15 @@ class RandomFlow {
     return body;
   }
   void vary(NewOrder& order) {
-    const auto kind = between(0, 5);
+    const auto kind = between(0, 7);
     if (kind == 0) order.instrument = instrument();
     if (kind == 1) order.side = opposite(order.side);
     if (kind == 2) order.type = one_in(2) ? OrderType::kMarket : OrderType::kLimit;
     if (kind == 3) order.time_in_force = static_cast<TimeInForce>(between(1, 4));
     if (kind == 4) order.qty_lots += between(-1, 1);
     if (kind == 5) order.limit_price_ticks += between(-1, 1);
+    if (kind == 6) order.self_trade_prevention = static_cast<SelfTradePrevention>(between(0, 3));
+    if (kind == 7) order.post_only = !order.post_only;
   }
   void vary(ReplaceOrder& order) {
     const auto kind = between(0, 4);

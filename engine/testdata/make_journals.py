@@ -1,9 +1,9 @@
-"""Make the journals in this folder, with an engine that writes journal format 2.
+"""Make journals as an older engine leaves them behind, in FOLDER/closed and FOLDER/killed.
 
-    python make.py PATH_TO_OPENVENUE_ENGINE
+    python make_journals.py PATH_TO_OPENVENUE_ENGINE FOLDER
 
-`closed` and `killed` were made with the binary of git 024aaad, the last one that wrote format 2. Do
-not make them again with a later engine: they stand for the journals that such engines left behind.
+journal-v3 was made with the binary of git 9ce1a95, the last one that wrote format 3; journal-v2, by
+this script's form of then, with that of 024aaad. Do not make them again with a later engine.
 
   closed   several segments, two snapshots, two starts, every kind of command and event, a clean end
   killed   one segment, no snapshot, killed right after an answer: no clean end
@@ -27,7 +27,8 @@ import grpc
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.engine.v1 import engine_pb2_grpc as rpc
 
-HERE = Path(__file__).resolve().parent
+TOKEN = "an-administrator-of-tests"
+AS_OPS = [("authorization", f"Bearer {TOKEN}")]
 UNKNOWN_ACCOUNT = 999
 FILLER = "x" * 100  # its orders are rejected; they fill segments and compress well
 
@@ -41,23 +42,33 @@ class Engine:
     def __init__(self, binary: str, data: Path, *options: str) -> None:
         self._binary = binary
         self.data = data
-        port_file = data.with_suffix(".port")
+        port_file, admin_port_file = data.with_suffix(".port"), data.with_suffix(".admin-port")
         port_file.unlink(missing_ok=True)
+        tokens = data.with_suffix(".tokens")
+        tokens.mkdir(exist_ok=True)
+        (tokens / "ops").write_text(TOKEN)
         far_off = time.strftime("%H:%M", time.gmtime(time.time() + 12 * 3600))
         command = [binary, "serve", "--data-dir", str(data), "--listen", "127.0.0.1:0"]
         command += ["--metrics-listen", "", "--port-file", str(port_file)]
+        command += ["--admin-listen", "127.0.0.1:0", "--admin-port-file", str(admin_port_file)]
+        command += ["--admin-tokens", str(tokens)]
         command += ["--day-end-utc", far_off, "--segment-bytes", str(1 << 20), *LIMITS, *options]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         while not port_file.exists():
             assert self.process.poll() is None, "the engine does not serve"
             time.sleep(0.01)
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port_file.read_text().strip()}")
-        self.admin = rpc.AdminStub(self._channel)
+        admin_port = admin_port_file.read_text().strip()
+        self._admin_channel = grpc.insecure_channel(f"127.0.0.1:{admin_port}")
+        self._admin = rpc.AdminStub(self._admin_channel)
         self._trading = rpc.TradingStub(self._channel)
         self._requests = 0
 
     def apply(self, **command: Any) -> pb.AdminResponse:
-        return self.admin.Apply(pb.AdminRequest(**command), timeout=10)
+        return self._admin.Apply(pb.AdminRequest(**command), timeout=10, metadata=AS_OPS)
+
+    def take_snapshot(self) -> None:
+        self._admin.TakeSnapshot(pb.TakeSnapshotRequest(), timeout=30, metadata=AS_OPS)
 
     def submit(self, *bodies: dict[str, Any]) -> list[pb.Reply]:
         requests = [pb.Request(request_id=index, **body) for index, body in enumerate(bodies)]
@@ -88,6 +99,9 @@ class Engine:
         )
         return self.submit({"replace_order": body})[0]
 
+    def cancel_many(self, account: int, **which: Any) -> pb.Reply:
+        return self.submit({"cancel_orders": pb.CancelOrders(account_id=account, **which)})[0]
+
     def fill_segments(self, batches: int, tag: str) -> None:
         for batch in range(batches):
             yielded = filler(tag, batch)
@@ -96,6 +110,7 @@ class Engine:
 
     def stop(self) -> None:
         self._channel.close()
+        self._admin_channel.close()
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(30) == 0
 
@@ -103,6 +118,7 @@ class Engine:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self._channel.close()
+        self._admin_channel.close()
 
 
 def filler(tag: str, batch: int) -> Iterator[dict[str, Any]]:
@@ -226,6 +242,16 @@ def trade(engine: Engine, tag: str) -> None:
     for n in range(10):
         engine.order(2, f"{tag}-small-{n}", limit_price_ticks=980, qty_lots=1)
     engine.order(1, f"{tag}-sweep", limit_price_ticks=980, qty_lots=100, **sell)  # the fill limit
+    engine.order(3, f"{tag}-intent", position_intent=pb.POSITION_INTENT_SELL_TO_OPEN, **sell)
+    engine.order(
+        3,
+        f"{tag}-closes",
+        limit_price_ticks=2000,
+        position_intent=pb.POSITION_INTENT_SELL_TO_CLOSE,
+        **sell,
+    )
+    engine.cancel_many(2, side=pb.SIDE_SELL)
+    engine.cancel_many(3, instrument_id=1)
     engine.apply(end_trading_day=pb.EndTradingDay())
     engine.cancel(3, asks[-1].order.order_id)
 
@@ -235,10 +261,9 @@ def journal(binary: str, tool: str, data: Path, *options: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def keep(binary: str, data: Path) -> None:
-    """Put the journal's files, compressed, and what the binary says of it beside this script."""
-    folder = HERE / data.name
-    folder.mkdir(exist_ok=True)
+def keep(binary: str, data: Path, folder: Path) -> None:
+    """Put the journal's files, compressed, and what the binary says of it into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
     for file in sorted([*data.glob("journal-*.ovj"), *data.glob("snapshot-*.ovs")]):
@@ -255,14 +280,14 @@ def make_closed(binary: str, data: Path) -> None:
     open_market(engine)
     trade(engine, "first")
     engine.fill_segments(6, "first")
-    engine.admin.TakeSnapshot(pb.TakeSnapshotRequest(), timeout=30)
+    engine.take_snapshot()
     trade(engine, "second")
     engine.stop()
     # Other limits: a second Configure.
     engine = Engine(binary, data, "--max-orders", "2048", "--snapshot-interval", "0")
     engine.fill_segments(6, "second")
     trade(engine, "third")
-    engine.admin.TakeSnapshot(pb.TakeSnapshotRequest(), timeout=30)
+    engine.take_snapshot()
     trade(engine, "fourth")
     engine.stop()
 
@@ -277,12 +302,12 @@ def make_killed(binary: str, data: Path) -> None:
 
 
 def main() -> None:
-    binary = sys.argv[1]
+    binary, folder = sys.argv[1], Path(sys.argv[2])
     with tempfile.TemporaryDirectory() as scratch:
         for make in (make_closed, make_killed):
             data = Path(scratch) / make.__name__.removeprefix("make_")
             make(binary, data)
-            keep(binary, data)
+            keep(binary, data, folder / data.name)
 
 
 if __name__ == "__main__":

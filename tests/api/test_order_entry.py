@@ -3,6 +3,8 @@
 import contextlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -452,6 +454,14 @@ def almost_orders(draw: st.DrawFn) -> bytes:
 
 
 AAPL = Instrument(1, "id", "AAPL", "Apple", "us_equity", True, 10**7, 10**9, 1, 10**7, 10**6)
+
+
+@pytest.mark.parametrize("field", [{"self_trade_prevention": "cancel_both"}, {"post_only": True}])
+def test_a_field_that_an_older_engine_would_ignore_is_refused(field: dict[str, Any]) -> None:
+    wanted = decode_new_order(json.dumps(limit_order() | field).encode())
+    fill_in(pb.NewOrder(), wanted, replace(AAPL, engine_schema=4))
+    with pytest.raises(Problem, match=f"older version, which does not know {next(iter(field))}"):
+        fill_in(pb.NewOrder(), wanted, replace(AAPL, engine_schema=3))
 
 
 @settings(max_examples=examples(300), deadline=None)

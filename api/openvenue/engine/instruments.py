@@ -40,6 +40,8 @@ class Instrument:
     min_price_ticks: int
     max_price_ticks: int
     max_order_qty_lots: int
+    engine_schema: int = 0
+    """Schema version of its engine: which fields of an order that knows. 0: unknown."""
 
     def value_micros(self, lots: int, price_ticks: int) -> int:
         """Return the value of `lots` at a price. One lot at one tick is whole micros."""
@@ -150,7 +152,7 @@ class Instruments:
             _log.warning("instruments not refreshed", reason=error.code().name)
             return False
         by_id = {
-            info.terms.instrument_id: instrument_of(info.terms, self._ids)
+            info.terms.instrument_id: instrument_of(info.terms, self._ids, response.schema_version)
             for info in response.instruments
             if self._understood(info.terms)
         }
@@ -178,7 +180,7 @@ class Instruments:
         return understood
 
 
-def instrument_of(terms: pb.DefineInstrument, ids: IdSpace) -> Instrument:
+def instrument_of(terms: pb.DefineInstrument, ids: IdSpace, engine_schema: int = 0) -> Instrument:
     """Return the instrument that has these terms; `ids` are those of the shard's instruments.
 
     Raises UnknownEnumerator for an asset class of a later version.
@@ -195,4 +197,5 @@ def instrument_of(terms: pb.DefineInstrument, ids: IdSpace) -> Instrument:
         min_price_ticks=terms.min_price_ticks,
         max_price_ticks=terms.max_price_ticks,
         max_order_qty_lots=terms.max_order_qty_lots,
+        engine_schema=engine_schema,
     )

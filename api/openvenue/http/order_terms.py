@@ -23,6 +23,8 @@ _side_of = SIDES.numbers.get
 _type_of = ORDER_TYPES.numbers.get
 _time_in_force_of = TIMES_IN_FORCE.numbers.get
 
+_INSTRUCTIONS_SINCE = 4  # schema version, see engine.proto
+
 _IDS_PER_DRAW = 256  # a draw is a system call
 _random_ids: list[str] = []
 
@@ -50,10 +52,21 @@ def fill_in(order: pb.NewOrder, wanted: NewOrderRequest, instrument: Instrument)
     if wanted.position_intent is not None:
         order.position_intent = _position_intent(wanted.position_intent, wanted.side)
     if wanted.self_trade_prevention is not None:
+        _check_engine_knows("self_trade_prevention", instrument)
         order.self_trade_prevention = _self_trade_prevention(wanted.self_trade_prevention)
     if wanted.post_only:
+        _check_engine_knows("post_only", instrument)
         check_post_only(order_type, time_in_force)
         order.post_only = True
+
+
+def _check_engine_knows(field: str, instrument: Instrument) -> None:
+    # An older engine would ignore the field and trade.
+    if instrument.engine_schema < _INSTRUCTIONS_SINCE:
+        raise problems.unprocessable(
+            f"the matching engine is of an older version, which does not know {field}: "
+            "leave it out until the engine is upgraded"
+        )
 
 
 def check_post_only(

@@ -112,6 +112,7 @@ grpc::Status AdminService::ListInstruments(grpc::ServerContext* context,
   const auto& list = std::get<runtime::InstrumentList>(reply.body);
   for (const auto& instrument : list.instruments) encode(instrument, *response->add_instruments());
   response->set_more(list.more);
+  response->set_schema_version(core::kSchemaVersion);
   return status;
 }
 

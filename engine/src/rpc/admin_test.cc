@@ -280,6 +280,7 @@ TEST_F(AdminTest, ListsInstrumentsInPagesToo) {
     for (const auto& each : page.instruments()) found.push_back(each.terms().instrument_id());
   } while (page.more());
   EXPECT_THAT(found, ElementsAre(1, 3, 7));
+  EXPECT_EQ(page.schema_version(), core::kSchemaVersion);
 }
 
 TEST_F(AdminTest, ShowsOneAccountAndSaysWhichThereIsNot) {

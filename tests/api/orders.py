@@ -9,6 +9,14 @@ from openvenue.security.keys import NewKey
 
 from tests.support.venue import Bearer, key_headers
 
+# Settings of a venue whose engine soon forgets orders that ended, and their ids.
+FORGETFUL = {
+    "OPENVENUE_ENGINE_MAX_ORDERS": "8",
+    "OPENVENUE_ENGINE_MAX_OPEN_ORDERS": "4",
+    "OPENVENUE_ENGINE_MAX_CLIENT_IDS": "8",
+    "OPENVENUE_ENGINE_MAX_ACCOUNTS": "2",
+}
+
 
 def limit_order(**changes: Any) -> dict[str, Any]:
     """Return a day order to buy 10 AAPL at 10; None drops a field."""

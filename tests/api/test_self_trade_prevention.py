@@ -8,7 +8,7 @@ import pytest
 from openvenue.security.keys import NewKey
 from sqlalchemy import text
 
-from tests.api.orders import limit_order, market_order
+from tests.api.orders import FORGETFUL, limit_order, market_order
 from tests.support.venue import Venue, in_database
 
 PRICE = "61"
@@ -204,13 +204,7 @@ def test_a_word_that_is_none_and_a_change_are_refused(sides: Sides) -> None:
 def test_the_history_recognizes_an_order_that_the_engine_has_forgotten(
     new_venue: Callable[..., Venue],
 ) -> None:
-    limits = {
-        "OPENVENUE_ENGINE_MAX_ORDERS": "8",
-        "OPENVENUE_ENGINE_MAX_OPEN_ORDERS": "4",
-        "OPENVENUE_ENGINE_MAX_CLIENT_IDS": "8",
-        "OPENVENUE_ENGINE_MAX_ACCOUNTS": "2",
-    }
-    venue = new_venue(**limits).start()
+    venue = new_venue(**FORGETFUL).start()
     with venue.client(venue.open_account(1)) as client:
         bodies = [
             limit_order(client_order_id="prevented", self_trade_prevention="cancel_both"),

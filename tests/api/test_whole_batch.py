@@ -9,7 +9,7 @@ import httpx
 import pytest
 from openvenue.security.keys import NewKey
 
-from tests.api.orders import limit_order, market_order
+from tests.api.orders import FORGETFUL, limit_order, market_order
 from tests.support.venue import Venue
 
 BATCH = "/v2/orders:batch"
@@ -150,13 +150,7 @@ def test_an_account_without_shorting_sells_together_what_it_has(
 def test_what_the_engine_has_forgotten_comes_from_the_history(
     new_venue: Callable[..., Venue],
 ) -> None:
-    limits = {
-        "OPENVENUE_ENGINE_MAX_ORDERS": "8",
-        "OPENVENUE_ENGINE_MAX_OPEN_ORDERS": "4",
-        "OPENVENUE_ENGINE_MAX_CLIENT_IDS": "8",
-        "OPENVENUE_ENGINE_MAX_ACCOUNTS": "2",
-    }
-    venue = new_venue(**limits).start()
+    venue = new_venue(**FORGETFUL).start()
     with venue.client(venue.open_account(1)) as client:
         orders = [limit_order(client_order_id=f"{n}", time_in_force="ioc") for n in range(3)]
         first = entered(send(client, *orders))

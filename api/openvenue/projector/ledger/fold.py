@@ -23,7 +23,7 @@ _WITHOUT_ROWS = ("rejected", "duplicate", "trading_day_ended", "orders_canceled"
 
 
 class Instructions(NamedTuple):
-    """What a client asked of an order beside its terms; an order that replaces it has the same."""
+    """What the client asks of an order beside its terms. A replacement keeps it."""
 
     position_intent: str | None = None
     self_trade_prevention: str | None = None

@@ -49,8 +49,8 @@ enum class PositionIntent : std::uint8_t {
   kSellToClose = 4,
 };
 
-// What happens where an incoming order would trade with an order of its own account. As FIX's
-// SelfMatchPreventionInstruction (tag 2964), the order that comes decides.
+// What an incoming order cancels in place of a trade with an order of its own account. The incoming
+// order decides, as in FIX (tag 2964, SelfMatchPreventionInstruction).
 enum class SelfTradePrevention : std::uint8_t {
   kNone = 0,          // they trade
   kCancelNewest = 1,  // the rest of the order that comes is canceled

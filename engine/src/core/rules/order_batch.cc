@@ -35,8 +35,7 @@ class Batch {
     bool has_market_order = false;
   };
 
-  [[nodiscard]] bool would_trade_behind(const OfInstrument& before, const Order& order,
-                                        Slot instrument) const;
+  [[nodiscard]] static bool may_meet(const OfInstrument& before, const Order& order);
   [[nodiscard]] std::uint64_t makers_met(Slot instrument, Side taker, const OfSide& taken) const;
 
   const ExchangeState& state_;
@@ -74,9 +73,9 @@ Reason Batch::add(const NewOrder& command, Slot account) {
   if (reason != Reason::kNone) return reason;
   reason = check_open_orders(state_, order, owner, ahead);
   if (reason != Reason::kNone) return reason;
-  if (order.post_only && would_trade_behind(before, order, instrument)) {
-    return Reason::kPostOnlyWouldTrade;
-  }
+  reason = check_post_only(state_, order, instrument);
+  if (reason != Reason::kNone) return reason;
+  if (order.post_only && may_meet(before, order)) return Reason::kPostOnlyWouldTrade;
 
   ++orders_;
   if (order.self_trade_prevention == SelfTradePrevention::kCancelOldest) {
@@ -97,13 +96,11 @@ Reason Batch::add(const NewOrder& command, Slot account) {
   return Reason::kNone;
 }
 
-// True if the order might trade at once behind those before it. They may rest at their limits.
-bool Batch::would_trade_behind(const OfInstrument& before, const Order& order,
-                               Slot instrument) const {
+// True if the order would trade with one of those before it that rests at its limit.
+bool Batch::may_meet(const OfInstrument& before, const Order& order) {
   const PriceTicks price =
       order.side == Side::kBuy ? before.sold.worst_price : before.bought.worst_price;
-  return would_trade(state_, order, instrument) ||
-         crosses(opposite(order.side), price, effective_limit(order));
+  return crosses(opposite(order.side), price, effective_limit(order));
 }
 
 std::uint64_t Batch::fills_max() const {

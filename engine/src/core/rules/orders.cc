@@ -89,9 +89,8 @@ void Orders::enter(const NewOrder& command) {
   if (reason != Reason::kNone) return reject(reason);
   reason = check_open_orders(state_, order, owner);
   if (reason != Reason::kNone) return reject(reason);
-  if (order.post_only && would_trade(state_, order, instrument)) {
-    return reject(Reason::kPostOnlyWouldTrade);
-  }
+  reason = check_post_only(state_, order, instrument);
+  if (reason != Reason::kNone) return reject(reason);
 
   const Slot slot = open(order, owner, {}, sent);
   events_.emplace_back(OrderAccepted{state_.last_sequence});
@@ -169,9 +168,8 @@ void Orders::replace(const ReplaceOrder& command) {
   reason = check_risk(state_, order, owner,
                       {state_.reservation_micros(old, owner.instrument, old_leaves), old_leaves});
   if (reason != Reason::kNone) return reject(reason, id);
-  if (order.post_only && would_trade(state_, order, owner.instrument)) {
-    return reject(Reason::kPostOnlyWouldTrade, id);
-  }
+  reason = check_post_only(state_, order, owner.instrument);
+  if (reason != Reason::kNone) return reject(reason, id);
 
   const bool keeps_priority =
       order.limit_price_ticks == old.limit_price_ticks && order.qty_lots <= old.qty_lots;

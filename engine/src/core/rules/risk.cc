@@ -129,10 +129,13 @@ SweepResult sweep(const ExchangeState& state, const OrderCore& order, const Orde
   return sweep_of_others(state, request, order.self_trade_prevention, owner);
 }
 
-bool would_trade(const ExchangeState& state, const OrderCore& order, Slot instrument) {
+Reason check_post_only(const ExchangeState& state, const OrderCore& order, Slot instrument) {
+  if (!order.post_only) return Reason::kNone;
   const Side resting_side = opposite(order.side);
   const BookFront front = state.instruments[instrument].book.front(resting_side);
-  return front.slot != kNoSlot && crosses(resting_side, front.price_ticks, effective_limit(order));
+  const bool meets_one =
+      front.slot != kNoSlot && crosses(resting_side, front.price_ticks, effective_limit(order));
+  return meets_one ? Reason::kPostOnlyWouldTrade : Reason::kNone;
 }
 
 void reserve(ExchangeState& state, Slot slot, QtyLots lots) {

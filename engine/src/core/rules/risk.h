@@ -51,8 +51,10 @@ struct Ahead {
 [[nodiscard]] SweepResult sweep(const ExchangeState& state, const OrderCore& order,
                                 const OrderOwner& owner);
 
-// True if the order meets another at once, of whatever account.
-[[nodiscard]] bool would_trade(const ExchangeState& state, const OrderCore& order, Slot instrument);
+// kPostOnlyWouldTrade if the order is post-only and meets another at once, of whatever account; or
+// kNone.
+[[nodiscard]] Reason check_post_only(const ExchangeState& state, const OrderCore& order,
+                                     Slot instrument);
 
 // Reserves the needs of `lots` more of an open order; negative `lots` release them.
 void reserve(ExchangeState& state, Slot order, QtyLots lots);

@@ -5,10 +5,12 @@ from datetime import datetime
 
 import httpx
 import pytest
+from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.security.keys import NewKey
 
 from tests.api.orders import limit_order
-from tests.support.venue import Venue
+from tests.support.venue import INSTRUMENTS, Venue
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -133,6 +135,24 @@ def test_assets_are_listed_and_filtered(client: httpx.Client) -> None:
     assert symbols(exchange="NASDAQ") == ["AAPL", "OLD"]
     assert symbols(exchange="NYSE") == symbols(exchange="CRYPTO") == []
     assert symbols(attributes="has_options,ipo") == []
+
+
+def test_the_list_of_assets_is_the_engines_or_none(venue_with: Callable[..., Venue]) -> None:
+    """A client may keep its first list for ever, as ccxt does: an old one would be a lie."""
+    venue = venue_with(projector=False)
+    with venue.client(venue.open_account()) as client:
+        for number in (901, 902):
+            terms = pb.DefineInstrument()
+            terms.CopyFrom(INSTRUMENTS[0])
+            terms.instrument_id, terms.symbol = number, f"NEW{number}"
+            venue.apply(pb.AdminRequest(define_instrument=terms))
+            symbols = [asset["symbol"] for asset in client.get("/v2/assets").json()]
+            assert terms.symbol in symbols
+        venue.engine.pause()
+        answer = client.get("/v2/assets")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        venue.engine.resume()
+        wait_for(lambda: client.get("/v2/assets").status_code == 200)
 
 
 @pytest.mark.parametrize(

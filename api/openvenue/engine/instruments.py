@@ -1,8 +1,8 @@
 """The venue's instruments, kept in memory: every order needs one, and they rarely change.
 
-The cache asks the engine at the start, periodically, and for unknown symbols. It does the last at
-most once in an interval (default: a second), so that a stream of wrong symbols costs the engine
-nothing.
+The cache asks the engine at the start, periodically, for unknown symbols and for the whole list. It
+asks at most once in an interval (default: a second), so that a stream of wrong symbols costs the
+engine nothing.
 """
 
 import asyncio
@@ -96,6 +96,16 @@ class Instruments:
             symbol_or_asset_id
         )
 
+    async def list_now(self) -> list[Instrument]:
+        """Return all instruments by symbol, as the engine has them since the call.
+
+        For clients that keep the list for ever, as ccxt does. Raises EngineUnavailable as `find`
+        does.
+        """
+        if not await self._refresh_from_now():
+            raise EngineUnavailable("the instruments could not be read from the matching engine")
+        return self.all()
+
     async def of_id(self, instrument_id: int) -> Instrument:
         """Return the instrument of an engine id that came from the engine or its journal.
 
@@ -110,7 +120,7 @@ class Instruments:
         return instrument
 
     def all(self) -> list[Instrument]:
-        """Return all instruments by symbol."""
+        """Return all known instruments by symbol; see `list_now`."""
         return sorted(self._by_id.values(), key=lambda instrument: instrument.symbol)
 
     async def run(self) -> None:

@@ -59,7 +59,7 @@ async def list_assets(
     return json_response(
         [
             views.asset(instrument)
-            for instrument in worker.instruments.all()
+            for instrument in await worker.instruments.list_now()
             if (status is None or instrument.active == (status == "active"))
             and (classes is None or instrument.asset_class in classes)
             and exchange in (None, views.EXCHANGES[instrument.asset_class])

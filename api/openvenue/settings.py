@@ -331,7 +331,8 @@ class Settings(BaseSettings):
     oidc: OidcSettings = Field(default_factory=OidcSettings)
     instruments_refresh_s: Seconds = 30.0
     instruments_ask_interval_s: Seconds = Field(
-        default=1.0, description="least time between two questions for symbols that are not known"
+        default=1.0,
+        description="least time between two questions for unknown symbols and for the whole list",
     )
 
     tuning_file: Path | None = None

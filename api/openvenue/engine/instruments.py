@@ -90,8 +90,7 @@ class Instruments:
         if instrument is not None:
             return instrument
         metrics.INSTRUMENT_LOOKUPS.labels("miss").inc()
-        if not await self._refresh_from_now():
-            raise EngineUnavailable("the instruments could not be read from the matching engine")
+        await self._must_refresh()
         return self._by_name.get(symbol_or_asset_id.lower()) or self._by_name.get(
             symbol_or_asset_id
         )
@@ -102,8 +101,7 @@ class Instruments:
         For clients that keep the list for ever, as ccxt does. Raises EngineUnavailable as `find`
         does.
         """
-        if not await self._refresh_from_now():
-            raise EngineUnavailable("the instruments could not be read from the matching engine")
+        await self._must_refresh()
         return self.all()
 
     async def of_id(self, instrument_id: int) -> Instrument:
@@ -128,6 +126,10 @@ class Instruments:
         while True:
             await self._refresh_from_now()
             await asyncio.sleep(self._refresh_s if self.loaded else _LOADING_POLL_S)
+
+    async def _must_refresh(self) -> None:
+        if not await self._refresh_from_now():
+            raise EngineUnavailable("the instruments could not be read from the matching engine")
 
     async def _refresh_from_now(self) -> bool:
         """Ask the engine as soon as allowed; return True if it answered.

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 from openvenue.engine.v1 import engine_pb2 as pb
 
 Side = Literal["buy", "sell"]
-OrderType = Literal["market", "limit"]
+OrderType = Literal["market", "limit", "stop", "stop_limit"]
 TimeInForce = Literal["day", "gtc", "ioc", "fok"]
 OrderStatus = Literal["new", "partially_filled", "filled", "canceled", "expired", "replaced"]
 Accepted = Literal["accepted"]
@@ -53,7 +53,12 @@ def _words(kind: str, enumerators: Iterable[tuple[str, int]], first: int = 1) ->
 SIDES: Words[Side] = _words("side", pb.Side.items())
 ORDER_TYPES: Words[OrderType] = _words("order type", pb.OrderType.items())
 TIMES_IN_FORCE: Words[TimeInForce] = _words("time in force", pb.TimeInForce.items())
-ORDER_STATUSES: Words[OrderStatus] = _words("order status", pb.OrderStatus.items())
+ORDER_STATUSES: Words[OrderStatus] = _words(
+    "order status",
+    (each for each in pb.OrderStatus.items() if each[1] != pb.ORDER_STATUS_WAITING),
+)
+# Alpaca has no word for an order that waits for its stop price. The word itself means NEW.
+ORDER_STATUSES[pb.ORDER_STATUS_WAITING] = "new"
 POSITION_INTENTS: Words[PositionIntent] = _words("position intent", pb.PositionIntent.items())
 SELF_TRADE_PREVENTIONS: Words[SelfTradePrevention] = _words(
     "self trade prevention", pb.SelfTradePrevention.items()

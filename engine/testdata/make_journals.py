@@ -2,8 +2,9 @@
 
     python make_journals.py PATH_TO_OPENVENUE_ENGINE FOLDER
 
-journal-v3 was made with the binary of git 9ce1a95, the last one that wrote format 3; journal-v2, by
-this script's form of then, with that of 024aaad. Do not make them again with a later engine.
+journal-v4 was made with the binary of git a762011, the last one that wrote format 4. Earlier forms
+of this script made journal-v3 with that of 9ce1a95, and journal-v2 with that of 024aaad. Do not
+make them again with a later engine.
 
   closed   several segments, two snapshots, two starts, every kind of command and event, a clean end
   killed   one segment, no snapshot, killed right after an answer: no clean end
@@ -250,10 +251,27 @@ def trade(engine: Engine, tag: str) -> None:
         position_intent=pb.POSITION_INTENT_SELL_TO_CLOSE,
         **sell,
     )
+    give_instructions(engine, tag)
     engine.cancel_many(2, side=pb.SIDE_SELL)
     engine.cancel_many(3, instrument_id=1)
     engine.apply(end_trading_day=pb.EndTradingDay())
     engine.cancel(3, asks[-1].order.order_id)
+
+
+def give_instructions(engine: Engine, tag: str) -> None:
+    """Orders that are post-only, and orders that would trade with their own account's."""
+    engine.order(1, f"{tag}-post", limit_price_ticks=1, post_only=True)
+    engine.order(1, f"{tag}-post-trades", limit_price_ticks=99_000, qty_lots=1, post_only=True)
+    for word in ("BOTH", "NEWEST", "OLDEST"):  # the last one leaves no bid, and an ask
+        engine.order(2, f"{tag}-{word}-rests", limit_price_ticks=1005, qty_lots=2)
+        engine.order(
+            2,
+            f"{tag}-{word}-comes",
+            side=pb.SIDE_SELL,
+            limit_price_ticks=1005,
+            qty_lots=3,
+            self_trade_prevention=f"SELF_TRADE_PREVENTION_CANCEL_{word}",
+        )
 
 
 def journal(binary: str, tool: str, data: Path, *options: str) -> str:

@@ -177,6 +177,30 @@ def test_an_order_that_another_of_its_account_canceled_says_by_which_command(
     assert story(admin, passive["id"])["entries"][0]["details"]["post_only"] is True
 
 
+def test_a_stop_orders_story_says_when_the_engine_triggered_it(
+    administered: Venue, admin: httpx.Client, alice: NewKey, bob: NewKey
+) -> None:
+    waits = order(administered, alice, type="stop", limit_price=None, stop_price="105")
+    order(administered, bob, side="sell", qty="5", limit_price="106")
+    told = story(admin, waits["id"])
+    assert not told["ended"]
+    order(administered, bob, qty="1", limit_price="106")
+    told = story(admin, waits["id"])
+    assert happened(told) == [
+        ("new_order", ["accepted"]),
+        ("trigger_order", ["triggered", "trade", "canceled"]),
+    ]
+    entered, triggered = told["entries"]
+    # The price above which it does not trade is no limit price of the client's.
+    assert (entered["details"]["stop_price"], entered["details"]["limit_price"]) == (
+        "105",
+        "107.63",
+    )
+    assert (triggered["account_id"], triggered["administrator"]) == (None, None)
+    assert triggered["events"][2]["reason"] == "no_liquidity"
+    assert "trigger_order" not in {one["command"] for one in commands(admin)}
+
+
 def test_a_story_continues_after_an_entry(
     administered: Venue, admin: httpx.Client, alice: NewKey
 ) -> None:

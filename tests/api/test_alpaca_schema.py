@@ -96,6 +96,8 @@ def test_orders_in_every_state_are_alpacas(
             "position_intent": "buy_to_open",
         },
         limit_order(self_trade_prevention="cancel_both", post_only=True),
+        limit_order(type="stop", stop_price="90000", limit_price=None),
+        limit_order(type="stop_limit", stop_price="31", limit_price="9"),
         limit_order(time_in_force="ioc"),
         limit_order(qty="1000", time_in_force="fok"),
         market_order(),

@@ -23,6 +23,7 @@ from alpaca.trading.enums import (
     CorporateActionType,
     OrderSide,
     OrderStatus,
+    OrderType,
     QueryOrderStatus,
     TimeInForce,
 )
@@ -37,6 +38,8 @@ from alpaca.trading.requests import (
     LimitOrderRequest,
     MarketOrderRequest,
     ReplaceOrderRequest,
+    StopLimitOrderRequest,
+    StopOrderRequest,
     UpdateWatchlistRequest,
 )
 from openvenue.security.keys import NewKey
@@ -91,6 +94,28 @@ def test_alpaca_py_replaces_an_order(alpaca: Any) -> None:
     assert (new.replaces, new.qty, new.limit_price) == (old.id, "4", "12.35")
     before = alpaca.get_order_by_id(old.id)
     assert (before.status, before.replaced_by) == (OrderStatus.REPLACED, new.id)
+
+
+def test_alpaca_py_submits_reads_and_replaces_stop_orders(alpaca: Any) -> None:
+    terms: dict[str, Any] = {
+        "symbol": "AAPL",
+        "qty": 10,
+        "side": OrderSide.BUY,
+        "time_in_force": TimeInForce.GTC,
+        "stop_price": 90_000,
+    }
+    stop = alpaca.submit_order(StopOrderRequest(**terms))
+    stop_limit = alpaca.submit_order(StopLimitOrderRequest(**terms, limit_price=90_001))
+    assert (stop.status, stop.type) == (OrderStatus.ACCEPTED, OrderType.STOP)
+    assert (stop.stop_price, stop.limit_price) == ("90000", None)
+    read = alpaca.get_order_by_id(stop_limit.id)
+    assert (read.status, read.type) == (OrderStatus.NEW, OrderType.STOP_LIMIT)
+    assert (read.stop_price, read.limit_price) == ("90000", "90001")
+    moved = alpaca.replace_order_by_id(stop.id, ReplaceOrderRequest(stop_price=91_000))
+    assert (moved.replaces, moved.stop_price, moved.limit_price) == (stop.id, "91000", None)
+    changes = ReplaceOrderRequest(stop_price=91_000, limit_price=91_001)
+    moved = alpaca.replace_order_by_id(stop_limit.id, changes)
+    assert (moved.stop_price, moved.limit_price) == ("91000", "91001")
 
 
 def test_alpaca_py_cancels_one_order_and_all(alpaca: Any) -> None:
@@ -291,8 +316,28 @@ def test_ccxt_passes_on_the_venues_own_fields(ccxt_client: ccxt.alpaca) -> None:
     assert order["info"].items() >= fields.items()
 
 
+def test_ccxt_enters_and_edits_an_order_with_a_trigger_price(ccxt_client: ccxt.alpaca) -> None:
+    trigger = {"triggerPrice": 650_000}
+    order = ccxt_client.create_order("BTC/USD", "limit", "buy", 0.1, 700_000, trigger)
+    assert (order["status"], order["triggerPrice"], order["price"]) == ("open", 650_000, 700_000)
+    assert order["info"]["type"] == "stop_limit"
+    trigger = {"triggerPrice": 660_000}
+    edited = ccxt_client.edit_order(order["id"], "BTC/USD", "limit", "buy", 0.2, 710_000, trigger)
+    assert (edited["amount"], edited["triggerPrice"], edited["price"]) == (0.2, 660_000, 710_000)
+    assert [one["id"] for one in ccxt_client.fetch_open_orders("BTC/USD")] == [edited["id"]]
+    ccxt_client.cancel_order(edited["id"])
+    with pytest.raises(ccxt.NotSupported):
+        ccxt_client.create_order("BTC/USD", "market", "buy", 0.1, None, trigger)
+
+
 @pytest.mark.parametrize(
-    "parameters", [{"postOnly": True}, {"reduceOnly": True}, {"stopLoss": {"triggerPrice": 50}}]
+    "parameters",
+    [
+        {"postOnly": True},
+        {"reduceOnly": True},
+        {"stopLoss": {"triggerPrice": 50}},
+        {"stopLossPrice": 50},
+    ],
 )
 def test_ccxt_is_told_of_what_the_venue_does_not_do(
     ccxt_client: ccxt.alpaca, parameters: dict[str, object]

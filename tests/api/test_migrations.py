@@ -31,6 +31,7 @@ from openvenue.security.keys import (
     list_keys,
 )
 from openvenue.settings import Settings
+from openvenue.vocabulary import ORDER_TYPES
 from pydantic import SecretStr
 from sqlalchemy import CheckConstraint, Table, text
 from sqlalchemy.exc import DBAPIError
@@ -130,6 +131,32 @@ def row_of(table: Table) -> dict[str, Any]:
         column.name: words.get(column.name, values[column.type.python_type])
         for column in table.columns
     }
+
+
+def test_stop_orders_stay_through_a_downgrade_without_their_stop_price(
+    settings: Settings,
+) -> None:
+    migrate.upgrade(settings)
+
+    async def insert(connection: AsyncConnection) -> None:
+        for number, order_type in enumerate(ORDER_TYPES.numbers, 1):
+            row = row_of(orders) | {"order_id": number, "type": order_type}
+            await connection.execute(orders.insert().values(row))
+
+    async def read(connection: AsyncConnection) -> list[str]:
+        return list(await connection.scalars(text("SELECT type FROM orders ORDER BY order_id")))
+
+    run_apart(within(settings, insert))
+    migrate.downgrade(settings, "0019")
+    assert run_apart(within(settings, read)) == ["market", "limit", "stop", "stop_limit"]
+    migrate.upgrade(settings)
+    migrate.check(settings)
+    prices = text("SELECT count(*) FROM orders WHERE stop_price IS NOT NULL")
+
+    async def count(connection: AsyncConnection) -> int:
+        return int((await connection.execute(prices)).scalar_one())
+
+    assert run_apart(within(settings, count)) == 0
 
 
 def test_orders_that_self_trade_prevention_ended_stay_through_a_downgrade(

@@ -141,8 +141,11 @@ def test_nulls_mean_absent(client: httpx.Client) -> None:
         ({"symbol": "NOPE"}, "asset 'NOPE' is not found"),
         ({"symbol": "OLD"}, "asset is not active"),
         ({"side": "hold"}, "side must be buy or sell, not 'hold'"),
-        ({"type": "stop"}, "order type 'stop' is not supported: use market or limit"),
-        ({"type": "trailing_stop"}, "order type 'trailing_stop' is not supported"),
+        ({"type": "stop"}, "stop orders require no limit_price"),
+        (
+            {"type": "trailing_stop"},
+            "order type 'trailing_stop' is not supported: use market, limit, stop or stop_limit",
+        ),
         (
             {"time_in_force": "opg"},
             "time_in_force 'opg' is not supported: use day, gtc, ioc or fok",
@@ -157,11 +160,14 @@ def test_nulls_mean_absent(client: httpx.Client) -> None:
         ({"qty": "2000000"}, "qty must be positive and not above the asset's largest order"),
         ({"qty": "9" * 30}, "qty: 9"),
         ({"limit_price": None}, "limit orders require limit_price"),
-        ({"limit_price": "100001"}, "limit_price is outside the asset's price limits"),
+        (
+            {"limit_price": "100001"},
+            "limit_price or stop_price is outside the asset's price limits",
+        ),
         ({"type": "market"}, "market orders require no limit_price"),
         ({"notional": "100"}, "notional is not supported by this venue: give qty"),
         ({"notional": "100", "qty": None}, "notional is not supported by this venue: give qty"),
-        ({"stop_price": "9"}, "stop_price is not supported by this venue"),
+        ({"stop_price": "9"}, "limit orders require no stop_price"),
         ({"trail_percent": 1}, "trail_percent is not supported by this venue"),
         ({"order_class": "bracket"}, "order_class 'bracket' is not supported: use simple"),
         ({"take_profit": {"limit_price": "11"}}, "take_profit is not supported by this venue"),
@@ -440,7 +446,9 @@ JSON = st.recursive(
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
     max_leaves=5,
 )
-ORDER_FIELDS = [*limit_order(), "client_order_id", "notional", "trail", "extended_hours"]
+ORDER_FIELDS = [
+    *(*limit_order(), "stop_price", "client_order_id", "notional", "trail", "extended_hours")
+]
 
 
 @st.composite

@@ -139,6 +139,12 @@ def _replaces(client: Any) -> bool:
     return (new.replaces, new.qty, new.limit_price) == (order.id, "2", "51")
 
 
+def _moves_a_stop_price(client: Any) -> bool:
+    order = client.submit_order(StopOrderRequest(**_terms(**_STOP)))
+    new = client.replace_order_by_id(order.id, ReplaceOrderRequest(stop_price=41))
+    return (new.replaces, new.stop_price, new.limit_price) == (order.id, "41", None)
+
+
 def _reads_by_id(client: Any) -> bool:
     order = client.submit_order(_limit())
     return bool(client.get_order_by_id(order.id).id == order.id)
@@ -321,6 +327,7 @@ TRADING = alpaca_client(
     Call("get_order_by_id", _reads_by_id),
     Call("get_order_by_client_id", _reads_by_client_id),
     Call("replace_order_by_id", _replaces),
+    Call("replace_order_by_id", _moves_a_stop_price, "stop_price of a stop order"),
     Call("cancel_order_by_id", _cancels),
     Call("cancel_orders", _cancels_all),
     Call("create_watchlist", lambda client: _symbols(_watchlist(client)) == [STOCK]),

@@ -22,8 +22,18 @@ def unpack(journal: Path, data: Path) -> None:
         (data / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
 
 
-def as_version_3(entry: dict[str, Any]) -> dict[str, Any]:
+def as_version_4(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry as the older `journal dump` printed it, after checking its new fields."""
+    assert entry["command"].pop("stop_price_ticks", 0) == 0
+    for event in entry["events"]:
+        assert event.pop("stop_price_ticks", 0) == 0
+        assert event.pop("waiting", False) is False
+    return entry
+
+
+def as_version_3(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return it as the one before that printed it."""
+    entry = as_version_4(entry)
     assert entry["command"].pop("self_trade_prevention", "none") == "none"
     assert entry["command"].pop("post_only", False) is False
     return entry
@@ -43,7 +53,9 @@ def as_version_2(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["closed", "killed"])
-@pytest.mark.parametrize(("version", "as_printed"), [(2, as_version_2), (3, as_version_3)])
+@pytest.mark.parametrize(
+    ("version", "as_printed"), [(2, as_version_2), (3, as_version_3), (4, as_version_4)]
+)
 def test_an_older_journal_is_read_continued_and_verified(
     version: int,
     as_printed: Callable[[dict[str, Any]], dict[str, Any]],

@@ -53,6 +53,22 @@ def trade(
     )
 
 
+def triggered(sequence: int, order_id: int, *further: pb.Event, **fields: Any) -> pb.JournalEntry:
+    """Return the trigger of a stop-limit order of account 1, with further events."""
+    terms = {
+        "order_id": order_id,
+        "account_id": 1,
+        "instrument_id": 1,
+        "side": pb.SIDE_BUY,
+        "type": pb.ORDER_TYPE_STOP_LIMIT,
+        "time_in_force": pb.TIME_IN_FORCE_GTC,
+        "qty_lots": 10,
+        "limit_price_ticks": 10_000,
+    }
+    event = pb.Event(order_triggered=pb.OrderTriggered(**{**terms, **fields}))
+    return entry(sequence, event, *further, trigger_order=pb.TriggerOrder())
+
+
 def canceled(order_id: int, reason: "pb.Reason.ValueType" = pb.REASON_USER_CANCELED) -> pb.Event:
     return pb.Event(
         order_canceled=pb.OrderCanceled(

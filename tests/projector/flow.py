@@ -31,6 +31,7 @@ class Flow:
     """Limit orders around one price, cancels of one or many, replacements, three accounts.
 
     Some orders are post-only, and most have one of the ways to prevent trades with their account.
+    Stop and stop-limit orders wait for prices among those of the others, so that trades reach most.
     """
 
     def __init__(self, venue: Venue, seed: int) -> None:
@@ -49,11 +50,14 @@ class Flow:
         self._channel.close()
 
     def send(self, requests: int) -> int:
-        """Send this many requests; return the sequence number of the last reply."""
+        """Send this many requests; return a sequence number after which they make no entry."""
         stub = rpc.TradingStub(self._channel)
         sequence = 0
-        for _ in range(0, requests, BATCH):
-            batch = [self._request() for _ in range(BATCH)]
+        for sent in range(0, requests + BATCH, BATCH):
+            # The engine triggers orders before it takes the last request, which does nothing.
+            batch = (
+                [self._request() for _ in range(BATCH)] if sent < requests else [self._nothing()]
+            )
             response = stub.Submit(pb.SessionRequest(requests=batch), timeout=30)
             for reply in response.replies:
                 sequence = max(sequence, reply.sequence)
@@ -84,6 +88,10 @@ class Flow:
                 query.before_order_id = found[-1].order_id
         return found
 
+    def _nothing(self) -> pb.Request:
+        cancel = pb.CancelOrder(account_id=ACCOUNTS[0], order_id=1 << 40)
+        return pb.Request(request_id=next(self._numbers), cancel_order=cancel)
+
     def _request(self) -> pb.Request:
         dice = self._dice
         number = next(self._numbers)
@@ -111,6 +119,8 @@ class Flow:
                     client_order_id=f"replace-{number}",
                 ),
             )
+        if kind < 0.45:
+            return pb.Request(request_id=number, new_order=self._stop_order(number))
         time_in_force = dice.choice((pb.TIME_IN_FORCE_GTC, pb.TIME_IN_FORCE_IOC))
         return pb.Request(
             request_id=number,
@@ -126,6 +136,29 @@ class Flow:
                 limit_price_ticks=10_000 + dice.randint(-10, 10),
                 client_order_id=f"new\\{number}\\N ö",
             ),
+        )
+
+    def _stop_order(self, number: int) -> pb.NewOrder:
+        dice = self._dice
+        side = dice.choice((pb.SIDE_BUY, pb.SIDE_SELL))
+        order_type = dice.choice((pb.ORDER_TYPE_STOP, pb.ORDER_TYPE_STOP_LIMIT))
+        stop_price_ticks = 10_000 + dice.randint(-15, 15)
+        limit_price_ticks = stop_price_ticks + dice.randint(0, 10)
+        if side == pb.SIDE_SELL:
+            limit_price_ticks = (
+                0 if order_type == pb.ORDER_TYPE_STOP else stop_price_ticks - dice.randint(0, 10)
+            )
+        return pb.NewOrder(
+            account_id=dice.choice(ACCOUNTS),
+            instrument_id=1,
+            side=side,
+            type=order_type,
+            time_in_force=dice.choice((pb.TIME_IN_FORCE_GTC, pb.TIME_IN_FORCE_DAY)),
+            self_trade_prevention=dice.choice(pb.SelfTradePrevention.values()),
+            qty_lots=dice.randint(1, 50),
+            limit_price_ticks=limit_price_ticks,
+            stop_price_ticks=stop_price_ticks,
+            client_order_id=f"stop-{number}",
         )
 
 

@@ -21,6 +21,12 @@ class OpenOrder:
     price_ticks: int
     lots: int
     account_id: int = 1
+    stop_price_ticks: int = 0
+    """0: it is no stop order."""
+    keeps_rest: bool = True
+    prevention: "pb.SelfTradePrevention.ValueType" = pb.SELF_TRADE_PREVENTION_UNSPECIFIED
+    due: bool = False
+    """A trade has reached the stop price."""
 
 
 def tops(orders: Iterable[OpenOrder]) -> Tops:
@@ -45,12 +51,18 @@ def _best(orders: list[OpenOrder], price_ticks: int) -> Best:
 
 
 class NaiveExchange:
-    """Makes an entry of each command; the orders of `open` rest after it."""
+    """Makes an entry of each command.
+
+    After it the orders of `open` rest, and those of `waiting` wait for their stop prices. `trigger`
+    comes after each command until it has nothing to do.
+    """
 
     def __init__(self) -> None:
         self.open: list[OpenOrder] = []
+        self.waiting: list[OpenOrder] = []
         self.sequence = 0
         self._trade_id = 0
+        self._last_prices: dict[int, int] = {}
 
     def place(
         self,
@@ -82,19 +94,89 @@ class NaiveExchange:
             self_trade_prevention=prevention,
         )
 
+    def place_stop(
+        self,
+        instrument_id: int,
+        side: "pb.Side.ValueType",
+        stop_price_ticks: int,
+        price_ticks: int,
+        lots: int,
+        *,
+        of_limit: bool,
+        account_id: int = 1,
+        prevention: "pb.SelfTradePrevention.ValueType" = pb.SELF_TRADE_PREVENTION_UNSPECIFIED,
+    ) -> pb.JournalEntry:
+        """Enter a stop or stop-limit order."""
+        self.sequence += 1
+        order = OpenOrder(
+            self.sequence,
+            instrument_id,
+            side,
+            price_ticks,
+            lots,
+            account_id,
+            stop_price_ticks,
+            keeps_rest=of_limit,
+            prevention=prevention,
+        )
+        self._wait(order)
+        return new_order(
+            self.sequence,
+            account_id=account_id,
+            instrument_id=instrument_id,
+            side=side,
+            type=_stop_type(order),
+            qty_lots=lots,
+            limit_price_ticks=price_ticks,
+            stop_price_ticks=stop_price_ticks,
+            self_trade_prevention=prevention,
+        )
+
+    def trigger(self) -> pb.JournalEntry | None:
+        """Bring the oldest order into force whose stop price a trade has reached, if one is due."""
+        taker = next((order for order in self.waiting if order.due), None)
+        if taker is None:
+            return None
+        self.sequence += 1
+        self.waiting.remove(taker)
+        triggered = pb.OrderTriggered(
+            order_id=taker.order_id,
+            account_id=taker.account_id,
+            instrument_id=taker.instrument_id,
+            side=taker.side,
+            type=_stop_type(taker),
+            qty_lots=taker.lots,
+            limit_price_ticks=taker.price_ticks,
+        )
+        events = self._match(taker, taker.prevention)
+        if taker.lots and taker.keeps_rest:
+            self.open.append(taker)
+        elif taker.lots:
+            events.append(canceled(taker.order_id, pb.REASON_NO_LIQUIDITY))
+        first = pb.Event(order_triggered=triggered)
+        return entry(self.sequence, first, *events, trigger_order=pb.TriggerOrder())
+
     def cancel(self, order: OpenOrder) -> pb.JournalEntry:
         """Cancel an order."""
         self.sequence += 1
-        self.open.remove(order)
+        self._remove(order)
         command = pb.CancelOrder(account_id=1, order_id=order.order_id)
         return entry(self.sequence, canceled(order.order_id), cancel_order=command)
 
     def replace(self, order: OpenOrder, price_ticks: int, lots: int) -> pb.JournalEntry:
-        """Replace an order by one with these lots left, of which `filled` were filled before."""
+        """Replace an order by one with these lots left, of which `filled` were filled before.
+
+        The price is the stop price of an order that waits.
+        """
         self.sequence += 1
-        filled = order.order_id % 3
-        self.open.remove(order)
-        taker = replace(order, order_id=self.sequence, price_ticks=price_ticks, lots=lots)
+        waiting = order in self.waiting
+        filled = 0 if waiting else order.order_id % 3
+        self._remove(order)
+        taker = replace(order, order_id=self.sequence, lots=lots)
+        if waiting:
+            taker.stop_price_ticks, taker.due = price_ticks, False
+        else:
+            taker.price_ticks = price_ticks
         replaced = pb.Event(
             order_replaced=pb.OrderReplaced(
                 old_order_id=order.order_id,
@@ -104,12 +186,18 @@ class NaiveExchange:
                 side=order.side,
                 qty_lots=lots + filled,
                 filled_lots=filled,
-                limit_price_ticks=price_ticks,
+                limit_price_ticks=taker.price_ticks,
+                stop_price_ticks=taker.stop_price_ticks,
+                waiting=waiting,
             )
         )
-        events = self._match(taker)
-        if taker.lots:
-            self.open.append(taker)
+        events = []
+        if waiting:
+            self._wait(taker)
+        else:
+            events = self._match(taker)
+            if taker.lots:
+                self.open.append(taker)
         command = pb.ReplaceOrder(account_id=1, order_id=order.order_id)
         return entry(self.sequence, replaced, *events, replace_order=command)
 
@@ -117,8 +205,17 @@ class NaiveExchange:
         """Expire orders of any instruments, all in one entry."""
         self.sequence += 1
         self.open = [order for order in self.open if order not in orders]
+        self.waiting = [order for order in self.waiting if order not in orders]
         events = [canceled(order.order_id, pb.REASON_DAY_ENDED) for order in orders]
         return entry(self.sequence, *events, end_trading_day=pb.EndTradingDay())
+
+    def _wait(self, order: OpenOrder) -> None:
+        self.waiting.append(order)
+        last_price = self._last_prices.get(order.instrument_id)
+        order.due = last_price is not None and _reaches(last_price, order)
+
+    def _remove(self, order: OpenOrder) -> None:
+        (self.waiting if order in self.waiting else self.open).remove(order)
 
     def _match(
         self,
@@ -151,6 +248,10 @@ class NaiveExchange:
             taker.lots -= lots
             self.open = [order for order in self.open if order.lots]
             self._trade_id += 1
+            self._last_prices[taker.instrument_id] = maker.price_ticks
+            for order in self.waiting:
+                if order.instrument_id == taker.instrument_id:
+                    order.due = order.due or _reaches(maker.price_ticks, order)
             events.append(
                 pb.Event(
                     trade=pb.Trade(
@@ -165,3 +266,13 @@ class NaiveExchange:
                 )
             )
         return events
+
+
+def _reaches(price_ticks: int, order: OpenOrder) -> bool:
+    if order.side == pb.SIDE_BUY:
+        return price_ticks >= order.stop_price_ticks
+    return price_ticks <= order.stop_price_ticks
+
+
+def _stop_type(order: OpenOrder) -> "pb.OrderType.ValueType":
+    return pb.ORDER_TYPE_STOP_LIMIT if order.keeps_rest else pb.ORDER_TYPE_STOP

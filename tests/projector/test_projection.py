@@ -24,7 +24,7 @@ from openvenue.projector.settings import ProjectorSettings
 from openvenue.projector.store import OffsetMoved, Store
 from openvenue.queries.orders import OrderFilter, list_orders
 from openvenue.queries.projection import ProjectionGate, ProjectionLag
-from openvenue.vocabulary import SIDES
+from openvenue.vocabulary import ORDER_TYPES, SIDES
 from sqlalchemy import text
 
 from tests.projector.entries import new_order
@@ -55,7 +55,8 @@ async def test_the_projection_is_what_the_engine_holds(engine: Venue, flow: Flow
     try:
         open_orders = await connection.fetch(
             "SELECT order_id, coalesce(self_trade_prevention, 'unspecified'), "
-            "coalesce(post_only, false) FROM orders "
+            "coalesce(post_only, false), type, (stop_price * 100)::bigint, "
+            "(stop_price IS NOT NULL AND triggered_at IS NULL) FROM orders "
             "WHERE status IN ('new', 'partially_filled') ORDER BY order_id"
         )
         prevented = await connection.fetchval(
@@ -74,7 +75,11 @@ async def test_the_projection_is_what_the_engine_holds(engine: Venue, flow: Flow
     finally:
         await connection.close()
     held = [
-        (order.order_id, _prevention(order), order.post_only)
+        (
+            *(order.order_id, _prevention(order), order.post_only, ORDER_TYPES[order.type]),
+            order.stop_price_ticks or None,
+            order.status == pb.ORDER_STATUS_WAITING,
+        )
         for order in sorted(flow.open_orders(), key=lambda order: order.order_id)
     ]
     assert [tuple(row) for row in open_orders] == held

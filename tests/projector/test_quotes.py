@@ -66,6 +66,7 @@ def naive_quotes(entries: Sequence[pb.JournalEntry]) -> list[tuple[Any, ...]]:
     open orders after it."""
     found = []
     orders: dict[int, OpenOrder] = {}
+    waiting: set[int] = set()
     last: tuple[Any, Any] = (None, None)
     for made in entries:
         for event in made.events:
@@ -75,8 +76,14 @@ def naive_quotes(entries: Sequence[pb.JournalEntry]) -> list[tuple[Any, ...]]:
                 orders[made.sequence] = OpenOrder(
                     made.sequence, 1, terms.side, terms.limit_price_ticks, terms.qty_lots
                 )
+                if terms.stop_price_ticks:
+                    waiting.add(made.sequence)
+            elif kind == "order_triggered":
+                waiting.remove(event.order_triggered.order_id)
             elif kind == "order_replaced":
                 new = event.order_replaced
+                if new.waiting:
+                    waiting.add(new.order_id)
                 del orders[new.old_order_id]
                 orders[new.order_id] = OpenOrder(
                     new.order_id, 1, new.side, new.limit_price_ticks, new.qty_lots - new.filled_lots
@@ -88,7 +95,8 @@ def naive_quotes(entries: Sequence[pb.JournalEntry]) -> list[tuple[Any, ...]]:
                     orders[end.order_id].lots -= event.trade.qty_lots
                     if not orders[end.order_id].lots:
                         del orders[end.order_id]
-        best = tops(orders.values()).get(1, (None, None))
+        resting = (each for each in orders.values() if each.order_id not in waiting)
+        best = tops(resting).get(1, (None, None))
         if best != last:
             found.append((made.sequence, *best))
             last = best

@@ -11,6 +11,8 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from tests.stream.conftest import client, order
 from tests.support.venue import Venue, in_database
 
+STOP = {"type": "stop", "limit_price": None, "stop_price": "105"}
+
 
 def seqs(updates: list[dict[str, Any]]) -> list[int]:
     return [update["seq"] for update in updates]
@@ -72,10 +74,42 @@ async def test_self_trade_prevention_is_told_of_both_orders(
     assert [update["prev_seq"] for update in updates[1:]] == seqs(updates[:-1])
 
 
-async def test_a_stream_that_starts_later_knows_what_open_orders_said(
-    streaming: Venue, alice: NewKey
+async def test_a_stop_order_is_told_of_as_it_trades(
+    shared: Venue, trader: NewKey, other_trader: NewKey
 ) -> None:
-    fields = {"self_trade_prevention": "cancel_newest", "post_only": True}
+    def trade(price: str) -> None:
+        for side in ("sell", "buy"):
+            order(shared, other_trader, side=side, qty="1", limit_price=price)
+
+    trade("100")
+    async with client(shared) as stream:
+        await stream.listen(trader)
+        first = order(shared, trader, **STOP)
+        with shared.client(trader) as http:
+            second = http.patch(f"/v2/orders/{first['id']}", json={"stop_price": "106"}).json()
+            order(shared, other_trader, side="sell", qty="4", limit_price="107")
+            trade("106")
+            updates = await stream.updates(5)
+            assert updates[0]["order"] == first
+            assert updates[2]["order"] == second
+            assert updates[4]["order"] == http.get(f"/v2/orders/{second['id']}").json()
+    assert [(update["event"], update["order"]["stop_price"]) for update in updates] == [
+        *(("new", "105"), ("replaced", "105"), ("new", "106")),
+        *(("partial_fill", "106"), ("canceled", "106")),
+    ]
+    assert {update["order"]["limit_price"] for update in updates} == {None}
+    assert {update["order"]["type"] for update in updates} == {"stop"}
+    triggered = [update["order"].get("triggered_at") for update in updates]
+    assert triggered == [None, None, None, *[updates[3]["timestamp"]] * 2]
+    assert (updates[3]["price"], updates[3]["position_qty"]) == ("107", "4")
+    assert [update["prev_seq"] for update in updates[1:]] == seqs(updates[:-1])
+
+
+@pytest.mark.parametrize("fields", [{"post_only": True}, STOP])
+async def test_a_stream_that_starts_later_knows_what_open_orders_said(
+    streaming: Venue, alice: NewKey, fields: dict[str, Any]
+) -> None:
+    fields = {"self_trade_prevention": "cancel_newest", **fields}
     entered = order(streaming, alice, **fields)
     with streaming.client(alice) as http:
         streaming.wait_until_projected(http)

@@ -51,8 +51,11 @@ CommandName = Literal[
     "end_trading_day",
     "configure",
     "cancel_orders",
+    "trigger_order",
 ]
-EventName = Literal["accepted", "rejected", "duplicate", "trade", "canceled", "expired", "replaced"]
+EventName = Literal[
+    "accepted", "rejected", "duplicate", "triggered", "trade", "canceled", "expired", "replaced"
+]
 Details = dict[str, str | int | bool | None]
 Terms = dict[int, pb.DefineInstrument]
 
@@ -92,6 +95,7 @@ class StoryEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: str | UnsetType = UNSET
     qty: str | UnsetType = UNSET
     price: str | UnsetType = UNSET
+    stop_price: str | UnsetType = UNSET
     filled_qty: str | UnsetType = UNSET
     trade_id: int | UnsetType = UNSET
     liquidity: Literal["maker", "taker"] | UnsetType = UNSET
@@ -104,7 +108,8 @@ class StoryEntry(msgspec.Struct, kw_only=True):
     """A command that concerned the order: who gave it, when, and what it did.
 
     `account_id` gave it as a trader, or `administrator` as the token's name; both are null for the
-    engine itself.
+    engine itself. The limit price of a stop order that buys is the price above which it does not
+    trade.
     """
 
     sequence: int
@@ -348,6 +353,8 @@ class _Teller:
             return self._trade(event.trade)
         if kind == "order_accepted" and event.order_accepted.order_id == self._number:
             return StoryEvent(event="accepted")
+        if kind == "order_triggered" and event.order_triggered.order_id == self._number:
+            return StoryEvent(event="triggered")
         if kind == "duplicate" and event.duplicate.order_id == self._number:
             return StoryEvent(event="duplicate")
         if kind == "rejected" and event.rejected.order_id == self._number:
@@ -393,7 +400,8 @@ class _Teller:
             return StoryEvent(
                 event="accepted",
                 qty=self._qty(replaced.qty_lots),
-                price=format_steps(replaced.limit_price_ticks, self._terms.tick_size_nanos),
+                price=self._price(replaced.limit_price_ticks) or UNSET,
+                stop_price=self._price(replaced.stop_price_ticks) or UNSET,
                 filled_qty=self._qty(replaced.filled_lots),
                 other_order_id=self._ids.format(replaced.old_order_id),
                 kept_priority=replaced.kept_priority,
@@ -413,6 +421,7 @@ class _Teller:
                 "time_in_force": TIMES_IN_FORCE[order.time_in_force],
                 "qty": self._qty(order.qty_lots),
                 "limit_price": self._price(order.limit_price_ticks),
+                "stop_price": self._price(order.stop_price_ticks),
                 "position_intent": POSITION_INTENTS[order.position_intent]
                 if order.position_intent
                 else None,
@@ -434,6 +443,7 @@ class _Teller:
                 "client_order_id": wanted.client_order_id,
                 "qty": self._qty(wanted.qty_lots) if wanted.qty_lots else None,
                 "limit_price": self._price(wanted.limit_price_ticks),
+                "stop_price": self._price(wanted.stop_price_ticks),
                 "time_in_force": TIMES_IN_FORCE[wanted.time_in_force]
                 if wanted.time_in_force
                 else None,
@@ -453,7 +463,7 @@ def _is_of_trader(entry: pb.JournalEntry, kind: str | None) -> bool:
 
 def _is_wanted(entry: pb.JournalEntry, administrator: str | None, account_id: int | None) -> bool:
     kind = entry.WhichOneof("command")
-    if kind is None or _is_of_trader(entry, kind):
+    if kind is None or kind == "trigger_order" or _is_of_trader(entry, kind):
         return False
     if administrator is not None and entry.actor != administrator:
         return False

@@ -131,10 +131,13 @@ orders = Table(
     Column("position_intent", Text),
     Column("self_trade_prevention", Text),
     Column("post_only", Boolean),
+    Column("stop_price", _PRICE),
+    Column("triggered_at", _TIMESTAMP),
+    Column("triggered_sequence", BigInteger),  # the entry's that triggered it
     _one_of("side", SIDES.values()),
     _one_of("type", ORDER_TYPES.values()),
     _one_of("time_in_force", TIMES_IN_FORCE.values()),
-    _one_of("status", ORDER_STATUSES.values()),
+    _one_of("status", ORDER_STATUSES.numbers),
     _one_of("end_reason", END_REASONS.values()),
 )
 # An account's orders by time of creation; equal times are ordered by id.

@@ -77,6 +77,12 @@ class Views:
         )
         if limit_price_ticks := order.limit_price_ticks:
             document.limit_price = units.format_nanos(limit_price_ticks * instrument.tick_nanos)
+        if stop_price_ticks := order.stop_price_ticks:
+            document.stop_price = units.format_nanos(stop_price_ticks * instrument.tick_nanos)
+            if order.type == pb.ORDER_TYPE_STOP:
+                document.limit_price = None  # the venue's bound, not the client's
+            if triggered_ns := order.triggered_ns:
+                document.triggered_at = format_ns(triggered_ns)
         if filled_lots := order.filled_lots:
             filled_nanos = filled_lots * lot_nanos
             document.filled_qty = units.format_nanos(filled_nanos)
@@ -120,6 +126,7 @@ class Views:
             position_intent=row.position_intent or UNSET,
             self_trade_prevention=row.self_trade_prevention or UNSET,
             post_only=row.post_only or UNSET,
+            stop_price=None if row.stop_price is None else units.format_decimal(row.stop_price),
         )
         if row.time_in_force == "day":
             document.expires_at = self._expires_at(ns_of(row.created_at))
@@ -127,6 +134,8 @@ class Views:
             filled_nanos, value_micros = _scaled(row.filled_qty, 9), _scaled(row.filled_value, 6)
             document.filled_qty = units.format_nanos(filled_nanos)
             document.filled_avg_price = average_price(value_micros, filled_nanos)
+        if row.triggered_at is not None:
+            document.triggered_at = format_datetime(row.triggered_at)
         if row.ended_at is not None:
             setattr(document, _ENDED_AT_FIELDS[row.status], format_datetime(row.ended_at))
         return document

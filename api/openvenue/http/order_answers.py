@@ -9,6 +9,8 @@ cases once the order is durable, so a number of seconds behind `wait` changes no
 
 from collections.abc import Iterable
 
+from msgspec import UNSET
+
 from openvenue.documents import resources
 
 APPLIED = (b"preference-applied", b"wait")
@@ -35,7 +37,7 @@ def as_accepted(
 ) -> resources.Order:
     """Make `document` show the order as it was accepted, and return it.
 
-    An order that replaces another goes on from what that one, `replaced`, had filled.
+    An order that replaces another goes on from where that one, `replaced`, was.
     """
     document.status = "accepted"
     document.updated_at = document.created_at
@@ -43,6 +45,7 @@ def as_accepted(
     document.replaced_at = document.replaced_by = None
     document.filled_qty = "0" if replaced is None else replaced.filled_qty
     document.filled_avg_price = None if replaced is None else replaced.filled_avg_price
+    document.triggered_at = UNSET if replaced is None else replaced.triggered_at
     return document
 
 

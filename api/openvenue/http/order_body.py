@@ -36,15 +36,15 @@ CLIENT_ORDER_ID_SCHEMA = {
 }
 """The JSON schema of a client_order_id; it cannot say that its bytes in UTF-8 are bounded, too."""
 
+_NO_TRAILING_STOP = "order types are market, limit, stop and stop_limit"
 # Alpaca's fields for features that this venue lacks, each with advice.
 _REFUSED = {
     name: f"is not supported by this venue: {advice}"
     for name, advice in {
         "notional": "give qty, a number of shares or coins",
-        "stop_price": "order types are market and limit",
-        "trail_price": "order types are market and limit",
-        "trail_percent": "order types are market and limit",
-        "trail": "order types are market and limit",
+        "trail_price": _NO_TRAILING_STOP,
+        "trail_percent": _NO_TRAILING_STOP,
+        "trail": _NO_TRAILING_STOP,
         "take_profit": "order_class is simple",
         "stop_loss": "order_class is simple",
         "legs": "order_class is simple",
@@ -108,7 +108,20 @@ class NewOrderRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     time_in_force: Annotated[str, _word(vocabulary.TIMES_IN_FORCE)]
     qty: Annotated[msgspec.Raw, _decimal("Number of shares or coins.")]
     limit_price: (
-        Annotated[msgspec.Raw, _decimal("Required for limit orders, and only there.")] | UnsetType
+        Annotated[
+            msgspec.Raw, _decimal("Required for limit and stop_limit orders, and only there.")
+        ]
+        | UnsetType
+    ) = UNSET
+    stop_price: (
+        Annotated[
+            msgspec.Raw,
+            _decimal(
+                "Required for stop and stop_limit orders, and only there: the order waits until a "
+                "trade is at this price or beyond."
+            ),
+        ]
+        | UnsetType
     ) = UNSET
     client_order_id: _ClientOrderId = None
     order_class: Annotated[str | None, Meta(extra_json_schema={"enum": ["simple", "", None]})] = (
@@ -148,6 +161,10 @@ class ReplaceRequest(msgspec.Struct, forbid_unknown_fields=True):
 
     qty: Annotated[msgspec.Raw, _decimal("New total, filled part included.")] | UnsetType = UNSET
     limit_price: Annotated[msgspec.Raw, _decimal("New limit.")] | UnsetType = UNSET
+    stop_price: (
+        Annotated[msgspec.Raw, _decimal("New stop price, of an order that waits for it.")]
+        | UnsetType
+    ) = UNSET
     time_in_force: Annotated[
         str | None, Meta(extra_json_schema={"enum": [*vocabulary.TIMES_IN_FORCE.values(), None]})
     ] = None

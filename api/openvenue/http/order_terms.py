@@ -1,6 +1,7 @@
 """Converts an order's terms from clients' words to the engine's: enumerations, ticks and lots."""
 
 import os
+from typing import Any
 
 import msgspec
 
@@ -8,13 +9,19 @@ from openvenue import units
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.http import problems
-from openvenue.http.order_body import CLIENT_ORDER_ID_CHARACTERS_MAX, NewOrderRequest, given
+from openvenue.http.order_body import (
+    CLIENT_ORDER_ID_CHARACTERS_MAX,
+    NewOrderRequest,
+    ReplaceRequest,
+    given,
+)
 from openvenue.vocabulary import (
     ORDER_TYPES,
     POSITION_INTENTS,
     SELF_TRADE_PREVENTIONS,
     SIDES,
     TIMES_IN_FORCE,
+    Words,
 )
 
 _CLIENT_ORDER_ID_BYTES_MAX = 128  # the engine's limit
@@ -23,7 +30,12 @@ _side_of = SIDES.numbers.get
 _type_of = ORDER_TYPES.numbers.get
 _time_in_force_of = TIMES_IN_FORCE.numbers.get
 
-_INSTRUCTIONS_SINCE = 4  # schema version, see engine.proto
+# Schema versions, see engine.proto.
+_INSTRUCTIONS_SINCE = 4
+_STOP_PRICE_SINCE = 5
+
+_WITH_LIMIT_PRICE = frozenset((pb.ORDER_TYPE_LIMIT, pb.ORDER_TYPE_STOP_LIMIT))
+_WITH_STOP_PRICE = frozenset((pb.ORDER_TYPE_STOP, pb.ORDER_TYPE_STOP_LIMIT))
 
 _IDS_PER_DRAW = 256  # a draw is a system call
 _random_ids: list[str] = []
@@ -43,40 +55,88 @@ def fill_in(order: pb.NewOrder, wanted: NewOrderRequest, instrument: Instrument)
     if not given(wanted.qty):
         raise problems.invalid("qty is required")
     order.qty_lots = parse_qty(wanted.qty, instrument)
-    if order_type == pb.ORDER_TYPE_LIMIT:
+    if order_type in _WITH_LIMIT_PRICE:
         if not given(wanted.limit_price):
-            raise problems.invalid("limit orders require limit_price")
-        order.limit_price_ticks = parse_price(wanted.limit_price, instrument)
+            raise problems.invalid(f"{wanted.type} orders require limit_price")
+        order.limit_price_ticks = parse_price("limit_price", wanted.limit_price, instrument)
     elif given(wanted.limit_price):
-        raise problems.invalid("market orders require no limit_price")
+        raise problems.invalid(f"{wanted.type} orders require no limit_price")
+    if order_type in _WITH_STOP_PRICE:
+        if not given(wanted.stop_price):
+            raise problems.invalid(f"{wanted.type} orders require stop_price")
+        _check_engine_knows("stop_price", _STOP_PRICE_SINCE, instrument)
+        check_may_stay(order)
+        _set_stop_price(order, wanted.stop_price, instrument)
+    elif given(wanted.stop_price):
+        raise problems.invalid(f"{wanted.type} orders require no stop_price")
     if wanted.position_intent is not None:
         order.position_intent = _position_intent(wanted.position_intent, wanted.side)
     if wanted.self_trade_prevention is not None:
-        _check_engine_knows("self_trade_prevention", instrument)
+        _check_engine_knows("self_trade_prevention", _INSTRUCTIONS_SINCE, instrument)
         order.self_trade_prevention = _self_trade_prevention(wanted.self_trade_prevention)
     if wanted.post_only:
-        _check_engine_knows("post_only", instrument)
-        check_post_only(order_type, time_in_force)
+        _check_engine_knows("post_only", _INSTRUCTIONS_SINCE, instrument)
+        if order_type != pb.ORDER_TYPE_LIMIT:
+            raise problems.unprocessable("a post_only order must be a limit order")
         order.post_only = True
+        check_may_stay(order)
 
 
-def _check_engine_knows(field: str, instrument: Instrument) -> None:
+def _check_engine_knows(field: str, since: int, instrument: Instrument) -> None:
     # An older engine would ignore the field and trade.
-    if instrument.engine_schema < _INSTRUCTIONS_SINCE:
+    if instrument.engine_schema < since:
         raise problems.unprocessable(
             f"the matching engine is of an older version, which does not know {field}: "
-            "leave it out until the engine is upgraded"
+            "do without it until the engine is upgraded"
         )
 
 
-def check_post_only(
-    order_type: "pb.OrderType.ValueType", time_in_force: "pb.TimeInForce.ValueType"
-) -> None:
-    """Raise Problem 422 if an order of these terms cannot be post_only: it would never rest."""
-    if order_type != pb.ORDER_TYPE_LIMIT:
-        raise problems.unprocessable("a post_only order must be a limit order")
-    if time_in_force in (pb.TIME_IN_FORCE_IOC, pb.TIME_IN_FORCE_FOK):
+def check_may_stay(order: pb.NewOrder | pb.Order) -> None:
+    """Raise Problem 422 if the order is one that stays open, and its time in force ends it."""
+    if order.time_in_force not in (pb.TIME_IN_FORCE_IOC, pb.TIME_IN_FORCE_FOK):
+        return
+    if order.post_only:
         raise problems.unprocessable("a post_only order must have time_in_force day or gtc")
+    if order.type in _WITH_STOP_PRICE:
+        word = ORDER_TYPES[order.type]
+        raise problems.unprocessable(f"{word} orders must have time_in_force day or gtc")
+
+
+def replace_prices(
+    command: pb.ReplaceOrder, terms: pb.Order, wanted: ReplaceRequest, instrument: Instrument
+) -> None:
+    """Set the prices that a replacement changes, also in the order's terms. Raises Problem 422."""
+    if given(wanted.limit_price):
+        if terms.type == pb.ORDER_TYPE_STOP:
+            raise problems.invalid("stop orders require no limit_price")
+        terms.limit_price_ticks = parse_price("limit_price", wanted.limit_price, instrument)
+        command.limit_price_ticks = terms.limit_price_ticks
+    if given(wanted.stop_price):
+        if terms.type not in _WITH_STOP_PRICE:
+            raise problems.invalid(f"{ORDER_TYPES[terms.type]} orders require no stop_price")
+        _set_stop_price(terms, wanted.stop_price, instrument)
+        command.stop_price_ticks = terms.stop_price_ticks
+        if terms.type == pb.ORDER_TYPE_STOP:
+            command.limit_price_ticks = terms.limit_price_ticks
+
+
+def _set_stop_price(
+    order: pb.NewOrder | pb.Order, raw: msgspec.Raw, instrument: Instrument
+) -> None:
+    ticks = order.stop_price_ticks = parse_price("stop_price", raw, instrument)
+    if order.type == pb.ORDER_TYPE_STOP and order.side == pb.SIDE_BUY:
+        order.limit_price_ticks = protection_price_ticks(ticks, instrument)
+
+
+def protection_price_ticks(stop_price_ticks: int, instrument: Instrument) -> int:
+    """Return the price above which a stop order that buys does not trade, in ticks.
+
+    As at Alpaca, it is 4 % above a stop price below 50, and 2.5 % above any other. Here it is
+    rounded up to a tick, and not above the instrument's highest price.
+    """
+    below_50 = stop_price_ticks * instrument.tick_nanos < 50 * units.NANOS_PER_UNIT
+    per_mille = 1040 if below_50 else 1025
+    return min(-(-stop_price_ticks * per_mille // 1000), instrument.max_price_ticks)
 
 
 def checked_client_order_id(text: str) -> str:
@@ -101,17 +161,16 @@ def parse_qty(raw: msgspec.Raw, instrument: Instrument) -> int:
         raise problems.invalid(f"qty: {error}") from None
 
 
-def parse_price(raw: msgspec.Raw, instrument: Instrument) -> int:
-    """Return a limit price in ticks; raises Problem 422."""
+def parse_price(name: str, raw: msgspec.Raw, instrument: Instrument) -> int:
+    """Return the price of field `name` in ticks; raises Problem 422."""
     try:
-        return _parse_amount("limit_price", raw, instrument.tick_nanos)
+        return _parse_amount(name, raw, instrument.tick_nanos)
     except units.NotAMultiple as error:
         raise problems.unprocessable(
-            f"invalid limit_price {error}: sub-penny increment does not fulfill minimum pricing "
-            "criteria"
+            f"invalid {name} {error}: sub-penny increment does not fulfill minimum pricing criteria"
         ) from None
     except units.UnitError as error:
-        raise problems.invalid(f"limit_price: {error}") from None
+        raise problems.invalid(f"{name}: {error}") from None
 
 
 def parse_time_in_force(word: str) -> "pb.TimeInForce.ValueType":
@@ -169,13 +228,14 @@ def _unknown_term(wanted: NewOrderRequest) -> problems.Problem:
     if wanted.side not in SIDES.numbers:
         return problems.invalid(f"side must be buy or sell, not {wanted.side!r}")
     if wanted.type not in ORDER_TYPES.numbers:
-        types = " or ".join(ORDER_TYPES.values())
-        return problems.invalid(f"order type {wanted.type!r} is not supported: use {types}")
+        return _unsupported("order type", wanted.type, ORDER_TYPES)
     return _unknown_time_in_force(wanted.time_in_force)
 
 
 def _unknown_time_in_force(word: str) -> problems.Problem:
-    *first, last = TIMES_IN_FORCE.values()
-    return problems.invalid(
-        f"time_in_force {word!r} is not supported: use {', '.join(first)} or {last}"
-    )
+    return _unsupported("time_in_force", word, TIMES_IN_FORCE)
+
+
+def _unsupported(kind: str, word: str, words: Words[Any]) -> problems.Problem:
+    *first, last = words.values()
+    return problems.invalid(f"{kind} {word!r} is not supported: use {', '.join(first)} or {last}")

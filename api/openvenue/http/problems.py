@@ -370,7 +370,7 @@ _REJECTS: dict[int, tuple[int, int, str]] = {
     pb.REASON_INVALID_PRICE: (
         _UNPROCESSABLE,
         INVALID,
-        "limit_price is outside the asset's price limits",
+        "limit_price or stop_price is outside the asset's price limits",
     ),
     pb.REASON_INVALID_ORDER: (_UNPROCESSABLE, INVALID, "this combination of fields has no meaning"),
     pb.REASON_INSUFFICIENT_CASH: (_FORBIDDEN, REFUSED, "insufficient buying power"),
@@ -433,5 +433,5 @@ _REJECTS: dict[int, tuple[int, int, str]] = {
         "together the orders could cause more fills than the venue executes in one step: send "
         "fewer orders, or smaller ones",
     ),
-    pb.REASON_OVERFLOW: (_UNPROCESSABLE, INVALID, "qty and limit_price are too large together"),
+    pb.REASON_OVERFLOW: (_UNPROCESSABLE, INVALID, "qty and price are too large together"),
 }

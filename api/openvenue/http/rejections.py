@@ -53,6 +53,8 @@ async def entered_order(
         raise _intent_mismatch(wanted)
     if reason == pb.REASON_POST_ONLY_WOULD_TRADE:
         raise _would_trade(wanted, instrument)
+    if reason == pb.REASON_INVALID_ORDER and request.replace_order.stop_price_ticks:
+        raise problems.unprocessable("stop_price cannot be replaced: a trade has reached it")
     raise problems.of_reject(reply.reject)
 
 

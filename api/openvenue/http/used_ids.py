@@ -5,6 +5,8 @@ a marked id; here the history is asked. A new id is taken for a marked one about
 times, when very many are marked.
 """
 
+from decimal import Decimal
+
 from sqlalchemy import Row
 
 from openvenue import units
@@ -69,7 +71,8 @@ def entered_by(row: Row[tuple[object, ...]], order: pb.NewOrder, instrument: Ins
         and row.type == ORDER_TYPES[order.type]
         and row.time_in_force == TIMES_IN_FORCE[order.time_in_force]
         and row.qty == units.decimal_from_steps(order.qty_lots, instrument.lot_nanos)
-        and _has_price(row, order.limit_price_ticks, instrument)
+        and _is_price(row.limit_price, _shown_limit_ticks(order), instrument)
+        and _is_price(row.stop_price, order.stop_price_ticks, instrument)
         and row.position_intent in (None, intent)
         and row.self_trade_prevention
         == (SELF_TRADE_PREVENTIONS[prevention] if prevention else None)
@@ -89,7 +92,13 @@ def _made_by(
         row.replaces == command.order_id
         and (not command.qty_lots or row.qty == qty)
         and (
-            not command.limit_price_ticks or _has_price(row, command.limit_price_ticks, instrument)
+            not command.limit_price_ticks
+            or row.type == ORDER_TYPES[pb.ORDER_TYPE_STOP]
+            or _is_price(row.limit_price, command.limit_price_ticks, instrument)
+        )
+        and (
+            not command.stop_price_ticks
+            or _is_price(row.stop_price, command.stop_price_ticks, instrument)
         )
         and (
             not command.time_in_force or row.time_in_force == TIMES_IN_FORCE[command.time_in_force]
@@ -97,7 +106,12 @@ def _made_by(
     )
 
 
-def _has_price(row: Row[tuple[object, ...]], ticks: int, instrument: Instrument) -> bool:
+def _shown_limit_ticks(order: pb.NewOrder) -> int:
+    # The history does not have the price that bounds a stop order.
+    return 0 if order.type == pb.ORDER_TYPE_STOP else order.limit_price_ticks
+
+
+def _is_price(price: Decimal | None, ticks: int, instrument: Instrument) -> bool:
     if not ticks:
-        return row.limit_price is None
-    return bool(row.limit_price == units.decimal_from_steps(ticks, instrument.tick_nanos))
+        return price is None
+    return price == units.decimal_from_steps(ticks, instrument.tick_nanos)

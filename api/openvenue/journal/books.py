@@ -51,7 +51,7 @@ class Changes(NamedTuple):
 
 
 class UnknownOrder(ValueError):
-    """An entry changes an order that is in no book: the books are not those before it."""
+    """An entry changes an order that neither rests nor waits: the books are not those before it."""
 
 
 _EMPTY = Top()
@@ -86,12 +86,14 @@ class Book:
 class Books:
     """The books of all instruments, as of the last entry that was applied.
 
-    `resting` are the orders in them before the first one.
+    `resting` are the orders in them before the first one, `waiting` the ids of those that are open
+    and in no book, because no trade has reached their stop price.
     """
 
-    def __init__(self, resting: Iterable[RestingOrder] = ()) -> None:
+    def __init__(self, resting: Iterable[RestingOrder] = (), waiting: Iterable[int] = ()) -> None:
         self._books: dict[int, Book] = {}
         self._resting: dict[int, RestingOrder] = {}
+        self._waiting = set(waiting)
         self._touched: dict[tuple[int, int, int], None] = {}
         for order in resting:
             self._rest(order)
@@ -125,16 +127,29 @@ class Books:
                 if taker is not None:
                     taker.lots -= trade.qty_lots
             elif kind == "order_accepted":
-                taker = _accepted(entry)
+                if entry.new_order.stop_price_ticks:
+                    self._waiting.add(entry.sequence)
+                else:
+                    taker = _accepted(entry)
+            elif kind == "order_triggered":
+                self._stop_waiting(event.order_triggered.order_id)
+                taker = _triggered(event.order_triggered)
             elif kind == "order_canceled":
                 canceled_id = event.order_canceled.order_id
                 if taker is not None and canceled_id == taker.order_id:
                     taker = None
+                elif canceled_id in self._waiting:
+                    self._stop_waiting(canceled_id)
                 else:
                     self._remove(canceled_id)
             elif kind == "order_replaced":
-                self._remove(event.order_replaced.old_order_id)
-                taker = _replaced(event.order_replaced)
+                replaced = event.order_replaced
+                if replaced.waiting:
+                    self._stop_waiting(replaced.old_order_id)
+                    self._waiting.add(replaced.order_id)
+                else:
+                    self._remove(replaced.old_order_id)
+                    taker = _replaced(replaced)
         if taker is not None and taker.lots:
             self._rest(taker)
         levels = self._changed_levels()
@@ -172,6 +187,11 @@ class Books:
         del self._resting[order_id]
         self._add(order, -order.lots)
 
+    def _stop_waiting(self, order_id: int) -> None:
+        if order_id not in self._waiting:
+            raise UnknownOrder(f"order {order_id} does not wait for its stop price")
+        self._waiting.remove(order_id)
+
     def _order(self, order_id: int) -> RestingOrder:
         order = self._resting.get(order_id)
         if order is None:
@@ -193,7 +213,8 @@ class Books:
 
 
 def changed_orders(entry: pb.JournalEntry) -> Iterator[int]:
-    """Iterate over the ids of earlier orders that an entry filled, canceled or replaced."""
+    """Iterate over the ids of earlier orders that an entry filled, canceled, replaced or
+    triggered."""
     for event in entry.events:
         kind = event.WhichOneof("body")
         if kind == "trade":
@@ -202,6 +223,8 @@ def changed_orders(entry: pb.JournalEntry) -> Iterator[int]:
             yield event.order_canceled.order_id
         elif kind == "order_replaced":
             yield event.order_replaced.old_order_id
+        elif kind == "order_triggered":
+            yield event.order_triggered.order_id
 
 
 def _trade(entry: pb.JournalEntry, trade: pb.Trade) -> BookTrade:
@@ -221,6 +244,13 @@ def _accepted(entry: pb.JournalEntry) -> RestingOrder:
     order = entry.new_order
     return RestingOrder(
         entry.sequence, order.instrument_id, order.side, order.limit_price_ticks, order.qty_lots
+    )
+
+
+def _triggered(order: pb.OrderTriggered) -> RestingOrder:
+    # The same entry cancels the rest of a stop order.
+    return RestingOrder(
+        order.order_id, order.instrument_id, order.side, order.limit_price_ticks, order.qty_lots
     )
 
 

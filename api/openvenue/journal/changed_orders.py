@@ -11,7 +11,7 @@ _TIMEOUT_S = 10.0
 
 async def changed_between(settings: Settings, first: int, last: int) -> set[int]:
     """Return the ids of orders older than entry `first` that the entries from `first` to `last`
-    filled, canceled or replaced: no more than were open before them.
+    filled, canceled, replaced or triggered: no more than were open before them.
 
     Raises grpc.aio.AioRpcError: with OUT_OF_RANGE if the journal no longer reaches back to `first`.
     """

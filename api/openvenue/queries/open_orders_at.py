@@ -21,7 +21,8 @@ SELECT o.order_id, o.account_id, o.instrument_id, o.client_order_id, o.side, o.t
        o.time_in_force, o.qty, o.limit_price,
        o.filled_qty - coalesce(later.qty, 0) AS filled_qty,
        o.filled_value - coalesce(later.value, 0) AS filled_value,
-       o.replaces, o.created_at, o.position_intent, o.self_trade_prevention, o.post_only
+       o.replaces, o.created_at, o.position_intent, o.self_trade_prevention, o.post_only,
+       o.stop_price, CASE WHEN o.triggered_sequence <= $2 THEN o.triggered_at END AS triggered_at
 FROM orders AS o CROSS JOIN LATERAL (
   SELECT sum(e.qty) AS qty, sum(e.qty * e.price) AS value FROM executions AS e
   WHERE e.shard_id = o.shard_id AND e.order_id = o.order_id AND e.sequence > $2
@@ -32,10 +33,12 @@ ORDER BY o.order_id
 """
 """Selects the orders that were open after entry $2.
 
-$3 are the ids of those orders that later entries, up to the projection's offset, filled, canceled
-or replaced: the ones that have ended since are found by them, without a look at the whole history.
-The columns are those of `orders` with terms and fills as of then, but without what only an end or a
-later change tells: `status`, `end_reason`, `replaced_by` and the times after `created_at`.
+$3 are the ids of those orders that later entries, up to the projection's offset, filled, canceled,
+replaced or triggered: the ones that have ended since are found by them, without a look at the whole
+history.
+The columns are those of `orders` with terms, trigger and fills as of then, but without what only an
+end or a later change tells: `status`, `end_reason`, `replaced_by`, `updated_at` and `ended_at`.
+An order with a stop price and without a trigger waits: it is in no book.
 Precondition: the transaction is REPEATABLE READ, and in it $2 is not after PROJECTED_SEQUENCE.
 """
 

@@ -43,7 +43,9 @@ class Feed:
         self._ids = IdSpace(shard_id, Kind.INSTRUMENT)
         self._instruments = instruments
         self._updates = OrderUpdates(views, instruments, open_orders)
-        books = Books(_resting(order) for order in open_orders)
+        waiting = {o.order_id for o in open_orders if o.status == pb.ORDER_STATUS_WAITING}
+        resting = (_resting(order) for order in open_orders if order.order_id not in waiting)
+        books = Books(resting, waiting)
         # Trades before the first entry belong to bars that it cannot make.
         whole_from_ns = None if sequence else 0
         self._market = MarketData(books, instruments, whole_from_ns, channels.has_subscribers, days)

@@ -148,7 +148,7 @@ async def _engine_state(settings: Settings) -> _EngineState:
 
 
 async def _changed_between(settings: Settings, first: int, last: int) -> set[int] | None:
-    """Return the orders that these entries filled, canceled or replaced.
+    """Return the orders that these entries filled, canceled, replaced or triggered.
 
     Returns None if the journal no longer reaches back to the first one.
     """
@@ -244,9 +244,11 @@ def _order(row: Any, instrument: Instrument) -> pb.Order:
         side=SIDES.numbers[row.side],
         type=ORDER_TYPES.numbers[row.type],
         time_in_force=TIMES_IN_FORCE.numbers[row.time_in_force],
-        status=pb.ORDER_STATUS_PARTIALLY_FILLED if filled_lots else pb.ORDER_STATUS_NEW,
+        status=_status(row),
         qty_lots=_scaled(row.qty, 9) // lot_nanos,
         limit_price_ticks=_scaled(row.limit_price, 9) // tick_nanos if row.limit_price else 0,
+        stop_price_ticks=_scaled(row.stop_price, 9) // tick_nanos if row.stop_price else 0,
+        triggered_ns=ns_of(row.triggered_at) if row.triggered_at else 0,
         filled_lots=filled_lots,
         filled_value_micros=_scaled(row.filled_value, 6),
         replaces=row.replaces or 0,
@@ -264,6 +266,12 @@ def _order(row: Any, instrument: Instrument) -> pb.Order:
         ),
         post_only=bool(row.post_only),
     )
+
+
+def _status(row: Any) -> "pb.OrderStatus.ValueType":
+    if row.stop_price is not None and row.triggered_at is None:
+        return pb.ORDER_STATUS_WAITING
+    return pb.ORDER_STATUS_PARTIALLY_FILLED if row.filled_qty else pb.ORDER_STATUS_NEW
 
 
 def _scaled(value: Decimal, digits: int) -> int:

@@ -7,6 +7,8 @@
     expired        the trading day ended
     replaced       another order replaced it
 
+An order whose stop price a trade reached has no update for that alone.
+
 It is a pure function of the entries and of the orders that were open before them.
 """
 
@@ -122,6 +124,8 @@ class OrderUpdates:
                 updates.append(self._canceled(entry, event.order_canceled))
             elif kind == "order_replaced":
                 updates += self._replaced(entry, event.order_replaced)
+            elif kind == "order_triggered":
+                self._triggered(entry, event.order_triggered)
         return updates
 
     def _accepted(self, entry: pb.JournalEntry) -> Update:
@@ -133,7 +137,7 @@ class OrderUpdates:
             side=command.side,
             type=command.type,
             time_in_force=command.time_in_force,
-            status=pb.ORDER_STATUS_NEW,
+            status=pb.ORDER_STATUS_WAITING if command.stop_price_ticks else pb.ORDER_STATUS_NEW,
             qty_lots=command.qty_lots,
             limit_price_ticks=command.limit_price_ticks,
             created_ns=entry.timestamp_ns,
@@ -141,6 +145,7 @@ class OrderUpdates:
             position_intent=command.position_intent,
             self_trade_prevention=command.self_trade_prevention,
             post_only=command.post_only,
+            stop_price_ticks=command.stop_price_ticks,
         )
         return self._update("new", entry, order)
 
@@ -187,9 +192,7 @@ class OrderUpdates:
             side=replaced.side,
             type=old.type,
             time_in_force=replaced.time_in_force,
-            status=pb.ORDER_STATUS_PARTIALLY_FILLED
-            if replaced.filled_lots
-            else pb.ORDER_STATUS_NEW,
+            status=_status(replaced),
             qty_lots=replaced.qty_lots,
             filled_lots=replaced.filled_lots,
             filled_value_micros=replaced.filled_value_micros,
@@ -200,8 +203,17 @@ class OrderUpdates:
             position_intent=old.position_intent,
             self_trade_prevention=old.self_trade_prevention,
             post_only=old.post_only,
+            stop_price_ticks=replaced.stop_price_ticks,
+            triggered_ns=old.triggered_ns,
         )
         return [self._update("replaced", entry, old), self._update("new", entry, new)]
+
+    def _triggered(self, entry: pb.JournalEntry, triggered: pb.OrderTriggered) -> None:
+        # Alpaca has no word for it: later updates show it.
+        order = self._open[triggered.order_id]
+        order.status = pb.ORDER_STATUS_NEW
+        order.triggered_ns = order.updated_ns = entry.timestamp_ns
+        order.updated_sequence = entry.sequence
 
     def _update(
         self,
@@ -214,3 +226,9 @@ class OrderUpdates:
         order.updated_sequence = entry.sequence
         instrument = self._instruments[order.instrument_id]
         return Update(self._views, event, order, instrument, execution)
+
+
+def _status(replaced: pb.OrderReplaced) -> "pb.OrderStatus.ValueType":
+    if replaced.waiting:
+        return pb.ORDER_STATUS_WAITING
+    return pb.ORDER_STATUS_PARTIALLY_FILLED if replaced.filled_lots else pb.ORDER_STATUS_NEW

@@ -34,17 +34,27 @@ bool accepts(const std::function<void(v1::NewOrder&)>& change) {
 
 TEST(Decode, KeepsEveryFieldOfAnOrder) {
   v1::Request request = valid_order();
-  request.mutable_new_order()->set_position_intent(v1::POSITION_INTENT_SELL_TO_CLOSE);
+  auto& wire = *request.mutable_new_order();
+  wire.set_type(v1::ORDER_TYPE_STOP_LIMIT);
+  wire.set_position_intent(v1::POSITION_INTENT_SELL_TO_CLOSE);
+  wire.set_self_trade_prevention(v1::SELF_TRADE_PREVENTION_CANCEL_BOTH);
+  wire.set_post_only(true);
+  wire.set_history_checked(true);
+  wire.set_stop_price_ticks(9);
   runtime::Operation operation;
   ASSERT_FALSE(decode(request, operation).has_value());
   EXPECT_EQ(operation.request_id, 5U);
-  const core::OrderTerms terms{3,
-                               4,
-                               core::Side::kSell,
-                               core::OrderType::kLimit,
-                               core::TimeInForce::kIoc,
-                               core::PositionIntent::kSellToClose};
-  const core::NewOrder expected{terms, 1, 2, core::ClientOrderId("id")};
+  const core::OrderTerms terms{.qty_lots = 3,
+                               .limit_price_ticks = 4,
+                               .side = core::Side::kSell,
+                               .type = core::OrderType::kStopLimit,
+                               .time_in_force = core::TimeInForce::kIoc,
+                               .position_intent = core::PositionIntent::kSellToClose,
+                               .self_trade_prevention = core::SelfTradePrevention::kCancelBoth,
+                               .post_only = true};
+  core::NewOrder expected{terms, 1, 2, core::ClientOrderId("id")};
+  expected.history_checked = true;
+  expected.stop_price_ticks = 9;
   EXPECT_EQ(std::get<core::NewOrder>(std::get<core::CommandBody>(operation.body)), expected);
 }
 

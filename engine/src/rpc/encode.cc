@@ -34,6 +34,8 @@ void encode(const core::Order& order, v1::Order& out) {
   out.set_position_intent(static_cast<v1::PositionIntent>(order.position_intent));
   out.set_self_trade_prevention(static_cast<v1::SelfTradePrevention>(order.self_trade_prevention));
   out.set_post_only(order.post_only);
+  out.set_stop_price_ticks(order.stop_price_ticks);
+  out.set_triggered_ns(order.triggered_ns);
 }
 
 // Of an order that the engine no longer holds.
@@ -119,6 +121,7 @@ void encode_command(const core::NewOrder& command, v1::JournalEntry& out) {
       static_cast<v1::SelfTradePrevention>(command.self_trade_prevention));
   body.set_post_only(command.post_only);
   body.set_history_checked(command.history_checked);
+  body.set_stop_price_ticks(command.stop_price_ticks);
 }
 
 void encode_command(const core::CancelOrder& command, v1::JournalEntry& out) {
@@ -146,6 +149,7 @@ void encode_command(const core::ReplaceOrder& command, v1::JournalEntry& out) {
                              : static_cast<v1::TimeInForce>(command.time_in_force));
   body.set_client_order_id(text(command.client_order_id));
   body.set_history_checked(command.history_checked);
+  body.set_stop_price_ticks(command.stop_price_ticks);
 }
 
 void encode(const core::DefineInstrument& terms, v1::DefineInstrument& out) {
@@ -189,6 +193,10 @@ void encode_command(const core::AdjustPosition& command, v1::JournalEntry& out) 
 
 void encode_command(const core::EndTradingDay&, v1::JournalEntry& out) {
   out.mutable_end_trading_day();
+}
+
+void encode_command(const core::TriggerOrder&, v1::JournalEntry& out) {
+  out.mutable_trigger_order();
 }
 
 void encode_command(const core::Configure& command, v1::JournalEntry& out) {
@@ -262,6 +270,20 @@ void encode_event(const core::OrderReplaced& event, v1::Event& out) {
   body.set_limit_price_ticks(event.limit_price_ticks);
   body.set_filled_lots(event.filled_lots);
   body.set_filled_value_micros(event.filled_value_micros);
+  body.set_stop_price_ticks(event.stop_price_ticks);
+  body.set_waiting(event.waiting);
+}
+
+void encode_event(const core::OrderTriggered& event, v1::Event& out) {
+  auto& body = *out.mutable_order_triggered();
+  body.set_order_id(event.order_id);
+  body.set_account_id(event.account);
+  body.set_instrument_id(event.instrument);
+  body.set_side(static_cast<v1::Side>(event.side));
+  body.set_type(static_cast<v1::OrderType>(event.type));
+  body.set_time_in_force(static_cast<v1::TimeInForce>(event.time_in_force));
+  body.set_qty_lots(event.qty_lots);
+  body.set_limit_price_ticks(event.limit_price_ticks);
 }
 
 void encode_event(const core::Applied&, v1::Event& out) { out.mutable_applied(); }

@@ -26,6 +26,42 @@ TEST(Encode, AnEntryCarriesWhatWasJournaledOfWhoIntentAndRules) {
   EXPECT_EQ(entry.configure().rules_version(), 1U);
 }
 
+TEST(Encode, AnEntryCarriesStopPricesAndWhatTriggeredOrdersWere) {
+  core::NewOrder order;
+  order.type = core::OrderType::kStop;
+  order.stop_price_ticks = 9;
+  v1::JournalEntry entry;
+  encode(core::Command(1, 2, order), {}, entry);
+  EXPECT_EQ(entry.new_order().type(), v1::ORDER_TYPE_STOP);
+  EXPECT_EQ(entry.new_order().stop_price_ticks(), 9);
+
+  core::ReplaceOrder replace;
+  replace.stop_price_ticks = 10;
+  core::OrderReplaced replaced;
+  replaced.stop_price_ticks = 10;
+  replaced.waiting = true;
+  entry.Clear();
+  encode(core::Command(2, 3, replace), {replaced}, entry);
+  EXPECT_EQ(entry.replace_order().stop_price_ticks(), 10);
+  EXPECT_EQ(entry.events(0).order_replaced().stop_price_ticks(), 10);
+  EXPECT_TRUE(entry.events(0).order_replaced().waiting());
+
+  const core::OrderTriggered triggered{
+      2, 3, 4, core::Side::kSell, core::OrderType::kStopLimit, core::TimeInForce::kGtc, 5, 6};
+  entry.Clear();
+  encode(core::Command(3, 4, core::TriggerOrder{}), {triggered}, entry);
+  EXPECT_TRUE(entry.has_trigger_order());
+  const v1::OrderTriggered& event = entry.events(0).order_triggered();
+  EXPECT_EQ(event.order_id(), 2U);
+  EXPECT_EQ(event.account_id(), 3U);
+  EXPECT_EQ(event.instrument_id(), 4U);
+  EXPECT_EQ(event.side(), v1::SIDE_SELL);
+  EXPECT_EQ(event.type(), v1::ORDER_TYPE_STOP_LIMIT);
+  EXPECT_EQ(event.time_in_force(), v1::TIME_IN_FORCE_GTC);
+  EXPECT_EQ(event.qty_lots(), 5);
+  EXPECT_EQ(event.limit_price_ticks(), 6);
+}
+
 TEST(Encode, OfAnOrderThatIsForgottenOnlyTheIdsAreTold) {
   runtime::Refusal refusal{core::Reason::kDuplicateClientOrderId, core::Order{}, true};
   refusal.order->order_id = 7;

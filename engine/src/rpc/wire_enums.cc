@@ -17,6 +17,8 @@ static_assert(same(v1::SIDE_SELL, core::Side::kSell));
 
 static_assert(same(v1::ORDER_TYPE_MARKET, core::OrderType::kMarket));
 static_assert(same(v1::ORDER_TYPE_LIMIT, core::OrderType::kLimit));
+static_assert(same(v1::ORDER_TYPE_STOP, core::OrderType::kStop));
+static_assert(same(v1::ORDER_TYPE_STOP_LIMIT, core::OrderType::kStopLimit));
 
 static_assert(same(v1::TIME_IN_FORCE_DAY, core::TimeInForce::kDay));
 static_assert(same(v1::TIME_IN_FORCE_GTC, core::TimeInForce::kGtc));
@@ -35,6 +37,7 @@ static_assert(same(v1::ORDER_STATUS_FILLED, core::OrderStatus::kFilled));
 static_assert(same(v1::ORDER_STATUS_CANCELED, core::OrderStatus::kCanceled));
 static_assert(same(v1::ORDER_STATUS_EXPIRED, core::OrderStatus::kExpired));
 static_assert(same(v1::ORDER_STATUS_REPLACED, core::OrderStatus::kReplaced));
+static_assert(same(v1::ORDER_STATUS_WAITING, core::OrderStatus::kWaiting));
 
 static_assert(same(v1::POSITION_INTENT_UNSPECIFIED, core::PositionIntent::kUnspecified));
 static_assert(same(v1::POSITION_INTENT_BUY_TO_OPEN, core::PositionIntent::kBuyToOpen));

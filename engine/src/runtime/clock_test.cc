@@ -11,6 +11,7 @@ namespace openvenue::runtime {
 namespace {
 
 using core::Side;
+using testing::append_last_entries;
 using testing::limit_order;
 using testing::TemporaryDirectory;
 using testing::test_settings;
@@ -129,21 +130,6 @@ class EngineWithinADayEnd : public EngineOnAClock {
     now_ns_ += at(std::chrono::hours(24));
   }
 
-  // Appends the last entries of an engine that was killed then.
-  void append(const std::vector<core::CommandBody>& bodies) {
-    journal::Recovered recovered = journal::recover(settings_.journal, settings_.limits);
-    core::EventBuffer events;
-    events.reserve(core::Exchange::max_events_per_command(settings_.limits));
-    journal::Frame frame;
-    for (const core::CommandBody& body : bodies) {
-      const core::Command command{recovered.exchange->last_sequence() + 1, now_ns_, body};
-      recovered.exchange->apply(command, events);
-      frame.append(command, events);
-    }
-    recovered.writer.write(frame);
-    recovered.writer.sync();
-  }
-
   std::size_t open_orders_after_restart() {
     TestEngine engine(settings_, seams());
     return std::get<OrderList>(engine.ask(Query(ListOpenOrders{1, 0, 0, 10})).body).orders.size();
@@ -153,13 +139,14 @@ class EngineWithinADayEnd : public EngineOnAClock {
 };
 
 TEST_F(EngineWithinADayEnd, FinishesItWhereACrashInterruptedIt) {
-  append({core::EndTradingDay{}});
+  append_last_entries(settings_, now_ns_, {core::EndTradingDay{}});
   EXPECT_EQ(open_orders_after_restart(), 0U);
 }
 
 TEST_F(EngineWithinADayEnd, FinishesItAlsoBehindTheLimitsOfAStartThatFailed) {
-  append({core::EndTradingDay{}, core::Configure{settings_.limits},
-          core::Configure{settings_.limits}});
+  append_last_entries(settings_, now_ns_,
+                      {core::EndTradingDay{}, core::Configure{settings_.limits},
+                       core::Configure{settings_.limits}});
   EXPECT_EQ(open_orders_after_restart(), 0U);
 }
 

@@ -65,8 +65,12 @@ Shard::Shard(std::unique_ptr<core::Exchange> exchange, const TradingDay& trading
 void Shard::run() {
   std::vector<Batch> batches;
   while (ring_.pop_all(batches, kIdleWait)) {
-    // A day's end may be long. On a full disk it waits, as no command comes before it.
-    if (disk_reserve_.room() != DiskReserve::Room::kNone) end_trading_day_if_due(read_clock());
+    // Both may be long. On a full disk they wait, as no command comes before them.
+    if (disk_reserve_.room() != DiskReserve::Room::kNone) {
+      const core::TimestampNs now_ns = read_clock();
+      trigger_orders(now_ns);  // a restart finds those of the last commands
+      end_trading_day_if_due(now_ns);
+    }
     for (const Batch& batch : batches) process(batch);
     hand_over();
   }
@@ -80,17 +84,19 @@ void Shard::process(const Batch& batch) {
   const StageTimer timer(metrics_.match_seconds);
   const core::TimestampNs now_ns = read_clock();
   for (const Operation& operation : batch.operations) {
-    if (std::holds_alternative<Query>(operation.body) && !batch.sink->wanted()) {
+    const bool is_query = std::holds_alternative<Query>(operation.body);
+    if (is_query && !batch.sink->wanted()) {
       metrics_.abandoned_queries.Increment();
       continue;
     }
     // Before every command: one stamped after an end of a day that has not been applied would hide
     // that end from a restart.
-    if (!std::holds_alternative<Query>(operation.body)) end_trading_day_if_due(now_ns);
+    if (!is_query) end_trading_day_if_due(now_ns);
     make_room();
     Reply reply = carry_out(operation, now_ns);
     flight_->reply_weight += reply.weight;
     replies_to(batch).push_back(std::move(reply));
+    if (!is_query) trigger_orders(now_ns);
     if (day_end_unfinished_) finish_trading_day(now_ns);
   }
 }
@@ -175,6 +181,14 @@ void Shard::finish_trading_day(core::TimestampNs now_ns) {
   while (day_end_unfinished_) {
     make_room();
     apply(core::EndTradingDay{}, {}, now_ns);
+  }
+}
+
+// No command comes between a trade and the stop orders that it reached.
+void Shard::trigger_orders(core::TimestampNs now_ns) {
+  while (exchange_->has_due_order()) {
+    make_room();
+    apply(core::TriggerOrder{}, {}, now_ns);
   }
 }
 

@@ -53,6 +53,7 @@ class Shard {
   void apply(const core::CommandBody& body, const core::Actor& actor, core::TimestampNs now_ns);
   void end_trading_day_if_due(core::TimestampNs now_ns);
   void finish_trading_day(core::TimestampNs now_ns);
+  void trigger_orders(core::TimestampNs now_ns);
   [[nodiscard]] core::TimestampNs read_clock();
   // The time of the next command, strictly after the last one's.
   [[nodiscard]] core::TimestampNs stamp(core::TimestampNs now_ns) const;

@@ -192,6 +192,22 @@ inline std::vector<Operation> market_set_up() {
 
 constexpr std::size_t kMarketSetUpSize = 5;
 
+// Appends the last entries of an engine that was killed then.
+inline void append_last_entries(const EngineSettings& settings, core::TimestampNs now_ns,
+                                const std::vector<core::CommandBody>& bodies) {
+  journal::Recovered recovered = journal::recover(settings.journal, settings.limits);
+  core::EventBuffer events;
+  events.reserve(core::Exchange::max_events_per_command(settings.limits));
+  journal::Frame frame;
+  for (const core::CommandBody& body : bodies) {
+    const core::Command command{recovered.exchange->last_sequence() + 1, now_ns, body};
+    recovered.exchange->apply(command, events);
+    frame.append(command, events);
+  }
+  recovered.writer.write(frame);
+  recovered.writer.sync();
+}
+
 // An engine with its market set up; its destructor stops it.
 class TestEngine {
  public:

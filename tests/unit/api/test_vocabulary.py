@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import pytest
 from openvenue import vocabulary
+from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.vocabulary import UnknownEnumerator, Words
 
 
@@ -22,6 +23,11 @@ from openvenue.vocabulary import UnknownEnumerator, Words
 def test_types_name_every_enumerator(words: Words[Any], literal: Any) -> None:
     assert set(words.values()) == set(get_args(literal))
     assert {words[number] for number in words.numbers.values()} == set(words.numbers)
+
+
+def test_an_order_that_waits_is_new_to_clients_and_new_is_not_waiting() -> None:
+    assert vocabulary.ORDER_STATUSES[pb.ORDER_STATUS_WAITING] == "new"
+    assert vocabulary.ORDER_STATUSES.numbers["new"] == pb.ORDER_STATUS_NEW
 
 
 @pytest.mark.parametrize("number", [0, 99])

@@ -17,6 +17,7 @@ from tests.projector.entries import (
     fold,
     new_order,
     trade,
+    triggered,
 )
 
 
@@ -224,17 +225,18 @@ def test_an_unknown_event_of_a_later_version_is_named(later: pb.JournalEntry) ->
         fold(later)
 
 
-def replaced(sequence: int, old_order_id: int) -> pb.JournalEntry:
-    event = pb.OrderReplaced(
-        order_id=sequence,
-        old_order_id=old_order_id,
-        account_id=1,
-        instrument_id=1,
-        side=pb.SIDE_BUY,
-        time_in_force=pb.TIME_IN_FORCE_GTC,
-        qty_lots=1,
-        limit_price_ticks=1,
-    )
+def replaced(sequence: int, old_order_id: int, **fields: Any) -> pb.JournalEntry:
+    terms = {
+        "order_id": sequence,
+        "old_order_id": old_order_id,
+        "account_id": 1,
+        "instrument_id": 1,
+        "side": pb.SIDE_BUY,
+        "time_in_force": pb.TIME_IN_FORCE_GTC,
+        "qty_lots": 1,
+        "limit_price_ticks": 1,
+    }
+    event = pb.OrderReplaced(**{**terms, **fields})
     return entry(sequence, pb.Event(order_replaced=event), replace_order=pb.ReplaceOrder())
 
 
@@ -247,9 +249,9 @@ def test_a_replacement_keeps_the_instructions() -> None:
     )
     known = fold(given, replaced(2, 1), replaced(3, 2)).new_orders[3]
     assert known.instructions == ("buy_to_open", "cancel_oldest", True)
-    assert known.instructions_of is None
+    assert known.heir_of is None
     earlier = fold(replaced(2, 1), replaced(3, 2)).new_orders[3]
-    assert (earlier.instructions, earlier.instructions_of) == (Instructions(), 1)
+    assert (earlier.instructions, earlier.heir_of) == (Instructions(), 1)
 
 
 def test_an_order_without_instructions_has_none() -> None:
@@ -301,3 +303,58 @@ def test_a_replacement_may_cancel_an_order_of_its_account() -> None:
     batch = fold(entry_of_both)
     assert batch.order_changes[1].status == "replaced"
     assert batch.order_changes[5].status == batch.new_orders[9].status == "canceled"
+
+
+def stop_order(sequence: int, *, of_limit: bool = False, **fields: Any) -> pb.JournalEntry:
+    """Return an accepted buy that waits for 101.00 and pays 105.00 at most."""
+    order_type = pb.ORDER_TYPE_STOP_LIMIT if of_limit else pb.ORDER_TYPE_STOP
+    terms = {"type": order_type, "stop_price_ticks": 10_100, "limit_price_ticks": 10_500}
+    return new_order(sequence, **{**terms, **fields})
+
+
+def test_an_order_that_waits_is_new_and_a_stop_order_has_no_limit_price() -> None:
+    rows = fold(stop_order(1), stop_order(2, of_limit=True)).new_orders
+    stop, stop_limit = rows[1], rows[2]
+    assert (stop.type, stop_limit.type) == ("stop", "stop_limit")
+    assert (stop.limit_price_nanos, stop_limit.limit_price_nanos) == (None, 10_500 * TICK_NANOS)
+    for row in (stop, stop_limit):
+        assert row.stop_price_nanos == 10_100 * TICK_NANOS
+        assert (row.status, row.triggered_ns, row.triggered_sequence) == ("new", None, None)
+    assert fold(new_order(1)).new_orders[1].stop_price_nanos is None
+
+
+def test_a_triggered_order_keeps_its_entry_and_trades_on() -> None:
+    filled = trade(3, 4, 4, filled=(4, 4)), canceled(4, pb.REASON_NO_LIQUIDITY)
+    batch = fold(stop_order(4, account_id=2), triggered(5, 4, *filled))
+    row = batch.new_orders[4]
+    assert (row.triggered_ns, row.triggered_sequence) == (TIME_NS + 5 * 10**9, 5)
+    assert (row.status, row.end_reason) == ("canceled", "no_liquidity")
+    assert (row.filled_nanos, row.updated_sequence) == (4 * LOT_NANOS, 5)
+
+
+def test_a_trigger_alone_changes_no_status() -> None:
+    change = fold(triggered(5, 1)).order_changes[1]
+    assert (change.triggered_ns, change.triggered_sequence) == (TIME_NS + 5 * 10**9, 5)
+    assert (change.status, change.filled_nanos, change.ended_ns) == (None, None, None)
+    assert fold(stop_order(1), triggered(2, 1)).new_orders[1].status == "new"
+
+
+def test_a_replacement_of_an_order_that_waits_is_of_its_type() -> None:
+    terms = {"waiting": True, "stop_price_ticks": 10_200, "limit_price_ticks": 10_600}
+    for of_limit, limit_price in ((False, None), (True, 10_600 * TICK_NANOS)):
+        batch = fold(stop_order(1, of_limit=of_limit), replaced(2, 1, **terms))
+        old, new = batch.new_orders[1], batch.new_orders[2]
+        assert new.type == old.type
+        assert (new.stop_price_nanos, new.limit_price_nanos) == (10_200 * TICK_NANOS, limit_price)
+        assert (new.status, new.triggered_ns, new.heir_of) == ("new", None, None)
+    assert fold(replaced(2, 1, **terms)).new_orders[2].heir_of == 1
+
+
+def test_a_replacement_of_a_triggered_order_keeps_the_trigger() -> None:
+    changed = replaced(6, 4, stop_price_ticks=10_100)
+    of_the_batch = fold(stop_order(4, of_limit=True), triggered(5, 4), changed).new_orders[6]
+    assert of_the_batch.type == "stop_limit"
+    older = fold(triggered(5, 4), changed).new_orders[6]
+    for row in (of_the_batch, older):
+        assert (row.triggered_ns, row.triggered_sequence) == (TIME_NS + 5 * 10**9, 5)
+        assert row.stop_price_nanos == 10_100 * TICK_NANOS

@@ -10,7 +10,15 @@ from openvenue.journal.books import Books, RestingOrder, UnknownOrder
 from openvenue.projector.projection import Sizes, UnknownInstrument
 from openvenue.projector.quotes.fold import QuoteRow, QuotesBatch
 
-from tests.projector.entries import LOT_NANOS, TICK_NANOS, canceled, entry, new_order, trade
+from tests.projector.entries import (
+    LOT_NANOS,
+    TICK_NANOS,
+    canceled,
+    entry,
+    new_order,
+    trade,
+    triggered,
+)
 from tests.projector.naive_exchange import NaiveExchange, Tops, tops
 from tests.support.examples import examples
 
@@ -19,7 +27,12 @@ EMPTY = (None, None)
 
 commands = st.lists(
     st.tuples(
-        st.sampled_from(("place", "place", "place", "ioc", "cancel", "replace", "end_day")),
+        st.sampled_from(
+            (
+                *("place", "place", "place", "ioc", "stop", "stop_limit"),
+                *("cancel", "replace", "end_day"),
+            )
+        ),
         st.integers(1, 2),  # instrument
         st.sampled_from((pb.SIDE_BUY, pb.SIDE_SELL)),
         st.integers(95, 105),  # price
@@ -38,9 +51,24 @@ def batch(books: Books | None = None) -> QuotesBatch:
 
 def traded(drawn: list[Command]) -> Iterator[tuple[pb.JournalEntry, Tops]]:
     """Yield the entry of each command, and the best prices that its orders then have."""
+    for made, exchange in exchanged(drawn):
+        yield made, tops(exchange.open)
+
+
+def exchanged(drawn: list[Command]) -> Iterator[tuple[pb.JournalEntry, NaiveExchange]]:
+    """Yield the entry of each command and of each trigger, and the exchange as of then."""
     exchange = NaiveExchange()
     for what, instrument_id, side, price, lots, which, prevention in drawn:
-        if what in ("place", "ioc") or not exchange.open:
+        orders = exchange.open + exchange.waiting
+        if what in ("stop", "stop_limit"):
+            bound = price + which % 5 if side == pb.SIDE_BUY or what == "stop_limit" else 0
+            made = exchange.place_stop(
+                *(instrument_id, side, price, bound, lots),
+                of_limit=what == "stop_limit",
+                account_id=which % 2,
+                prevention=prevention,
+            )
+        elif what in ("place", "ioc") or not orders:
             made = exchange.place(
                 *(instrument_id, side, price, lots),
                 rests=what != "ioc",
@@ -48,13 +76,15 @@ def traded(drawn: list[Command]) -> Iterator[tuple[pb.JournalEntry, Tops]]:
                 prevention=prevention,
             )
         elif what == "end_day":
-            made = exchange.end_day(exchange.open[::2])
+            made = exchange.end_day(orders[::2])
         else:
-            order = exchange.open[which % len(exchange.open)]
+            order = orders[which % len(orders)]
             made = (
                 exchange.cancel(order) if what == "cancel" else exchange.replace(order, price, lots)
             )
-        yield made, tops(exchange.open)
+        yield made, exchange
+        while (triggered := exchange.trigger()) is not None:
+            yield triggered, exchange
 
 
 def expected_rows(drawn: list[Command]) -> list[QuoteRow]:
@@ -100,16 +130,19 @@ def test_quotes_are_the_changes_of_a_naive_books_best(drawn: list[Command]) -> N
 def test_rows_do_not_depend_on_where_a_batch_ends_or_the_books_are_made_anew(
     drawn: list[Command], data: st.DataObject
 ) -> None:
-    cut = data.draw(st.integers(0, len(drawn)))
-    entries = [made for made, _ in traded(drawn)]
+    steps = [(made, [o.order_id for o in each.waiting]) for made, each in exchanged(drawn)]
+    entries = [made for made, _ in steps]
+    cut = data.draw(st.integers(0, len(entries)))
+    waiting = steps[cut - 1][1] if cut else []
     whole = batch()
     whole.add(entries)
     first = batch()
     first.add(entries[:cut])
-    anew = Books(
+    resting = (
         RestingOrder(each.order_id, each.instrument_id, each.side, each.price_ticks, each.lots)
         for each in first.books.resting()
     )
+    anew = Books(resting, waiting)
     for books in (anew, first.books):
         second = batch(books)
         second.add(entries[cut:])
@@ -173,3 +206,16 @@ def test_a_quote_of_an_unknown_instrument_is_refused() -> None:
 def test_books_that_are_not_those_before_the_entry_are_a_fault() -> None:
     with pytest.raises(UnknownOrder, match="order 5 is in no book"):
         batch().add([entry(7, canceled(5))])
+    with pytest.raises(UnknownOrder, match="order 5 does not wait for its stop price"):
+        batch().add([triggered(7, 5)])
+
+
+def test_an_order_that_waits_makes_no_quote_until_it_is_triggered() -> None:
+    folded = batch()
+    folded.add(
+        [
+            new_order(1, type=pb.ORDER_TYPE_STOP_LIMIT, stop_price_ticks=9_000),
+            triggered(2, 1),
+        ]
+    )
+    assert [quote[1:6] for quote in folded.quotes] == [(2, 100 * 10**9, 10 * 10**9, None, None)]

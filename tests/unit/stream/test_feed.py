@@ -19,6 +19,7 @@ from tests.projector.entries import (
     entry,
     new_order,
     trade,
+    triggered,
 )
 
 MINUTE_NS = 60 * 10**9
@@ -215,3 +216,80 @@ def test_the_window_keeps_the_newest_and_says_from_where() -> None:
         one.apply(new_order(sequence, limit_price_ticks=100))
     assert one.channels.floor > 4 * SEQ_PER_ENTRY
     assert one.channels.after(account_channel(1), 0, 10) == []
+
+
+def test_an_order_that_waits_is_told_of_and_is_in_no_book_until_it_is_triggered() -> None:
+    one = feed()
+    terms = {"type": pb.ORDER_TYPE_STOP_LIMIT, "stop_price_ticks": 9_900}
+    one.apply(new_order(1, account_id=2, **terms))
+    (entered,) = updates(one, 2)
+    assert (entered["event"], entered["order"]["status"]) == ("new", "new")
+    assert shown(one, "orderbooks") == shown(one, "quotes") == []
+    one.apply(new_order(2, side=pb.SIDE_SELL, qty_lots=4))
+    fill = trade(2, 1, 4, filled=(4, 4))
+    fill.trade.taker_side = pb.SIDE_BUY
+    one.apply(triggered(3, 1, fill))
+    assert [data["event"] for data in updates(one, 2)] == ["new", "partial_fill"]
+    assert shown(one, "quotes")[-1]["bs"] == 6
+    one.apply(entry(4, canceled(1)))
+    last = updates(one, 2)[-1]
+    assert (last["event"], last["order"]["filled_qty"]) == ("canceled", "4")
+    assert shown(one, "quotes")[-1]["bs"] == 0
+
+
+def test_an_order_that_waits_expires_is_replaced_and_is_canceled_without_a_book() -> None:
+    one = feed()
+    terms = {"type": pb.ORDER_TYPE_STOP, "stop_price_ticks": 10_100, "limit_price_ticks": 10_500}
+    for number in (1, 2):
+        one.apply(new_order(number, **terms))
+    replaced = pb.OrderReplaced(
+        old_order_id=1,
+        order_id=3,
+        account_id=1,
+        instrument_id=1,
+        side=pb.SIDE_BUY,
+        time_in_force=pb.TIME_IN_FORCE_DAY,
+        qty_lots=10,
+        limit_price_ticks=10_600,
+        stop_price_ticks=10_200,
+        waiting=True,
+    )
+    command = pb.ReplaceOrder(order_id=1, client_order_id="higher")
+    one.apply(entry(3, pb.Event(order_replaced=replaced), replace_order=command))
+    one.apply(entry(4, canceled(2)))
+    one.apply(entry(5, canceled(3, pb.REASON_DAY_ENDED), end_trading_day=pb.EndTradingDay()))
+    assert [
+        (data["event"], data["order"]["client_order_id"], data["order"]["type"])
+        for data in updates(one, 1)
+    ] == [
+        ("new", "order-1", "stop"),
+        ("new", "order-2", "stop"),
+        ("replaced", "order-1", "stop"),
+        ("new", "higher", "stop"),
+        ("canceled", "order-2", "stop"),
+        ("expired", "higher", "stop"),
+    ]
+    assert shown(one, "orderbooks") == []
+
+
+def test_a_feed_begins_with_orders_that_wait() -> None:
+    waiting, resting = (
+        pb.Order(
+            order_id=number,
+            account_id=1,
+            instrument_id=1,
+            side=pb.SIDE_BUY,
+            type=pb.ORDER_TYPE_STOP_LIMIT,
+            time_in_force=pb.TIME_IN_FORCE_GTC,
+            status=status,
+            qty_lots=10,
+            limit_price_ticks=10_000,
+            stop_price_ticks=9_900,
+        )
+        for number, status in ((1, pb.ORDER_STATUS_WAITING), (2, pb.ORDER_STATUS_NEW))
+    )
+    one = Feed(0, Views(0, TradingDay()), Channels(2, 1000), {1: AAPL}, [waiting, resting], 2)
+    one.apply(triggered(3, 1))
+    assert shown(one, "quotes")[-1]["bs"] == 20
+    one.apply(entry(4, canceled(1), canceled(2)))
+    assert shown(one, "quotes")[-1]["bs"] == 0

@@ -18,7 +18,10 @@ from openvenue.vocabulary import (
 
 
 class Order(msgspec.Struct, kw_only=True, gc=False):
-    """An order in its present state, or as it was `accepted`; only a DAY order has `expires_at`."""
+    """An order in its present state, or as it was `accepted`.
+
+    Only a DAY order has `expires_at`, and only a stop order that a trade triggered `triggered_at`.
+    """
 
     id: str
     client_order_id: str
@@ -46,7 +49,7 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     side: Side
     time_in_force: TimeInForce
     limit_price: str | None = None
-    stop_price: None = None
+    stop_price: str | None = None
     status: OrderStatus | Accepted
     extended_hours: bool = False
     legs: None = None
@@ -56,6 +59,7 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     position_intent: PositionIntent | UnsetType = UNSET
     self_trade_prevention: SelfTradePrevention | UnsetType = UNSET
     post_only: bool | UnsetType = UNSET
+    triggered_at: str | UnsetType = UNSET
 
 
 class CancelResult(msgspec.Struct):

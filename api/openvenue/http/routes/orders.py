@@ -43,12 +43,12 @@ from openvenue.http.order_body import (
     given,
 )
 from openvenue.http.order_terms import (
-    check_post_only,
+    check_may_stay,
     checked_client_order_id,
     new_client_order_id,
-    parse_price,
     parse_qty,
     parse_time_in_force,
+    replace_prices,
 )
 from openvenue.http.rejections import entered_order
 from openvenue.http.restrictions import restrict_replacement
@@ -251,14 +251,11 @@ async def replace_order(
     terms.CopyFrom(current)
     if given(wanted.qty):
         command.qty_lots = terms.qty_lots = parse_qty(wanted.qty, instrument)
-    if given(wanted.limit_price):
-        ticks = parse_price(wanted.limit_price, instrument)
-        command.limit_price_ticks = terms.limit_price_ticks = ticks
+    replace_prices(command, terms, wanted, instrument)
     if wanted.time_in_force is not None:
         time_in_force = parse_time_in_force(wanted.time_in_force)
         command.time_in_force = terms.time_in_force = time_in_force
-        if terms.post_only:
-            check_post_only(terms.type, time_in_force)
+        check_may_stay(terms)
     client_order_id = checked_client_order_id(wanted.client_order_id or new_client_order_id())
     if terms == current:
         raise problems.unprocessable("order parameters are not changed")

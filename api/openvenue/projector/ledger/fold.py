@@ -32,6 +32,9 @@ class Instructions(NamedTuple):
 
 _NO_INSTRUCTIONS = Instructions()
 
+# A stop order has none, even if a price bounds what it pays.
+_WITH_LIMIT_PRICE = (pb.ORDER_TYPE_LIMIT, pb.ORDER_TYPE_STOP_LIMIT)
+
 
 @dataclass(slots=True)
 class OrderRow:
@@ -46,6 +49,7 @@ class OrderRow:
     time_in_force: str
     qty_nanos: int
     limit_price_nanos: int | None
+    stop_price_nanos: int | None
     filled_nanos: int
     filled_value_micros: int
     status: str
@@ -56,9 +60,12 @@ class OrderRow:
     updated_ns: int
     ended_ns: int | None
     updated_sequence: int
+    triggered_ns: int | None
+    triggered_sequence: int | None
     instructions: Instructions
-    instructions_of: int | None
-    """The order whose instructions this one inherits, if that was opened before the batch."""
+    heir_of: int | None
+    """The order whose type, trigger and instructions this one inherits, if that was opened before
+    the batch. They are not known here."""
 
 
 @dataclass(slots=True)
@@ -78,6 +85,8 @@ class OrderChange:
     end_reason: str | None = None
     replaced_by: int | None = None
     ended_ns: int | None = None
+    triggered_ns: int | None = None
+    triggered_sequence: int | None = None
 
 
 class ExecutionRow(NamedTuple):
@@ -200,6 +209,8 @@ class LedgerBatch(Batch):
                 self._canceled(entry, event.order_canceled)
             elif kind == "order_replaced":
                 self._replaced(entry, event.order_replaced)
+            elif kind == "order_triggered":
+                self._triggered(entry, event.order_triggered)
             elif kind == "applied":
                 self._applied(entry)
             elif kind == "balance_adjusted":
@@ -212,7 +223,7 @@ class LedgerBatch(Batch):
     def _accepted(self, entry: pb.JournalEntry) -> None:
         command = entry.new_order
         tick_size_nanos, lot_size_nanos = self.sizes_of(command.instrument_id)
-        limit_price_ticks = command.limit_price_ticks
+        stop_price_ticks = command.stop_price_ticks
         sequence = entry.sequence
         self.new_orders[sequence] = OrderRow(
             order_id=sequence,
@@ -223,7 +234,10 @@ class LedgerBatch(Batch):
             type=ORDER_TYPES[command.type],
             time_in_force=TIMES_IN_FORCE[command.time_in_force],
             qty_nanos=command.qty_lots * lot_size_nanos,
-            limit_price_nanos=limit_price_ticks * tick_size_nanos if limit_price_ticks else None,
+            limit_price_nanos=command.limit_price_ticks * tick_size_nanos
+            if command.type in _WITH_LIMIT_PRICE
+            else None,
+            stop_price_nanos=stop_price_ticks * tick_size_nanos if stop_price_ticks else None,
             filled_nanos=0,
             filled_value_micros=0,
             status="new",
@@ -234,8 +248,10 @@ class LedgerBatch(Batch):
             updated_ns=entry.timestamp_ns,
             ended_ns=None,
             updated_sequence=sequence,
+            triggered_ns=None,
+            triggered_sequence=None,
             instructions=_instructions(command),
-            instructions_of=None,
+            heir_of=None,
         )
 
     def _traded(self, entry: pb.JournalEntry, trade: pb.Trade) -> None:
@@ -296,16 +312,22 @@ class LedgerBatch(Batch):
         old.replaced_by = replaced.order_id
         old.ended_ns = entry.timestamp_ns
         tick_size_nanos, lot_size_nanos = self.sizes_of(replaced.instrument_id)
+        stop_price_ticks = replaced.stop_price_ticks
+        # A market order never rests, so it is never replaced.
+        order_type = old.type if isinstance(old, OrderRow) else "limit"
         self.new_orders[replaced.order_id] = OrderRow(
             order_id=replaced.order_id,
             account_id=replaced.account_id,
             instrument_id=replaced.instrument_id,
             client_order_id=entry.replace_order.client_order_id,
             side=SIDES[replaced.side],
-            type="limit",  # a market order never rests, so it is never replaced
+            type=order_type,
             time_in_force=TIMES_IN_FORCE[replaced.time_in_force],
             qty_nanos=replaced.qty_lots * lot_size_nanos,
-            limit_price_nanos=replaced.limit_price_ticks * tick_size_nanos,
+            limit_price_nanos=None
+            if order_type == "stop"
+            else replaced.limit_price_ticks * tick_size_nanos,
+            stop_price_nanos=stop_price_ticks * tick_size_nanos if stop_price_ticks else None,
             filled_nanos=replaced.filled_lots * lot_size_nanos,
             filled_value_micros=replaced.filled_value_micros,
             status="partially_filled" if replaced.filled_lots else "new",
@@ -316,9 +338,16 @@ class LedgerBatch(Batch):
             updated_ns=entry.timestamp_ns,
             ended_ns=None,
             updated_sequence=entry.sequence,
+            triggered_ns=old.triggered_ns,
+            triggered_sequence=old.triggered_sequence,
             instructions=old.instructions if isinstance(old, OrderRow) else _NO_INSTRUCTIONS,
-            instructions_of=old.instructions_of if isinstance(old, OrderRow) else old.order_id,
+            heir_of=old.heir_of if isinstance(old, OrderRow) else old.order_id,
         )
+
+    def _triggered(self, entry: pb.JournalEntry, triggered: pb.OrderTriggered) -> None:
+        order = self._touch(triggered.order_id, entry)
+        order.triggered_ns = entry.timestamp_ns
+        order.triggered_sequence = entry.sequence
 
     def _touch(self, order_id: int, entry: pb.JournalEntry) -> OrderRow | OrderChange:
         order: OrderRow | OrderChange | None = self.new_orders.get(order_id)

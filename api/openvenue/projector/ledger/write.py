@@ -21,30 +21,37 @@ _CHANGE_ORDERS = """
 UPDATE orders AS o SET
   filled_qty = coalesce(c.filled_qty::numeric, o.filled_qty),
   filled_value = coalesce(c.filled_value::numeric, o.filled_value),
-  status = coalesce(c.status, CASE WHEN c.filled_qty::numeric = o.qty THEN 'filled'
+  status = coalesce(c.status, CASE WHEN c.filled_qty IS NULL THEN o.status
+                                   WHEN c.filled_qty::numeric = o.qty THEN 'filled'
                                    ELSE 'partially_filled' END),
   end_reason = coalesce(c.end_reason, o.end_reason),
   replaced_by = coalesce(c.replaced_by, o.replaced_by),
   updated_at = c.updated_at::timestamptz,
   ended_at = coalesce(c.ended_at, CASE WHEN c.filled_qty::numeric = o.qty
                                        THEN c.updated_at END)::timestamptz,
-  updated_sequence = c.updated_sequence
+  updated_sequence = c.updated_sequence,
+  triggered_at = coalesce(c.triggered_at::timestamptz, o.triggered_at),
+  triggered_sequence = coalesce(c.triggered_sequence, o.triggered_sequence)
 FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
-            $9::text[], $10::bigint[])
+            $9::text[], $10::bigint[], $11::text[], $12::bigint[])
   AS c(order_id, filled_qty, filled_value, status, end_reason, replaced_by, updated_at, ended_at,
-       updated_sequence)
+       updated_sequence, triggered_at, triggered_sequence)
 WHERE o.shard_id = $1 AND o.order_id = c.order_id
 """
 
-# A replacement keeps the instructions of the order that it replaces.
-_INHERIT_INSTRUCTIONS = """
+# A replacement keeps type, trigger and instructions of the order that it replaces. Until here it is
+# a limit order, and may have the price that bounds a stop order.
+_INHERIT = """
 UPDATE orders AS n SET
+  type = o.type, limit_price = CASE WHEN o.type <> 'stop' THEN n.limit_price END,
+  triggered_at = coalesce(n.triggered_at, o.triggered_at),
+  triggered_sequence = coalesce(n.triggered_sequence, o.triggered_sequence),
   position_intent = o.position_intent, self_trade_prevention = o.self_trade_prevention,
   post_only = o.post_only
-FROM unnest($2::bigint[], $3::bigint[]) AS c(order_id, instructions_of), orders AS o
+FROM unnest($2::bigint[], $3::bigint[]) AS c(order_id, heir_of), orders AS o
 WHERE n.shard_id = $1 AND n.order_id = c.order_id
-  AND o.shard_id = $1 AND o.order_id = c.instructions_of
-  AND num_nonnulls(o.position_intent, o.self_trade_prevention, o.post_only) > 0
+  AND o.shard_id = $1 AND o.order_id = c.heir_of
+  AND num_nonnulls(o.stop_price, o.position_intent, o.self_trade_prevention, o.post_only) > 0
 """
 
 _UPSERT_ACCOUNTS = """
@@ -126,6 +133,9 @@ _ORDER_COLUMNS = (
     "position_intent",
     "self_trade_prevention",
     "post_only",
+    "stop_price",
+    "triggered_at",
+    "triggered_sequence",
 )
 
 _EXECUTION_COLUMNS = (
@@ -193,7 +203,7 @@ class Ledger(Projection):
         movements = _movement_lines(shard_id, batch.movements)
         await copy_rows(connection, "cash_movements", _MOVEMENT_COLUMNS, movements)
         await _change_orders(connection, shard_id, batch)
-        await _inherit_instructions(connection, shard_id, batch)
+        await _inherit(connection, shard_id, batch)
         await _change_accounts(connection, shard_id, batch)
         await _change_positions(connection, shard_id, batch)
         await _change_days(connection, shard_id, batch)
@@ -209,6 +219,8 @@ def _order_lines(shard_id: int, rows: Iterable[OrderRow]) -> Iterable[str]:
         limit_price = (
             fmt.NULL if row.limit_price_nanos is None else fmt.nanos(row.limit_price_nanos)
         )
+        stop_price = fmt.NULL if row.stop_price_nanos is None else fmt.nanos(row.stop_price_nanos)
+        triggered_at = fmt.NULL if row.triggered_ns is None else fmt.timestamp(row.triggered_ns)
         intent, prevention, post_only = row.instructions
         yield (
             f"{shard_id}\t{row.order_id}\t{row.account_id}\t{row.instrument_id}\t"
@@ -219,7 +231,8 @@ def _order_lines(shard_id: int, rows: Iterable[OrderRow]) -> Iterable[str]:
             f"{row.status}\t{row.end_reason or fmt.NULL}\t"
             f"{row.replaces or fmt.NULL}\t{row.replaced_by or fmt.NULL}\t"
             f"{created_at}\t{updated_at}\t{ended_at}\t{row.updated_sequence}\t"
-            f"{intent or fmt.NULL}\t{prevention or fmt.NULL}\t{post_only or fmt.NULL}\n"
+            f"{intent or fmt.NULL}\t{prevention or fmt.NULL}\t{post_only or fmt.NULL}\t"
+            f"{stop_price}\t{triggered_at}\t{row.triggered_sequence or fmt.NULL}\n"
         )
 
 
@@ -284,19 +297,24 @@ async def _change_orders(
         [fmt.timestamp(change.updated_ns) for change in changes],
         [None if change.ended_ns is None else fmt.timestamp(change.ended_ns) for change in changes],
         [change.updated_sequence for change in changes],
+        [
+            None if change.triggered_ns is None else fmt.timestamp(change.triggered_ns)
+            for change in changes
+        ],
+        [change.triggered_sequence for change in changes],
     )
 
 
-async def _inherit_instructions(
+async def _inherit(
     connection: "asyncpg.Connection[Any]", shard_id: int, batch: LedgerBatch
 ) -> None:
-    heirs = [row for row in batch.new_orders.values() if row.instructions_of is not None]
+    heirs = [row for row in batch.new_orders.values() if row.heir_of is not None]
     if heirs:
         await connection.execute(
-            _INHERIT_INSTRUCTIONS,
+            _INHERIT,
             shard_id,
             [row.order_id for row in heirs],
-            [row.instructions_of for row in heirs],
+            [row.heir_of for row in heirs],
         )
 
 

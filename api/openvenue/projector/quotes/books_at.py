@@ -38,7 +38,13 @@ async def books_at(start: Start) -> Books:
         rows = connection.cursor(
             OPEN_ORDERS_AT, shard_id, base, list(changed), prefetch=_ROWS_AT_ONCE
         )
-        books = Books([_resting(row, start.sizes) async for row in rows])
+        resting, waiting = [], []
+        async for row in rows:
+            if row["stop_price"] is not None and row["triggered_at"] is None:
+                waiting.append(row["order_id"])
+            else:
+                resting.append(_resting(row, start.sizes))
+    books = Books(resting, waiting)
     await _fold(books, settings, base + 1, sequence)
     return books
 

@@ -25,7 +25,12 @@ using CashMicros = std::int64_t;
 using TimestampNs = std::int64_t;  // since the Unix epoch, stamped once when a command is sequenced
 
 enum class Side : std::uint8_t { kBuy = 1, kSell = 2 };
-enum class OrderType : std::uint8_t { kMarket = 1, kLimit = 2 };
+enum class OrderType : std::uint8_t {
+  kMarket = 1,
+  kLimit = 2,
+  kStop = 3,       // waits for its stop price, then is a market order
+  kStopLimit = 4,  // waits for its stop price, then is a limit order
+};
 enum class TimeInForce : std::uint8_t { kDay = 1, kGtc = 2, kIoc = 3, kFok = 4 };
 enum class AssetClass : std::uint8_t { kUsEquity = 1, kCrypto = 2 };
 enum class InstrumentState : std::uint8_t { kActive = 1, kInactive = 2 };
@@ -37,6 +42,7 @@ enum class OrderStatus : std::uint8_t {
   kCanceled = 4,
   kExpired = 5,   // a DAY order at the end of its trading day
   kReplaced = 6,  // superseded by the order named in replaced_by
+  kWaiting = 7,   // open, in no book: no trade has reached its stop price
 };
 
 // A client's statement of what its order does to its position; an order that would do something
@@ -68,7 +74,8 @@ enum class SelfTradePrevention : std::uint8_t {
 //   kInvalidOrder            it has no client order id
 //   kDuplicateClientOrderId, kClientOrderIdMaybeUsed
 //   kUnknownInstrument       of a new order; kUnknownOrder, then kOrderNotOpen of a replacement
-//   kInvalidOrder            a field outside its enumeration, a replacement that could not rest
+//   kInvalidOrder            a field outside its enumeration, a replacement that could not rest or
+//                            of a stop price that nothing waits for
 //   kInstrumentInactive
 //   kInvalidQuantity
 //   kInvalidPrice

@@ -127,8 +127,13 @@ const char* Auditor::check_books(const ExchangeState& state) {
     }
     for (const Side side : {Side::kBuy, Side::kSell}) {
       const char* violation = check_side(state, slot, side);
+      if (violation == nullptr) violation = check_waiting(state, slot, side);
       if (violation != nullptr) return violation;
     }
+    const Instrument& instrument = state.instruments[slot].instrument;
+    const bool is_due = state.instruments[slot].stops.first_reached(
+                            instrument.reached_low_ticks, instrument.reached_high_ticks) != kNoSlot;
+    if (instrument.reached_high_ticks != 0 && !is_due) return "prices reached no waiting order";
   }
   return orders_in_books_ == open_orders_ ? nullptr : "open orders are missing from the books";
 }
@@ -165,7 +170,8 @@ const char* Auditor::check_level(const ExchangeState& state, Slot instrument, Si
   QtyLots qty = 0;
   for (const Slot slot : state.instruments[instrument].book.queue(side, level.price_ticks)) {
     const OrderCore& order = state.orders[slot];
-    if (!order.open() || order.side != side || order.limit_price_ticks != level.price_ticks ||
+    if (!order.open() || order.status == OrderStatus::kWaiting || order.side != side ||
+        order.limit_price_ticks != level.price_ticks ||
         state.orders.owner(slot).instrument != instrument) {
       return "a book holds an order that does not belong there";
     }
@@ -175,6 +181,25 @@ const char* Auditor::check_level(const ExchangeState& state, Slot instrument, Si
   orders_in_books_ += level.orders;
   const bool equal = orders == level.orders && qty == level.qty_lots;
   return equal ? nullptr : "a level is not the sum of its orders";
+}
+
+const char* Auditor::check_waiting(const ExchangeState& state, Slot instrument, Side side) {
+  const StopBook& stops = state.instruments[instrument].stops;
+  for (const BookLevel& level : stops.levels(side)) {
+    std::uint32_t orders = 0;
+    for (const Slot slot : stops.queue(side, level.price_ticks)) {
+      const Order order = state.orders.record(slot);
+      if (order.status != OrderStatus::kWaiting || order.side != side ||
+          order.stop_price_ticks != level.price_ticks || order.filled_lots != 0 ||
+          state.orders.owner(slot).instrument != instrument) {
+        return "an order waits that does not belong there";
+      }
+      ++orders;
+    }
+    if (orders != level.orders) return "a stop price is not the sum of its orders";
+    orders_in_books_ += orders;
+  }
+  return nullptr;
 }
 
 }  // namespace openvenue::core

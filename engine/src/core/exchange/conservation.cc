@@ -161,8 +161,9 @@ const char* Conservation::check(const ExchangeState& state, Slot instrument) con
   if (totals.reserved_lots != totals.sell_lots) {
     return "reserved lots are not what open sell orders need";
   }
-  if (record.book.resting_lots() != totals.buy_lots + totals.sell_lots) {
-    return "a book holds more or less than its open orders have left";
+  if (record.book.resting_lots() + record.stops.waiting_lots() !=
+      totals.buy_lots + totals.sell_lots) {
+    return "an instrument's books hold more or less than its open orders have left";
   }
   return nullptr;
 }

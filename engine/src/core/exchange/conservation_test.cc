@@ -77,12 +77,12 @@ TEST_F(ConservationTest, SeesLotsReservedForNothing) {
 
 TEST_F(ConservationTest, SeesAnOrderThatHasLeftItsBook) {
   book().remove(slot_of(last_buy_));
-  EXPECT_DEATH(apply(limit(kShorty, Side::kSell, 1, 99)), "a book holds more or less");
+  EXPECT_DEATH(apply(limit(kShorty, Side::kSell, 1, 99)), "books hold more or less");
 }
 
 TEST_F(ConservationTest, SeesAQuantityThatTheBookAndTheOrderDoNotShare) {
   exchange_.state().orders[slot_of(last_buy_)].qty_lots += 1;
-  EXPECT_DEATH(apply(CancelOrder{kBob, last_buy_}), "a book holds more or less");
+  EXPECT_DEATH(apply(CancelOrder{kBob, last_buy_}), "books hold more or less");
 }
 
 TEST_F(ConservationTest, GoesOnFromARestoredState) {

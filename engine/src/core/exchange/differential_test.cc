@@ -166,7 +166,7 @@ TEST(Differential, RandomFlowsUseFewPricesClustersAndAllPrices) {
     std::set<PriceTicks> seen;
     std::size_t traded = 0;
     for (const Command& command : flow.opening()) exchange.apply(command, events);
-    for (int i = 0; i < 2'000; ++i) {
+    for (int i = 0; i < 4'000; ++i) {
       exchange.apply(flow.next(), events);
       for (const Event& event : events) {
         const auto* trade = std::get_if<Trade>(&event);

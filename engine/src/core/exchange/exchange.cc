@@ -111,6 +111,7 @@ struct Dispatch {
   void operator()(const CancelOrders& body) { Orders(state, events).cancel_many(body); }
   void operator()(const ReplaceOrder& body) { Orders(state, events).replace(body); }
   void operator()(const EndTradingDay&) { Orders(state, events).end_trading_day(); }
+  void operator()(const TriggerOrder&) { Orders(state, events).trigger(); }
   void operator()(const DefineInstrument& body) {
     Administration(state, events).define_instrument(body);
   }
@@ -145,6 +146,8 @@ void Exchange::apply(const Command& command, EventBuffer& events) {
 std::optional<BatchRefusal> Exchange::find_refusal(std::span<const NewOrder> orders) const {
   return core::find_refusal(*state_, orders);
 }
+
+bool Exchange::has_due_order() const { return state_->instruments.next_due() != kNoSlot; }
 
 std::uint64_t Exchange::pool_bytes(const Limits& limits) {
   return OrderStore::bytes(limits) + Ledger::bytes(limits.max_accounts, limits.max_positions) +

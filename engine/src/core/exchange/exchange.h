@@ -46,6 +46,9 @@ class Exchange {
   // Decides about new orders of one account as a whole, see core/rules/order_batch.h.
   [[nodiscard]] std::optional<BatchRefusal> find_refusal(std::span<const NewOrder> orders) const;
 
+  // True if a trade has reached the stop price of an order that waits: TriggerOrder comes next.
+  [[nodiscard]] bool has_due_order() const;
+
   // Least memory of full pools; orders at prices far apart need more.
   [[nodiscard]] static std::uint64_t pool_bytes(const Limits& limits);
 

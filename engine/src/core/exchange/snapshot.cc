@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/exchange/auditor.h"
+#include "core/rules/validate.h"
 #include "core/schema/field_codec.h"
 
 namespace openvenue::core {
@@ -41,15 +42,22 @@ void write_order(const ExchangeState& state, Slot slot, Sink& out, std::uint32_t
   write_fields(state.orders.replace_terms(slot), out, version);
 }
 
-template <class Sink>
-void write_open_orders(const ExchangeState& state, const FastBook& book, Sink& out,
-                       std::uint32_t version) {
-  std::vector<Slot> slots;
+// `book` is a FastBook or a StopBook.
+void append_orders(const auto& book, std::vector<Slot>& slots) {
   for (const Side side : {Side::kBuy, Side::kSell}) {
     for (const BookLevel& level : book.levels(side)) {
       for (const Slot slot : book.queue(side, level.price_ticks)) slots.push_back(slot);
     }
   }
+}
+
+// Those in the book, then those that wait.
+template <class Sink>
+void write_open_orders(const ExchangeState& state, const InstrumentRecord& record, Sink& out,
+                       std::uint32_t version) {
+  std::vector<Slot> slots;
+  append_orders(record.book, slots);
+  append_orders(record.stops, slots);
   out.put(static_cast<std::uint32_t>(slots.size()));
   for (const Slot slot : slots) write_order(state, slot, out, version);
 }
@@ -99,7 +107,8 @@ bool amounts_fit(const Position& position) {
 bool amounts_fit(const Order& order) {
   return order.filled_lots >= 0 && order.filled_lots <= order.qty_lots &&
          order.qty_lots <= kOrderQtyLotsMax && order.filled_value_micros >= 0 &&
-         within(order.limit_price_ticks, kPriceTicksMax);
+         within(order.limit_price_ticks, kPriceTicksMax) &&
+         within(order.stop_price_ticks, kPriceTicksMax);
 }
 
 // The state's version; 0 if the bytes do not begin with a readable state.
@@ -196,6 +205,10 @@ class StateReader {
       Instrument& added = state_.instruments.add(instrument.terms, *tick_value).instrument;
       added.last_price_ticks = instrument.last_price_ticks;
       added.adjusted_lots = instrument.adjusted_lots;
+      const PriceTicks low = instrument.reached_low_ticks;
+      const PriceTicks high = instrument.reached_high_ticks;
+      if (low < 0 || low > high || (low == 0) != (high == 0)) return false;
+      if (low != 0) state_.instruments.make_due(i, low, high);
     }
     return true;
   }
@@ -224,7 +237,7 @@ class StateReader {
       for (std::uint32_t n = 0; n < count; ++n) {
         const auto order = read_record<Order>();
         const auto terms = read_record<ReplaceTerms>();
-        if (!in_.ok() || !amounts_fit(order) || !rests(order, i)) return false;
+        if (!in_.ok() || !amounts_fit(order) || !stays_open(order, i)) return false;
         opened.push_back({order, owner_of(order), terms, opened.size()});
       }
     }
@@ -251,7 +264,13 @@ class StateReader {
 
   bool queue(Slot slot) {
     const OrderCore& order = state_.orders[slot];
-    FastBook& book = state_.instruments[state_.orders.owner(slot).instrument].book;
+    InstrumentRecord& record = state_.instruments[state_.orders.owner(slot).instrument];
+    if (order.status == OrderStatus::kWaiting) {
+      record.stops.add(slot, order.side, state_.orders.details(slot).stop_price_ticks,
+                       order.leaves_lots());
+      return true;
+    }
+    FastBook& book = record.book;
     const BookFront front = book.front(opposite(order.side));
     if (front.slot != kNoSlot &&
         crosses(opposite(order.side), front.price_ticks, order.limit_price_ticks)) {
@@ -320,12 +339,15 @@ class StateReader {
     return true;
   }
 
-  [[nodiscard]] bool rests(const Order& order, Slot instrument) const {
+  [[nodiscard]] bool stays_open(const Order& order, Slot instrument) const {
     const DefineInstrument& terms = state_.instruments[instrument].instrument.terms;
-    return order.open() && order.instrument == terms.instrument &&
-           order.type == OrderType::kLimit && order.time_in_force <= TimeInForce::kGtc &&
-           order.leaves_lots() > 0 && order.limit_price_ticks >= terms.min_price_ticks &&
-           order.limit_price_ticks <= terms.max_price_ticks;
+    const bool waits = order.status == OrderStatus::kWaiting;
+    const bool of_its_type =
+        waits ? is_stop(order.type)
+              : order.type == OrderType::kLimit || order.type == OrderType::kStopLimit;
+    return order.open() && order.instrument == terms.instrument && of_its_type &&
+           may_stay_open(order.type, order.time_in_force) && order.leaves_lots() > 0 &&
+           prices_valid(order, terms);
   }
 
   // The id of an ended order may have been forgotten and used again.
@@ -382,7 +404,7 @@ void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
   out.put(ledger.positions());
   for (const Slot owner : accounts) write_positions(ledger, owner, out, version);
   for (const Slot slot : instruments) {
-    write_open_orders(state, state.instruments[slot].book, out, version);
+    write_open_orders(state, state.instruments[slot], out, version);
   }
   out.put(state.orders.records() - state.orders.open_orders());
   for (Slot slot = state.orders.first_ended(); slot != kNoSlot;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/exchange/exchange.h"
+#include "core/rules/validate.h"
 #include "core/testing/random_flow.h"
 
 namespace openvenue::core {
@@ -94,7 +95,10 @@ TEST_P(OlderForm, IsReadBack) {
       if (version == 2) order->position_intent = {};
       order->self_trade_prevention = {};
       order->post_only = false;
+      order->stop_price_ticks = 0;
+      if (is_stop(order->type)) order->type = OrderType::kLimit;
     }
+    if (auto* order = std::get_if<ReplaceOrder>(&command.body)) order->stop_price_ticks = 0;
     apply(command.body);
   }
   std::vector<std::byte> bytes;

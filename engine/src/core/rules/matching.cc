@@ -83,6 +83,7 @@ void Matching::fill(Slot taker, const BookFront& front) {
 
   record.book.fill_front(opposite(taker_side), qty);
   instrument.last_price_ticks = front.price_ticks;
+  state_.instruments.reach(taker_owner.instrument, front.price_ticks);
   const OrderOwner& buyer = taker_side == Side::kBuy ? taker_owner : maker_owner;
   const OrderOwner& seller = taker_side == Side::kBuy ? maker_owner : taker_owner;
   state_.ledger.settle(buyer.account, buyer.position, seller.account, seller.position, qty,
@@ -106,8 +107,11 @@ void Matching::record_fill(Slot slot, QtyLots qty_lots, CashMicros value_micros)
 // Queues the rest of an order that meets no more orders, or cancels it if it must not rest.
 void Matching::settle_rest(Slot slot) {
   const OrderCore& order = state_.orders[slot];
-  if (order.type == OrderType::kMarket) return cancel(slot, Reason::kNoLiquidity);
-  if (!may_rest(order.type, order.time_in_force)) return cancel(slot, Reason::kImmediateOrCancel);
+  if (order.type == OrderType::kMarket || order.type == OrderType::kStop) {
+    return cancel(slot, Reason::kNoLiquidity);
+  }
+  if (!may_stay_open(order.type, order.time_in_force))
+    return cancel(slot, Reason::kImmediateOrCancel);
   state_.book_of(slot).add(slot, order.side, order.limit_price_ticks, order.leaves_lots());
 }
 

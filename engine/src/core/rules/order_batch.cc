@@ -82,17 +82,16 @@ Reason Batch::add(const NewOrder& command, Slot account) {
     own_orders_met_ = state_.ledger.account(account).open_orders.size;
   }
   before.has_market_order = is_market;
-  if (may_rest(order.type, order.time_in_force)) ++open_orders_;
+  if (may_stay_open(order.type, order.time_in_force)) ++open_orders_;
   if (is_first && opens_position) ++positions_;
+  const bool buys = order.side == Side::kBuy;
+  if (buys) cash_micros_ += cash_needed_micros(state_, order, owner);
+  OfSide& side = buys ? before.bought : before.sold;
+  side.lots += order.qty_lots;
+  // A stop order waits until after the batch: it meets none of these.
+  if (is_stop(order.type)) return Reason::kNone;
   const PriceTicks limit = effective_limit(order);
-  if (order.side == Side::kBuy) {
-    cash_micros_ += cash_needed_micros(state_, order, owner);
-    before.bought.lots += order.qty_lots;
-    before.bought.worst_price = std::max(before.bought.worst_price, limit);
-  } else {
-    before.sold.lots += order.qty_lots;
-    before.sold.worst_price = std::min(before.sold.worst_price, limit);
-  }
+  side.worst_price = buys ? std::max(side.worst_price, limit) : std::min(side.worst_price, limit);
   return Reason::kNone;
 }
 

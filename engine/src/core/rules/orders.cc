@@ -11,7 +11,7 @@ namespace {
 
 ReplaceTerms terms_of(const ReplaceOrder& command) {
   return {command.qty_lots, command.limit_price_ticks, command.time_in_force,
-          command.keep_time_in_force};
+          command.keep_time_in_force, command.stop_price_ticks};
 }
 
 UsedClientId client_id_of(const ReplaceOrder& command) {
@@ -28,6 +28,7 @@ Order replacement(const Order& old, const ReplaceOrder& command) {
   order.client_order_id = command.client_order_id;
   if (command.qty_lots != 0) order.qty_lots = command.qty_lots;
   if (command.limit_price_ticks != 0) order.limit_price_ticks = command.limit_price_ticks;
+  if (command.stop_price_ticks != 0) order.stop_price_ticks = command.stop_price_ticks;
   if (!command.keep_time_in_force) order.time_in_force = command.time_in_force;
   return order;
 }
@@ -40,6 +41,8 @@ Order order_of(const NewOrder& command) {
   order.account = command.account;
   order.instrument = command.instrument;
   order.client_order_id = command.client_order_id;
+  order.stop_price_ticks = command.stop_price_ticks;
+  if (is_stop(order.type)) order.status = OrderStatus::kWaiting;
   return order;
 }
 
@@ -94,6 +97,7 @@ void Orders::enter(const NewOrder& command) {
 
   const Slot slot = open(order, owner, {}, sent);
   events_.emplace_back(OrderAccepted{state_.last_sequence});
+  if (waits(slot)) return wait(slot);
   const bool killed = order.time_in_force == TimeInForce::kFok &&
                       sweep(state_, order, owner).qty_lots != order.qty_lots;
   if (killed) return matching_.cancel(slot, Reason::kFillOrKill);
@@ -162,7 +166,11 @@ void Orders::replace(const ReplaceOrder& command) {
 
   const Order order = replacement(old, command);
   const QtyLots old_leaves = old.leaves_lots();
-  if (!may_rest(order.type, order.time_in_force)) return reject(Reason::kInvalidOrder, id);
+  const bool waiting = waits(old_slot);
+  const bool could_stay = may_stay_open(order.type, order.time_in_force);
+  if (!could_stay || (command.stop_price_ticks != 0 && !waiting)) {
+    return reject(Reason::kInvalidOrder, id);
+  }
   Reason reason = validate(order, state_.instruments[owner.instrument].instrument.terms);
   if (reason != Reason::kNone) return reject(reason, id);
   reason = check_risk(state_, order, owner,
@@ -171,16 +179,19 @@ void Orders::replace(const ReplaceOrder& command) {
   reason = check_post_only(state_, order, owner.instrument);
   if (reason != Reason::kNone) return reject(reason, id);
 
-  const bool keeps_priority =
-      order.limit_price_ticks == old.limit_price_ticks && order.qty_lots <= old.qty_lots;
+  const bool same_place = waiting ? order.stop_price_ticks == old.stop_price_ticks
+                                  : order.limit_price_ticks == old.limit_price_ticks;
+  const bool keeps_priority = same_place && order.qty_lots <= old.qty_lots;
   reserve(state_, old_slot, -old_leaves);  // first: both together may not fit 64 bits
   const Slot slot = open(order, owner, terms_of(command), sent);
   substitute(old_slot, slot, keeps_priority);
   events_.emplace_back(OrderReplaced{state_.last_sequence, id, order.account, order.instrument,
                                      order.side, order.time_in_force, keeps_priority,
                                      order.qty_lots, order.limit_price_ticks, order.filled_lots,
-                                     order.filled_value_micros});
-  if (!keeps_priority) matching_.match(slot);
+                                     order.filled_value_micros, order.stop_price_ticks, waiting});
+  if (keeps_priority) return;
+  if (waiting) return wait(slot);
+  matching_.match(slot);
 }
 
 void Orders::end_trading_day() {
@@ -192,10 +203,47 @@ void Orders::end_trading_day() {
   events_.emplace_back(TradingDayEnded{state_.orders.oldest_day_order() == kNoSlot});
 }
 
-// Cancels an open order that rests in a book.
+void Orders::trigger() {
+  const Slot slot = state_.instruments.next_due();
+  if (slot == kNoSlot) return reject(Reason::kUnknownOrder);
+  stop_waiting(slot);
+  state_.orders[slot].status = OrderStatus::kNew;
+  state_.orders.details(slot).triggered_ns = state_.last_timestamp_ns;
+  matching_.touch(slot);
+  const Order order = state_.orders.record(slot);
+  events_.emplace_back(OrderTriggered{order.order_id, order.account, order.instrument, order.side,
+                                      order.type, order.time_in_force, order.qty_lots,
+                                      order.limit_price_ticks});
+  matching_.match(slot);
+}
+
+// Cancels an open order that rests in a book or waits.
 void Orders::take_out(Slot slot, Reason reason) {
-  state_.book_of(slot).remove(slot);
+  if (waits(slot)) {
+    stop_waiting(slot);
+  } else {
+    state_.book_of(slot).remove(slot);
+  }
   matching_.cancel(slot, reason);
+}
+
+bool Orders::waits(Slot slot) const { return state_.orders[slot].status == OrderStatus::kWaiting; }
+
+// Queues a waiting order by its stop price. It is due at once if the last trade has reached that.
+void Orders::wait(Slot slot) {
+  const OrderCore& order = state_.orders[slot];
+  const Slot instrument = state_.orders.owner(slot).instrument;
+  InstrumentRecord& record = state_.instruments[instrument];
+  record.stops.add(slot, order.side, state_.orders.details(slot).stop_price_ticks,
+                   order.leaves_lots());
+  const PriceTicks last_price = record.instrument.last_price_ticks;
+  if (last_price != 0) state_.instruments.reach(instrument, last_price);
+}
+
+void Orders::stop_waiting(Slot slot) {
+  const Slot instrument = state_.orders.owner(slot).instrument;
+  state_.instruments[instrument].stops.of(state_.orders[slot].side).remove(slot);
+  state_.instruments.settle_due(instrument);
 }
 
 // Opens `order` under the command's sequence number and makes its reservation.
@@ -207,7 +255,9 @@ Slot Orders::open(const Order& order, OrderOwner owner, const ReplaceTerms& term
   }
   Order opened = order;
   opened.order_id = state_.last_sequence;
-  opened.status = order.filled_lots == 0 ? OrderStatus::kNew : OrderStatus::kPartiallyFilled;
+  if (order.status != OrderStatus::kWaiting) {
+    opened.status = order.filled_lots == 0 ? OrderStatus::kNew : OrderStatus::kPartiallyFilled;
+  }
   opened.created_ns = state_.last_timestamp_ns;
   const Slot slot = state_.orders.open(opened, owner, terms, sent,
                                        state_.ledger.account(owner.account).open_orders,
@@ -218,14 +268,18 @@ Slot Orders::open(const Order& order, OrderOwner owner, const ReplaceTerms& term
 }
 
 // Ends the old order and releases its reservation. The new one takes its place in the queue, or
-// leaves the book to be matched and queued again.
+// leaves it to be matched or to wait, and to be queued again.
 void Orders::substitute(Slot old_slot, Slot new_slot, bool keeps_priority) {
-  FastBook& book = state_.book_of(old_slot);
+  const OrderCore& old = state_.orders[old_slot];
   if (keeps_priority) {
+    InstrumentRecord& record = state_.instruments[state_.orders.owner(old_slot).instrument];
+    FastBook& book = waits(old_slot) ? record.stops.of(old.side) : record.book;
     book.transfer(old_slot, new_slot);
-    book.reduce(new_slot, state_.orders[old_slot].qty_lots - state_.orders[new_slot].qty_lots);
+    book.reduce(new_slot, old.qty_lots - state_.orders[new_slot].qty_lots);
+  } else if (waits(old_slot)) {
+    stop_waiting(old_slot);
   } else {
-    book.remove(old_slot);
+    state_.book_of(old_slot).remove(old_slot);
   }
   state_.orders.details(old_slot).replaced_by = state_.orders[new_slot].order_id;
   matching_.end(old_slot, OrderStatus::kReplaced);

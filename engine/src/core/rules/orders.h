@@ -1,4 +1,4 @@
-// The commands on orders: enter, cancel, replace, and the end of the day.
+// The commands on orders: enter, cancel, replace, trigger, and the end of the day.
 #pragma once
 
 #include "core/base/slot.h"
@@ -25,6 +25,7 @@ class Orders {
   void cancel_many(const CancelOrders& command);
   void replace(const ReplaceOrder& command);
   void end_trading_day();
+  void trigger();
 
  private:
   void reject(Reason reason, OrderId order_id = 0) {
@@ -37,6 +38,9 @@ class Orders {
             const UsedClientId& sent);
   [[nodiscard]] Slot first_to_cancel(Slot account, OrderId from) const;
   void take_out(Slot slot, Reason reason);
+  void wait(Slot slot);
+  void stop_waiting(Slot slot);
+  [[nodiscard]] bool waits(Slot slot) const;
   void substitute(Slot old_slot, Slot new_slot, bool keeps_priority);
 
   ExchangeState& state_;

@@ -12,7 +12,7 @@ QtyLots leaves_of(const OrderCore& order) { return order.qty_lots - order.filled
 
 // True if the value of the order's fills fits 64 bits at any price that it may trade at.
 bool value_fits(const OrderCore& order, const Instrument& instrument) {
-  const bool bounded_by_limit = order.side == Side::kBuy && order.type == OrderType::kLimit;
+  const bool bounded_by_limit = order.side == Side::kBuy && order.limit_price_ticks != 0;
   const PriceTicks highest_price =
       bounded_by_limit ? order.limit_price_ticks : instrument.terms.max_price_ticks;
   return fits_int64(order.filled_value_micros +
@@ -99,7 +99,7 @@ Reason check_risk(const ExchangeState& state, const OrderCore& order, const Orde
 
 Reason check_open_orders(const ExchangeState& state, const OrderCore& order,
                          const OrderOwner& owner, const Ahead& ahead) {
-  if (!may_rest(order.type, order.time_in_force)) return Reason::kNone;
+  if (!may_stay_open(order.type, order.time_in_force)) return Reason::kNone;
   const Limits& limits = state.limits;
   const SlotList& open_of_account = state.ledger.account(owner.account).open_orders;
   if (state.orders.open_orders() + ahead.open_orders >= limits.max_open_orders) {
@@ -113,7 +113,7 @@ Reason check_open_orders(const ExchangeState& state, const OrderCore& order,
 
 WideInteger cash_needed_micros(const ExchangeState& state, const OrderCore& order,
                                const OrderOwner& owner) {
-  if (order.type == OrderType::kLimit) {
+  if (order.type != OrderType::kMarket) {
     return state.reservation_micros(order, owner.instrument, leaves_of(order));
   }
   return sweep(state, order, owner).lot_ticks *
@@ -151,7 +151,7 @@ void reserve(ExchangeState& state, Slot slot, QtyLots lots) {
 }
 
 PriceTicks effective_limit(const OrderCore& order) {
-  if (order.type == OrderType::kLimit) return order.limit_price_ticks;
+  if (order.limit_price_ticks != 0) return order.limit_price_ticks;
   return order.side == Side::kBuy ? std::numeric_limits<PriceTicks>::max() : 0;
 }
 

@@ -36,13 +36,13 @@ struct Ahead {
                                 const OrderOwner& owner, const Released& released,
                                 const Ahead& ahead = {});
 
-// The limit that one more open order would exceed, or kNone. An order that cannot rest ends with
-// its command, and a replacement takes its order's place: neither adds an open order.
+// The limit that one more open order would exceed, or kNone. An order that cannot stay open ends
+// with its command, and a replacement takes its order's place: neither adds an open order.
 [[nodiscard]] Reason check_open_orders(const ExchangeState& state, const OrderCore& order,
                                        const OrderOwner& owner, const Ahead& ahead = {});
 
-// The cash that the order needs when it enters. A limit order reserves its worst case. A market
-// order never rests, so its cost is known: exactly what it would sweep now.
+// The cash that the order needs when it enters. An order with a limit reserves its worst case. A
+// market order never rests, so its cost is known: exactly what it would sweep now.
 [[nodiscard]] WideInteger cash_needed_micros(const ExchangeState& state, const OrderCore& order,
                                              const OrderOwner& owner);
 

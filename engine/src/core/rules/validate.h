@@ -7,16 +7,25 @@
 
 namespace openvenue::core {
 
-[[nodiscard]] constexpr bool may_rest(OrderType type, TimeInForce time_in_force) {
-  return type == OrderType::kLimit &&
+[[nodiscard]] constexpr bool is_stop(OrderType type) {
+  return type == OrderType::kStop || type == OrderType::kStopLimit;
+}
+
+// True if the order may stay open after its command: in a book, or waiting for its stop price.
+[[nodiscard]] constexpr bool may_stay_open(OrderType type, TimeInForce time_in_force) {
+  return type != OrderType::kMarket &&
          (time_in_force == TimeInForce::kDay || time_in_force == TimeInForce::kGtc);
 }
 
-// True if every field is one of its enumeration, and a post-only order may rest.
+// True if every field is one of its enumeration, a stop order may wait, and a post-only order is a
+// limit order that may rest.
 [[nodiscard]] bool has_meaning(const NewOrder& command);
+
+// True if the order has the prices of its type, within the instrument's limits.
+[[nodiscard]] bool prices_valid(const Order& order, const DefineInstrument& terms);
 
 // The first of the instrument's terms that the order breaks, or kNone. `order` is new, or what a
 // replacement would make of an open order.
-[[nodiscard]] Reason validate(const OrderCore& order, const DefineInstrument& terms);
+[[nodiscard]] Reason validate(const Order& order, const DefineInstrument& terms);
 
 }  // namespace openvenue::core

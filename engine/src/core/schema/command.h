@@ -11,8 +11,10 @@ namespace openvenue::core {
 
 // What an order asks for. The smallest fields come last: a derived record goes on in their padding.
 struct OrderTerms {
-  QtyLots qty_lots = 0;              // total, filled part included
-  PriceTicks limit_price_ticks = 0;  // 0 for market orders
+  QtyLots qty_lots = 0;  // total, filled part included
+  // 0 for market orders, and for kStop orders that sell. Of a kStop order that buys: its protection
+  // price, above which it does not trade; at least the stop price.
+  PriceTicks limit_price_ticks = 0;
   Side side = Side::kBuy;
   OrderType type = OrderType::kLimit;
   TimeInForce time_in_force = TimeInForce::kDay;
@@ -25,8 +27,9 @@ struct OrderTerms {
 struct NewOrder : OrderTerms {
   AccountId account = 0;
   InstrumentId instrument = 0;
-  ClientOrderId client_order_id;  // never empty: the API makes one if the client gave none
-  bool history_checked = false;   // no earlier order of that id is in the history
+  ClientOrderId client_order_id;    // never empty: the API makes one if the client gave none
+  bool history_checked = false;     // no earlier order of that id is in the history
+  PriceTicks stop_price_ticks = 0;  // of stop orders; 0 for others
   friend bool operator==(const NewOrder&, const NewOrder&) = default;
 };
 
@@ -60,8 +63,9 @@ struct ReplaceOrder {
   PriceTicks limit_price_ticks = 0;  // 0: as before
   TimeInForce time_in_force = TimeInForce::kDay;
   bool keep_time_in_force = true;
-  ClientOrderId client_order_id;  // the new order's; never empty
-  bool history_checked = false;   // as of NewOrder
+  ClientOrderId client_order_id;    // the new order's; never empty
+  bool history_checked = false;     // as of NewOrder
+  PriceTicks stop_price_ticks = 0;  // of an order that waits; 0: as before
   friend bool operator==(const ReplaceOrder&, const ReplaceOrder&) = default;
 };
 
@@ -110,6 +114,13 @@ struct EndTradingDay {
   friend bool operator==(const EndTradingDay&, const EndTradingDay&) = default;
 };
 
+// Brings into force the next stop order that a trade has reached: one instrument after the other by
+// id, buys before sells, the order first whose stop price the market reached first, then the
+// oldest. The shard gives it before any other command while Exchange::has_due_order().
+struct TriggerOrder {
+  friend bool operator==(const TriggerOrder&, const TriggerOrder&) = default;
+};
+
 // Bounds that change outcomes are part of the state, so a command sets them. Pools must be at least
 // this large wherever the journal is replayed.
 struct Limits {
@@ -154,7 +165,7 @@ struct Configure {
 // The order of alternatives is part of the journal format: only append.
 using CommandBody =
     std::variant<NewOrder, CancelOrder, ReplaceOrder, DefineInstrument, OpenAccount, AdjustBalance,
-                 AdjustPosition, EndTradingDay, Configure, CancelOrders>;
+                 AdjustPosition, EndTradingDay, Configure, CancelOrders, TriggerOrder>;
 
 struct Command {
   Command() = default;

@@ -74,7 +74,22 @@ struct OrderReplaced {
   PriceTicks limit_price_ticks = 0;
   QtyLots filled_lots = 0;
   CashMicros filled_value_micros = 0;
+  PriceTicks stop_price_ticks = 0;
+  bool waiting = false;  // for its stop price, as the old one did: both are in no book
   friend bool operator==(const OrderReplaced&, const OrderReplaced&) = default;
+};
+
+// A trade had reached the order's stop price: it waits no more. Its trades follow.
+struct OrderTriggered {
+  OrderId order_id = 0;
+  AccountId account = 0;
+  InstrumentId instrument = 0;
+  Side side = Side::kBuy;
+  OrderType type = OrderType::kStop;
+  TimeInForce time_in_force = TimeInForce::kDay;
+  QtyLots qty_lots = 0;  // nothing of it is filled
+  PriceTicks limit_price_ticks = 0;
+  friend bool operator==(const OrderTriggered&, const OrderTriggered&) = default;
 };
 
 // The administrative command took effect as written.
@@ -105,9 +120,9 @@ struct OrdersCanceled {
 };
 
 // The order of alternatives is part of the journal format: only append.
-using Event =
-    std::variant<OrderAccepted, Rejected, Duplicate, Trade, OrderCanceled, OrderReplaced, Applied,
-                 BalanceAdjusted, PositionAdjusted, TradingDayEnded, OrdersCanceled>;
+using Event = std::variant<OrderAccepted, Rejected, Duplicate, Trade, OrderCanceled, OrderReplaced,
+                           Applied, BalanceAdjusted, PositionAdjusted, TradingDayEnded,
+                           OrdersCanceled, OrderTriggered>;
 
 // Reserved once for the largest number of events of a command (see
 // Exchange::max_events_per_command), so that appending never allocates.

@@ -38,6 +38,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.since(3, "history_checked", record.history_checked);
   visit.since(4, "self_trade_prevention", record.self_trade_prevention);
   visit.since(4, "post_only", record.post_only);
+  visit.since(5, "stop_price_ticks", record.stop_price_ticks);
 }
 
 template <Is<CancelOrder> T, class Visit>
@@ -65,6 +66,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("keep_time_in_force", record.keep_time_in_force);
   visit.field("client_order_id", record.client_order_id);
   visit.since(3, "history_checked", record.history_checked);
+  visit.since(5, "stop_price_ticks", record.stop_price_ticks);
 }
 
 template <Is<DefineInstrument> T, class Visit>
@@ -104,6 +106,9 @@ constexpr void visit_fields(T& record, Visit&& visit) {
 }
 
 template <Is<EndTradingDay> T, class Visit>
+constexpr void visit_fields(T& /*record*/, Visit&& /*visit*/) {}
+
+template <Is<TriggerOrder> T, class Visit>
 constexpr void visit_fields(T& /*record*/, Visit&& /*visit*/) {}
 
 // Part of Configure and of a state's counters: both store a limit that is added here.
@@ -196,6 +201,20 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("limit_price_ticks", record.limit_price_ticks);
   visit.field("filled_lots", record.filled_lots);
   visit.field("filled_value_micros", record.filled_value_micros);
+  visit.since(5, "stop_price_ticks", record.stop_price_ticks);
+  visit.since(5, "waiting", record.waiting);
+}
+
+template <Is<OrderTriggered> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("order_id", record.order_id);
+  visit.field("account_id", record.account);
+  visit.field("instrument_id", record.instrument);
+  visit.field("side", record.side);
+  visit.field("type", record.type);
+  visit.field("time_in_force", record.time_in_force);
+  visit.field("qty_lots", record.qty_lots);
+  visit.field("limit_price_ticks", record.limit_price_ticks);
 }
 
 template <Is<Applied> T, class Visit>
@@ -254,6 +273,8 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("terms", record.terms);
   visit.field("last_price_ticks", record.last_price_ticks);
   visit.field("adjusted_lots", record.adjusted_lots);
+  visit.since(5, "reached_low_ticks", record.reached_low_ticks);
+  visit.since(5, "reached_high_ticks", record.reached_high_ticks);
 }
 
 // The lots that open buy orders want are not stored: they follow from the orders.
@@ -290,6 +311,8 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.since(3, "position_intent", record.position_intent);
   visit.since(4, "self_trade_prevention", record.self_trade_prevention);
   visit.since(4, "post_only", record.post_only);
+  visit.since(5, "stop_price_ticks", record.stop_price_ticks);
+  visit.since(5, "triggered_ns", record.triggered_ns);
 }
 
 template <Is<UsedClientId> T, class Visit>
@@ -307,6 +330,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("limit_price_ticks", record.limit_price_ticks);
   visit.field("time_in_force", record.time_in_force);
   visit.field("keep_time_in_force", record.keep_time_in_force);
+  visit.since(5, "stop_price_ticks", record.stop_price_ticks);
 }
 
 }  // namespace openvenue::core

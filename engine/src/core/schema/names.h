@@ -14,12 +14,13 @@ namespace openvenue::core {
 
 // In the order of the alternatives of CommandBody and Event.
 constexpr std::array<std::string_view, std::variant_size_v<CommandBody>> kCommandNames = {
-    "new_order",      "cancel_order",    "replace_order",   "define_instrument", "open_account",
-    "adjust_balance", "adjust_position", "end_trading_day", "configure",         "cancel_orders"};
+    "new_order",    "cancel_order",   "replace_order",   "define_instrument",
+    "open_account", "adjust_balance", "adjust_position", "end_trading_day",
+    "configure",    "cancel_orders",  "trigger_order"};
 constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames = {
-    "order_accepted",    "rejected",          "duplicate",      "trade",
-    "order_canceled",    "order_replaced",    "applied",        "balance_adjusted",
-    "position_adjusted", "trading_day_ended", "orders_canceled"};
+    "order_accepted",    "rejected",          "duplicate",       "trade",
+    "order_canceled",    "order_replaced",    "applied",         "balance_adjusted",
+    "position_adjusted", "trading_day_ended", "orders_canceled", "order_triggered"};
 
 // name_of() is empty if the value is not an enumerator. The switches have no default case, so that
 // the compiler points here when an enumerator is appended.
@@ -40,6 +41,10 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames =
       return "market";
     case OrderType::kLimit:
       return "limit";
+    case OrderType::kStop:
+      return "stop";
+    case OrderType::kStopLimit:
+      return "stop_limit";
   }
   return {};
 }
@@ -92,6 +97,8 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames =
       return "expired";
     case OrderStatus::kReplaced:
       return "replaced";
+    case OrderStatus::kWaiting:
+      return "waiting";
   }
   return {};
 }

@@ -29,7 +29,8 @@ struct OrderCore : OrderTerms {
   Sequence updated_sequence = 0;
 
   [[nodiscard]] bool open() const {
-    return status == OrderStatus::kNew || status == OrderStatus::kPartiallyFilled;
+    return status == OrderStatus::kNew || status == OrderStatus::kPartiallyFilled ||
+           status == OrderStatus::kWaiting;
   }
   [[nodiscard]] QtyLots leaves_lots() const { return open() ? qty_lots - filled_lots : 0; }
   friend bool operator==(const OrderCore&, const OrderCore&) = default;
@@ -44,6 +45,8 @@ struct OrderDetails {
   OrderId replaced_by = 0;
   TimestampNs created_ns = 0;
   ClientOrderId client_order_id;
+  PriceTicks stop_price_ticks = 0;  // of stop orders
+  TimestampNs triggered_ns = 0;     // when a stop order stopped waiting; 0: it has not
   friend bool operator==(const OrderDetails&, const OrderDetails&) = default;
 };
 
@@ -60,6 +63,7 @@ struct ReplaceTerms {
   PriceTicks limit_price_ticks = 0;
   TimeInForce time_in_force = TimeInForce::kDay;
   bool keep_time_in_force = true;
+  PriceTicks stop_price_ticks = 0;
   friend bool operator==(const ReplaceTerms&, const ReplaceTerms&) = default;
 };
 
@@ -109,6 +113,10 @@ struct Instrument {
   // Cash value of one lot at one tick, in micros; exact by construction.
   CashMicros tick_value_micros = 0;
   QtyLots adjusted_lots = 0;  // sum of all position adjustments; what all positions add up to
+  // Lowest and highest price by which waiting orders were reached that have not been triggered yet.
+  // 0: there are none.
+  PriceTicks reached_low_ticks = 0;
+  PriceTicks reached_high_ticks = 0;
   friend bool operator==(const Instrument&, const Instrument&) = default;
 };
 

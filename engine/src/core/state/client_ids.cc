@@ -15,10 +15,22 @@ constexpr std::uint64_t kIdSeedLow = 0x2545'F491'4F6C'DD1D;
 constexpr std::uint64_t kIdSeedHigh = 0x9FB2'1C65'1E98'DF25;
 constexpr std::uint64_t kNewOrderSeed = 0xA076'1D64'78BD'642F;
 constexpr std::uint64_t kReplaceOrderSeed = 0xE703'7ED1'A0B4'28DB;
+constexpr std::uint64_t kStopPriceSeed = 0x8EBC'6AF0'9C88'C6E3;
 
 template <class Enum>
 constexpr std::uint64_t number(Enum value) {
   return static_cast<std::uint8_t>(value);
+}
+
+// Terms that came later: without them the number is as it was, so stored ids stay known. Each has
+// a seed of its own, except for the first: one term's value must not pass for another's.
+std::uint64_t with_flags(std::uint64_t body, std::uint64_t flags) {
+  return flags == 0 ? body : mix(body, flags);
+}
+
+std::uint64_t with_stop_price(std::uint64_t body, PriceTicks stop_price_ticks) {
+  if (stop_price_ticks == 0) return body;
+  return mix(mix(body, kStopPriceSeed), static_cast<std::uint64_t>(stop_price_ticks));
 }
 
 std::uint64_t body_of(const Order& order, PositionIntent intent) {
@@ -28,10 +40,9 @@ std::uint64_t body_of(const Order& order, PositionIntent intent) {
   const auto qty = static_cast<std::uint64_t>(order.qty_lots);
   const auto price = static_cast<std::uint64_t>(order.limit_price_ticks);
   const std::uint64_t body = mix(mix(mix(kNewOrderSeed, words), qty), price);
-  // Terms that came later. Without them the number is as it was, so stored ids stay known.
-  const std::uint64_t later = number(order.self_trade_prevention) | std::uint64_t{order.post_only}
+  const std::uint64_t flags = number(order.self_trade_prevention) | std::uint64_t{order.post_only}
                                                                         << 8;
-  return later == 0 ? body : mix(body, later);
+  return with_stop_price(with_flags(body, flags), order.stop_price_ticks);
 }
 
 std::uint64_t body_of(OrderId replaces, const ReplaceTerms& terms) {
@@ -39,7 +50,8 @@ std::uint64_t body_of(OrderId replaces, const ReplaceTerms& terms) {
                                                                 << 8;
   const auto qty = static_cast<std::uint64_t>(terms.qty_lots);
   const auto price = static_cast<std::uint64_t>(terms.limit_price_ticks);
-  return mix(mix(mix(mix(kReplaceOrderSeed, words), replaces), qty), price);
+  const std::uint64_t body = mix(mix(mix(mix(kReplaceOrderSeed, words), replaces), qty), price);
+  return with_stop_price(body, terms.stop_price_ticks);
 }
 
 UsedClientId used_id(const Order& order, std::uint64_t body) {

@@ -12,6 +12,7 @@
 #include "core/book/fast_book.h"
 #include "core/schema/command.h"
 #include "core/schema/records.h"
+#include "core/state/stop_book.h"
 
 namespace openvenue::core {
 
@@ -21,6 +22,7 @@ namespace openvenue::core {
 struct InstrumentRecord {
   Instrument instrument;
   FastBook book;
+  StopBook stops;
 };
 
 class InstrumentStore {
@@ -28,6 +30,7 @@ class InstrumentStore {
   InstrumentStore(std::uint32_t max_instruments, std::uint32_t max_orders)
       : pool_(max_orders), by_id_(max_instruments) {
     records_.reserve(max_instruments);
+    reached_.reserve(max_instruments);
   }
 
   [[nodiscard]] Slot find(InstrumentId instrument) const {
@@ -42,12 +45,26 @@ class InstrumentStore {
     return kNoSlot;
   }
 
-  // Allocates the instrument's book. Preconditions: the id is not in use, there is room.
+  // Allocates the instrument's books. Preconditions: the id is not in use, there is room.
   InstrumentRecord& add(const DefineInstrument& terms, CashMicros tick_value) {
     by_id_.insert(hash_number(terms.instrument), size());
-    return records_.emplace_back(InstrumentRecord{
-        {terms, 0, tick_value, 0}, FastBook(pool_, terms.min_price_ticks, terms.max_price_ticks)});
+    return records_.emplace_back(
+        InstrumentRecord{{.terms = terms, .tick_value_micros = tick_value},
+                         FastBook(pool_, terms.min_price_ticks, terms.max_price_ticks),
+                         StopBook(pool_, terms.min_price_ticks, terms.max_price_ticks)});
   }
+
+  // The waiting orders that a trade at this price reaches are due, if there are any.
+  void reach(Slot instrument, PriceTicks price_ticks) {
+    if (records_[instrument].stops.first_reached(price_ticks, price_ticks) == kNoSlot) return;
+    make_due(instrument, price_ticks, price_ticks);
+  }
+  // Widens the prices that reached waiting orders. Precondition: they reach one.
+  void make_due(Slot instrument, PriceTicks low_ticks, PriceTicks high_ticks);
+  // Call it when an order of the instrument waits no more.
+  void settle_due(Slot instrument);
+  // The order that is due next, see TriggerOrder; kNoSlot: none is.
+  [[nodiscard]] Slot next_due() const;
 
   InstrumentRecord& operator[](Slot slot) { return records_[slot]; }
   const InstrumentRecord& operator[](Slot slot) const { return records_[slot]; }
@@ -57,6 +74,7 @@ class InstrumentStore {
   FastBook::Pool pool_;
   std::vector<InstrumentRecord> records_;
   SlotIndex by_id_;
+  std::vector<Slot> reached_;  // instruments with orders that are due: rarely more than one
 };
 
 }  // namespace openvenue::core

@@ -7,8 +7,10 @@
 namespace openvenue::core {
 namespace {
 
-bool may_rest(const Order& order) {
-  return order.type == OrderType::kLimit &&
+bool is_stop(OrderType type) { return type == OrderType::kStop || type == OrderType::kStopLimit; }
+
+bool may_stay_open(const Order& order) {
+  return order.type != OrderType::kMarket &&
          (order.time_in_force == TimeInForce::kDay || order.time_in_force == TimeInForce::kGtc);
 }
 
@@ -41,7 +43,8 @@ void NaiveExchange::carry_out(const NewOrder& command) {
   if (!instruments_.contains(command.instrument)) return reject(Reason::kUnknownInstrument);
   const bool meaningful =
       one_of(command.side, {Side::kBuy, Side::kSell}) &&
-      one_of(command.type, {OrderType::kMarket, OrderType::kLimit}) &&
+      one_of(command.type,
+             {OrderType::kMarket, OrderType::kLimit, OrderType::kStop, OrderType::kStopLimit}) &&
       one_of(command.time_in_force,
              {TimeInForce::kDay, TimeInForce::kGtc, TimeInForce::kIoc, TimeInForce::kFok}) &&
       one_of(command.position_intent,
@@ -64,13 +67,17 @@ void NaiveExchange::carry_out(const NewOrder& command) {
   wanted.position_intent = command.position_intent;
   wanted.self_trade_prevention = command.self_trade_prevention;
   wanted.post_only = command.post_only;
-  if (wanted.post_only && !may_rest(wanted)) return reject(Reason::kInvalidOrder);
+  wanted.stop_price_ticks = command.stop_price_ticks;
+  if (is_stop(wanted.type)) wanted.status = OrderStatus::kWaiting;
+  const bool must_be_able_to_stay = wanted.post_only || is_stop(wanted.type);
+  if (must_be_able_to_stay && !may_stay_open(wanted)) return reject(Reason::kInvalidOrder);
+  if (wanted.post_only && is_stop(wanted.type)) return reject(Reason::kInvalidOrder);
   Reason reason = check_terms(wanted);
   if (reason == Reason::kNone) reason = check_intent(wanted);
   if (reason == Reason::kNone) reason = check_amounts(wanted);
   if (reason == Reason::kNone) reason = check_means(wanted, nullptr);
   if (reason == Reason::kNone) reason = check_place(wanted.account, wanted.instrument);
-  if (reason == Reason::kNone && may_rest(wanted)) {
+  if (reason == Reason::kNone && may_stay_open(wanted)) {
     if (open_orders_of(wanted.account) >= limits_.max_open_orders_per_account) {
       reason = Reason::kAccountOpenOrderLimit;
     }
@@ -81,6 +88,7 @@ void NaiveExchange::carry_out(const NewOrder& command) {
 
   Order& order = open(wanted, command);
   events_.push_back(OrderAccepted{order.order_id});
+  if (order.status == OrderStatus::kWaiting) return queue_up(order);
   if (order.time_in_force == TimeInForce::kFok && sweep(order).qty_lots < order.qty_lots) {
     return cancel(order, Reason::kFillOrKill);
   }
@@ -148,8 +156,11 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   wanted.replaces = old.order_id;
   if (command.qty_lots != 0) wanted.qty_lots = command.qty_lots;
   if (command.limit_price_ticks != 0) wanted.limit_price_ticks = command.limit_price_ticks;
+  if (command.stop_price_ticks != 0) wanted.stop_price_ticks = command.stop_price_ticks;
   if (!command.keep_time_in_force) wanted.time_in_force = command.time_in_force;
-  if (!may_rest(wanted)) return reject(Reason::kInvalidOrder, id);
+  if (!may_stay_open(wanted)) return reject(Reason::kInvalidOrder, id);
+  const bool waiting = old.status == OrderStatus::kWaiting;
+  if (command.stop_price_ticks != 0 && !waiting) return reject(Reason::kInvalidOrder, id);
   Reason reason = check_terms(wanted);
   if (reason == Reason::kNone && wanted.qty_lots <= old.filled_lots) {
     reason = Reason::kQuantityBelowFilled;
@@ -159,10 +170,13 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   if (reason == Reason::kNone) reason = check_post_only(wanted);
   if (reason != Reason::kNone) return reject(reason, id);
 
-  const bool keeps_priority =
-      wanted.limit_price_ticks == old.limit_price_ticks && wanted.qty_lots <= old.qty_lots;
+  const bool moves = waiting ? wanted.stop_price_ticks != old.stop_price_ticks
+                             : wanted.limit_price_ticks != old.limit_price_ticks;
+  const bool keeps_priority = !moves && wanted.qty_lots <= old.qty_lots;
   Order& order = open(wanted, command);
-  if (keeps_priority) {
+  if (keeps_priority && waiting) {
+    *std::find(waiting_.begin(), waiting_.end(), old.order_id) = order.order_id;
+  } else if (keeps_priority) {
     Book& book = books_[order.instrument];
     Levels& levels = order.side == Side::kBuy ? book.bids : book.asks;
     Queue& level = levels.at(order.limit_price_ticks);
@@ -175,8 +189,30 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   events_.push_back(OrderReplaced{order.order_id, id, order.account, order.instrument, order.side,
                                   order.time_in_force, keeps_priority, order.qty_lots,
                                   order.limit_price_ticks, order.filled_lots,
-                                  order.filled_value_micros});
-  if (!keeps_priority) match(order);
+                                  order.filled_value_micros, order.stop_price_ticks, waiting});
+  if (keeps_priority) return;
+  if (waiting) return queue_up(order);
+  match(order);
+}
+
+// One of the instrument with the lowest id: of the buys the one with the lowest stop price, else of
+// the sells the one with the highest.
+void NaiveExchange::carry_out(const TriggerOrder& /*command*/) {
+  for (const auto& [id, instrument] : instruments_) {
+    if (instrument.reached_high_ticks == 0) continue;
+    const Order* due = first_reached(instrument, Side::kBuy);
+    if (due == nullptr) due = first_reached(instrument, Side::kSell);
+    Order& order = orders_.at(due->order_id);
+    leave_queue(order);
+    order.status = OrderStatus::kNew;
+    order.triggered_ns = now_.timestamp_ns;
+    touch(order);
+    events_.push_back(OrderTriggered{order.order_id, order.account, order.instrument, order.side,
+                                     order.type, order.time_in_force, order.qty_lots,
+                                     order.limit_price_ticks});
+    return match(order);
+  }
+  reject(Reason::kUnknownOrder);
 }
 
 void NaiveExchange::carry_out(const EndTradingDay& /*command*/) {
@@ -279,12 +315,17 @@ Reason NaiveExchange::check_terms(const Order& order) const {
   if (order.qty_lots <= 0 || order.qty_lots > terms.max_order_qty_lots) {
     return Reason::kInvalidQuantity;
   }
-  const PriceTicks price = order.limit_price_ticks;
-  if (order.type == OrderType::kMarket) {
-    return price == 0 ? Reason::kNone : Reason::kInvalidPrice;
-  }
-  const bool within = price >= terms.min_price_ticks && price <= terms.max_price_ticks;
-  return within ? Reason::kNone : Reason::kInvalidPrice;
+  const PriceTicks limit = order.limit_price_ticks;
+  const PriceTicks stop = order.stop_price_ticks;
+  const auto within = [&](PriceTicks price) {
+    return price >= terms.min_price_ticks && price <= terms.max_price_ticks;
+  };
+  const bool has_no_limit = order.type == OrderType::kMarket ||
+                            (order.type == OrderType::kStop && order.side == Side::kSell);
+  if (has_no_limit ? limit != 0 : !within(limit)) return Reason::kInvalidPrice;
+  if (is_stop(order.type) ? !within(stop) : stop != 0) return Reason::kInvalidPrice;
+  const bool is_protected = order.type == OrderType::kStop && order.side == Side::kBuy;
+  return is_protected && limit < stop ? Reason::kInvalidPrice : Reason::kNone;
 }
 
 // A closing order needs a position of the other sign that covers it and all open orders on its
@@ -307,7 +348,7 @@ Reason NaiveExchange::check_intent(const Order& order) const {
 // The value of all fills must fit 64 bits at any price that the order may trade at.
 Reason NaiveExchange::check_amounts(const Order& order) const {
   const Instrument& instrument = instruments_.at(order.instrument);
-  const bool limited = order.type == OrderType::kLimit && order.side == Side::kBuy;
+  const bool limited = order.type != OrderType::kMarket && order.side == Side::kBuy;
   const PriceTicks dearest = limited ? order.limit_price_ticks : instrument.terms.max_price_ticks;
   const WideInteger value =
       WideInteger{order.qty_lots - order.filled_lots} * dearest * instrument.tick_value_micros +
@@ -399,7 +440,9 @@ Order& NaiveExchange::open(Order order, const CommandBody& made_by) {
     forget_ids(limits_.max_client_ids - 1);
     ids_[{order.account, std::string(order.client_order_id.view())}] = {order.order_id, made_by};
   }
-  order.status = order.filled_lots == 0 ? OrderStatus::kNew : OrderStatus::kPartiallyFilled;
+  if (order.status != OrderStatus::kWaiting) {
+    order.status = order.filled_lots == 0 ? OrderStatus::kNew : OrderStatus::kPartiallyFilled;
+  }
   order.created_ns = now_.timestamp_ns;
   holdings_.try_emplace({order.account, order.instrument});
   made_by_.emplace(order.order_id, made_by);
@@ -420,9 +463,9 @@ void NaiveExchange::match(Order& taker) {
   for (std::uint32_t met = 0; taker.open(); ++met) {
     Order* maker = best_against(taker);
     if (maker == nullptr) {
-      if (may_rest(taker)) return queue_up(taker);
-      return cancel(taker, taker.type == OrderType::kMarket ? Reason::kNoLiquidity
-                                                            : Reason::kImmediateOrCancel);
+      const bool has_limit = one_of(taker.type, {OrderType::kLimit, OrderType::kStopLimit});
+      if (has_limit && may_stay_open(taker)) return queue_up(taker);
+      return cancel(taker, has_limit ? Reason::kImmediateOrCancel : Reason::kNoLiquidity);
     }
     // It would stand crossed, so it cannot rest.
     if (met == limits_.max_fills_per_command) return cancel(taker, Reason::kFillLimit);
@@ -443,7 +486,8 @@ void NaiveExchange::match(Order& taker) {
 }
 
 bool NaiveExchange::crosses(const Order& taker, PriceTicks price) const {
-  if (taker.type == OrderType::kMarket) return true;
+  const bool sells_at_any_price = taker.type == OrderType::kStop && taker.side == Side::kSell;
+  if (taker.type == OrderType::kMarket || sells_at_any_price) return true;
   return taker.side == Side::kBuy ? price <= taker.limit_price_ticks
                                   : price >= taker.limit_price_ticks;
 }
@@ -500,6 +544,7 @@ void NaiveExchange::trade(Order& maker, Order& taker) {
   hold(holdings_.at({sell.account, sell.instrument}), -qty, lot_value);
   instrument.last_price_ticks = price;
   if (qty == maker.leaves_lots()) leave_queue(maker);
+  reach(taker.instrument, price);
   fill(maker, qty, qty * lot_value);
   fill(taker, qty, qty * lot_value);
   events_.push_back(
@@ -549,17 +594,63 @@ void NaiveExchange::cancel(Order& order, Reason reason) {
 }
 
 void NaiveExchange::queue_up(const Order& order) {
+  if (order.status == OrderStatus::kWaiting) {
+    waiting_.push_back(order.order_id);
+    return reach(order.instrument, instruments_.at(order.instrument).last_price_ticks);
+  }
   Book& book = books_[order.instrument];
   (order.side == Side::kBuy ? book.bids : book.asks)[order.limit_price_ticks].push_back(
       order.order_id);
 }
 
 void NaiveExchange::leave_queue(const Order& order) {
+  if (order.status == OrderStatus::kWaiting) {
+    std::erase(waiting_, order.order_id);
+    return settle(order.instrument);
+  }
   Book& book = books_[order.instrument];
   Levels& levels = order.side == Side::kBuy ? book.bids : book.asks;
   Queue& level = levels.at(order.limit_price_ticks);
   level.erase(std::find(level.begin(), level.end(), order.order_id));
   if (level.empty()) levels.erase(order.limit_price_ticks);
+}
+
+void NaiveExchange::reach(InstrumentId instrument, PriceTicks price) {
+  if (price == 0) return;
+  Instrument at_price;
+  at_price.terms.instrument = instrument;
+  at_price.reached_low_ticks = at_price.reached_high_ticks = price;
+  const bool reaches_one = first_reached(at_price, Side::kBuy) != nullptr ||
+                           first_reached(at_price, Side::kSell) != nullptr;
+  if (!reaches_one) return;
+  Instrument& reached = instruments_.at(instrument);
+  const bool is_first = reached.reached_high_ticks == 0;
+  reached.reached_low_ticks = is_first ? price : std::min(reached.reached_low_ticks, price);
+  reached.reached_high_ticks = std::max(reached.reached_high_ticks, price);
+}
+
+const Order* NaiveExchange::first_reached(const Instrument& reached, Side side) const {
+  const Order* first = nullptr;
+  for (const OrderId id : waiting_) {
+    const Order& order = orders_.at(id);
+    const PriceTicks stop = order.stop_price_ticks;
+    if (order.instrument != reached.terms.instrument || order.side != side) continue;
+    const bool is_reached =
+        side == Side::kBuy ? stop <= reached.reached_high_ticks : stop >= reached.reached_low_ticks;
+    const bool is_before =
+        first == nullptr ||
+        (side == Side::kBuy ? stop < first->stop_price_ticks : stop > first->stop_price_ticks);
+    if (is_reached && is_before) first = &order;
+  }
+  return first;
+}
+
+void NaiveExchange::settle(InstrumentId instrument) {
+  Instrument& reached = instruments_.at(instrument);
+  if (reached.reached_high_ticks == 0) return;
+  if (first_reached(reached, Side::kBuy) != nullptr) return;
+  if (first_reached(reached, Side::kSell) != nullptr) return;
+  reached.reached_low_ticks = reached.reached_high_ticks = 0;
 }
 
 void NaiveExchange::touch(Order& order) {

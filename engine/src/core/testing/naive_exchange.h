@@ -76,6 +76,7 @@ class NaiveExchange {
   void carry_out(const AdjustBalance& command);
   void carry_out(const AdjustPosition& command);
   void carry_out(const EndTradingDay& command);
+  void carry_out(const TriggerOrder& command);
   void carry_out(const Configure& command);
 
   void reject(Reason reason, OrderId order_id = 0) {
@@ -123,6 +124,12 @@ class NaiveExchange {
   void cancel(Order& order, Reason reason);
   void queue_up(const Order& order);
   void leave_queue(const Order& order);
+  // Notes a trade at this price (0: there was none) for the orders that wait.
+  void reach(InstrumentId instrument, PriceTicks price);
+  // The waiting order of one side that comes first among those that these prices reach, or null.
+  [[nodiscard]] const Order* first_reached(const Instrument& reached, Side side) const;
+  // An order waits no more.
+  void settle(InstrumentId instrument);
   void touch(Order& order);
   [[nodiscard]] TradeSide side_of(const Order& order) const;
   [[nodiscard]] const Levels& levels_of(InstrumentId instrument, Side side) const;
@@ -138,6 +145,7 @@ class NaiveExchange {
   std::map<InstrumentId, Instrument> instruments_;  // adjusted_lots stays 0
   std::map<InstrumentId, QtyLots> lots_brought_;
   std::map<InstrumentId, Book> books_;
+  std::vector<OrderId> waiting_;  // whoever waits for longer comes first
   std::map<std::pair<AccountId, InstrumentId>, Holding> holdings_;  // each takes a place
   std::map<OrderId, Order> orders_;                                 // open, or ended and remembered
   std::map<OrderId, CommandBody> made_by_;                          // of each of them

@@ -60,6 +60,8 @@ class RandomFlow {
 
   // Order flow alone: new orders, cancels, replacements, repetitions and ends of the day.
   Command next_order_command() {
+    // In the shard's place: soon after an order is due, or late, or for nothing.
+    if (one_in(10)) return stamp(TriggerOrder{});
     const std::int64_t dice = between(0, 99);
     if (dice < 4 && !recent_.empty()) return stamp(recent_[index(recent_.size())]);
     if (dice < 7 && !recent_.empty()) return stamp(varied(recent_[index(recent_.size())]));
@@ -152,7 +154,22 @@ class RandomFlow {
       order.self_trade_prevention = static_cast<SelfTradePrevention>(between(0, 3 + one_in(20)));
     }
     order.post_only = one_in(8);
+    if (one_in(8)) make_stop(order);
     return order;
+  }
+
+  // Mostly one that may wait.
+  void make_stop(NewOrder& order) {
+    order.type = one_in(2) ? OrderType::kStop : OrderType::kStopLimit;
+    if (!one_in(20)) order.time_in_force = static_cast<TimeInForce>(between(1, 2));
+    if (!one_in(20)) order.post_only = false;
+    order.stop_price_ticks = one_in(30) ? 0 : price();
+    order.limit_price_ticks = price();
+    if (order.type != OrderType::kStop || one_in(20)) return;
+    order.limit_price_ticks =
+        order.side == Side::kSell
+            ? 0
+            : std::min(max_price_, order.stop_price_ticks + between(0, 2 * spread_));
   }
 
   ReplaceOrder replacement() {
@@ -165,6 +182,7 @@ class RandomFlow {
     command.time_in_force = static_cast<TimeInForce>(between(1, 3));
     command.client_order_id = client_order_id();
     command.history_checked = one_in(3);
+    if (one_in(4)) command.stop_price_ticks = price();
     return command;
   }
 
@@ -185,23 +203,25 @@ class RandomFlow {
     return body;
   }
   void vary(NewOrder& order) {
-    const auto kind = between(0, 7);
+    const auto kind = between(0, 8);
     if (kind == 0) order.instrument = instrument();
     if (kind == 1) order.side = opposite(order.side);
-    if (kind == 2) order.type = one_in(2) ? OrderType::kMarket : OrderType::kLimit;
+    if (kind == 2) order.type = static_cast<OrderType>(between(1, 4));
     if (kind == 3) order.time_in_force = static_cast<TimeInForce>(between(1, 4));
     if (kind == 4) order.qty_lots += between(-1, 1);
     if (kind == 5) order.limit_price_ticks += between(-1, 1);
     if (kind == 6) order.self_trade_prevention = static_cast<SelfTradePrevention>(between(0, 3));
     if (kind == 7) order.post_only = !order.post_only;
+    if (kind == 8) order.stop_price_ticks += between(-1, 1);
   }
   void vary(ReplaceOrder& order) {
-    const auto kind = between(0, 4);
+    const auto kind = between(0, 5);
     if (kind == 0) order.order_id = some_order();
     if (kind == 1) order.qty_lots += between(-1, 1);
     if (kind == 2) order.limit_price_ticks += between(-1, 1);
     if (kind == 3) order.keep_time_in_force = !order.keep_time_in_force;
     if (kind == 4) order.time_in_force = static_cast<TimeInForce>(between(1, 2));
+    if (kind == 5) order.stop_price_ticks += between(-1, 1);
   }
 
   DefineInstrument definition(InstrumentId id) {

@@ -25,6 +25,7 @@ BODIES = {
     "/v1/admin/keys/{key_id}": {"rate_limit": "unlimited"},
     "/v1/admin/keys/{key_id}/rotate": {"overlap": "1h"},
     "/v1/admin/instruments/{symbol}": {"state": "inactive"},
+    "/v1/admin/trading": {"suspended": True},
 }
 ROUTES = {
     ("GET", "/v1/admin/accounts"),
@@ -36,6 +37,8 @@ ROUTES = {
     ("DELETE", "/v1/admin/accounts/{account_id}/orders"),
     ("POST", "/v1/admin/accounts/{account_id}/reset"),
     ("POST", "/v1/admin/accounts/{account_id}/clone"),
+    ("GET", "/v1/admin/trading"),
+    ("PUT", "/v1/admin/trading"),
     ("GET", "/v1/admin/accounts/{account_id}/block"),
     ("PUT", "/v1/admin/accounts/{account_id}/block"),
     ("GET", "/v1/admin/keys"),

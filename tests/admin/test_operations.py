@@ -24,7 +24,10 @@ def test_without_its_database_it_says_so_and_serves_the_rest(
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "outcome is unknown" in answer.json()["detail"]
         block = f"/v1/admin/accounts/{key.account_id}/block"
-        assert admin.put(block, json={"trading_blocked": True}).status_code == 503
+        # The engine keeps blocks. One of an earlier version would be in the database.
+        assert admin.put(block, json={"trading_blocked": True}).status_code == 200
+        assert admin.get(block).json()["trading_blocked"] is True
+        assert admin.put(block, json={"trading_blocked": False}).status_code == 503
         status = admin.get("/v1/admin/status")
         assert (status.status_code, status.json()["projected_sequence"]) == (200, None)
         deposit = f"/v1/admin/accounts/{key.account_id}/deposits"
@@ -33,7 +36,8 @@ def test_without_its_database_it_says_so_and_serves_the_rest(
         assert "nothing happened" in keyed.json()["detail"]
         assert admin.post(deposit, json={"amount": "1"}).status_code == 200
         commands = admin.get("/v1/admin/audit").json()["commands"]
-        assert [one["details"].get("amount") for one in commands[:2]] == ["1", "10000000"]
+        deposits = [one for one in commands if one["command"] == "adjust_balance"]
+        assert [one["details"]["amount"] for one in deposits] == ["1", "10000000"]
     assert "hunter2" not in venue.administration.log.read_text()
 
 

@@ -66,6 +66,19 @@ def test_an_account_is_blocked_and_let_again(up: Up) -> None:
     assert (unknown.exit_code, "no account" in unknown.errors) == (1, True)
 
 
+def test_trading_is_suspended_and_goes_on(up: Up) -> None:
+    headers = up.headers("bob")
+    gtc = {**ORDER, "time_in_force": "gtc"}
+    assert http.post(f"{up.url}/v2/orders", json=gtc, headers=headers).status_code == 200
+    suspended = openvenue("trading", "suspend", "--cancel-orders", "--json", data_dir=up.data_dir)
+    assert suspended.data == {"suspended": True, "canceled": 1}
+    assert openvenue("status", "--json", data_dir=up.data_dir).data["suspended"] is True
+    assert http.post(f"{up.url}/v2/orders", json=ORDER, headers=headers).status_code == 403
+    resumed = openvenue("trading", "resume", "--json", data_dir=up.data_dir)
+    assert resumed.data == {"suspended": False, "canceled": None}
+    assert http.post(f"{up.url}/v2/orders", json=ORDER, headers=headers).status_code == 200
+
+
 def test_an_account_is_set_back_and_copied(up: Up) -> None:
     def accounts(*command: str) -> Any:
         done = openvenue("accounts", *command, "--json", data_dir=up.data_dir)

@@ -36,6 +36,16 @@ class AccountBlock(msgspec.Struct, kw_only=True):
     trading_blocked: bool
 
 
+class VenueTrading(msgspec.Struct, kw_only=True):
+    """Whether the venue takes no new orders and replacements, of any account.
+
+    `canceled` says how many open orders were canceled; null if that was not asked for.
+    """
+
+    suspended: bool
+    canceled: int | None = None
+
+
 class CanceledOrders(msgspec.Struct, kw_only=True):
     """How many open orders of an account an administrator canceled."""
 
@@ -128,6 +138,7 @@ class Status(msgspec.Struct, kw_only=True):
     snapshot_sequence: int
     state_hash: str | None
     read_only: bool
+    suspended: bool
     open_orders: int
     sessions: int
     trading_day_end: str | None

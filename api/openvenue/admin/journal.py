@@ -52,6 +52,7 @@ CommandName = Literal[
     "configure",
     "cancel_orders",
     "trigger_order",
+    "suspend_trading",
 ]
 EventName = Literal[
     "accepted", "rejected", "duplicate", "triggered", "trade", "canceled", "expired", "replaced"
@@ -471,7 +472,8 @@ def _is_wanted(entry: pb.JournalEntry, administrator: str | None, account_id: in
 
 
 def _account_of(entry: pb.JournalEntry, kind: str) -> int | None:
-    return getattr(getattr(entry, kind), "account_id", None)
+    # 0: a suspension of all accounts.
+    return getattr(getattr(entry, kind), "account_id", None) or None
 
 
 def _audited(entry: pb.JournalEntry, terms: Terms) -> AuditEntry:
@@ -523,6 +525,8 @@ def _details(
             yield "symbol", known.symbol
             yield "qty", format_steps(moved.qty_lots, known.lot_size_nanos)
         yield "cost", format_micros(moved.cost_micros)
+    elif kind == "suspend_trading":
+        yield "suspended", entry.suspend_trading.suspended
     elif kind == "cancel_orders":
         yield from _cancel_details(entry, terms)
     elif kind == "configure":

@@ -29,6 +29,7 @@ async def venue_status(
         snapshot_sequence=engine.snapshot_sequence,
         state_hash=f"{engine.state_hash:016x}" if with_state_hash else None,
         read_only=engine.read_only,
+        suspended=engine.suspended,
         open_orders=engine.open_orders,
         sessions=engine.sessions,
         trading_day_end=_time(engine.trading_day_end_ns),

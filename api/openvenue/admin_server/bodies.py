@@ -44,9 +44,16 @@ class CloneRequest(_Body):
 
 
 class BlockRequest(_Body):
-    """Whether the API refuses the account's new orders and replacements."""
+    """Whether the account's new orders and replacements are refused."""
 
     trading_blocked: bool
+
+
+class TradingRequest(_Body):
+    """Whether all new orders and replacements are refused; and whether to cancel what is open."""
+
+    suspended: bool
+    cancel_orders: bool = False
 
 
 class PositionRequest(_Body):

@@ -11,11 +11,11 @@ import typer
 
 from openvenue.admin import documents
 from openvenue.admin.accounts import NewAccount, move_cash, move_position, open_account
-from openvenue.admin.blocks import set_trading_blocked
 from openvenue.admin.client import Admin
 from openvenue.admin.database import AdminDatabase
 from openvenue.admin.once import Once
 from openvenue.admin.resets import OrdersFilter, cancel_orders, clone_account, reset_account
+from openvenue.admin.suspension import set_trading_blocked
 from openvenue.cli.connection import (
     DATA_DIR_DEFAULT,
     DataDirOption,

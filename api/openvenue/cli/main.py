@@ -23,6 +23,7 @@ _OWN = {
     "accounts": "openvenue.cli.accounts:app",
     "keys": "openvenue.cli.keys:app",
     "instruments": "openvenue.cli.instruments:app",
+    "trading": "openvenue.cli.trading:app",
     "orders": "openvenue.cli.audit:orders_app",
     "audit": "openvenue.cli.audit:audit_app",
     "admin": "openvenue.cli.admin:app",

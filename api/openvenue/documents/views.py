@@ -183,7 +183,9 @@ class Views:
             long_market_value=units.format_micros(long_micros),
             short_market_value=units.format_micros(short_micros),
             initial_margin=units.format_micros(account.reserved_micros),
-            trading_blocked=restrictions is not None and restrictions.trading_blocked,
+            trading_blocked=account.suspended
+            or account.venue_suspended
+            or (restrictions is not None and restrictions.trading_blocked),
             trade_suspended_by_user=restrictions is not None and restrictions.suspend_trade,
             shorting_enabled=account.may_sell_short
             and not (restrictions is not None and restrictions.no_shorting),

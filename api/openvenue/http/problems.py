@@ -311,6 +311,7 @@ def rate_limited(principal: Principal, per_minute: int, wait_s: float) -> Proble
     )
 
 
+ACCOUNT_BLOCKED = "the venue has blocked the account from trading; open orders can be canceled"
 READ_THE_ORDER = "read the order before trying again"
 
 
@@ -405,6 +406,12 @@ _REJECTS: dict[int, tuple[int, int, str]] = {
         _UNPROCESSABLE,
         UNPROCESSABLE,
         "a post-only order would trade at once",
+    ),
+    pb.REASON_ACCOUNT_SUSPENDED: (_FORBIDDEN, REFUSED, ACCOUNT_BLOCKED),
+    pb.REASON_VENUE_SUSPENDED: (
+        _FORBIDDEN,
+        REFUSED,
+        "the venue has suspended trading; open orders can be canceled",
     ),
     pb.REASON_CAPACITY: (
         HTTPStatus.SERVICE_UNAVAILABLE,

@@ -15,7 +15,6 @@ from openvenue.http.worker import Worker
 from openvenue.security.principal import Restrictions
 
 _SUSPENDED = "new orders are rejected by user request"
-_BLOCKED = "the venue has blocked the account from trading; open orders can be canceled"
 _WHOLE_ONLY = "the account is configured without fractional_trading: give a whole number"
 
 
@@ -29,7 +28,7 @@ async def restrict_order(
     """
     forbidden = None
     if restrictions.trading_blocked:
-        forbidden = _BLOCKED
+        forbidden = problems.ACCOUNT_BLOCKED
     elif restrictions.suspend_trade:
         forbidden = _SUSPENDED
     elif restrictions.whole_quantities and _is_fractional(order.qty_lots, instrument):
@@ -56,7 +55,7 @@ async def restrict_replacement(
     """
     forbidden = None
     if restrictions.trading_blocked:
-        forbidden = _BLOCKED
+        forbidden = problems.ACCOUNT_BLOCKED
     elif restrictions.suspend_trade:
         forbidden = _SUSPENDED
     elif restrictions.whole_quantities and _is_fractional(command.qty_lots, instrument):

@@ -316,6 +316,7 @@ TEST(Codec, TheNumbersOfKindsNeverChange) {
   EXPECT_EQ(number(core::Configure{}), 9);
   EXPECT_EQ(number(core::CancelOrders{}), 10);
   EXPECT_EQ(number(core::TriggerOrder{}), 11);
+  EXPECT_EQ(number(core::SuspendTrading{}), 12);
   const auto event_number = [](const core::Event& event) {
     return std::to_integer<int>(
         encode({{1, 1, core::EndTradingDay{}, {}}, {event}})[kEventCountAt + 4]);
@@ -335,7 +336,7 @@ TEST(Codec, TheNumbersOfKindsNeverChange) {
 }
 
 TEST(Codec, AnUnknownKindIsRefused) {
-  for (const int kind : {0, 12, 255}) {
+  for (const int kind : {0, 13, 255}) {
     std::vector<std::byte> bytes = encode({{1, 1, core::EndTradingDay{}}, {}});
     bytes[kKindAt] = static_cast<std::byte>(kind);
     Entry decoded;

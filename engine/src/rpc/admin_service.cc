@@ -95,6 +95,7 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
   response->set_trading_day_end_ns(engine_.next_day_end_ns());
   response->set_version(version_);
   response->set_read_only(engine_.read_only());
+  response->set_suspended(summary.suspended);
   return status;
 }
 

@@ -241,6 +241,10 @@ Malformed decode(const v1::AdminRequest& request, core::CommandBody& out) {
       return std::nullopt;
     case v1::AdminRequest::kCancelOrders:
       return decode_command<core::CancelOrders>(request.cancel_orders(), out);
+    case v1::AdminRequest::kSuspendTrading:
+      out = core::SuspendTrading{request.suspend_trading().account_id(),
+                                 request.suspend_trading().suspended()};
+      return std::nullopt;
     case v1::AdminRequest::COMMAND_NOT_SET:
       break;
   }

@@ -199,6 +199,12 @@ void encode_command(const core::TriggerOrder&, v1::JournalEntry& out) {
   out.mutable_trigger_order();
 }
 
+void encode_command(const core::SuspendTrading& command, v1::JournalEntry& out) {
+  auto& body = *out.mutable_suspend_trading();
+  body.set_account_id(command.account);
+  body.set_suspended(command.suspended);
+}
+
 void encode_command(const core::Configure& command, v1::JournalEntry& out) {
   auto& limits = *out.mutable_configure()->mutable_limits();
   limits.set_max_orders(command.limits.max_orders);
@@ -353,6 +359,8 @@ void encode(const runtime::AccountState& state, v1::Account& out) {
   out.set_buying_power_micros(account.buying_power_micros());
   out.set_created_ns(account.created_ns);
   out.set_updated_sequence(account.updated_sequence);
+  out.set_suspended(account.suspended);
+  out.set_venue_suspended(state.venue_suspended);
   for (const runtime::PositionState& position : state.positions) {
     auto& wire = *out.add_positions();
     wire.set_instrument_id(position.position.instrument);

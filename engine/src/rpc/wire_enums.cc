@@ -75,6 +75,8 @@ static_assert(same(v1::REASON_POSITION_INTENT_MISMATCH, core::Reason::kPositionI
 static_assert(same(v1::REASON_ACCOUNT_POSITION_LIMIT, core::Reason::kAccountPositionLimit));
 static_assert(same(v1::REASON_CLIENT_ORDER_ID_MAYBE_USED, core::Reason::kClientOrderIdMaybeUsed));
 static_assert(same(v1::REASON_POST_ONLY_WOULD_TRADE, core::Reason::kPostOnlyWouldTrade));
+static_assert(same(v1::REASON_ACCOUNT_SUSPENDED, core::Reason::kAccountSuspended));
+static_assert(same(v1::REASON_VENUE_SUSPENDED, core::Reason::kVenueSuspended));
 static_assert(same(v1::REASON_USER_CANCELED, core::Reason::kUserCanceled));
 static_assert(same(v1::REASON_IMMEDIATE_OR_CANCEL, core::Reason::kImmediateOrCancel));
 static_assert(same(v1::REASON_FILL_OR_KILL, core::Reason::kFillOrKill));

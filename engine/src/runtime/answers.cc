@@ -86,7 +86,7 @@ NotSequenced unknown_account(core::AccountId account) {
 }
 
 AccountState account_state(const core::Exchange& exchange, const core::Account& account) {
-  AccountState state{account, {}};
+  AccountState state{account, {}, exchange.suspended()};
   std::vector<const core::Position*> positions;
   exchange.list_positions(account.account, positions);
   state.positions.reserve(positions.size());
@@ -179,7 +179,7 @@ Body answer_to(const core::Exchange& exchange, const ListAccounts& query) {
 
 Body answer_to(const core::Exchange& exchange, const GetStatus& query) {
   return StateSummary{query.with_state_hash ? exchange.state_hash() : 0,
-                      exchange.open_order_count()};
+                      exchange.open_order_count(), exchange.suspended()};
 }
 
 }  // namespace

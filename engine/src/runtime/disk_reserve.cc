@@ -18,7 +18,8 @@ bool DiskReserve::takes(const core::CommandBody& command) const {
       return true;
     case Room::kForCancels:
       return std::holds_alternative<core::CancelOrder>(command) ||
-             std::holds_alternative<core::CancelOrders>(command);
+             std::holds_alternative<core::CancelOrders>(command) ||
+             std::holds_alternative<core::SuspendTrading>(command);
     case Room::kNone:
       return false;
   }

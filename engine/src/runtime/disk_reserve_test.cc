@@ -35,6 +35,7 @@ TEST(DiskReserve, TakesCancelsBelowTheReserveAndNothingBelowAFourthOfIt) {
   EXPECT_FALSE(reserve.takes(core::AdjustBalance{}));
   EXPECT_TRUE(reserve.takes(core::CancelOrder{}));
   EXPECT_TRUE(reserve.takes(core::CancelOrders{}));
+  EXPECT_TRUE(reserve.takes(core::SuspendTrading{}));
   free_bytes = 99;
   reserve.look();
   EXPECT_FALSE(reserve.takes(core::CancelOrders{}));

@@ -67,6 +67,7 @@ struct PositionState {
 struct AccountState {
   core::Account account;
   std::vector<PositionState> positions;
+  bool venue_suspended = false;  // all accounts, see core::SuspendTrading
 };
 
 // The events of a command that names no single order.
@@ -94,6 +95,7 @@ struct AccountList {
 struct StateSummary {
   std::uint64_t state_hash = 0;  // 0 if not asked for
   std::uint64_t open_orders = 0;
+  bool suspended = false;  // all accounts
 };
 
 struct Reply {

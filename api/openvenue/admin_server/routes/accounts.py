@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Request, Response
 
 from openvenue.admin import documents
 from openvenue.admin.accounts import NewAccount, move_cash, move_position, open_account
-from openvenue.admin.blocks import is_trading_blocked, set_trading_blocked
 from openvenue.admin.errors import InvalidRequest
 from openvenue.admin.resets import OrdersFilter, cancel_orders, clone_account, reset_account
+from openvenue.admin.suspension import is_trading_blocked, set_trading_blocked
 from openvenue.admin_server.bodies import (
     BlockRequest,
     CashRequest,
@@ -205,7 +205,7 @@ async def show_block(admin: AdminOf, services: ServicesOf, account_id: AccountId
 async def put_block(
     admin: AdminOf, services: ServicesOf, account_id: AccountId, request: Request
 ) -> Response:
-    """Block an account from trading, or let it trade again. It is in force within a second.
+    """Block an account from trading, or let it trade again. It is in force at once.
 
     Its new orders and replacements get 403; it can still read, and cancel what is open.
     """

@@ -1,12 +1,15 @@
-"""The state of the venue, and snapshots."""
+"""The state of the venue, its suspension, and snapshots."""
 
 import msgspec
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from openvenue.admin import documents
 from openvenue.admin.status import venue_status
-from openvenue.admin_server.documentation import answers
+from openvenue.admin.suspension import cancel_all_orders, set_venue_suspended
+from openvenue.admin_server.bodies import TradingRequest
+from openvenue.admin_server.documentation import accepts, answers
 from openvenue.admin_server.services import AdministratorOf, AdminOf, ServicesOf, json_response
+from openvenue.http.json_body import decode_body
 
 router = APIRouter(prefix="/v1/admin", tags=["operations"])
 
@@ -26,6 +29,29 @@ async def show_status(
         sender.require_change("state_hash")
     status = await venue_status(sender.admin, services.database, with_state_hash=state_hash)
     return json_response(status)
+
+
+@router.get("/trading", openapi_extra=answers(documents.VenueTrading))
+async def show_trading(admin: AdminOf) -> Response:
+    """Show whether trading is suspended for all accounts."""
+    status = await admin.status()
+    return json_response(documents.VenueTrading(suspended=status.suspended))
+
+
+@router.put(
+    "/trading",
+    openapi_extra={**accepts(TradingRequest), **answers(documents.VenueTrading, 413)},
+)
+async def put_trading(admin: AdminOf, request: Request) -> Response:
+    """Suspend trading for all accounts, or let those that are not blocked trade again.
+
+    It is in force at once, and stays over restarts. With `cancel_orders`, what is open is
+    canceled, account after account. Sending it again is safe.
+    """
+    wanted = decode_body(await request.body(), TradingRequest)
+    await set_venue_suspended(admin, wanted.suspended)
+    canceled = await cancel_all_orders(admin) if wanted.cancel_orders else None
+    return json_response(documents.VenueTrading(suspended=wanted.suspended, canceled=canceled))
 
 
 @router.post("/snapshots", status_code=201, openapi_extra=answers(Snapshot, status=201))

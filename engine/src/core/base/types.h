@@ -74,6 +74,7 @@ enum class SelfTradePrevention : std::uint8_t {
 //   kInvalidOrder            it has no client order id
 //   kDuplicateClientOrderId, kClientOrderIdMaybeUsed
 //   kUnknownInstrument       of a new order; kUnknownOrder, then kOrderNotOpen of a replacement
+//   kAccountSuspended, kVenueSuspended
 //   kInvalidOrder            a field outside its enumeration, a replacement that could not rest or
 //                            of a stop price that nothing waits for
 //   kInstrumentInactive
@@ -113,6 +114,8 @@ enum class Reason : std::uint8_t {
   kAccountPositionLimit = 20,    // the account has as many positions as one may
   kClientOrderIdMaybeUsed = 21,  // the index may have forgotten it: only the history knows
   kPostOnlyWouldTrade = 22,      // a post-only order meets one that it would trade with
+  kAccountSuspended = 23,        // an administrator allows the account cancels only
+  kVenueSuspended = 24,          // an administrator allows all accounts cancels only
   // Ends of accepted orders.
   kUserCanceled = 32,
   kImmediateOrCancel = 33,  // the rest of an IOC order

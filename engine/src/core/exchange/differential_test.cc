@@ -217,7 +217,7 @@ TEST(Differential, RandomFlowsReachEveryOutcome) {
   for (auto number = static_cast<int>(Reason::kNone) + 1;
        number <= static_cast<int>(Reason::kSelfTrade); ++number) {
     const auto reason = static_cast<Reason>(number);
-    const bool in_use = reason <= Reason::kPostOnlyWouldTrade || reason >= Reason::kUserCanceled;
+    const bool in_use = reason <= Reason::kVenueSuspended || reason >= Reason::kUserCanceled;
     if (!in_use) continue;
     EXPECT_GT(reasons[reason], 0) << "reason " << number;
   }

@@ -120,6 +120,9 @@ struct Dispatch {
   void operator()(const AdjustPosition& body) {
     Administration(state, events).adjust_position(body);
   }
+  void operator()(const SuspendTrading& body) {
+    Administration(state, events).suspend_trading(body);
+  }
   void operator()(const Configure& body) { Administration(state, events).configure(body); }
 };
 
@@ -155,6 +158,8 @@ std::uint64_t Exchange::pool_bytes(const Limits& limits) {
 }
 
 Sequence Exchange::last_sequence() const { return state_->last_sequence; }
+
+bool Exchange::suspended() const { return state_->suspended; }
 
 TimestampNs Exchange::last_timestamp_ns() const { return state_->last_timestamp_ns; }
 

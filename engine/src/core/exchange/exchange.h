@@ -57,6 +57,7 @@ class Exchange {
 
   [[nodiscard]] Sequence last_sequence() const;
   [[nodiscard]] TimestampNs last_timestamp_ns() const;
+  [[nodiscard]] bool suspended() const;  // all accounts, see SuspendTrading
   [[nodiscard]] const Limits& limits() const;
   [[nodiscard]] RulesVersion rules_version() const;
   // The pools' sizes, to which the limits can be raised.

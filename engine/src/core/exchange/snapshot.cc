@@ -149,6 +149,7 @@ class StateReader {
     state_.last_sequence = counters.last_sequence;
     state_.last_timestamp_ns = counters.last_timestamp_ns;
     state_.last_trade_id = counters.last_trade_id;
+    state_.suspended = counters.suspended;
     state_.ledger.restore_cash_adjusted(counters.cash_adjusted_micros);
     const bool bounded = limits.max_accounts > 0 && limits.max_open_orders < limits.max_client_ids;
     if (!bounded) return false;
@@ -387,7 +388,8 @@ void write_state(const ExchangeState& state, Sink& out, std::uint32_t version) {
                           ledger.cash_adjusted_micros(),
                           state.rules_version,
                           state.orders.client_ids().floor(),
-                          state.orders.client_ids().forgotten().ids()};
+                          state.orders.client_ids().forgotten().ids(),
+                          state.suspended};
   write_fields(counters, out, version);
 
   const auto accounts =

@@ -72,6 +72,19 @@ void Administration::open_account(const OpenAccount& command) {
   answer(Reason::kNone);
 }
 
+void Administration::suspend_trading(const SuspendTrading& command) {
+  if (command.account == 0) {
+    state_.suspended = command.suspended;
+    return answer(Reason::kNone);
+  }
+  const Slot slot = state_.ledger.find_account(command.account);
+  if (slot == kNoSlot) return reject(Reason::kUnknownAccount);
+  Account& account = state_.ledger.account(slot).account;
+  account.suspended = command.suspended;
+  account.updated_sequence = state_.last_sequence;
+  answer(Reason::kNone);
+}
+
 void Administration::adjust_balance(const AdjustBalance& command) {
   const Slot slot = state_.ledger.find_account(command.account);
   if (slot == kNoSlot) return reject(Reason::kUnknownAccount);

@@ -15,6 +15,7 @@ class Administration {
 
   void define_instrument(const DefineInstrument& command);
   void open_account(const OpenAccount& command);
+  void suspend_trading(const SuspendTrading& command);
   void adjust_balance(const AdjustBalance& command);
   void adjust_position(const AdjustPosition& command);
   void configure(const Configure& command);

@@ -52,9 +52,11 @@ Reason Batch::add(const NewOrder& command, Slot account) {
   if (command.client_order_id.empty()) return Reason::kInvalidOrder;
   const Slot instrument = state_.instruments.find(command.instrument);
   if (instrument == kNoSlot) return Reason::kUnknownInstrument;
+  Reason reason = state_.check_suspension(account);
+  if (reason != Reason::kNone) return reason;
   if (!has_meaning(command)) return Reason::kInvalidOrder;
   const Order order = order_of(command);
-  Reason reason = validate(order, state_.instruments[instrument].instrument.terms);
+  reason = validate(order, state_.instruments[instrument].instrument.terms);
   if (reason != Reason::kNone) return reason;
 
   const auto [found, is_first] = instruments_.try_emplace(instrument);

@@ -83,8 +83,10 @@ void Orders::enter(const NewOrder& command) {
   };
   if (answer_used_id(sent, same, command.history_checked)) return;
   if (instrument == kNoSlot) return reject(Reason::kUnknownInstrument);
+  Reason reason = state_.check_suspension(account);
+  if (reason != Reason::kNone) return reject(reason);
   if (!has_meaning(command)) return reject(Reason::kInvalidOrder);
-  Reason reason = validate(order, state_.instruments[instrument].instrument.terms);
+  reason = validate(order, state_.instruments[instrument].instrument.terms);
   if (reason != Reason::kNone) return reject(reason);
   reason = check_position_intent(state_, order, owner);
   if (reason != Reason::kNone) return reject(reason);
@@ -163,6 +165,8 @@ void Orders::replace(const ReplaceOrder& command) {
   if (owner.account != account) return reject(Reason::kUnknownOrder, id);
   const Order old = state_.orders.record(old_slot);
   if (!old.open()) return reject(Reason::kOrderNotOpen, id);
+  Reason reason = state_.check_suspension(account);
+  if (reason != Reason::kNone) return reject(reason, id);
 
   const Order order = replacement(old, command);
   const QtyLots old_leaves = old.leaves_lots();
@@ -171,7 +175,7 @@ void Orders::replace(const ReplaceOrder& command) {
   if (!could_stay || (command.stop_price_ticks != 0 && !waiting)) {
     return reject(Reason::kInvalidOrder, id);
   }
-  Reason reason = validate(order, state_.instruments[owner.instrument].instrument.terms);
+  reason = validate(order, state_.instruments[owner.instrument].instrument.terms);
   if (reason != Reason::kNone) return reject(reason, id);
   reason = check_risk(state_, order, owner,
                       {state_.reservation_micros(old, owner.instrument, old_leaves), old_leaves});

@@ -58,6 +58,7 @@ class PrecedenceTest : public ExchangeFixture {
       apply(terms);
     }
   }
+  void suspend(AccountId account) { apply(SuspendTrading{account, true}); }
   void limit_to(const std::function<void(Limits&)>& change) {
     change(limits_);
     apply(Configure{limits_});
@@ -92,6 +93,9 @@ const std::vector<Fault<NewOrder>>& faults_of_new_orders() {
        [](Test& test, NewOrder& it) { it.client_order_id = test.used_.client_order_id; }},
       {"unknown instrument", Reason::kUnknownInstrument,
        [](Test&, NewOrder& it) { it.instrument = 99; }},
+      {"suspended account", Reason::kAccountSuspended,
+       [](Test& test, NewOrder& it) { test.suspend(it.account); }},
+      {"suspended venue", Reason::kVenueSuspended, [](Test& test, NewOrder&) { test.suspend(0); }},
       {"no side", Reason::kInvalidOrder, [](Test&, NewOrder& it) { it.side = Side{}; }},
       {"inactive instrument", Reason::kInstrumentInactive,
        [](Test& test, NewOrder&) { test.define(InstrumentState::kInactive); }},
@@ -136,6 +140,10 @@ const std::vector<Fault<ReplaceOrder>>& faults_of_replacements() {
       {"unknown order", Reason::kUnknownOrder, [](Test&, ReplaceOrder& it) { it.order_id = 999; }},
       {"ended order", Reason::kOrderNotOpen,
        [](Test& test, ReplaceOrder& it) { it.order_id = test.ended_; }},
+      {"suspended account", Reason::kAccountSuspended,
+       [](Test& test, ReplaceOrder& it) { test.suspend(it.account); }},
+      {"suspended venue", Reason::kVenueSuspended,
+       [](Test& test, ReplaceOrder&) { test.suspend(0); }},
       {"a time in force that cannot rest", Reason::kInvalidOrder,
        [](Test&, ReplaceOrder& it) {
          it.keep_time_in_force = false;

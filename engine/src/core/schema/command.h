@@ -121,6 +121,14 @@ struct TriggerOrder {
   friend bool operator==(const TriggerOrder&, const TriggerOrder&) = default;
 };
 
+// New orders and replacements of the account are refused, or taken again. What is open stays so, a
+// stop order that is reached included, and can be canceled.
+struct SuspendTrading {
+  AccountId account = 0;  // 0: of all accounts, whatever holds for each
+  bool suspended = false;
+  friend bool operator==(const SuspendTrading&, const SuspendTrading&) = default;
+};
+
 // Bounds that change outcomes are part of the state, so a command sets them. Pools must be at least
 // this large wherever the journal is replayed.
 struct Limits {
@@ -163,9 +171,9 @@ struct Configure {
 };
 
 // The order of alternatives is part of the journal format: only append.
-using CommandBody =
-    std::variant<NewOrder, CancelOrder, ReplaceOrder, DefineInstrument, OpenAccount, AdjustBalance,
-                 AdjustPosition, EndTradingDay, Configure, CancelOrders, TriggerOrder>;
+using CommandBody = std::variant<NewOrder, CancelOrder, ReplaceOrder, DefineInstrument, OpenAccount,
+                                 AdjustBalance, AdjustPosition, EndTradingDay, Configure,
+                                 CancelOrders, TriggerOrder, SuspendTrading>;
 
 struct Command {
   Command() = default;

@@ -111,6 +111,12 @@ constexpr void visit_fields(T& /*record*/, Visit&& /*visit*/) {}
 template <Is<TriggerOrder> T, class Visit>
 constexpr void visit_fields(T& /*record*/, Visit&& /*visit*/) {}
 
+template <Is<SuspendTrading> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("account_id", record.account);
+  visit.field("suspended", record.suspended);
+}
+
 // Part of Configure and of a state's counters: both store a limit that is added here.
 template <Is<Limits> T, class Visit>
 constexpr void visit_fields(T& record, Visit&& visit) {
@@ -253,6 +259,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.since(3, "rules_version", record.rules_version, RulesVersion{1});
   visit.since(3, "client_ids_floor", record.client_ids_floor);
   visit.since(3, "client_ids_forgotten", record.client_ids_forgotten);
+  visit.since(5, "suspended", record.suspended);
 }
 
 template <Is<Account> T, class Visit>
@@ -265,6 +272,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("reserved_micros", record.reserved_micros);
   visit.field("created_ns", record.created_ns);
   visit.field("updated_sequence", record.updated_sequence);
+  visit.since(5, "suspended", record.suspended);
 }
 
 // The value of a tick is not stored: it follows from the terms.

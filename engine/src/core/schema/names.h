@@ -16,7 +16,7 @@ namespace openvenue::core {
 constexpr std::array<std::string_view, std::variant_size_v<CommandBody>> kCommandNames = {
     "new_order",    "cancel_order",   "replace_order",   "define_instrument",
     "open_account", "adjust_balance", "adjust_position", "end_trading_day",
-    "configure",    "cancel_orders",  "trigger_order"};
+    "configure",    "cancel_orders",  "trigger_order",   "suspend_trading"};
 constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames = {
     "order_accepted",    "rejected",          "duplicate",       "trade",
     "order_canceled",    "order_replaced",    "applied",         "balance_adjusted",
@@ -181,6 +181,10 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames =
       return "account_position_limit";
     case Reason::kPostOnlyWouldTrade:
       return "post_only_would_trade";
+    case Reason::kAccountSuspended:
+      return "account_suspended";
+    case Reason::kVenueSuspended:
+      return "venue_suspended";
     case Reason::kUserCanceled:
       return "user_canceled";
     case Reason::kImmediateOrCancel:

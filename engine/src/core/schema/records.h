@@ -16,6 +16,7 @@ struct Counters {
   RulesVersion rules_version = kRulesVersion;
   Sequence client_ids_floor = 0;           // ids of orders that opened after it are all remembered
   std::uint64_t client_ids_forgotten = 0;  // ids that left marks in the filter
+  bool suspended = false;                  // see SuspendTrading
 };
 
 // What a fill or a cancel reads and changes of an order: no more than a cache line.
@@ -86,6 +87,7 @@ struct Account {
   CashMicros reserved_micros = 0;  // by open buy orders: leaves x limit price
   TimestampNs created_ns = 0;
   Sequence updated_sequence = 0;  // of the last command that changed it or one of its orders
+  bool suspended = false;         // see SuspendTrading
   [[nodiscard]] CashMicros buying_power_micros() const {
     return cash_micros + credit_limit_micros - reserved_micros;
   }

@@ -32,6 +32,12 @@ struct ExchangeState {
     return rules_version >= 3 && has_all ? Reason::kAccountPositionLimit : Reason::kNone;
   }
 
+  // Why the account may enter no orders now; or kNone.
+  [[nodiscard]] Reason check_suspension(Slot account) const {
+    if (ledger.account(account).account.suspended) return Reason::kAccountSuspended;
+    return suspended ? Reason::kVenueSuspended : Reason::kNone;
+  }
+
   // Gives the position's place back if nothing is left of it; its record stays readable until the
   // next command.
   void release_if_vacant(Slot account, Slot position) {
@@ -50,6 +56,7 @@ struct ExchangeState {
   Sequence last_sequence = 0;
   TimestampNs last_timestamp_ns = 0;
   TradeId last_trade_id = 0;
+  bool suspended = false;  // all accounts, see SuspendTrading
   OrderStore orders;
   Ledger ledger;
   InstrumentStore instruments;

@@ -46,6 +46,18 @@ void NaiveExchange::carry_out(const DefineInstrument& command) {
   events_.push_back(Applied{});
 }
 
+void NaiveExchange::carry_out(const SuspendTrading& command) {
+  if (command.account != 0) {
+    const auto found = accounts_.find(command.account);
+    if (found == accounts_.end()) return reject(Reason::kUnknownAccount);
+    found->second.suspended = command.suspended;
+    found->second.updated_sequence = now_.sequence;
+  } else {
+    suspended_ = command.suspended;
+  }
+  events_.push_back(Applied{});
+}
+
 void NaiveExchange::carry_out(const OpenAccount& command) {
   if (command.account == 0 || command.credit_limit_micros < 0) {
     return reject(Reason::kInvalidDefinition);

@@ -41,6 +41,8 @@ void NaiveExchange::carry_out(const NewOrder& command) {
     return;
   }
   if (!instruments_.contains(command.instrument)) return reject(Reason::kUnknownInstrument);
+  Reason reason = check_suspension(command.account);
+  if (reason != Reason::kNone) return reject(reason);
   const bool meaningful =
       one_of(command.side, {Side::kBuy, Side::kSell}) &&
       one_of(command.type,
@@ -72,7 +74,7 @@ void NaiveExchange::carry_out(const NewOrder& command) {
   const bool must_be_able_to_stay = wanted.post_only || is_stop(wanted.type);
   if (must_be_able_to_stay && !may_stay_open(wanted)) return reject(Reason::kInvalidOrder);
   if (wanted.post_only && is_stop(wanted.type)) return reject(Reason::kInvalidOrder);
-  Reason reason = check_terms(wanted);
+  reason = check_terms(wanted);
   if (reason == Reason::kNone) reason = check_intent(wanted);
   if (reason == Reason::kNone) reason = check_amounts(wanted);
   if (reason == Reason::kNone) reason = check_means(wanted, nullptr);
@@ -150,6 +152,8 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   }
   Order& old = found->second;
   if (!old.open()) return reject(Reason::kOrderNotOpen, id);
+  Reason reason = check_suspension(command.account);
+  if (reason != Reason::kNone) return reject(reason, id);
 
   Order wanted = old;
   wanted.client_order_id = command.client_order_id;
@@ -161,7 +165,7 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   if (!may_stay_open(wanted)) return reject(Reason::kInvalidOrder, id);
   const bool waiting = old.status == OrderStatus::kWaiting;
   if (command.stop_price_ticks != 0 && !waiting) return reject(Reason::kInvalidOrder, id);
-  Reason reason = check_terms(wanted);
+  reason = check_terms(wanted);
   if (reason == Reason::kNone && wanted.qty_lots <= old.filled_lots) {
     reason = Reason::kQuantityBelowFilled;
   }
@@ -308,6 +312,11 @@ void NaiveExchange::remember_ids_of_records() {
 }
 
 // --- what an order must fulfil
+
+Reason NaiveExchange::check_suspension(AccountId account) const {
+  if (accounts_.at(account).suspended) return Reason::kAccountSuspended;
+  return suspended_ ? Reason::kVenueSuspended : Reason::kNone;
+}
 
 Reason NaiveExchange::check_terms(const Order& order) const {
   const DefineInstrument& terms = instruments_.at(order.instrument).terms;

@@ -77,6 +77,7 @@ class NaiveExchange {
   void carry_out(const AdjustPosition& command);
   void carry_out(const EndTradingDay& command);
   void carry_out(const TriggerOrder& command);
+  void carry_out(const SuspendTrading& command);
   void carry_out(const Configure& command);
 
   void reject(Reason reason, OrderId order_id = 0) {
@@ -94,6 +95,7 @@ class NaiveExchange {
   // True if the account used the client order id before; then the command has been answered.
   bool sent_before(const CommandBody& body, AccountId account, const ClientOrderId& id,
                    OrderId order_named, bool history_checked);
+  [[nodiscard]] Reason check_suspension(AccountId account) const;
   [[nodiscard]] Reason check_terms(const Order& order) const;
   [[nodiscard]] Reason check_intent(const Order& order) const;
   [[nodiscard]] Reason check_amounts(const Order& order) const;
@@ -141,6 +143,7 @@ class NaiveExchange {
   std::vector<Event> events_;
   TradeId trades_ = 0;
   WideInteger cash_brought_micros_ = 0;
+  bool suspended_ = false;
   std::map<AccountId, Account> accounts_;           // reserved_micros stays 0
   std::map<InstrumentId, Instrument> instruments_;  // adjusted_lots stays 0
   std::map<InstrumentId, QtyLots> lots_brought_;

@@ -74,6 +74,7 @@ class RandomFlow {
 
   // The same with administration in between.
   Command next() {
+    if (!suspended_.empty() && one_in(10)) return stamp(lift_suspension());
     switch (between(0, 49)) {
       case 0:
         return stamp(definition(instrument()));
@@ -86,6 +87,8 @@ class RandomFlow {
         return stamp(AdjustPosition{account(), instrument(), between(-80, 100), between(-50, 50)});
       case 4:
         return stamp(configuration());
+      case 5:
+        return stamp(suspension());
       default:
         return next_order_command();
     }
@@ -224,6 +227,18 @@ class RandomFlow {
     if (kind == 5) order.stop_price_ticks += between(-1, 1);
   }
 
+  // Of an account, or of the venue. They do not last, as they stop most of the flow.
+  SuspendTrading suspension() {
+    const SuspendTrading command{one_in(3) ? 0 : account(), !one_in(10)};
+    if (command.suspended) suspended_.push_back(command.account);
+    return command;
+  }
+  SuspendTrading lift_suspension() {
+    const AccountId lifted = suspended_.back();
+    suspended_.pop_back();
+    return {lifted, false};
+  }
+
   DefineInstrument definition(InstrumentId id) {
     DefineInstrument terms;
     terms.instrument = id;
@@ -287,6 +302,7 @@ class RandomFlow {
   Sequence sequence_ = 0;
   RulesVersion first_rules_ = kRulesVersion;
   std::int64_t ids_ = 0;
+  std::vector<AccountId> suspended_;  // 0: the venue
   std::vector<CommandBody> recent_;
 };
 

@@ -128,7 +128,7 @@ def test_a_trade_at_the_stop_price_triggers_an_order_to_buy(
     offer(others, "4", "107.64")
     trade(others, STOP)
     after = read(client, order)
-    # What it finds no counterpart for, up to the protection price, is canceled.
+    # The engine cancels what is left at the protection price.
     assert outcome(after) == ("canceled", "6")
     assert after["filled_avg_price"] == "106.21"
     assert prices(after) == (STOP, None)
@@ -411,7 +411,7 @@ def test_the_same_order_again_is_recognized_by_its_prices(
     answer = client.post("/v2/orders", json=body | change)
     assert refusal(answer)[::2] == (422, "client_order_id must be unique")
     trade(others, STOP)
-    # As it was accepted, and with its outcome.
+    # The first answer shows the accepted order, the second its outcome.
     accepted = client.post("/v2/orders", json=body, headers={"Prefer": ""}).json()
     assert accepted == first | {"status": "accepted"}
     assert entered(client, body) == read(client, first) != first

@@ -102,16 +102,16 @@ async def test_rows_do_not_depend_on_how_entries_were_batched(
 async def test_an_order_waits_as_of_each_entry_before_its_trigger(
     store: Store, database: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    """Whether an order waits is that of the asked entry, not of the projection's end."""
+    """The query answers as of the entry, although the projection knows later triggers."""
     await project(store, [JOURNAL])
 
     async def waiting(sequence: int) -> dict[int, bool]:
         later = [1, 2, 3, 4, 5]
         rows = await database.fetch(OPEN_ORDERS_AT, SHARD, sequence, later)
-        return {
-            row["order_id"]: row["stop_price"] is not None and row["triggered_at"] is None
-            for row in rows
-        }
+        for row in rows:
+            has_no_trigger = row["stop_price"] is not None and row["triggered_at"] is None
+            assert row["waits"] == has_no_trigger
+        return {row["order_id"]: row["waits"] for row in rows}
 
     assert await waiting(5) == {3: False, 4: True, 5: True}
     assert await waiting(6) == {5: True}

@@ -37,9 +37,9 @@ class AccountBlock(msgspec.Struct, kw_only=True):
 
 
 class VenueTrading(msgspec.Struct, kw_only=True):
-    """Whether the venue takes no new orders and replacements, of any account.
+    """`suspended`: the engine refuses new orders and replacements of all accounts.
 
-    `canceled` says how many open orders were canceled; null if that was not asked for.
+    `canceled` counts the open orders that it canceled; null if nobody asked for that.
     """
 
     suspended: bool

@@ -44,13 +44,16 @@ class CloneRequest(_Body):
 
 
 class BlockRequest(_Body):
-    """Whether the account's new orders and replacements are refused."""
+    """`trading_blocked`: the engine refuses the account's new orders and replacements."""
 
     trading_blocked: bool
 
 
 class TradingRequest(_Body):
-    """Whether all new orders and replacements are refused; and whether to cancel what is open."""
+    """`suspended`: the engine refuses new orders and replacements of all accounts.
+
+    `cancel_orders`: it cancels all open orders, too.
+    """
 
     suspended: bool
     cancel_orders: bool = False

@@ -1,12 +1,13 @@
 """`openvenue trading`: suspends the venue's trading, and lets it go on."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from openvenue.admin.documents import VenueTrading, shown
-from openvenue.admin.suspension import cancel_all_orders, set_venue_suspended
+from openvenue.admin.suspension import set_venue_suspended
 from openvenue.cli.connection import DATA_DIR_DEFAULT, DataDirOption, administration
 from openvenue.commands import JsonOption, print_record
 
@@ -26,23 +27,18 @@ def suspend(
     as_json: JsonOption = False,
 ) -> None:
     """Refuse all new orders and replacements, also after a restart; cancels are taken."""
-
-    async def run() -> VenueTrading:
-        async with administration(data_dir) as admin:
-            await set_venue_suspended(admin, True)
-            canceled = await cancel_all_orders(admin) if cancel_orders else None
-        return VenueTrading(suspended=True, canceled=canceled)
-
-    print_record(shown(asyncio.run(run())), as_json=as_json)
+    _set_suspended(data_dir, True, cancel_orders, as_json)
 
 
 @app.command()
 def resume(data_dir: DataDirOption = DATA_DIR_DEFAULT, as_json: JsonOption = False) -> None:
     """Take orders again, except of accounts that are blocked."""
+    _set_suspended(data_dir, False, False, as_json)
 
-    async def run() -> None:
+
+def _set_suspended(data_dir: Path, suspended: bool, cancel_orders: bool, as_json: bool) -> None:
+    async def run() -> VenueTrading:
         async with administration(data_dir) as admin:
-            await set_venue_suspended(admin, False)
+            return await set_venue_suspended(admin, suspended, cancel_open_orders=cancel_orders)
 
-    asyncio.run(run())
-    print_record(shown(VenueTrading(suspended=False)), as_json=as_json)
+    print_record(shown(asyncio.run(run())), as_json=as_json)

@@ -22,7 +22,8 @@ SELECT o.order_id, o.account_id, o.instrument_id, o.client_order_id, o.side, o.t
        o.filled_qty - coalesce(later.qty, 0) AS filled_qty,
        o.filled_value - coalesce(later.value, 0) AS filled_value,
        o.replaces, o.created_at, o.position_intent, o.self_trade_prevention, o.post_only,
-       o.stop_price, CASE WHEN o.triggered_sequence <= $2 THEN o.triggered_at END AS triggered_at
+       o.stop_price, CASE WHEN o.triggered_sequence <= $2 THEN o.triggered_at END AS triggered_at,
+       o.stop_price IS NOT NULL AND coalesce(o.triggered_sequence > $2, true) AS waits
 FROM orders AS o CROSS JOIN LATERAL (
   SELECT sum(e.qty) AS qty, sum(e.qty * e.price) AS value FROM executions AS e
   WHERE e.shard_id = o.shard_id AND e.order_id = o.order_id AND e.sequence > $2
@@ -38,7 +39,7 @@ replaced or triggered: the ones that have ended since are found by them, without
 history.
 The columns are those of `orders` with terms, trigger and fills as of then, but without what only an
 end or a later change tells: `status`, `end_reason`, `replaced_by`, `updated_at` and `ended_at`.
-An order with a stop price and without a trigger waits: it is in no book.
+`waits`: its stop price was not reached then, so it was in no book.
 Precondition: the transaction is REPEATABLE READ, and in it $2 is not after PROJECTED_SEQUENCE.
 """
 

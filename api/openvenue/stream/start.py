@@ -269,7 +269,7 @@ def _order(row: Any, instrument: Instrument) -> pb.Order:
 
 
 def _status(row: Any) -> "pb.OrderStatus.ValueType":
-    if row.stop_price is not None and row.triggered_at is None:
+    if row.waits:
         return pb.ORDER_STATUS_WAITING
     return pb.ORDER_STATUS_PARTIALLY_FILLED if row.filled_qty else pb.ORDER_STATUS_NEW
 

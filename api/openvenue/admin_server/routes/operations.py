@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 
 from openvenue.admin import documents
 from openvenue.admin.status import venue_status
-from openvenue.admin.suspension import cancel_all_orders, set_venue_suspended
+from openvenue.admin.suspension import set_venue_suspended
 from openvenue.admin_server.bodies import TradingRequest
 from openvenue.admin_server.documentation import accepts, answers
 from openvenue.admin_server.services import AdministratorOf, AdminOf, ServicesOf, json_response
@@ -49,9 +49,10 @@ async def put_trading(admin: AdminOf, request: Request) -> Response:
     canceled, account after account. Sending it again is safe.
     """
     wanted = decode_body(await request.body(), TradingRequest)
-    await set_venue_suspended(admin, wanted.suspended)
-    canceled = await cancel_all_orders(admin) if wanted.cancel_orders else None
-    return json_response(documents.VenueTrading(suspended=wanted.suspended, canceled=canceled))
+    state = await set_venue_suspended(
+        admin, wanted.suspended, cancel_open_orders=wanted.cancel_orders
+    )
+    return json_response(state)
 
 
 @router.post("/snapshots", status_code=201, openapi_extra=answers(Snapshot, status=201))

@@ -40,7 +40,7 @@ async def books_at(start: Start) -> Books:
         )
         resting, waiting = [], []
         async for row in rows:
-            if row["stop_price"] is not None and row["triggered_at"] is None:
+            if row["waits"]:
                 waiting.append(row["order_id"])
             else:
                 resting.append(_resting(row, start.sizes))

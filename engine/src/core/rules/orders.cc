@@ -223,12 +223,14 @@ void Orders::trigger() {
 
 // Cancels an open order that rests in a book or waits.
 void Orders::take_out(Slot slot, Reason reason) {
-  if (waits(slot)) {
-    stop_waiting(slot);
-  } else {
-    state_.book_of(slot).remove(slot);
-  }
+  leave_queue(slot);
   matching_.cancel(slot, reason);
+}
+
+// Takes an open order out of the book where it rests, or out of those that wait.
+void Orders::leave_queue(Slot slot) {
+  if (!waits(slot)) return state_.book_of(slot).remove(slot);
+  stop_waiting(slot);
 }
 
 bool Orders::waits(Slot slot) const { return state_.orders[slot].status == OrderStatus::kWaiting; }
@@ -280,10 +282,8 @@ void Orders::substitute(Slot old_slot, Slot new_slot, bool keeps_priority) {
     FastBook& book = waits(old_slot) ? record.stops.of(old.side) : record.book;
     book.transfer(old_slot, new_slot);
     book.reduce(new_slot, old.qty_lots - state_.orders[new_slot].qty_lots);
-  } else if (waits(old_slot)) {
-    stop_waiting(old_slot);
   } else {
-    state_.book_of(old_slot).remove(old_slot);
+    leave_queue(old_slot);
   }
   state_.orders.details(old_slot).replaced_by = state_.orders[new_slot].order_id;
   matching_.end(old_slot, OrderStatus::kReplaced);

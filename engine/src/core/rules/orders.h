@@ -38,6 +38,7 @@ class Orders {
             const UsedClientId& sent);
   [[nodiscard]] Slot first_to_cancel(Slot account, OrderId from) const;
   void take_out(Slot slot, Reason reason);
+  void leave_queue(Slot slot);
   void wait(Slot slot);
   void stop_waiting(Slot slot);
   [[nodiscard]] bool waits(Slot slot) const;

@@ -199,26 +199,6 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   match(order);
 }
 
-// One of the instrument with the lowest id: of the buys the one with the lowest stop price, else of
-// the sells the one with the highest.
-void NaiveExchange::carry_out(const TriggerOrder& /*command*/) {
-  for (const auto& [id, instrument] : instruments_) {
-    if (instrument.reached_high_ticks == 0) continue;
-    const Order* due = first_reached(instrument, Side::kBuy);
-    if (due == nullptr) due = first_reached(instrument, Side::kSell);
-    Order& order = orders_.at(due->order_id);
-    leave_queue(order);
-    order.status = OrderStatus::kNew;
-    order.triggered_ns = now_.timestamp_ns;
-    touch(order);
-    events_.push_back(OrderTriggered{order.order_id, order.account, order.instrument, order.side,
-                                     order.type, order.time_in_force, order.qty_lots,
-                                     order.limit_price_ticks});
-    return match(order);
-  }
-  reject(Reason::kUnknownOrder);
-}
-
 void NaiveExchange::carry_out(const EndTradingDay& /*command*/) {
   std::vector<Order*> day_orders;
   for (auto& [id, order] : orders_) {
@@ -230,85 +210,6 @@ void NaiveExchange::carry_out(const EndTradingDay& /*command*/) {
     cancel(*day_orders[i], Reason::kDayEnded);
   }
   events_.push_back(TradingDayEnded{ends == day_orders.size()});
-}
-
-bool NaiveExchange::sent_before(const CommandBody& body, AccountId account, const ClientOrderId& id,
-                                OrderId order_named, bool history_checked) {
-  const auto earlier = find_used(account, id);
-  if (!earlier) {
-    const bool maybe = forgotten_.contains({account, std::string(id.view())});
-    if (!maybe || history_checked) return false;
-    reject(Reason::kClientOrderIdMaybeUsed, order_named);
-    return true;
-  }
-  CommandBody known = earlier->body;
-  // The flag is not part of the order: a repetition may have another.
-  const auto checked_as_now = [&](auto& order) { order.history_checked = history_checked; };
-  if (auto* order = std::get_if<NewOrder>(&known)) checked_as_now(*order);
-  if (auto* order = std::get_if<ReplaceOrder>(&known)) checked_as_now(*order);
-  // The version before did not pass intents on, so the repetition of an order without one may have
-  // one.
-  if (auto* first = std::get_if<NewOrder>(&known)) {
-    const auto* again = std::get_if<NewOrder>(&body);
-    const bool open_to_any = first->position_intent == PositionIntent::kUnspecified;
-    if (again != nullptr && open_to_any) first->position_intent = again->position_intent;
-  }
-  if (known == body) {
-    events_.push_back(Duplicate{earlier->order_id});
-  } else {
-    reject(Reason::kDuplicateClientOrderId, order_named);
-  }
-  return true;
-}
-
-std::optional<NaiveExchange::UsedId> NaiveExchange::find_used(AccountId account,
-                                                              const ClientOrderId& id) const {
-  if (rules_version_ >= 3) {
-    const auto found = ids_.find({account, std::string(id.view())});
-    return found == ids_.end() ? std::nullopt : std::optional(found->second);
-  }
-  for (const auto& [order_id, order] : orders_) {
-    if (order.account == account && order.client_order_id == id) {
-      return UsedId{order_id, made_by_.at(order_id)};
-    }
-  }
-  return std::nullopt;
-}
-
-// The entries that remain if all allowed orders are open and one more comes, shared evenly.
-std::size_t NaiveExchange::share_of_ids() const {
-  return (limits_.max_client_ids - limits_.max_open_orders - 1) / limits_.max_accounts;
-}
-
-void NaiveExchange::retire_id(const Order& order) {
-  promised_[order.account].emplace_back(order.account, order.client_order_id.view());
-  keep_to_share(order.account);
-}
-
-void NaiveExchange::keep_to_share(AccountId account) {
-  std::deque<IdKey>& promised = promised_[account];
-  while (promised.size() > share_of_ids()) {
-    surplus_.push_back(promised.front());
-    promised.pop_front();
-  }
-}
-
-void NaiveExchange::forget_ids(std::size_t ids_max) {
-  while (ids_.size() > ids_max) {
-    const auto forgotten = ids_.find(surplus_.front());
-    client_ids_floor_ = std::max(client_ids_floor_, forgotten->second.order_id);
-    forgotten_.insert(forgotten->first);
-    ids_.erase(forgotten);
-    surplus_.pop_front();
-  }
-}
-
-void NaiveExchange::remember_ids_of_records() {
-  for (const auto& [id, order] : orders_) {
-    ids_[{order.account, std::string(order.client_order_id.view())}] = {id, made_by_.at(id)};
-  }
-  for (const OrderId id : ended_) retire_id(orders_.at(id));
-  if (!ids_.empty()) client_ids_floor_ = now_.sequence;
 }
 
 // --- what an order must fulfil
@@ -622,44 +523,6 @@ void NaiveExchange::leave_queue(const Order& order) {
   Queue& level = levels.at(order.limit_price_ticks);
   level.erase(std::find(level.begin(), level.end(), order.order_id));
   if (level.empty()) levels.erase(order.limit_price_ticks);
-}
-
-void NaiveExchange::reach(InstrumentId instrument, PriceTicks price) {
-  if (price == 0) return;
-  Instrument at_price;
-  at_price.terms.instrument = instrument;
-  at_price.reached_low_ticks = at_price.reached_high_ticks = price;
-  const bool reaches_one = first_reached(at_price, Side::kBuy) != nullptr ||
-                           first_reached(at_price, Side::kSell) != nullptr;
-  if (!reaches_one) return;
-  Instrument& reached = instruments_.at(instrument);
-  const bool is_first = reached.reached_high_ticks == 0;
-  reached.reached_low_ticks = is_first ? price : std::min(reached.reached_low_ticks, price);
-  reached.reached_high_ticks = std::max(reached.reached_high_ticks, price);
-}
-
-const Order* NaiveExchange::first_reached(const Instrument& reached, Side side) const {
-  const Order* first = nullptr;
-  for (const OrderId id : waiting_) {
-    const Order& order = orders_.at(id);
-    const PriceTicks stop = order.stop_price_ticks;
-    if (order.instrument != reached.terms.instrument || order.side != side) continue;
-    const bool is_reached =
-        side == Side::kBuy ? stop <= reached.reached_high_ticks : stop >= reached.reached_low_ticks;
-    const bool is_before =
-        first == nullptr ||
-        (side == Side::kBuy ? stop < first->stop_price_ticks : stop > first->stop_price_ticks);
-    if (is_reached && is_before) first = &order;
-  }
-  return first;
-}
-
-void NaiveExchange::settle(InstrumentId instrument) {
-  Instrument& reached = instruments_.at(instrument);
-  if (reached.reached_high_ticks == 0) return;
-  if (first_reached(reached, Side::kBuy) != nullptr) return;
-  if (first_reached(reached, Side::kSell) != nullptr) return;
-  reached.reached_low_ticks = reached.reached_high_ticks = 0;
 }
 
 void NaiveExchange::touch(Order& order) {

@@ -9,6 +9,8 @@ from decimal import Decimal
 from functools import lru_cache
 
 NANOS_PER_UNIT = 1_000_000_000
+NANOS_PER_TRAIL_PPM = 100_000
+"""A part per million, as which the engine takes a trail, in 1e-9 of a percent."""
 MICROS_PER_UNIT = 1_000_000
 NANOS_PER_MICRO = 1_000
 INT64_MAX = (1 << 63) - 1

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 from openvenue.engine.v1 import engine_pb2 as pb
 
 Side = Literal["buy", "sell"]
-OrderType = Literal["market", "limit", "stop", "stop_limit"]
+OrderType = Literal["market", "limit", "stop", "stop_limit", "trailing_stop"]
 TimeInForce = Literal["day", "gtc", "ioc", "fok"]
 OrderStatus = Literal["new", "partially_filled", "filled", "canceled", "expired", "replaced"]
 Accepted = Literal["accepted"]
@@ -52,6 +52,10 @@ def _words(kind: str, enumerators: Iterable[tuple[str, int]], first: int = 1) ->
 
 SIDES: Words[Side] = _words("side", pb.Side.items())
 ORDER_TYPES: Words[OrderType] = _words("order type", pb.OrderType.items())
+STOP_ORDER_TYPES = frozenset(
+    (pb.ORDER_TYPE_STOP, pb.ORDER_TYPE_STOP_LIMIT, pb.ORDER_TYPE_TRAILING_STOP)
+)
+"""They wait for a stop price, and begin with that."""
 TIMES_IN_FORCE: Words[TimeInForce] = _words("time in force", pb.TimeInForce.items())
 ORDER_STATUSES: Words[OrderStatus] = _words(
     "order status",

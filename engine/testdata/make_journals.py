@@ -2,9 +2,9 @@
 
     python make_journals.py PATH_TO_OPENVENUE_ENGINE FOLDER
 
-journal-v4 was made with the binary of git a762011, the last one that wrote format 4. Earlier forms
-of this script made journal-v3 with that of 9ce1a95, and journal-v2 with that of 024aaad. Do not
-make them again with a later engine.
+journal-v5 was made with the binary of git 588656e, the last one that wrote format 5. Earlier forms
+of this script made journal-v4 with that of a762011, journal-v3 with that of 9ce1a95, and journal-v2
+with that of 024aaad. Do not make them again with a later engine.
 
   closed   several segments, two snapshots, two starts, every kind of command and event, a clean end
   killed   one segment, no snapshot, killed right after an answer: no clean end
@@ -252,6 +252,8 @@ def trade(engine: Engine, tag: str) -> None:
         **sell,
     )
     give_instructions(engine, tag)
+    wait_for_stop_prices(engine, tag)
+    suspend(engine, tag)
     engine.cancel_many(2, side=pb.SIDE_SELL)
     engine.cancel_many(3, instrument_id=1)
     engine.apply(end_trading_day=pb.EndTradingDay())
@@ -272,6 +274,43 @@ def give_instructions(engine: Engine, tag: str) -> None:
             qty_lots=3,
             self_trade_prevention=f"SELF_TRADE_PREVENTION_CANCEL_{word}",
         )
+
+
+def wait_for_stop_prices(engine: Engine, tag: str) -> None:
+    """Stop orders that a trade reaches, that go on waiting, are replaced and are canceled."""
+    sell = {"side": pb.SIDE_SELL}
+
+    def deal(name: str, price: int) -> None:
+        here = {"instrument_id": 2, "qty_lots": 1, "limit_price_ticks": price}
+        engine.order(1, f"{tag}-{name}-sell", **here, **sell)
+        engine.order(2, f"{tag}-{name}-buy", **here)
+
+    def stop(name: str, price: int, **terms: Any) -> int:
+        here = {"instrument_id": 2, "type": pb.ORDER_TYPE_STOP, "stop_price_ticks": price, **terms}
+        reply = engine.order(1, f"{tag}-{name}", **here)
+        return reply.order.order_id
+
+    deal("base", 1000)
+    stop("stop-waits", 2000, limit_price_ticks=2100)
+    stop("stop-day", 900, limit_price_ticks=0, time_in_force=pb.TIME_IN_FORCE_DAY, **sell)
+    stop("stop-reached", 1010, limit_price_ticks=1100)
+    stop("stop-limit", 1010, type=pb.ORDER_TYPE_STOP_LIMIT, limit_price_ticks=1005)
+    engine.cancel(1, stop("stop-canceled", 950, limit_price_ticks=0, **sell))
+    moved = stop("stop-moved", 1500, limit_price_ticks=1600)
+    engine.replace(1, moved, f"{tag}-stop-farther", stop_price_ticks=1550)
+    deal("reaches", 1012)
+    stop("stop-at-once", 1000, limit_price_ticks=1050)
+
+
+def suspend(engine: Engine, tag: str) -> None:
+    """An account that stays suspended, and the venue for a while."""
+    if tag in ("first", "only"):
+        engine.apply(open_account=pb.OpenAccount(account_id=4, name="suspended"))
+        engine.apply(suspend_trading=pb.SuspendTrading(account_id=4, suspended=True))
+    engine.order(4, f"{tag}-of-suspended")
+    engine.apply(suspend_trading=pb.SuspendTrading(suspended=True))
+    engine.order(1, f"{tag}-while-suspended")
+    engine.apply(suspend_trading=pb.SuspendTrading())
 
 
 def journal(binary: str, tool: str, data: Path, *options: str) -> str:

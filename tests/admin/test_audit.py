@@ -201,6 +201,25 @@ def test_a_stop_orders_story_says_when_the_engine_triggered_it(
     assert "trigger_order" not in {one["command"] for one in commands(admin)}
 
 
+def test_a_trailing_stop_orders_story_says_how_far_it_came(
+    administered: Venue, admin: httpx.Client, alice: NewKey, bob: NewKey
+) -> None:
+    order(administered, bob, side="sell", qty="2", limit_price="100")
+    order(administered, bob, qty="1", limit_price="100")
+    terms = {"type": "trailing_stop", "limit_price": None, "trail_percent": "5"}
+    waits = order(administered, alice, **terms)
+    with administered.client(alice) as trader:
+        trader.delete(f"/v2/orders/{waits['id']}")
+    told = story(admin, waits["id"])
+    assert happened(told) == [
+        ("new_order", ["accepted", "trailed"]),
+        ("cancel_order", ["trailed", "canceled"]),
+    ]
+    entered, canceled = told["entries"]
+    assert entered["details"]["trail_percent"] == "5"
+    assert [canceled["events"][0][name] for name in ("hwm", "stop_price")] == ["100", "105"]
+
+
 def test_a_story_continues_after_an_entry(
     administered: Venue, admin: httpx.Client, alice: NewKey
 ) -> None:

@@ -40,6 +40,7 @@ from alpaca.trading.requests import (
     ReplaceOrderRequest,
     StopLimitOrderRequest,
     StopOrderRequest,
+    TrailingStopOrderRequest,
     UpdateWatchlistRequest,
 )
 from openvenue.security.keys import NewKey
@@ -116,6 +117,29 @@ def test_alpaca_py_submits_reads_and_replaces_stop_orders(alpaca: Any) -> None:
     changes = ReplaceOrderRequest(stop_price=91_000, limit_price=91_001)
     moved = alpaca.replace_order_by_id(stop_limit.id, changes)
     assert (moved.stop_price, moved.limit_price) == ("91000", "91001")
+
+
+def test_alpaca_py_submits_reads_and_replaces_trailing_stop_orders(
+    venue: Venue, alpaca: Any, new_account: Callable[..., NewKey]
+) -> None:
+    key = new_account(may_sell_short=True)
+    other: Any = TradingClient(key.key_id, key.secret, url_override=venue.url)
+    terms: dict[str, Any] = {"symbol": "AAPL", "qty": 1, "time_in_force": TimeInForce.GTC}
+    for side in (OrderSide.SELL, OrderSide.BUY):  # a price to follow
+        other.submit_order(LimitOrderRequest(**terms, side=side, limit_price=90_000))
+    amount = alpaca.submit_order(
+        TrailingStopOrderRequest(**terms, side=OrderSide.BUY, trail_price=10)
+    )
+    percent = alpaca.submit_order(
+        TrailingStopOrderRequest(**terms, side=OrderSide.BUY, trail_percent=1.5)
+    )
+    assert (amount.status, amount.type) == (OrderStatus.ACCEPTED, OrderType.TRAILING_STOP)
+    assert (amount.trail_price, amount.trail_percent) == ("10", None)
+    assert (amount.hwm, amount.stop_price) == ("90000", "90010")
+    read = alpaca.get_order_by_id(percent.id)
+    assert (read.status, read.trail_percent, read.stop_price) == (OrderStatus.NEW, "1.5", "91350")
+    moved = alpaca.replace_order_by_id(percent.id, ReplaceOrderRequest(trail=2))
+    assert (moved.replaces, moved.trail_percent, moved.stop_price) == (percent.id, "2", "91800")
 
 
 def test_alpaca_py_cancels_one_order_and_all(alpaca: Any) -> None:

@@ -143,8 +143,9 @@ def test_nulls_mean_absent(client: httpx.Client) -> None:
         ({"side": "hold"}, "side must be buy or sell, not 'hold'"),
         ({"type": "stop"}, "stop orders require no limit_price"),
         (
-            {"type": "trailing_stop"},
-            "order type 'trailing_stop' is not supported: use market, limit, stop or stop_limit",
+            {"type": "iceberg"},
+            "order type 'iceberg' is not supported: use market, limit, stop, stop_limit or "
+            "trailing_stop",
         ),
         (
             {"time_in_force": "opg"},
@@ -168,7 +169,7 @@ def test_nulls_mean_absent(client: httpx.Client) -> None:
         ({"notional": "100"}, "notional is not supported by this venue: give qty"),
         ({"notional": "100", "qty": None}, "notional is not supported by this venue: give qty"),
         ({"stop_price": "9"}, "limit orders require no stop_price"),
-        ({"trail_percent": 1}, "trail_percent is not supported by this venue"),
+        ({"trail_percent": 1}, "limit orders require no trail_price and no trail_percent"),
         ({"order_class": "bracket"}, "order_class 'bracket' is not supported: use simple"),
         ({"take_profit": {"limit_price": "11"}}, "take_profit is not supported by this venue"),
         ({"order_class": "mleg", "symbol": None}, "order_class 'mleg' is not supported"),

@@ -380,8 +380,7 @@ def test_a_replacement_that_cannot_be_changes_nothing(
         (
             stop(trail_price="1"),
             40010001,
-            "trail_price is not supported by this venue: order types are market, limit, stop and "
-            "stop_limit",
+            "stop orders require no trail_price and no trail_percent",
         ),
     ],
 )

@@ -22,8 +22,17 @@ def unpack(journal: Path, data: Path) -> None:
         (data / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
 
 
-def as_version_4(entry: dict[str, Any]) -> dict[str, Any]:
+def as_version_5(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry as the older `journal dump` printed it, after checking its new fields."""
+    for record in (entry["command"], *entry["events"]):
+        for name in ("trail_ticks", "trail_ppm", "protection_ppm"):
+            assert record.pop(name, 0) == 0
+    return entry
+
+
+def as_version_4(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return it as the one before that printed it."""
+    entry = as_version_5(entry)
     assert entry["command"].pop("stop_price_ticks", 0) == 0
     for event in entry["events"]:
         assert event.pop("stop_price_ticks", 0) == 0
@@ -54,7 +63,8 @@ def as_version_2(entry: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["closed", "killed"])
 @pytest.mark.parametrize(
-    ("version", "as_printed"), [(2, as_version_2), (3, as_version_3), (4, as_version_4)]
+    ("version", "as_printed"),
+    [(2, as_version_2), (3, as_version_3), (4, as_version_4), (5, as_version_5)],
 )
 def test_an_older_journal_is_read_continued_and_verified(
     version: int,

@@ -69,6 +69,17 @@ def triggered(sequence: int, order_id: int, *further: pb.Event, **fields: Any) -
     return entry(sequence, event, *further, trigger_order=pb.TriggerOrder())
 
 
+def trailed(order_id: int, high_water_ticks: int, stop_price_ticks: int) -> pb.Event:
+    return pb.Event(
+        order_trailed=pb.OrderTrailed(
+            order_id=order_id,
+            instrument_id=1,
+            high_water_ticks=high_water_ticks,
+            stop_price_ticks=stop_price_ticks,
+        )
+    )
+
+
 def canceled(order_id: int, reason: "pb.Reason.ValueType" = pb.REASON_USER_CANCELED) -> pb.Event:
     return pb.Event(
         order_canceled=pb.OrderCanceled(

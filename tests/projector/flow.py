@@ -31,7 +31,8 @@ class Flow:
     """Limit orders around one price, cancels of one or many, replacements, three accounts.
 
     Some orders are post-only, and most have one of the ways to prevent trades with their account.
-    Stop and stop-limit orders wait for prices among those of the others, so that trades reach most.
+    Stop, stop-limit and trailing stop orders wait for prices among those of the others, so that
+    trades reach most.
     """
 
     def __init__(self, venue: Venue, seed: int) -> None:
@@ -148,7 +149,7 @@ class Flow:
             limit_price_ticks = (
                 0 if order_type == pb.ORDER_TYPE_STOP else stop_price_ticks - dice.randint(0, 10)
             )
-        return pb.NewOrder(
+        order = pb.NewOrder(
             account_id=dice.choice(ACCOUNTS),
             instrument_id=1,
             side=side,
@@ -156,10 +157,16 @@ class Flow:
             time_in_force=dice.choice((pb.TIME_IN_FORCE_GTC, pb.TIME_IN_FORCE_DAY)),
             self_trade_prevention=dice.choice(pb.SelfTradePrevention.values()),
             qty_lots=dice.randint(1, 50),
-            limit_price_ticks=limit_price_ticks,
-            stop_price_ticks=stop_price_ticks,
             client_order_id=f"stop-{number}",
         )
+        if dice.random() < 0.3:
+            order.type = pb.ORDER_TYPE_TRAILING_STOP
+            order.trail.ticks = dice.randint(1, 8)
+            order.trail.protection_ppm = 1_000 if side == pb.SIDE_BUY else 0
+        else:
+            order.limit_price_ticks = limit_price_ticks
+            order.stop_price_ticks = stop_price_ticks
+        return order
 
 
 def projected_tables() -> list[str]:

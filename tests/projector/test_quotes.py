@@ -76,7 +76,7 @@ def naive_quotes(entries: Sequence[pb.JournalEntry]) -> list[tuple[Any, ...]]:
                 orders[made.sequence] = OpenOrder(
                     made.sequence, 1, terms.side, terms.limit_price_ticks, terms.qty_lots
                 )
-                if terms.stop_price_ticks:
+                if terms.stop_price_ticks or terms.HasField("trail"):
                     waiting.add(made.sequence)
             elif kind == "order_triggered":
                 waiting.remove(event.order_triggered.order_id)

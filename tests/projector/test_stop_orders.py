@@ -1,6 +1,7 @@
 """Stop orders in a real PostgreSQL: their rows, however the journal was cut into batches."""
 
 from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -11,7 +12,15 @@ from openvenue.projector.ledger.write import Ledger
 from openvenue.projector.store import Store
 from openvenue.queries.open_orders_at import OPEN_ORDERS_AT
 
-from tests.projector.entries import SIZES, canceled, entry, new_order, trade, triggered
+from tests.projector.entries import (
+    SIZES,
+    canceled,
+    entry,
+    new_order,
+    trade,
+    trailed,
+    triggered,
+)
 from tests.support.venue import Venue
 
 SHARD = 77
@@ -46,7 +55,13 @@ async def project(store: Store, batches: Sequence[Sequence[pb.JournalEntry]]) ->
         await store.apply(Ledger(), batch)
 
 
-def replaced(sequence: int, old_order_id: int, **fields: Any) -> pb.JournalEntry:
+def replaced(
+    sequence: int,
+    old_order_id: int,
+    *before: pb.Event,
+    then: Sequence[pb.Event] = (),
+    **fields: Any,
+) -> pb.JournalEntry:
     terms = {
         "order_id": sequence,
         "old_order_id": old_order_id,
@@ -58,14 +73,17 @@ def replaced(sequence: int, old_order_id: int, **fields: Any) -> pb.JournalEntry
         **fields,
     }
     command = pb.ReplaceOrder(order_id=old_order_id, client_order_id=f"order-{sequence}")
-    return entry(
-        sequence, pb.Event(order_replaced=pb.OrderReplaced(**terms)), replace_order=command
-    )
+    event = pb.Event(order_replaced=pb.OrderReplaced(**terms))
+    return entry(sequence, *before, event, *then, replace_order=command)
 
 
 STOP = {"type": pb.ORDER_TYPE_STOP, "stop_price_ticks": 10_100, "limit_price_ticks": 10_500}
 STOP_LIMIT = {**STOP, "type": pb.ORDER_TYPE_STOP_LIMIT}
-WAITS_HIGHER = {"waiting": True, "stop_price_ticks": 10_200, "limit_price_ticks": 10_600}
+WAITS_HIGHER: dict[str, Any] = {
+    "waiting": True,
+    "stop_price_ticks": 10_200,
+    "limit_price_ticks": 10_600,
+}
 JOURNAL = [
     new_order(1, **STOP),
     new_order(2, **STOP_LIMIT),
@@ -117,3 +135,62 @@ async def test_an_order_waits_as_of_each_entry_before_its_trigger(
     assert await waiting(6) == {5: True}
     assert await waiting(7) == {5: False}
     assert await waiting(10) == {8: False, 9: True, 10: False}
+
+
+TRAILS = {
+    "side": pb.SIDE_SELL,
+    "type": pb.ORDER_TYPE_TRAILING_STOP,
+    "limit_price_ticks": 0,
+    "trail": pb.Trail(ticks=500),
+}
+BUY_TRAIL = pb.Trail(ppm=15_000, protection_ppm=40_000)
+TRAILING_JOURNAL = [
+    new_order(1, trailed(1, 10_000, 9_500), **TRAILS),
+    new_order(
+        2,
+        trailed(2, 10_000, 10_150),
+        type=pb.ORDER_TYPE_TRAILING_STOP,
+        limit_price_ticks=0,
+        trail=BUY_TRAIL,
+    ),
+    replaced(
+        3,
+        1,
+        trailed(1, 11_000, 10_500),
+        then=[trailed(3, 11_000, 10_400)],
+        side=pb.SIDE_SELL,
+        waiting=True,
+        stop_price_ticks=10_400,
+        trail=pb.Trail(ticks=600),
+    ),
+    entry(4, trailed(2, 9_000, 9_135), canceled(2, pb.REASON_USER_CANCELED)),
+    entry(
+        5,
+        trailed(3, 12_000, 11_400),
+        *triggered(5, 3, canceled(3, pb.REASON_NO_LIQUIDITY)).events,
+        trigger_order=pb.TriggerOrder(),
+    ),
+    new_order(6, trailed(6, 10_000, 9_500), **TRAILS),
+]
+TRAILING_ROWS = """
+SELECT order_id, type, limit_price, stop_price, trail_price, trail_percent, hwm, status,
+       triggered_sequence
+FROM orders WHERE shard_id = 77 ORDER BY order_id
+"""
+
+
+async def test_trailing_rows_do_not_depend_on_how_entries_were_batched(
+    store: Store, database: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    percent = Decimal("1.5")
+    expected = [
+        (1, "trailing_stop", None, 105, 5, None, 110, "replaced", None),
+        (2, "trailing_stop", None, Decimal("91.35"), None, percent, 90, "canceled", None),
+        (3, "trailing_stop", None, 114, 6, None, 120, "canceled", 5),
+        (6, "trailing_stop", None, 95, 5, None, 100, "new", None),
+    ]
+    journal = TRAILING_JOURNAL
+    alone = [[made] for made in journal]
+    for batches in ([journal], alone, *([journal[:cut], journal[cut:]] for cut in range(1, 6))):
+        await project(store, batches)
+        assert [tuple(row) for row in await database.fetch(TRAILING_ROWS)] == expected

@@ -12,6 +12,7 @@ from tests.stream.conftest import client, order
 from tests.support.venue import Venue, in_database
 
 STOP = {"type": "stop", "limit_price": None, "stop_price": "105"}
+TRAILING = {"type": "trailing_stop", "limit_price": None, "trail_price": "5"}
 
 
 def seqs(updates: list[dict[str, Any]]) -> list[int]:
@@ -74,21 +75,23 @@ async def test_self_trade_prevention_is_told_of_both_orders(
     assert [update["prev_seq"] for update in updates[1:]] == seqs(updates[:-1])
 
 
+def trade_at(venue: Venue, trader: NewKey, price: str) -> None:
+    """Let an account trade with itself at that price."""
+    for side in ("sell", "buy"):
+        order(venue, trader, side=side, qty="1", limit_price=price)
+
+
 async def test_a_stop_order_is_told_of_as_it_trades(
     shared: Venue, trader: NewKey, other_trader: NewKey
 ) -> None:
-    def trade(price: str) -> None:
-        for side in ("sell", "buy"):
-            order(shared, other_trader, side=side, qty="1", limit_price=price)
-
-    trade("100")
+    trade_at(shared, other_trader, "100")
     async with client(shared) as stream:
         await stream.listen(trader)
         first = order(shared, trader, **STOP)
         with shared.client(trader) as http:
             second = http.patch(f"/v2/orders/{first['id']}", json={"stop_price": "106"}).json()
             order(shared, other_trader, side="sell", qty="4", limit_price="107")
-            trade("106")
+            trade_at(shared, other_trader, "106")
             updates = await stream.updates(5)
             assert updates[0]["order"] == first
             assert updates[2]["order"] == second
@@ -103,6 +106,35 @@ async def test_a_stop_order_is_told_of_as_it_trades(
     assert triggered == [None, None, None, *[updates[3]["timestamp"]] * 2]
     assert (updates[3]["price"], updates[3]["position_qty"]) == ("107", "4")
     assert [update["prev_seq"] for update in updates[1:]] == seqs(updates[:-1])
+
+
+async def test_a_trailing_stop_order_is_told_of_as_it_begins_and_ends(
+    shared: Venue, trader: NewKey, other_trader: NewKey
+) -> None:
+    trade_at(shared, other_trader, "100")
+    async with client(shared) as stream:
+        await stream.listen(trader)
+        first = order(shared, trader, **TRAILING)
+        trade_at(shared, other_trader, "90")
+        with shared.client(trader) as http:
+            second = http.patch(f"/v2/orders/{first['id']}", json={"trail": "8"}).json()
+            trade_at(shared, other_trader, "88")
+            trade_at(shared, other_trader, "96")
+            updates = await stream.updates(4)
+            assert updates[0]["order"] == first
+            assert updates[1]["order"] == http.get(f"/v2/orders/{first['id']}").json()
+            assert updates[2]["order"] == second
+            assert updates[3]["order"] == http.get(f"/v2/orders/{second['id']}").json()
+    shown = [
+        (one["event"], *(one["order"][name] for name in ("hwm", "stop_price", "trail_price")))
+        for one in updates
+    ]
+    assert shown == [
+        ("new", "100", "105", "5"),
+        ("replaced", "90", "95", "5"),
+        ("new", "90", "98", "8"),
+        ("canceled", "88", "96", "8"),
+    ]
 
 
 @pytest.mark.parametrize("fields", [{"post_only": True}, STOP])

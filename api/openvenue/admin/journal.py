@@ -19,7 +19,7 @@ from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.ids import IdSpace, Kind
 from openvenue.journal.scan import NoLongerThere, entries_between
 from openvenue.settings import Settings
-from openvenue.units import format_micros, format_nanos, format_steps
+from openvenue.units import NANOS_PER_TRAIL_PPM, format_micros, format_nanos, format_steps
 from openvenue.vocabulary import (
     ASSET_CLASSES,
     INSTRUMENT_STATES,
@@ -55,7 +55,15 @@ CommandName = Literal[
     "suspend_trading",
 ]
 EventName = Literal[
-    "accepted", "rejected", "duplicate", "triggered", "trade", "canceled", "expired", "replaced"
+    "accepted",
+    "rejected",
+    "duplicate",
+    "trailed",
+    "triggered",
+    "trade",
+    "canceled",
+    "expired",
+    "replaced",
 ]
 Details = dict[str, str | int | bool | None]
 Terms = dict[int, pb.DefineInstrument]
@@ -97,6 +105,7 @@ class StoryEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     qty: str | UnsetType = UNSET
     price: str | UnsetType = UNSET
     stop_price: str | UnsetType = UNSET
+    hwm: str | UnsetType = UNSET
     filled_qty: str | UnsetType = UNSET
     trade_id: int | UnsetType = UNSET
     liquidity: Literal["maker", "taker"] | UnsetType = UNSET
@@ -356,6 +365,12 @@ class _Teller:
             return StoryEvent(event="accepted")
         if kind == "order_triggered" and event.order_triggered.order_id == self._number:
             return StoryEvent(event="triggered")
+        if kind == "order_trailed" and event.order_trailed.order_id == self._number:
+            return StoryEvent(
+                event="trailed",
+                stop_price=self._price(event.order_trailed.stop_price_ticks) or UNSET,
+                hwm=self._price(event.order_trailed.high_water_ticks) or UNSET,
+            )
         if kind == "duplicate" and event.duplicate.order_id == self._number:
             return StoryEvent(event="duplicate")
         if kind == "rejected" and event.rejected.order_id == self._number:
@@ -423,6 +438,8 @@ class _Teller:
                 "qty": self._qty(order.qty_lots),
                 "limit_price": self._price(order.limit_price_ticks),
                 "stop_price": self._price(order.stop_price_ticks),
+                "trail_price": self._price(order.trail.ticks),
+                "trail_percent": _percent(order.trail.ppm),
                 "position_intent": POSITION_INTENTS[order.position_intent]
                 if order.position_intent
                 else None,
@@ -445,6 +462,8 @@ class _Teller:
                 "qty": self._qty(wanted.qty_lots) if wanted.qty_lots else None,
                 "limit_price": self._price(wanted.limit_price_ticks),
                 "stop_price": self._price(wanted.stop_price_ticks),
+                "trail_price": self._price(wanted.trail.ticks),
+                "trail_percent": _percent(wanted.trail.ppm),
                 "time_in_force": TIMES_IN_FORCE[wanted.time_in_force]
                 if wanted.time_in_force
                 else None,
@@ -456,6 +475,10 @@ class _Teller:
 
     def _price(self, ticks: int) -> str | None:
         return format_steps(ticks, self._terms.tick_size_nanos) if ticks else None
+
+
+def _percent(ppm: int) -> str | None:
+    return format_steps(ppm, NANOS_PER_TRAIL_PPM) if ppm else None
 
 
 def _is_of_trader(entry: pb.JournalEntry, kind: str | None) -> bool:

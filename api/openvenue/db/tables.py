@@ -134,6 +134,11 @@ orders = Table(
     Column("stop_price", _PRICE),
     Column("triggered_at", _TIMESTAMP),
     Column("triggered_sequence", BigInteger),  # the entry's that triggered it
+    # Of trailing stop orders; hwm and stop_price are those of its entry while it waits, and those
+    # that triggered or ended it afterwards.
+    Column("trail_price", _PRICE),
+    Column("trail_percent", Numeric(9, 4)),
+    Column("hwm", _PRICE),
     _one_of("side", SIDES.values()),
     _one_of("type", ORDER_TYPES.values()),
     _one_of("time_in_force", TIMES_IN_FORCE.values()),

@@ -29,6 +29,9 @@ from openvenue.vocabulary import (
 # by exchange ask for it.
 EXCHANGES: dict[AssetClass, str] = {"us_equity": "NASDAQ", "crypto": "CRYPTO"}
 
+# Their limit price is the venue's, not the client's, and is not shown.
+_BOUND_BY_VENUE = (pb.ORDER_TYPE_STOP, pb.ORDER_TYPE_TRAILING_STOP)
+
 # The field that shows an order's end, by what ended it.
 _ENDED_AT_FIELDS = {
     "filled": "filled_at",
@@ -79,8 +82,10 @@ class Views:
             document.limit_price = units.format_nanos(limit_price_ticks * instrument.tick_nanos)
         if stop_price_ticks := order.stop_price_ticks:
             document.stop_price = units.format_nanos(stop_price_ticks * instrument.tick_nanos)
-            if order.type == pb.ORDER_TYPE_STOP:
-                document.limit_price = None  # the venue's bound, not the client's
+            if order.type in _BOUND_BY_VENUE:
+                document.limit_price = None
+            if order.HasField("trail"):
+                _show_trail(document, order, instrument)
             if triggered_ns := order.triggered_ns:
                 document.triggered_at = format_ns(triggered_ns)
         if filled_lots := order.filled_lots:
@@ -121,12 +126,15 @@ class Views:
             type=row.type,
             side=row.side,
             time_in_force=row.time_in_force,
-            limit_price=None if row.limit_price is None else units.format_decimal(row.limit_price),
+            limit_price=_format_or_none(row.limit_price),
             status=row.status,
             position_intent=row.position_intent or UNSET,
             self_trade_prevention=row.self_trade_prevention or UNSET,
             post_only=row.post_only or UNSET,
-            stop_price=None if row.stop_price is None else units.format_decimal(row.stop_price),
+            stop_price=_format_or_none(row.stop_price),
+            trail_price=_format_or_none(row.trail_price),
+            trail_percent=_format_or_none(row.trail_percent),
+            hwm=_format_or_none(row.hwm),
         )
         if row.time_in_force == "day":
             document.expires_at = self._expires_at(ns_of(row.created_at))
@@ -204,6 +212,19 @@ class Views:
 
     def _order_id_or_none(self, order_id: int | None) -> str | None:
         return self.order_ids.format(order_id) if order_id else None
+
+
+def _show_trail(document: resources.Order, order: pb.Order, instrument: Instrument) -> None:
+    trail = order.trail
+    if trail.ticks:
+        document.trail_price = units.format_steps(trail.ticks, instrument.tick_nanos)
+    else:
+        document.trail_percent = units.format_steps(trail.ppm, units.NANOS_PER_TRAIL_PPM)
+    document.hwm = units.format_steps(order.high_water_ticks, instrument.tick_nanos)
+
+
+def _format_or_none(value: Decimal | None) -> str | None:
+    return None if value is None else units.format_decimal(value)
 
 
 class Marked:

@@ -36,15 +36,12 @@ CLIENT_ORDER_ID_SCHEMA = {
 }
 """The JSON schema of a client_order_id; it cannot say that its bytes in UTF-8 are bounded, too."""
 
-_NO_TRAILING_STOP = "order types are market, limit, stop and stop_limit"
 # Alpaca's fields for features that this venue lacks, each with advice.
 _REFUSED = {
     name: f"is not supported by this venue: {advice}"
     for name, advice in {
         "notional": "give qty, a number of shares or coins",
-        "trail_price": _NO_TRAILING_STOP,
-        "trail_percent": _NO_TRAILING_STOP,
-        "trail": _NO_TRAILING_STOP,
+        "trail": "give trail_price or trail_percent",
         "take_profit": "order_class is simple",
         "stop_loss": "order_class is simple",
         "legs": "order_class is simple",
@@ -63,7 +60,7 @@ _FIXED = dict.fromkeys(
         "post_only",
     ),
     "cannot be replaced: cancel the order and submit another",
-)
+) | dict.fromkeys(("trail_price", "trail_percent"), "is replaced by the field trail")
 # A field of any other name is refused if the name contains one of these words (stopPrice,
 # postOnly, displayQty): it means a price, a quantity, a restriction or the order's identity. Any
 # other is ignored, as Alpaca ignores it (subtag, source).
@@ -123,6 +120,24 @@ class NewOrderRequest(msgspec.Struct, gc=False, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    trail_price: (
+        Annotated[
+            msgspec.Raw,
+            _decimal(
+                "Of trailing_stop orders, which take this or trail_percent: how far the stop price "
+                "stays below the highest price of a trade since the order opened (above the lowest "
+                "one, if it buys)."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    trail_percent: (
+        Annotated[
+            msgspec.Raw,
+            _decimal("The same in percent of that price, with up to four decimals, below 100."),
+        ]
+        | UnsetType
+    ) = UNSET
     client_order_id: _ClientOrderId = None
     order_class: Annotated[str | None, Meta(extra_json_schema={"enum": ["simple", "", None]})] = (
         None
@@ -163,6 +178,13 @@ class ReplaceRequest(msgspec.Struct, forbid_unknown_fields=True):
     limit_price: Annotated[msgspec.Raw, _decimal("New limit.")] | UnsetType = UNSET
     stop_price: (
         Annotated[msgspec.Raw, _decimal("New stop price, of an order that waits for it.")]
+        | UnsetType
+    ) = UNSET
+    trail: (
+        Annotated[
+            msgspec.Raw,
+            _decimal("New trail_price or trail_percent, of a trailing_stop order that waits."),
+        ]
         | UnsetType
     ) = UNSET
     time_in_force: Annotated[

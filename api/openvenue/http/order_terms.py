@@ -20,6 +20,7 @@ from openvenue.vocabulary import (
     POSITION_INTENTS,
     SELF_TRADE_PREVENTIONS,
     SIDES,
+    STOP_ORDER_TYPES,
     TIMES_IN_FORCE,
     Words,
 )
@@ -33,9 +34,15 @@ _time_in_force_of = TIMES_IN_FORCE.numbers.get
 # Schema versions, see engine.proto.
 _INSTRUCTIONS_SINCE = 4
 _STOP_PRICE_SINCE = 5
+_TRAIL_SINCE = 6
 
 _WITH_LIMIT_PRICE = frozenset((pb.ORDER_TYPE_LIMIT, pb.ORDER_TYPE_STOP_LIMIT))
 _WITH_STOP_PRICE = frozenset((pb.ORDER_TYPE_STOP, pb.ORDER_TYPE_STOP_LIMIT))
+
+# How far above its stop price a trailing stop order may buy: what Alpaca says of stop orders below
+# 50. The stop price may cross 50 while it moves.
+_TRAIL_PROTECTION_PPM = 40_000
+_PPM_PER_PERCENT = 10_000
 
 _IDS_PER_DRAW = 256  # a draw is a system call
 _random_ids: list[str] = []
@@ -69,6 +76,12 @@ def fill_in(order: pb.NewOrder, wanted: NewOrderRequest, instrument: Instrument)
         _set_stop_price(order, wanted.stop_price, instrument)
     elif given(wanted.stop_price):
         raise problems.invalid(f"{wanted.type} orders require no stop_price")
+    if order_type == pb.ORDER_TYPE_TRAILING_STOP:
+        _check_engine_knows("trail_price and trail_percent", _TRAIL_SINCE, instrument)
+        check_may_stay(order)
+        _set_trail(order, wanted, instrument)
+    elif given(wanted.trail_price) or given(wanted.trail_percent):
+        raise problems.invalid(f"{wanted.type} orders require no trail_price and no trail_percent")
     if wanted.position_intent is not None:
         order.position_intent = _position_intent(wanted.position_intent, wanted.side)
     if wanted.self_trade_prevention is not None:
@@ -97,7 +110,7 @@ def check_may_stay(order: pb.NewOrder | pb.Order) -> None:
         return
     if order.post_only:
         raise problems.unprocessable("a post_only order must have time_in_force day or gtc")
-    if order.type in _WITH_STOP_PRICE:
+    if order.type in STOP_ORDER_TYPES:
         word = ORDER_TYPES[order.type]
         raise problems.unprocessable(f"{word} orders must have time_in_force day or gtc")
 
@@ -107,8 +120,8 @@ def replace_prices(
 ) -> None:
     """Set the prices that a replacement changes, also in the order's terms. Raises Problem 422."""
     if given(wanted.limit_price):
-        if terms.type == pb.ORDER_TYPE_STOP:
-            raise problems.invalid("stop orders require no limit_price")
+        if terms.type not in _WITH_LIMIT_PRICE:
+            raise problems.invalid(f"{ORDER_TYPES[terms.type]} orders require no limit_price")
         terms.limit_price_ticks = parse_price("limit_price", wanted.limit_price, instrument)
         command.limit_price_ticks = terms.limit_price_ticks
     if given(wanted.stop_price):
@@ -118,6 +131,43 @@ def replace_prices(
         command.stop_price_ticks = terms.stop_price_ticks
         if terms.type == pb.ORDER_TYPE_STOP:
             command.limit_price_ticks = terms.limit_price_ticks
+    if given(wanted.trail):
+        if terms.type != pb.ORDER_TYPE_TRAILING_STOP:
+            raise problems.invalid(f"{ORDER_TYPES[terms.type]} orders require no trail")
+        if terms.trail.ticks:
+            terms.trail.ticks = _trail_ticks("trail", wanted.trail, instrument)
+        else:
+            terms.trail.ppm = _trail_ppm("trail", wanted.trail)
+        command.trail.CopyFrom(terms.trail)
+
+
+def _set_trail(order: pb.NewOrder, wanted: NewOrderRequest, instrument: Instrument) -> None:
+    price, percent = wanted.trail_price, wanted.trail_percent
+    if given(price) and not given(percent):
+        order.trail.ticks = _trail_ticks("trail_price", price, instrument)
+    elif given(percent) and not given(price):
+        order.trail.ppm = _trail_ppm("trail_percent", percent)
+    else:
+        raise problems.invalid("trailing_stop orders require one of trail_price and trail_percent")
+    if order.side == pb.SIDE_BUY:
+        order.trail.protection_ppm = _TRAIL_PROTECTION_PPM
+
+
+def _trail_ticks(name: str, raw: msgspec.Raw, instrument: Instrument) -> int:
+    ticks = parse_price(name, raw, instrument)
+    if ticks > instrument.max_price_ticks:
+        raise problems.invalid(f"{name} is above the asset's highest price")
+    return ticks
+
+
+def _trail_ppm(name: str, raw: msgspec.Raw) -> int:
+    try:
+        ppm = _parse_amount(name, raw, units.NANOS_PER_TRAIL_PPM)
+    except units.UnitError as error:
+        raise problems.invalid(f"{name}: {error}") from None
+    if ppm >= 100 * _PPM_PER_PERCENT:
+        raise problems.invalid(f"{name} must be < 100")
+    return ppm
 
 
 def _set_stop_price(

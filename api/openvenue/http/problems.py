@@ -373,6 +373,11 @@ _REJECTS: dict[int, tuple[int, int, str]] = {
         INVALID,
         "limit_price or stop_price is outside the asset's price limits",
     ),
+    pb.REASON_NO_LAST_PRICE: (
+        _UNPROCESSABLE,
+        UNPROCESSABLE,
+        "a trailing_stop order follows the last price, and the asset has none yet",
+    ),
     pb.REASON_INVALID_ORDER: (_UNPROCESSABLE, INVALID, "this combination of fields has no meaning"),
     pb.REASON_INSUFFICIENT_CASH: (_FORBIDDEN, REFUSED, "insufficient buying power"),
     pb.REASON_INSUFFICIENT_POSITION: (

@@ -53,9 +53,16 @@ async def entered_order(
         raise _intent_mismatch(wanted)
     if reason == pb.REASON_POST_ONLY_WOULD_TRADE:
         raise _would_trade(wanted, instrument)
-    if reason == pb.REASON_INVALID_ORDER and request.replace_order.stop_price_ticks:
-        raise problems.unprocessable("stop_price cannot be replaced: a trade has reached it")
+    if reason == pb.REASON_INVALID_ORDER:
+        _refuse_late_stop_price(request.replace_order)
     raise problems.of_reject(reply.reject)
+
+
+def _refuse_late_stop_price(command: pb.ReplaceOrder) -> None:
+    if command.stop_price_ticks:
+        raise problems.unprocessable("stop_price cannot be replaced: a trade has reached it")
+    if command.HasField("trail"):
+        raise problems.unprocessable("trail cannot be replaced: a trade has reached the stop price")
 
 
 def reason_for_client(

@@ -64,6 +64,7 @@ def entered_by(row: Row[tuple[object, ...]], order: pb.NewOrder, instrument: Ins
     # An order without an intent may come from a worker of the version before, which passed none on.
     intent = POSITION_INTENTS[order.position_intent] if order.position_intent else None
     prevention = order.self_trade_prevention
+    trails = order.HasField("trail")  # its stop price comes from the market
     return (
         row.replaces is None
         and row.instrument_id == order.instrument_id
@@ -72,7 +73,9 @@ def entered_by(row: Row[tuple[object, ...]], order: pb.NewOrder, instrument: Ins
         and row.time_in_force == TIMES_IN_FORCE[order.time_in_force]
         and row.qty == units.decimal_from_steps(order.qty_lots, instrument.lot_nanos)
         and _is_price(row.limit_price, _shown_limit_ticks(order), instrument)
-        and _is_price(row.stop_price, order.stop_price_ticks, instrument)
+        and (trails or _is_price(row.stop_price, order.stop_price_ticks, instrument))
+        and _is_price(row.trail_price, order.trail.ticks, instrument)
+        and _is_percent(row.trail_percent, order.trail.ppm)
         and row.position_intent in (None, intent)
         and row.self_trade_prevention
         == (SELF_TRADE_PREVENTIONS[prevention] if prevention else None)
@@ -101,6 +104,13 @@ def _made_by(
             or _is_price(row.stop_price, command.stop_price_ticks, instrument)
         )
         and (
+            not command.HasField("trail")
+            or (
+                _is_price(row.trail_price, command.trail.ticks, instrument)
+                and _is_percent(row.trail_percent, command.trail.ppm)
+            )
+        )
+        and (
             not command.time_in_force or row.time_in_force == TIMES_IN_FORCE[command.time_in_force]
         )
     )
@@ -115,3 +125,7 @@ def _is_price(price: Decimal | None, ticks: int, instrument: Instrument) -> bool
     if not ticks:
         return price is None
     return price == units.decimal_from_steps(ticks, instrument.tick_nanos)
+
+
+def _is_percent(percent: Decimal | None, ppm: int) -> bool:
+    return percent is None if not ppm else percent == Decimal(ppm).scaleb(-4)

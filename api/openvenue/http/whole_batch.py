@@ -26,6 +26,7 @@ from openvenue.http.used_ids import entered_by
 from openvenue.http.worker import Worker
 from openvenue.queries.orders import find_orders
 from openvenue.security.principal import Principal
+from openvenue.vocabulary import STOP_ORDER_TYPES
 
 
 async def submit_whole(
@@ -50,7 +51,7 @@ async def submit_whole(
                 raise instrument
             orders.append(new_order(principal, wanted, instrument).new_order)
             instruments.append(instrument)
-    _check_market_orders(orders)
+    _check_alone(orders)
     intents = [order.position_intent for order in orders]
     if principal.restrictions is not None:
         for place, (order, instrument) in enumerate(zip(orders, instruments, strict=True)):
@@ -134,9 +135,10 @@ def _refused(
     return _of_item(problems.of_reason(reason), reject.item)
 
 
-def _check_market_orders(orders: Sequence[pb.NewOrder]) -> None:
-    """Raise Problem 422 for a market order that is not alone in its asset."""
+def _check_alone(orders: Sequence[pb.NewOrder]) -> None:
+    """Raise Problem 422 for an order whose means depend on trades of those before it."""
     in_instrument = Counter(order.instrument_id for order in orders)
+    may_trade: set[int] = set()
     for place, order in enumerate(orders):
         if order.type == pb.ORDER_TYPE_MARKET and in_instrument[order.instrument_id] > 1:
             with _naming(place):
@@ -144,6 +146,14 @@ def _check_market_orders(orders: Sequence[pb.NewOrder]) -> None:
                     "a market order must be the only order of its asset in a batch of all or "
                     "nothing: give a limit order with time_in_force ioc"
                 )
+        if order.type == pb.ORDER_TYPE_TRAILING_STOP and order.instrument_id in may_trade:
+            with _naming(place):
+                raise problems.unprocessable(
+                    "a trailing_stop order must come before the asset's market and limit orders in "
+                    "a batch of all or nothing"
+                )
+        if order.type not in STOP_ORDER_TYPES:
+            may_trade.add(order.instrument_id)
 
 
 @contextmanager

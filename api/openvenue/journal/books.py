@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sortedcontainers import SortedDict
 
 from openvenue.engine.v1 import engine_pb2 as pb
+from openvenue.vocabulary import STOP_ORDER_TYPES
 
 
 class BookTrade(NamedTuple):
@@ -127,7 +128,7 @@ class Books:
                 if taker is not None:
                     taker.lots -= trade.qty_lots
             elif kind == "order_accepted":
-                if entry.new_order.stop_price_ticks:
+                if entry.new_order.type in STOP_ORDER_TYPES:
                     self._waiting.add(entry.sequence)
                 else:
                     taker = _accepted(entry)

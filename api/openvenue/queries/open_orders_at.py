@@ -22,7 +22,8 @@ SELECT o.order_id, o.account_id, o.instrument_id, o.client_order_id, o.side, o.t
        o.filled_qty - coalesce(later.qty, 0) AS filled_qty,
        o.filled_value - coalesce(later.value, 0) AS filled_value,
        o.replaces, o.created_at, o.position_intent, o.self_trade_prevention, o.post_only,
-       o.stop_price, CASE WHEN o.triggered_sequence <= $2 THEN o.triggered_at END AS triggered_at,
+       o.stop_price, o.trail_price, o.trail_percent, o.hwm,
+       CASE WHEN o.triggered_sequence <= $2 THEN o.triggered_at END AS triggered_at,
        o.stop_price IS NOT NULL AND coalesce(o.triggered_sequence > $2, true) AS waits
 FROM orders AS o CROSS JOIN LATERAL (
   SELECT sum(e.qty) AS qty, sum(e.qty * e.price) AS value FROM executions AS e

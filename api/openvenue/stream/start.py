@@ -265,7 +265,15 @@ def _order(row: Any, instrument: Instrument) -> pb.Order:
             else pb.SELF_TRADE_PREVENTION_UNSPECIFIED
         ),
         post_only=bool(row.post_only),
+        trail=_trail(row, tick_nanos),
+        high_water_ticks=_scaled(row.hwm, 9) // tick_nanos if row.hwm else 0,
     )
+
+
+def _trail(row: Any, tick_nanos: int) -> pb.Trail | None:
+    if row.trail_price:
+        return pb.Trail(ticks=_scaled(row.trail_price, 9) // tick_nanos)
+    return pb.Trail(ppm=_scaled(row.trail_percent, 4)) if row.trail_percent else None
 
 
 def _status(row: Any) -> "pb.OrderStatus.ValueType":

@@ -24,6 +24,7 @@ from openvenue.documents.views import Views
 from openvenue.engine.instruments import Instrument
 from openvenue.engine.v1 import engine_pb2 as pb
 from openvenue.stream.messages import LateDocument
+from openvenue.vocabulary import STOP_ORDER_TYPES
 
 EventName = Literal["new", "partial_fill", "fill", "canceled", "expired", "replaced"]
 
@@ -126,6 +127,8 @@ class OrderUpdates:
                 updates += self._replaced(entry, event.order_replaced)
             elif kind == "order_triggered":
                 self._triggered(entry, event.order_triggered)
+            elif kind == "order_trailed":
+                self._trailed(event.order_trailed, updates)
         return updates
 
     def _accepted(self, entry: pb.JournalEntry) -> Update:
@@ -137,7 +140,9 @@ class OrderUpdates:
             side=command.side,
             type=command.type,
             time_in_force=command.time_in_force,
-            status=pb.ORDER_STATUS_WAITING if command.stop_price_ticks else pb.ORDER_STATUS_NEW,
+            status=pb.ORDER_STATUS_WAITING
+            if command.type in STOP_ORDER_TYPES
+            else pb.ORDER_STATUS_NEW,
             qty_lots=command.qty_lots,
             limit_price_ticks=command.limit_price_ticks,
             created_ns=entry.timestamp_ns,
@@ -147,6 +152,8 @@ class OrderUpdates:
             post_only=command.post_only,
             stop_price_ticks=command.stop_price_ticks,
         )
+        if command.HasField("trail"):
+            order.trail.CopyFrom(command.trail)
         return self._update("new", entry, order)
 
     def _traded(self, entry: pb.JournalEntry, trade: pb.Trade) -> list[Update]:
@@ -206,6 +213,8 @@ class OrderUpdates:
             stop_price_ticks=replaced.stop_price_ticks,
             triggered_ns=old.triggered_ns,
         )
+        if replaced.HasField("trail"):
+            new.trail.CopyFrom(replaced.trail)
         return [self._update("replaced", entry, old), self._update("new", entry, new)]
 
     def _triggered(self, entry: pb.JournalEntry, triggered: pb.OrderTriggered) -> None:
@@ -214,6 +223,14 @@ class OrderUpdates:
         order.status = pb.ORDER_STATUS_NEW
         order.triggered_ns = order.updated_ns = entry.timestamp_ns
         order.updated_sequence = entry.sequence
+
+    def _trailed(self, trailed: pb.OrderTrailed, updates: list[Update]) -> None:
+        orders = [self._open[trailed.order_id]]
+        # The event follows the one that opened the order, whose update is not sent yet.
+        orders += [update.order for update in updates if update.order.order_id == trailed.order_id]
+        for order in orders:
+            order.high_water_ticks = trailed.high_water_ticks
+            order.stop_price_ticks = trailed.stop_price_ticks
 
     def _update(
         self,

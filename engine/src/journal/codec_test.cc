@@ -154,10 +154,12 @@ TEST(Codec, AnEntryOfVersion2IsReadWithWhatItMeantThen) {
       order->self_trade_prevention = core::SelfTradePrevention::kNone;
       order->post_only = false;
       order->stop_price_ticks = 0;
+      order->trail = {};
     }
     if (auto* replace = std::get_if<core::ReplaceOrder>(&expected.body)) {
       replace->history_checked = false;
       replace->stop_price_ticks = 0;
+      replace->trail = {};
     }
     if (auto* configure = std::get_if<core::Configure>(&expected.body)) {
       configure->rules_version = 1;
@@ -170,6 +172,7 @@ TEST(Codec, AnEntryOfVersion2IsReadWithWhatItMeantThen) {
       if (auto* replaced = std::get_if<core::OrderReplaced>(&event)) {
         replaced->stop_price_ticks = 0;
         replaced->waiting = false;
+        replaced->trail = {};
       }
     }
     ASSERT_EQ(decoded.events, expected_events) << index;

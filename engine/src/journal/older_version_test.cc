@@ -252,7 +252,8 @@ TEST_P(OlderJournal, AnEmptyLastSegmentOfItIsReplaced) {
 INSTANTIATE_TEST_SUITE_P(Versions, OlderJournal,
                          ::testing::Values(Made{.version = 2, .rules = 1, .epochs = {0, 0}},
                                            Made{.version = 3, .rules = 3, .epochs = {2, 1}},
-                                           Made{.version = 4, .rules = 3, .epochs = {2, 1}}));
+                                           Made{.version = 4, .rules = 3, .epochs = {2, 1}},
+                                           Made{.version = 5, .rules = 3, .epochs = {2, 1}}));
 
 }  // namespace
 }  // namespace openvenue::journal

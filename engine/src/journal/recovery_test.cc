@@ -306,7 +306,7 @@ TEST(Recovery, AJournalOfAVersionThatIsNotReadIsRefusedNamingThoseThatAre) {
     write_bytes(path, bytes);
     EXPECT_THAT(refusal(directory.settings()),
                 ::testing::HasSubstr("is of journal format " + std::to_string(version) +
-                                     ", and this engine reads formats 2 to 5"));
+                                     ", and this engine reads formats 2 to 6"));
     EXPECT_EQ(read_bytes(path), bytes);
   }
 }

@@ -65,6 +65,7 @@ Malformed decode(const v1::NewOrder& wire, core::NewOrder& out) {
   }
   out.post_only = wire.post_only();
   out.stop_price_ticks = wire.stop_price_ticks();
+  out.trail = {wire.trail().ticks(), wire.trail().ppm(), wire.trail().protection_ppm()};
   out.account = wire.account_id();
   out.instrument = wire.instrument_id();
   out.qty_lots = wire.qty_lots();
@@ -116,6 +117,7 @@ Malformed decode(const v1::ReplaceOrder& wire, core::ReplaceOrder& out) {
   out.qty_lots = wire.qty_lots();
   out.limit_price_ticks = wire.limit_price_ticks();
   out.stop_price_ticks = wire.stop_price_ticks();
+  out.trail = {wire.trail().ticks(), wire.trail().ppm(), wire.trail().protection_ppm()};
   out.keep_time_in_force = wire.time_in_force() == v1::TIME_IN_FORCE_UNSPECIFIED;
   if (!out.keep_time_in_force) {
     if (auto bad = decode_time_in_force(wire.time_in_force(), out.time_in_force)) return bad;

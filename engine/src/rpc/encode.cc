@@ -12,6 +12,15 @@ std::string text(const core::FixedString<Capacity>& value) {
   return std::string(value.view());
 }
 
+// `Owner` is a message with a trail; that stays absent where the record has none.
+template <class Owner>
+void encode_trail(const core::Trail& trail, Owner& out) {
+  if (trail.empty()) return;
+  out.mutable_trail()->set_ticks(trail.ticks);
+  out.mutable_trail()->set_ppm(trail.ppm);
+  out.mutable_trail()->set_protection_ppm(trail.protection_ppm);
+}
+
 void encode(const core::Order& order, v1::Order& out) {
   out.set_order_id(order.order_id);
   out.set_account_id(order.account);
@@ -36,6 +45,8 @@ void encode(const core::Order& order, v1::Order& out) {
   out.set_post_only(order.post_only);
   out.set_stop_price_ticks(order.stop_price_ticks);
   out.set_triggered_ns(order.triggered_ns);
+  encode_trail(order.trail, out);
+  out.set_high_water_ticks(order.high_water_ticks);
 }
 
 // Of an order that the engine no longer holds.
@@ -122,6 +133,7 @@ void encode_command(const core::NewOrder& command, v1::JournalEntry& out) {
   body.set_post_only(command.post_only);
   body.set_history_checked(command.history_checked);
   body.set_stop_price_ticks(command.stop_price_ticks);
+  encode_trail(command.trail, body);
 }
 
 void encode_command(const core::CancelOrder& command, v1::JournalEntry& out) {
@@ -150,6 +162,7 @@ void encode_command(const core::ReplaceOrder& command, v1::JournalEntry& out) {
   body.set_client_order_id(text(command.client_order_id));
   body.set_history_checked(command.history_checked);
   body.set_stop_price_ticks(command.stop_price_ticks);
+  encode_trail(command.trail, body);
 }
 
 void encode(const core::DefineInstrument& terms, v1::DefineInstrument& out) {
@@ -278,6 +291,7 @@ void encode_event(const core::OrderReplaced& event, v1::Event& out) {
   body.set_filled_value_micros(event.filled_value_micros);
   body.set_stop_price_ticks(event.stop_price_ticks);
   body.set_waiting(event.waiting);
+  encode_trail(event.trail, body);
 }
 
 void encode_event(const core::OrderTriggered& event, v1::Event& out) {
@@ -290,6 +304,14 @@ void encode_event(const core::OrderTriggered& event, v1::Event& out) {
   body.set_time_in_force(static_cast<v1::TimeInForce>(event.time_in_force));
   body.set_qty_lots(event.qty_lots);
   body.set_limit_price_ticks(event.limit_price_ticks);
+}
+
+void encode_event(const core::OrderTrailed& event, v1::Event& out) {
+  auto& body = *out.mutable_order_trailed();
+  body.set_order_id(event.order_id);
+  body.set_instrument_id(event.instrument);
+  body.set_high_water_ticks(event.high_water_ticks);
+  body.set_stop_price_ticks(event.stop_price_ticks);
 }
 
 void encode_event(const core::Applied&, v1::Event& out) { out.mutable_applied(); }

@@ -19,6 +19,7 @@ static_assert(same(v1::ORDER_TYPE_MARKET, core::OrderType::kMarket));
 static_assert(same(v1::ORDER_TYPE_LIMIT, core::OrderType::kLimit));
 static_assert(same(v1::ORDER_TYPE_STOP, core::OrderType::kStop));
 static_assert(same(v1::ORDER_TYPE_STOP_LIMIT, core::OrderType::kStopLimit));
+static_assert(same(v1::ORDER_TYPE_TRAILING_STOP, core::OrderType::kTrailingStop));
 
 static_assert(same(v1::TIME_IN_FORCE_DAY, core::TimeInForce::kDay));
 static_assert(same(v1::TIME_IN_FORCE_GTC, core::TimeInForce::kGtc));
@@ -77,6 +78,7 @@ static_assert(same(v1::REASON_CLIENT_ORDER_ID_MAYBE_USED, core::Reason::kClientO
 static_assert(same(v1::REASON_POST_ONLY_WOULD_TRADE, core::Reason::kPostOnlyWouldTrade));
 static_assert(same(v1::REASON_ACCOUNT_SUSPENDED, core::Reason::kAccountSuspended));
 static_assert(same(v1::REASON_VENUE_SUSPENDED, core::Reason::kVenueSuspended));
+static_assert(same(v1::REASON_NO_LAST_PRICE, core::Reason::kNoLastPrice));
 static_assert(same(v1::REASON_USER_CANCELED, core::Reason::kUserCanceled));
 static_assert(same(v1::REASON_IMMEDIATE_OR_CANCEL, core::Reason::kImmediateOrCancel));
 static_assert(same(v1::REASON_FILL_OR_KILL, core::Reason::kFillOrKill));

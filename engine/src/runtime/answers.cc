@@ -26,7 +26,13 @@ std::optional<core::AccountId> trading_account(const core::CommandBody& body) {
       body);
 }
 
-// The order of a command's first event.
+// What a command did first. Before that an event may tell how far its order had trailed.
+const core::Event& first_of(const core::EventBuffer& events) {
+  return *std::find_if(events.begin(), events.end(), [](const core::Event& event) {
+    return !std::holds_alternative<core::OrderTrailed>(event);
+  });
+}
+
 core::OrderId order_named_by(const core::Event& event) {
   return std::visit(
       [](const auto& body) -> core::OrderId {
@@ -193,14 +199,14 @@ Reply answer(const core::Exchange& exchange, const core::Command& command,
   } else if (const auto* rejected = std::get_if<core::Rejected>(&events.front())) {
     reply.body = refusal(exchange, *rejected, *account);
   } else {
-    reply.body = order_outcome(exchange, command.body, events.front());
+    reply.body = order_outcome(exchange, command.body, first_of(events));
   }
   return reply;
 }
 
 void add_entered(const core::Exchange& exchange, const core::Command& command,
                  const core::EventBuffer& events, EnteredOrders& entered) {
-  Body body = order_outcome(exchange, command.body, events.front());
+  Body body = order_outcome(exchange, command.body, first_of(events));
   if (auto* outcome = std::get_if<OrderOutcome>(&body)) {
     entered.orders.push_back(outcome->order);
     entered.duplicate = outcome->duplicate;

@@ -85,6 +85,27 @@ TEST_F(StopOrders, AreTriggeredBeforeTheNextCommandOfTheSameBatch) {
                                      "trigger_order", "cancel_order"));
 }
 
+TEST_F(StopOrders, ThatTrailAreAnsweredWithTheOrderThatTheCommandMadeOrEnded) {
+  TestEngine engine(settings_);
+  engine.set_up_market();
+  for (const core::CommandBody& body : trade_at(100, "first")) engine.ask(body);
+  core::NewOrder trailing = limit_order(1, Side::kBuy, 1, 0, "trailing");
+  trailing.type = core::OrderType::kTrailingStop;
+  trailing.trail = {.ticks = 5};
+  const core::Order old = order_in(engine.ask(core::CommandBody(trailing)));
+  EXPECT_EQ(old.stop_price_ticks, 105);
+  core::ReplaceOrder longer;
+  longer.account = 1;
+  longer.order_id = old.order_id;
+  longer.client_order_id = core::ClientOrderId("longer");
+  longer.trail = {.ticks = 8};
+  const core::Order order = order_in(engine.ask(core::CommandBody(longer)));
+  EXPECT_EQ(order.replaces, old.order_id);
+  EXPECT_EQ(order.stop_price_ticks, 108);
+  const core::CancelOrder cancel{1, order.order_id};
+  EXPECT_EQ(order_in(engine.ask(core::CommandBody(cancel))).status, OrderStatus::kCanceled);
+}
+
 TEST_F(StopOrders, ThatAreReachedAlreadyAreAnsweredAsWaitingAndThenTriggered) {
   TestEngine engine(settings_);
   engine.set_up_market();

@@ -53,9 +53,9 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     status: OrderStatus | Accepted
     extended_hours: bool = False
     legs: None = None
-    trail_percent: None = None
-    trail_price: None = None
-    hwm: None = None
+    trail_percent: str | None = None
+    trail_price: str | None = None
+    hwm: str | None = None
     position_intent: PositionIntent | UnsetType = UNSET
     self_trade_prevention: SelfTradePrevention | UnsetType = UNSET
     post_only: bool | UnsetType = UNSET

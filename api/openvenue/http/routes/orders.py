@@ -6,6 +6,7 @@ everything that the account was told. So a client always reads what it wrote.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -147,7 +148,7 @@ async def list_orders(
         rows = await order_queries.list_orders(
             connection, worker.settings.shard_id, principal.account_id, wanted
         )
-    return json_response([await _row_document(worker, row) for row in rows])
+    return json_response(await _row_documents(worker, principal, rows))
 
 
 @router.delete(
@@ -345,6 +346,23 @@ async def _find(
 
 async def _document(worker: Worker, order: pb.Order) -> resources.Order:
     return worker.views.order(order, await worker.instruments.of_id(order.instrument_id))
+
+
+async def _row_documents(
+    worker: Worker, principal: Principal, rows: Sequence[Any]
+) -> list[resources.Order]:
+    """Return the documents of rows; what moves with the market comes from the engine."""
+    moving = [row.order_id for row in rows if _trails(row)]
+    queries = [pb.GetOrder(account_id=principal.account_id, order_id=each) for each in moving]
+    found = await asyncio.gather(
+        *(_find(worker, principal, query, order_id=query.order_id) for query in queries)
+    )
+    present = dict(zip(moving, found, strict=True))
+    return [present.get(row.order_id) or await _row_document(worker, row) for row in rows]
+
+
+def _trails(row: Any) -> bool:
+    return row.type == "trailing_stop" and row.ended_at is None and row.triggered_at is None
 
 
 async def _row_document(worker: Worker, row: Any) -> resources.Order:

@@ -32,6 +32,16 @@ class Instructions(NamedTuple):
 
 _NO_INSTRUCTIONS = Instructions()
 
+
+class Trail(NamedTuple):
+    """How far the stop price of a trailing stop order stays from its mark: one of the two."""
+
+    price_nanos: int | None = None
+    ppm: int | None = None
+
+
+_NO_TRAIL = Trail()
+
 # A stop order has none, even if a price bounds what it pays.
 _WITH_LIMIT_PRICE = (pb.ORDER_TYPE_LIMIT, pb.ORDER_TYPE_STOP_LIMIT)
 
@@ -62,6 +72,8 @@ class OrderRow:
     updated_sequence: int
     triggered_ns: int | None
     triggered_sequence: int | None
+    trail: Trail
+    hwm_nanos: int | None
     instructions: Instructions
     heir_of: int | None
     """The order whose type, trigger and instructions this one inherits, if that was opened before
@@ -87,6 +99,8 @@ class OrderChange:
     ended_ns: int | None = None
     triggered_ns: int | None = None
     triggered_sequence: int | None = None
+    stop_price_nanos: int | None = None
+    hwm_nanos: int | None = None
 
 
 class ExecutionRow(NamedTuple):
@@ -211,6 +225,8 @@ class LedgerBatch(Batch):
                 self._replaced(entry, event.order_replaced)
             elif kind == "order_triggered":
                 self._triggered(entry, event.order_triggered)
+            elif kind == "order_trailed":
+                self._trailed(entry, event.order_trailed)
             elif kind == "applied":
                 self._applied(entry)
             elif kind == "balance_adjusted":
@@ -250,6 +266,8 @@ class LedgerBatch(Batch):
             updated_sequence=sequence,
             triggered_ns=None,
             triggered_sequence=None,
+            trail=_trail(command, tick_size_nanos),
+            hwm_nanos=None,
             instructions=_instructions(command),
             heir_of=None,
         )
@@ -325,7 +343,7 @@ class LedgerBatch(Batch):
             time_in_force=TIMES_IN_FORCE[replaced.time_in_force],
             qty_nanos=replaced.qty_lots * lot_size_nanos,
             limit_price_nanos=None
-            if order_type == "stop"
+            if order_type in ("stop", "trailing_stop")
             else replaced.limit_price_ticks * tick_size_nanos,
             stop_price_nanos=stop_price_ticks * tick_size_nanos if stop_price_ticks else None,
             filled_nanos=replaced.filled_lots * lot_size_nanos,
@@ -340,6 +358,8 @@ class LedgerBatch(Batch):
             updated_sequence=entry.sequence,
             triggered_ns=old.triggered_ns,
             triggered_sequence=old.triggered_sequence,
+            trail=_trail(replaced, tick_size_nanos),
+            hwm_nanos=None,
             instructions=old.instructions if isinstance(old, OrderRow) else _NO_INSTRUCTIONS,
             heir_of=old.heir_of if isinstance(old, OrderRow) else old.order_id,
         )
@@ -348,6 +368,12 @@ class LedgerBatch(Batch):
         order = self._touch(triggered.order_id, entry)
         order.triggered_ns = entry.timestamp_ns
         order.triggered_sequence = entry.sequence
+
+    def _trailed(self, entry: pb.JournalEntry, trailed: pb.OrderTrailed) -> None:
+        order = self._touch(trailed.order_id, entry)
+        tick_size_nanos = self.sizes_of(trailed.instrument_id).tick_size_nanos
+        order.hwm_nanos = trailed.high_water_ticks * tick_size_nanos
+        order.stop_price_nanos = trailed.stop_price_ticks * tick_size_nanos
 
     def _touch(self, order_id: int, entry: pb.JournalEntry) -> OrderRow | OrderChange:
         order: OrderRow | OrderChange | None = self.new_orders.get(order_id)
@@ -454,3 +480,10 @@ def _instructions(command: pb.NewOrder) -> Instructions:
         SELF_TRADE_PREVENTIONS[prevention] if prevention else None,
         post_only,
     )
+
+
+def _trail(terms: pb.NewOrder | pb.OrderReplaced, tick_size_nanos: int) -> Trail:
+    if not terms.HasField("trail"):
+        return _NO_TRAIL
+    trail = terms.trail
+    return Trail(trail.ticks * tick_size_nanos or None, trail.ppm or None)

@@ -13,6 +13,7 @@ from openvenue.projector.ledger.fold import (
     OrderRow,
 )
 from openvenue.projector.projection import Projection, Start, copy_rows
+from openvenue.units import NANOS_PER_TRAIL_PPM
 
 if TYPE_CHECKING:
     import asyncpg
@@ -31,11 +32,13 @@ UPDATE orders AS o SET
                                        THEN c.updated_at END)::timestamptz,
   updated_sequence = c.updated_sequence,
   triggered_at = coalesce(c.triggered_at::timestamptz, o.triggered_at),
-  triggered_sequence = coalesce(c.triggered_sequence, o.triggered_sequence)
+  triggered_sequence = coalesce(c.triggered_sequence, o.triggered_sequence),
+  stop_price = coalesce(c.stop_price::numeric, o.stop_price),
+  hwm = coalesce(c.hwm::numeric, o.hwm)
 FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
-            $9::text[], $10::bigint[], $11::text[], $12::bigint[])
+            $9::text[], $10::bigint[], $11::text[], $12::bigint[], $13::text[], $14::text[])
   AS c(order_id, filled_qty, filled_value, status, end_reason, replaced_by, updated_at, ended_at,
-       updated_sequence, triggered_at, triggered_sequence)
+       updated_sequence, triggered_at, triggered_sequence, stop_price, hwm)
 WHERE o.shard_id = $1 AND o.order_id = c.order_id
 """
 
@@ -43,7 +46,8 @@ WHERE o.shard_id = $1 AND o.order_id = c.order_id
 # a limit order, and may have the price that bounds a stop order.
 _INHERIT = """
 UPDATE orders AS n SET
-  type = o.type, limit_price = CASE WHEN o.type <> 'stop' THEN n.limit_price END,
+  type = o.type,
+  limit_price = CASE WHEN o.type NOT IN ('stop', 'trailing_stop') THEN n.limit_price END,
   triggered_at = coalesce(n.triggered_at, o.triggered_at),
   triggered_sequence = coalesce(n.triggered_sequence, o.triggered_sequence),
   position_intent = o.position_intent, self_trade_prevention = o.self_trade_prevention,
@@ -136,6 +140,9 @@ _ORDER_COLUMNS = (
     "stop_price",
     "triggered_at",
     "triggered_sequence",
+    "trail_price",
+    "trail_percent",
+    "hwm",
 )
 
 _EXECUTION_COLUMNS = (
@@ -220,6 +227,7 @@ def _order_lines(shard_id: int, rows: Iterable[OrderRow]) -> Iterable[str]:
             fmt.NULL if row.limit_price_nanos is None else fmt.nanos(row.limit_price_nanos)
         )
         stop_price = fmt.NULL if row.stop_price_nanos is None else fmt.nanos(row.stop_price_nanos)
+        trail_price, trail_ppm = row.trail
         triggered_at = fmt.NULL if row.triggered_ns is None else fmt.timestamp(row.triggered_ns)
         intent, prevention, post_only = row.instructions
         yield (
@@ -232,7 +240,10 @@ def _order_lines(shard_id: int, rows: Iterable[OrderRow]) -> Iterable[str]:
             f"{row.replaces or fmt.NULL}\t{row.replaced_by or fmt.NULL}\t"
             f"{created_at}\t{updated_at}\t{ended_at}\t{row.updated_sequence}\t"
             f"{intent or fmt.NULL}\t{prevention or fmt.NULL}\t{post_only or fmt.NULL}\t"
-            f"{stop_price}\t{triggered_at}\t{row.triggered_sequence or fmt.NULL}\n"
+            f"{stop_price}\t{triggered_at}\t{row.triggered_sequence or fmt.NULL}\t"
+            f"{fmt.NULL if trail_price is None else fmt.nanos(trail_price)}\t"
+            f"{fmt.NULL if trail_ppm is None else fmt.nanos(trail_ppm * NANOS_PER_TRAIL_PPM)}\t"
+            f"{fmt.NULL if row.hwm_nanos is None else fmt.nanos(row.hwm_nanos)}\n"
         )
 
 
@@ -302,6 +313,11 @@ async def _change_orders(
             for change in changes
         ],
         [change.triggered_sequence for change in changes],
+        [
+            None if change.stop_price_nanos is None else fmt.nanos(change.stop_price_nanos)
+            for change in changes
+        ],
+        [None if change.hwm_nanos is None else fmt.nanos(change.hwm_nanos) for change in changes],
     )
 
 

@@ -36,6 +36,13 @@ class SlotLinks {
     --list.size;
   }
 
+  // `to`, which is in no list, takes the place of `from`.
+  void replace(SlotList& list, Slot from, Slot to) {
+    const Links links = links_[to] = links_[from];
+    (links.previous == kNoSlot ? list.head : links_[links.previous].next) = to;
+    (links.next == kNoSlot ? list.tail : links_[links.next].previous) = to;
+  }
+
   // Links a slot that is in no list to itself.
   void tie(Slot slot) { links_[slot] = {slot, slot}; }
 

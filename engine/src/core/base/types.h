@@ -28,8 +28,9 @@ enum class Side : std::uint8_t { kBuy = 1, kSell = 2 };
 enum class OrderType : std::uint8_t {
   kMarket = 1,
   kLimit = 2,
-  kStop = 3,       // waits for its stop price, then is a market order
-  kStopLimit = 4,  // waits for its stop price, then is a limit order
+  kStop = 3,          // waits for its stop price, then is a market order
+  kStopLimit = 4,     // waits for its stop price, then is a limit order
+  kTrailingStop = 5,  // a stop order whose stop price follows the market, see Trail
 };
 enum class TimeInForce : std::uint8_t { kDay = 1, kGtc = 2, kIoc = 3, kFok = 4 };
 enum class AssetClass : std::uint8_t { kUsEquity = 1, kCrypto = 2 };
@@ -75,10 +76,12 @@ enum class SelfTradePrevention : std::uint8_t {
 //   kDuplicateClientOrderId, kClientOrderIdMaybeUsed
 //   kUnknownInstrument       of a new order; kUnknownOrder, then kOrderNotOpen of a replacement
 //   kAccountSuspended, kVenueSuspended
-//   kInvalidOrder            a field outside its enumeration, a replacement that could not rest or
-//                            of a stop price that nothing waits for
+//   kInvalidOrder            a field outside its enumeration, a trail that its type does not have,
+//                            a replacement that could not rest or of a stop price that nothing
+//                            waits for
 //   kInstrumentInactive
 //   kInvalidQuantity
+//   kNoLastPrice             of a trailing stop order
 //   kInvalidPrice
 //   kQuantityBelowFilled
 //   kPositionIntentMismatch  of a new order
@@ -116,6 +119,7 @@ enum class Reason : std::uint8_t {
   kPostOnlyWouldTrade = 22,      // a post-only order meets one that it would trade with
   kAccountSuspended = 23,        // an administrator allows the account cancels only
   kVenueSuspended = 24,          // an administrator allows all accounts cancels only
+  kNoLastPrice = 25,             // a trailing stop order in an instrument that never traded
   // Ends of accepted orders.
   kUserCanceled = 32,
   kImmediateOrCancel = 33,  // the rest of an IOC order

@@ -49,7 +49,7 @@ const char* Auditor::check_open_orders(const ExchangeState& state, Slot account)
   OrderId newer = std::numeric_limits<OrderId>::max();
   for (Slot slot = record.open_orders.tail; slot != kNoSlot;
        slot = state.orders.next_older_open(slot)) {
-    const Order order = state.orders.record(slot);
+    const Order order = state.order(slot);
     const OrderOwner& owner = state.orders.owner(slot);
     if (!order.open() || owner.account != account || order.account != record.account.account ||
         order.order_id >= newer) {
@@ -128,6 +128,7 @@ const char* Auditor::check_books(const ExchangeState& state) {
     for (const Side side : {Side::kBuy, Side::kSell}) {
       const char* violation = check_side(state, slot, side);
       if (violation == nullptr) violation = check_waiting(state, slot, side);
+      if (violation == nullptr) violation = check_trailing(state, slot, side);
       if (violation != nullptr) return violation;
     }
     const Instrument& instrument = state.instruments[slot].instrument;
@@ -188,7 +189,7 @@ const char* Auditor::check_waiting(const ExchangeState& state, Slot instrument, 
   for (const BookLevel& level : stops.levels(side)) {
     std::uint32_t orders = 0;
     for (const Slot slot : stops.queue(side, level.price_ticks)) {
-      const Order order = state.orders.record(slot);
+      const Order order = state.order(slot);
       if (order.status != OrderStatus::kWaiting || order.side != side ||
           order.stop_price_ticks != level.price_ticks || order.filled_lots != 0 ||
           state.orders.owner(slot).instrument != instrument) {
@@ -199,6 +200,30 @@ const char* Auditor::check_waiting(const ExchangeState& state, Slot instrument, 
     if (orders != level.orders) return "a stop price is not the sum of its orders";
     orders_in_books_ += orders;
   }
+  return nullptr;
+}
+
+const char* Auditor::check_trailing(const ExchangeState& state, Slot instrument, Side side) {
+  const InstrumentRecord& record = state.instruments[instrument];
+  const PriceTicks last = record.instrument.last_price_ticks;
+  std::uint32_t orders = 0;
+  for (Slot slot = record.trailing.list(side).head; slot != kNoSlot;
+       slot = record.trailing.next(slot)) {
+    if (!state.trails(slot) || state.orders.owner(slot).instrument != instrument) {
+      return "an order's stop price moves that should not";
+    }
+    const Order order = state.order(slot);
+    const PriceTicks mark = order.high_water_ticks;
+    const PriceTicks stop = order.stop_price_ticks;
+    const bool is_between =
+        side == Side::kSell ? stop < last && last <= mark : mark <= last && last < stop;
+    if (order.side != side || !is_between || stop != trailing_stop_price(side, mark, order.trail)) {
+      return "a stop price did not follow the market";
+    }
+    ++orders;
+  }
+  if (orders != record.trailing.list(side).size) return "moving stop prices are miscounted";
+  orders_in_books_ += orders;
   return nullptr;
 }
 

@@ -31,6 +31,7 @@ class Auditor {
   const char* check_level(const ExchangeState& state, Slot instrument, Side side,
                           const BookLevel& level);
   const char* check_waiting(const ExchangeState& state, Slot instrument, Side side);
+  const char* check_trailing(const ExchangeState& state, Slot instrument, Side side);
 
   ZeroedArray<QtyLots> reserved_lots_;        // by position, recomputed
   ZeroedArray<QtyLots> wanted_lots_;          // by position, recomputed

@@ -161,7 +161,7 @@ const char* Conservation::check(const ExchangeState& state, Slot instrument) con
   if (totals.reserved_lots != totals.sell_lots) {
     return "reserved lots are not what open sell orders need";
   }
-  if (record.book.resting_lots() + record.stops.waiting_lots() !=
+  if (record.book.resting_lots() + record.stops.waiting_lots() + record.trailing.waiting_lots() !=
       totals.buy_lots + totals.sell_lots) {
     return "an instrument's books hold more or less than its open orders have left";
   }

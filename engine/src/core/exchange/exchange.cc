@@ -67,7 +67,7 @@ struct Exchange::State : ExchangeState {
   explicit State(const Limits& pool_sizes) : ExchangeState(checked(pool_sizes)) {}
 
   [[nodiscard]] std::optional<Order> order_at(Slot slot) const {
-    return slot == kNoSlot ? std::nullopt : std::optional(orders.record(slot));
+    return slot == kNoSlot ? std::nullopt : std::optional(order(slot));
   }
 
 #ifdef OPENVENUE_CHECKED

@@ -1,6 +1,7 @@
 #include "core/exchange/snapshot.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "core/exchange/auditor.h"
@@ -38,7 +39,7 @@ std::vector<Slot> slots_by(std::uint32_t count, Key&& key) {
 
 template <class Sink>
 void write_order(const ExchangeState& state, Slot slot, Sink& out, std::uint32_t version) {
-  write_fields(state.orders.record(slot), out, version);
+  write_fields(state.order(slot), out, version);
   write_fields(state.orders.replace_terms(slot), out, version);
 }
 
@@ -51,13 +52,19 @@ void append_orders(const auto& book, std::vector<Slot>& slots) {
   }
 }
 
-// Those in the book, then those that wait.
+// Those in the book, then those that wait at their stop prices, then those whose stop prices move.
 template <class Sink>
 void write_open_orders(const ExchangeState& state, const InstrumentRecord& record, Sink& out,
                        std::uint32_t version) {
   std::vector<Slot> slots;
   append_orders(record.book, slots);
   append_orders(record.stops, slots);
+  for (const Side side : {Side::kBuy, Side::kSell}) {
+    for (Slot slot = record.trailing.list(side).head; slot != kNoSlot;
+         slot = record.trailing.next(slot)) {
+      slots.push_back(slot);
+    }
+  }
   out.put(static_cast<std::uint32_t>(slots.size()));
   for (const Slot slot : slots) write_order(state, slot, out, version);
 }
@@ -108,7 +115,8 @@ bool amounts_fit(const Order& order) {
   return order.filled_lots >= 0 && order.filled_lots <= order.qty_lots &&
          order.qty_lots <= kOrderQtyLotsMax && order.filled_value_micros >= 0 &&
          within(order.limit_price_ticks, kPriceTicksMax) &&
-         within(order.stop_price_ticks, kPriceTicksMax);
+         within(order.stop_price_ticks, kPriceTicksMax) && order.high_water_ticks >= 0 &&
+         order.high_water_ticks <= kPriceTicksMax;
 }
 
 // The state's version; 0 if the bytes do not begin with a readable state.
@@ -266,9 +274,14 @@ class StateReader {
   bool queue(Slot slot) {
     const OrderCore& order = state_.orders[slot];
     InstrumentRecord& record = state_.instruments[state_.orders.owner(slot).instrument];
+    const OrderDetails& details = std::as_const(state_.orders).details(slot);
+    if (state_.trails(slot)) {
+      record.trailing.add(slot, order.side, details.trail, details.high_water_ticks,
+                          order.leaves_lots());
+      return true;
+    }
     if (order.status == OrderStatus::kWaiting) {
-      record.stops.add(slot, order.side, state_.orders.details(slot).stop_price_ticks,
-                       order.leaves_lots());
+      record.stops.add(slot, order.side, details.stop_price_ticks, order.leaves_lots());
       return true;
     }
     FastBook& book = record.book;
@@ -346,6 +359,11 @@ class StateReader {
     const bool of_its_type =
         waits ? is_stop(order.type)
               : order.type == OrderType::kLimit || order.type == OrderType::kStopLimit;
+    const bool trails = order.type == OrderType::kTrailingStop;
+    if (trails ? !is_trail(order.trail, order.side) || order.high_water_ticks == 0
+               : !order.trail.empty()) {
+      return false;
+    }
     return order.open() && order.instrument == terms.instrument && of_its_type &&
            may_stay_open(order.type, order.time_in_force) && order.leaves_lots() > 0 &&
            prices_valid(order, terms);

@@ -35,7 +35,7 @@ OrderId Queries::list_open_orders(OpenOrdersPage page, std::vector<Order>& out) 
     if (!order.open()) continue;
     if (page.before != 0 && order.order_id >= page.before) continue;
     if (page.instrument != 0 && orders.owner(slot).instrument != instrument) continue;
-    out.push_back(orders.record(slot));
+    out.push_back(state_.order(slot));
     --page.orders_max;
   }
   return 0;

@@ -7,7 +7,32 @@
 
 namespace openvenue::core {
 
+// Prices of one order's trades go one way. So the trailing stop orders are reached at the first or
+// at the last of them, and need not follow those in between.
 void Matching::match(Slot slot) {
+  const Slot instrument = state_.orders.owner(slot).instrument;
+  first_price_ticks_ = 0;
+  take(slot);
+  if (first_price_ticks_ == 0) return;
+  follow(instrument, first_price_ticks_);
+  const PriceTicks last = state_.instruments[instrument].instrument.last_price_ticks;
+  if (last != first_price_ticks_) follow(instrument, last);
+}
+
+void Matching::follow(Slot instrument, PriceTicks price_ticks) {
+  InstrumentRecord& record = state_.instruments[instrument];
+  record.trailing.follow(price_ticks, [&](Slot slot) {
+    OrderDetails& details = state_.orders.details(slot);
+    details.high_water_ticks = record.trailing[slot].high_water_ticks;
+    details.stop_price_ticks = record.trailing[slot].stop_price_ticks;
+    details.reached = true;
+    record.stops.add(slot, state_.orders[slot].side, details.stop_price_ticks,
+                     record.trailing[slot].lots);
+    state_.instruments.make_due(instrument, price_ticks, price_ticks);
+  });
+}
+
+void Matching::take(Slot slot) {
   const OrderCore& order = state_.orders[slot];
   const Side resting_side = opposite(order.side);
   const PriceTicks limit = effective_limit(order);
@@ -83,6 +108,7 @@ void Matching::fill(Slot taker, const BookFront& front) {
 
   record.book.fill_front(opposite(taker_side), qty);
   instrument.last_price_ticks = front.price_ticks;
+  if (first_price_ticks_ == 0) first_price_ticks_ = front.price_ticks;
   state_.instruments.reach(taker_owner.instrument, front.price_ticks);
   const OrderOwner& buyer = taker_side == Side::kBuy ? taker_owner : maker_owner;
   const OrderOwner& seller = taker_side == Side::kBuy ? maker_owner : taker_owner;
@@ -107,7 +133,7 @@ void Matching::record_fill(Slot slot, QtyLots qty_lots, CashMicros value_micros)
 // Queues the rest of an order that meets no more orders, or cancels it if it must not rest.
 void Matching::settle_rest(Slot slot) {
   const OrderCore& order = state_.orders[slot];
-  if (order.type == OrderType::kMarket || order.type == OrderType::kStop) {
+  if (order.type != OrderType::kLimit && order.type != OrderType::kStopLimit) {
     return cancel(slot, Reason::kNoLiquidity);
   }
   if (!may_stay_open(order.type, order.time_in_force))

@@ -23,8 +23,12 @@ class Matching {
   void end(Slot slot, OrderStatus status);
   // Records that the command changed the order.
   void touch(Slot slot);
+  // Lets the trailing stop orders follow a trade at this price. Those that it reaches are due: they
+  // wait at their last stop price, behind the stop orders there.
+  void follow(Slot instrument, PriceTicks price_ticks);
 
  private:
+  void take(Slot slot);
   [[nodiscard]] bool prevents_trade(Slot taker, Slot maker) const;
   void prevent_trade(Slot taker, Slot maker);
   void fill(Slot taker, const BookFront& front);
@@ -34,6 +38,7 @@ class Matching {
 
   ExchangeState& state_;
   EventBuffer& events_;
+  PriceTicks first_price_ticks_ = 0;  // of the order being matched
 };
 
 }  // namespace openvenue::core

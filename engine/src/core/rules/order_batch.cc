@@ -33,6 +33,7 @@ class Batch {
     OfSide bought;
     OfSide sold{.worst_price = std::numeric_limits<PriceTicks>::max()};
     bool has_market_order = false;
+    bool may_trade = false;
   };
 
   [[nodiscard]] static bool may_meet(const OfInstrument& before, const Order& order);
@@ -55,7 +56,8 @@ Reason Batch::add(const NewOrder& command, Slot account) {
   Reason reason = state_.check_suspension(account);
   if (reason != Reason::kNone) return reason;
   if (!has_meaning(command)) return Reason::kInvalidOrder;
-  const Order order = order_of(command);
+  Order order = order_of(command);
+  begin_trailing(order, state_.instruments[instrument].instrument);
   reason = validate(order, state_.instruments[instrument].instrument.terms);
   if (reason != Reason::kNone) return reason;
 
@@ -63,6 +65,9 @@ Reason Batch::add(const NewOrder& command, Slot account) {
   OfInstrument& before = found->second;
   const bool is_market = order.type == OrderType::kMarket;
   if (!is_first && (is_market || before.has_market_order)) return Reason::kInvalidOrder;
+  // Trades would move its stop price.
+  const bool trails = order.type == OrderType::kTrailingStop;
+  if (trails && before.may_trade) return Reason::kInvalidOrder;
   const OrderOwner owner{account, state_.ledger.find_position(command.account, command.instrument),
                          instrument, kNoSlot};
   const bool opens_position = owner.position == kNoSlot;
@@ -92,6 +97,7 @@ Reason Batch::add(const NewOrder& command, Slot account) {
   side.lots += order.qty_lots;
   // A stop order waits until after the batch: it meets none of these.
   if (is_stop(order.type)) return Reason::kNone;
+  before.may_trade = true;
   const PriceTicks limit = effective_limit(order);
   side.worst_price = buys ? std::max(side.worst_price, limit) : std::min(side.worst_price, limit);
   return Reason::kNone;

@@ -12,6 +12,8 @@ namespace openvenue::core {
 
 // The order as the command asks for it, before it has a number.
 [[nodiscard]] Order order_of(const NewOrder& command);
+// Gives a trailing stop order its first mark and prices, if there was a trade.
+void begin_trailing(Order& order, const Instrument& instrument);
 
 // Works for one command, that of `state.last_sequence`. Checks everything, in the order of the
 // reasons in types.h, before it changes anything. Appends to `events`.
@@ -41,7 +43,10 @@ class Orders {
   void leave_queue(Slot slot);
   void wait(Slot slot);
   void stop_waiting(Slot slot);
+  void record_trail(Slot slot);
+  void lower_protection(Slot slot);
   [[nodiscard]] bool waits(Slot slot) const;
+  void keep_place(Slot old_slot, Slot new_slot);
   void substitute(Slot old_slot, Slot new_slot, bool keeps_priority);
 
   ExchangeState& state_;

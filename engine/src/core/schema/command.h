@@ -9,11 +9,25 @@
 
 namespace openvenue::core {
 
+// How far the stop price of a trailing stop order stays from its high-water mark: one of the two,
+// below it if the order sells, above it if it buys. The mark is the best price of a trade since the
+// order opened, and of the last one before: the highest for an order that sells, the lowest for one
+// that buys.
+struct Trail {
+  std::uint32_t ticks = 0;
+  std::uint32_t ppm = 0;  // parts per million of the mark, rounded up to a tick; below 1,000,000
+  // Of an order that buys: how far its protection price is above its stop price, in parts per
+  // million of that, rounded up to a tick; at most 1,000,000. The protection price follows, too.
+  std::uint32_t protection_ppm = 0;
+  [[nodiscard]] bool empty() const { return ticks == 0 && ppm == 0 && protection_ppm == 0; }
+  friend bool operator==(const Trail&, const Trail&) = default;
+};
+
 // What an order asks for. The smallest fields come last: a derived record goes on in their padding.
 struct OrderTerms {
   QtyLots qty_lots = 0;  // total, filled part included
-  // 0 for market orders, and for kStop orders that sell. Of a kStop order that buys: its protection
-  // price, above which it does not trade; at least the stop price.
+  // 0 for market and trailing stop orders, and for kStop orders that sell. Of a kStop order that
+  // buys: its protection price, above which it does not trade; at least the stop price.
   PriceTicks limit_price_ticks = 0;
   Side side = Side::kBuy;
   OrderType type = OrderType::kLimit;
@@ -29,7 +43,8 @@ struct NewOrder : OrderTerms {
   InstrumentId instrument = 0;
   ClientOrderId client_order_id;    // never empty: the API makes one if the client gave none
   bool history_checked = false;     // no earlier order of that id is in the history
-  PriceTicks stop_price_ticks = 0;  // of stop orders; 0 for others
+  PriceTicks stop_price_ticks = 0;  // of kStop and kStopLimit orders; 0 for others
+  Trail trail = {};                 // of trailing stop orders
   friend bool operator==(const NewOrder&, const NewOrder&) = default;
 };
 
@@ -66,6 +81,7 @@ struct ReplaceOrder {
   ClientOrderId client_order_id;    // the new order's; never empty
   bool history_checked = false;     // as of NewOrder
   PriceTicks stop_price_ticks = 0;  // of an order that waits; 0: as before
+  Trail trail = {};                 // of a trailing stop order that waits; empty: as before
   friend bool operator==(const ReplaceOrder&, const ReplaceOrder&) = default;
 };
 
@@ -108,15 +124,16 @@ struct AdjustPosition {
   friend bool operator==(const AdjustPosition&, const AdjustPosition&) = default;
 };
 
-// Expires DAY orders accepted before it, oldest first, at most Limits::max_fills_per_command of
-// them. The shard repeats the command until its event says that none is left.
+// Expires DAY orders accepted before it, oldest first, until it has Limits::max_fills_per_command
+// events. The shard repeats the command until its event says that none is left.
 struct EndTradingDay {
   friend bool operator==(const EndTradingDay&, const EndTradingDay&) = default;
 };
 
 // Brings into force the next stop order that a trade has reached: one instrument after the other by
-// id, buys before sells, the order first whose stop price the market reached first, then the
-// oldest. The shard gives it before any other command while Exchange::has_due_order().
+// id, buys before sells, the order first whose stop price the market reached first, then the one
+// that has waited there for longest. The shard gives it before any other command while
+// Exchange::has_due_order().
 struct TriggerOrder {
   friend bool operator==(const TriggerOrder&, const TriggerOrder&) = default;
 };
@@ -198,8 +215,8 @@ constexpr CashMicros kCashTotalMax = CashMicros{1} << 61;  // of all cash, and o
 // Bound of one position when an order opens or an adjustment ends, and of all adjustments of an
 // instrument.
 constexpr QtyLots kPositionLotsMax = QtyLots{1} << 61;
-// Bounds of one CancelOrders: orders that it cancels (no more than Limits::max_fills_per_command
-// either) and that it looks at.
+// Bounds of one CancelOrders: its events (no more than Limits::max_fills_per_command either; a
+// canceled order is one, a trailing stop order two) and orders that it looks at.
 constexpr std::uint32_t kCancelsPerCommandMax = 5'000;
 constexpr std::uint32_t kCancelVisitsMax = 20'000;
 constexpr std::uint32_t kOrdersMax = 1U << 24;

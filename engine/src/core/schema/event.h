@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/types.h"
+#include "core/schema/command.h"
 
 namespace openvenue::core {
 
@@ -76,6 +77,7 @@ struct OrderReplaced {
   CashMicros filled_value_micros = 0;
   PriceTicks stop_price_ticks = 0;
   bool waiting = false;  // for its stop price, as the old one did: both are in no book
+  Trail trail = {};
   friend bool operator==(const OrderReplaced&, const OrderReplaced&) = default;
 };
 
@@ -90,6 +92,17 @@ struct OrderTriggered {
   QtyLots qty_lots = 0;  // nothing of it is filled
   PriceTicks limit_price_ticks = 0;
   friend bool operator==(const OrderTriggered&, const OrderTriggered&) = default;
+};
+
+// How far the market has moved a trailing stop order that waits. Follows the OrderAccepted or
+// OrderReplaced that opened it, and comes before what ends its wait; the moves in between have no
+// events.
+struct OrderTrailed {
+  OrderId order_id = 0;
+  InstrumentId instrument = 0;
+  PriceTicks high_water_ticks = 0;
+  PriceTicks stop_price_ticks = 0;
+  friend bool operator==(const OrderTrailed&, const OrderTrailed&) = default;
 };
 
 // The administrative command took effect as written.
@@ -122,7 +135,7 @@ struct OrdersCanceled {
 // The order of alternatives is part of the journal format: only append.
 using Event = std::variant<OrderAccepted, Rejected, Duplicate, Trade, OrderCanceled, OrderReplaced,
                            Applied, BalanceAdjusted, PositionAdjusted, TradingDayEnded,
-                           OrdersCanceled, OrderTriggered>;
+                           OrdersCanceled, OrderTriggered, OrderTrailed>;
 
 // Reserved once for the largest number of events of a command (see
 // Exchange::max_events_per_command), so that appending never allocates.

@@ -22,6 +22,14 @@ namespace openvenue::core {
 template <class T, class Record>
 concept Is = std::same_as<std::remove_const_t<T>, Record>;
 
+// Part of the records of orders and of replacements.
+template <Is<Trail> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.since(6, "trail_ticks", record.ticks);
+  visit.since(6, "trail_ppm", record.ppm);
+  visit.since(6, "protection_ppm", record.protection_ppm);
+}
+
 // --- commands
 
 template <Is<NewOrder> T, class Visit>
@@ -39,6 +47,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.since(4, "self_trade_prevention", record.self_trade_prevention);
   visit.since(4, "post_only", record.post_only);
   visit.since(5, "stop_price_ticks", record.stop_price_ticks);
+  visit_fields(record.trail, visit);
 }
 
 template <Is<CancelOrder> T, class Visit>
@@ -67,6 +76,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("client_order_id", record.client_order_id);
   visit.since(3, "history_checked", record.history_checked);
   visit.since(5, "stop_price_ticks", record.stop_price_ticks);
+  visit_fields(record.trail, visit);
 }
 
 template <Is<DefineInstrument> T, class Visit>
@@ -209,6 +219,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("filled_value_micros", record.filled_value_micros);
   visit.since(5, "stop_price_ticks", record.stop_price_ticks);
   visit.since(5, "waiting", record.waiting);
+  visit_fields(record.trail, visit);
 }
 
 template <Is<OrderTriggered> T, class Visit>
@@ -221,6 +232,14 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("time_in_force", record.time_in_force);
   visit.field("qty_lots", record.qty_lots);
   visit.field("limit_price_ticks", record.limit_price_ticks);
+}
+
+template <Is<OrderTrailed> T, class Visit>
+constexpr void visit_fields(T& record, Visit&& visit) {
+  visit.field("order_id", record.order_id);
+  visit.field("instrument_id", record.instrument);
+  visit.field("high_water_ticks", record.high_water_ticks);
+  visit.field("stop_price_ticks", record.stop_price_ticks);
 }
 
 template <Is<Applied> T, class Visit>
@@ -321,6 +340,9 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.since(4, "post_only", record.post_only);
   visit.since(5, "stop_price_ticks", record.stop_price_ticks);
   visit.since(5, "triggered_ns", record.triggered_ns);
+  visit_fields(record.trail, visit);
+  visit.since(6, "high_water_ticks", record.high_water_ticks);
+  visit.since(6, "reached", record.reached);
 }
 
 template <Is<UsedClientId> T, class Visit>
@@ -339,6 +361,7 @@ constexpr void visit_fields(T& record, Visit&& visit) {
   visit.field("time_in_force", record.time_in_force);
   visit.field("keep_time_in_force", record.keep_time_in_force);
   visit.since(5, "stop_price_ticks", record.stop_price_ticks);
+  visit_fields(record.trail, visit);
 }
 
 }  // namespace openvenue::core

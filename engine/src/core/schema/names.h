@@ -20,7 +20,8 @@ constexpr std::array<std::string_view, std::variant_size_v<CommandBody>> kComman
 constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames = {
     "order_accepted",    "rejected",          "duplicate",       "trade",
     "order_canceled",    "order_replaced",    "applied",         "balance_adjusted",
-    "position_adjusted", "trading_day_ended", "orders_canceled", "order_triggered"};
+    "position_adjusted", "trading_day_ended", "orders_canceled", "order_triggered",
+    "order_trailed"};
 
 // name_of() is empty if the value is not an enumerator. The switches have no default case, so that
 // the compiler points here when an enumerator is appended.
@@ -45,6 +46,8 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames =
       return "stop";
     case OrderType::kStopLimit:
       return "stop_limit";
+    case OrderType::kTrailingStop:
+      return "trailing_stop";
   }
   return {};
 }
@@ -183,6 +186,8 @@ constexpr std::array<std::string_view, std::variant_size_v<Event>> kEventNames =
       return "post_only_would_trade";
     case Reason::kAccountSuspended:
       return "account_suspended";
+    case Reason::kNoLastPrice:
+      return "no_last_price";
     case Reason::kVenueSuspended:
       return "venue_suspended";
     case Reason::kUserCanceled:

@@ -46,8 +46,12 @@ struct OrderDetails {
   OrderId replaced_by = 0;
   TimestampNs created_ns = 0;
   ClientOrderId client_order_id;
+  // Of a trailing stop order: a trade reached its stop price, which moves no more.
+  bool reached = false;
   PriceTicks stop_price_ticks = 0;  // of stop orders
   TimestampNs triggered_ns = 0;     // when a stop order stopped waiting; 0: it has not
+  Trail trail = {};                 // of trailing stop orders, as all that follows
+  PriceTicks high_water_ticks = 0;  // the mark from which the stop price stays away
   friend bool operator==(const OrderDetails&, const OrderDetails&) = default;
 };
 
@@ -65,6 +69,7 @@ struct ReplaceTerms {
   TimeInForce time_in_force = TimeInForce::kDay;
   bool keep_time_in_force = true;
   PriceTicks stop_price_ticks = 0;
+  Trail trail = {};
   friend bool operator==(const ReplaceTerms&, const ReplaceTerms&) = default;
 };
 

@@ -6,7 +6,7 @@
 
 namespace openvenue::core {
 
-constexpr std::uint32_t kSchemaVersion = 5;        // written
+constexpr std::uint32_t kSchemaVersion = 6;        // written
 constexpr std::uint32_t kSchemaVersionOldest = 2;  // still read
 
 [[nodiscard]] constexpr bool can_read(std::uint32_t version) {

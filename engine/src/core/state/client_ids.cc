@@ -16,6 +16,7 @@ constexpr std::uint64_t kIdSeedHigh = 0x9FB2'1C65'1E98'DF25;
 constexpr std::uint64_t kNewOrderSeed = 0xA076'1D64'78BD'642F;
 constexpr std::uint64_t kReplaceOrderSeed = 0xE703'7ED1'A0B4'28DB;
 constexpr std::uint64_t kStopPriceSeed = 0x8EBC'6AF0'9C88'C6E3;
+constexpr std::uint64_t kTrailSeed = 0x5899'65CC'7537'4CC3;
 
 template <class Enum>
 constexpr std::uint64_t number(Enum value) {
@@ -33,16 +34,26 @@ std::uint64_t with_stop_price(std::uint64_t body, PriceTicks stop_price_ticks) {
   return mix(mix(body, kStopPriceSeed), static_cast<std::uint64_t>(stop_price_ticks));
 }
 
+std::uint64_t with_trail(std::uint64_t body, const Trail& trail) {
+  if (trail.empty()) return body;
+  return mix(mix(mix(body, kTrailSeed), trail.ticks | std::uint64_t{trail.ppm} << 32),
+             trail.protection_ppm);
+}
+
+// Prices of an order with a trail are not the client's: they come from the market.
 std::uint64_t body_of(const Order& order, PositionIntent intent) {
+  const bool trails = !order.trail.empty();
   const std::uint64_t words = number(order.side) | number(order.type) << 8 |
                               number(order.time_in_force) << 16 | number(intent) << 24 |
                               std::uint64_t{order.instrument} << 32;
   const auto qty = static_cast<std::uint64_t>(order.qty_lots);
-  const auto price = static_cast<std::uint64_t>(order.limit_price_ticks);
+  const auto price = static_cast<std::uint64_t>(trails ? 0 : order.limit_price_ticks);
   const std::uint64_t body = mix(mix(mix(kNewOrderSeed, words), qty), price);
   const std::uint64_t flags = number(order.self_trade_prevention) | std::uint64_t{order.post_only}
                                                                         << 8;
-  return with_stop_price(with_flags(body, flags), order.stop_price_ticks);
+  const std::uint64_t flagged = with_flags(body, flags);
+  return trails ? with_trail(flagged, order.trail)
+                : with_stop_price(flagged, order.stop_price_ticks);
 }
 
 std::uint64_t body_of(OrderId replaces, const ReplaceTerms& terms) {
@@ -51,7 +62,7 @@ std::uint64_t body_of(OrderId replaces, const ReplaceTerms& terms) {
   const auto qty = static_cast<std::uint64_t>(terms.qty_lots);
   const auto price = static_cast<std::uint64_t>(terms.limit_price_ticks);
   const std::uint64_t body = mix(mix(mix(mix(kReplaceOrderSeed, words), replaces), qty), price);
-  return with_stop_price(body, terms.stop_price_ticks);
+  return with_trail(with_stop_price(body, terms.stop_price_ticks), terms.trail);
 }
 
 UsedClientId used_id(const Order& order, std::uint64_t body) {

@@ -46,6 +46,21 @@ struct ExchangeState {
     }
   }
 
+  // True if the order's stop price follows the market still; its record does not have it then.
+  [[nodiscard]] bool trails(Slot slot) const {
+    return orders[slot].status == OrderStatus::kWaiting &&
+           orders[slot].type == OrderType::kTrailingStop && !orders.details(slot).reached;
+  }
+  // The order as it is now.
+  [[nodiscard]] Order order(Slot slot) const {
+    Order order = orders.record(slot);
+    if (!trails(slot)) return order;
+    const auto& trailing = instruments[orders.owner(slot).instrument].trailing[slot];
+    order.high_water_ticks = trailing.high_water_ticks;
+    order.stop_price_ticks = trailing.stop_price_ticks;
+    return order;
+  }
+
   [[nodiscard]] FastBook& book_of(Slot order) {
     return instruments[orders.owner(order).instrument].book;
   }

@@ -13,6 +13,7 @@
 #include "core/schema/command.h"
 #include "core/schema/records.h"
 #include "core/state/stop_book.h"
+#include "core/state/trailing_stops.h"
 
 namespace openvenue::core {
 
@@ -23,12 +24,13 @@ struct InstrumentRecord {
   Instrument instrument;
   FastBook book;
   StopBook stops;
+  TrailingStops trailing;
 };
 
 class InstrumentStore {
  public:
   InstrumentStore(std::uint32_t max_instruments, std::uint32_t max_orders)
-      : pool_(max_orders), by_id_(max_instruments) {
+      : pool_(max_orders), trailing_(max_orders), by_id_(max_instruments) {
     records_.reserve(max_instruments);
     reached_.reserve(max_instruments);
   }
@@ -51,7 +53,8 @@ class InstrumentStore {
     return records_.emplace_back(
         InstrumentRecord{{.terms = terms, .tick_value_micros = tick_value},
                          FastBook(pool_, terms.min_price_ticks, terms.max_price_ticks),
-                         StopBook(pool_, terms.min_price_ticks, terms.max_price_ticks)});
+                         StopBook(pool_, terms.min_price_ticks, terms.max_price_ticks),
+                         TrailingStops(trailing_)});
   }
 
   // The waiting orders that a trade at this price reaches are due, if there are any.
@@ -72,6 +75,7 @@ class InstrumentStore {
 
  private:
   FastBook::Pool pool_;
+  TrailingStops::Pool trailing_;
   std::vector<InstrumentRecord> records_;
   SlotIndex by_id_;
   std::vector<Slot> reached_;  // instruments with orders that are due: rarely more than one

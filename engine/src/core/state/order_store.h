@@ -43,6 +43,7 @@ class OrderStore {
   OrderCore& operator[](Slot slot) { return cores_[slot]; }
   const OrderCore& operator[](Slot slot) const { return cores_[slot]; }
   OrderDetails& details(Slot slot) { return details_[slot]; }
+  [[nodiscard]] const OrderDetails& details(Slot slot) const { return details_[slot]; }
   [[nodiscard]] Order record(Slot slot) const { return {cores_[slot], details_[slot]}; }
   [[nodiscard]] const OrderOwner& owner(Slot slot) const { return owners_[slot]; }
   [[nodiscard]] const ReplaceTerms& replace_terms(Slot slot) const { return replace_terms_[slot]; }

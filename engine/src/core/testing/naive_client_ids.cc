@@ -26,6 +26,13 @@ bool NaiveExchange::sent_before(const CommandBody& body, AccountId account, cons
     const bool open_to_any = first->position_intent == PositionIntent::kUnspecified;
     if (again != nullptr && open_to_any) first->position_intent = again->position_intent;
   }
+  // Prices of a trailing stop order are not the client's.
+  auto* order = std::get_if<NewOrder>(&known);
+  const auto* order_now = std::get_if<NewOrder>(&body);
+  if (order != nullptr && order_now != nullptr && !order->trail.empty()) {
+    order->limit_price_ticks = order_now->limit_price_ticks;
+    order->stop_price_ticks = order_now->stop_price_ticks;
+  }
   if (known == body) {
     events_.push_back(Duplicate{earlier->order_id});
   } else {

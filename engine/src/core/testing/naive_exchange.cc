@@ -7,8 +7,6 @@
 namespace openvenue::core {
 namespace {
 
-bool is_stop(OrderType type) { return type == OrderType::kStop || type == OrderType::kStopLimit; }
-
 bool may_stay_open(const Order& order) {
   return order.type != OrderType::kMarket &&
          (order.time_in_force == TimeInForce::kDay || order.time_in_force == TimeInForce::kGtc);
@@ -17,6 +15,21 @@ bool may_stay_open(const Order& order) {
 template <class Enum>
 bool one_of(Enum value, std::initializer_list<Enum> values) {
   return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+bool is_stop(OrderType type) {
+  return one_of(type, {OrderType::kStop, OrderType::kStopLimit, OrderType::kTrailingStop});
+}
+
+// A market order, once a trade has reached its stop price.
+bool becomes_market_order(OrderType type) {
+  return one_of(type, {OrderType::kStop, OrderType::kTrailingStop});
+}
+
+bool can_trail(const Trail& trail, Side side) {
+  const bool protection_fits =
+      side == Side::kBuy ? trail.protection_ppm <= 1'000'000 : trail.protection_ppm == 0;
+  return (trail.ticks != 0) != (trail.ppm != 0) && trail.ppm < 1'000'000 && protection_fits;
 }
 
 }  // namespace
@@ -45,8 +58,8 @@ void NaiveExchange::carry_out(const NewOrder& command) {
   if (reason != Reason::kNone) return reject(reason);
   const bool meaningful =
       one_of(command.side, {Side::kBuy, Side::kSell}) &&
-      one_of(command.type,
-             {OrderType::kMarket, OrderType::kLimit, OrderType::kStop, OrderType::kStopLimit}) &&
+      one_of(command.type, {OrderType::kMarket, OrderType::kLimit, OrderType::kStop,
+                            OrderType::kStopLimit, OrderType::kTrailingStop}) &&
       one_of(command.time_in_force,
              {TimeInForce::kDay, TimeInForce::kGtc, TimeInForce::kIoc, TimeInForce::kFok}) &&
       one_of(command.position_intent,
@@ -70,10 +83,22 @@ void NaiveExchange::carry_out(const NewOrder& command) {
   wanted.self_trade_prevention = command.self_trade_prevention;
   wanted.post_only = command.post_only;
   wanted.stop_price_ticks = command.stop_price_ticks;
+  wanted.trail = command.trail;
   if (is_stop(wanted.type)) wanted.status = OrderStatus::kWaiting;
   const bool must_be_able_to_stay = wanted.post_only || is_stop(wanted.type);
   if (must_be_able_to_stay && !may_stay_open(wanted)) return reject(Reason::kInvalidOrder);
   if (wanted.post_only && is_stop(wanted.type)) return reject(Reason::kInvalidOrder);
+  if (wanted.type == OrderType::kTrailingStop) {
+    const bool is_priced = wanted.limit_price_ticks != 0 || wanted.stop_price_ticks != 0;
+    if (is_priced || !can_trail(wanted.trail, wanted.side)) return reject(Reason::kInvalidOrder);
+    wanted.high_water_ticks = instruments_.at(wanted.instrument).last_price_ticks;
+    if (wanted.high_water_ticks != 0) {
+      trail(wanted);
+      protect(wanted);
+    }
+  } else if (!wanted.trail.empty()) {
+    return reject(Reason::kInvalidOrder);
+  }
   reason = check_terms(wanted);
   if (reason == Reason::kNone) reason = check_intent(wanted);
   if (reason == Reason::kNone) reason = check_amounts(wanted);
@@ -90,7 +115,10 @@ void NaiveExchange::carry_out(const NewOrder& command) {
 
   Order& order = open(wanted, command);
   events_.push_back(OrderAccepted{order.order_id});
-  if (order.status == OrderStatus::kWaiting) return queue_up(order);
+  if (order.status == OrderStatus::kWaiting) {
+    queue_up(order);
+    return tell_trail(order);
+  }
   if (order.time_in_force == TimeInForce::kFok && sweep(order).qty_lots < order.qty_lots) {
     return cancel(order, Reason::kFillOrKill);
   }
@@ -120,19 +148,18 @@ void NaiveExchange::carry_out(const CancelOrders& command) {
   const bool known =
       begin != orders_.end() && begin->second.account == command.account && begin->second.open();
   std::size_t looked_at = 0;
-  std::size_t canceled = 0;
   OrderId stopped_at = 0;
   for (auto& [id, order] : orders_) {
     if (order.account != command.account || !order.open()) continue;
     if (known && id < command.from) continue;
-    if (looked_at == 20'000 || canceled == 5'000 || canceled == limits_.max_fills_per_command) {
+    const std::size_t events_max = std::min(5'000U, limits_.max_fills_per_command);
+    if (looked_at == 20'000 || events_.size() >= events_max) {
       stopped_at = id;
       break;
     }
     ++looked_at;
     if (command.instrument != 0 && order.instrument != command.instrument) continue;
     if (!command.both_sides && order.side != command.side) continue;
-    ++canceled;
     leave_queue(order);
     cancel(order, Reason::kUserCanceled);
   }
@@ -161,10 +188,22 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   if (command.qty_lots != 0) wanted.qty_lots = command.qty_lots;
   if (command.limit_price_ticks != 0) wanted.limit_price_ticks = command.limit_price_ticks;
   if (command.stop_price_ticks != 0) wanted.stop_price_ticks = command.stop_price_ticks;
+  const bool trails = old.type == OrderType::kTrailingStop;
+  if (!command.trail.empty()) {
+    wanted.trail = command.trail;
+    trail(wanted);
+    protect(wanted);
+  }
   if (!command.keep_time_in_force) wanted.time_in_force = command.time_in_force;
   if (!may_stay_open(wanted)) return reject(Reason::kInvalidOrder, id);
   const bool waiting = old.status == OrderStatus::kWaiting;
-  if (command.stop_price_ticks != 0 && !waiting) return reject(Reason::kInvalidOrder, id);
+  if (command.stop_price_ticks != 0 && (!waiting || trails)) {
+    return reject(Reason::kInvalidOrder, id);
+  }
+  if (!command.trail.empty() && !(waiting && trails && can_trail(command.trail, old.side))) {
+    return reject(Reason::kInvalidOrder, id);
+  }
+  if (trails && command.limit_price_ticks != 0) return reject(Reason::kInvalidOrder, id);
   reason = check_terms(wanted);
   if (reason == Reason::kNone && wanted.qty_lots <= old.filled_lots) {
     reason = Reason::kQuantityBelowFilled;
@@ -174,11 +213,14 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   if (reason == Reason::kNone) reason = check_post_only(wanted);
   if (reason != Reason::kNone) return reject(reason, id);
 
-  const bool moves = waiting ? wanted.stop_price_ticks != old.stop_price_ticks
-                             : wanted.limit_price_ticks != old.limit_price_ticks;
+  const bool moves =
+      waiting ? wanted.stop_price_ticks != old.stop_price_ticks || !(wanted.trail == old.trail)
+              : wanted.limit_price_ticks != old.limit_price_ticks;
   const bool keeps_priority = !moves && wanted.qty_lots <= old.qty_lots;
+  if (!keeps_priority) wanted.reached = false;
   Order& order = open(wanted, command);
   if (keeps_priority && waiting) {
+    tell_trail(old);
     *std::find(waiting_.begin(), waiting_.end(), old.order_id) = order.order_id;
   } else if (keeps_priority) {
     Book& book = books_[order.instrument];
@@ -190,13 +232,15 @@ void NaiveExchange::carry_out(const ReplaceOrder& command) {
   }
   old.replaced_by = order.order_id;
   end(old, OrderStatus::kReplaced);
-  events_.push_back(OrderReplaced{order.order_id, id, order.account, order.instrument, order.side,
-                                  order.time_in_force, keeps_priority, order.qty_lots,
-                                  order.limit_price_ticks, order.filled_lots,
-                                  order.filled_value_micros, order.stop_price_ticks, waiting});
-  if (keeps_priority) return;
-  if (waiting) return queue_up(order);
-  match(order);
+  events_.push_back(OrderReplaced{
+      order.order_id, id, order.account, order.instrument, order.side, order.time_in_force,
+      keeps_priority, order.qty_lots, order.limit_price_ticks, order.filled_lots,
+      order.filled_value_micros, order.stop_price_ticks, waiting, order.trail});
+  if (waiting) {
+    if (!keeps_priority) queue_up(order);
+    return tell_trail(order);
+  }
+  if (!keeps_priority) match(order);
 }
 
 void NaiveExchange::carry_out(const EndTradingDay& /*command*/) {
@@ -204,12 +248,12 @@ void NaiveExchange::carry_out(const EndTradingDay& /*command*/) {
   for (auto& [id, order] : orders_) {
     if (order.open() && order.time_in_force == TimeInForce::kDay) day_orders.push_back(&order);
   }
-  const std::size_t ends = std::min<std::size_t>(day_orders.size(), limits_.max_fills_per_command);
-  for (std::size_t i = 0; i < ends; ++i) {
-    leave_queue(*day_orders[i]);
-    cancel(*day_orders[i], Reason::kDayEnded);
+  for (Order* order : day_orders) {
+    if (events_.size() >= limits_.max_fills_per_command) break;
+    leave_queue(*order);
+    cancel(*order, Reason::kDayEnded);
   }
-  events_.push_back(TradingDayEnded{ends == day_orders.size()});
+  events_.push_back(TradingDayEnded{day_orders.empty() || !day_orders.back()->open()});
 }
 
 // --- what an order must fulfil
@@ -231,10 +275,13 @@ Reason NaiveExchange::check_terms(const Order& order) const {
     return price >= terms.min_price_ticks && price <= terms.max_price_ticks;
   };
   const bool has_no_limit = order.type == OrderType::kMarket ||
-                            (order.type == OrderType::kStop && order.side == Side::kSell);
+                            (becomes_market_order(order.type) && order.side == Side::kSell);
+  if (order.type == OrderType::kTrailingStop && order.high_water_ticks == 0) {
+    return Reason::kNoLastPrice;
+  }
   if (has_no_limit ? limit != 0 : !within(limit)) return Reason::kInvalidPrice;
   if (is_stop(order.type) ? !within(stop) : stop != 0) return Reason::kInvalidPrice;
-  const bool is_protected = order.type == OrderType::kStop && order.side == Side::kBuy;
+  const bool is_protected = becomes_market_order(order.type) && order.side == Side::kBuy;
   return is_protected && limit < stop ? Reason::kInvalidPrice : Reason::kNone;
 }
 
@@ -370,6 +417,12 @@ void NaiveExchange::forget_ended_orders(std::size_t records_max) {
 }
 
 void NaiveExchange::match(Order& taker) {
+  first_price_ = 0;
+  fill_or_rest(taker);
+  make_due(taker.instrument);
+}
+
+void NaiveExchange::fill_or_rest(Order& taker) {
   for (std::uint32_t met = 0; taker.open(); ++met) {
     Order* maker = best_against(taker);
     if (maker == nullptr) {
@@ -396,7 +449,7 @@ void NaiveExchange::match(Order& taker) {
 }
 
 bool NaiveExchange::crosses(const Order& taker, PriceTicks price) const {
-  const bool sells_at_any_price = taker.type == OrderType::kStop && taker.side == Side::kSell;
+  const bool sells_at_any_price = becomes_market_order(taker.type) && taker.side == Side::kSell;
   if (taker.type == OrderType::kMarket || sells_at_any_price) return true;
   return taker.side == Side::kBuy ? price <= taker.limit_price_ticks
                                   : price >= taker.limit_price_ticks;
@@ -455,6 +508,8 @@ void NaiveExchange::trade(Order& maker, Order& taker) {
   instrument.last_price_ticks = price;
   if (qty == maker.leaves_lots()) leave_queue(maker);
   reach(taker.instrument, price);
+  if (first_price_ == 0) first_price_ = price;
+  follow(taker.instrument, price);
   fill(maker, qty, qty * lot_value);
   fill(taker, qty, qty * lot_value);
   events_.push_back(
@@ -506,7 +561,11 @@ void NaiveExchange::cancel(Order& order, Reason reason) {
 void NaiveExchange::queue_up(const Order& order) {
   if (order.status == OrderStatus::kWaiting) {
     waiting_.push_back(order.order_id);
-    return reach(order.instrument, instruments_.at(order.instrument).last_price_ticks);
+    const PriceTicks last = instruments_.at(order.instrument).last_price_ticks;
+    if (order.type != OrderType::kTrailingStop) return reach(order.instrument, last);
+    first_price_ = last;
+    follow(order.instrument, last);
+    return make_due(order.instrument);
   }
   Book& book = books_[order.instrument];
   (order.side == Side::kBuy ? book.bids : book.asks)[order.limit_price_ticks].push_back(
@@ -515,6 +574,7 @@ void NaiveExchange::queue_up(const Order& order) {
 
 void NaiveExchange::leave_queue(const Order& order) {
   if (order.status == OrderStatus::kWaiting) {
+    tell_trail(order);
     std::erase(waiting_, order.order_id);
     return settle(order.instrument);
   }

@@ -116,6 +116,7 @@ class NaiveExchange {
   Order& open(Order order, const CommandBody& made_by);
   void forget_ended_orders(std::size_t records_max);
   void match(Order& taker);
+  void fill_or_rest(Order& taker);
   [[nodiscard]] Order* best_against(const Order& taker);
   [[nodiscard]] Sweep sweep(const Order& taker) const;
   [[nodiscard]] bool crosses(const Order& taker, PriceTicks price) const;
@@ -128,6 +129,19 @@ class NaiveExchange {
   void leave_queue(const Order& order);
   // Notes a trade at this price (0: there was none) for the orders that wait.
   void reach(InstrumentId instrument, PriceTicks price);
+  // Adds a price to those by which waiting orders were reached.
+  void widen(InstrumentId instrument, PriceTicks price);
+  // Sets the stop price of a trailing stop order by its mark.
+  void trail(Order& order) const;
+  // Sets its protection price by its stop price.
+  void protect(Order& order) const;
+  // Moves the marks of the trailing stop orders, and sets those apart that the price reaches.
+  void follow(InstrumentId instrument, PriceTicks price);
+  // What was set apart is due: by the command's first price, or by its last one if a price between
+  // them reached it.
+  void make_due(InstrumentId instrument);
+  // How far the market has moved the order.
+  void tell_trail(const Order& order);
   // The waiting order of one side that comes first among those that these prices reach, or null.
   [[nodiscard]] const Order* first_reached(const Instrument& reached, Side side) const;
   // An order waits no more.
@@ -148,7 +162,10 @@ class NaiveExchange {
   std::map<InstrumentId, Instrument> instruments_;  // adjusted_lots stays 0
   std::map<InstrumentId, QtyLots> lots_brought_;
   std::map<InstrumentId, Book> books_;
-  std::vector<OrderId> waiting_;  // whoever waits for longer comes first
+  std::vector<OrderId> waiting_;                 // whoever waits for longer comes first
+  PriceTicks first_price_ = 0;                   // of the command's trades
+  std::vector<OrderId> reached_by_first_price_;  // trailing stop orders
+  std::vector<OrderId> reached_later_;
   std::map<std::pair<AccountId, InstrumentId>, Holding> holdings_;  // each takes a place
   std::map<OrderId, Order> orders_;                                 // open, or ended and remembered
   std::map<OrderId, CommandBody> made_by_;                          // of each of them

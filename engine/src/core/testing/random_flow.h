@@ -158,6 +158,8 @@ class RandomFlow {
     }
     order.post_only = one_in(8);
     if (one_in(8)) make_stop(order);
+    if (one_in(8)) make_trailing_stop(order);
+    if (one_in(60)) order.trail = trail();
     return order;
   }
 
@@ -175,6 +177,27 @@ class RandomFlow {
             : std::min(max_price_, order.stop_price_ticks + between(0, 2 * spread_));
   }
 
+  void make_trailing_stop(NewOrder& order) {
+    order.type = OrderType::kTrailingStop;
+    if (!one_in(20)) order.time_in_force = static_cast<TimeInForce>(between(1, 2));
+    if (!one_in(20)) order.post_only = false;
+    if (!one_in(20)) order.stop_price_ticks = 0;
+    if (!one_in(20)) order.limit_price_ticks = 0;
+    order.trail = trail();
+    if (order.side == Side::kSell && !one_in(20)) order.trail.protection_ppm = 0;
+  }
+  Trail trail() {
+    Trail trail;
+    const bool is_part = one_in(2);
+    if (is_part) trail.ppm = number(1, one_in(20) ? 1'100'000 : 90'000);
+    if (!is_part || one_in(30)) trail.ticks = number(1, one_in(20) ? max_price_ : 2 * spread_);
+    if (!one_in(4)) trail.protection_ppm = number(0, one_in(20) ? 1'100'000 : 90'000);
+    return trail;
+  }
+  std::uint32_t number(std::int64_t first, std::int64_t last) {
+    return static_cast<std::uint32_t>(between(first, last));
+  }
+
   ReplaceOrder replacement() {
     ReplaceOrder command;
     command.account = account();
@@ -186,6 +209,11 @@ class RandomFlow {
     command.client_order_id = client_order_id();
     command.history_checked = one_in(3);
     if (one_in(4)) command.stop_price_ticks = price();
+    if (one_in(6)) command.trail = trail();
+    if (!command.trail.empty() && !one_in(10)) {
+      command.stop_price_ticks = command.limit_price_ticks = 0;
+      if (one_in(2)) command.trail.protection_ppm = 0;  // as of an order that sells
+    }
     return command;
   }
 
@@ -206,25 +234,32 @@ class RandomFlow {
     return body;
   }
   void vary(NewOrder& order) {
-    const auto kind = between(0, 8);
+    const auto kind = between(0, 9);
     if (kind == 0) order.instrument = instrument();
     if (kind == 1) order.side = opposite(order.side);
-    if (kind == 2) order.type = static_cast<OrderType>(between(1, 4));
+    if (kind == 2) order.type = static_cast<OrderType>(between(1, 5));
     if (kind == 3) order.time_in_force = static_cast<TimeInForce>(between(1, 4));
     if (kind == 4) order.qty_lots += between(-1, 1);
     if (kind == 5) order.limit_price_ticks += between(-1, 1);
     if (kind == 6) order.self_trade_prevention = static_cast<SelfTradePrevention>(between(0, 3));
     if (kind == 7) order.post_only = !order.post_only;
     if (kind == 8) order.stop_price_ticks += between(-1, 1);
+    if (kind == 9) vary(order.trail);
+  }
+  void vary(Trail& trail) {
+    trail.ticks += number(0, 1);
+    trail.ppm += number(0, 1);
+    trail.protection_ppm += number(0, 1);
   }
   void vary(ReplaceOrder& order) {
-    const auto kind = between(0, 5);
+    const auto kind = between(0, 6);
     if (kind == 0) order.order_id = some_order();
     if (kind == 1) order.qty_lots += between(-1, 1);
     if (kind == 2) order.limit_price_ticks += between(-1, 1);
     if (kind == 3) order.keep_time_in_force = !order.keep_time_in_force;
     if (kind == 4) order.time_in_force = static_cast<TimeInForce>(between(1, 2));
     if (kind == 5) order.stop_price_ticks += between(-1, 1);
+    if (kind == 6) vary(order.trail);
   }
 
   // Of an account, or of the venue. They do not last, as they stop most of the flow.
